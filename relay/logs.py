@@ -1,0 +1,59 @@
+"""How every process of ours logs: structlog, one event per line, to stderr.
+
+Readable on a terminal, JSON everywhere else. Event names are `noun.verb_past` with bound fields.
+Never a bearer, a secret, a prompt, an image or a callback path: callers log ids and amounts only.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+_json = msgspec.json.Encoder(enc_hook=str)
+
+
+def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send every event to `stream` (default: stderr), JSON unless it is a terminal.
+
+    Libraries that log through the standard library (alembic, asyncio) are shown from WARNING on,
+    in the same shape.
+    """
+    stream = stream or sys.stderr
+    on_terminal = stream.isatty()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if on_terminal else _render
+    traceback: list[structlog.typing.Processor] = (
+        [] if on_terminal else [structlog.processors.format_exc_info]
+    )
+    structlog.configure(
+        processors=[*shared, *traceback, last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *traceback,
+                last,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(number, logging.WARNING))
+
+
+def _render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:
+    return _json.encode(event).decode()
