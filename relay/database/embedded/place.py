@@ -1,0 +1,168 @@
+"""Where the embedded server lives, and as whom it runs.
+
+    <data_dir>/postgres/    the locks and the log, always
+        cluster/            PostgreSQL's data
+        socket/             the unix socket, or in /tmp if the path is too long for one
+        binaries-*/         only as root: a copy that the unprivileged user can reach
+
+As root, where the unprivileged user cannot enter data_dir (below /root, say), `cluster`, `socket`
+and `binaries-*` lie in /var/lib/kling-relay/elsewhere/<random>/ instead, and the file
+`<data_dir>/postgres/location` names that directory. Deleting data_dir therefore leaves them
+behind; the file `belongs-to` in it says whose it was. The name is random and not derived from
+data_dir, so that a new data_dir of the same name does not find the data of the old one, whose
+secret key is gone.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.database.embedded.errors import EmbeddedPostgresError
+
+if sys.platform != "win32":
+    import pwd
+
+SYSTEM_DIR = Path("/var/lib/kling-relay")
+LOG_NAME = "server.log"
+PORT = 5432
+# A socket's path has 107 bytes on Linux, 103 on macOS. Other characters would need quoting,
+# differently in PostgreSQL's settings and in each client's URLs.
+SAFE_SOCKET_DIR = re.compile(r"[A-Za-z0-9/._-]{1,85}")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The unprivileged user that PostgreSQL runs as, since it refuses to run as root."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Place:
+    home: Path
+    """Holds the cluster; `account`, if any, can traverse it."""
+    account: Account | None
+    """None: PostgreSQL runs as the user we are."""
+
+    @property
+    def cluster(self) -> Path:
+        return self.home / "cluster"
+
+
+def default_data_dir() -> Path:
+    if os.geteuid() == 0:
+        return SYSTEM_DIR
+    xdg = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(xdg) if xdg.startswith("/") else Path.home() / ".local" / "share"
+    return base / "kling-relay"
+
+
+def own_directory(data_dir: Path) -> Path:
+    """Create `<data_dir>/postgres`, and data_dir if it is missing; others may at most traverse."""
+    data_dir = data_dir.absolute()
+    if not data_dir.is_dir():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        _let_through(data_dir)
+    elif data_dir == SYSTEM_DIR:
+        _let_through(data_dir)  # ours whoever created it, and with which umask
+    home = data_dir.resolve() / "postgres"
+    if not home.is_dir():
+        home.mkdir(exist_ok=True)
+        _let_through(home)
+    return home
+
+
+def settle(home: Path) -> Place:
+    """Decide where the cluster lies and who runs it; called with the supervisor's lock held."""
+    if os.geteuid() != 0:
+        return Place(home=home, account=None)
+    location = home / "location"
+    if location.exists():
+        elsewhere = Path(location.read_text().strip())
+        return Place(home=elsewhere, account=_account(elsewhere / "cluster"))
+    account = _account(home / "cluster")
+    if not _can_traverse(home, account):
+        if (home / "cluster").exists():
+            raise EmbeddedPostgresError(
+                f"The user {account.uid} that owns the data in {home} can no longer enter it: "
+                f"give the directories above it their permissions back."
+            )
+        home = _elsewhere(location, account)
+    return Place(home=home, account=account)
+
+
+def socket_directory(place: Place) -> Path:
+    """Create the directory of the socket, which only the server's user (and root) can enter.
+
+    Raises:
+        EmbeddedPostgresError: somebody else has put something there, in /tmp.
+    """
+    path = place.home / "socket"
+    uid = os.geteuid() if place.account is None else place.account.uid
+    if not SAFE_SOCKET_DIR.fullmatch(str(path)):
+        digest = hashlib.sha256(os.fsencode(place.home)).hexdigest()[:16]
+        path = Path("/tmp").resolve() / f"kling-relay-{uid}-{digest}"  # noqa: S108 - checked below
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        give_to(path, place.account)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
+        raise EmbeddedPostgresError(f"{path} is not a private directory of user {uid}: remove it.")
+    return path
+
+
+def give_to(path: Path, account: Account | None) -> None:
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+
+
+def _account(cluster: Path) -> Account:
+    """Choose who owns the data already, else `postgres`, else `nobody` (initdb wants a name)."""
+    with contextlib.suppress(FileNotFoundError):
+        owner = cluster.stat()
+        return Account(uid=owner.st_uid, gid=owner.st_gid)
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    raise EmbeddedPostgresError(
+        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to "
+        "run it as: create one, start as an ordinary user, or set RELAY_DATABASE_URL."
+    )
+
+
+def _elsewhere(location: Path, account: Account) -> Path:
+    directory = own_directory(SYSTEM_DIR).parent / "elsewhere" / secrets.token_hex(8)
+    for path in (directory.parent, directory):
+        path.mkdir(exist_ok=True)
+        _let_through(path)
+    if not _can_traverse(directory, account):
+        raise EmbeddedPostgresError(
+            f"The user {account.uid} that runs PostgreSQL can enter neither {location.parent} nor "
+            f"{directory}."
+        )
+    (directory / "belongs-to").write_text(f"{location.parent}\n")
+    partial = location.with_suffix(".partial")
+    partial.write_text(f"{directory}\n")
+    partial.replace(location)
+    return directory
+
+
+def _let_through(directory: Path) -> None:
+    directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _can_traverse(directory: Path, account: Account) -> bool:
+    for path in (directory, *directory.parents):
+        status = path.stat()
+        is_owner = status.st_uid == account.uid
+        if not status.st_mode & (stat.S_IXUSR if is_owner else stat.S_IXOTH):
+            return False
+    return True
