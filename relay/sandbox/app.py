@@ -1,0 +1,129 @@
+"""The sandbox as a Litestar application: Kling's surface, and the sandbox's own pages beside it."""
+
+from pathlib import Path
+
+import httpx
+from litestar import Litestar, Response, get, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from litestar.enums import ScopeType
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+
+from relay.sandbox.callbacks import Callbacks
+from relay.sandbox.catalogue import ENDPOINTS
+from relay.sandbox.faults import WORDS
+from relay.sandbox.ledger import Ledger, Requests
+from relay.sandbox.settings import SandboxSettings
+from relay.sandbox.surface import Surface
+from relay.sandbox.tasks import Tasks
+from relay.sandbox.timeline import Timeline
+
+_MEDIA = {
+    "mp4": ("video/mp4", "clip.mp4"),
+    "png": ("image/png", "image.png"),
+    "mp3": ("audio/mpeg", "sound.mp3"),
+    "wav": ("audio/wav", "sound.wav"),
+}
+_FILES = {
+    kind: (media_type, (Path(__file__).parent / "media" / name).read_bytes())
+    for kind, (media_type, name) in _MEDIA.items()
+}
+"""One small real file of each kind stands for all results; made with ffmpeg."""
+
+
+class Sandbox(Litestar):
+    """Sends what is not below `/sandbox` to Kling's surface, before Litestar routes it."""
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        """Serve one connection."""
+        path = str(scope.get("path", ""))
+        if scope["type"] == ScopeType.HTTP and not f"{path}/".startswith("/sandbox/"):
+            await self.state.surface(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_sandbox(
+    settings: SandboxSettings, *, callback_transport: httpx.AsyncBaseTransport | None = None
+) -> Litestar:
+    """Build a sandbox with no tasks; each call is a Kling of its own.
+
+    `app.state.ledger` is its `Ledger`, `app.state.requests` its `Requests`. Works through
+    `httpx.ASGITransport` without a lifespan too: timers and callbacks use the loop of the request.
+    `callback_transport` sends callbacks elsewhere than to sockets, as to an app in process.
+    """
+    ledger, requests = Ledger(settings.log_path), Requests()
+    tasks = Tasks(concurrency=settings.concurrency)
+    callbacks = Callbacks(ledger, callback_transport)
+    timeline = Timeline(tasks, ledger, callbacks, task_seconds=settings.task_seconds)
+    surface = Surface(settings, tasks, timeline, requests)
+
+    async def stop() -> None:
+        timeline.stop()
+        await callbacks.close()
+
+    @post("/sandbox/reset", status_code=204)
+    async def reset() -> None:
+        await stop()
+        tasks.clear()
+        ledger.clear()
+        requests.entries.clear()
+
+    return Sandbox(
+        route_handlers=[show_overview, show_log, show_requests, serve_file, reset],
+        dependencies={
+            "ledger": Provide(lambda: ledger, sync_to_thread=False),
+            "requests": Provide(lambda: requests, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+        },
+        state=State({"ledger": ledger, "requests": requests, "surface": surface}),
+        on_shutdown=[stop],
+        request_max_body_size=None,  # 67 MB of base64 are legal at Kling
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+@get("/sandbox")
+async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str, object]:
+    """Say what this is, what it can be asked for, and which accounts it knows."""
+    return {
+        "sandbox": "A Kling to test against. Nothing here costs money or makes a new video.",
+        "access_keys": [account.access_key for account in settings.accounts],
+        "task_seconds": settings.task_seconds,
+        "concurrency": settings.concurrency,
+        "endpoints": [endpoint.path for endpoint in ENDPOINTS],
+        "faults_in_prompt": {f"[{word}]": effect for word, effect in WORDS.items()},
+        "log": "/sandbox/log",
+        "requests": "/sandbox/requests",
+        "reset": "POST /sandbox/reset",
+    }
+
+
+@get("/sandbox/log")
+async def show_log(ledger: NamedDependency[Ledger]) -> list[dict[str, object]]:
+    """List what was accepted, ended and called back, the oldest first."""
+    return ledger.entries
+
+
+@get("/sandbox/requests")
+async def show_requests(requests: NamedDependency[Requests]) -> list[dict[str, object]]:
+    """List the last requests to Kling's paths, the oldest first."""
+    return list(requests.entries)
+
+
+@get("/sandbox/files/{name:str}", raises=[NotFoundException])
+async def serve_file(name: FromPath[str]) -> Response[bytes]:
+    """Serve a result; every id has the same content, and needs no credential as Kling's URLs."""
+    file_id, _, kind = name.partition(".")
+    if kind not in _FILES or not file_id.isdecimal():
+        raise NotFoundException
+    media_type, content = _FILES[kind]
+    return Response(content, media_type=media_type)

@@ -1,0 +1,111 @@
+"""What Kling deducts for a task, in its own units (kling-api.md section 10, fetched 2026-09-20).
+
+A table of the sandbox's own: the relay's price book must agree with it by being right, not by
+being the same object. Video units and image units are different currencies; a task uses one.
+"""
+
+from decimal import Decimal
+
+from relay.sandbox.orders import Order
+
+_PER_SECOND: dict[tuple[str, str], dict[str, str]] = {
+    ("kling-v3", "silent"): {"std": "0.6", "pro": "0.8", "4k": "3.0"},
+    ("kling-v3", "sound"): {"std": "0.9", "pro": "1.2", "4k": "3.0"},
+    # The table has no row for voice control on 3.0; we take that of sound.
+    ("kling-v3", "voice"): {"std": "0.9", "pro": "1.2", "4k": "3.0"},
+    ("kling-v3", "motion"): {"std": "0.9", "pro": "1.2"},
+    ("kling-v3-omni", "silent"): {"std": "0.6", "pro": "0.8", "4k": "3.0"},
+    ("kling-v3-omni", "sound"): {"std": "0.8", "pro": "1.0", "4k": "3.0"},
+    ("kling-v3-omni", "voice"): {"std": "0.8", "pro": "1.0", "4k": "3.0"},
+    ("kling-v3-omni", "video"): {"std": "0.9", "pro": "1.2"},
+    ("kling-video-o1", "silent"): {"std": "0.6", "pro": "0.8"},
+    ("kling-video-o1", "video"): {"std": "0.9", "pro": "1.2"},
+    ("kling-v2-6", "silent"): {"std": "0.3", "pro": "0.5"},
+    ("kling-v2-6", "sound"): {"pro": "1.0"},
+    ("kling-v2-6", "voice"): {"pro": "1.2"},
+    ("kling-v2-6", "motion"): {"std": "0.5", "pro": "0.8"},
+    ("kling-v2-5-turbo", "silent"): {"std": "0.3", "pro": "0.5"},
+    ("avatar", "silent"): {"std": "0.4", "pro": "0.8"},
+}
+"""Video units a second by model, feature and mode (std is 720p, pro is 1080p)."""
+
+_PER_CLIP_OF_5_S = {
+    "kling-v1": {"std": "1", "pro": "3.5"},
+    "kling-v1-5": {"std": "2", "pro": "3.5"},
+    "kling-v1-6": {"std": "2", "pro": "3.5"},
+    "kling-v2-1": {"std": "2", "pro": "3.5"},
+    "kling-v2-master": {"std": "10", "pro": "10"},
+    "kling-v2-1-master": {"std": "10", "pro": "10"},
+    "multi-elements": {"std": "3", "pro": "5"},
+}
+"""Video units of retired models for 5 s; 10 s cost twice as much in every row."""
+
+_PER_CALL = {
+    "/v1/videos/video-extend": "2",  # of a V1.5 or V1.6 std video; the model is not in the body
+    "/v1/videos/lip-sync": "0.5",
+    "/v1/videos/advanced-lip-sync": "0.5",
+    "/v1/videos/effects": "2",  # the price list by template was never captured
+    "/v1/audio/text-to-audio": "0.25",
+    "/v1/audio/video-to-audio": "0.25",
+    "/v1/general/ai-multi-shot": "20",
+}
+
+_PER_IMAGE = {
+    "kling-v3": (8, 8),
+    "kling-v2-1": (4, 8),
+    "kling-v2": (4, 8),
+    "kling-v2-new": (4, 8),
+    "kling-v1-5": (4, 8),
+    "kling-v1": (1, 1),
+}
+"""Image units for one image of `/v1/images/generations`: from text, from an image."""
+
+_OTHER_IMAGES = {
+    "/v1/images/multi-image2image": 16,
+    "/v1/images/editing/expand": 8,
+    "/v1/images/kolors-virtual-try-on": 20,  # $0.07 at $0.0035 a unit
+}
+
+
+def units_of(order: Order) -> Decimal:
+    """Look up what a success of `order` deducts.
+
+    Raises:
+        KeyError: no row fits; the checks let nothing through that has none, so it is a bug.
+    """
+    path = order.endpoint.path
+    if order.endpoint.results == "images" and path not in _PER_CALL:
+        return Decimal(_image_units(order) * order.images_out)
+    if path in _PER_CALL:
+        return Decimal(_PER_CALL[path])
+    model = order.model
+    if path == "/v1/videos/multi-elements":
+        model = "multi-elements"
+    elif path == "/v1/videos/avatar/image2video":
+        model = "avatar"
+    if model in _PER_CLIP_OF_5_S:
+        return Decimal(_PER_CLIP_OF_5_S[model][order.mode]) * order.seconds / 5
+    return Decimal(_PER_SECOND[model, _feature(order)][order.mode]) * order.seconds
+
+
+def _image_units(order: Order) -> int:
+    if order.endpoint.path in _OTHER_IMAGES:
+        return _OTHER_IMAGES[order.endpoint.path]
+    if order.endpoint.path == "/v1/images/omni-image":
+        return 16 if order.resolution == "4k" else 8
+    return _PER_IMAGE[order.model][1 if order.images_in else 0]
+
+
+def _feature(order: Order) -> str:
+    if order.endpoint.path == "/v1/videos/motion-control":
+        return "motion"
+    if order.video_input:
+        return "video"
+    if order.sound:
+        return "voice" if order.voice_control else "sound"
+    return "silent"
+
+
+def plain(units: Decimal) -> str:
+    """Write a decimal as Kling does: `2.5`, `3`, never `2.50` or `3E+1`."""
+    return format(units.normalize(), "f")
