@@ -7,8 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.httpx_transport import HttpxTransport
+from relay.kling.transport import Reply, Transport
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
+Kind = type[AiohttpTransport] | type[HttpxTransport]
 Script = Callable[["Connection"], Awaitable[None]]
 
 
@@ -102,3 +107,19 @@ async def answer_all(connection: Connection) -> None:
     while True:
         await connection.receive()
         await connection.answer()
+
+
+async def hang(connection: Connection) -> None:
+    """Read one request and say nothing."""
+    await connection.receive()
+    await asyncio.sleep(60)
+
+
+async def answer(raw: bytes, connection: Connection) -> None:
+    """Answer one request with `raw` and close."""
+    await connection.receive()
+    await connection.answer(raw)
+
+
+async def post(transport: Transport, url: str, *, timeout_s: float = 5) -> Reply:
+    return await transport.send("POST", url, bearer="b", body=b"{}", timeout_s=timeout_s)
