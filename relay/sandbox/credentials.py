@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import math
 from collections.abc import Iterable
 
 from jwt import PyJWS
@@ -86,4 +87,6 @@ def _claims_of(token: str) -> dict[str, object]:
 def _time_of(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise Refusal(1002)
+    if value != value or value in (math.inf, -math.inf):
+        raise Refusal(1002)  # NaN would be neither early nor late
     return value

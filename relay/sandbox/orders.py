@@ -73,8 +73,8 @@ def read_order(endpoint: Endpoint, body: bytes) -> Order:
         images_in=_images_in(fields),
         images_out=_images_out(endpoint, fields),
         resolution=fields.text("resolution"),
-        external_task_id=fields.text("external_task_id"),
-        callback_url=callback_url,
+        external_task_id=_writable(fields.text("external_task_id")),
+        callback_url=_writable(callback_url),
         watermark=fields.part("watermark_info").flag("enabled"),
         faults=find_faults("\n".join(texts)),
     )
@@ -93,6 +93,11 @@ def _object_of(body: bytes) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+
+
+def _writable(text: str) -> str:
+    """Replace half surrogates, which JSON can escape and UTF-8 cannot write."""
+    return text.encode(errors="replace").decode()
 
 
 def _model_of(endpoint: Endpoint, fields: Fields) -> str:

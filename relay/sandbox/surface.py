@@ -119,7 +119,9 @@ class Surface:
         return Reply(200, reply, ending="cut" if "cut" in faults else "whole")
 
     def _list(self, account: Account, endpoint: Endpoint, query_string: bytes) -> Reply:
-        query = {name: values[-1] for name, values in parse_qs(query_string.decode()).items()}
+        query = {
+            name: values[-1] for name, values in parse_qs(query_string.decode("latin-1")).items()
+        }
         fields = Fields({**query})
         number = fields.whole("pageNum", range(1, 1001), 1)
         size = fields.whole("pageSize", range(1, 501), 30)
