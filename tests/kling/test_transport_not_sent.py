@@ -33,16 +33,21 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_a_refused_port_is_not_sent(transport: Transport, closed_port: int) -> None:
-    """Nobody listens: ECONNREFUSED."""
+@pytest.mark.parametrize("body", [b"{}", None])
+async def test_a_refused_port_is_not_sent(
+    transport: Transport, closed_port: int, body: bytes | None
+) -> None:
+    """Nobody listens; known by the kind of error too, not only by a body that never left."""
     with pytest.raises(NotSent):
-        await post(transport, f"http://127.0.0.1:{closed_port}/v1")
+        await transport.send(
+            "POST", f"http://127.0.0.1:{closed_port}/v1", bearer="b", body=body, timeout_s=5
+        )
 
 
 async def test_an_unknown_name_is_not_sent(transport: Transport) -> None:
     """Names under .invalid never resolve (RFC 2606)."""
     with pytest.raises(NotSent):
-        await post(transport, "http://kling.invalid/v1")
+        await transport.send("GET", "http://kling.invalid/v1", bearer="b", timeout_s=20)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +123,4 @@ async def test_tls_to_a_plain_port_is_not_sent(transport: Transport) -> None:
 
     async with listen(talk_plain) as peer:
         with pytest.raises(NotSent):
-            await post(transport, peer.url.replace("http", "https"))
+            await transport.send("GET", f"https://127.0.0.1:{peer.port}", bearer="b", timeout_s=5)
