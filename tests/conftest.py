@@ -7,15 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.database.embedded import EmbeddedPostgres, embedded_postgres, locks
-
-STOP_MAX_S = 20.0
-
-
-def wait_until_stopped(data_dir: Path) -> bool:
-    """Wait for the supervisor of `data_dir` to end; it does so only after its server did."""
-    with locks.lock_file(data_dir / "postgres" / "supervisor.lock") as supervisor:
-        return locks.lock_within(supervisor, STOP_MAX_S)
+from relay.database.embedded import EmbeddedPostgres, embedded_postgres
+from tests.database.embedded_command import wait_until_stopped
 
 
 @pytest.fixture(scope="session")

@@ -66,16 +66,9 @@ def default_data_dir() -> Path:
 
 def own_directory(data_dir: Path) -> Path:
     """Create `<data_dir>/postgres`, and data_dir if it is missing; others may at most traverse."""
-    data_dir = data_dir.absolute()
-    if not data_dir.is_dir():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        _let_through(data_dir)
-    elif data_dir == SYSTEM_DIR:
-        _let_through(data_dir)  # ours whoever created it, and with which umask
+    _create(data_dir)
     home = data_dir.resolve() / "postgres"
-    if not home.is_dir():
-        home.mkdir(exist_ok=True)
-        _let_through(home)
+    _create(home)
     return home
 
 
@@ -86,6 +79,7 @@ def settle(home: Path) -> Place:
     location = home / "location"
     if location.exists():
         elsewhere = Path(location.read_text().strip())
+        _create(elsewhere)  # somebody may have deleted it, as a way to start afresh
         return Place(home=elsewhere, account=_account(elsewhere / "cluster"))
     account = _account(home / "cluster")
     if not _can_traverse(home, account):
@@ -111,14 +105,16 @@ def socket_directory(place: Place) -> Path:
         path = Path("/tmp").resolve() / f"kling-relay-{uid}-{digest}"  # noqa: S108 - checked below
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-        give_to(path, place.account)
     found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
+    is_ours = found.st_uid in {uid, os.geteuid()}
+    if not stat.S_ISDIR(found.st_mode) or not is_ours or found.st_mode & 0o077:
         raise EmbeddedPostgresError(f"{path} is not a private directory of user {uid}: remove it.")
+    give_to(path, place.account)
     return path
 
 
 def give_to(path: Path, account: Account | None) -> None:
+    """Hand a new directory to the server's user; nothing to do if that is who we are."""
     if account is not None:
         os.chown(path, account.uid, account.gid)
 
@@ -139,10 +135,10 @@ def _account(cluster: Path) -> Account:
 
 
 def _elsewhere(location: Path, account: Account) -> Path:
-    directory = own_directory(SYSTEM_DIR).parent / "elsewhere" / secrets.token_hex(8)
-    for path in (directory.parent, directory):
-        path.mkdir(exist_ok=True)
-        _let_through(path)
+    """Create a directory that `account` can enter, and write its name into `location`."""
+    directory = SYSTEM_DIR / "elsewhere" / secrets.token_hex(8)
+    for path in (SYSTEM_DIR, directory.parent, directory):
+        _create(path)
     if not _can_traverse(directory, account):
         raise EmbeddedPostgresError(
             f"The user {account.uid} that runs PostgreSQL can enter neither {location.parent} nor "
@@ -155,8 +151,16 @@ def _elsewhere(location: Path, account: Account) -> Path:
     return directory
 
 
-def _let_through(directory: Path) -> None:
-    directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+def _create(directory: Path) -> None:
+    """Create a directory of ours; others may traverse it if we are root, whatever the umask.
+
+    An existing one keeps its permissions, except SYSTEM_DIR, which is ours whoever created it.
+    """
+    is_new = not directory.is_dir()
+    if is_new:
+        directory.mkdir(parents=True, exist_ok=True)
+    if is_new or directory == SYSTEM_DIR:
+        directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
 def _can_traverse(directory: Path, account: Account) -> bool:

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from relay.database.embedded.errors import EmbeddedPostgresError
-from relay.database.embedded.place import PORT, Account, Place
+from relay.database.embedded.place import PORT, Place, give_to
 
 START_MAX_S = 240.0
 FAST_STOP_MAX_S = 60.0
+ORPHANS_MAX_S = 60.0
+ORPHANS_RETRY_S = 0.2
+ORPHANS = "pre-existing shared memory block"
 POLL_S = 0.02
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOG_DESCRIPTOR = 2
@@ -48,15 +51,9 @@ class Server:
         self._place = place
         self._create_cluster()
         _end_predecessor(place.cluster, socket_dir)
-        settings = SETTINGS | {"unix_socket_directories": str(socket_dir)}
-        options = [f"--{name}={value}" for name, value in settings.items()]
-        offset = _size(log)
-        self._process = self._spawn(
-            "postgres", "-D", place.cluster, *options, when_we_die=signal.SIGINT
-        )
+        self._process = self._start(socket_dir)
         self.pid = self._process.pid
         try:
-            self._wait_until_ready(offset)
             self._create_database(socket_dir)
         except BaseException:
             self.stop()
@@ -68,11 +65,7 @@ class Server:
 
     def stop(self) -> None:
         """Disconnect all clients, write a checkpoint, end; by force if that takes too long."""
-        for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            self._process.send_signal(signal_number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=FAST_STOP_MAX_S)
-                return
+        _stop(self._process)
 
     def _create_cluster(self) -> None:
         """Run initdb beside the final name, so that a killed one is never taken for data."""
@@ -83,8 +76,7 @@ class Server:
             return
         partial = cluster.with_name(f"cluster.partial-{os.getpid()}")
         partial.mkdir(mode=0o700)
-        if self._place.account is not None:
-            os.chown(partial, self._place.account.uid, self._place.account.gid)
+        give_to(partial, self._place.account)
         options = "--username=postgres --auth=trust --encoding=UTF8 --locale=C --no-instructions"
         self._run("initdb", "-D", partial, *options.split())
         partial.rename(cluster)
@@ -94,17 +86,32 @@ class Server:
         options = f"--port={PORT} --username=postgres --no-password relay"
         self._run("createdb", "-h", socket_dir, *options.split(), harmless="already exists")
 
-    def _wait_until_ready(self, log_offset: int) -> None:
-        """Read the status that PostgreSQL keeps in postmaster.pid, as pg_ctl does."""
+    def _start(self, socket_dir: Path) -> subprocess.Popen[bytes]:
+        settings = SETTINGS | {"unix_socket_directories": str(socket_dir)}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        deadline = time.monotonic() + ORPHANS_MAX_S
+        while True:
+            offset = _size(self._log)
+            process = self._spawn(
+                "postgres", "-D", self._place.cluster, *options, when_we_die=signal.SIGINT
+            )
+            if self._becomes_ready(process):
+                return process
+            _stop(process)
+            # Backends of a server that was killed end with the query they are at.
+            if ORPHANS not in _complaint(self._log, offset) or time.monotonic() > deadline:
+                raise self._failure("PostgreSQL did not start", offset)
+            time.sleep(ORPHANS_RETRY_S)
+
+    def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
+        """Follow the status that PostgreSQL keeps in postmaster.pid, as pg_ctl does."""
         deadline = time.monotonic() + START_MAX_S
-        while time.monotonic() < deadline:
+        while process.poll() is None and time.monotonic() < deadline:
             lines = _postmaster_file(self._place.cluster)
-            if len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready":  # noqa: PLR2004 - "line 8" of PostgreSQL's pidfile.h
-                return
-            if self.has_ended:
-                raise self._failure("PostgreSQL did not start", log_offset)
+            if lines[:1] == [str(process.pid)] and lines[-1].strip() == "ready":
+                return True
             time.sleep(POLL_S)
-        raise self._failure(f"PostgreSQL was not ready after {START_MAX_S:.0f} s", log_offset)
+        return False
 
     def _run(self, program: str, *arguments: str | Path, harmless: str | None = None) -> None:
         offset = _size(self._log)
@@ -124,7 +131,7 @@ class Server:
     def _spawn(
         self, program: str, *arguments: str | Path, when_we_die: signal.Signals
     ) -> subprocess.Popen[bytes]:
-        account: Account | None = self._place.account
+        account = self._place.account
         kept = {k: v for k, v in os.environ.items() if k == "PATH" or re.match("LD_|DYLD_", k)}
         return subprocess.Popen(  # noqa: S603 - fixed programs, our own arguments
             [self._programs / program, *arguments],
@@ -139,6 +146,14 @@ class Server:
             start_new_session=True,
             preexec_fn=_signalled_by_our_death(when_we_die),  # noqa: PLW1509 - we have one thread
         )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        process.send_signal(signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=FAST_STOP_MAX_S)
+            return
 
 
 def _signalled_by_our_death(signal_number: signal.Signals) -> Callable[[], None] | None:

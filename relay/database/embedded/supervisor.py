@@ -19,7 +19,7 @@ from relay.database.embedded.server import LOG_DESCRIPTOR, Server
 
 POLL_S = 0.1
 LOG_BYTES_MAX = 16 * 1024 * 1024
-LIFE_MIN_S = 10.0  # a server that ended sooner is not started again: it would end again
+LIFE_MIN_S = 2.0  # a server that ended sooner is not started again: it would end again
 
 
 class Supervisor:
@@ -89,7 +89,6 @@ class Supervisor:
 
     def _start(self) -> Server:
         place = settle(self._home)
-        place.home.mkdir(exist_ok=True)
         socket_dir = socket_directory(place)
         server = Server(place, programs(place), socket_dir, self._home / LOG_NAME)
         self._started_at = time.monotonic()

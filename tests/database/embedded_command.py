@@ -1,0 +1,132 @@
+"""Commands that use an embedded server, as processes of their own that a test can kill."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from relay.database.embedded import locks
+
+LINGER_S = 0.3
+PATIENCE_S = 20.0
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import subprocess, sys
+from pathlib import Path
+from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
+
+try:
+    with embedded_postgres(Path(sys.argv[1]), linger_s=float(sys.argv[2])) as server:
+        nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        child = subprocess.Popen(["sleep", "60"], close_fds=False, **nothing)
+        print(server.url(), child.pid, flush=True)
+        sys.stdin.read()
+        child.kill()
+        child.wait()
+except EmbeddedPostgresError as error:
+    print(error, flush=True)
+"""
+
+
+class Command:
+    """A running process with an open context, whose own child inherited all that it could."""
+
+    def __init__(self, data_dir: Path, *before: str, linger_s: float = LINGER_S) -> None:
+        self._process = subprocess.Popen(
+            [*before, sys.executable, "-c", PROGRAM, data_dir, str(linger_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+            start_new_session=True,
+        )
+        self.url = ""
+        self._child: int | None = None
+
+    def wait_until_joined(self) -> str:
+        """Return the URL, or the sentence that says why there is none."""
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline().strip()
+        if answer.startswith("postgresql://"):
+            self.url, child = answer.split()
+            self._child = int(child)
+            return self.url
+        return answer
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(timeout=PATIENCE_S) == 0
+        self._child = None
+
+    def kill(self) -> None:
+        """SIGKILL the command only; its child lives until `close`."""
+        self._process.kill()
+        self._process.wait(timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        self.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        if self._child is not None:
+            os.kill(self._child, signal.SIGKILL)
+            self._child = None
+
+
+@contextlib.contextmanager
+def joined(data_dir: Path, *before: str, linger_s: float = LINGER_S) -> Iterator[Command]:
+    command = Command(data_dir, *before, linger_s=linger_s)
+    try:
+        command.wait_until_joined()
+        yield command
+    finally:
+        command.close()
+
+
+async def fetch(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url, timeout=PATIENCE_S)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def running(data_dir: Path) -> dict[str, Any]:
+    """Read what the supervisor wrote about itself: supervisor, postmaster, socket_dir, port."""
+    try:
+        state: dict[str, Any] = json.loads((data_dir / "postgres/supervisor.lock").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether the process runs; one that only waits to be reaped does not."""
+    shown = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return shown != "" and not shown.startswith("Z")
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def wait_until_stopped(data_dir: Path) -> bool:
+    """Wait for the supervisor of `data_dir` to end; it does so only after its server did."""
+    with locks.lock_file(data_dir / "postgres" / "supervisor.lock") as supervisor:
+        return locks.lock_within(supervisor, PATIENCE_S)
