@@ -87,6 +87,6 @@ def _claims_of(token: str) -> dict[str, object]:
 def _time_of(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise Refusal(1002)
-    if value != value or value in (math.inf, -math.inf):
+    if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(1002)  # NaN would be neither early nor late
     return value
