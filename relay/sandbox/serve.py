@@ -61,8 +61,13 @@ def run_sandbox(settings: SandboxSettings, *, host: str, port: int) -> None:
     signal, as uvicorn does.
 
     Raises:
-        SystemExit: the port is taken (uvicorn logs it).
+        OSError: nothing can listen there, as on a port that is taken.
     """
-    configure_logs()
-    with contextlib.suppress(KeyboardInterrupt):
-        SandboxServer(settings, host=host, port=port).run()
+    # Bound here, since uvicorn would only log that it cannot, and at a level we keep quiet.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        socket.create_server((host, port), family=family) as listener,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        configure_logs()
+        SandboxServer(settings, host=host, port=port).run(sockets=[listener])

@@ -1,13 +1,16 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+import pytest
 
+from relay.sandbox.serve import run_sandbox
 from relay.sandbox.settings import SandboxSettings
 from tests.sandbox.client import Caller
 from tests.sandbox.conftest import Opened
@@ -43,6 +46,15 @@ def test_a_served_sandbox_says_one_thing_and_ends_at_once() -> None:
     assert (stdout, stderr) == ("", "")
     assert process.returncode == -signal.SIGTERM
     assert took_s < 2
+
+
+def test_a_taken_port_is_an_error_for_the_caller() -> None:
+    """OSError, before anything was served: the command can say it in a sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(OSError, match="in use"):
+            run_sandbox(SandboxSettings(), host="127.0.0.1", port=port)
 
 
 async def test_the_log_file_has_every_entry_as_a_line(opened: Opened, tmp_path: Path) -> None:
