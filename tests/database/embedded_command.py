@@ -49,17 +49,17 @@ class Command:
             start_new_session=True,
         )
         self.url = ""
+        self.answer = ""
         self._child: int | None = None
 
     def wait_until_joined(self) -> str:
         """Return the URL, or the sentence that says why there is none."""
         assert self._process.stdout is not None
-        answer = self._process.stdout.readline().strip()
-        if answer.startswith("postgresql://"):
-            self.url, child = answer.split()
+        self.answer = self._process.stdout.readline().strip()
+        if self.answer.startswith("postgresql://"):
+            self.url, child = self.answer.split()
             self._child = int(child)
-            return self.url
-        return answer
+        return self.url or self.answer
 
     def end(self) -> None:
         assert self._process.stdin is not None

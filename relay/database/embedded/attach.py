@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from relay.database.embedded import locks
-from relay.database.embedded.errors import EmbeddedPostgresError
+from relay.database.embedded.errors import EmbeddedPostgresError, reason
 from relay.database.embedded.place import LOG_NAME, own_directory
 
 LINGER_S = 5.0
@@ -64,7 +64,7 @@ def embedded_postgres(data_dir: Path, *, linger_s: float = LINGER_S) -> Iterator
             server = _join(own_directory(data_dir), held, linger_s)
         except OSError as error:
             raise EmbeddedPostgresError(
-                f"The embedded Postgres cannot use {error.filename or data_dir}: {error.strerror}."
+                f"The embedded Postgres cannot use {data_dir}: {reason(error)}."
             ) from error
         yield server
 

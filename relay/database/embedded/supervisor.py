@@ -13,7 +13,7 @@ from pathlib import Path
 
 from relay.database.embedded import locks
 from relay.database.embedded.binaries import programs
-from relay.database.embedded.errors import EmbeddedPostgresError
+from relay.database.embedded.errors import EmbeddedPostgresError, reason
 from relay.database.embedded.place import LOG_NAME, PORT, settle, socket_directory
 from relay.database.embedded.server import LOG_DESCRIPTOR, Server
 
@@ -124,8 +124,8 @@ def main() -> None:
         _give_up(str(error))
     except OSError as error:
         _give_up(
-            f"The embedded Postgres cannot use {error.filename or home}: {error.strerror}; "
-            f"its log is {home / LOG_NAME}."
+            f"The embedded Postgres cannot use {home}: {reason(error)}; its log is "
+            f"{home / LOG_NAME}."
         )
 
 
