@@ -8,7 +8,9 @@ Facts about aiohttp 3.14 that this file stands on, read in its source and held b
 - A reply that ends before its Content-Length raises; it is never taken for whole.
 """
 
+import asyncio
 import ssl
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import hdrs
@@ -32,6 +34,8 @@ from relay.kling.transport import (
 
 CONNECTIONS_MAX = 4096
 """Far above aiohttp's 100: a create may take seconds, and a wait for a connection is lost time."""
+
+_CLOSE_S = 1.0
 
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,  # refused, no such name, TLS handshake, certificate
@@ -113,7 +117,10 @@ class AiohttpTransport:
         )
 
     async def aclose(self) -> None:
-        await self._session.close()
+        # Closed at once; the wait is for unsent bytes, which a peer may never take.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._session.close()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []

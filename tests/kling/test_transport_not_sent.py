@@ -87,8 +87,9 @@ async def test_a_connection_that_does_not_come_about_is_not_sent(
 ) -> None:
     """Whether the connect timeout of 0.3 s ends the wait or the whole call's 0.3 s does."""
     async with aclosing(kind(connect_timeout_s=0.3 if timeout_s == 5 else 9)) as transport:
-        with pytest.raises(NotSent):
-            await post(transport, f"http://127.0.0.1:{silent_port}/", timeout_s=timeout_s)
+        async with asyncio.timeout(2):
+            with pytest.raises(NotSent):
+                await post(transport, f"http://127.0.0.1:{silent_port}/", timeout_s=timeout_s)
 
 
 async def test_waiting_for_a_free_connection_is_not_sent(kind: Kind) -> None:
@@ -105,8 +106,9 @@ async def test_waiting_for_a_free_connection_is_not_sent(kind: Kind) -> None:
     ):
         first = asyncio.create_task(post(transport, peer.url))
         await busy.wait()
-        with pytest.raises(NotSent):
-            await post(transport, peer.url)
+        async with asyncio.timeout(2):
+            with pytest.raises(NotSent):
+                await post(transport, peer.url)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

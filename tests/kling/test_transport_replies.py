@@ -142,3 +142,15 @@ async def test_a_connection_with_half_a_body_is_not_used_again() -> None:
             await transport.send("POST", peer.url, bearer="b", body=body, timeout_s=5)
 
     assert peer.connections == 2
+
+
+async def test_closing_does_not_wait_for_a_peer_that_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """20 MB in one write that the peer never takes: aclose ends after a second nonetheless."""
+    monkeypatch.setattr("relay.kling.transport.JOIN_BYTES_MAX", 1 << 30)
+    transport = AiohttpTransport()
+    async with listen(refuse_and_hold) as peer:
+        await transport.send("POST", peer.url, bearer="b", body=bytes(20_000_000), timeout_s=5)
+        async with asyncio.timeout(3):
+            await transport.aclose()
