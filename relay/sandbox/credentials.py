@@ -48,11 +48,11 @@ class Accounts:
         bearer = bearer.strip()
         if scheme.lower() != "bearer" or not bearer:
             raise Refusal(1002)
-        if bearer.count(".") == 2:  # noqa: PLR2004  # header.claims.signature
-            return self._by_jwt(bearer, now=now)
         for account in self._accounts:
             if hmac.compare_digest(account.api_key.encode(), bearer.encode()):
                 return account
+        if bearer.count(".") == 2:  # noqa: PLR2004  # header.claims.signature
+            return self._by_jwt(bearer, now=now)
         raise Refusal(1002, "api key not found")
 
     def _by_jwt(self, token: str, *, now: float) -> Account:

@@ -136,8 +136,8 @@ def _image(task: Task, index: int, marked: bool) -> dict[str, Any]:  # noqa: FBT
 
 
 def _part_id(task: Task, index: int) -> str:
-    """Make the id of one file: digits like a task's, told apart by the last."""
-    return f"{task.id[:-1][::-1]}{index}"
+    """Make the id of one file: the task's backwards, and a digit that tells its files apart."""
+    return f"{task.id[::-1]}{index}"
 
 
 def _file(task: Task, index: int, kind: str) -> str:

@@ -1,0 +1,471 @@
+"""Every table of the first version."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "0001"
+down_revision: str | None = None
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.create_table(
+        "books",
+        sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("id = 1", name=op.f("books_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("books_pkey")),
+    )
+    op.create_table(
+        "channels",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("base_url", sa.Text(), nullable=False),
+        sa.Column("access_key", sa.Text(), nullable=True),
+        sa.Column("secret_key_sealed", sa.Text(), nullable=True),
+        sa.Column("api_key_sealed", sa.Text(), nullable=True),
+        sa.Column("webhook_secret_sealed", sa.Text(), nullable=True),
+        sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("weight", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("callback_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "(access_key IS NULL) = (secret_key_sealed IS NULL)",
+            name=op.f("channels_pair_is_whole"),
+        ),
+        sa.CheckConstraint(
+            "access_key IS NOT NULL OR api_key_sealed IS NOT NULL",
+            name=op.f("channels_has_a_credential"),
+        ),
+        sa.CheckConstraint("weight > 0", name=op.f("channels_weight_positive")),
+        sa.PrimaryKeyConstraint("id", name=op.f("channels_pkey")),
+        sa.UniqueConstraint("name", name=op.f("channels_name_key")),
+    )
+    op.create_table(
+        "deployment",
+        sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("external_prefix", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("id = 1", name=op.f("deployment_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("deployment_pkey")),
+    )
+    op.create_table(
+        "price_misses",
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("times", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column(
+            "first_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column(
+            "last_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("wanted", name=op.f("price_misses_pkey")),
+    )
+    op.create_table(
+        "prices",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=True),
+        sa.Column("mode", sa.Text(), nullable=True),
+        sa.Column("sound", sa.Boolean(), nullable=True),
+        sa.Column("voice", sa.Boolean(), nullable=True),
+        sa.Column("video_input", sa.Boolean(), nullable=True),
+        sa.Column("duration_s", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("per", sa.Text(), nullable=False),
+        sa.Column("units", sa.Numeric(precision=18, scale=6), nullable=True),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=True),
+        sa.Column("pack", sa.Text(), server_default=sa.text("'video'"), nullable=False),
+        sa.Column(
+            "multiplier",
+            sa.Numeric(precision=12, scale=6),
+            server_default=sa.text("1"),
+            nullable=False,
+        ),
+        sa.Column("hold_seconds", sa.Integer(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "(kind = 'fixed') = (amount_micros IS NOT NULL)", name=op.f("prices_fixed_has_amount")
+        ),
+        sa.CheckConstraint(
+            "(kind = 'units') = (units IS NOT NULL)", name=op.f("prices_units_has_units")
+        ),
+        sa.CheckConstraint("kind IN ('units', 'fixed')", name=op.f("prices_kind_known")),
+        sa.CheckConstraint("pack IN ('video', 'image')", name=op.f("prices_pack_known")),
+        sa.CheckConstraint("per IN ('task', 'second')", name=op.f("prices_per_known")),
+        sa.CheckConstraint("units >= 0 AND amount_micros >= 0", name=op.f("prices_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("prices_pkey")),
+    )
+    op.create_index(
+        "prices_key",
+        "prices",
+        ["endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s"],
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    )
+    op.create_table(
+        "tenants",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column(
+            "multiplier",
+            sa.Numeric(precision=12, scale=6),
+            server_default=sa.text("1"),
+            nullable=False,
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("multiplier >= 0", name=op.f("tenants_multiplier_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("tenants_pkey")),
+        sa.UniqueConstraint("name", name=op.f("tenants_name_key")),
+    )
+    op.create_table(
+        "accounts",
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("quota_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("held_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("open_holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tasks_max", sa.Integer(), nullable=True),
+        sa.CheckConstraint("held_micros >= 0", name=op.f("accounts_held_not_negative")),
+        sa.CheckConstraint("open_holds >= 0", name=op.f("accounts_open_holds_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("accounts_tenant_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("accounts_pkey")),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("access_key", sa.Text(), nullable=True),
+        sa.Column("secret_key_sealed", sa.Text(), nullable=True),
+        sa.Column("api_key_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("api_key_hint", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(access_key IS NULL) = (secret_key_sealed IS NULL)", name=op.f("tokens_pair_is_whole")
+        ),
+        sa.CheckConstraint(
+            "access_key IS NOT NULL OR api_key_hash IS NOT NULL",
+            name=op.f("tokens_has_a_credential"),
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("tokens_tenant_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("tokens_pkey")),
+        sa.UniqueConstraint("access_key", name=op.f("tokens_access_key_key")),
+        sa.UniqueConstraint("api_key_hash", name=op.f("tokens_api_key_hash_key")),
+    )
+    op.create_index(op.f("tokens_tenant_id_idx"), "tokens", ["tenant_id"], unique=False)
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("token_id", sa.BigInteger(), nullable=False),
+        sa.Column("channel_id", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "channels_tried", postgresql.ARRAY(sa.BigInteger()), server_default="{}", nullable=False
+        ),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=True),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("tenant_external_id", sa.Text(), nullable=True),
+        sa.Column("callback_url", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("kling_request_id", sa.Text(), nullable=True),
+        sa.Column("quote", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("hold_micros", sa.BigInteger(), nullable=False),
+        sa.Column("hold_ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("charged_micros", sa.BigInteger(), nullable=True),
+        sa.Column("deduction", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("submit_deadline_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_via", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("is_reply_full", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("fail_message", sa.Text(), nullable=True),
+        sa.Column("result_ids", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("result_urls", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column(
+            "refresh_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("look_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("look_lease", sa.Uuid(), nullable=True),
+        sa.Column("not_found", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("not_found_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_flagged", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.CheckConstraint(
+            "(charged_micros IS NOT NULL) = (state = 'succeed')",
+            name=op.f("tasks_charged_iff_succeed"),
+        ),
+        sa.CheckConstraint(
+            "(hold_ended_at IS NULL) = (state IN ('pending', 'unknown', 'submitted', 'processing'))",
+            name=op.f("tasks_open_hold_iff_live"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('pending', 'unknown', 'submitted', 'processing', 'succeed', 'failed', 'refused')",
+            name=op.f("tasks_state_known"),
+        ),
+        sa.CheckConstraint(
+            "charged_micros BETWEEN 0 AND hold_micros", name=op.f("tasks_charged_at_most_the_hold")
+        ),
+        sa.CheckConstraint("hold_micros >= 0", name=op.f("tasks_hold_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channels.id"], name=op.f("tasks_channel_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("tasks_tenant_id_fkey")),
+        sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name=op.f("tasks_token_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("tasks_pkey")),
+        sa.UniqueConstraint("external_id", name=op.f("tasks_external_id_key")),
+        postgresql_with={"fillfactor": 70},
+    )
+    op.create_index("tasks_by_kling_id", "tasks", ["task_id", "tenant_id"], unique=False)
+    op.create_index(
+        "tasks_due",
+        "tasks",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where="next_look_at IS NOT NULL",
+    )
+    op.create_index(
+        "tasks_kling_id",
+        "tasks",
+        ["channel_id", "task_id"],
+        unique=True,
+        postgresql_where="task_id IS NOT NULL",
+    )
+    op.create_index(op.f("tasks_kling_request_id_idx"), "tasks", ["kling_request_id"], unique=False)
+    op.create_index(
+        "tasks_list",
+        "tasks",
+        ["tenant_id", "endpoint", "id"],
+        unique=False,
+        postgresql_where="task_id IS NOT NULL AND state <> 'refused'",
+    )
+    op.create_index(
+        "tasks_open", "tasks", ["tenant_id"], unique=False, postgresql_where="hold_ended_at IS NULL"
+    )
+    op.create_index(op.f("tasks_request_id_idx"), "tasks", ["request_id"], unique=False)
+    op.create_index(
+        "tasks_tenant_external_id",
+        "tasks",
+        ["tenant_id", "tenant_external_id"],
+        unique=True,
+        postgresql_where="state <> 'refused' AND tenant_external_id IS NOT NULL",
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("task_status", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), server_default=sa.text("'due'"), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "next_attempt_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "state IN ('due', 'delivered', 'superseded', 'dead')",
+            name=op.f("deliveries_state_known"),
+        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("deliveries_task_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("deliveries_tenant_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("deliveries_pkey")),
+    )
+    op.create_index(
+        "deliveries_due",
+        "deliveries",
+        ["next_attempt_at"],
+        unique=False,
+        postgresql_where="state = 'due'",
+    )
+    op.create_index(op.f("deliveries_task_id_idx"), "deliveries", ["task_id"], unique=False)
+    op.create_table(
+        "entries",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=True),
+        sa.Column("reference", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "CASE kind WHEN 'topup' THEN amount_micros > 0 AND reference IS NOT NULL WHEN 'adjust' THEN amount_micros <> 0 AND reason IS NOT NULL WHEN 'charge' THEN amount_micros <= 0 AND task_id IS NOT NULL WHEN 'refund' THEN amount_micros >= 0 AND task_id IS NOT NULL AND reason IS NOT NULL ELSE false END",
+            name=op.f("entries_kind_fits"),
+        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("entries_task_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["accounts.tenant_id"], name=op.f("entries_tenant_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("entries_pkey")),
+    )
+    op.create_index(
+        "entries_one_charge",
+        "entries",
+        ["task_id"],
+        unique=True,
+        postgresql_where="kind = 'charge'",
+    )
+    op.create_index(
+        "entries_one_refund",
+        "entries",
+        ["task_id"],
+        unique=True,
+        postgresql_where="kind = 'refund'",
+    )
+    op.create_index(
+        "entries_one_topup",
+        "entries",
+        ["tenant_id", "reference"],
+        unique=True,
+        postgresql_where="kind = 'topup'",
+    )
+    op.create_index(op.f("entries_tenant_id_id_idx"), "entries", ["tenant_id", "id"], unique=False)
+    op.create_table(
+        "task_events",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("task_events_task_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("task_events_pkey")),
+    )
+    op.create_index(op.f("task_events_created_at_idx"), "task_events", ["created_at"], unique=False)
+    op.create_index(
+        op.f("task_events_task_id_id_idx"), "task_events", ["task_id", "id"], unique=False
+    )
+    op.execute(
+        """
+        CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'entries are never changed: correct with a further entry';
+        END $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER entries_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON entries"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+    # 40 random bits in front of every external id: two deployments on one Kling account never meet.
+    op.execute(
+        "INSERT INTO deployment (external_prefix)"
+        " VALUES ('r' || left(replace(gen_random_uuid()::text, '-', ''), 10))"
+    )
+
+
+def downgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index(op.f("task_events_task_id_id_idx"), table_name="task_events")
+    op.drop_index(op.f("task_events_created_at_idx"), table_name="task_events")
+    op.drop_table("task_events")
+    op.drop_index(op.f("entries_tenant_id_id_idx"), table_name="entries")
+    op.drop_index("entries_one_topup", table_name="entries", postgresql_where="kind = 'topup'")
+    op.drop_index("entries_one_refund", table_name="entries", postgresql_where="kind = 'refund'")
+    op.drop_index("entries_one_charge", table_name="entries", postgresql_where="kind = 'charge'")
+    op.drop_table("entries")
+    op.drop_index(op.f("deliveries_task_id_idx"), table_name="deliveries")
+    op.drop_index("deliveries_due", table_name="deliveries", postgresql_where="state = 'due'")
+    op.drop_table("deliveries")
+    op.drop_index(
+        "tasks_tenant_external_id",
+        table_name="tasks",
+        postgresql_where="state <> 'refused' AND tenant_external_id IS NOT NULL",
+    )
+    op.drop_index(op.f("tasks_request_id_idx"), table_name="tasks")
+    op.drop_index("tasks_open", table_name="tasks", postgresql_where="hold_ended_at IS NULL")
+    op.drop_index(
+        "tasks_list",
+        table_name="tasks",
+        postgresql_where="task_id IS NOT NULL AND state <> 'refused'",
+    )
+    op.drop_index(op.f("tasks_kling_request_id_idx"), table_name="tasks")
+    op.drop_index("tasks_kling_id", table_name="tasks", postgresql_where="task_id IS NOT NULL")
+    op.drop_index("tasks_due", table_name="tasks", postgresql_where="next_look_at IS NOT NULL")
+    op.drop_index("tasks_by_kling_id", table_name="tasks")
+    op.drop_table("tasks")
+    op.drop_index(op.f("tokens_tenant_id_idx"), table_name="tokens")
+    op.drop_table("tokens")
+    op.drop_table("accounts")
+    op.drop_table("tenants")
+    op.drop_index("prices_key", table_name="prices", postgresql_nulls_not_distinct=True)
+    op.drop_table("prices")
+    op.drop_table("price_misses")
+    op.drop_table("deployment")
+    op.drop_table("channels")
+    op.drop_table("books")
+    op.execute("DROP FUNCTION refuse_change")

@@ -1,0 +1,36 @@
+"""One Kling account as the rest of the relay sees it, with its keys opened."""
+
+from datetime import datetime
+
+import msgspec
+
+from relay.kling.endpoints import Credential
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """Never log one: it holds keys."""
+
+    id: int
+    name: str
+    base_url: str
+    """Without a trailing slash and without `/v1`."""
+    access_key: str | None
+    secret_key: str | None
+    api_key: str | None
+    webhook_secret: str | None
+    priority: int
+    weight: int
+    enabled: bool
+    callback_at: datetime | None
+
+    @property
+    def credentials(self) -> frozenset[Credential]:
+        kinds = set()
+        if self.access_key and self.secret_key:
+            kinds.add(Credential.KEY_PAIR)
+        if self.api_key:
+            kinds.add(Credential.API_KEY)
+        return frozenset(kinds)
+
+    def __repr__(self) -> str:
+        return f"Channel({self.id}, {self.name!r})"

@@ -1,0 +1,21 @@
+"""Which channel takes a task, and which ones are next if it does not."""
+
+import random
+from collections.abc import Iterable
+
+from relay.channels.channel import Channel
+from relay.kling.endpoints import Endpoint
+
+
+def in_order(
+    channels: Iterable[Channel], endpoint: Endpoint, *, chance: random.Random
+) -> list[Channel]:
+    """Order the enabled channels that can call an endpoint: by priority, then drawn by weight."""
+    able = [
+        channel
+        for channel in channels
+        if channel.enabled and channel.credentials & endpoint.credentials
+    ]
+    # The largest of weight-th roots of uniform numbers is a draw in proportion to the weights.
+    drawn = {channel.id: chance.random() ** (1 / channel.weight) for channel in able}
+    return sorted(able, key=lambda channel: (-channel.priority, -drawn[channel.id]))

@@ -1,0 +1,123 @@
+"""The operator's channels, read from the database with their keys opened."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels import tables
+from relay.channels.channel import Channel
+from relay.database.engine import Sessions
+from relay.secrets import KeyRing
+
+AGE_MAX_S = 2.0
+"""How long a changed channel may stay unseen by a running process."""
+CALLBACK_NOTED_EVERY_S = 60.0
+
+
+class ChannelDirectory:
+    """All channels, at most `AGE_MAX_S` old."""
+
+    def __init__(self, sessions: Sessions, keys: KeyRing) -> None:
+        self._sessions = sessions
+        self._keys = keys
+        self._channels: dict[int, Channel] = {}
+        self._read_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def all(self) -> list[Channel]:
+        await self._refresh()
+        return list(self._channels.values())
+
+    async def get(self, channel_id: int) -> Channel:
+        """One channel, disabled ones too: their tasks are still asked about.
+
+        Raises:
+            LookupError: there is none; channels are never deleted.
+        """
+        if channel_id not in self._channels:
+            self._read_at = float("-inf")
+        await self._refresh()
+        return self._channels[channel_id]
+
+    async def note_callback(self, channel: Channel) -> None:
+        """Remember that this account's callbacks reach us; written once a minute at most."""
+        noted = channel.callback_at
+        if noted and (datetime.now(UTC) - noted).total_seconds() < CALLBACK_NOTED_EVERY_S:
+            return
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(tables.Channel)
+                .where(tables.Channel.id == channel.id)
+                .values(callback_at=func.now())
+            )
+        self._read_at = float("-inf")
+
+    async def _refresh(self) -> None:
+        if time.monotonic() - self._read_at <= AGE_MAX_S:
+            return
+        async with self._lock:
+            if time.monotonic() - self._read_at <= AGE_MAX_S:
+                return
+            async with self._sessions() as session:
+                self._channels = {
+                    channel.id: channel for channel in await read_channels(session, self._keys)
+                }
+            self._read_at = time.monotonic()
+
+
+async def read_channels(session: AsyncSession, keys: KeyRing) -> list[Channel]:
+    """Read every channel.
+
+    Raises:
+        SecretKeyError: a key of one cannot be opened with the configured secret keys.
+    """
+    rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
+    return [_opened(row, keys) for row in rows]
+
+
+def seal_into(
+    row: tables.Channel,
+    keys: KeyRing,
+    *,
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    api_key: str | None = None,
+    webhook_secret: str | None = None,
+) -> None:
+    """Put new keys into a row that has its id; what is None stays as it is."""
+    assert row.id is not None, "keys are bound to the row's id"
+    if access_key is not None and secret_key is not None:
+        row.access_key = access_key
+        row.secret_key_sealed = keys.seal(secret_key, context=_context(row.id, "secret_key"))
+    if api_key is not None:
+        row.api_key_sealed = keys.seal(api_key, context=_context(row.id, "api_key"))
+    if webhook_secret is not None:
+        row.webhook_secret_sealed = keys.seal(
+            webhook_secret, context=_context(row.id, "webhook_secret")
+        )
+
+
+def _opened(row: tables.Channel, keys: KeyRing) -> Channel:
+    def open_(sealed: str | None, name: str) -> str | None:
+        return None if sealed is None else keys.open(sealed, context=_context(row.id, name))
+
+    return Channel(
+        id=row.id,
+        name=row.name,
+        base_url=row.base_url,
+        access_key=row.access_key,
+        secret_key=open_(row.secret_key_sealed, "secret_key"),
+        api_key=open_(row.api_key_sealed, "api_key"),
+        webhook_secret=open_(row.webhook_secret_sealed, "webhook_secret"),
+        priority=row.priority,
+        weight=row.weight,
+        enabled=row.enabled,
+        callback_at=row.callback_at,
+    )
+
+
+def _context(channel_id: int, name: str) -> str:
+    return f"channels/{channel_id}/{name}"

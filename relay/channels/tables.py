@@ -1,0 +1,34 @@
+"""Channels: one row per Kling account."""
+
+from sqlalchemy import CheckConstraint, Integer, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from relay.database.base import Base, identity, moment, stamped
+
+
+class Channel(Base):
+    __tablename__ = "channels"
+    __table_args__ = (
+        CheckConstraint("(access_key IS NULL) = (secret_key_sealed IS NULL)", name="pair_is_whole"),
+        CheckConstraint(
+            "access_key IS NOT NULL OR api_key_sealed IS NOT NULL", name="has_a_credential"
+        ),
+        CheckConstraint("weight > 0", name="weight_positive"),
+    )
+
+    id: Mapped[identity]
+    name: Mapped[str] = mapped_column(unique=True)
+    base_url: Mapped[str]
+    access_key: Mapped[str | None]
+    secret_key_sealed: Mapped[str | None]
+    api_key_sealed: Mapped[str | None]
+    webhook_secret_sealed: Mapped[str | None]
+    """Kling's own Standard Webhooks secret of this account, if the operator created one there."""
+    priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Higher is tried first."""
+    weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    """Share among enabled channels of one priority."""
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    callback_at: Mapped[moment | None]
+    """When a callback of this account last reached us; tells whether callbacks can be relied on."""
+    created_at: Mapped[stamped]

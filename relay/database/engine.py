@@ -1,0 +1,31 @@
+"""Connections: an engine for everything that is not hot, and the two spellings of a URL."""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+Sessions = async_sessionmaker[AsyncSession]
+"""`sessions`: the callee opens its own transactions; `session`: it works inside yours."""
+
+
+def dsn(url: str) -> str:
+    """Spell a database URL as asyncpg reads it, whichever driver it names."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def open_engine(url: str, *, connections: int = 5) -> AsyncEngine:
+    """Build the engine; nothing is connected yet."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=connections,
+        max_overflow=connections,
+        pool_pre_ping=True,
+    )
+
+
+def open_sessions(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False)

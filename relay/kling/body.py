@@ -1,0 +1,234 @@
+"""A tenant's request body on its way to Kling: fields keep their bytes (promise T1)."""
+
+import codecs
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from relay.errors import BadRequest, InvalidParameter
+from relay.kling.endpoints import Endpoint, Field
+from relay.kling.wire import Fields
+
+_fields = msgspec.json.Decoder(Fields)
+_any = msgspec.json.Decoder()
+
+EXTERNAL_ID_CHARS_MAX = 512
+"""Kling documents no limit; ours keeps the index entry small."""
+CALLBACK_URL_CHARS_MAX = 1024
+"""As the solutions page says (kling-api.md section 6)."""
+SECONDS_MAX = 3600
+
+_VOICE_REFERENCE = re.compile(r"<<<\s*voice_\d+\s*>>>")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a task is priced by, read as leniently as Kling reads it."""
+
+    endpoint: str
+    model: str | None = None
+    mode: str | None = None
+    sound: bool | None = None
+    voice: bool | None = None
+    video_input: bool | None = None
+    seconds: int | None = None
+    """None if Kling decides the length."""
+    seconds_max: int = 10
+
+    def __str__(self) -> str:
+        """Spell it as `relay price missing` shows it and `relay price set` takes it."""
+        parts = [self.endpoint]
+        for name in ("model", "mode"):
+            if (value := getattr(self, name)) is not None:
+                parts.append(f"{name}={value}")
+        for name in ("sound", "voice", "video_input"):
+            if (flag := getattr(self, name)) is not None:
+                parts.append(f"{name.replace('_', '-')}={'on' if flag else 'off'}")
+        parts.append("duration=open" if self.seconds is None else f"duration={self.seconds}")
+        return " ".join(parts)
+
+
+class Utf8Check:
+    """Checks UTF-8 while chunks arrive, so that a large body is never decoded as a whole."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def feed(self, chunk: bytes | bytearray | memoryview, *, is_last: bool = False) -> None:
+        """Raise BadRequest at the first broken byte."""
+        try:
+            self._decoder.decode(bytes(chunk), final=is_last)
+        except UnicodeDecodeError as error:
+            raise BadRequest("The request body is not valid UTF-8") from error
+
+
+def read_fields(body: bytes | bytearray) -> Fields:
+    """Split a body into its top-level fields, each in the tenant's own bytes.
+
+    Raises:
+        BadRequest: not JSON, or not an object.
+    """
+    try:
+        return _fields.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest("The request body must be a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The request body is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise BadRequest("The request body is nested too deeply") from error
+
+
+def join_fields(fields: Fields) -> list[bytes | memoryview]:
+    """Spell the object again, as parts that share memory with the body they came from."""
+    parts: list[bytes | memoryview] = []
+    separator = b"{"
+    for name, raw in fields.items():
+        parts.append(separator + msgspec.json.encode(name) + b":")
+        parts.append(memoryview(raw))
+        separator = b","
+    parts.append(b"}" if fields else b"{}")
+    return parts
+
+
+def put_text(fields: Fields, path: tuple[str, ...], text: str) -> None:
+    """Set a text field, making the objects on the way to it."""
+    name, *rest = path
+    if not rest:
+        fields[name] = msgspec.Raw(msgspec.json.encode(text))
+        return
+    inner = _fields.decode(fields.get(name, b"{}"))
+    put_text(inner, tuple(rest), text)
+    fields[name] = msgspec.Raw(msgspec.json.encode(inner))
+
+
+def take_text(fields: Fields, path: tuple[str, ...], *, chars_max: int) -> str | None:
+    """Take a text field out; absent, null and "" are None.
+
+    Raises:
+        InvalidParameter: not a string, too long, or with characters that no id or URL has.
+    """
+    name, *rest = path
+    if rest:
+        if name not in fields:
+            return None
+        try:
+            inner = _fields.decode(fields[name])
+        except msgspec.MsgspecError as error:
+            raise InvalidParameter(name, "must be an object") from error
+        taken = take_text(inner, tuple(rest), chars_max=chars_max)
+        fields[name] = msgspec.Raw(msgspec.json.encode(inner))
+        return taken
+    raw = fields.pop(name, None)
+    if raw is None:
+        return None
+    value = _decoded(name, raw)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise InvalidParameter(name, "must be a string")
+    if len(value) > chars_max:
+        raise InvalidParameter(name, f"must be at most {chars_max} characters")
+    if "\x00" in value:
+        raise InvalidParameter(name, "must not contain a NUL character")
+    return value
+
+
+def read_wanted(endpoint: Endpoint, fields: Fields) -> Wanted:
+    """Read what prices the task.
+
+    Raises:
+        InvalidParameter: a field that prices it cannot be read; the message names the field.
+    """
+    pricing = endpoint.pricing
+    videos = _list(fields, pricing.video_list)
+    return Wanted(
+        endpoint=endpoint.name,
+        model=_word(fields, pricing.model),
+        mode=_word(fields, pricing.mode),
+        sound=_switch(fields, pricing.sound),
+        voice=_has_voice_control(fields, pricing.voice_list) if pricing.voice_list else None,
+        video_input=bool(videos) if pricing.video_list else None,
+        seconds=None if _follows_a_video(videos) else _whole_seconds(fields, pricing.duration),
+        seconds_max=pricing.seconds_max,
+    )
+
+
+def _decoded(name: str, raw: msgspec.Raw) -> Any:
+    try:
+        return _any.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidParameter(name, "cannot be read") from error
+
+
+def _value(fields: Fields, name: str) -> Any:
+    raw = fields.get(name)
+    return None if raw is None else _decoded(name, raw)
+
+
+def _word(fields: Fields, field: Field | None) -> str | None:
+    if field is None:
+        return None
+    value = _value(fields, field.name)
+    if value is None or value == "":
+        return field.default
+    if not isinstance(value, str) or len(value) > 128 or "\x00" in value:  # noqa: PLR2004
+        raise InvalidParameter(field.name, "must be a short string")
+    return value
+
+
+def _switch(fields: Fields, field: Field | None) -> bool | None:
+    if field is None:
+        return None
+    value = _value(fields, field.name)
+    if value is None or value == "":
+        value = field.default
+    words = {"on": True, "true": True, "native": True, "off": False, "false": False}
+    switched = value if isinstance(value, bool) else words.get(str(value).lower())
+    if switched is None:
+        raise InvalidParameter(field.name, "must be on or off")
+    return switched
+
+
+def _whole_seconds(fields: Fields, field: Field | None) -> int | None:
+    """Read 5, "5" and 5.0 alike, as Kling does."""
+    if field is None:
+        return None
+    value = _value(fields, field.name)
+    if value is None or value == "":
+        value = field.default
+    try:
+        seconds = None if isinstance(value, bool) else Decimal(str(value).strip())
+    except InvalidOperation:
+        seconds = None
+    if seconds is None or not 0 < seconds <= SECONDS_MAX or seconds != int(seconds):
+        raise InvalidParameter(field.name, "must be a whole number of seconds")
+    return int(seconds)
+
+
+def _list(fields: Fields, name: str | None) -> list[Any]:
+    value = _value(fields, name) if name else None
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise InvalidParameter(str(name), "must be a list")
+    return value
+
+
+def _has_voice_control(fields: Fields, name: str) -> bool:
+    """Voices are billed when the list is set and a prompt refers to it (kling-api.md section 10)."""
+    if not _list(fields, name):
+        return False
+    prompts = [_value(fields, "prompt")]
+    prompts += [
+        shot.get("prompt") for shot in _list(fields, "multi_prompt") if isinstance(shot, dict)
+    ]
+    return any(isinstance(text, str) and _VOICE_REFERENCE.search(text) for text in prompts)
+
+
+def _follows_a_video(videos: list[Any]) -> bool:
+    """A base video gives the result its length; `base` is Kling's default (kling-api.md 4.4)."""
+    return any(
+        isinstance(video, dict) and video.get("refer_type", "base") in ("base", None)
+        for video in videos
+    )

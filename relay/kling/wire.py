@@ -1,0 +1,266 @@
+"""Kling's bodies: what its replies and callbacks say, and what we conclude from a reply.
+
+Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's own bytes.
+Source: kling-api.md sections 5 and 6.
+"""
+
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from relay.kling.transport import Reply
+
+Fields = dict[str, Raw]
+
+
+class Status(StrEnum):
+    """Where a task stands, in both generations' words."""
+
+    SUBMITTED = "submitted"
+    PROCESSING = "processing"
+    SUCCEED = "succeed"
+    FAILED = "failed"
+
+
+_STATUS_WORDS = {status.value: status for status in Status} | {"succeeded": Status.SUCCEED}
+
+
+class _TaskInfo(msgspec.Struct):
+    external_task_id: str | None = None
+
+
+class _TaskObject(msgspec.Struct):
+    """The fields of a task that we act upon; both generations' names, all of them optional."""
+
+    task_id: str | None = None
+    id: str | None = None
+    task_status: str | None = None
+    status: str | None = None
+    task_status_msg: str | None = None
+    message: str | None = None
+    task_info: _TaskInfo | None = None
+    external_task_id: str | None = None
+    external_id: str | None = None
+    task_result: Any = None
+    outputs: Any = None
+    final_unit_deduction: Any = None
+    final_balance_deduction: Any = None
+    billing: Any = None
+
+
+_task_object = msgspec.json.Decoder(_TaskObject)
+
+
+class TaskNews(msgspec.Struct, frozen=True):
+    """What one reply or callback says about one task."""
+
+    task_id: str | None
+    external_ids: tuple[str, ...]
+    """As it stands in each of the places where it may stand; empty strings are left out."""
+    status: Status | None
+    """None if absent or a word that we do not know: then nothing is concluded from it."""
+    message: str
+    result_ids: tuple[str, ...]
+    result_urls: tuple[str, ...]
+    result_seconds: Decimal | None
+    """Of all videos together; None if Kling did not say."""
+    deduction: Decimal | None
+    """In units. None unless it is usable: a number above zero, and nothing taken in cash."""
+    deduction_raw: str | None
+    """Kling's own cost fields as JSON."""
+    raw: bytes
+    """The whole object."""
+
+
+class UnreadableTask(ValueError):
+    """Not an object, or one of the fields that we act upon has an impossible type."""
+
+
+def read_task(raw: bytes | Raw) -> TaskNews:
+    """Read a task object: `data` of a reply, an item of a list, or a callback's body.
+
+    Raises:
+        UnreadableTask
+    """
+    try:
+        task = _task_object.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableTask(str(error)) from error
+    info = task.task_info.external_task_id if task.task_info else None
+    results = _results(task)
+    costs = {
+        name: value
+        for name in ("final_unit_deduction", "final_balance_deduction", "billing")
+        if (value := getattr(task, name)) is not None
+    }
+    return TaskNews(
+        task_id=task.task_id or task.id,
+        external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
+        status=_STATUS_WORDS.get(task.task_status or task.status or ""),
+        message=_storable(task.task_status_msg or task.message or ""),
+        result_ids=tuple(
+            _storable(str(item["id"])) for item in results if item.get("id") is not None
+        ),
+        result_urls=tuple(
+            _storable(item["url"]) for item in results if isinstance(item.get("url"), str)
+        ),
+        result_seconds=_seconds(results),
+        deduction=_deduction(task),
+        deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
+        raw=bytes(raw),
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "")  # Postgres has no NUL in text
+
+
+def _results(task: _TaskObject) -> list[dict[str, Any]]:
+    groups: list[Any] = [task.outputs]
+    if isinstance(task.task_result, dict):
+        groups += task.task_result.values()
+    return [
+        item
+        for group in groups
+        if isinstance(group, list)
+        for item in group
+        if isinstance(item, dict)
+    ]
+
+
+def _seconds(results: list[dict[str, Any]]) -> Decimal | None:
+    lengths = [_decimal(item.get("duration")) for item in results]
+    known = [length for length in lengths if length is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(lengths) else None
+
+
+def _deduction(task: _TaskObject) -> Decimal | None:
+    if isinstance(task.billing, list) and task.billing:
+        amounts = [
+            _decimal(item.get("amount"))
+            for item in task.billing
+            if isinstance(item, dict) and item.get("charge_type") == "unit"
+        ]
+        known = [amount for amount in amounts if amount is not None]
+        total = sum(known, Decimal(0)) if len(known) == len(task.billing) else None
+        return total if total else None
+    balance = task.final_balance_deduction
+    if isinstance(balance, dict) and _decimal(balance.get("quota")):
+        return None
+    return _decimal(task.final_unit_deduction) or None
+
+
+def _decimal(value: object) -> Decimal | None:
+    """Read a finite number that is not negative, from a JSON number or string."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and 0 <= number < Decimal(10) ** 12 else None
+
+
+class Envelope(msgspec.Struct):
+    """The shell of a reply (kling-api.md 5.1 and 5.6)."""
+
+    code: int
+    message: str = ""
+    request_id: str = ""
+    data: Raw | UnsetType = UNSET
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+
+
+def read_envelope(reply: Reply) -> Envelope | None:
+    """Read the shell, or None if the body is not one of Kling's."""
+    try:
+        return _envelope.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Kling made a task."""
+
+    news: TaskNews
+    envelope: Envelope
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Kling made no task: the hold may be released."""
+
+    code: int
+    message: str
+    request_id: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """No usable verdict: a task may exist, so the hold stays."""
+
+    reason: str
+
+
+Verdict = Accepted | Refused | Unknown
+
+
+def judge_create(reply: Reply, *, external_id: str) -> Verdict:
+    """Conclude what a create's reply says of the task (design.md, "Path of a submit", step 8)."""
+    envelope = read_envelope(reply)
+    if envelope is None:
+        return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
+    if reply.status >= 500 or reply.status == 408:  # noqa: PLR2004 (HTTP's own numbers)
+        return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
+    if envelope.code != 0:
+        if _is_own_duplicate(envelope, external_id):
+            return Unknown(reason="Kling already has a task under our external id")
+        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
+    if reply.status != 200:  # noqa: PLR2004
+        return Unknown(reason=f"HTTP {reply.status} with code 0")
+    try:
+        news = read_task(envelope.data if isinstance(envelope.data, Raw) else b"null")
+    except UnreadableTask:
+        return Unknown(reason="200 without a task object")
+    if not news.task_id:
+        return Unknown(reason="200 without a task id")
+    return Accepted(news=news, envelope=envelope)
+
+
+def _is_own_duplicate(envelope: Envelope, external_id: str) -> bool:
+    """Whether a 1201 says that our external id is taken: then the first try has landed.
+
+    The real message is not known (kling-api.md section 7), so both the field's name and our id are
+    looked for. The tenant cannot cause it: our id carries 64 random bits.
+    """
+    message = envelope.message.lower()
+    return envelope.code == 1201 and (  # noqa: PLR2004
+        external_id.lower() in message
+        or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
+    )
+
+
+def says_not_found(reply: Reply) -> bool:
+    """Whether Kling says that it has no such task: 400/1201 "Task not found" (kling-api.md 5.6)."""
+    envelope = read_envelope(reply)
+    return (
+        envelope is not None
+        and reply.status < 500  # noqa: PLR2004
+        and envelope.code in (1201, 1203)
+        and "not found" in envelope.message.lower()
+    )
+
+
+def read_queried_task(reply: Reply) -> TaskNews | None:
+    """Read the task of a query's reply, or None if it tells nothing usable."""
+    envelope = read_envelope(reply)
+    if envelope is None or envelope.code != 0 or not isinstance(envelope.data, Raw):
+        return None
+    try:
+        news = read_task(envelope.data)
+    except UnreadableTask:
+        return None
+    return news if news.task_id and news.status else None

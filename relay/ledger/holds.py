@@ -1,0 +1,66 @@
+"""SQL that takes holds and ends them, over arrays; `tasks/statements.py` composes it.
+
+Each constant is the body of a common table expression, with the names of those it reads as
+arguments. All of them run in one statement, so Postgres gives every part the same snapshot, and the
+locked rows are re-read at their newest version: sums are judged as they are now, not as they were
+when the statement began.
+
+Order of locks everywhere: task rows by id, then accounts by tenant id.
+"""
+
+LOCK_ACCOUNTS = """
+    SELECT tenant_id, quota_micros - held_micros AS available_micros,
+           tasks_max - open_holds AS places
+    FROM accounts
+    WHERE tenant_id IN (SELECT tenant_id FROM {source})
+    ORDER BY tenant_id
+    FOR NO KEY UPDATE
+"""
+"""Lock the accounts of `source`'s tenants. NO KEY, so that foreign keys to them do not wait."""
+
+JUDGE_HOLDS = """
+    SELECT r.*, a.available_micros, a.places,
+           r.hold_micros <= a.available_micros AS has_quota,
+           a.places IS NULL OR a.places > 0 AS has_place,
+           sum(r.hold_micros) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier
+               <= a.available_micros
+           AND (a.places IS NULL OR
+               count(*) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier <= a.places)
+               AS fits_with_others
+    FROM {requested} r JOIN {accounts} a USING (tenant_id)
+    WINDOW earlier AS (PARTITION BY r.tenant_id ORDER BY r.ord)
+"""
+"""Judge requests of one tenant in the order they came, each after the ones before it.
+
+A request that would fit alone and not after the others is neither taken nor refused: the others may
+yet turn out to be duplicates, so it is judged again in the next statement.
+"""
+
+TAKE_HOLDS = """
+    UPDATE accounts a
+    SET held_micros = a.held_micros + taken.micros, open_holds = a.open_holds + taken.holds
+    FROM (
+        SELECT tenant_id, sum(hold_micros)::bigint AS micros, count(*)::integer AS holds
+        FROM {inserted} GROUP BY tenant_id
+    ) taken
+    WHERE a.tenant_id = taken.tenant_id
+"""
+"""Add the holds of the rows that were really inserted to their accounts."""
+
+END_HOLDS = """
+    UPDATE accounts a
+    SET quota_micros = a.quota_micros - ended.charged,
+        held_micros = a.held_micros - ended.held,
+        open_holds = a.open_holds - ended.holds
+    FROM (
+        SELECT e.tenant_id, coalesce(sum(e.charged_micros), 0)::bigint AS charged,
+               coalesce(sum(e.hold_micros) FILTER (WHERE e.is_open), 0)::bigint AS held,
+               (count(*) FILTER (WHERE e.is_open))::integer AS holds
+        FROM {ended} e JOIN {accounts} USING (tenant_id) GROUP BY e.tenant_id
+    ) ended
+    WHERE a.tenant_id = ended.tenant_id
+"""
+"""Charge what ended in success and give the holds back; a hold that was closed counts no more.
+
+Reads the locked accounts, so that no account is written before it is locked in order.
+"""

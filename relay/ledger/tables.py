@@ -1,0 +1,85 @@
+"""Accounts, entries, and the books' currency."""
+
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from relay.database.base import Base, identity, micros, stamped
+
+
+class EntryKind(StrEnum):
+    """Why an account's quota changed."""
+
+    TOPUP = "topup"
+    """The operator sold quota. Its reference is unique per tenant, so a repeat adds nothing."""
+    ADJUST = "adjust"
+    """The operator corrected the quota, up or down, with a reason."""
+    CHARGE = "charge"
+    """A task was settled. At most one per task, by constraint."""
+    REFUND = "refund"
+    """A task's charge was given back by the operator. At most one per task, by constraint."""
+
+
+class Account(Base):
+    """One tenant's sums. Only statements of `ledger` and `tasks` write here."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("held_micros >= 0", name="held_not_negative"),
+        CheckConstraint("open_holds >= 0", name="open_holds_not_negative"),
+        {"postgresql_with": {"fillfactor": 50}},  # the hottest rows: updated in place on their page
+    )
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    quota_micros: Mapped[micros] = mapped_column(server_default=text("0"))
+    """May fall below zero only by a success that Kling reported after its hold was released."""
+    held_micros: Mapped[micros] = mapped_column(server_default=text("0"))
+    open_holds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    tasks_max: Mapped[int | None] = mapped_column(Integer)
+    """Open holds at most at a time; null is no limit."""
+
+
+class Entry(Base):
+    """One signed change of a quota. A trigger refuses UPDATE, DELETE and TRUNCATE."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        CheckConstraint(
+            "CASE kind WHEN 'topup' THEN amount_micros > 0 AND reference IS NOT NULL"
+            " WHEN 'adjust' THEN amount_micros <> 0 AND reason IS NOT NULL"
+            " WHEN 'charge' THEN amount_micros <= 0 AND task_id IS NOT NULL"
+            " WHEN 'refund' THEN amount_micros >= 0 AND task_id IS NOT NULL"
+            " AND reason IS NOT NULL ELSE false END",
+            name="kind_fits",
+        ),
+        Index("entries_one_charge", "task_id", unique=True, postgresql_where="kind = 'charge'"),
+        Index("entries_one_refund", "task_id", unique=True, postgresql_where="kind = 'refund'"),
+        Index(
+            "entries_one_topup",
+            *("tenant_id", "reference"),
+            unique=True,
+            postgresql_where="kind = 'topup'",
+        ),
+        Index(None, "tenant_id", "id"),
+    )
+
+    id: Mapped[identity]
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("accounts.tenant_id"))
+    kind: Mapped[str]
+    amount_micros: Mapped[micros]
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    reference: Mapped[str | None]
+    reason: Mapped[str | None]
+    created_at: Mapped[stamped]
+
+
+class Books(Base):
+    """One row, written with the first entry: the currency all sums are in, for ever."""
+
+    __tablename__ = "books"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, server_default=text("1"))
+    currency: Mapped[str]
+    created_at: Mapped[stamped]

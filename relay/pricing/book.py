@@ -1,0 +1,104 @@
+"""The price book: rows, and which of them fits a task."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from relay.kling.body import Wanted
+
+ANY_ENDPOINT = "*"
+"""The operator's opt-in catch-all, tried last."""
+
+
+class Kind(StrEnum):
+    """How a row prices a task."""
+
+    UNITS = "units"
+    """units x the pack's unit price x multipliers; settled by Kling's deduction."""
+    FIXED = "fixed"
+    """Micros per task or second, no multiplier; settled by the quote or the billed seconds."""
+
+
+class Per(StrEnum):
+    """What a row's number is for."""
+
+    TASK = "task"
+    SECOND = "second"
+
+
+class Pack(StrEnum):
+    """Which of Kling's resource packs a unit is of; their units differ in price."""
+
+    VIDEO = "video"
+    IMAGE = "image"
+
+
+class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row; a key field that is None fits anything."""
+
+    endpoint: str
+    kind: Kind = Kind.UNITS
+    per: Per = Per.SECOND
+    units: Decimal | None = None
+    amount_micros: int | None = None
+    pack: Pack = Pack.VIDEO
+    model: str | None = None
+    mode: str | None = None
+    sound: bool | None = None
+    voice: bool | None = None
+    video_input: bool | None = None
+    duration_s: int | None = None
+    multiplier: Decimal = Decimal(1)
+    hold_seconds: int | None = None
+    """What to hold for when Kling decides the length; None is the most it can be."""
+    source: str = "operator"
+
+    def fits(self, wanted: Wanted) -> bool:
+        return (
+            self.endpoint in (wanted.endpoint, ANY_ENDPOINT)
+            and self.model in (None, wanted.model)
+            and self.mode in (None, wanted.mode)
+            and self.sound in (None, bool(wanted.sound))
+            and self.voice in (None, bool(wanted.voice))
+            and self.video_input in (None, bool(wanted.video_input))
+            and self.duration_s in (None, wanted.seconds)
+        )
+
+    @property
+    def closeness(self) -> int:
+        """How many key fields it names: of two rows that fit, the one that names more wins."""
+        named = (self.model, self.mode, self.sound, self.voice, self.video_input, self.duration_s)
+        return sum(field is not None for field in named)
+
+
+class PriceBook:
+    """The rows in force: the operator's go before the official ones, the catch-all comes last."""
+
+    def __init__(self, operators: Iterable[PriceRow], official: Iterable[PriceRow]) -> None:
+        rows = list(operators)
+        self._operators = [row for row in rows if row.endpoint != ANY_ENDPOINT]
+        self._official = list(official)
+        self._catch_all = [row for row in rows if row.endpoint == ANY_ENDPOINT]
+
+    def find(self, wanted: Wanted) -> PriceRow | None:
+        """The row that prices this task, or None.
+
+        Among rows of one kind the closest wins; of two equally close ones, the one whose named
+        fields come first in the order model, mode, sound, voice, video input, duration.
+        """
+        for rows in (self._operators, self._official, self._catch_all):
+            fitting = [row for row in rows if row.fits(wanted)]
+            if fitting:
+                return max(fitting, key=_rank)
+        return None
+
+    @property
+    def rows(self) -> list[PriceRow]:
+        return [*self._operators, *self._official, *self._catch_all]
+
+
+def _rank(row: PriceRow) -> tuple[int, ...]:
+    named = (row.model, row.mode, row.sound, row.voice, row.video_input, row.duration_s)
+    return (row.closeness, *(field is not None for field in named))

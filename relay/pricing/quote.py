@@ -1,0 +1,120 @@
+"""The quote: a price applied to one task, frozen on it, and what is charged by it in the end.
+
+Decimal throughout, rounded half up once, to a micro.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import msgspec
+
+from relay.kling.body import Wanted
+from relay.pricing.book import Kind, Pack, Per, PriceRow
+
+MICROS = 1_000_000
+
+
+class UnitPrices(msgspec.Struct, frozen=True):
+    """Kling's list price of one unit of each pack, in micros of our currency."""
+
+    video_micros: int
+    image_micros: int
+
+    def of(self, pack: Pack) -> int:
+        match pack:
+            case Pack.VIDEO:
+                return self.video_micros
+            case Pack.IMAGE:
+                return self.image_micros
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What one task may cost; stored as JSON with the row that made it."""
+
+    row: PriceRow
+    wanted: str
+    list_unit_micros: int
+    """Kling's list price of a unit: what the tenant's shown deduction is divided by."""
+    unit_micros: Decimal
+    """What a unit costs this tenant: list price x the row's and the tenant's multipliers."""
+    seconds: int
+    """Priced length; an upper bound if `is_open`."""
+    is_open: bool
+    """Kling decides the length."""
+    hold_micros: int
+
+
+def quote(
+    row: PriceRow, wanted: Wanted, *, prices: UnitPrices, tenant_multiplier: Decimal
+) -> Quote:
+    """Apply a row to a task."""
+    seconds = wanted.seconds
+    if seconds is None:
+        seconds = row.hold_seconds or wanted.seconds_max
+    list_unit_micros = prices.of(row.pack)
+    unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
+    times = 1 if row.per is Per.TASK else seconds
+    match row.kind:
+        case Kind.UNITS:
+            assert row.units is not None, "a row of units has units (constraint)"
+            hold = row.units * times * unit_micros
+        case Kind.FIXED:
+            assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
+            hold = Decimal(row.amount_micros * times)
+    return Quote(
+        row=row,
+        wanted=str(wanted),
+        list_unit_micros=list_unit_micros,
+        unit_micros=unit_micros,
+        seconds=seconds,
+        is_open=wanted.seconds is None,
+        hold_micros=rounded(hold),
+    )
+
+
+def needs_deduction(quote: Quote) -> bool:
+    """Whether the charge follows from what Kling says at the end, not from the quote alone."""
+    return quote.row.kind is Kind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
+
+
+def charge_micros(
+    quote: Quote, *, deduction: Decimal | None, result_seconds: Decimal | None
+) -> int:
+    """What a success costs by its quote, before it is capped at the hold.
+
+    `deduction` is in Kling's units and None if it was not usable; then the quote stands.
+    """
+    match quote.row.kind:
+        case Kind.UNITS:
+            return (
+                quote.hold_micros if deduction is None else rounded(deduction * quote.unit_micros)
+            )
+        case Kind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
+            assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
+            # Kling bills the output's length rounded to the nearest second (kling-api.md section 10).
+            return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
+        case Kind.FIXED:
+            return quote.hold_micros
+
+
+def shown_units(charged_micros: int, quote: Quote) -> str:
+    """The tenant's own deduction: its charge in units at list price, at most 4 places."""
+    if quote.list_unit_micros == 0:
+        return "0"
+    units = Decimal(charged_micros) / quote.list_unit_micros
+    return plain(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+
+
+def decimal_of(micros: int) -> str:
+    """Spell micros as a decimal number: 350000 is "0.35"."""
+    return plain(Decimal(micros) / MICROS)
+
+
+def plain(number: Decimal) -> str:
+    """Spell a number without exponent and trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rounded(micros: Decimal) -> int:
+    """Round half up to a whole micro, the only rounding of money there is."""
+    return int(micros.to_integral_value(ROUND_HALF_UP))

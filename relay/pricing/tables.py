@@ -1,0 +1,57 @@
+"""The operator's rows of the price book, and what was asked for without one."""
+
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Numeric, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from relay.database.base import Base, identity, moment, stamped
+
+
+class Price(Base):
+    """One row; a key column that is null fits anything."""
+
+    __tablename__ = "prices"
+    __table_args__ = (
+        Index(
+            "prices_key",
+            *("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s"),
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        CheckConstraint("kind IN ('units', 'fixed')", name="kind_known"),
+        CheckConstraint("per IN ('task', 'second')", name="per_known"),
+        CheckConstraint("pack IN ('video', 'image')", name="pack_known"),
+        CheckConstraint("(kind = 'units') = (units IS NOT NULL)", name="units_has_units"),
+        CheckConstraint("(kind = 'fixed') = (amount_micros IS NOT NULL)", name="fixed_has_amount"),
+        CheckConstraint("units >= 0 AND amount_micros >= 0", name="not_negative"),
+    )
+
+    id: Mapped[identity]
+    endpoint: Mapped[str]
+    model: Mapped[str | None]
+    mode: Mapped[str | None]
+    sound: Mapped[bool | None]
+    voice: Mapped[bool | None]
+    video_input: Mapped[bool | None]
+    duration_s: Mapped[int | None] = mapped_column(Integer)
+    kind: Mapped[str]
+    per: Mapped[str]
+    units: Mapped[Decimal | None] = mapped_column(Numeric(18, 6))
+    amount_micros: Mapped[int | None] = mapped_column(BigInteger)
+    pack: Mapped[str] = mapped_column(server_default=text("'video'"))
+    multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
+    hold_seconds: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[stamped]
+
+
+class PriceMiss(Base):
+    """A kind of task that was refused because no row fits; what `relay price missing` lists."""
+
+    __tablename__ = "price_misses"
+
+    wanted: Mapped[str] = mapped_column(primary_key=True)
+    """The key as text, such as `text2video model=kling-v9 mode=std sound=off`."""
+    times: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    first_at: Mapped[stamped]
+    last_at: Mapped[moment] = mapped_column(server_default=text("now()"))

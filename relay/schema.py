@@ -1,0 +1,13 @@
+"""Every package's tables, imported once: what Alembic and the tests read."""
+
+from relay.channels import tables as channels
+from relay.database.base import Base
+from relay.deliveries import tables as deliveries
+from relay.ledger import tables as ledger
+from relay.pricing import tables as pricing
+from relay.tasks import tables as tasks
+from relay.tenants import tables as tenants
+
+__all__ = ["channels", "deliveries", "ledger", "metadata", "pricing", "tasks", "tenants"]
+
+metadata = Base.metadata

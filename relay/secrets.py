@@ -1,0 +1,109 @@
+"""Keys that protect what is stored, and what is derived from them.
+
+`RELAY_SECRET_KEY` is a list of `id:key`, separated by commas; a key is 32 bytes in base64. The
+first one writes, all of them read, so a key is rotated online: put a new one in front, re-save what
+the old one wrote, and drop the old one when no live task names it.
+
+Guarantees:
+- A sealed value opens only in the place it was sealed for (its context is authenticated).
+- A callback path can be made only with one of the keys.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+import secrets as entropy
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+NONCE_BYTES = 12
+"""What AES-GCM takes; random ones are safe for 2^32 values under one key."""
+MAC_CHARS = 32
+"""128 bits in hex: enough against guessing, short enough for a path."""
+
+
+class SecretKeyError(ValueError):
+    """The configured keys cannot be used, or cannot open what is stored. The message says why."""
+
+
+class KeyRing:
+    """The operator's secret keys, newest first."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self._ciphers = {name: AESGCM(_derive(key, b"seal")) for name, key in keys.items()}
+        self._mac_keys = {name: _derive(key, b"callback") for name, key in keys.items()}
+        self.current = next(iter(keys))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """Read `id:key,id:key`.
+
+        Raises:
+            SecretKeyError: not of that shape. The key itself is never in the message.
+        """
+        keys: dict[str, bytes] = {}
+        for position, part in enumerate(filter(None, text.replace("\n", ",").split(",")), start=1):
+            name, separator, encoded = part.strip().partition(":")
+            if not separator or not name.isalnum():
+                raise SecretKeyError(
+                    f"key {position} is not of the form id:key (id: letters and digits)"
+                )
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                key = b""
+            if len(key) != 32:  # noqa: PLR2004 (AES-256's key length)
+                raise SecretKeyError(f"key '{name}' is not 32 bytes in base64")
+            if name in keys:
+                raise SecretKeyError(f"key id '{name}' stands twice")
+            keys[name] = key
+        if not keys:
+            raise SecretKeyError("no key in it")
+        return cls(keys)
+
+    def seal(self, plaintext: str, *, context: str) -> str:
+        """Encrypt for one place, such as `channels/7/secret_key`, as `id:base64`."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[self.current].encrypt(nonce, plaintext.encode(), context.encode())
+        return f"{self.current}:{base64.b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, *, context: str) -> str:
+        """Decrypt what `seal` wrote for the same context.
+
+        Raises:
+            SecretKeyError: its key is not configured, or the value belongs elsewhere.
+        """
+        name, _, encoded = sealed.partition(":")
+        if name not in self._ciphers:
+            raise SecretKeyError(f"key '{name}' is needed for {context} and is not configured")
+        blob = base64.b64decode(encoded)
+        try:
+            plaintext = self._ciphers[name].decrypt(
+                blob[:NONCE_BYTES], blob[NONCE_BYTES:], context.encode()
+            )
+        except InvalidTag as error:
+            raise SecretKeyError(f"key '{name}' does not open {context}") from error
+        return plaintext.decode()
+
+    def mac(self, message: str, *, key_id: str) -> str | None:
+        """Authenticate a callback path under one key; None if that key is not configured."""
+        key = self._mac_keys.get(key_id)
+        if key is None:
+            return None
+        return hmac.new(key, message.encode(), sha256).hexdigest()[:MAC_CHARS]
+
+
+def new_secret_key(name: str = "k1") -> str:
+    """Make one fresh `id:key`."""
+    return f"{name}:{base64.b64encode(entropy.token_bytes(32)).decode()}"
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"kling-relay/" + purpose).derive(
+        key
+    )

@@ -1,0 +1,189 @@
+"""Settings: a TOML file, then the environment over it. A wrong value is one clear sentence.
+
+Every field is `RELAY_` + its name in upper case, such as `RELAY_PUBLIC_URL`; in the file it stands
+under its own name. `RELAY_CONFIG` names the file.
+"""
+
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+ENV_PREFIX = "RELAY_"
+CONFIG_ENV = "RELAY_CONFIG"
+
+LIST_UNIT_PRICES = {
+    "USD": (Decimal("0.14"), Decimal("0.0035")),
+    "CNY": (Decimal(1), Decimal("0.025")),
+}
+"""Kling's list price of one video unit and one image unit (kling-api.md section 10)."""
+
+
+class SettingsError(ValueError):
+    """One setting cannot be used; the message names it and says why, without its value if secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one process of the relay runs."""
+
+    database_url: str | None = None
+    """Postgres 15 or newer. None: the embedded one under `data_dir`."""
+    data_dir: Path | None = None
+    """Where the embedded Postgres and its secret key live; None is the system's usual place."""
+    secret_key: str | None = None
+    """List of `id:key`, the first writes; made by itself only beside the embedded database."""
+    public_url: str | None = None
+    """Where Kling reaches us for callbacks, path prefix included. None: callbacks are off."""
+    host: str = "127.0.0.1"
+    port: int = 8700
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses or networks, comma separated, whose X-Forwarded-For is believed; `*` is all."""
+    currency: str = "USD"
+    """USD, CNY or a word of the operator's such as points; fixed with the first ledger entry."""
+    video_unit_price: Decimal | None = None
+    """List price of one unit of Kling's video packs, in the currency."""
+    image_unit_price: Decimal | None = None
+    body_limit_mb: int = 100
+    body_budget_mb: int = 256
+    """Request bodies in memory at a time; one tenant gets at most half."""
+    kling_timeout_s: float = 60.0
+    submit_timeout_s: float = 90.0
+    refresh_s: float | None = None
+    """Least time between two questions to Kling about one live task; 0 asks at every GET.
+
+    None: 30 s where callbacks are on and arrive, else 3 s.
+    """
+    lost_looks: int = 3
+    lost_after_s: float = 600.0
+    """A submit without a verdict is released after this many "not found" over this long."""
+    audit_every_s: float = 3600.0
+    keep_raw_days: int = 30
+    drain_s: float = 30.0
+    log_level: str = "info"
+
+    @property
+    def unit_prices_micros(self) -> tuple[int, int]:
+        """List prices of a video unit and an image unit, in micros of the currency."""
+        video, image = LIST_UNIT_PRICES.get(self.currency, (None, None))
+        prices = (self.video_unit_price or video, self.image_unit_price or image)
+        assert None not in prices, "checked when the settings were read"
+        first, second = (int(Decimal(price or 0) * 1_000_000) for price in prices)
+        return first, second
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the file and the environment.
+
+    Raises:
+        SettingsError: with one sentence for a person.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = _read_file(environ.get(CONFIG_ENV))
+    for name in Settings.__struct_fields__:
+        text = environ.get(ENV_PREFIX + name.upper())
+        if text is not None and text.strip():
+            values[name] = _from_text(name, text.strip())
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a setting cannot be used: {error}") from error
+    _check(settings)
+    return settings
+
+
+def _read_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise SettingsError(f"{CONFIG_ENV} names a file that cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            raise SettingsError(f"{path} has an unknown setting '{name}'")
+    return values
+
+
+def _from_text(name: str, text: str) -> Any:
+    expected = typing.get_type_hints(Settings)[name]
+    options = typing.get_args(expected) if isinstance(expected, types.UnionType) else (expected,)
+    try:
+        return msgspec.convert(text, options[0], strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        words = {int: "a whole number", float: "a number", Decimal: "a decimal number"}
+        shown = "" if name == "secret_key" else f", not '{text}'"
+        raise SettingsError(
+            f"{ENV_PREFIX}{name.upper()} must be {words.get(options[0], 'text')}{shown}"
+        ) from error
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value)).expanduser()
+    raise NotImplementedError(kind)
+
+
+def _check(settings: Settings) -> None:
+    name = ENV_PREFIX.__add__
+    if settings.database_url and urlsplit(settings.database_url).scheme.partition("+")[0] not in (
+        "postgresql",
+        "postgres",
+    ):
+        raise SettingsError(f"{name('DATABASE_URL')} must begin with postgresql://")
+    if settings.public_url is not None:
+        parts = urlsplit(settings.public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise SettingsError(
+                f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com"
+            )
+    if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
+        raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
+    _check_unit_prices(settings)
+    for field, least in (("body_limit_mb", 1), ("body_budget_mb", 1), ("lost_looks", 1)):
+        if getattr(settings, field) < least:
+            raise SettingsError(f"{name(field.upper())} must be {least} or more")
+    for field in ("kling_timeout_s", "submit_timeout_s", "audit_every_s"):
+        if not 0 < getattr(settings, field) < float("inf"):
+            raise SettingsError(f"{name(field.upper())} must be more than 0")
+    for field in ("lost_after_s", "drain_s", "refresh_s"):
+        if not 0 <= (getattr(settings, field) or 0) < float("inf"):
+            raise SettingsError(f"{name(field.upper())} must be 0 or more")
+    if not 0 <= settings.port <= 65535:  # noqa: PLR2004
+        raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
+    _check_proxies(settings.trusted_proxies)
+
+
+def _check_unit_prices(settings: Settings) -> None:
+    known = settings.currency in LIST_UNIT_PRICES
+    for field in ("video_unit_price", "image_unit_price"):
+        price = getattr(settings, field)
+        if price is None and not known:
+            raise SettingsError(
+                f"{ENV_PREFIX}CURRENCY is {settings.currency}, so say what one unit costs in it:"
+                f" {ENV_PREFIX}{field.upper()} is missing"
+            )
+        if price is not None and (not price.is_finite() or price <= 0):
+            raise SettingsError(f"{ENV_PREFIX}{field.upper()} must be more than 0")
+
+
+def _check_proxies(text: str) -> None:
+    for part in text.split(","):
+        try:
+            if part.strip() != "*":
+                ip_network(part.strip(), strict=False)
+        except ValueError as error:
+            raise SettingsError(
+                f"{ENV_PREFIX}TRUSTED_PROXIES has '{part.strip()}', which is no address or network"
+            ) from error

@@ -1,0 +1,221 @@
+"""The one door: whatever we learn of a task, from whomever, passes here.
+
+Callback, tenant query, look, submit and operator all call `Finisher.learn` or `Finisher.end`. The
+order and the number of messages do not matter (M1, M5): FINISH compares and sets in one transaction
+with the charge, the release and the delivery, and a success is priced by the same figures whoever
+reports it.
+"""
+
+import asyncio
+from enum import StrEnum
+
+import msgspec
+import structlog
+
+from relay.channels.directory import ChannelDirectory
+from relay.database.batch import Batcher, Connect, RowBlocked
+from relay.kling.transport import NoUsableReply
+from relay.kling.wire import Status, TaskNews, read_queried_task
+from relay.pricing.quote import charge_micros, needs_deduction
+from relay.tasks.statements import FINISH, FinishRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import LIVE, TaskRow
+from relay.tasks.upstream import Upstream
+from relay.tasks.view import Shown, show_callback
+
+log = structlog.get_logger()
+
+BLOCKED_TRIES = 8
+EVENT_BYTES_MAX = 256 * 1024
+FULL_REPLY_AFTER_S = 15.0
+"""When an end learned by callback is asked for once more, if no tenant's GET did it before."""
+ASK_TIMEOUT_S = 10.0
+
+
+class Via(StrEnum):
+    """Who told us."""
+
+    SUBMIT = "submit"
+    CALLBACK = "callback"
+    QUERY = "query"
+    LOOK = "look"
+    OPERATOR = "operator"
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """What one message did."""
+
+    moved: bool
+    filled: bool = False
+    """The state stayed, and the full reply that callbacks lack was added."""
+    charged_micros: int | None = None
+
+
+class Unsettled(Exception):
+    """A success whose cost Kling has to be asked for, and Kling does not answer. Nothing moved."""
+
+
+class Finisher:
+    """Moves tasks; the only object that runs FINISH."""
+
+    def __init__(self, connect: Connect, upstream: Upstream, directory: ChannelDirectory) -> None:
+        def batcher(*, durable: bool) -> Batcher:
+            return Batcher(
+                connect, FINISH, is_idempotent=True, durable=durable, key=lambda row: row[0]
+            )
+
+        self._durable = batcher(durable=True)
+        # A lost record of an accepted or refused create is found again by a look, so it need not
+        # wait for the disk (design.md, "Path of a submit", step 9).
+        self._relaxed = batcher(durable=False)
+        self._upstream = upstream
+        self._directory = directory
+
+    async def learn(
+        self,
+        task: TaskRow,
+        news: TaskNews,
+        *,
+        via: Via,
+        look_after_s: float | None,
+        kling_request_id: str | None = None,
+    ) -> Finished:
+        """Apply what Kling says of a task.
+
+        `look_after_s`: when to look at it next, should it live on.
+
+        Raises:
+            Unsettled: nothing moved; a look will ask again.
+        """
+        told = news
+        is_full = via in (Via.QUERY, Via.LOOK)
+        if news.status is Status.SUCCEED and not is_full and _lacks_cost(task, news):
+            news = await self._ask_for_cost(task)
+            is_full = True
+        state = TaskState((news.status or Status.SUBMITTED).value)
+        charge = 0
+        if state is TaskState.SUCCEED:
+            charge = charge_micros(
+                task.quote, deduction=news.deduction, result_seconds=news.result_seconds
+            )
+        is_end = state not in LIVE
+        row = FinishRow(
+            id=task.id,
+            state=state.value,
+            via=via.value,
+            task_id=news.task_id or told.task_id,
+            charge_micros=charge,
+            deduction=news.deduction_raw,
+            reply=news.raw.decode(errors="replace"),
+            is_reply_full=is_full and is_end,
+            fail_message=news.message if state is TaskState.FAILED else None,
+            result_ids=msgspec.json.encode(news.result_ids).decode(),
+            result_urls=msgspec.json.encode(news.result_urls).decode(),
+            kling_request_id=kling_request_id,
+            next_look_s=(None if is_full else FULL_REPLY_AFTER_S) if is_end else look_after_s,
+            delivery_body=_delivery(task, news, min(charge, task.hold_micros)),
+            event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
+            event_body=told.raw[:EVENT_BYTES_MAX],
+        )
+        return await self._run(row, durable=is_end)
+
+    async def end(
+        self,
+        task_id: int,
+        state: TaskState,
+        *,
+        via: Via,
+        reason: str,
+        charge: int = 0,
+        look_after_s: float | None = None,
+        delivery_body: str | None = None,
+        body: bytes | None = None,
+    ) -> Finished:
+        """Move a task without a word of Kling about it: unknown, refused, or by the operator."""
+        row = FinishRow(
+            id=task_id,
+            state=state.value,
+            via=via.value,
+            task_id=None,
+            charge_micros=charge,
+            deduction=None,
+            reply=None,
+            is_reply_full=state not in LIVE,
+            fail_message=reason,
+            result_ids="[]",
+            result_urls="[]",
+            kling_request_id=None,
+            next_look_s=look_after_s,
+            delivery_body=delivery_body,
+            event=f"{via.value}.{state.value}",
+            event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],
+        )
+        return await self._run(row, durable=via is Via.OPERATOR)
+
+    async def aclose(self) -> None:
+        await self._durable.aclose()
+        await self._relaxed.aclose()
+
+    async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
+        """Ask Kling what a success cost, so that the charge is the same whoever reported it (M5)."""
+        channel = await self._directory.get(task.channel_id)
+        try:
+            reply = await self._upstream.query(
+                channel, task.endpoint, task.task_id or task.external_id, timeout_s=ASK_TIMEOUT_S
+            )
+        except NoUsableReply as error:
+            raise Unsettled(error.reason) from error
+        news = read_queried_task(reply)
+        if news is None or news.status is not Status.SUCCEED:
+            raise Unsettled(f"HTTP {reply.status}, no success in it")
+        return news
+
+    async def _run(self, row: FinishRow, *, durable: bool) -> Finished:
+        batcher = self._durable if durable else self._relaxed
+        for tries in range(1, BLOCKED_TRIES + 1):
+            try:
+                record = await batcher.run(row)
+                break
+            except RowBlocked:
+                # An operator's session or another replica holds the row; each try waited 250 ms.
+                if tries == BLOCKED_TRIES:
+                    raise
+                await asyncio.sleep(0.05 * tries)
+        else:
+            raise AssertionError("the last try breaks or raises")
+        if record is None:
+            return Finished(moved=False)
+        if record["moves"]:
+            log.info(
+                "task.moved",
+                id=row.id,
+                task_id=row.task_id,
+                tenant_id=record["tenant_id"],
+                before=record["old_state"],
+                state=row.state,
+                via=row.via,
+                charged_micros=record["charged_micros"],
+            )
+        return Finished(
+            moved=record["moves"],
+            filled=record["fills"],
+            charged_micros=record["charged_micros"],
+        )
+
+
+def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
+    if not needs_deduction(task.quote):
+        return False
+    return news.deduction is None if task.quote.row.units is not None else not news.result_seconds
+
+
+def _delivery(task: TaskRow, news: TaskNews, charged_micros: int) -> str | None:
+    if task.callback_url is None:
+        return None
+    shown = Shown(
+        tenant_id=task.tenant_id,
+        tenant_external_id=task.tenant_external_id,
+        quote=task.quote,
+        charged_micros=charged_micros,
+    )
+    return show_callback(news.raw, shown).decode(errors="replace")

@@ -1,0 +1,262 @@
+"""Asking Kling about a task, and what its silence means (D2).
+
+A live task is asked for by Kling's id, or under the external id that we injected while Kling's is
+not known. "Task not found" to the latter, several times over several minutes after the submit's
+deadline, is the only thing that releases a hold without Kling's verdict.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from relay.channels.directory import ChannelDirectory
+from relay.database.batch import Batcher, Connect
+from relay.kling.transport import NoUsableReply
+from relay.kling.wire import TaskNews, read_envelope, read_queried_task, says_not_found
+from relay.tasks.finish import Finisher, Via
+from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+from relay.tasks.upstream import Upstream
+
+log = structlog.get_logger()
+
+LOOK_TIMEOUT_S = 15.0
+LEASE_S = 60
+"""Longer than any look takes; a worker that dies leaves its rows to others after that."""
+CALLBACKS_LATELY_S = 3600.0
+
+CLAIM_DUE = f"""
+UPDATE tasks t
+SET next_look_at = now() + {LEASE_S} * interval '1 second',
+    look_attempts = t.look_attempts + 1,
+    look_lease = gen_random_uuid()
+FROM (
+    SELECT id FROM tasks WHERE next_look_at <= now() ORDER BY next_look_at LIMIT $1
+    FOR UPDATE SKIP LOCKED
+) due
+WHERE t.id = due.id
+RETURNING {TASK_COLUMNS}, t.look_lease, t.look_attempts
+"""  # noqa: S608 (composed of constants)
+
+PUT_OFF = """
+UPDATE tasks
+SET next_look_at = now() + $3 * interval '1 second', look_lease = NULL, refresh_at = now(),
+    not_found = CASE WHEN $4 THEN not_found + 1 ELSE not_found END,
+    not_found_since = CASE WHEN $4 THEN coalesce(not_found_since, now()) ELSE not_found_since END
+WHERE id = $1 AND look_lease = $2
+RETURNING not_found, extract(epoch FROM now() - not_found_since)::float8 AS not_found_s
+"""
+"""Fenced by the lease: a worker that slept past it changes nothing."""
+
+FLAG = """
+WITH flagged AS (UPDATE tasks SET is_flagged = true WHERE id = $1 RETURNING id)
+INSERT INTO task_events (task_id, kind, detail, body) SELECT id, $2, $3, $4 FROM flagged
+"""
+
+HURRY = """
+WITH hurried AS (UPDATE tasks SET next_look_at = now() WHERE id = $1 RETURNING id)
+INSERT INTO task_events (task_id, kind, detail, body) SELECT id, 'callback', $2, $3 FROM hurried
+"""
+
+END_LOOKS = """
+UPDATE tasks SET next_look_at = NULL, look_lease = NULL WHERE id = $1 AND look_lease = $2
+"""
+
+
+class LookRules(msgspec.Struct, frozen=True):
+    """How often Kling is asked, and when a task counts as never made."""
+
+    refresh_s: float | None = None
+    """Between two questions about a live task; None is 3 s, or 30 s where callbacks arrive."""
+    has_callbacks: bool = False
+    """Whether we told Kling where to call back."""
+    lost_looks: int = 3
+    lost_after_s: float = 600.0
+
+
+class LeasedTask(msgspec.Struct, frozen=True):
+    """A task that this worker alone looks at until its lease ends."""
+
+    task: TaskRow
+    lease: UUID
+    attempts: int
+
+
+class Looker:
+    """Asks Kling about tasks, for tenants' queries and for the worker."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        pool: Any,
+        *,
+        upstream: Upstream,
+        finisher: Finisher,
+        directory: ChannelDirectory,
+        rules: LookRules,
+    ) -> None:
+        """`pool`: an asyncpg pool for the worker's statements."""
+        self._claims = Batcher(connect, CLAIM_REFRESH, is_idempotent=False, durable=False)
+        self._pool = pool
+        self._upstream = upstream
+        self._finisher = finisher
+        self._directory = directory
+        self._rules = rules
+        self._flights: dict[int, asyncio.Task[None]] = {}
+
+    async def refresh(self, task: TaskRow, *, wait_s: float) -> bool:
+        """Ask Kling about a task that a tenant asks for, unless it was asked lately.
+
+        Waits at most `wait_s`; the question goes on without its asker. True if the row may have
+        moved.
+        """
+        flight = self._flights.get(task.id)
+        if flight is None:
+            older_than_s = 0.0 if task.is_unasked else await self.refresh_every_s(task)
+            if task.refreshed_s_ago < older_than_s:
+                return False
+            if await self._claims.run(ClaimRow(task.id, older_than_s)) is None:
+                return False
+            flight = asyncio.create_task(self._ask_quietly(task))
+            self._flights[task.id] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(task.id, None))
+        done, _ = await asyncio.wait({flight}, timeout=wait_s)
+        return bool(done)
+
+    async def refresh_every_s(self, task: TaskRow) -> float:
+        if self._rules.refresh_s is not None:
+            return self._rules.refresh_s
+        if not self._rules.has_callbacks:
+            return 3.0
+        called_at = (await self._directory.get(task.channel_id)).callback_at
+        if called_at is None:
+            return 3.0
+        is_lately = (datetime.now(UTC) - called_at).total_seconds() < CALLBACKS_LATELY_S
+        return 30.0 if is_lately else 3.0
+
+    async def look_pause_s(self, task: TaskRow) -> float:
+        """How long a live task rests between two looks: longer the older it is."""
+        age_s = (datetime.now(UTC) - task.created_at).total_seconds()
+        return max(await self.refresh_every_s(task), min(age_s / 10, 3600.0), 1.0)
+
+    async def claim_due(self, limit: int) -> list[LeasedTask]:
+        """Take tasks that are due for a look; no other worker gets them while the lease lasts."""
+        records = await self._pool.fetch(CLAIM_DUE, limit)
+        return [
+            LeasedTask(
+                task=TaskRow.of(record),
+                lease=record["look_lease"],
+                attempts=record["look_attempts"],
+            )
+            for record in records
+        ]
+
+    async def look(self, leased: LeasedTask) -> None:
+        """Look at one due task: learn, put off, or release what Kling never had."""
+        task = leased.task
+        is_lost = False
+        answer = await self._ask(task)
+        match answer:
+            case TaskNews():
+                if await self._learn(task, answer, via=Via.LOOK):
+                    return
+            case bool():
+                is_lost = answer and task.task_id is None
+            case None:
+                pass
+        if not task.is_live:
+            # The question after an end learned by callback is put once; without an answer the
+            # callback's own fields stay.
+            if answer is not None or leased.attempts >= self._rules.lost_looks:
+                await self._pool.execute(END_LOOKS, task.id, leased.lease)
+                return
+        pause_s = await self.look_pause_s(task)
+        if is_lost:
+            pause_s = max(1.0, self._rules.lost_after_s / self._rules.lost_looks)
+        record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, is_lost)
+        if (
+            is_lost
+            and record is not None
+            and record["not_found"] >= self._rules.lost_looks
+            and record["not_found_s"] >= self._rules.lost_after_s
+        ):
+            await self._finisher.end(
+                task.id,
+                TaskState.REFUSED,
+                via=Via.LOOK,
+                reason=f'Kling never had it: {record["not_found"]} times "Task not found"'
+                f" over {record['not_found_s']:.0f} s",
+            )
+
+    async def flag(self, task_id: int, kind: str, detail: str, body: bytes | None = None) -> None:
+        """Keep something for the operator to read, and mark the task."""
+        log.warning(kind, id=task_id, detail=detail)
+        await self._pool.execute(FLAG, task_id, kind, detail, body)
+
+    async def hurry(self, task_id: int, why: str, body: bytes) -> None:
+        """Keep a callback that could not be applied, and let the worker look at once."""
+        await self._pool.execute(HURRY, task_id, why, body)
+
+    async def aclose(self) -> None:
+        """Let the flights that are in the air land, for a moment."""
+        if self._flights:
+            await asyncio.wait(set(self._flights.values()), timeout=LOOK_TIMEOUT_S)
+        await self._claims.aclose()
+
+    async def _ask_quietly(self, task: TaskRow) -> None:
+        try:
+            answer = await self._ask(task)
+            if isinstance(answer, TaskNews):
+                await self._learn(task, answer, via=Via.QUERY)
+        except Exception:
+            # The stored state is the tenant's answer; the worker's look comes to the same task.
+            log.exception("task.refresh_failed", id=task.id)
+
+    async def _learn(self, task: TaskRow, news: TaskNews, *, via: Via) -> bool:
+        """Apply an answer if it is about this task. True if it changed the row."""
+        if difference := differing_ids(task, news):
+            await self.flag(task.id, "reply.of_another_task", difference, news.raw)
+            return False
+        finished = await self._finisher.learn(
+            task, news, via=via, look_after_s=await self.look_pause_s(task)
+        )
+        return finished.moved or finished.filled
+
+    async def _ask(self, task: TaskRow) -> TaskNews | bool | None:
+        """Kling's word on a task: news, True for "not found", None for nothing usable."""
+        channel = await self._directory.get(task.channel_id)
+        key = task.task_id or task.external_id
+        try:
+            reply = await self._upstream.query(
+                channel, task.endpoint, key, timeout_s=LOOK_TIMEOUT_S
+            )
+        except NoUsableReply as error:
+            log.warning("task.ask_failed", id=task.id, channel=channel.name, reason=error.reason)
+            return None
+        if says_not_found(reply):
+            return True
+        news = read_queried_task(reply)
+        if news is None:
+            envelope = read_envelope(reply)
+            log.warning(
+                "task.ask_unanswered",
+                id=task.id,
+                channel=channel.name,
+                http_status=reply.status,
+                code=envelope.code if envelope else None,
+            )
+        return news
+
+
+def differing_ids(task: TaskRow, news: TaskNews) -> str | None:
+    """Say how a message's ids contradict the row, or None if they do not."""
+    if any(external_id != task.external_id for external_id in news.external_ids):
+        return "its external_task_id is another task's"
+    if task.task_id is not None and news.task_id is not None and news.task_id != task.task_id:
+        return "its task_id is another task's"
+    return None

@@ -1,0 +1,375 @@
+"""A submit, from the tenant's body to Kling's answer (design.md, "Path of a submit").
+
+Hold, commit, call Kling, record. No transaction is open while Kling is awaited, and the row is
+committed before the first byte goes out: a crash leaves a hold to look up, never a video that
+nobody pays for.
+"""
+
+import asyncio
+import random
+import secrets as entropy
+import time
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from relay.channels.channel import Channel
+from relay.channels.choose import in_order
+from relay.channels.directory import ChannelDirectory
+from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.database.engine import Sessions
+from relay.errors import (
+    InsufficientQuota,
+    InvalidParameter,
+    TimedOut,
+    TooManyTasks,
+    Unavailable,
+    Unpriced,
+)
+from relay.kling.body import (
+    CALLBACK_URL_CHARS_MAX,
+    EXTERNAL_ID_CHARS_MAX,
+    join_fields,
+    put_text,
+    read_wanted,
+    take_text,
+)
+from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
+from relay.kling.endpoints import Endpoint
+from relay.kling.transport import MaybeSent, NotSent, Reply
+from relay.kling.wire import Accepted, Fields, Refused, Unknown, judge_create, read_envelope
+from relay.pricing.prices import CachedPriceBook, note_miss
+from relay.pricing.quote import Quote, UnitPrices, decimal_of, quote
+from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.finish import Finisher, Via
+from relay.tasks.look import Looker
+from relay.tasks.statements import HOLD, MOVE_CHANNEL, ChannelRow, HoldRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+from relay.tasks.upstream import Upstream
+from relay.tasks.view import Shown, show_data
+from relay.tenants.tokens import Caller
+
+log = structlog.get_logger()
+
+UNKNOWN_LOOK_AFTER_S = 5.0
+SEND_TIME_MIN_S = 1.0
+"""With less than this left before the deadline, nothing is sent any more."""
+
+
+class SubmitRules(msgspec.Struct, frozen=True):
+    """The settings a submit goes by."""
+
+    currency: str
+    unit_prices: UnitPrices
+    kling_timeout_s: float = 60.0
+    submit_timeout_s: float = 90.0
+    """All channels together; afterwards the row belongs to the looks."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the tenant gets: Kling's status and bytes."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+    id: int | None = None
+    """Ours, for the log."""
+    channel: str = ""
+
+
+class _Submission(msgspec.Struct):
+    """One submit on its way, after its hold."""
+
+    task: TaskRow
+    endpoint: Endpoint
+    fields: Fields
+    deadline: float
+    """On the monotonic clock."""
+    last_refusal: Reply | None = None
+
+    @property
+    def time_left_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+class Submitter:
+    """Takes submits; each runs as a task of the process, which a client's hang-up does not end."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        sessions: Sessions,
+        *,
+        book: CachedPriceBook,
+        directory: ChannelDirectory,
+        upstream: Upstream,
+        finisher: Finisher,
+        looker: Looker,
+        callback_paths: CallbackPaths,
+        rules: SubmitRules,
+    ) -> None:
+        self._holds = Batcher(connect, HOLD, is_idempotent=False)
+        self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
+        self._sessions = sessions
+        self._book = book
+        self._directory = directory
+        self._upstream = upstream
+        self._finisher = finisher
+        self._looker = looker
+        self._callback_paths = callback_paths
+        self._rules = rules
+        self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
+
+    async def submit(
+        self, caller: Caller, endpoint: Endpoint, fields: Fields, *, request_id: str
+    ) -> Answer:
+        """Hold, send and record one task.
+
+        Raises:
+            RelayError: what the tenant is told. Before the hold nothing was written; after it the
+                hold is released, except with TimedOut, where it stays until Kling tells.
+        """
+        external_id = take_text(fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX)
+        callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
+        _check_callback_url(endpoint, callback_url)
+        quoted = await self._quote(caller, endpoint, fields)
+        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
+        if not channels:
+            log.error("submit.no_channel", endpoint=endpoint.name)
+            raise Unavailable
+        deadline = time.monotonic() + self._rules.submit_timeout_s
+        task = await self._hold(
+            HoldRow(
+                tenant_id=caller.tenant_id,
+                token_id=caller.token_id,
+                channel_id=channels[0].id,
+                endpoint=endpoint.name,
+                tenant_external_id=external_id,
+                callback_url=callback_url,
+                request_id=request_id,
+                quote=msgspec.json.encode(quoted).decode(),
+                hold_micros=quoted.hold_micros,
+                deadline_s=self._rules.submit_timeout_s,
+                random=entropy.token_hex(8),
+            )
+        )
+        return await self._send(_Submission(task, endpoint, fields, deadline), channels)
+
+    async def aclose(self) -> None:
+        await self._holds.aclose()
+        await self._moves.aclose()
+
+    async def _quote(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Quote:
+        wanted = read_wanted(endpoint, fields)
+        row = (await self._book.get()).find(wanted)
+        if row is None:
+            async with self._sessions.begin() as session:
+                await note_miss(session, str(wanted))
+            raise Unpriced(str(wanted))
+        return quote(
+            row,
+            wanted,
+            prices=self._rules.unit_prices,
+            tenant_multiplier=caller.multiplier,
+        )
+
+    async def _hold(self, row: HoldRow) -> TaskRow:
+        while True:
+            try:
+                record = await self._holds.run(row)
+            except (RowBlocked, DatabaseUnavailable) as error:
+                raise Unavailable from error
+            outcome = record["outcome"] if record else "no_quota"
+            if outcome != "again":
+                break
+        match outcome:
+            case "held":
+                return _held_task(row, record["id"], record["external_id"])
+            case "duplicate":
+                # The words are the most likely ones of Kling (kling-api.md section 7).
+                raise InvalidParameter("external_task_id", "duplicate external_task_id")
+            case "no_place":
+                raise TooManyTasks(record["places"])
+            case _:
+                available = record["available_micros"] if record else 0
+                raise InsufficientQuota(
+                    needed=f"{decimal_of(row.hold_micros)} {self._rules.currency}",
+                    available=f"{decimal_of(available)} {self._rules.currency}",
+                    needed_micros=row.hold_micros,
+                    available_micros=available,
+                )
+
+    async def _send(self, submission: _Submission, channels: list[Channel]) -> Answer:
+        """Try the channels in order until one takes it, refuses its content, or is in doubt."""
+        for place, channel in enumerate(channels):
+            if submission.time_left_s < SEND_TIME_MIN_S:
+                break
+            if place > 0 and not await self._move(submission.task, channel):
+                # Past its deadline or known to Kling after all: it belongs to the looks now.
+                raise TimedOut
+            answer = await self._try(submission, channel)
+            if answer is not None:
+                return answer
+        await self._release(submission.task, "no channel took it")
+        refusal = submission.last_refusal
+        if refusal is None:
+            raise Unavailable
+        return Answer(
+            refusal.status, refusal.body, retry_after=refusal.retry_after, id=submission.task.id
+        )
+
+    async def _try(self, submission: _Submission, channel: Channel) -> Answer | None:
+        """Send to one channel. None if it was not sent, or refused because of the account."""
+        task, endpoint = submission.task, submission.endpoint
+        callback_url = self._callback_paths.url(task.external_id, channel.id)
+        put_text(submission.fields, endpoint.external_id_field, task.external_id)
+        if callback_url is not None:
+            put_text(submission.fields, endpoint.callback_field, callback_url)
+        try:
+            reply = await self._upstream.create(
+                channel,
+                endpoint,
+                join_fields(submission.fields),
+                timeout_s=min(self._rules.kling_timeout_s, submission.time_left_s),
+            )
+        except NotSent as error:
+            await self._note(task, channel, f"not sent: {error.reason}")
+            return None
+        except MaybeSent as error:
+            return await self._keep(task, channel, error.reason, reply=None)
+        verdict = judge_create(reply, external_id=task.external_id)
+        match verdict:
+            case Accepted():
+                return await self._record(task, channel, reply, verdict)
+            case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
+                if verdict.code not in RESELLERS_BUSINESS:
+                    submission.last_refusal = reply
+                await self._note(task, channel, f"code {verdict.code}: {verdict.message}")
+                return None
+            case Refused():
+                await self._release(task, f"code {verdict.code}: {verdict.message}", reply.body)
+                body = _without_ours(reply.body, task, callback_url)
+                return Answer(
+                    reply.status,
+                    body,
+                    retry_after=reply.retry_after,
+                    id=task.id,
+                    channel=channel.name,
+                )
+            case Unknown():
+                return await self._keep(task, channel, verdict.reason, reply=reply)
+            case _:
+                assert_never(verdict)
+
+    async def _record(
+        self, task: TaskRow, channel: Channel, reply: Reply, accepted: Accepted
+    ) -> Answer:
+        try:
+            await self._finisher.learn(
+                task,
+                accepted.news,
+                via=Via.SUBMIT,
+                look_after_s=await self._looker.look_pause_s(task),
+                kling_request_id=accepted.envelope.request_id or None,
+            )
+        except Exception:
+            # Kling has the task and the row has its hold: a look finds it under our external id,
+            # and the tenant gets the id that Kling gave, or it would submit again.
+            log.exception("submit.record_failed", id=task.id, task_id=accepted.news.task_id)
+        shown = Shown(
+            tenant_id=task.tenant_id,
+            tenant_external_id=task.tenant_external_id,
+            quote=task.quote,
+            charged_micros=0,
+        )
+        return Answer(reply.status, show_data(reply.body, shown), id=task.id, channel=channel.name)
+
+    async def _keep(
+        self, task: TaskRow, channel: Channel, reason: str, *, reply: Reply | None
+    ) -> Answer:
+        """Keep the hold of a task that Kling may have; the looks find out."""
+        log.warning("submit.unknown", id=task.id, channel=channel.name, reason=reason)
+        await self._finisher.end(
+            task.id,
+            TaskState.UNKNOWN,
+            via=Via.SUBMIT,
+            reason=reason,
+            look_after_s=UNKNOWN_LOOK_AFTER_S,
+            body=reply.body if reply else None,
+        )
+        if reply is None or reply.status < 500 or read_envelope(reply) is None:  # noqa: PLR2004
+            raise TimedOut
+        return Answer(reply.status, reply.body, id=task.id, channel=channel.name)
+
+    async def _release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
+        await self._finisher.end(
+            task.id, TaskState.REFUSED, via=Via.SUBMIT, reason=reason, body=body
+        )
+
+    async def _move(self, task: TaskRow, channel: Channel) -> bool:
+        """Name the next channel in the row, durably, before it is tried (D1)."""
+        try:
+            moved = await self._moves.run(
+                ChannelRow(task.id, channel.id, f"now channel {channel.name}")
+            )
+        except (RowBlocked, DatabaseUnavailable) as error:
+            raise TimedOut from error
+        return moved is not None
+
+    async def _note(self, task: TaskRow, channel: Channel, reason: str) -> None:
+        log.warning("submit.channel_refused", id=task.id, channel=channel.name, reason=reason)
+
+
+def _check_callback_url(endpoint: Endpoint, callback_url: str | None) -> None:
+    """Refuse what cannot be a URL; whether it may be dialled is judged when it is dialled."""
+    if callback_url is None:
+        return
+    name = ".".join(endpoint.callback_field)
+    try:
+        parts = urlsplit(callback_url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_usable = False
+    if not is_usable or any(character.isspace() for character in callback_url):
+        raise InvalidParameter(name, "must be an http or https URL")
+
+
+def _without_ours(body: bytes, task: TaskRow, callback_url: str | None) -> bytes:
+    """Put the tenant's own values where a refusal quotes ours."""
+    body = body.replace(task.external_id.encode(), (task.tenant_external_id or "").encode())
+    if callback_url is not None:
+        body = body.replace(callback_url.encode(), (task.callback_url or "").encode())
+    return body
+
+
+def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:
+    """The row that HOLD has just inserted, without reading it back."""
+    now = datetime.now(UTC)
+    return TaskRow(
+        id=task_id,
+        tenant_id=row.tenant_id,
+        channel_id=row.channel_id,
+        endpoint_name=row.endpoint,
+        state=TaskState.PENDING,
+        task_id=None,
+        external_id=external_id,
+        tenant_external_id=row.tenant_external_id,
+        callback_url=row.callback_url,
+        quote_json=row.quote,
+        hold_micros=row.hold_micros,
+        charged_micros=None,
+        reply=None,
+        is_reply_full=False,
+        fail_message=None,
+        created_at=now,
+        ended_via=None,
+        submit_deadline_at=now + timedelta(seconds=row.deadline_s),
+        request_id=row.request_id,
+        refreshed_s_ago=0.0,
+        is_unasked=None,
+    )

@@ -1,0 +1,85 @@
+"""Calls to Kling on behalf of a channel."""
+
+import time
+from urllib.parse import quote
+
+from relay.channels.channel import Channel
+from relay.kling.codes import RESIGN
+from relay.kling.endpoints import Credential, Endpoint
+from relay.kling.jwt import JwtCache
+from relay.kling.transport import Body, Reply, Transport
+from relay.kling.wire import read_envelope
+
+
+class Upstream:
+    """Signs and sends; what a reply means is judged by whoever asked."""
+
+    def __init__(self, transport: Transport, jwts: JwtCache) -> None:
+        self._transport = transport
+        self._jwts = jwts
+
+    async def create(
+        self, channel: Channel, endpoint: Endpoint, body: Body, *, timeout_s: float
+    ) -> Reply:
+        """Send a create.
+
+        Raises:
+            NotSent, MaybeSent: see `kling/transport.py`.
+        """
+        return await self._call(channel, endpoint, "POST", endpoint.path, body, timeout_s)
+
+    async def query(
+        self, channel: Channel, endpoint: Endpoint, key: str, *, timeout_s: float
+    ) -> Reply:
+        """Ask about one task by Kling's id or by the external id that we injected.
+
+        Raises:
+            NotSent, MaybeSent: no answer; nothing can be concluded.
+        """
+        path = f"{endpoint.path}/{quote(key, safe='')}"
+        return await self._call(channel, endpoint, "GET", path, None, timeout_s)
+
+    async def _call(
+        self,
+        channel: Channel,
+        endpoint: Endpoint,
+        method: str,
+        path: str,
+        body: Body | None,
+        timeout_s: float,
+    ) -> Reply:
+        reply = await self._send(channel, endpoint, method, path, body, timeout_s)
+        envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
+        if envelope is not None and envelope.code in RESIGN:
+            # Our clock or the cached token is off; Kling refused, so nothing was made.
+            self._jwts.forget(channel.id)
+            reply = await self._send(channel, endpoint, method, path, body, timeout_s)
+        return reply
+
+    async def _send(
+        self,
+        channel: Channel,
+        endpoint: Endpoint,
+        method: str,
+        path: str,
+        body: Body | None,
+        timeout_s: float,
+    ) -> Reply:
+        return await self._transport.send(
+            method,
+            channel.base_url + path,
+            bearer=self._bearer(channel, endpoint),
+            body=body,
+            timeout_s=timeout_s,
+        )
+
+    def _bearer(self, channel: Channel, endpoint: Endpoint) -> str:
+        kinds = channel.credentials & endpoint.credentials
+        if Credential.KEY_PAIR in kinds:
+            assert channel.access_key, "a key pair has both (constraint)"
+            assert channel.secret_key, "a key pair has both (constraint)"
+            return self._jwts.bearer(
+                channel.id, channel.access_key, channel.secret_key, now_s=int(time.time())
+            )
+        assert channel.api_key, "a channel has a credential (constraint), chosen by the endpoint"
+        return channel.api_key

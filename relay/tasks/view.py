@@ -1,0 +1,154 @@
+"""Kling's task objects as the tenant sees them (promise T2).
+
+Every field keeps Kling's bytes, except the ids that are ours and the costs that are the reseller's.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+from msgspec import Raw
+
+from relay.kling.wire import Fields, Status
+from relay.pricing.quote import Quote, decimal_of, shown_units
+
+_fields = msgspec.json.Decoder(Fields)
+_list = msgspec.json.Decoder(list[Raw])
+
+BALANCE_AMOUNTS = ("quota", "list_price")
+"""Of `final_balance_deduction`: decimal strings in currency (kling-api.md 5.2)."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What of a task's row the tenant's view needs."""
+
+    tenant_id: int
+    tenant_external_id: str | None
+    quote: Quote
+    charged_micros: int
+    """0 while it runs and when it failed."""
+    status: Status | None = None
+    """Stands where Kling's status stands, if the row moved on by another word than Kling's."""
+    fail_message: str | None = None
+
+
+def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
+    """Rewrite one task object: `data` of a reply, an item of a list, or a callback's body."""
+    fields = _fields.decode(raw)
+    _restore_external_id(fields, shown.tenant_external_id)
+    _replace_costs(fields, shown)
+    if shown.status is not None and "task_status" in fields:
+        fields["task_status"] = _raw(shown.status.value)
+        fields["task_status_msg"] = _raw(shown.fail_message or "")
+    return msgspec.json.encode(fields)
+
+
+def show_data(envelope: bytes, shown: Shown) -> bytes:
+    """Rewrite the task object in a reply's `data`; the shell keeps Kling's bytes."""
+    fields = _fields.decode(envelope)
+    data = fields.get("data")
+    if data is None or not bytes(data).lstrip().startswith(b"{"):
+        return envelope
+    fields["data"] = Raw(show_task(data, shown))
+    return msgspec.json.encode(fields)
+
+
+def _restore_external_id(fields: Fields, tenant_external_id: str | None) -> None:
+    """Put the tenant's id where ours stands, or take ours out: Kling sends `task_info: {}`."""
+    info = fields.get("task_info")
+    if info is not None and bytes(info).lstrip().startswith(b"{"):
+        inner = _fields.decode(info)
+        _replace_id(inner, "external_task_id", tenant_external_id)
+        fields["task_info"] = Raw(msgspec.json.encode(inner))
+    _replace_id(fields, "external_task_id", tenant_external_id)
+    _replace_id(fields, "external_id", tenant_external_id)
+
+
+def _replace_id(fields: Fields, name: str, tenant_external_id: str | None) -> None:
+    if name not in fields:
+        return
+    if tenant_external_id is None:
+        del fields[name]
+    else:
+        fields[name] = _raw(tenant_external_id)
+
+
+def _replace_costs(fields: Fields, shown: Shown) -> None:
+    """Replace the cost fields that Kling sent by the tenant's own."""
+    charge = decimal_of(shown.charged_micros)
+    units = shown_units(shown.charged_micros, shown.quote)
+    own = fields.get("final_unit_deduction")
+    if own is not None and _is_set(own) and not _is_number(own, units):
+        fields["final_unit_deduction"] = _raw(units)
+    balance = fields.get("final_balance_deduction")
+    if balance is not None and _is_set(balance):
+        fields["final_balance_deduction"] = _with_amounts(balance, charge)
+    billing = fields.get("billing")
+    if billing is not None and _is_set(billing):
+        fields["billing"] = _one_entry(billing, units=units, charge=charge)
+    if "owned_by" in fields:
+        fields["owned_by"] = _raw(str(shown.tenant_id))
+
+
+def _with_amounts(raw: Raw, charge: str) -> Raw:
+    try:
+        fields = _fields.decode(raw)
+    except msgspec.ValidationError:
+        return _raw(charge)
+    return Raw(
+        msgspec.json.encode(
+            {
+                name: _raw(charge) if name in BALANCE_AMOUNTS else value
+                for name, value in fields.items()
+            }
+        )
+    )
+
+
+def _one_entry(raw: Raw, *, units: str, charge: str) -> Raw:
+    """One entry of the first one's shape, with the total (design.md, T2)."""
+    try:
+        entries = [_fields.decode(entry) for entry in _list.decode(raw)]
+    except msgspec.ValidationError:
+        return Raw(b"[]")
+    if not entries:
+        return raw
+    first = entries[0]
+    is_cash = bytes(first.get("charge_type", Raw(b'""'))) == b'"cash"'
+    total = {"amount": charge if is_cash else units, "list_price": charge}
+    return Raw(
+        msgspec.json.encode(
+            [{name: _raw(total[name]) if name in total else value for name, value in first.items()}]
+        )
+    )
+
+
+def _is_set(raw: Raw) -> bool:
+    return bytes(raw) != b"null"
+
+
+def _is_number(raw: Raw, number: str) -> bool:
+    """Whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
+    try:
+        return Decimal(bytes(raw).decode().strip('"')) == Decimal(number)
+    except (InvalidOperation, UnicodeDecodeError):
+        return False
+
+
+def _raw(text: str) -> Raw:
+    return Raw(msgspec.json.encode(text))
+
+
+CALLBACK_FIELDS = (
+    *("task_id", "task_status", "task_status_msg", "created_at", "updated_at"),
+    *("final_unit_deduction", "final_balance_deduction", "task_info", "task_result"),
+)
+"""What a callback of the legacy generation holds (kling-api.md section 6)."""
+
+
+def show_callback(raw: bytes | str | Raw, shown: Shown) -> bytes:
+    """Make the body that we tell the tenant's own callback URL: flat, in Kling's shape.
+
+    `raw` may be a query's object, which has more fields than a callback.
+    """
+    fields = _fields.decode(show_task(raw, shown))
+    return msgspec.json.encode({name: fields[name] for name in CALLBACK_FIELDS if name in fields})

@@ -1,0 +1,175 @@
+"""From the `Authorization` header to a tenant.
+
+A bearer is an API key that we issued (or took over), or a JWT that an SDK signed with the access
+key and secret key we issued. What is wrong with a bad credential is told only to who holds the
+secret: all others get one and the same answer (kling-api.md sections 2 and 8).
+"""
+
+import secrets as entropy
+import time
+from typing import Any
+
+import jwt
+import msgspec
+
+from relay.database.batch import Batcher, Connect
+from relay.errors import Unauthorized
+from relay.secrets import KeyRing, SecretKeyError
+from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
+
+AGE_MAX_S = 2.0
+"""How long a revoked token may still be taken by a running process."""
+CACHED_MAX = 20_000
+BEARER_CHARS_MAX = 8192
+SKEW_S = 60
+"""Clocks differ, and one public client keeps a token for its full life (kling-api.md 13)."""
+_NOBODYS_SECRET = entropy.token_hex(32)
+"""Stands in where there is no secret key, so that an unknown issuer costs the same work."""
+
+FIND_TOKENS = """
+SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
+       t.enabled
+FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n (access_key, api_key_hash, ord)
+JOIN tokens k ON k.access_key = n.access_key OR k.api_key_hash = n.api_key_hash
+JOIN tenants t ON t.id = k.tenant_id
+WHERE k.revoked_at IS NULL
+"""
+
+
+class _Found(msgspec.Struct, frozen=True):
+    caller: Caller
+    secret_key: str
+    is_enabled: bool
+    read_at: float
+
+
+class _Claims(msgspec.Struct):
+    iss: str
+    exp: float
+    nbf: float = 0
+
+
+class Authenticator:
+    """Tells tenants by their bearers, from memory for at most `AGE_MAX_S`."""
+
+    def __init__(self, connect: Connect, keys: KeyRing) -> None:
+        self._tokens = Batcher(connect, FIND_TOKENS, is_idempotent=True)
+        self._keys = keys
+        self._found: dict[str | bytes, _Found | float] = {}
+        self._verified: dict[str, tuple[_Claims, _Found]] = {}
+
+    async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
+        """Tell who sends it.
+
+        Raises:
+            Unauthorized: 1001 no header; 1002 anything that does not belong to a token; 1003 and
+                1004 a JWT of ours out of its time; 1000 the tenant is disabled.
+        """
+        scheme, _, bearer = (authorization or "").strip().partition(" ")
+        bearer = bearer.strip()
+        if not scheme:
+            raise Unauthorized(1001, "Authorization is empty")
+        if scheme.lower() != "bearer" or not bearer or len(bearer) > BEARER_CHARS_MAX:
+            raise _invalid()
+        if looks_like_jwt(bearer):
+            found = await self._by_jwt(bearer, now_s=now_s)
+        else:
+            found = await self._find(hash_api_key(bearer))
+        if found is None:
+            raise _invalid()
+        if not found.is_enabled:
+            raise Unauthorized(1000, "Authentication failed")
+        return found.caller
+
+    async def aclose(self) -> None:
+        await self._tokens.aclose()
+
+    async def _by_jwt(self, bearer: str, *, now_s: float) -> _Found | None:
+        known = self._verified.get(bearer)
+        if known is None or _is_old(known[1].read_at):
+            known = await self._verify(bearer)
+            if known is None:
+                return None
+            _remember(self._verified, bearer, known)
+        claims, found = known
+        if now_s + SKEW_S < claims.nbf:
+            raise Unauthorized(1003, "Authorization is not yet valid")
+        if now_s - SKEW_S >= claims.exp:
+            raise Unauthorized(1004, "Authorization has expired")
+        return found
+
+    async def _verify(self, bearer: str) -> tuple[_Claims, _Found] | None:
+        """Check the signature; the same work whether the issuer is known or not."""
+        try:
+            unverified = jwt.decode_complete(bearer, options={"verify_signature": False})
+            claims = msgspec.convert(unverified["payload"], _Claims)
+        except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError):
+            return None
+        found = await self._find(claims.iss)
+        secret_key = found.secret_key if found else _NOBODYS_SECRET
+        try:
+            jwt.decode(
+                bearer,
+                secret_key,
+                algorithms=["HS256"],
+                options={
+                    f"verify_{claim}": False
+                    for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return None
+        return (claims, found) if found else None
+
+    async def _find(self, key: str | bytes) -> _Found | None:
+        cached = self._found.get(key)
+        if isinstance(cached, _Found) and not _is_old(cached.read_at):
+            return cached
+        if isinstance(cached, float) and not _is_old(cached):
+            return None
+        is_hash = isinstance(key, bytes)
+        if not is_hash and "\x00" in key:
+            return None
+        record = await self._tokens.run((None if is_hash else key, key if is_hash else None))
+        if record is None:
+            _remember(self._found, key, time.monotonic())
+            return None
+        found = self._read(record)
+        _remember(self._found, key, found)
+        return found
+
+    def _read(self, record: Any) -> _Found:
+        token_id = record["token_id"]
+        try:
+            secret_key = self._keys.open(
+                record["secret_key_sealed"], context=secret_context(token_id)
+            )
+        except SecretKeyError:
+            # Its API key still works, so the operator's missing key locks out signers only.
+            secret_key = _NOBODYS_SECRET
+        return _Found(
+            caller=Caller(
+                token_id=token_id,
+                tenant_id=record["tenant_id"],
+                tenant=record["name"],
+                multiplier=record["multiplier"],
+            ),
+            secret_key=secret_key,
+            is_enabled=record["enabled"],
+            read_at=time.monotonic(),
+        )
+
+
+def _invalid() -> Unauthorized:
+    """One answer for everything that no token of ours made, in Kling's words (kling-api.md 5.6)."""
+    return Unauthorized(1002, "api key not found")
+
+
+def _is_old(read_at: float) -> bool:
+    return time.monotonic() - read_at > AGE_MAX_S
+
+
+def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
+    if len(cache) >= CACHED_MAX:
+        cache.clear()
+    cache[key] = value

@@ -1,0 +1,44 @@
+"""Tenants and the tokens we issue to them."""
+
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Numeric, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from relay.database.base import Base, identity, moment, stamped
+
+
+class Tenant(Base):
+    __tablename__ = "tenants"
+    __table_args__ = (CheckConstraint("multiplier >= 0", name="multiplier_not_negative"),)
+
+    id: Mapped[identity]
+    name: Mapped[str] = mapped_column(unique=True)
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
+    """What a `units` price is multiplied by for this tenant."""
+    created_at: Mapped[stamped]
+
+
+class Token(Base):
+    """One access key + secret key pair, one API key, or both."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint("(access_key IS NULL) = (secret_key_sealed IS NULL)", name="pair_is_whole"),
+        CheckConstraint(
+            "access_key IS NOT NULL OR api_key_hash IS NOT NULL", name="has_a_credential"
+        ),
+        Index(None, "tenant_id"),
+    )
+
+    id: Mapped[identity]
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    access_key: Mapped[str | None] = mapped_column(unique=True)
+    secret_key_sealed: Mapped[str | None]
+    api_key_hash: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    """SHA-256 of the key: our own keys have 256 random bits, so a slow hash would add nothing."""
+    api_key_hint: Mapped[str | None]
+    """Its last four characters, for people to tell keys apart."""
+    created_at: Mapped[stamped]
+    revoked_at: Mapped[moment | None]

@@ -1,0 +1,108 @@
+"""Tokens: how they are made, stored and found."""
+
+import secrets as entropy
+from decimal import Decimal
+from hashlib import sha256
+
+import msgspec
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.secrets import KeyRing
+from relay.tenants.tables import Tenant, Token
+
+API_KEY_PREFIX = "sk-"
+API_KEY_CHARS_MIN = 20
+"""Keys are stored as a plain hash, which a short key would not survive."""
+API_KEY_CHARS_MAX = 1024
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """A new token with its secrets; the only moment they exist outside the tenant's hands."""
+
+    id: int
+    tenant: str
+    access_key: str
+    secret_key: str
+    api_key: str
+
+
+class UnusableApiKey(ValueError):
+    """An existing key that the operator brought cannot be taken. Nothing was written."""
+
+
+async def issue_token(
+    session: AsyncSession, tenant: Tenant, keys: KeyRing, *, api_key: str | None = None
+) -> IssuedToken:
+    """Make an access key + secret key pair and an API key; `api_key` takes an existing one.
+
+    Raises:
+        UnusableApiKey: too short or long, with white space, looks like a JWT, or already in use.
+    """
+    if api_key is not None:
+        await _check_brought_key(session, api_key)
+    issued_key = api_key or API_KEY_PREFIX + entropy.token_urlsafe(36)
+    access_key = entropy.token_hex(16)
+    secret_key = entropy.token_urlsafe(32)
+    token = Token(
+        tenant_id=tenant.id,
+        api_key_hash=hash_api_key(issued_key),
+        api_key_hint=issued_key[-4:],
+    )
+    session.add(token)
+    await session.flush()  # the secret key is sealed for the row's id
+    token.access_key = access_key
+    token.secret_key_sealed = keys.seal(secret_key, context=secret_context(token.id))
+    await session.flush()
+    return IssuedToken(
+        id=token.id,
+        tenant=tenant.name,
+        access_key=access_key,
+        secret_key=secret_key,
+        api_key=issued_key,
+    )
+
+
+async def revoke_token(session: AsyncSession, token_id: int) -> bool:
+    """End a token. False if there is none or it was revoked before."""
+    revoked = await session.execute(
+        update(Token)
+        .where(Token.id == token_id, Token.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(Token.id)
+    )
+    return revoked.first() is not None
+
+
+def hash_api_key(api_key: str) -> bytes:
+    return sha256(api_key.encode()).digest()
+
+
+def secret_context(token_id: int) -> str:
+    return f"tokens/{token_id}/secret_key"
+
+
+def looks_like_jwt(bearer: str) -> bool:
+    """Whether a bearer is to be read as a JWT: three parts, the first of them a JSON object."""
+    return bearer.startswith("ey") and bearer.count(".") == 2  # noqa: PLR2004
+
+
+async def _check_brought_key(session: AsyncSession, api_key: str) -> None:
+    if not API_KEY_CHARS_MIN <= len(api_key) <= API_KEY_CHARS_MAX:
+        raise UnusableApiKey(f"an API key has {API_KEY_CHARS_MIN} characters at least")
+    if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        raise UnusableApiKey("an API key has no white space and plain ASCII only")
+    if looks_like_jwt(api_key):
+        raise UnusableApiKey("this looks like a JWT, not like an API key")
+    taken = select(Token.id).where(Token.api_key_hash == hash_api_key(api_key))
+    if await session.scalar(taken) is not None:
+        raise UnusableApiKey("this API key is already in use")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who sends a request."""
+
+    token_id: int
+    tenant_id: int
+    tenant: str
+    multiplier: Decimal
