@@ -1,13 +1,19 @@
-"""One embedded Postgres for the test session; with pytest-xdist, one for each worker."""
+"""Real Postgres for every test: one embedded server a session, one fresh database a test.
+
+With pytest-xdist, each worker has a server of its own.
+"""
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from relay.database.embedded import EmbeddedPostgres, embedded_postgres
+from relay.database.migrate import migrate
 from tests.database.embedded_command import wait_until_stopped
 
 
@@ -20,3 +26,29 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
         yield server
     assert wait_until_stopped(top / "data"), "the embedded Postgres did not stop"
     shutil.rmtree(top)
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_server: EmbeddedPostgres) -> str:
+    """Name of a database that the migrations built; tests get clones of it."""
+    name = "template_relay"
+    await _execute(postgres_server, f"CREATE DATABASE {name}")
+    await migrate(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture
+async def database_url(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """A migrated database that nobody else uses: real connections, real commits."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield postgres_server.url(name)
+    await _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
