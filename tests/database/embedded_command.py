@@ -111,10 +111,19 @@ def running(data_dir: Path) -> dict[str, Any]:
 
 def is_alive(pid: int) -> bool:
     """Say whether the process runs; one that only waits to be reaped does not."""
-    shown = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return shown != "" and not shown.startswith("Z")
+    return arguments_of(pid) != []
+
+
+def arguments_of(pid: int) -> list[str]:
+    """Read a process's command line, which is empty once it has ended; none of ours has blanks."""
+    if Path("/proc/self/cmdline").exists():  # Linux, where a small image has no ps
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+        except OSError:
+            return []
+    shown = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    text = subprocess.run(shown, capture_output=True, text=True, check=False).stdout
+    return [] if "<defunct>" in text else text.split()
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:

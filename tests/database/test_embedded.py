@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from relay.database.embedded import embedded_postgres
 from tests.database.embedded_command import (
     LINGER_S,
     Command,
+    arguments_of,
     fetch,
     is_alive,
     joined,
@@ -117,6 +119,23 @@ async def test_a_killed_supervisor_is_replaced_by_the_next_command(data_dir: Pat
     assert answer == 42
     assert not is_alive(state["postmaster"])
     assert after["supervisor"] != state["supervisor"]
+
+
+async def test_a_server_without_a_supervisor_is_replaced(data_dir: Path) -> None:
+    """Where the kernel does not end an orphan, the next command does; its data is in use once."""
+    with joined(data_dir):
+        arguments = arguments_of(running(data_dir)["postmaster"])
+    assert wait_until_stopped(data_dir)
+    user = (data_dir / "postgres/cluster").stat().st_uid if os.geteuid() == 0 else None
+    orphan = subprocess.Popen(arguments, user=user, cwd="/", stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - nothing else runs here
+    assert wait_for((data_dir / "postgres/cluster/postmaster.pid").exists)
+
+    with joined(data_dir) as command:
+        answer = await fetch(command.url, "SELECT 42")
+        ended = orphan.poll()
+
+    assert answer == 42
+    assert ended == 0
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux tells a child of it")

@@ -3,9 +3,9 @@
 Three lock files in `<data_dir>/postgres/` carry the whole protocol:
 
 - `users.lock`, shared: held by each context that is open. Taken BEFORE looking for the server.
-- `startup.lock`, exclusive: held while joining, and by the supervisor from its decision to stop
-  until Postgres has stopped. So nobody joins a server that is about to go, and the supervisor,
-  which looks at `users.lock` once more after taking it, stops none that somebody joined.
+  The supervisor tries it exclusively, and once nobody has held it for the linger, keeps it until
+  Postgres has stopped. So who holds it has a server that stays, or none and no remains of one.
+- `startup.lock`, exclusive: held while joining, so that one command at a time starts a supervisor.
 - `supervisor.lock`, exclusive: held by the supervisor as long as it lives. Who starts one takes
   the lock first and hands the opened file over, lock and all, so two are never started, even if
   the command that started the first is killed at once. The file says where the server listens.
@@ -73,9 +73,10 @@ def _join(home: Path, held: contextlib.ExitStack, linger_s: float) -> EmbeddedPo
     with locks.lock_file(home / "startup.lock") as startup:
         if not locks.lock_within(startup, JOIN_MAX_S):
             raise EmbeddedPostgresError(
-                f"Another command has been starting or stopping the embedded Postgres for "
-                f"{JOIN_MAX_S:.0f} s; its log is {home / LOG_NAME}."
+                f"Another command has been starting the embedded Postgres for {JOIN_MAX_S:.0f} s; "
+                f"its log is {home / LOG_NAME}."
             )
+        # Waits while a supervisor stops its server, which it does within a limit of its own.
         locks.lock_shared(held.enter_context(locks.lock_file(home / "users.lock")))
         deadline = time.monotonic() + JOIN_MAX_S
         while time.monotonic() < deadline:

@@ -54,11 +54,3 @@ def lock_within(descriptor: int, timeout_s: float) -> bool:
 
 def unlock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def is_unlocked(descriptor: int) -> bool:
-    """Say whether nobody holds the lock, by holding it for an instant."""
-    if not try_lock(descriptor):
-        return False
-    unlock(descriptor)
-    return True

@@ -214,7 +214,7 @@ def _is_postmaster(pid: int, cluster: Path) -> bool:
 
 
 def _is_postmaster_by_ps(pid: int, cluster: Path) -> bool:
-    command = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    command = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
     shown = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout  # noqa: S603 - a fixed command and a number
     return "postgres" in shown and f"-D {cluster}" in shown
 

@@ -42,14 +42,11 @@ class Supervisor:
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, self._ask_to_stop)
         self._publish()
-        with (
-            locks.lock_file(self._home / "startup.lock") as startup,
-            locks.lock_file(self._home / "users.lock") as users,
-        ):
+        with locks.lock_file(self._home / "users.lock") as users:
             server = self._start()
             _answer("ready")
             try:
-                while not self._may_stop(startup, users):
+                while not self._may_stop(users):
                     time.sleep(min(POLL_S, self._linger_s / 4))
                     if server.has_ended:
                         server = self._replace(server)
@@ -59,24 +56,23 @@ class Supervisor:
                 os.ftruncate(self._own_lock, 0)
                 server.stop()
 
-    def _may_stop(self, startup: int, users: int) -> bool:
-        """Say whether to stop now: nobody can join any more if so, since `startup` is locked.
+    def _may_stop(self, users: int) -> bool:
+        """Say whether to stop now. If no user is left, `users` stays locked: nobody joins any more.
 
-        The users' lock is tried for an instant at each look instead of being kept through the
-        linger, so that whoever arrives meanwhile need not ask for it back.
+        Until then the lock is only tried for an instant at each look, instead of being kept
+        through the linger, so that whoever arrives meanwhile need not ask for it back.
         """
         if self._asked_to_stop or self._is_deleted():
             return True
         now = time.monotonic()
-        if not locks.is_unlocked(users):
+        if not locks.try_lock(users):
             self._free_since = None
-        elif self._free_since is None:
+            return False
+        if self._free_since is None:
             self._free_since = now
-        elif now - self._free_since >= self._linger_s and locks.try_lock(startup):
-            if locks.try_lock(users):
-                return True
-            locks.unlock(startup)
-            self._free_since = None
+        if now - self._free_since >= self._linger_s:
+            return True
+        locks.unlock(users)
         return False
 
     def _is_deleted(self) -> bool:
