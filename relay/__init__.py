@@ -1,1 +1,1 @@
-"""Kling Relay: resell Kling API capacity. Nobody can tell it from Kling, and the books are right."""
+"""Kling Relay: resell Kling API capacity. Nobody can tell it from Kling; the books are right."""

@@ -28,7 +28,7 @@ LIST_UNIT_PRICES = {
 
 
 class SettingsError(ValueError):
-    """One setting cannot be used; the message names it and says why, without its value if secret."""
+    """One setting cannot be used; the message names it, and never shows a secret."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +149,14 @@ def _check(settings: Settings) -> None:
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
     _check_unit_prices(settings)
+    _check_numbers(settings)
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
+    _check_proxies(settings.trusted_proxies)
+
+
+def _check_numbers(settings: Settings) -> None:
+    name = ENV_PREFIX.__add__
     for field, least in (("body_limit_mb", 1), ("body_budget_mb", 1), ("lost_looks", 1)):
         if getattr(settings, field) < least:
             raise SettingsError(f"{name(field.upper())} must be {least} or more")
@@ -160,9 +168,6 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"{name(field.upper())} must be 0 or more")
     if not 0 <= settings.port <= 65535:  # noqa: PLR2004
         raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
-    if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
-    _check_proxies(settings.trusted_proxies)
 
 
 def _check_unit_prices(settings: Settings) -> None:

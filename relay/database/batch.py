@@ -144,12 +144,12 @@ class Batcher:
             records = await self._fetch([row for row, _ in batch])
         except (asyncpg.PostgresError, ValueError) as error:
             # ValueError: a value that the driver cannot encode; nothing was sent.
-            # PostgresError: the transaction is rolled back, so every row may be tried again; alone, the row that
-            # is at fault or blocked fails by itself and the others go through.
+            # PostgresError: the transaction is rolled back. So every row may be tried again, and
+            # alone the row that is at fault or blocked fails by itself.
             if len(batch) == 1:
-                raise (
-                    RowBlocked() if isinstance(error, asyncpg.LockNotAvailableError) else error
-                ) from error
+                if isinstance(error, asyncpg.LockNotAvailableError):
+                    raise RowBlocked from error
+                raise
             log.warning("batch.split", rows=len(batch), error=type(error).__name__)
             for item in batch:
                 try:

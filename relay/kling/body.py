@@ -38,15 +38,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Spell it as `relay price missing` shows it and `relay price set` takes it."""
-        parts = [self.endpoint]
-        for name in ("model", "mode"):
-            if (value := getattr(self, name)) is not None:
-                parts.append(f"{name}={value}")
-        for name in ("sound", "voice", "video_input"):
-            if (flag := getattr(self, name)) is not None:
-                parts.append(f"{name.replace('_', '-')}={'on' if flag else 'off'}")
-        parts.append("duration=open" if self.seconds is None else f"duration={self.seconds}")
-        return " ".join(parts)
+        words = {"model": self.model, "mode": self.mode}
+        switches = {"sound": self.sound, "voice": self.voice, "video-input": self.video_input}
+        words |= {
+            name: None if flag is None else ("on" if flag else "off")
+            for name, flag in switches.items()
+        }
+        words["duration"] = "open" if self.seconds is None else str(self.seconds)
+        named = [f"{name}={word}" for name, word in words.items() if word is not None]
+        return " ".join([self.endpoint, *named])
 
 
 class Utf8Check:
@@ -216,7 +216,7 @@ def _list(fields: Fields, name: str | None) -> list[Any]:
 
 
 def _has_voice_control(fields: Fields, name: str) -> bool:
-    """Voices are billed when the list is set and a prompt refers to it (kling-api.md section 10)."""
+    """Voices are billed when the list is set and a prompt refers to it (kling-api.md 10)."""
     if not _list(fields, name):
         return False
     prompts = [_value(fields, "prompt")]

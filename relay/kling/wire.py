@@ -145,8 +145,8 @@ def _deduction(task: _TaskObject) -> Decimal | None:
             if isinstance(item, dict) and item.get("charge_type") == "unit"
         ]
         known = [amount for amount in amounts if amount is not None]
-        total = sum(known, Decimal(0)) if len(known) == len(task.billing) else None
-        return total if total else None
+        is_whole = len(known) == len(task.billing)
+        return (sum(known, Decimal(0)) or None) if is_whole else None
     balance = task.final_balance_deduction
     if isinstance(balance, dict) and _decimal(balance.get("quota")):
         return None
@@ -215,18 +215,13 @@ def judge_create(reply: Reply, *, external_id: str) -> Verdict:
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
     if reply.status >= 500 or reply.status == 408:  # noqa: PLR2004 (HTTP's own numbers)
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
+    if _is_own_duplicate(envelope, external_id):
+        return Unknown(reason="Kling already has a task under our external id")
     if envelope.code != 0:
-        if _is_own_duplicate(envelope, external_id):
-            return Unknown(reason="Kling already has a task under our external id")
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
-    if reply.status != 200:  # noqa: PLR2004
-        return Unknown(reason=f"HTTP {reply.status} with code 0")
-    try:
-        news = read_task(envelope.data if isinstance(envelope.data, Raw) else b"null")
-    except UnreadableTask:
-        return Unknown(reason="200 without a task object")
-    if not news.task_id:
-        return Unknown(reason="200 without a task id")
+    news = read_queried_task(reply) if reply.status == 200 else None  # noqa: PLR2004
+    if news is None:
+        return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
     return Accepted(news=news, envelope=envelope)
 
 
@@ -255,7 +250,7 @@ def says_not_found(reply: Reply) -> bool:
 
 
 def read_queried_task(reply: Reply) -> TaskNews | None:
-    """Read the task of a query's reply, or None if it tells nothing usable."""
+    """Read the task in a reply's `data`, or None if there is none with an id."""
     envelope = read_envelope(reply)
     if envelope is None or envelope.code != 0 or not isinstance(envelope.data, Raw):
         return None
@@ -263,4 +258,4 @@ def read_queried_task(reply: Reply) -> TaskNews | None:
         news = read_task(envelope.data)
     except UnreadableTask:
         return None
-    return news if news.task_id and news.status else None
+    return news if news.task_id else None

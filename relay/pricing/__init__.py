@@ -1,1 +1,1 @@
-"""What a task costs a tenant: the official table, the operator's rows, and the quote of one task."""
+"""What a task costs a tenant: the official table, the operator's rows, the quote of one task."""

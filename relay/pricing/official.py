@@ -1,7 +1,7 @@
 """Kling's own price list, in units, as it stood on 2026-09-20.
 
-Source: kling-api.md section 10 (kling.ai/document-api/pricing/base/video, fetched 2026-09-20; retired
-models from public clients). Rows of endpoints that the catalogue lacks come with the endpoint.
+Source: kling-api.md section 10 (kling.ai/document-api/pricing/base/video, fetched 2026-09-20;
+retired models from public clients). Rows of endpoints that the catalogue lacks come with them.
 """
 
 from collections.abc import Iterator

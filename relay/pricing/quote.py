@@ -53,13 +53,12 @@ def quote(
     list_unit_micros = prices.of(row.pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
     times = 1 if row.per is Per.TASK else seconds
-    match row.kind:
-        case Kind.UNITS:
-            assert row.units is not None, "a row of units has units (constraint)"
-            hold = row.units * times * unit_micros
-        case Kind.FIXED:
-            assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
-            hold = Decimal(row.amount_micros * times)
+    if row.kind is Kind.UNITS:
+        assert row.units is not None, "a row of units has units (constraint)"
+        hold = row.units * times * unit_micros
+    else:
+        assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
+        hold = Decimal(row.amount_micros * times)
     return Quote(
         row=row,
         wanted=str(wanted),
@@ -90,7 +89,7 @@ def charge_micros(
             )
         case Kind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
-            # Kling bills the output's length rounded to the nearest second (kling-api.md section 10).
+            # Kling bills the output's length to the nearest second (kling-api.md section 10).
             return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
         case Kind.FIXED:
             return quote.hold_micros

@@ -157,7 +157,7 @@ class Finisher:
         await self._relaxed.aclose()
 
     async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
-        """Ask Kling what a success cost, so that the charge is the same whoever reported it (M5)."""
+        """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
         channel = await self._directory.get(task.channel_id)
         try:
             reply = await self._upstream.query(

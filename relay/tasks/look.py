@@ -169,12 +169,12 @@ class Looker:
                 is_lost = answer and task.task_id is None
             case None:
                 pass
-        if not task.is_live:
-            # The question after an end learned by callback is put once; without an answer the
-            # callback's own fields stay.
-            if answer is not None or leased.attempts >= self._rules.lost_looks:
-                await self._pool.execute(END_LOOKS, task.id, leased.lease)
-                return
+        is_asked_enough = answer is not None or leased.attempts >= self._rules.lost_looks
+        if not task.is_live and is_asked_enough:
+            # The question after an end learned by callback is put once; without a usable answer
+            # the callback's own fields stay.
+            await self._pool.execute(END_LOOKS, task.id, leased.lease)
+            return
         pause_s = await self.look_pause_s(task)
         if is_lost:
             pause_s = max(1.0, self._rules.lost_after_s / self._rules.lost_looks)

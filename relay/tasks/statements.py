@@ -168,7 +168,7 @@ moved AS (
         charged_micros = (SELECT e.charged_micros FROM ended e WHERE e.id = t.id),
         ended_at = CASE WHEN j.is_end THEN now() END,
         ended_via = CASE WHEN j.is_end THEN j.via END,
-        -- A refused task gave its external id back; if the tenant used it again, it is gone for good.
+        -- A refused task gave its external id back; once used again, it is gone for good.
         tenant_external_id = CASE WHEN t.state <> 'refused' OR NOT EXISTS (
             SELECT FROM tasks o
             WHERE o.tenant_id = t.tenant_id AND o.tenant_external_id = t.tenant_external_id

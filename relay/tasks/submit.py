@@ -5,7 +5,6 @@ committed before the first byte goes out: a crash leaves a hold to look up, neve
 nobody pays for.
 """
 
-import asyncio
 import random
 import secrets as entropy
 import time
@@ -76,8 +75,9 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     retry_after: str = ""
+    code: int = 0
+    """Kling's, for the log; and so are our id and the channel's name."""
     id: int | None = None
-    """Ours, for the log."""
     channel: str = ""
 
 
@@ -219,7 +219,11 @@ class Submitter:
         if refusal is None:
             raise Unavailable
         return Answer(
-            refusal.status, refusal.body, retry_after=refusal.retry_after, id=submission.task.id
+            refusal.status,
+            refusal.body,
+            retry_after=refusal.retry_after,
+            code=_code(refusal),
+            id=submission.task.id,
         )
 
     async def _try(self, submission: _Submission, channel: Channel) -> Answer | None:
@@ -257,6 +261,7 @@ class Submitter:
                     reply.status,
                     body,
                     retry_after=reply.retry_after,
+                    code=verdict.code,
                     id=task.id,
                     channel=channel.name,
                 )
@@ -293,22 +298,41 @@ class Submitter:
     ) -> Answer:
         """Keep the hold of a task that Kling may have; the looks find out."""
         log.warning("submit.unknown", id=task.id, channel=channel.name, reason=reason)
-        await self._finisher.end(
-            task.id,
+        await self._end(
+            task,
             TaskState.UNKNOWN,
-            via=Via.SUBMIT,
-            reason=reason,
+            reason,
             look_after_s=UNKNOWN_LOOK_AFTER_S,
             body=reply.body if reply else None,
         )
         if reply is None or reply.status < 500 or read_envelope(reply) is None:  # noqa: PLR2004
             raise TimedOut
-        return Answer(reply.status, reply.body, id=task.id, channel=channel.name)
+        return Answer(reply.status, reply.body, code=_code(reply), id=task.id, channel=channel.name)
 
     async def _release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
-        await self._finisher.end(
-            task.id, TaskState.REFUSED, via=Via.SUBMIT, reason=reason, body=body
-        )
+        await self._end(task, TaskState.REFUSED, reason, look_after_s=None, body=body)
+
+    async def _end(
+        self,
+        task: TaskRow,
+        state: TaskState,
+        reason: str,
+        *,
+        look_after_s: float | None,
+        body: bytes | None,
+    ) -> None:
+        """Write what became of a submit. Should that fail, the row stays pending for the looks."""
+        try:
+            await self._finisher.end(
+                task.id,
+                state,
+                via=Via.SUBMIT,
+                reason=reason,
+                look_after_s=look_after_s,
+                body=body,
+            )
+        except Exception:
+            log.exception("submit.end_failed", id=task.id, state=state.value)
 
     async def _move(self, task: TaskRow, channel: Channel) -> bool:
         """Name the next channel in the row, durably, before it is tried (D1)."""
@@ -345,6 +369,11 @@ def _without_ours(body: bytes, task: TaskRow, callback_url: str | None) -> bytes
     if callback_url is not None:
         body = body.replace(callback_url.encode(), (task.callback_url or "").encode())
     return body
+
+
+def _code(reply: Reply) -> int:
+    envelope = read_envelope(reply)
+    return envelope.code if envelope else 0
 
 
 def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:

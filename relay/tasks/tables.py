@@ -147,8 +147,9 @@ class TaskEvent(Base):
 
 
 class Deployment(Base):
-    """One row: the random prefix of every external id we inject, so that two deployments on one
-    Kling account never meet.
+    """One row: the random prefix of every external id that we inject.
+
+    Two deployments on one Kling account never meet.
     """
 
     __tablename__ = "deployment"

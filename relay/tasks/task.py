@@ -6,9 +6,10 @@ from typing import Any, Self
 import msgspec
 
 from relay.kling.endpoints import BY_NAME, Endpoint
+from relay.kling.wire import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
-from relay.tasks.view import Shown, Status
+from relay.tasks.view import Shown
 
 _quote = msgspec.json.Decoder(Quote)
 

@@ -1,6 +1,7 @@
 """Calls to Kling on behalf of a channel."""
 
 import time
+from typing import NamedTuple
 from urllib.parse import quote
 
 from relay.channels.channel import Channel
@@ -9,6 +10,12 @@ from relay.kling.endpoints import Credential, Endpoint
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Body, Reply, Transport
 from relay.kling.wire import read_envelope
+
+
+class _Call(NamedTuple):
+    method: str
+    path: str
+    body: Body | None = None
 
 
 class Upstream:
@@ -26,7 +33,8 @@ class Upstream:
         Raises:
             NotSent, MaybeSent: see `kling/transport.py`.
         """
-        return await self._call(channel, endpoint, "POST", endpoint.path, body, timeout_s)
+        call = _Call("POST", endpoint.path, body)
+        return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def query(
         self, channel: Channel, endpoint: Endpoint, key: str, *, timeout_s: float
@@ -36,40 +44,28 @@ class Upstream:
         Raises:
             NotSent, MaybeSent: no answer; nothing can be concluded.
         """
-        path = f"{endpoint.path}/{quote(key, safe='')}"
-        return await self._call(channel, endpoint, "GET", path, None, timeout_s)
+        call = _Call("GET", f"{endpoint.path}/{quote(key, safe='')}")
+        return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def _call(
-        self,
-        channel: Channel,
-        endpoint: Endpoint,
-        method: str,
-        path: str,
-        body: Body | None,
-        timeout_s: float,
+        self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
-        reply = await self._send(channel, endpoint, method, path, body, timeout_s)
+        reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
         envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
         if envelope is not None and envelope.code in RESIGN:
             # Our clock or the cached token is off; Kling refused, so nothing was made.
             self._jwts.forget(channel.id)
-            reply = await self._send(channel, endpoint, method, path, body, timeout_s)
+            reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
         return reply
 
     async def _send(
-        self,
-        channel: Channel,
-        endpoint: Endpoint,
-        method: str,
-        path: str,
-        body: Body | None,
-        timeout_s: float,
+        self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
         return await self._transport.send(
-            method,
-            channel.base_url + path,
+            call.method,
+            channel.base_url + call.path,
             bearer=self._bearer(channel, endpoint),
-            body=body,
+            body=call.body,
             timeout_s=timeout_s,
         )
 

@@ -1,0 +1,232 @@
+"""Builds everything from the settings; the only module that knows every other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+import structlog
+from litestar import Litestar, MediaType, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.enums import ScopeType
+from litestar.handlers import asgi
+from litestar.types import Receive, Scope, Send
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relay.callbacks.receive import CallbackReceiver
+from relay.callbacks.routes import receive_callback, receive_signed_callback
+from relay.channels.directory import ChannelDirectory
+from relay.database.batch import connector
+from relay.database.engine import Sessions, dsn, open_engine, open_sessions
+from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.jwt import JwtCache
+from relay.kling.transport import Transport
+from relay.pricing.prices import CachedPriceBook
+from relay.pricing.quote import UnitPrices
+from relay.proxy.body import BodyBudget
+from relay.proxy.query import Queries
+from relay.proxy.surface import KlingSurface
+from relay.secrets import KeyRing
+from relay.settings import Settings
+from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.finish import Finisher
+from relay.tasks.look import Looker, LookRules
+from relay.tasks.submit import SubmitRules, Submitter
+from relay.tasks.upstream import Upstream
+from relay.tenants.authenticate import Authenticator
+from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
+from relay.worker.sweep import sweep
+
+log = structlog.get_logger()
+
+LOOKS_AT_ONCE = 20
+READY_TIMEOUT_S = 2.0
+
+
+class Parts:
+    """The objects of one process; entered, they are connected."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database_url: str,
+        keys: KeyRing,
+        transport: Transport | None = None,
+    ) -> None:
+        self.settings = settings
+        self._database_url = database_url
+        self._keys = keys
+        self._given_transport = transport
+        self._closing = AsyncExitStack()
+
+    engine: AsyncEngine
+    sessions: Sessions
+    pool: Any
+    finisher: Finisher
+    looker: Looker
+    surface: KlingSurface
+    receiver: CallbackReceiver
+
+    async def __aenter__(self) -> Self:
+        settings, url, connect = self.settings, self._database_url, connector(self._dsn)
+        closing = self._closing
+        self.engine = open_engine(url)
+        closing.push_async_callback(self.engine.dispose)
+        self.sessions = open_sessions(self.engine)
+        self.pool = await asyncpg.create_pool(self._dsn, min_size=0, max_size=10)
+        closing.push_async_callback(self.pool.close)
+        transport = self._given_transport or AiohttpTransport()
+        if self._given_transport is None:
+            closing.push_async_callback(transport.aclose)
+
+        directory = ChannelDirectory(self.sessions, self._keys)
+        upstream = Upstream(transport, JwtCache())
+        public_url = settings.public_url.rstrip("/") if settings.public_url else None
+        paths = CallbackPaths(self._keys, public_url)
+        self.finisher = Finisher(connect, upstream, directory)
+        closing.push_async_callback(self.finisher.aclose)
+        self.looker = Looker(
+            connect,
+            self.pool,
+            upstream=upstream,
+            finisher=self.finisher,
+            directory=directory,
+            rules=LookRules(
+                refresh_s=settings.refresh_s,
+                has_callbacks=paths.are_on,
+                lost_looks=settings.lost_looks,
+                lost_after_s=settings.lost_after_s,
+            ),
+        )
+        closing.push_async_callback(self.looker.aclose)
+        video_micros, image_micros = settings.unit_prices_micros
+        submitter = Submitter(
+            connect,
+            self.sessions,
+            book=CachedPriceBook(self.sessions),
+            directory=directory,
+            upstream=upstream,
+            finisher=self.finisher,
+            looker=self.looker,
+            callback_paths=paths,
+            rules=SubmitRules(
+                currency=settings.currency,
+                unit_prices=UnitPrices(video_micros=video_micros, image_micros=image_micros),
+                kling_timeout_s=settings.kling_timeout_s,
+                submit_timeout_s=settings.submit_timeout_s,
+            ),
+        )
+        closing.push_async_callback(submitter.aclose)
+        authenticator = Authenticator(connect, self._keys)
+        closing.push_async_callback(authenticator.aclose)
+        queries = Queries(connect, self.pool, self.looker)
+        closing.push_async_callback(queries.aclose)
+        self.receiver = CallbackReceiver(
+            connect, paths=paths, directory=directory, finisher=self.finisher, looker=self.looker
+        )
+        closing.push_async_callback(self.receiver.aclose)
+        self.surface = KlingSurface(
+            authenticator=authenticator,
+            submitter=submitter,
+            queries=queries,
+            budget=BodyBudget(settings.body_budget_mb * 1024 * 1024),
+            body_limit_bytes=settings.body_limit_mb * 1024 * 1024,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
+
+    @property
+    def _dsn(self) -> str:
+        return dsn(self._database_url)
+
+    async def run_loops(self) -> None:
+        """Run the worker's loops until cancelled."""
+        settings = self.settings
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(
+                sweep("looks", self.looker.claim_due, self.looker.look, at_once=LOOKS_AT_ONCE)
+            )
+            loops.create_task(
+                repeat("audit", lambda: check_books(self.sessions), every_s=settings.audit_every_s)
+            )
+            loops.create_task(
+                repeat(
+                    "forget",
+                    lambda: forget_raw(self.sessions, days=settings.keep_raw_days),
+                    every_s=FORGET_EVERY_S,
+                )
+            )
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database_url: str,
+    keys: KeyRing,
+    transport: Transport | None = None,
+    with_worker: bool = True,
+) -> Litestar:
+    """Build the web application, with the worker's loops in it.
+
+    Tests pass a transport to a sandbox in process, and change nothing else.
+    """
+    parts = Parts(settings, database_url=database_url, keys=keys, transport=transport)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with parts:
+            loops = asyncio.create_task(parts.run_loops()) if with_worker else None
+            try:
+                yield
+            finally:
+                await parts.surface.drain(settings.drain_s)
+                if loops is not None:
+                    loops.cancel()
+                    await asyncio.gather(loops, return_exceptions=True)
+
+    @asgi("/", is_mount=True, copy_scope=False)
+    async def kling(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await parts.surface(scope, receive, send)
+
+    app = Litestar(
+        [health_live, health_ready, receive_callback, receive_signed_callback, kling],
+        dependencies={
+            "receiver": Provide(lambda: parts.receiver, sync_to_thread=False),
+            "sessions": Provide(lambda: parts.sessions, sync_to_thread=False),
+        },
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.state.parts = parts
+    return app
+
+
+async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> None:
+    """Run the worker's loops alone, until cancelled."""
+    async with Parts(settings, database_url=database_url, keys=keys) as parts:
+        log.info("worker.started")
+        await parts.run_loops()
+
+
+@get("/health/live", media_type=MediaType.JSON, include_in_schema=False)
+async def health_live() -> dict[str, str]:
+    """Whether the process answers at all."""
+    return {"status": "live"}
+
+
+@get("/health/ready", media_type=MediaType.JSON, include_in_schema=False)
+async def health_ready(sessions: NamedDependency[Sessions]) -> Response[dict[str, str]]:
+    """Whether it can do its work: the database answers."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S), sessions() as session:
+            await session.execute(text("SELECT 1"))
+    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+        return Response({"status": "not ready", "why": type(error).__name__}, status_code=503)
+    return Response({"status": "ready"})

@@ -1,0 +1,159 @@
+"""The books recomputed from their parts, in one snapshot beside live traffic (promise M3).
+
+`audit` reads only. Each rule is a query that returns the rows that break it.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+DIFFERENCES_MAX = 100
+"""Named per rule; a broken rule is as broken with more of them."""
+
+
+class Rule(NamedTuple):
+    """One invariant: `query` returns (row, expected, actual) for what breaks it."""
+
+    name: str
+    query: str
+
+
+RULES = (
+    Rule(
+        "quota is the sum of the account's entries",
+        """
+        SELECT 'account of tenant ' || t.name, coalesce(sum(e.amount_micros), 0), a.quota_micros
+        FROM accounts a JOIN tenants t ON t.id = a.tenant_id
+        LEFT JOIN entries e ON e.tenant_id = a.tenant_id
+        GROUP BY t.name, a.tenant_id, a.quota_micros
+        HAVING a.quota_micros <> coalesce(sum(e.amount_micros), 0)
+        """,
+    ),
+    Rule(
+        "held is the sum of the account's open holds",
+        """
+        SELECT 'account of tenant ' || t.name, coalesce(sum(k.hold_micros), 0), a.held_micros
+        FROM accounts a JOIN tenants t ON t.id = a.tenant_id
+        LEFT JOIN tasks k ON k.tenant_id = a.tenant_id AND k.hold_ended_at IS NULL
+        GROUP BY t.name, a.tenant_id, a.held_micros
+        HAVING a.held_micros <> coalesce(sum(k.hold_micros), 0)
+        """,
+    ),
+    Rule(
+        "open_holds counts the account's open holds",
+        """
+        SELECT 'account of tenant ' || t.name, count(k.id), a.open_holds
+        FROM accounts a JOIN tenants t ON t.id = a.tenant_id
+        LEFT JOIN tasks k ON k.tenant_id = a.tenant_id AND k.hold_ended_at IS NULL
+        GROUP BY t.name, a.tenant_id, a.open_holds
+        HAVING a.open_holds <> count(k.id)
+        """,
+    ),
+    Rule(
+        "each success has exactly one charge, of what the task says",
+        """
+        SELECT 'task ' || k.id, k.charged_micros, -e.amount_micros
+        FROM tasks k LEFT JOIN entries e ON e.task_id = k.id AND e.kind = 'charge'
+        WHERE k.state = 'succeed'
+            AND (e.id IS NULL OR e.amount_micros <> -k.charged_micros
+                 OR e.tenant_id <> k.tenant_id)
+        """,
+    ),
+    Rule(
+        "nothing but a success is charged",
+        """
+        SELECT 'task ' || k.id || ' (' || k.state || ')', 0, -e.amount_micros
+        FROM entries e JOIN tasks k ON k.id = e.task_id
+        WHERE e.kind = 'charge' AND k.state <> 'succeed'
+        """,
+    ),
+    Rule(
+        "a charge is at most the hold",
+        """
+        SELECT 'task ' || id, hold_micros, charged_micros FROM tasks
+        WHERE charged_micros > hold_micros
+        """,
+    ),
+    Rule(
+        "no task is charged or refunded twice",
+        """
+        SELECT 'task ' || task_id || ' (' || kind || ')', 1, count(*) FROM entries
+        WHERE kind IN ('charge', 'refund') GROUP BY task_id, kind HAVING count(*) > 1
+        """,
+    ),
+    Rule(
+        "a refund gives back what was charged",
+        """
+        SELECT 'task ' || r.task_id, -c.amount_micros, r.amount_micros
+        FROM entries r LEFT JOIN entries c ON c.task_id = r.task_id AND c.kind = 'charge'
+        WHERE r.kind = 'refund' AND (c.id IS NULL OR r.amount_micros <> -c.amount_micros)
+        """,
+    ),
+    Rule(
+        "no ended task has an open hold, and every live one has",
+        """
+        SELECT 'task ' || id || ' (' || state || ')', NULL, hold_micros FROM tasks
+        WHERE (hold_ended_at IS NULL)
+            <> (state IN ('pending', 'unknown', 'submitted', 'processing'))
+        """,
+    ),
+    Rule(
+        "every tenant has an account",
+        """
+        SELECT 'tenant ' || t.name, NULL, NULL FROM tenants t
+        LEFT JOIN accounts a ON a.tenant_id = t.id WHERE a.tenant_id IS NULL
+        """,
+    ),
+)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One row that breaks a rule; amounts in micros, counts where the rule counts."""
+
+    rule: str
+    row: str
+    expected: int | None
+    actual: int | None
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    ok: bool
+    accounts: int
+    tasks: int
+    entries: int
+    differences: list[Difference]
+
+
+async def audit(session: AsyncSession) -> AuditReport:
+    """Recompute the books.
+
+    Begins the session's transaction as REPEATABLE READ, READ ONLY, so call it first in a session.
+    """
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    differences: list[Difference] = []
+    for rule in RULES:
+        rows = await session.execute(text(f"{rule.query} LIMIT {DIFFERENCES_MAX}"))
+        differences += [
+            Difference(rule=rule.name, row=row[0], expected=_whole(row[1]), actual=_whole(row[2]))
+            for row in rows
+        ]
+    counts = await session.execute(
+        text(
+            "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM tasks),"
+            " (SELECT count(*) FROM entries)"
+        )
+    )
+    accounts, tasks, entries = counts.one()
+    return AuditReport(
+        ok=not differences,
+        accounts=accounts,
+        tasks=tasks,
+        entries=entries,
+        differences=differences,
+    )
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)

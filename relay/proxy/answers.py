@@ -1,0 +1,56 @@
+"""Answers in Kling's envelope, and how they are sent."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from relay.errors import RelayError
+
+if TYPE_CHECKING:
+    from litestar.types import Send
+
+JSON = b"application/json"
+
+
+class Sent(msgspec.Struct):
+    """One answer to a tenant."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
+def answer_error(error: RelayError, request_id: str) -> Sent:
+    """Spell a refusal of ours as Kling would (kling-api.md 5.6): no `data`."""
+    return Sent(
+        error.http_status,
+        msgspec.json.encode(
+            {"code": error.code, "message": error.message, "request_id": request_id}
+        ),
+    )
+
+
+def answer_data(data: bytes, request_id: str) -> Sent:
+    """Put a task object or a list of them into the envelope of a success (kling-api.md 5.1)."""
+    return Sent(
+        200,
+        b'{"code":0,"message":"SUCCEED","request_id":"%b","data":%b}' % (request_id.encode(), data),
+    )
+
+
+def new_request_id() -> str:
+    """Kling's request ids are UUIDs."""
+    return str(uuid.uuid4())
+
+
+async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:
+    headers = [
+        (b"content-type", JSON),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if answer.retry_after:
+        headers.append((b"retry-after", answer.retry_after.encode("latin-1", "replace")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

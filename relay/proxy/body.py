@@ -1,0 +1,161 @@
+"""Request bodies: read once into one buffer, within a budget of bytes for the whole process.
+
+A body that does not fit the budget waits unread in the client's socket, after authentication. One
+tenant gets at most half of the budget, so that its uploads never starve another's.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from relay.errors import BadRequest
+from relay.kling.body import Utf8Check
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope
+
+SMALL_BYTES = 64 * 1024
+"""Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
+CHUNK_TIMEOUT_S = 60.0
+"""A client that sends nothing for this long has gone."""
+
+
+class ClientGone(Exception):
+    """The client hung up before its body was complete. Nothing was done."""
+
+
+class BodyBudget:
+    """Counts the bytes of large bodies in memory."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total_bytes = total_bytes
+        self._tenant_bytes_max = total_bytes // 2
+        self._taken = 0
+        self._taken_by: defaultdict[int, int] = defaultdict(int)
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    async def take(self, tenant_id: int, size: int) -> "Share":
+        """Wait until `size` bytes are free for this tenant; a larger body gets all there is."""
+        size = min(size, self._tenant_bytes_max)
+        if not self._fits(tenant_id, size):
+            place = asyncio.get_running_loop().create_future()
+            entry = (tenant_id, size, place)
+            self._waiting.append(entry)
+            try:
+                await place
+            except asyncio.CancelledError:
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
+                else:
+                    self._give(tenant_id, size)
+                raise
+        else:
+            self._count(tenant_id, size)
+        return Share(self, tenant_id, size)
+
+    def _fits(self, tenant_id: int, size: int) -> bool:
+        return (
+            self._taken + size <= self._total_bytes
+            and self._taken_by[tenant_id] + size <= self._tenant_bytes_max
+        )
+
+    def _count(self, tenant_id: int, size: int) -> None:
+        self._taken += size
+        self._taken_by[tenant_id] += size
+
+    def _give(self, tenant_id: int, size: int) -> None:
+        self._taken -= size
+        self._taken_by[tenant_id] -= size
+        if not self._taken_by[tenant_id]:
+            del self._taken_by[tenant_id]
+        for entry in list(self._waiting):
+            waiting_tenant, wanted, place = entry
+            if not place.done() and self._fits(waiting_tenant, wanted):
+                self._waiting.remove(entry)
+                self._count(waiting_tenant, wanted)
+                place.set_result(None)
+
+
+class Share:
+    """Bytes taken from the budget; give them back once."""
+
+    def __init__(self, budget: BodyBudget, tenant_id: int, size: int) -> None:
+        self._budget: BodyBudget | None = budget
+        self._tenant_id = tenant_id
+        self._size = size
+
+    def release(self) -> None:
+        if self._budget is not None:
+            budget, self._budget = self._budget, None
+            budget._give(self._tenant_id, self._size)  # noqa: SLF001 (its other half)
+
+
+class ReadBody:
+    """A body in memory, and its share of the budget."""
+
+    def __init__(self) -> None:
+        self.content: bytes | bytearray = b""
+        self.share: Share | None = None
+
+    def release(self) -> None:
+        if self.share is not None:
+            self.share.release()
+
+
+async def read_body(
+    scope: "Scope", receive: "Receive", *, budget: BodyBudget, tenant_id: int, limit_bytes: int
+) -> ReadBody:
+    """Read the whole body, checking UTF-8 as it arrives.
+
+    Raises:
+        BadRequest: longer than the limit, or broken UTF-8.
+        ClientGone
+    """
+    declared = _declared_length(scope)
+    _check_size(declared or 0, limit_bytes)
+    read = ReadBody()
+    try:
+        if declared is not None and declared > SMALL_BYTES:
+            read.share = await budget.take(tenant_id, declared)
+        buffer = bytearray()
+        check = Utf8Check()
+        is_last = False
+        while not is_last:
+            chunk, is_last = await _next_chunk(receive)
+            check.feed(chunk, is_last=is_last)
+            _check_size(len(buffer) + len(chunk), limit_bytes)
+            if is_last and not buffer:
+                read.content = chunk  # the usual small body, as it came
+                return read
+            buffer += chunk
+            if read.share is None and len(buffer) > SMALL_BYTES:
+                # Of unknown length: it may become as large as the limit.
+                read.share = await budget.take(tenant_id, limit_bytes)
+        read.content = buffer
+    except BaseException:
+        read.release()
+        raise
+    return read
+
+
+async def _next_chunk(receive: "Receive") -> tuple[bytes, bool]:
+    """The next bytes, and whether they are the last ones."""
+    try:
+        message = await asyncio.wait_for(receive(), CHUNK_TIMEOUT_S)
+    except TimeoutError as error:
+        raise ClientGone from error
+    if message["type"] != "http.request":
+        raise ClientGone
+    return message.get("body", b""), not message.get("more_body", False)
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise BadRequest(f"The request body is larger than {limit_bytes // 1024 // 1024} MB")
+
+
+def _declared_length(scope: "Scope") -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,110 @@
+"""GETs and lists, answered from our rows (design.md, "Poll path")."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from relay.database.batch import Batcher, Connect
+from relay.errors import InvalidParameter, TaskNotFound, Unavailable
+from relay.kling.endpoints import Endpoint
+from relay.tasks.look import Looker
+from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+from relay.tasks.view import show_task
+from relay.tenants.tokens import Caller
+
+WAIT_S = 1.0
+"""The longest a GET waits for Kling; then the stored state is the answer."""
+PAGE_DEFAULT, PAGE_MAX = 1, 1000
+SIZE_DEFAULT, SIZE_MAX = 30, 500
+
+LIST = f"""
+SELECT {TASK_COLUMNS} FROM tasks t
+WHERE t.tenant_id = $1 AND t.endpoint = $2 AND t.task_id IS NOT NULL AND t.state <> 'refused'
+ORDER BY t.id DESC LIMIT $3 OFFSET $4
+"""  # noqa: S608 (composed of constants)
+"""Newest first, as Kling lists them."""
+
+NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
+
+
+class Queries:
+    """Answers what tenants ask about their tasks."""
+
+    def __init__(self, connect: Connect, pool: Any, looker: Looker) -> None:
+        self._reads = Batcher(connect, READ, is_idempotent=True, durable=False)
+        self._pool = pool
+        self._looker = looker
+
+    async def query(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
+        """One task's `data`.
+
+        Raises:
+            TaskNotFound: not a task of this tenant, or of another endpoint.
+            Unavailable: it is ours, and Kling has not told yet whether it has it.
+        """
+        task = await self._read(caller, endpoint, key)
+        if task.is_live or not task.is_reply_full:
+            asked = await self._looker.refresh(task, wait_s=WAIT_S)
+            if asked:
+                task = await self._read(caller, endpoint, key)
+        if task.task_id is None or task.state in NOT_YET_KLINGS:
+            raise Unavailable
+        return _data(task)
+
+    async def list(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> bytes:
+        """One page of the tenant's tasks of one endpoint, as a JSON list.
+
+        Raises:
+            InvalidParameter: a page out of Kling's bounds (kling-api.md section 3).
+        """
+        values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+        page = _number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
+        size = _number(values, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
+        records = await self._pool.fetch(
+            LIST, caller.tenant_id, endpoint.name, size, (page - 1) * size
+        )
+        return b"[" + b",".join(_data(TaskRow.of(record)) for record in records) + b"]"
+
+    async def aclose(self) -> None:
+        await self._reads.aclose()
+
+    async def _read(self, caller: Caller, endpoint: Endpoint | None, key: str) -> TaskRow:
+        record = await self._reads.run(ReadRow(caller.tenant_id, key))
+        if record is None:
+            raise TaskNotFound
+        task = TaskRow.of(record)
+        if endpoint is not None and endpoint.name != task.endpoint_name:
+            raise TaskNotFound
+        if endpoint is not None and not endpoint.is_found_by_external_id and key != task.task_id:
+            raise TaskNotFound
+        return task
+
+
+def _data(task: TaskRow) -> bytes:
+    if task.reply is not None:
+        return show_task(task.reply, task.shown())
+    created_ms = int(task.created_at.timestamp() * 1000)
+    info = {"external_task_id": task.tenant_external_id} if task.tenant_external_id else {}
+    return msgspec.json.encode(
+        {
+            "task_id": task.task_id,
+            "task_status": task.state.value,
+            "task_status_msg": task.fail_message or "",
+            "task_info": info,
+            "created_at": created_ms,
+            "updated_at": created_ms,
+        }
+    )
+
+
+def _number(values: dict[str, list[str]], name: str, *, default: int, largest: int) -> int:
+    text = values.get(name, [""])[-1].strip()
+    if not text:
+        return default
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
+    if not 1 <= number <= largest:
+        raise InvalidParameter(name, f"must be a whole number from 1 to {largest}")
+    return number

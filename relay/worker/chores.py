@@ -1,0 +1,59 @@
+"""What is done now and then: recompute the books, forget raw replies and callbacks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from sqlalchemy import text
+
+from relay.database.engine import Sessions
+from relay.ledger.invariants import audit
+
+log = structlog.get_logger()
+
+FORGET_EVERY_S = 3600.0
+FORGOTTEN_AT_ONCE = 1000
+AUDIT_LOCK = 0x6175646974  # "audit": one replica recomputes at a time, the others skip their turn
+
+FORGET = """
+DELETE FROM task_events WHERE id IN (
+    SELECT id FROM task_events
+    WHERE created_at < now() - :days * interval '1 day' AND body IS NOT NULL
+    ORDER BY created_at LIMIT :at_once
+)
+"""
+
+
+async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+    """Run a chore until cancelled; one that fails is logged and tried again at its next turn."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await chore()
+        except Exception:
+            log.exception("chore.failed", chore=name)
+
+
+async def check_books(sessions: Sessions) -> None:
+    """Recompute the books and say what differs, as errors for whoever is on call."""
+    async with sessions() as guard:
+        mine = await guard.scalar(text(f"SELECT pg_try_advisory_xact_lock({AUDIT_LOCK})"))
+        if not mine:
+            return
+        async with sessions() as session:
+            report = await audit(session)
+    for difference in report.differences:
+        log.error("audit.differs", **msgspec.structs.asdict(difference))
+    log.info("audit.done", ok=report.ok, accounts=report.accounts, tasks=report.tasks)
+
+
+async def forget_raw(sessions: Sessions, *, days: int) -> None:
+    """Delete raw replies and callbacks older than this, a thousand to a transaction."""
+    while True:
+        async with sessions.begin() as session:
+            deleted = await session.execute(
+                text(FORGET), {"days": days, "at_once": FORGOTTEN_AT_ONCE}
+            )
+        if deleted.rowcount < FORGOTTEN_AT_ONCE:  # type: ignore[attr-defined]  # a CursorResult
+            return

@@ -1,0 +1,190 @@
+"""A whole relay for a test: the app in process, a sandbox behind it, a database of its own."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import httpx
+import jwt
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from relay.app import Parts, create_app
+from relay.channels import tables as channel_tables
+from relay.channels.directory import seal_into
+from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.kling.httpx_transport import HttpxTransport
+from relay.kling.transport import Transport
+from relay.ledger.entries import open_account, top_up
+from relay.ledger.invariants import AuditReport, audit
+from relay.ledger.tables import Account
+from relay.sandbox.app import create_sandbox
+from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
+from relay.sandbox.settings import Account as SandboxAccount
+from relay.secrets import KeyRing, new_secret_key
+from relay.settings import Settings
+from relay.tenants.tables import Tenant
+from relay.tenants.tokens import IssuedToken, issue_token
+
+SANDBOX_URL = "http://kling.sandbox"
+PUBLIC_URL = "http://relay.test"
+TEXT2VIDEO = "/kling/v1/videos/text2video"
+CLIP = {"model_name": "kling-v3", "prompt": "a red fox in the snow", "mode": "std", "duration": "5"}
+"""Silent, 5 s at 0.6 units: 3 units, 420,000 micros at the list price of 0.14 USD."""
+CLIP_MICROS = 420_000
+
+
+class Relay:
+    """What a test needs of one relay."""
+
+    def __init__(
+        self, client: AsyncTestClient[Litestar], sessions: Sessions, keys: KeyRing
+    ) -> None:
+        self.client = client
+        self.sessions = sessions
+        self.keys = keys
+        self.sandbox: Litestar | None = None
+        self.database_url = ""
+
+    @property
+    def parts(self) -> Parts:
+        parts = self.client.app.state.parts
+        assert isinstance(parts, Parts)
+        return parts
+
+    async def add_tenant(
+        self, name: str = "acme", *, quota_micros: int = 10_000_000, tasks_max: int | None = None
+    ) -> IssuedToken:
+        async with self.sessions.begin() as session:
+            tenant = Tenant(name=name)
+            session.add(tenant)
+            await session.flush()
+            await open_account(session, tenant.id)
+            if quota_micros:
+                await top_up(
+                    session,
+                    tenant.id,
+                    amount_micros=quota_micros,
+                    reference="opening",
+                    currency="USD",
+                )
+            account = await session.get_one(Account, tenant.id)
+            account.tasks_max = tasks_max
+            return await issue_token(session, tenant, self.keys)
+
+    async def add_channel(
+        self,
+        name: str = "main",
+        *,
+        account: SandboxAccount = DEFAULT_ACCOUNT,
+        base_url: str = SANDBOX_URL,
+        priority: int = 0,
+        webhook_secret: str | None = None,
+    ) -> int:
+        async with self.sessions.begin() as session:
+            channel = channel_tables.Channel(
+                name=name, base_url=base_url, priority=priority, api_key_sealed="to be sealed"
+            )
+            session.add(channel)
+            await session.flush()
+            seal_into(
+                channel,
+                self.keys,
+                access_key=account.access_key,
+                secret_key=account.secret_key,
+                api_key=account.api_key,
+                webhook_secret=webhook_secret,
+            )
+            return channel.id
+
+    async def submit(
+        self, token: IssuedToken, body: Any = None, *, path: str = TEXT2VIDEO
+    ) -> httpx.Response:
+        """POST a body, by default a clip of 3 units; bytes go out as they are."""
+        content = {"content": body} if isinstance(body, bytes) else {"json": body or CLIP}
+        return await self.client.post(path, headers=bearer(token), **content)
+
+    async def get(self, token: IssuedToken, key: str, *, path: str = TEXT2VIDEO) -> httpx.Response:
+        return await self.client.get(f"{path}/{key}", headers=bearer(token))
+
+    async def account(self, tenant: str = "acme") -> tuple[int, int]:
+        """The tenant's quota and held, in micros."""
+        row = await self.row(
+            "SELECT quota_micros, held_micros FROM accounts JOIN tenants ON id = tenant_id"
+            " WHERE name = $1",
+            tenant,
+        )
+        return row["quota_micros"], row["held_micros"]
+
+    async def task(self, kling_id: str) -> Any:
+        return await self.row("SELECT * FROM tasks WHERE task_id = $1", kling_id)
+
+    async def row(self, query: str, *values: object) -> Any:
+        return (await self.rows(query, *values))[0]
+
+    async def rows(self, query: str, *values: object) -> list[Any]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def call_back(self, kling_id: str, body: bytes | dict[str, Any]) -> httpx.Response:
+        """Send a callback on the path that was injected for this task."""
+        task = await self.task(kling_id)
+        return await self.call_back_on(task["external_id"], task["channel_id"], body)
+
+    async def call_back_on(
+        self, external_id: str, channel_id: int, body: bytes | dict[str, Any]
+    ) -> httpx.Response:
+        url = self.parts.receiver.paths.url(external_id, channel_id)
+        assert url is not None
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self.client.post(url.removeprefix(PUBLIC_URL), **content)
+
+    async def audit(self) -> AuditReport:
+        async with self.sessions() as session:
+            return await audit(session)
+
+
+def bearer(token: IssuedToken) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.api_key}"}
+
+
+def signed(token: IssuedToken, *, now_s: int | None = None, **claims: object) -> str:
+    """A JWT as Kling's SDKs sign it."""
+    now = int(time.time()) if now_s is None else now_s
+    payload = {"iss": token.access_key, "exp": now + 1800, "nbf": now - 5, **claims}
+    return jwt.encode(payload, token.secret_key, algorithm="HS256")
+
+
+@asynccontextmanager
+async def running_relay(
+    database_url: str,
+    *,
+    sandbox: SandboxSettings | None = None,
+    transport: Transport | None = None,
+    with_callbacks: bool = False,
+    with_worker: bool = False,
+    **settings: Any,
+) -> AsyncIterator[Relay]:
+    """Run a relay in process; by default before a sandbox that never calls back."""
+    keys = KeyRing.parse(new_secret_key())
+    kling = create_sandbox(sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL))
+    app = create_app(
+        Settings(public_url=PUBLIC_URL if with_callbacks else None, **settings),
+        database_url=database_url,
+        keys=keys,
+        transport=transport or HttpxTransport(httpx.ASGITransport(app=kling)),  # type: ignore[arg-type]  # a Litestar is an ASGI app
+        with_worker=with_worker,
+    )
+    engine = open_engine(database_url)
+    try:
+        async with AsyncTestClient(app) as client:
+            relay = Relay(client, open_sessions(engine), keys)
+            relay.sandbox, relay.database_url = kling, database_url
+            yield relay
+    finally:
+        await engine.dispose()
