@@ -1,0 +1,47 @@
+"""The pins in pyproject.toml and the lock that a production install uses say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "deploy" / "requirements.lock").read_text()
+
+
+def pins() -> dict[str, str]:
+    pairs = (pin.split("==") for pin in PROJECT["tool"]["uv"]["constraint-dependencies"])
+    return {name: version for name, version in pairs}
+
+
+def locked() -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", LOCK, flags=re.MULTILINE))
+
+
+def test_every_locked_version_is_the_pinned_one() -> None:
+    """What production installs is what was tested."""
+    assert locked() == {name: pins().get(name) for name in locked()}
+
+
+def test_every_runtime_dependency_is_locked() -> None:
+    """No dependency of the project is missing from the lock."""
+    names = {re.split(r"[\[>=;]", need)[0] for need in PROJECT["project"]["dependencies"]}
+
+    assert names <= set(locked())
+
+
+def test_pins_that_are_not_locked_are_tools_of_the_tests() -> None:
+    """A pin outside the lock belongs to the dev group: nothing of production is left loose."""
+    tools = {re.split(r"[>=]", need)[0] for need in PROJECT["dependency-groups"]["dev"]}
+    needed_by_tools = {"ast-serialize", "execnet", "grimp", "iniconfig", "librt"}
+    needed_by_tools |= {"mypy-extensions", "packaging", "pathspec", "pluggy"}
+
+    assert set(pins()) - set(locked()) <= tools | needed_by_tools
+
+
+def test_the_lock_has_hashes_and_no_addresses() -> None:
+    """Each package is held by hash, wherever it is downloaded from."""
+    packages = re.split(r"\n(?=\S)", LOCK.strip())
+
+    assert all("--hash=sha256:" in package for package in packages)
+    assert "://" not in LOCK
