@@ -138,4 +138,4 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 def wait_until_stopped(data_dir: Path) -> bool:
     """Wait for the supervisor of `data_dir` to end; it does so only after its server did."""
     with locks.lock_file(data_dir / "postgres" / "supervisor.lock") as supervisor:
-        return locks.lock_within(supervisor, PATIENCE_S)
+        return wait_for(lambda: locks.try_lock(supervisor))

@@ -1,14 +1,14 @@
 """What a command does to use the embedded server: join it, or have it started.
 
-Three lock files in `<data_dir>/postgres/` carry the whole protocol:
+Two lock files in `<data_dir>/postgres/` carry the whole protocol:
 
 - `users.lock`, shared: held by each context that is open. Taken BEFORE looking for the server.
   The supervisor tries it exclusively, and once nobody has held it for the linger, keeps it until
   Postgres has stopped. So who holds it has a server that stays, or none and no remains of one.
-- `startup.lock`, exclusive: held while joining, so that one command at a time starts a supervisor.
 - `supervisor.lock`, exclusive: held by the supervisor as long as it lives. Who starts one takes
   the lock first and hands the opened file over, lock and all, so two are never started, even if
-  the command that started the first is killed at once. The file says where the server listens.
+  the command that started the first is killed at once; everybody else waits for what the file
+  says once the server is up: where it listens.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ from relay.database.embedded.errors import EmbeddedPostgresError, reason
 from relay.database.embedded.place import LOG_NAME, own_directory
 
 LINGER_S = 5.0
+POLL_S = 0.02
 JOIN_MAX_S = 300.0  # crash recovery of a large database is slow; PostgreSQL is given 240 of these
 SOURCE_ROOT = Path(__file__).resolve().parents[3]
 SUPERVISOR_ENVIRONMENT = re.compile("PATH|TMPDIR|PYTHON.*|LD_.*|DYLD_.*")
@@ -70,19 +71,13 @@ def embedded_postgres(data_dir: Path, *, linger_s: float = LINGER_S) -> Iterator
 
 
 def _join(home: Path, held: contextlib.ExitStack, linger_s: float) -> EmbeddedPostgres:
-    with locks.lock_file(home / "startup.lock") as startup:
-        if not locks.lock_within(startup, JOIN_MAX_S):
-            raise EmbeddedPostgresError(
-                f"Another command has been starting the embedded Postgres for {JOIN_MAX_S:.0f} s; "
-                f"its log is {home / LOG_NAME}."
-            )
-        # Waits while a supervisor stops its server, which it does within a limit of its own.
-        locks.lock_shared(held.enter_context(locks.lock_file(home / "users.lock")))
-        deadline = time.monotonic() + JOIN_MAX_S
-        while time.monotonic() < deadline:
-            if server := _find_or_start(home, linger_s):
-                return server
-            time.sleep(locks.RETRY_S)
+    # Waits while a supervisor stops its server, which it does within a limit of its own.
+    locks.lock_shared(held.enter_context(locks.lock_file(home / "users.lock")))
+    deadline = time.monotonic() + JOIN_MAX_S
+    while time.monotonic() < deadline:
+        if server := _find_or_start(home, linger_s):
+            return server
+        time.sleep(POLL_S)
     raise EmbeddedPostgresError(
         f"The embedded Postgres was not ready after {JOIN_MAX_S:.0f} s; its log is "
         f"{home / LOG_NAME}."

@@ -8,14 +8,11 @@ lock. Python opens files close-on-exec, so no other child ever holds one by acci
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 if sys.platform != "win32":  # where it does not exist; embedded_postgres() refuses there first
     import fcntl
-
-RETRY_S = 0.02
 
 
 @contextlib.contextmanager
@@ -29,7 +26,7 @@ def lock_file(path: Path) -> Iterator[int]:
 
 
 def lock_shared(descriptor: int) -> None:
-    """Wait for the shared lock, without limit: for who keeps the exclusive one only briefly."""
+    """Wait for the shared lock, without limit: who holds the exclusive one limits itself."""
     fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
@@ -39,16 +36,6 @@ def try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
-
-
-def lock_within(descriptor: int, timeout_s: float) -> bool:
-    """Take the exclusive lock, trying for `timeout_s` (flock itself knows no timeout)."""
-    deadline = time.monotonic() + timeout_s
-    while not try_lock(descriptor):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(RETRY_S)
     return True
 
 

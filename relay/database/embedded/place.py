@@ -57,7 +57,7 @@ class Place:
 
 
 def default_data_dir() -> Path:
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         return SYSTEM_DIR
     xdg = os.environ.get("XDG_DATA_HOME", "")
     base = Path(xdg) if xdg.startswith("/") else Path.home() / ".local" / "share"
