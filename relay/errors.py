@@ -84,9 +84,8 @@ class InsufficientQuota(RelayError):
 class TooManyTasks(RelayError):
     """In Kling's own words for a resource pack's limit (kling-api.md 5.6)."""
 
-    def __init__(self, tasks_max: int) -> None:
+    def __init__(self) -> None:
         super().__init__(429, 1303, "parallel task over resource pack limit")
-        self.tasks_max = tasks_max
 
 
 class Unavailable(RelayError):

@@ -11,6 +11,9 @@ from relay.kling.body import Wanted
 ANY_ENDPOINT = "*"
 """The operator's opt-in catch-all, tried last."""
 
+FOUND_MAX = 10_000
+"""Answers that a book remembers; tenants ask for the same few kinds of task again and again."""
+
 
 class Kind(StrEnum):
     """How a row prices a task."""
@@ -81,6 +84,7 @@ class PriceBook:
         self._operators = [row for row in rows if row.endpoint != ANY_ENDPOINT]
         self._official = list(official)
         self._catch_all = [row for row in rows if row.endpoint == ANY_ENDPOINT]
+        self._found: dict[Wanted, PriceRow | None] = {}
 
     def find(self, wanted: Wanted) -> PriceRow | None:
         """The row that prices this task, or None.
@@ -88,6 +92,13 @@ class PriceBook:
         Among rows of one kind the closest wins; of two equally close ones, the one whose named
         fields come first in the order model, mode, sound, voice, video input, duration.
         """
+        if wanted not in self._found:
+            if len(self._found) >= FOUND_MAX:
+                self._found.clear()
+            self._found[wanted] = self._search(wanted)
+        return self._found[wanted]
+
+    def _search(self, wanted: Wanted) -> PriceRow | None:
         for rows in (self._operators, self._official, self._catch_all):
             fitting = [row for row in rows if row.fits(wanted)]
             if fitting:

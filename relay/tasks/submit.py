@@ -8,8 +8,7 @@ nobody pays for.
 import random
 import secrets as entropy
 import time
-from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,10 +20,8 @@ from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
 from relay.database.engine import Sessions
 from relay.errors import (
-    InsufficientQuota,
     InvalidParameter,
     TimedOut,
-    TooManyTasks,
     Unavailable,
     Unpriced,
 )
@@ -41,11 +38,12 @@ from relay.kling.endpoints import Endpoint
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import Accepted, Fields, Refused, Unknown, judge_create, read_envelope
 from relay.pricing.prices import CachedPriceBook, note_miss
-from relay.pricing.quote import Quote, UnitPrices, decimal_of, quote
+from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.finish import Finisher, Via
+from relay.tasks.hold import Holder
 from relay.tasks.look import Looker
-from relay.tasks.statements import HOLD, MOVE_CHANNEL, ChannelRow, HoldRow
+from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
@@ -81,6 +79,12 @@ class Answer(msgspec.Struct, frozen=True):
     channel: str = ""
 
 
+class _PassedOn(NamedTuple):
+    """A channel did not take it, and surely made no task: another one may."""
+
+    reason: str
+
+
 class _Submission(msgspec.Struct):
     """One submit on its way, after its hold."""
 
@@ -112,7 +116,7 @@ class Submitter:
         callback_paths: CallbackPaths,
         rules: SubmitRules,
     ) -> None:
-        self._holds = Batcher(connect, HOLD, is_idempotent=False)
+        self._holds = Holder(connect, currency=rules.currency)
         self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
         self._sessions = sessions
         self._book = book
@@ -142,7 +146,7 @@ class Submitter:
             log.error("submit.no_channel", endpoint=endpoint.name)
             raise Unavailable
         deadline = time.monotonic() + self._rules.submit_timeout_s
-        task = await self._hold(
+        task = await self._holds.take(
             HoldRow(
                 tenant_id=caller.tenant_id,
                 token_id=caller.token_id,
@@ -177,44 +181,27 @@ class Submitter:
             tenant_multiplier=caller.multiplier,
         )
 
-    async def _hold(self, row: HoldRow) -> TaskRow:
-        while True:
-            try:
-                record = await self._holds.run(row)
-            except (RowBlocked, DatabaseUnavailable) as error:
-                raise Unavailable from error
-            outcome = record["outcome"] if record else "no_quota"
-            if outcome != "again":
-                break
-        match outcome:
-            case "held":
-                return _held_task(row, record["id"], record["external_id"])
-            case "duplicate":
-                # The words are the most likely ones of Kling (kling-api.md section 7).
-                raise InvalidParameter("external_task_id", "duplicate external_task_id")
-            case "no_place":
-                raise TooManyTasks(record["places"])
-            case _:
-                available = record["available_micros"] if record else 0
-                raise InsufficientQuota(
-                    needed=f"{decimal_of(row.hold_micros)} {self._rules.currency}",
-                    available=f"{decimal_of(available)} {self._rules.currency}",
-                    needed_micros=row.hold_micros,
-                    available_micros=available,
-                )
-
     async def _send(self, submission: _Submission, channels: list[Channel]) -> Answer:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
-        for place, channel in enumerate(channels):
+        passed_on: _PassedOn | None = None
+        for channel in channels:
             if submission.time_left_s < SEND_TIME_MIN_S:
                 break
-            if place > 0 and not await self._move(submission.task, channel):
+            if passed_on and not await self._move(submission.task, channel, passed_on):
                 # Past its deadline or known to Kling after all: it belongs to the looks now.
                 raise TimedOut
-            answer = await self._try(submission, channel)
-            if answer is not None:
-                return answer
-        await self._release(submission.task, "no channel took it")
+            outcome = await self._try(submission, channel)
+            if isinstance(outcome, Answer):
+                return outcome
+            passed_on = outcome
+            log.warning(
+                "submit.channel_refused",
+                id=submission.task.id,
+                channel=channel.name,
+                reason=passed_on.reason,
+            )
+        reason = passed_on.reason if passed_on else "no time left"
+        await self._release(submission.task, f"no channel took it: {reason}")
         refusal = submission.last_refusal
         if refusal is None:
             raise Unavailable
@@ -226,8 +213,8 @@ class Submitter:
             id=submission.task.id,
         )
 
-    async def _try(self, submission: _Submission, channel: Channel) -> Answer | None:
-        """Send to one channel. None if it was not sent, or refused because of the account."""
+    async def _try(self, submission: _Submission, channel: Channel) -> Answer | _PassedOn:
+        """Send to one channel; passed on if it was not sent or refused because of the account."""
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._callback_paths.url(task.external_id, channel.id)
         put_text(submission.fields, endpoint.external_id_field, task.external_id)
@@ -241,8 +228,7 @@ class Submitter:
                 timeout_s=min(self._rules.kling_timeout_s, submission.time_left_s),
             )
         except NotSent as error:
-            await self._note(task, channel, f"not sent: {error.reason}")
-            return None
+            return _PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
             return await self._keep(task, channel, error.reason, reply=None)
         verdict = judge_create(reply, external_id=task.external_id)
@@ -252,8 +238,7 @@ class Submitter:
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
                 if verdict.code not in RESELLERS_BUSINESS:
                     submission.last_refusal = reply
-                await self._note(task, channel, f"code {verdict.code}: {verdict.message}")
-                return None
+                return _PassedOn(f"{channel.name}: code {verdict.code}, {verdict.message}")
             case Refused():
                 await self._release(task, f"code {verdict.code}: {verdict.message}", reply.body)
                 body = _without_ours(reply.body, task, callback_url)
@@ -334,18 +319,15 @@ class Submitter:
         except Exception:
             log.exception("submit.end_failed", id=task.id, state=state.value)
 
-    async def _move(self, task: TaskRow, channel: Channel) -> bool:
+    async def _move(self, task: TaskRow, channel: Channel, passed_on: _PassedOn) -> bool:
         """Name the next channel in the row, durably, before it is tried (D1)."""
         try:
             moved = await self._moves.run(
-                ChannelRow(task.id, channel.id, f"now channel {channel.name}")
+                ChannelRow(task.id, channel.id, f"{passed_on.reason}; now {channel.name}")
             )
         except (RowBlocked, DatabaseUnavailable) as error:
             raise TimedOut from error
         return moved is not None
-
-    async def _note(self, task: TaskRow, channel: Channel, reason: str) -> None:
-        log.warning("submit.channel_refused", id=task.id, channel=channel.name, reason=reason)
 
 
 def _check_callback_url(endpoint: Endpoint, callback_url: str | None) -> None:
@@ -374,31 +356,3 @@ def _without_ours(body: bytes, task: TaskRow, callback_url: str | None) -> bytes
 def _code(reply: Reply) -> int:
     envelope = read_envelope(reply)
     return envelope.code if envelope else 0
-
-
-def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:
-    """The row that HOLD has just inserted, without reading it back."""
-    now = datetime.now(UTC)
-    return TaskRow(
-        id=task_id,
-        tenant_id=row.tenant_id,
-        channel_id=row.channel_id,
-        endpoint_name=row.endpoint,
-        state=TaskState.PENDING,
-        task_id=None,
-        external_id=external_id,
-        tenant_external_id=row.tenant_external_id,
-        callback_url=row.callback_url,
-        quote_json=row.quote,
-        hold_micros=row.hold_micros,
-        charged_micros=None,
-        reply=None,
-        is_reply_full=False,
-        fail_message=None,
-        created_at=now,
-        ended_via=None,
-        submit_deadline_at=now + timedelta(seconds=row.deadline_s),
-        request_id=row.request_id,
-        refreshed_s_ago=0.0,
-        is_unasked=None,
-    )

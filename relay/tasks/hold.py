@@ -1,0 +1,82 @@
+"""Taking a hold: the money and the row, in one durable commit, before Kling hears of the task."""
+
+from datetime import UTC, datetime, timedelta
+
+from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.errors import InsufficientQuota, InvalidParameter, TooManyTasks, Unavailable
+from relay.pricing.quote import decimal_of
+from relay.tasks.statements import HOLD, HoldRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+
+
+class Holder:
+    """Runs HOLD, and says in Kling's terms why it refused."""
+
+    def __init__(self, connect: Connect, *, currency: str) -> None:
+        self._holds = Batcher(connect, HOLD, is_idempotent=False)
+        self._currency = currency
+
+    async def take(self, row: HoldRow) -> TaskRow:
+        """Hold the amount and insert the task.
+
+        Raises:
+            InsufficientQuota, TooManyTasks, InvalidParameter: nothing was written.
+            Unavailable: the database did not answer. Should the hold have been committed all the
+                same, a look releases it after its deadline: nothing was sent.
+        """
+        while True:
+            try:
+                record = await self._holds.run(row)
+            except (RowBlocked, DatabaseUnavailable) as error:
+                raise Unavailable from error
+            outcome = record["outcome"] if record else "no_quota"
+            if outcome != "again":
+                break
+        match outcome:
+            case "held":
+                return _held_task(row, record["id"], record["external_id"])
+            case "duplicate":
+                # The words are the most likely ones of Kling (kling-api.md section 7).
+                raise InvalidParameter("external_task_id", "duplicate external_task_id")
+            case "no_place":
+                raise TooManyTasks
+            case _:
+                available = record["available_micros"] if record else 0
+                raise InsufficientQuota(
+                    needed=f"{decimal_of(row.hold_micros)} {self._currency}",
+                    available=f"{decimal_of(available)} {self._currency}",
+                    needed_micros=row.hold_micros,
+                    available_micros=available,
+                )
+
+    async def aclose(self) -> None:
+        await self._holds.aclose()
+
+
+def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:
+    """The row that HOLD has just inserted, without reading it back."""
+    now = datetime.now(UTC)
+    return TaskRow(
+        id=task_id,
+        tenant_id=row.tenant_id,
+        channel_id=row.channel_id,
+        endpoint_name=row.endpoint,
+        state=TaskState.PENDING,
+        task_id=None,
+        external_id=external_id,
+        tenant_external_id=row.tenant_external_id,
+        callback_url=row.callback_url,
+        quote_json=row.quote,
+        hold_micros=row.hold_micros,
+        charged_micros=None,
+        reply=None,
+        is_reply_full=False,
+        fail_message=None,
+        created_at=now,
+        ended_via=None,
+        submit_deadline_at=now + timedelta(seconds=row.deadline_s),
+        request_id=row.request_id,
+        refreshed_s_ago=0.0,
+        is_unasked=None,
+    )
