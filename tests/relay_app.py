@@ -46,6 +46,7 @@ class Relay:
         self.sessions = sessions
         self.keys = keys
         self.sandbox: Litestar | None = None
+        """The Kling behind it; its `state.ledger` and `state.requests` are the truth."""
         self.database_url = ""
 
     @property
@@ -168,11 +169,17 @@ async def running_relay(
     transport: Transport | None = None,
     with_callbacks: bool = False,
     with_worker: bool = False,
+    beside: Relay | None = None,
     **settings: Any,
 ) -> AsyncIterator[Relay]:
-    """Run a relay in process; by default before a sandbox that never calls back."""
-    keys = KeyRing.parse(new_secret_key())
-    kling = create_sandbox(sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL))
+    """Run a relay in process; by default before a sandbox that never calls back.
+
+    `beside` another one on its database, it is a second replica: the same keys, the same Kling.
+    """
+    keys = beside.keys if beside else KeyRing.parse(new_secret_key())
+    kling = (beside and beside.sandbox) or create_sandbox(
+        sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
+    )
     app = create_app(
         Settings(public_url=PUBLIC_URL if with_callbacks else None, **settings),
         database_url=database_url,
