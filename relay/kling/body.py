@@ -20,6 +20,16 @@ CALLBACK_URL_CHARS_MAX = 1024
 """As the solutions page says (kling-api.md section 6)."""
 SECONDS_MAX = 3600
 
+HALF_SURROGATES_MAX = 1000
+_STAND_IN = rb"\ufffd"
+_HALF_SURROGATE = re.compile(
+    rb"(?s:[^\\]++"
+    rb"|\\(?!u[dD][89a-fA-F])."
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb")*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""From a place outside an escape to the next half pair. Possessive: time grows with the length."""
+
 _VOICE_REFERENCE = re.compile(r"<<<\s*voice_\d+\s*>>>")
 
 
@@ -70,13 +80,48 @@ def read_fields(body: bytes | bytearray) -> Fields:
         BadRequest: not JSON, or not an object.
     """
     try:
-        return _fields.decode(body)
+        try:
+            return _fields.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            fields = _decode_around_half_surrogates(body)
+            if fields is None:
+                raise
+            return fields
     except msgspec.ValidationError as error:
         raise BadRequest("The request body must be a JSON object") from error
     except msgspec.DecodeError as error:
         raise BadRequest(f"The request body is not valid JSON: {error}") from error
     except RecursionError as error:
         raise BadRequest("The request body is nested too deeply") from error
+
+
+def _decode_around_half_surrogates(body: bytes | bytearray) -> Fields | None:
+    """Read a body that escapes half a surrogate pair, or None if that is not what is wrong.
+
+    A client that cuts its prompt in the middle of an emoji sends one; JSON allows it and msgspec
+    does not. Each is hidden behind an escape of the same length while the body is split; the fields
+    are views of one buffer, so they hold the tenant's own bytes again afterwards.
+    """
+    hidden: list[tuple[int, bytes]] = []
+    buffer = bytearray(body)
+    found = _HALF_SURROGATE.match(buffer)
+    while found is not None:
+        if len(hidden) == HALF_SURROGATES_MAX:
+            return None
+        hidden.append((found.start(1), found[1]))
+        found = _HALF_SURROGATE.match(buffer, found.end())
+    if not hidden:
+        return None
+    for start, escape in hidden:
+        buffer[start : start + len(escape)] = _STAND_IN
+    fields = _fields.decode(buffer)
+    if any("\ufffd" in name for name in fields):
+        return None  # it may have stood in a name, which is not a view
+    for start, escape in hidden:
+        buffer[start : start + len(escape)] = escape
+    return fields
 
 
 def join_fields(fields: Fields) -> list[bytes | memoryview]:
@@ -201,7 +246,9 @@ def _whole_seconds(fields: Fields, field: Field | None) -> int | None:
         seconds = None if isinstance(value, bool) else Decimal(str(value).strip())
     except InvalidOperation:
         seconds = None
-    if seconds is None or not 0 < seconds <= SECONDS_MAX or seconds != int(seconds):
+    if seconds is None or not seconds.is_finite():  # NaN has no order: comparing it raises
+        seconds = Decimal(0)
+    if not 0 < seconds <= SECONDS_MAX or seconds != int(seconds):
         raise InvalidParameter(field.name, "must be a whole number of seconds")
     return int(seconds)
 
