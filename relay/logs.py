@@ -29,7 +29,12 @@ def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if on_terminal else _render
+    # structlog's own choice, rich, would print the local variables of every frame: bearers, bodies.
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if on_terminal
+        else _render
+    )
     traceback: list[structlog.typing.Processor] = (
         [] if on_terminal else [structlog.processors.format_exc_info]
     )
