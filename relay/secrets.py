@@ -10,7 +10,6 @@ Guarantees:
 """
 
 import base64
-import binascii
 import hmac
 import os
 import secrets as entropy
@@ -49,13 +48,14 @@ class KeyRing:
         keys: dict[str, bytes] = {}
         for position, part in enumerate(filter(None, text.replace("\n", ",").split(",")), start=1):
             name, separator, encoded = part.strip().partition(":")
-            if not separator or not name.isalnum():
+            # ASCII, since the id stands in the path of a callback.
+            if not separator or not (name.isascii() and name.isalnum()):
                 raise SecretKeyError(
                     f"key {position} is not of the form id:key (id: letters and digits)"
                 )
             try:
                 key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii's Error, or characters beyond ASCII
                 key = b""
             if len(key) != 32:  # noqa: PLR2004 (AES-256's key length)
                 raise SecretKeyError(f"key '{name}' is not 32 bytes in base64")
@@ -81,12 +81,12 @@ class KeyRing:
         name, _, encoded = sealed.partition(":")
         if name not in self._ciphers:
             raise SecretKeyError(f"key '{name}' is needed for {context} and is not configured")
-        blob = base64.b64decode(encoded)
         try:
+            blob = base64.b64decode(encoded)
             plaintext = self._ciphers[name].decrypt(
                 blob[:NONCE_BYTES], blob[NONCE_BYTES:], context.encode()
             )
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: not even of the right shape
             raise SecretKeyError(f"key '{name}' does not open {context}") from error
         return plaintext.decode()
 
