@@ -106,7 +106,7 @@ def _read_file(path: str | None) -> dict[str, Any]:
         values = tomllib.loads(Path(path).read_text())
     except OSError as error:
         raise SettingsError(f"{CONFIG_ENV} names a file that cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     for name in values:
         if name not in Settings.__struct_fields__:
@@ -135,17 +135,11 @@ def _path(kind: type, value: object) -> object:
 
 def _check(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
-    if settings.database_url and urlsplit(settings.database_url).scheme.partition("+")[0] not in (
-        "postgresql",
-        "postgres",
-    ):
+    scheme = (settings.database_url or "postgresql").partition(":")[0].partition("+")[0]
+    if scheme not in ("postgresql", "postgres"):
         raise SettingsError(f"{name('DATABASE_URL')} must begin with postgresql://")
-    if settings.public_url is not None:
-        parts = urlsplit(settings.public_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise SettingsError(
-                f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com"
-            )
+    if settings.public_url is not None and (not _is_reachable(settings.public_url)):
+        raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
     _check_unit_prices(settings)
@@ -153,6 +147,17 @@ def _check(settings: Settings) -> None:
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
     _check_proxies(settings.trusted_proxies)
+
+
+def _is_reachable(url: str) -> bool:
+    """Whether paths can be put behind it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and not set(url) & set("?# ")
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
 
 
 def _check_numbers(settings: Settings) -> None:
