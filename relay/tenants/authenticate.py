@@ -5,6 +5,7 @@ key and secret key we issued. What is wrong with a bad credential is told only t
 secret: all others get one and the same answer (kling-api.md sections 2 and 8).
 """
 
+import math
 import secrets as entropy
 import time
 from typing import Any
@@ -115,8 +116,11 @@ class Authenticator:
         try:
             unverified = jwt.decode_complete(bearer, options={"verify_signature": False})
             claims = msgspec.convert(unverified["payload"], _Claims)
+            claims.iss.encode()  # JSON can escape half a surrogate pair, which no database takes
         except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError):
             return None
+        if not (math.isfinite(claims.exp) and math.isfinite(claims.nbf)):
+            return None  # NaN would be neither early nor late
         found = await self._find(claims.iss)
         secret_key = found.secret_key if found else _NOBODYS_SECRET
         try:
