@@ -47,7 +47,7 @@ from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
-from relay.tasks.view import Shown, show_data
+from relay.tasks.view import Shown, show_data, show_refusal
 from relay.tenants.tokens import Caller
 
 log = structlog.get_logger()
@@ -232,26 +232,29 @@ class Submitter:
         except MaybeSent as error:
             return await self._keep(task, channel, error.reason, reply=None)
         verdict = judge_create(reply, external_id=task.external_id)
+        told = show_refusal(
+            reply.body,
+            ours={task.external_id: task.tenant_external_id, callback_url: task.callback_url},
+        )
         match verdict:
             case Accepted():
                 return await self._record(task, channel, reply, verdict)
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
                 if verdict.code not in RESELLERS_BUSINESS:
-                    submission.last_refusal = reply
+                    submission.last_refusal = msgspec.structs.replace(reply, body=told)
                 return _PassedOn(f"{channel.name}: code {verdict.code}, {verdict.message}")
             case Refused():
                 await self._release(task, f"code {verdict.code}: {verdict.message}", reply.body)
-                body = _without_ours(reply.body, task, callback_url)
                 return Answer(
                     reply.status,
-                    body,
+                    told,
                     retry_after=reply.retry_after,
                     code=verdict.code,
                     id=task.id,
                     channel=channel.name,
                 )
             case Unknown():
-                return await self._keep(task, channel, verdict.reason, reply=reply)
+                return await self._keep(task, channel, verdict.reason, reply=reply, told=told)
             case _:
                 assert_never(verdict)
 
@@ -279,9 +282,15 @@ class Submitter:
         return Answer(reply.status, show_data(reply.body, shown), id=task.id, channel=channel.name)
 
     async def _keep(
-        self, task: TaskRow, channel: Channel, reason: str, *, reply: Reply | None
+        self,
+        task: TaskRow,
+        channel: Channel,
+        reason: str,
+        *,
+        reply: Reply | None,
+        told: bytes = b"",
     ) -> Answer:
-        """Keep the hold of a task that Kling may have; the looks find out."""
+        """Keep the hold of a task that Kling may have; the looks find out. `told` goes back."""
         log.warning("submit.unknown", id=task.id, channel=channel.name, reason=reason)
         await self._end(
             task,
@@ -292,7 +301,7 @@ class Submitter:
         )
         if reply is None or reply.status < 500 or read_envelope(reply) is None:  # noqa: PLR2004
             raise TimedOut
-        return Answer(reply.status, reply.body, code=_code(reply), id=task.id, channel=channel.name)
+        return Answer(reply.status, told, code=_code(reply), id=task.id, channel=channel.name)
 
     async def _release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
         await self._end(task, TaskState.REFUSED, reason, look_after_s=None, body=body)
@@ -343,14 +352,6 @@ def _check_callback_url(endpoint: Endpoint, callback_url: str | None) -> None:
         is_usable = False
     if not is_usable or any(character.isspace() for character in callback_url):
         raise InvalidParameter(name, "must be an http or https URL")
-
-
-def _without_ours(body: bytes, task: TaskRow, callback_url: str | None) -> bytes:
-    """Put the tenant's own values where a refusal quotes ours."""
-    body = body.replace(task.external_id.encode(), (task.tenant_external_id or "").encode())
-    if callback_url is not None:
-        body = body.replace(callback_url.encode(), (task.callback_url or "").encode())
-    return body
 
 
 def _code(reply: Reply) -> int:

@@ -3,6 +3,7 @@
 Every field keeps Kling's bytes, except the ids that are ours and the costs that are the reseller's.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -50,6 +51,18 @@ def show_data(envelope: bytes, shown: Shown) -> bytes:
         return envelope
     fields["data"] = Raw(show_task(data, shown))
     return msgspec.json.encode(fields)
+
+
+def show_refusal(body: bytes, *, ours: Mapping[str | None, str | None]) -> bytes:
+    """Put the tenant's own values where a refusal quotes what we injected.
+
+    The longest first: our callback URL holds our external id, and is a credential.
+    """
+    for text in sorted(filter(None, ours), key=len, reverse=True):
+        own = msgspec.json.encode(ours[text] or "")[1:-1]
+        for spelling in (text, text.replace("/", "\\/")):
+            body = body.replace(spelling.encode(), own)
+    return body
 
 
 def _restore_external_id(fields: Fields, tenant_external_id: str | None) -> None:
