@@ -37,43 +37,40 @@ class BodyBudget:
     async def take(self, tenant_id: int, size: int) -> "Share":
         """Wait until `size` bytes are free for this tenant; a larger body gets all there is."""
         size = min(size, self._tenant_bytes_max)
-        if not self._fits(tenant_id, size):
-            place = asyncio.get_running_loop().create_future()
-            entry = (tenant_id, size, place)
-            self._waiting.append(entry)
-            try:
-                await place
-            except asyncio.CancelledError:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-                else:
-                    self._give(tenant_id, size)
-                raise
-        else:
-            self._count(tenant_id, size)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (tenant_id, size, place)
+        self._waiting.append(entry)
+        self._grant()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                self._grant()  # those behind it may fit
+            else:
+                self._give(tenant_id, size)
+            raise
         return Share(self, tenant_id, size)
 
-    def _fits(self, tenant_id: int, size: int) -> bool:
-        return (
-            self._taken + size <= self._total_bytes
-            and self._taken_by[tenant_id] + size <= self._tenant_bytes_max
-        )
-
-    def _count(self, tenant_id: int, size: int) -> None:
-        self._taken += size
-        self._taken_by[tenant_id] += size
+    def _grant(self) -> None:
+        """Serve in the order of arrival; who waits for its own tenant's bytes holds up nobody."""
+        for entry in list(self._waiting):
+            tenant_id, size, place = entry
+            if self._taken_by.get(tenant_id, 0) + size > self._tenant_bytes_max:
+                continue
+            if self._taken + size > self._total_bytes:
+                break  # small bodies that came later would fill every gap, for ever
+            self._waiting.remove(entry)
+            self._taken += size
+            self._taken_by[tenant_id] += size
+            place.set_result(None)
 
     def _give(self, tenant_id: int, size: int) -> None:
         self._taken -= size
         self._taken_by[tenant_id] -= size
         if not self._taken_by[tenant_id]:
             del self._taken_by[tenant_id]
-        for entry in list(self._waiting):
-            waiting_tenant, wanted, place = entry
-            if not place.done() and self._fits(waiting_tenant, wanted):
-                self._waiting.remove(entry)
-                self._count(waiting_tenant, wanted)
-                place.set_result(None)
+        self._grant()
 
 
 class Share:
