@@ -9,7 +9,6 @@ import asyncpg
 import httpx
 import jwt
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from relay.app import Parts, create_app
 from relay.channels import tables as channel_tables
@@ -40,8 +39,9 @@ class Relay:
     """What a test needs of one relay."""
 
     def __init__(
-        self, client: AsyncTestClient[Litestar], sessions: Sessions, keys: KeyRing
+        self, app: Litestar, client: httpx.AsyncClient, sessions: Sessions, keys: KeyRing
     ) -> None:
+        self.app = app
         self.client = client
         self.sessions = sessions
         self.keys = keys
@@ -51,7 +51,7 @@ class Relay:
 
     @property
     def parts(self) -> Parts:
-        parts = self.client.app.state.parts
+        parts = self.app.state.parts
         assert isinstance(parts, Parts)
         return parts
 
@@ -189,9 +189,24 @@ async def running_relay(
     )
     engine = open_engine(database_url)
     try:
-        async with AsyncTestClient(app) as client:
-            relay = Relay(client, open_sessions(engine), keys)
+        # Not Litestar's AsyncTestClient: it blocks the test's loop during each request, so that
+        # nothing in a `gather` would ever be concurrent.
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app),  # type: ignore[arg-type]  # a Litestar is an ASGI app
+                base_url=PUBLIC_URL,
+                timeout=30,
+            ) as client,
+        ):
+            relay = Relay(app, client, open_sessions(engine), keys)
             relay.sandbox, relay.database_url = kling, database_url
             yield relay
     finally:
         await engine.dispose()
+        if beside is None:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=kling),  # type: ignore[arg-type]  # a Litestar is an ASGI app
+                base_url=SANDBOX_URL,
+            ) as client:
+                await client.post("/sandbox/reset")  # its timers end with the test
