@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relay.callbacks.receive import CallbackReceiver
-from relay.callbacks.routes import receive_callback, receive_signed_callback
+from relay.callbacks.surface import CallbackSurface, find_token
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import connector
 from relay.database.engine import Sessions, dsn, open_engine, open_sessions
@@ -69,6 +69,7 @@ class Parts:
     looker: Looker
     surface: KlingSurface
     receiver: CallbackReceiver
+    callbacks: CallbackSurface
 
     async def __aenter__(self) -> Self:
         settings, url, connect = self.settings, self._database_url, connector(self._dsn)
@@ -128,6 +129,7 @@ class Parts:
             connect, paths=paths, directory=directory, finisher=self.finisher, looker=self.looker
         )
         closing.push_async_callback(self.receiver.aclose)
+        self.callbacks = CallbackSurface(self.receiver)
         self.surface = KlingSurface(
             authenticator=authenticator,
             submitter=submitter,
@@ -191,13 +193,17 @@ def create_app(
 
     @asgi("/", is_mount=True, copy_scope=False)
     async def kling(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP:
+        if scope["type"] != ScopeType.HTTP:
+            return
+        token = find_token(scope["raw_path"].partition(b"?")[0])
+        if token is None:
             await parts.surface(scope, receive, send)
+        else:
+            await parts.callbacks(scope, receive, send, token=token)
 
     app = Litestar(
-        [health_live, health_ready, receive_callback, receive_signed_callback, kling],
+        [health_live, health_ready, kling],
         dependencies={
-            "receiver": Provide(lambda: parts.receiver, sync_to_thread=False),
             "sessions": Provide(lambda: parts.sessions, sync_to_thread=False),
         },
         lifespan=[lifespan],

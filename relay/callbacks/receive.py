@@ -18,8 +18,6 @@ from relay.tasks.task import TaskRow
 
 log = structlog.get_logger()
 
-BODY_BYTES_MAX = 4 * 1024 * 1024
-
 FIND = f"""
 SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
 FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY

@@ -1,0 +1,91 @@
+"""Where Kling's callbacks come in. The path is a credential: it is never logged.
+
+An ASGI application of its own beside the tenants' surface, both under Litestar's one mount: a mount
+at `/` takes precedence over every route with a parameter in its path (Litestar 2.25).
+"""
+
+import msgspec
+import structlog
+from litestar.types import HTTPScope, Receive, Send
+
+from relay.callbacks.receive import CallbackReceiver, Received
+from relay.tasks.callback_path import PREFIX
+
+log = structlog.get_logger()
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+_CODES = {
+    200: (0, "SUCCEED"),
+    400: (1200, "Invalid body"),
+    401: (1000, "Authentication failed"),
+    404: (1202, "Invalid method"),
+    500: (5000, "Internal error"),
+}
+_PREFIX = PREFIX.encode()
+
+
+def find_token(raw_path: bytes) -> bytes | None:
+    """The part behind `/internal/callback`, empty for the bare path; None for any other path.
+
+    A `RELAY_PUBLIC_URL` may have a path of its own in front, and slashes may be doubled by it.
+    """
+    path = b"/" + b"/".join(filter(None, raw_path.split(b"/")))
+    _, found, token = path.partition(_PREFIX)
+    if not found or (token and not token.startswith(b"/")):
+        return None
+    return token[1:]
+
+
+class CallbackSurface:
+    """Answers Kling quickly; what a callback did is told in the log."""
+
+    def __init__(self, receiver: CallbackReceiver) -> None:
+        self._receiver = receiver
+
+    async def __call__(
+        self, scope: HTTPScope, receive: Receive, send: Send, *, token: bytes
+    ) -> None:
+        try:
+            received = await self._receive(scope, receive, token)
+        except Exception:
+            # Not 200: a sender that retries should. If it does not, a look finds the same end.
+            log.exception("callback.failed")
+            received = Received(500, "failed")
+        level = log.info if received.http_status == 200 else log.warning  # noqa: PLR2004
+        level("callback.received", status=received.http_status, outcome=received.reason)
+        code, message = _CODES[received.http_status]
+        body = msgspec.json.encode({"code": code, "message": message})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        await send(
+            {"type": "http.response.start", "status": received.http_status, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _receive(self, scope: HTTPScope, receive: Receive, token: bytes) -> Received:
+        if scope["method"] != "POST":
+            return Received(404, "not a POST")
+        body = await _read(receive)
+        if body is None:
+            return Received(400, "cut, or too large")
+        if token:
+            return await self._receiver.receive_on_path(token.decode(errors="replace"), body)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        return await self._receiver.receive_signed(headers, body)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES_MAX:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
