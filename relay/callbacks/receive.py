@@ -37,6 +37,8 @@ class Received(msgspec.Struct, frozen=True):
 
     http_status: int
     reason: str
+    id: int | None = None
+    """Our id of the task it was about."""
 
 
 class CallbackReceiver:
@@ -72,7 +74,7 @@ class CallbackReceiver:
             return Received(200, "its task is gone")
         if task.channel_id != named.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
-            return Received(200, "of another channel")
+            return Received(200, "of another channel", id=task.id)
         return await self._apply(task, news, body)
 
     async def receive_signed(self, headers: dict[str, str], body: bytes) -> Received:
@@ -89,7 +91,7 @@ class CallbackReceiver:
             return Received(200, "its task is gone")
         if task.channel_id != channel.id:
             await self._flag(task, "signed by another channel than the task's", body)
-            return Received(200, "of another channel")
+            return Received(200, "of another channel", id=task.id)
         return await self._apply(task, news, body)
 
     async def aclose(self) -> None:
@@ -98,14 +100,14 @@ class CallbackReceiver:
     async def _apply(self, task: TaskRow, news: TaskNews, body: bytes) -> Received:
         if not news.external_ids and news.task_id is None:
             await self._flag(task, "it names no task", body)
-            return Received(200, "names no task")
+            return Received(200, "names no task", id=task.id)
         if difference := differing_ids(task, news):
             await self._flag(task, difference, body)
-            return Received(200, difference)
+            return Received(200, difference, id=task.id)
         await self._directory.note_callback(await self._directory.get(task.channel_id))
         if news.status is None:
             await self._flag(task, "its status is not one we know", body)
-            return Received(200, "of unknown status")
+            return Received(200, "of unknown status", id=task.id)
         try:
             finished = await self._finisher.learn(
                 task,
@@ -115,8 +117,8 @@ class CallbackReceiver:
             )
         except Unsettled as error:
             await self._looker.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])
-            return Received(200, "Kling is asked what it cost")
-        return Received(200, "applied" if finished.moved else "nothing new")
+            return Received(200, "Kling is asked what it cost", id=task.id)
+        return Received(200, "applied" if finished.moved else "nothing new", id=task.id)
 
     async def _find(
         self, external_id: str | None, channel_id: int, task_id: str | None

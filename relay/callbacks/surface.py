@@ -52,7 +52,12 @@ class CallbackSurface:
             log.exception("callback.failed")
             received = Received(500, "failed")
         level = log.info if received.http_status == 200 else log.warning  # noqa: PLR2004
-        level("callback.received", status=received.http_status, outcome=received.reason)
+        level(
+            "callback.received",
+            id=received.id,
+            status=received.http_status,
+            outcome=received.reason,
+        )
         code, message = _CODES[received.http_status]
         body = msgspec.json.encode({"code": code, "message": message})
         headers = [
