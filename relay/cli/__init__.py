@@ -1,0 +1,69 @@
+"""The `relay` command: what the operator does, and how its processes are started.
+
+- Data goes to stdout, logs and errors to stderr; `--json` prints one JSON document.
+- Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings; 3 the database is behind.
+- What a person may do wrong is answered with a sentence, never with a traceback.
+- `relay --help` is quick: heavy packages are imported inside the commands that need them.
+"""
+
+import rich_click as click
+
+from relay.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "demo": ("relay.cli.demo:demo", "Watch the relay do its whole job, on this machine alone."),
+    "serve": ("relay.cli.serve:serve", "Serve tenants, and look after their tasks."),
+    "worker": ("relay.cli.serve:worker", "Look after tasks without serving tenants."),
+    "sandbox": ("relay.cli.sandbox:sandbox", "Run a Kling of our own on this machine."),
+    "channel": ("relay.cli.channel:channel", "Add and change Kling accounts."),
+    "tenant": ("relay.cli.tenant:tenant", "Open, limit and top up tenants' accounts."),
+    "token": ("relay.cli.token:token", "Issue and revoke tenants' keys."),
+    "price": ("relay.cli.price:price", "Set what tenants pay."),
+    "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
+    "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
+    "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),
+    "secret-key": ("relay.cli.secret_key:secret_key", "Make a fresh RELAY_SECRET_KEY."),
+}
+"""Where each command is, and what the list of commands says of it."""
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 (click's signature)
+    if not is_wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("kling-relay")
+    except PackageNotFoundError:
+        number = "(not installed: run from its source)"
+    click.echo(f"kling-relay {number}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    places=COMMANDS,
+    context_settings={
+        "max_content_width": 100,
+        "rich_help_config": {"text_paragraph_linebreaks": "\n\n", "text_emojis": False},
+    },
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+def cli() -> None:
+    """Resell Kling API capacity: relay tenants' requests, and keep the books right.
+
+    Without RELAY_DATABASE_URL every command uses one embedded Postgres of this user.
+    Settings are environment variables RELAY_… or a TOML file that RELAY_CONFIG names.
+    """
+
+
+def main() -> None:
+    """Run the command of this process."""
+    cli(prog_name="relay")

@@ -1,0 +1,309 @@
+"""`relay channel`: the Kling accounts whose capacity is sold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.channel_keys import probe, read_keys, refuse_bad
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+from relay.cli.named import channel_named
+from relay.cli.parameters import KeyPair, Name
+from relay.cli.show import json_option, moment, note, print_json, print_table, yes_no
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.channels.channel import Channel as OpenedChannel
+    from relay.channels.edit import ChannelKeys
+    from relay.channels.tables import Channel
+
+key_option = click.option(
+    "--key",
+    type=KeyPair(),
+    help="AccessKey and SecretKey, in quotes; - asks or reads a line of stdin.",
+)
+api_key_option = click.option(
+    "--api-key", metavar="KEY", help="Kling's API key; - asks or reads a line of stdin."
+)
+webhook_secret_option = click.option(
+    "--webhook-secret",
+    metavar="whsec_…",
+    help="The account's Webhook Secret, if one was made in Kling's console; - asks or reads stdin.",
+)
+no_check_option = click.option(
+    "--no-check", is_flag=True, help="Do not ask Kling whether the keys work."
+)
+PRIORITY = click.IntRange(-1000, 1000)
+WEIGHT = click.IntRange(1, 1000)
+
+
+@click.group()
+def channel() -> None:
+    """Add and change Kling accounts."""
+
+
+@channel.command()
+@click.argument("name", type=Name())
+@key_option
+@api_key_option
+@click.option(
+    "--base-url",
+    required=True,
+    metavar="URL",
+    help="The region's host, such as https://api-singapore.klingai.com.",
+)
+@click.option(
+    "--priority", type=PRIORITY, default=0, show_default=True, help="Higher is tried first."
+)
+@click.option(
+    "--weight",
+    type=WEIGHT,
+    default=1,
+    show_default=True,
+    help="Share of the tasks among channels of one priority.",
+)
+@webhook_secret_option
+@no_check_option
+@json_option
+@examples(
+    "relay channel add main --base-url https://api-singapore.klingai.com    # asks for 'AK|SK'",
+    "relay channel add main --key 'AK|SK' --api-key 'KEY' --base-url https://…",
+    "pass kling/main | relay channel add main --key - --base-url https://…",
+)
+def add(
+    name: str,
+    key: tuple[str, str] | str | None,
+    api_key: str | None,
+    base_url: str,
+    priority: int,
+    weight: int,
+    webhook_secret: str | None,
+    *,
+    no_check: bool,
+    as_json: bool,
+) -> None:
+    """Add a Kling account.
+
+    Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
+    Kling for a task that does not exist; if Kling does not take them, nothing is written.
+    """
+    from relay.channels.edit import NameTaken, add_channel
+
+    url = _base_url(base_url)
+    new = read_keys(key, api_key, webhook_secret, is_asking=True)
+
+    async def work(session: AsyncSession) -> Channel:
+        try:
+            return await add_channel(
+                session,
+                database.keys,
+                name=name,
+                base_url=url,
+                channel_keys=new,
+                priority=priority,
+                weight=weight,
+            )
+        except NameTaken as error:
+            raise Failure(f"{error}; `relay channel set` changes it") from error
+
+    with open_database() as database:
+        if not no_check:
+            refuse_bad(probe(url, new))
+        row = database.run(work)
+    if url.startswith("http://"):
+        note("Its base URL is plain http: right for a sandbox, not for keys that cost money.")
+    _show(row, as_json=as_json)
+
+
+@channel.command("list")
+@json_option
+def list_channels(*, as_json: bool) -> None:
+    """List channels in the order they are tried, without their keys."""
+    from relay.channels.edit import read_rows
+
+    with open_database() as database:
+        rows = database.run(read_rows)
+    if as_json:
+        print_json([_described(row) for row in rows])
+    else:
+        _print(rows)
+
+
+@channel.command("set")
+@click.argument("name")
+@key_option
+@api_key_option
+@webhook_secret_option
+@click.option("--base-url", metavar="URL", help="Another host.")
+@click.option("--priority", type=PRIORITY, help="Higher is tried first.")
+@click.option("--weight", type=WEIGHT, help="Share among channels of one priority.")
+@click.option("--rename", type=Name(), metavar="NAME", help="A new name.")
+@no_check_option
+@json_option
+@examples(
+    "relay channel set main --key -           # a new pair, asked for",
+    "relay channel set main --priority 10",
+)
+def set_channel(
+    name: str,
+    key: tuple[str, str] | str | None,
+    api_key: str | None,
+    webhook_secret: str | None,
+    base_url: str | None,
+    priority: int | None,
+    weight: int | None,
+    rename: str | None,
+    *,
+    no_check: bool,
+    as_json: bool,
+) -> None:
+    """Change a channel; what is not named stays.
+
+    New keys, and old ones at a new host, are tried first as in `add`. Keys must stay those of the
+    same Kling account: its running tasks are asked for with them.
+    """
+    from relay.channels.directory import read_channels
+    from relay.channels.edit import NameTaken, put_keys, rename_channel
+
+    changes = (key, api_key, webhook_secret, base_url, priority, weight, rename)
+    if all(change is None for change in changes):
+        raise click.UsageError("Say what to change, such as --key - or --priority 10.")
+    url = None if base_url is None else _base_url(base_url)
+    new = read_keys(key, api_key, webhook_secret, is_asking=False)
+
+    async def to_try(session: AsyncSession) -> tuple[str, ChannelKeys]:
+        row = await channel_named(session, name)
+        if url is None:
+            return row.base_url, new
+        opened = await read_channels(session, database.keys)
+        return url, _merged(next(one for one in opened if one.id == row.id), new)
+
+    async def work(session: AsyncSession) -> Channel:
+        row = await channel_named(session, name)
+        put_keys(row, database.keys, new)
+        row.base_url = url or row.base_url
+        row.priority = row.priority if priority is None else priority
+        row.weight = weight or row.weight
+        try:
+            await rename_channel(session, row, rename or row.name)
+        except NameTaken as error:
+            raise Failure(str(error)) from error
+        return row
+
+    with open_database() as database:
+        has_new_key = new.access_key is not None or new.api_key is not None
+        if not no_check and (url is not None or has_new_key):
+            refuse_bad(probe(*database.run(to_try)))
+        row = database.run(work)
+    _show(row, as_json=as_json)
+
+
+@channel.command()
+@click.argument("name")
+@json_option
+def enable(name: str, *, as_json: bool) -> None:
+    """Give a channel new tasks again."""
+    with open_database() as database:
+        row = database.run(_set_enabled(name, is_enabled=True))
+    _show(row, as_json=as_json)
+
+
+@channel.command()
+@click.argument("name")
+@json_option
+def disable(name: str, *, as_json: bool) -> None:
+    """Give a channel no new tasks within 2 seconds; its running ones are still asked for."""
+    with open_database() as database:
+        row = database.run(_set_enabled(name, is_enabled=False))
+    _show(row, as_json=as_json)
+
+
+def _set_enabled(
+    name: str, *, is_enabled: bool
+) -> Callable[[AsyncSession], Coroutine[Any, Any, Channel]]:
+    async def work(session: AsyncSession) -> Channel:
+        row = await channel_named(session, name)
+        row.enabled = is_enabled
+        return row
+
+    return work
+
+
+def _base_url(text: str) -> str:
+    from relay.channels.edit import normalised_base_url
+
+    try:
+        return normalised_base_url(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--base-url'") from error
+
+
+def _merged(old: OpenedChannel, new: ChannelKeys) -> ChannelKeys:
+    """What the channel will hold: new keys stand in place of old ones."""
+    from relay.channels.edit import ChannelKeys
+
+    return ChannelKeys(
+        access_key=new.access_key or old.access_key,
+        secret_key=new.secret_key or old.secret_key,
+        api_key=new.api_key or old.api_key,
+    )
+
+
+def _described(row: Channel) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "base_url": row.base_url,
+        "access_key": _shortened(row.access_key),
+        "has_key_pair": row.access_key is not None,
+        "has_api_key": row.api_key_sealed is not None,
+        "has_webhook_secret": row.webhook_secret_sealed is not None,
+        "enabled": row.enabled,
+        "priority": row.priority,
+        "weight": row.weight,
+        "callback_at": row.callback_at,
+        "created_at": row.created_at,
+    }
+
+
+def _show(row: Channel, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_described(row))
+    else:
+        _print([row])
+
+
+def _print(rows: list[Channel]) -> None:
+    columns = ["channel", "enabled", ">priority", ">weight", "base URL", "access key", "API key"]
+    print_table(
+        [*columns, "webhook secret", "last callback"],
+        [
+            (
+                row.name,
+                yes_no(row.enabled),
+                str(row.priority),
+                str(row.weight),
+                row.base_url,
+                _shortened(row.access_key) or "-",
+                yes_no(row.api_key_sealed),
+                yes_no(row.webhook_secret_sealed),
+                moment(row.callback_at),
+            )
+            for row in rows
+        ],
+        empty="There are no channels yet: `relay channel add NAME --base-url URL` adds one.",
+    )
+
+
+def _shortened(access_key: str | None) -> str | None:
+    """Enough to tell accounts apart: half of it at most."""
+    if access_key is None:
+        return None
+    return f"{access_key[: min(4, len(access_key) // 2)]}…"

@@ -1,0 +1,101 @@
+"""A channel's keys: read from wherever they were given, and tried at Kling for free."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.failure import Failure
+from relay.cli.parameters import read_key_pair
+from relay.cli.secret_input import read_key, read_secret
+from relay.cli.show import note
+
+if TYPE_CHECKING:
+    from relay.channels.edit import ChannelKeys
+    from relay.channels.probe import Probe
+
+PAIR = "AccessKey|SecretKey"
+
+
+def read_keys(
+    key: tuple[str, str] | str | None,
+    api_key: str | None,
+    webhook_secret: str | None,
+    *,
+    is_asking: bool,
+) -> ChannelKeys:
+    """Take the options' values, reading each that is `-`; of stdin, one line each in this order.
+
+    `is_asking`: without any key, ask for the pair on a terminal.
+    """
+    from relay.channels.edit import ChannelKeys, checked_webhook_secret
+
+    if key is None and api_key is None and is_asking:
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                "Give --key 'AK|SK' or --api-key KEY, or - for either to read it from stdin."
+            )
+        key = "-"
+    pair: tuple[str | None, str | None] = (None, None)
+    if key is not None:
+        pair = key if isinstance(key, tuple) else _asked_pair()
+    api_key = read_key(api_key, "Kling API key")
+    webhook_secret = read_key(webhook_secret, "webhook secret")
+    if api_key is not None and (not api_key.isascii() or not api_key.isprintable()):
+        raise click.BadParameter("It has printable ASCII characters only.", param_hint="--api-key")
+    try:
+        checked = None if webhook_secret is None else checked_webhook_secret(webhook_secret)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--webhook-secret'") from error
+    return ChannelKeys(
+        access_key=pair[0], secret_key=pair[1], api_key=api_key, webhook_secret=checked
+    )
+
+
+def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
+    """Ask Kling about each credential."""
+    import asyncio
+    import time
+
+    from relay.channels.probe import probe_keys
+    from relay.kling.httpx_transport import HttpxTransport
+
+    async def asked() -> list[Probe]:
+        transport = HttpxTransport()
+        try:
+            return await probe_keys(
+                transport,
+                base_url=base_url,
+                access_key=keys.access_key,
+                secret_key=keys.secret_key,
+                api_key=keys.api_key,
+                now_s=int(time.time()),
+            )
+        finally:
+            await transport.aclose()
+
+    return asyncio.run(asked())
+
+
+def refuse_bad(probes: list[Probe]) -> None:
+    """Say what Kling said; Failure unless it takes every credential."""
+    from relay.channels.probe import Found
+    from relay.kling.endpoints import Credential
+
+    words = {Credential.KEY_PAIR: "key pair", Credential.API_KEY: "API key"}
+    bad = [found for found in probes if found.found is not Found.GOOD]
+    for found in probes:
+        if found.found is Found.GOOD:
+            note(f"{words[found.credential]}: {found.message}")
+    if bad:
+        said = "; ".join(f"{words[found.credential]}: {found.message}" for found in bad)
+        raise Failure(f"{said}. Nothing was written; --no-check writes it without asking")
+
+
+def _asked_pair() -> tuple[str, str]:
+    try:
+        return read_key_pair(read_secret(PAIR))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--key'") from error

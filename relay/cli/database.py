@@ -1,0 +1,153 @@
+"""The database a command works on: the configured one, or the embedded one of this user."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from relay.cli.failure import DatabaseBehind, Failure, WrongSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.secrets import KeyRing
+    from relay.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Never log one: the URL may hold a password."""
+
+    settings: Settings
+    url: str
+    keys: KeyRing
+    is_embedded: bool
+
+    def run(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Do `work` in one transaction: committed if it returns, rolled back if it raises.
+
+        Raises:
+            Failure: for what the operator can mend: another currency, keys that do not fit.
+        """
+        from relay.database.engine import open_engine, open_sessions
+        from relay.ledger.entries import CurrencyMismatch
+        from relay.secrets import SecretKeyError
+
+        async def connected() -> Result:
+            engine = open_engine(self.url, connections=1)
+            try:
+                async with open_sessions(engine).begin() as session:
+                    return await work(session)
+            finally:
+                await engine.dispose()
+
+        try:
+            return asyncio.run(connected())
+        except CurrencyMismatch as error:
+            raise WrongSettings(str(error)) from error
+        except SecretKeyError as error:
+            raise WrongSettings(f"RELAY_SECRET_KEY: {error}") from error
+
+
+@contextlib.contextmanager
+def open_database() -> Iterator[Database]:
+    """Open the database at this version's schema; the embedded one is migrated by itself.
+
+    Raises:
+        WrongSettings, DatabaseBehind, Failure: with a sentence; nothing was changed.
+    """
+    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_newer
+
+    settings = current_settings()
+    is_embedded = settings.database_url is None
+    with open_url(settings) as url:
+        current = current_or_failure(url)
+        refuse_newer(current)
+        if current != newest():
+            if not is_embedded:
+                state = "has no tables yet" if current is None else f"is at revision {current}"
+                raise DatabaseBehind(
+                    f"the database {state}, and this version of the relay needs revision"
+                    f" {newest()}: run `relay migrate`"
+                )
+            migrate_now(url)
+        yield Database(settings, url, _keys(settings), is_embedded)
+
+
+def current_settings() -> Settings:
+    """Read the settings; a wrong one is a sentence."""
+    from relay.settings import SettingsError, read_settings
+
+    try:
+        return read_settings()
+    except SettingsError as error:
+        raise WrongSettings(str(error)) from error
+
+
+@contextlib.contextmanager
+def open_url(settings: Settings) -> Iterator[str]:
+    """Yield the URL, whatever the schema; the embedded server runs as long as this is open."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
+
+    with contextlib.ExitStack() as held:
+        try:
+            server = held.enter_context(embedded_postgres(data_dir(settings)))
+        except EmbeddedPostgresError as error:
+            raise Failure(str(error)) from error
+        yield server.url()
+
+
+def data_dir(settings: Settings) -> Path:
+    from relay.database.embedded import default_data_dir
+
+    return settings.data_dir or default_data_dir()
+
+
+def _keys(settings: Settings) -> KeyRing:
+    from relay.secrets import KeyRing, SecretKeyError
+
+    text = settings.secret_key
+    if text is None and settings.database_url is not None:
+        raise WrongSettings(
+            "RELAY_SECRET_KEY is missing: a configured database needs one;"
+            " `relay secret-key` makes a fresh one, keep it as safe as the database"
+        )
+    try:
+        return KeyRing.parse(text or own_secret_key(data_dir(settings)))
+    except SecretKeyError as error:
+        where = "RELAY_SECRET_KEY" if text else f"{data_dir(settings) / 'secret.key'}"
+        raise WrongSettings(f"{where}: {error}") from error
+
+
+def own_secret_key(directory: Path) -> str:
+    """Read the key beside the embedded database, making it first if there is none.
+
+    Of two commands that make one at once, both get the key of the one that was first.
+    """
+    from relay.secrets import new_secret_key
+
+    path = directory / "secret.key"
+    if not path.exists():
+        partial = directory / f".secret.key.{os.getpid()}"
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, f"{new_secret_key()}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        # A link is made whole or not at all, and never over a file that is there.
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
+        partial.unlink()
+    return path.read_text().strip()

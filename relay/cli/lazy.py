@@ -1,0 +1,49 @@
+"""A group whose commands are imported when they are wanted, and whose failures are sentences."""
+
+from importlib import import_module
+from typing import Any
+
+import rich_click as click
+
+from relay.cli.failure import Failure
+
+
+class LazyGroup(click.RichGroup):
+    """`places` says of each command where it is, as `module:attribute`, and what it does.
+
+    Listing the commands imports none of them: `relay --help` is for people who wait.
+    """
+
+    def __init__(
+        self, *args: Any, places: dict[str, tuple[str, str]] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._places = places or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List them in the order they were written: what one starts with stands first."""
+        return [*self._places, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a stand-in with the short help; `resolve_command` returns the command."""
+        if cmd_name not in self._places:
+            return super().get_command(ctx, cmd_name)
+        return click.RichCommand(name=cmd_name, help=self._places[cmd_name][1])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self._places:
+            module, _, attribute = self._places[name][0].partition(":")
+            command = getattr(import_module(module), attribute)
+            assert isinstance(command, click.Command)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; say a failure on stderr in its own words, without a box around it."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            click.echo(f"{click.style('error:', fg='red')} {failure}", err=True)
+            ctx.exit(failure.exit_code)

@@ -1,0 +1,150 @@
+"""What is typed on the command line, checked: amounts, multipliers, names, key pairs."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import rich_click as click
+
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?")
+PLACES_MAX = 6
+AMOUNT_MAX = 1_000_000_000
+ID = click.IntRange(1, 2**63 - 1)
+NAME_CHARS_MAX = 64
+
+
+def read_decimal(text: str) -> Decimal:
+    """Read a plain decimal number with at most six places.
+
+    Raises:
+        ValueError: with a sentence.
+    """
+    if not _DECIMAL.fullmatch(text) or not text.isascii():
+        raise ValueError(f"'{text}' is not a decimal number such as 100 or 0.35")
+    if len(text.partition(".")[2]) > PLACES_MAX:
+        raise ValueError(f"'{text}' has more than {PLACES_MAX} decimal places")
+    value = Decimal(text)
+    if abs(value) > AMOUNT_MAX:
+        raise ValueError(f"'{text}' is more than {AMOUNT_MAX:,}")
+    return value
+
+
+class Number(click.ParamType[Any]):
+    """A decimal number, at least `least` (or above it)."""
+
+    name = "decimal"
+
+    def __init__(self, *, least: int | None = None, is_above: bool = False) -> None:
+        self._least = least
+        self._is_above = is_above
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, Decimal):
+            return value
+        try:
+            number = read_decimal(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        if self._least is not None and (
+            number < self._least or (self._is_above and number == self._least)
+        ):
+            word = "more than" if self._is_above else "at least"
+            self.fail(f"{value} must be {word} {self._least}.", param, ctx)
+        return number
+
+
+class Amount(Number):
+    """An amount of the configured currency; converts to micros."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, int):
+            return value
+        return int(super().convert(value, param, ctx) * 1_000_000)
+
+
+class SignedAmount(Amount):
+    """An amount that is not zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        micros = super().convert(value, param, ctx)
+        if micros == 0:
+            self.fail("0 changes nothing.", param, ctx)
+        return micros
+
+
+class Name(click.ParamType[str]):
+    """A new name of a tenant or a channel."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if not text.isprintable() or text != text.strip() or not 0 < len(text) <= NAME_CHARS_MAX:
+            self.fail(
+                f"{text!r} is no name: 1 to {NAME_CHARS_MAX} printable characters,"
+                " without white space around them.",
+                param,
+                ctx,
+            )
+        return text
+
+
+class KeyPair(click.ParamType[Any]):
+    """`AK|SK`, or `-` for stdin; the key itself is never repeated in a message."""
+
+    name = "AK|SK"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple) or value == "-":
+            return value
+        try:
+            return read_key_pair(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def read_key_pair(text: str) -> tuple[str, str]:
+    """Read `AK|SK`.
+
+    Raises:
+        ValueError: with a sentence that does not repeat the text.
+    """
+    parts = [part.strip() for part in text.split("|")]
+    if len(parts) == 1:
+        raise ValueError(
+            "there is no '|' in it: write 'AK|SK' in quotes, since a shell takes an unquoted |"
+            " for a pipe, or leave --key out to be asked for it"
+        )
+    if len(parts) != 2 or not all(parts):  # noqa: PLR2004 (a pair)
+        raise ValueError(
+            f"it must be two parts, 'AK|SK', and has {len(parts)}, or one is empty"
+            " (an API key goes to --api-key)"
+        )
+    if not all(part.isascii() and part.isprintable() for part in parts):
+        raise ValueError("a key has printable ASCII characters only")
+    return parts[0], parts[1]
+
+
+class TasksMax(click.ParamType[Any]):
+    """A number of tasks, or `none` for no limit."""
+
+    name = "N|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "none":
+            return value
+        return click.IntRange(0, 1_000_000).convert(value, param, ctx)
+
+
+class Switch(click.Choice[str]):
+    """`on` or `off`, as a bool."""
+
+    def __init__(self) -> None:
+        super().__init__(["on", "off"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, bool):
+            return value
+        return super().convert(value, param, ctx) == "on"

@@ -1,0 +1,345 @@
+"""`relay price`: what tenants pay for which task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+from relay.cli.named import endpoint_named, tenant_named
+from relay.cli.parameters import Amount, Number
+from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced, wanted_of
+from relay.cli.show import (
+    json_option,
+    moment,
+    money,
+    note,
+    number,
+    print_json,
+    print_pairs,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.pricing.book import PriceBook, PriceRow
+    from relay.pricing.tables import PriceMiss
+
+
+@click.group()
+def price() -> None:
+    """Set what tenants pay.
+
+    A task is priced by the closest of your own rows, else by Kling's official list, else by your
+    catch-all '*'. Rows in units are held as quoted and settled by Kling's own deduction; rows with
+    an amount are settled by exactly that amount.
+    """
+
+
+@price.command("list")
+@click.option("--endpoint", help="Only this endpoint.")
+@click.option("--all", "is_all", is_flag=True, help="Official rows of retired models too.")
+@json_option
+def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
+    """List the rows in force: yours, then the official ones."""
+    if endpoint is not None:
+        endpoint_named(endpoint, or_any=True)
+    from relay.pricing.prices import read_book
+
+    with open_database() as database:
+        book: PriceBook = database.run(read_book)
+        currency = database.settings.currency
+    rows = [
+        row
+        for row in book.rows
+        if endpoint in (None, row.endpoint) and (is_all or not _is_retired(row))
+    ]
+    if as_json:
+        print_json([_described(row) for row in rows])
+        return
+    print_table(
+        ["endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">price", "source"],
+        [
+            (
+                row.endpoint,
+                row.model or "any",
+                row.mode or "any",
+                _switched(row.sound),
+                _switched(row.voice),
+                _switched(row.video_input),
+                "any" if row.duration_s is None else str(row.duration_s),
+                _priced(row, currency),
+                row.source,
+            )
+            for row in rows
+        ],
+        empty="No row fits.",
+    )
+
+
+@price.command("set")
+@key_options(or_any=True)
+@click.option(
+    "--units-per-second",
+    type=Number(least=0),
+    metavar="X",
+    help="Units of Kling's pack per second; settled by Kling's deduction.",
+)
+@click.option(
+    "--units",
+    type=Number(least=0),
+    metavar="X",
+    help="Units per task; settled by Kling's deduction, so this is what is held.",
+)
+@click.option(
+    "--amount", type=Amount(least=0), metavar="Y", help="Exactly this per task, in the currency."
+)
+@click.option(
+    "--amount-per-second", type=Amount(least=0), metavar="Y", help="Exactly this per second."
+)
+@click.option(
+    "--times", type=Number(least=0), metavar="M", help="Multiplies a price in units. Default: 1."
+)
+@click.option(
+    "--hold-seconds",
+    type=click.IntRange(1, 3600),
+    help="Hold for this length where Kling decides it. Default: the longest it can be.",
+)
+@click.option(
+    "--pack",
+    type=click.Choice(["video", "image"]),
+    default="video",
+    show_default=True,
+    help="Which of Kling's packs the units are of.",
+)
+@json_option
+@examples(
+    "# list price times 1.2, for one tenant, on everything in units:",
+    "relay tenant set acme --multiplier 1.2",
+    "# list price times 1.2, for everybody, on one row (Kling's list has 0.6):",
+    "relay price set text2video --model kling-v3 --mode std --sound off \\",
+    "    --units-per-second 0.6 --times 1.2",
+    "# this clip costs exactly 3:",
+    "relay price set text2video --model kling-v3 --mode std --duration 10 --amount 3",
+    "# whatever has no row: hold 100 units, settle by Kling's deduction (quote the '*'):",
+    "relay price set '*' --units 100",
+)
+def set_price(
+    key: Key,
+    units_per_second: Decimal | None,
+    units: Decimal | None,
+    amount: int | None,
+    amount_per_second: int | None,
+    times: Decimal | None,
+    hold_seconds: int | None,
+    pack: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Put a price in force, in place of your row with the same key.
+
+    An option of the key that is left out fits anything. Tasks that run keep their quote.
+    """
+    from decimal import Decimal
+
+    from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
+    from relay.pricing.prices import set_price as put
+
+    given = [one for one in (units_per_second, units, amount, amount_per_second) if one is not None]
+    if len(given) != 1:
+        raise click.UsageError(
+            "Give exactly one of --units-per-second, --units, --amount, --amount-per-second."
+        )
+    is_per_second = units_per_second is not None or amount_per_second is not None
+    is_units = units_per_second is not None or units is not None
+    if key.endpoint == ANY_ENDPOINT and is_per_second:
+        raise click.UsageError("'*' takes --units or --amount: its tasks' length is not known.")
+    if not is_units and times is not None:
+        raise click.UsageError("--times multiplies units; an --amount is what it is.")
+    if hold_seconds is not None and not is_per_second:
+        raise click.UsageError("--hold-seconds goes with a price per second.")
+    row = PriceRow(
+        **key.fields(),
+        kind=Kind.UNITS if is_units else Kind.FIXED,
+        per=Per.SECOND if is_per_second else Per.TASK,
+        units=units_per_second if units is None else units,
+        amount_micros=amount_per_second if amount is None else amount,
+        pack=Pack(pack),
+        multiplier=Decimal(1) if times is None else times,
+        hold_seconds=hold_seconds,
+    )
+
+    async def work(session: AsyncSession) -> None:
+        await put(session, row)
+
+    with open_database() as database:
+        refuse_unpriced(key)
+        database.run(work)
+        currency = database.settings.currency
+    if as_json:
+        print_json(_described(row))
+    else:
+        click.echo(f"{quoted_key(row)}: {_priced(row, currency)}")
+
+
+@price.command("unset")
+@key_options(or_any=True)
+@examples("relay price unset text2video --model kling-v3 --mode std")
+def unset(key: Key) -> None:
+    """Take your row with exactly this key out; official rows stay."""
+    from relay.pricing.book import PriceRow
+    from relay.pricing.prices import remove_price
+
+    row = PriceRow(**key.fields())
+
+    async def work(session: AsyncSession) -> None:
+        if not await remove_price(session, row):
+            raise Failure(
+                f"there is no row of yours with exactly the key {quoted_key(row)};"
+                " `relay price list` shows them"
+            )
+
+    with open_database() as database:
+        database.run(work)
+    click.echo(f"{quoted_key(row)}: removed")
+
+
+@price.command()
+@json_option
+def missing(*, as_json: bool) -> None:
+    """List what tenants asked for and were refused, since no row prices it."""
+    from relay.cli.price_key import ready_line
+    from relay.pricing.prices import read_misses
+
+    with open_database() as database:
+        misses: list[PriceMiss] = database.run(read_misses)
+    if as_json:
+        print_json(
+            [
+                {
+                    "wanted": miss.wanted,
+                    "times": miss.times,
+                    "first_at": miss.first_at,
+                    "last_at": miss.last_at,
+                    "command": ready_line(miss.wanted),
+                }
+                for miss in misses
+            ]
+        )
+        return
+    print_table(
+        ["wanted", ">times", "last"],
+        [(miss.wanted, str(miss.times), moment(miss.last_at)) for miss in misses],
+        empty="Nothing was refused for want of a price.",
+    )
+    lines = [line for miss in misses if (line := ready_line(miss.wanted)) is not None]
+    if lines:
+        note("\nTo sell them, with your own number for X:")
+        for line in lines:
+            click.echo(line)
+
+
+@price.command("quote")
+@key_options(or_any=False)
+@click.option("--tenant", help="With this tenant's multiplier.")
+@json_option
+@examples("relay price quote text2video --model kling-v3 --mode pro --duration 10 --tenant acme")
+def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
+    """Show what a task would cost, and the row that says so.
+
+    Fields that are left out have Kling's defaults.
+    """
+    from decimal import Decimal
+
+    from relay.pricing.prices import read_book
+    from relay.pricing.quote import UnitPrices, quote, shown_units
+
+    refuse_unpriced(key)
+    wanted = wanted_of(key)
+
+    async def work(session: AsyncSession) -> tuple[PriceBook, Decimal]:
+        multiplier = (await tenant_named(session, tenant)).multiplier if tenant else Decimal(1)
+        return await read_book(session), multiplier
+
+    with open_database() as database:
+        book, multiplier = database.run(work)
+        settings = database.settings
+    row = book.find(wanted)
+    if row is None:
+        raise Failure(f"no row prices {wanted}: such a task is refused; see `relay price set`")
+    video, image = settings.unit_prices_micros
+    made = quote(
+        row,
+        wanted,
+        prices=UnitPrices(video_micros=video, image_micros=image),
+        tenant_multiplier=multiplier,
+    )
+    units = shown_units(made.hold_micros, made)
+    if as_json:
+        print_json(
+            {
+                "wanted": made.wanted,
+                "row": _described(row),
+                "currency": settings.currency,
+                "hold_micros": made.hold_micros,
+                "shown_units": units,
+                "seconds": made.seconds,
+                "is_open": made.is_open,
+                "settled_by": _settled_by(row),
+            }
+        )
+        return
+    print_pairs(
+        [
+            ("task", made.wanted),
+            ("row", f"{quoted_key(row)}: {_priced(row, settings.currency)}"),
+            ("source", row.source),
+            ("held", money(made.hold_micros, settings.currency)),
+            ("held for", f"{made.seconds} s" + (", the most it can be" if made.is_open else "")),
+            ("shown units", f"{units} (what the tenant sees as Kling's deduction)"),
+            ("settled by", _settled_by(row)),
+        ]
+    )
+
+
+def _settled_by(row: PriceRow) -> str:
+    from relay.pricing.book import Kind, Per
+
+    if row.kind is Kind.UNITS:
+        return "Kling's deduction, at most the hold"
+    return "the amount" if row.per is Per.TASK else "the seconds Kling bills, at most the hold"
+
+
+def _described(row: PriceRow) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.structs.asdict(row) | {
+        "units": None if row.units is None else number(row.units),
+        "multiplier": number(row.multiplier),
+    }
+
+
+def _priced(row: PriceRow, currency: str) -> str:
+    per = f"/{row.per.value}"
+    if row.units is None:
+        return f"{money(row.amount_micros or 0, currency)}{per}"
+    times = "" if row.multiplier == 1 else f" x {number(row.multiplier)}"
+    pack = "" if row.pack == "video" else f" {row.pack.value}"
+    return f"{number(row.units)}{pack} units{per}{times}"
+
+
+def _switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
+    return "any" if flag is None else "on" if flag else "off"
+
+
+def _is_retired(row: PriceRow) -> bool:
+    """Official rows of models that Kling ended on 2026-09-15 (kling-api.md section 1)."""
+    from relay.cli.price_key import RETIRED
+
+    return row.source != "operator" and row.model in RETIRED

@@ -1,0 +1,149 @@
+"""The key of a price row on the command line: an endpoint and what distinguishes its tasks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from relay.cli.named import endpoint_named
+from relay.cli.parameters import Switch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relay.kling.body import Wanted
+    from relay.pricing.book import PriceRow
+
+RETIRED = frozenset(
+    {
+        *("kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master"),
+        *("kling-v2-1", "kling-v2-1-master"),
+    }
+)
+"""Kling ended them on 2026-09-15; whether its API still takes them is not known."""
+_MISS = re.compile(
+    r"(?P<endpoint>\S+)(?: model=(?P<model>.*?))?(?: mode=(?P<mode>.*?))?"
+    r"(?: sound=(?P<sound>on|off))?(?: voice=(?P<voice>on|off))?"
+    r"(?: video-input=(?P<video_input>on|off))? duration=(?:open|\d+)"
+)
+"""`str(Wanted)`; model and mode are the tenant's own words."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """None fits anything, or stands for Kling's default where a task is quoted."""
+
+    endpoint: str
+    model: str | None
+    mode: str | None
+    sound: bool | None
+    voice: bool | None
+    video_input: bool | None
+    duration_s: int | None
+
+    def fields(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def key_options(*, or_any: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ENDPOINT and the options of the key, passed on as one `key`; `or_any` takes `*` too."""
+    options = [
+        click.argument("endpoint"),
+        click.option("--model", help="Kling's model_name, such as kling-v3."),
+        click.option("--mode", help="std, pro or 4k."),
+        click.option("--sound", type=Switch(), help="With generated sound."),
+        click.option("--voice", type=Switch(), help="With voice control."),
+        click.option("--video-input", type=Switch(), help="With a video as input."),
+        click.option(
+            "--duration", "duration_s", type=click.IntRange(1, 3600), help="Seconds of the clip."
+        ),
+    ]
+
+    def added(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def with_key(**values: Any) -> Any:
+            fields = {name: values.pop(name) for name in Key.__dataclass_fields__}
+            fields["endpoint"] = endpoint_named(fields["endpoint"], or_any=or_any)
+            return function(key=Key(**fields), **values)
+
+        for option in reversed(options):
+            option(with_key)
+        return with_key
+
+    return added
+
+
+def refuse_unpriced(key: Key) -> None:
+    """Refuse a key that no task can have: its endpoint is not priced by one of its fields."""
+    from relay.kling.endpoints import BY_NAME
+
+    if key.endpoint not in BY_NAME:
+        return
+    pricing = BY_NAME[key.endpoint].pricing
+    known = {
+        "--model": (key.model, pricing.model),
+        "--mode": (key.mode, pricing.mode),
+        "--sound": (key.sound, pricing.sound),
+        "--voice": (key.voice, pricing.voice_list),
+        "--video-input": (key.video_input, pricing.video_list),
+        "--duration": (key.duration_s, pricing.duration),
+    }
+    for option, (given, field) in known.items():
+        if given is not None and field is None:
+            raise click.UsageError(f"{key.endpoint} is not priced by {option}.")
+
+
+def wanted_of(key: Key) -> Wanted:
+    """The task that a key describes, with Kling's defaults for what it leaves open."""
+    from relay.kling.body import Wanted
+    from relay.kling.endpoints import BY_NAME
+
+    pricing = BY_NAME[key.endpoint].pricing
+    sound = None if pricing.sound is None else pricing.sound.default == "on"
+    duration = None if pricing.duration is None else pricing.duration.default
+    return Wanted(
+        endpoint=key.endpoint,
+        model=key.model or (pricing.model.default if pricing.model else None),
+        mode=key.mode or (pricing.mode.default if pricing.mode else None),
+        sound=sound if key.sound is None else key.sound,
+        voice=bool(key.voice) if pricing.voice_list else None,
+        video_input=bool(key.video_input) if pricing.video_list else None,
+        seconds=key.duration_s or (int(duration) if duration else None),
+        seconds_max=pricing.seconds_max,
+    )
+
+
+def quoted_key(row: PriceRow) -> str:
+    """Spell a row's key as `price set` takes it."""
+    words = [shlex.quote(row.endpoint)]
+    for option, value in (("--model", row.model), ("--mode", row.mode)):
+        if value is not None:
+            words += [option, shlex.quote(value)]
+    switches = (("--sound", row.sound), ("--voice", row.voice), ("--video-input", row.video_input))
+    for option, flag in switches:
+        if flag is not None:
+            words += [option, "on" if flag else "off"]
+    if row.duration_s is not None:
+        words += ["--duration", str(row.duration_s)]
+    return " ".join(words)
+
+
+def ready_line(wanted: str) -> str | None:
+    """A command that would price what was refused, with X for the number; None if it is cut off.
+
+    Model and mode are a tenant's words, so they are quoted for a shell, and never with characters
+    that do more than show.
+    """
+    found = _MISS.fullmatch(wanted)
+    if found is None or not wanted.isprintable():
+        return None
+    words = ["relay price set", shlex.quote(found["endpoint"])]
+    for name in ("model", "mode", "sound", "voice", "video_input"):
+        if found[name] is not None:
+            words += [f"--{name.replace('_', '-')}", shlex.quote(found[name])]
+    return " ".join([*words, "--units-per-second X"])

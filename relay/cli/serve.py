@@ -1,0 +1,157 @@
+"""`relay serve` and `relay worker`: the processes that run."""
+
+from __future__ import annotations
+
+import math
+import signal
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+
+if TYPE_CHECKING:
+    import socket
+    from types import FrameType
+
+    from relay.settings import Settings
+
+KEEPALIVE_S = 75
+"""Longer than the 60 s of nginx and of most clients, so that they close an idle connection first:
+a request that meets a closing server is lost."""
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; RELAY_HOST, else 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; RELAY_PORT, else 8700; 0 takes a free one.",
+)
+@examples(
+    "relay serve",
+    "RELAY_PUBLIC_URL=https://relay.example.com RELAY_DATABASE_URL=postgresql://… relay serve",
+)
+def serve(host: str | None, port: int | None) -> None:
+    """Serve tenants, and look after their tasks.
+
+    Any number of them may share one database. SIGTERM stops taking connections, lets running
+    requests end (RELAY_DRAIN_S) and exits with 0.
+    """
+    signal.signal(signal.SIGTERM, _exit)
+    with open_database() as database:
+        settings = _with_address(database.settings, host, port)
+        listener = _listen(settings)
+        with listener:
+            from relay.app import create_app
+            from relay.logs import configure_logs
+
+            configure_logs(level=settings.log_level)
+            app = create_app(settings, database_url=database.url, keys=database.keys)
+            _serve(app, settings, listener)
+
+
+@click.command()
+def worker() -> None:
+    """Look after tasks without serving tenants; any number may run beside `relay serve`.
+
+    SIGTERM and SIGINT end it cleanly.
+    """
+    import asyncio
+
+    with open_database() as database:
+        from relay.app import run_worker
+        from relay.logs import configure_logs
+
+        configure_logs(level=database.settings.log_level)
+
+        async def work() -> None:
+            running = asyncio.ensure_future(
+                run_worker(database.settings, database_url=database.url, keys=database.keys)
+            )
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+            try:
+                await running
+            except asyncio.CancelledError:
+                if not running.cancelled():
+                    raise
+
+        asyncio.run(work())
+
+
+def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
+    import structlog
+    import uvicorn
+
+    log = structlog.get_logger()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Listen, and say where: tests and scripts wait for this line."""
+            await super().startup(sockets=sockets)
+            if not self.started:
+                return
+            if settings.public_url is None:
+                log.warning(
+                    "serve.callbacks_off",
+                    reason="RELAY_PUBLIC_URL is not set, so tasks are polled instead",
+                )
+            log.info(
+                "serve.started",
+                url=_url(listener),
+                callbacks="off" if settings.public_url is None else settings.public_url,
+            )
+
+    server = Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
+            http="httptools",
+            loop="auto",  # uvloop where it can be imported
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=KEEPALIVE_S,
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
+            proxy_headers=True,
+            forwarded_allow_ips=settings.trusted_proxies,
+        )
+    )
+    # uvicorn handles the signals while it serves, and then raises them once more for us.
+    signal.signal(signal.SIGINT, _exit)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise Failure("the relay could not start; the reason is in the log above")
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    import msgspec
+
+    return msgspec.structs.replace(
+        settings, host=host or settings.host, port=settings.port if port is None else port
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind here, since uvicorn would only log that it cannot."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise Failure(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

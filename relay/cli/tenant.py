@@ -1,0 +1,297 @@
+"""`relay tenant`: who pays us, and what is left of what they paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+from relay.cli.named import tenant_named
+from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
+from relay.cli.show import json_option, money, note, number, print_json, print_table, yes_no
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from decimal import Decimal
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.ledger.tables import Account
+    from relay.tenants.tables import Tenant
+
+OPENING = "opening"
+"""Reference of the top-up that `tenant add --quota` makes."""
+NEGATIVE = {"ignore_unknown_options": True}
+"""So that -5 is an amount, not an option."""
+
+
+@click.group()
+def tenant() -> None:
+    """Open, limit and top up tenants' accounts."""
+
+
+multiplier_option = click.option(
+    "--multiplier",
+    type=Number(least=0),
+    metavar="DECIMAL",
+    help="What every price in units is multiplied by for this tenant: 1.2 is 20 % above list.",
+)
+tasks_max_option = click.option(
+    "--tasks-max", type=TasksMax(), help="Most tasks at a time; none is no limit."
+)
+
+
+@tenant.command()
+@click.argument("name", type=Name())
+@click.option(
+    "--quota",
+    type=Amount(least=0),
+    default="0",
+    metavar="AMOUNT",
+    help="What it may spend, in the relay's currency; entered as a top-up.",
+)
+@multiplier_option
+@tasks_max_option
+@json_option
+@examples(
+    "relay tenant add acme --quota 100",
+    "relay tenant add acme --quota 100 --multiplier 1.2 --tasks-max 20",
+)
+def add(
+    name: str,
+    quota: int,
+    multiplier: Decimal | None,
+    tasks_max: int | str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Add a tenant and open its account."""
+
+    async def work(session: AsyncSession) -> None:
+        from decimal import Decimal
+
+        from relay.ledger.accounts import set_tasks_max
+        from relay.ledger.entries import check_currency, open_account, top_up
+        from relay.tenants.tenants import add_tenant
+
+        await check_currency(session, currency)
+        row = await add_tenant(
+            session, name, multiplier=Decimal(1) if multiplier is None else multiplier
+        )
+        if row is None:
+            raise Failure(f"there is a tenant '{name}' already; `relay tenant set` changes it")
+        await open_account(session, row.id)
+        if isinstance(tasks_max, int):
+            await set_tasks_max(session, row.id, tasks_max)
+        if quota:
+            await top_up(session, row.id, amount_micros=quota, reference=OPENING, currency=currency)
+
+    with open_database() as database:
+        currency = database.settings.currency
+        database.run(work)
+        _show(database.run(_one(name)), currency, as_json=as_json)
+    note(f"Next: `relay token add {name}` makes its keys.")
+
+
+@tenant.command("list")
+@json_option
+def list_tenants(*, as_json: bool) -> None:
+    """List tenants with their accounts."""
+
+    async def work(session: AsyncSession) -> list[tuple[Tenant, Account]]:
+        from relay.ledger.accounts import read_accounts
+        from relay.tenants.tenants import read_tenants
+
+        accounts = await read_accounts(session)
+        return [(row, accounts[row.id]) for row in await read_tenants(session)]
+
+    with open_database() as database:
+        found = database.run(work)
+        currency = database.settings.currency
+    if as_json:
+        print_json([_described(*pair, currency) for pair in found])
+    else:
+        _print(found, currency)
+
+
+@tenant.command("set")
+@click.argument("name")
+@multiplier_option
+@tasks_max_option
+@json_option
+@examples(
+    "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
+    "relay tenant set acme --tasks-max 20",
+    "relay tenant set acme --tasks-max none",
+)
+def set_tenant(
+    name: str, multiplier: Decimal | None, tasks_max: int | str | None, *, as_json: bool
+) -> None:
+    """Change a tenant's multiplier or limit; running tasks keep their quote."""
+    if multiplier is None and tasks_max is None:
+        raise click.UsageError("Say what to change: --multiplier or --tasks-max.")
+
+    async def work(session: AsyncSession) -> None:
+        from relay.ledger.accounts import set_tasks_max
+
+        row = await tenant_named(session, name)
+        if multiplier is not None:
+            row.multiplier = multiplier
+        if tasks_max is not None:
+            limit = tasks_max if isinstance(tasks_max, int) else None
+            await set_tasks_max(session, row.id, limit)
+
+    with open_database() as database:
+        database.run(work)
+        _show(database.run(_one(name)), database.settings.currency, as_json=as_json)
+
+
+@tenant.command()
+@click.argument("name")
+@json_option
+def enable(name: str, *, as_json: bool) -> None:
+    """Let a disabled tenant in again."""
+    _set_enabled(name, is_enabled=True, as_json=as_json)
+
+
+@tenant.command()
+@click.argument("name")
+@json_option
+def disable(name: str, *, as_json: bool) -> None:
+    """Refuse all requests of a tenant within 2 seconds; its running tasks still end and settle."""
+    _set_enabled(name, is_enabled=False, as_json=as_json)
+
+
+def _set_enabled(name: str, *, is_enabled: bool, as_json: bool) -> None:
+    async def work(session: AsyncSession) -> None:
+        (await tenant_named(session, name)).enabled = is_enabled
+
+    with open_database() as database:
+        database.run(work)
+        _show(database.run(_one(name)), database.settings.currency, as_json=as_json)
+
+
+@tenant.command(context_settings=NEGATIVE)
+@click.argument("name")
+@click.argument("amount", type=Amount(least=0, is_above=True))
+@click.option(
+    "--ref",
+    "reference",
+    required=True,
+    type=Name(),
+    help="Your own reference of the payment; the same one twice adds nothing.",
+)
+@json_option
+@examples("relay tenant topup acme 250 --ref invoice-2026-117")
+def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
+    """Add sold quota, once per reference."""
+
+    async def work(session: AsyncSession) -> bool:
+        from relay.ledger.accounts import topup_of
+        from relay.ledger.entries import top_up
+
+        row = await tenant_named(session, name)
+        added = await top_up(
+            session, row.id, amount_micros=amount, reference=reference, currency=currency
+        )
+        before = amount if added else await topup_of(session, row.id, reference)
+        if before is not None and before != amount:
+            raise Failure(
+                f"'{reference}' was already used to add {money(before, currency)} to '{name}';"
+                f" nothing was added: give {money(amount, currency)} a reference of its own"
+            )
+        return added
+
+    with open_database() as database:
+        currency = database.settings.currency
+        added = database.run(work)
+        pair = database.run(_one(name))
+    if not added:
+        note(f"'{reference}' was already used to add {money(amount, currency)}: added nothing.")
+    if as_json:
+        print_json(
+            {"added_micros": amount if added else 0, "reference": reference}
+            | _described(*pair, currency)
+        )
+    else:
+        _print([pair], currency)
+
+
+@tenant.command(context_settings=NEGATIVE)
+@click.argument("name")
+@click.argument("amount", type=SignedAmount(), metavar="±AMOUNT")
+@click.option("--reason", required=True, type=Name(), help="Kept with the entry for ever.")
+@json_option
+@examples(
+    "relay tenant adjust acme -5 --reason 'entered twice'",
+    "relay tenant adjust acme 2.5 --reason 'for the outage'",
+)
+def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
+    """Correct a quota, up or down; it may fall below zero."""
+
+    async def work(session: AsyncSession) -> None:
+        from relay.ledger.entries import adjust as adjust_quota
+
+        row = await tenant_named(session, name)
+        await adjust_quota(session, row.id, amount_micros=amount, reason=reason, currency=currency)
+
+    with open_database() as database:
+        currency = database.settings.currency
+        database.run(work)
+        _show(database.run(_one(name)), currency, as_json=as_json)
+
+
+def _one(name: str) -> Callable[[AsyncSession], Awaitable[tuple[Tenant, Account]]]:
+    async def work(session: AsyncSession) -> tuple[Tenant, Account]:
+        from relay.ledger.accounts import read_accounts
+
+        row = await tenant_named(session, name)
+        return row, (await read_accounts(session))[row.id]
+
+    return work
+
+
+def _show(pair: tuple[Tenant, Account], currency: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_described(*pair, currency))
+    else:
+        _print([pair], currency)
+
+
+def _described(row: Tenant, account: Account, currency: str) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "enabled": row.enabled,
+        "currency": currency,
+        "quota_micros": account.quota_micros,
+        "held_micros": account.held_micros,
+        "available_micros": account.quota_micros - account.held_micros,
+        "multiplier": number(row.multiplier),
+        "tasks_max": account.tasks_max,
+        "open_holds": account.open_holds,
+        "created_at": row.created_at,
+    }
+
+
+def _print(found: list[tuple[Tenant, Account]], currency: str) -> None:
+    print_table(
+        ["tenant", "enabled", ">quota", ">held", ">available", ">times", ">tasks max", ">open"],
+        [
+            (
+                row.name,
+                yes_no(row.enabled),
+                money(account.quota_micros, currency),
+                money(account.held_micros, currency),
+                money(account.quota_micros - account.held_micros, currency),
+                number(row.multiplier),
+                "none" if account.tasks_max is None else str(account.tasks_max),
+                str(account.open_holds),
+            )
+            for row, account in found
+        ],
+        empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
+    )

@@ -1,0 +1,132 @@
+"""`relay token`: the keys that tenants show us."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+from relay.cli.named import tenant_named
+from relay.cli.parameters import ID
+from relay.cli.secret_input import read_key
+from relay.cli.show import json_option, moment, note, print_json, print_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.tenants.tables import Token
+    from relay.tenants.tokens import IssuedToken
+
+
+@click.group()
+def token() -> None:
+    """Issue and revoke tenants' keys."""
+
+
+@token.command()
+@click.argument("tenant")
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    help="An API key that the tenant has already, so that it keeps it; - asks for it or reads"
+    " stdin, which shells and `ps` do not remember.",
+)
+@click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
+@examples(
+    "relay token add acme > acme-keys.json",
+    "relay token add acme --api-key -      # a tenant who moves here keeps its key",
+)
+def add(tenant: str, api_key: str | None) -> None:
+    """Make an access key + secret key pair and an API key; prints them once, as JSON."""
+    brought = read_key(api_key, "API key")
+
+    async def work(session: AsyncSession) -> IssuedToken:
+        from relay.tenants.tokens import UnusableApiKey, issue_token
+
+        row = await tenant_named(session, tenant)
+        try:
+            return await issue_token(session, row, database.keys, api_key=brought)
+        except UnusableApiKey as error:
+            raise Failure(f"{error}; nothing was written") from error
+
+    with open_database() as database:
+        issued = database.run(work)
+    print_json(issued)
+    if sys.stdout.isatty():
+        note("The secret key and the API key are shown this once: keep them now.")
+
+
+@token.command("list")
+@click.argument("tenant", required=False)
+@json_option
+def list_tokens(tenant: str | None, *, as_json: bool) -> None:
+    """List tokens, of one tenant or of all, without their secrets."""
+
+    async def work(session: AsyncSession) -> list[tuple[Token, str]]:
+        from relay.tenants.tenants import read_tokens
+
+        return await read_tokens(session, await tenant_named(session, tenant) if tenant else None)
+
+    with open_database() as database:
+        found = database.run(work)
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": row.id,
+                    "tenant": name,
+                    "access_key": row.access_key,
+                    "api_key_hint": row.api_key_hint,
+                    "created_at": row.created_at,
+                    "revoked_at": row.revoked_at,
+                }
+                for row, name in found
+            ]
+        )
+        return
+    print_table(
+        [">id", "tenant", "access key", "API key", "created", "revoked"],
+        [
+            (
+                str(row.id),
+                name,
+                row.access_key or "-",
+                f"…{row.api_key_hint}" if row.api_key_hint else "-",
+                moment(row.created_at),
+                moment(row.revoked_at),
+            )
+            for row, name in found
+        ],
+        empty="There are no tokens yet: `relay token add TENANT` makes one.",
+    )
+
+
+@token.command()
+@click.argument("id", type=ID)
+@json_option
+@examples("relay token revoke 7")
+def revoke(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
+    """End a token for good; requests with it are refused within 2 seconds."""
+
+    async def work(session: AsyncSession) -> Token:
+        from relay.tenants.tables import Token
+        from relay.tenants.tokens import revoke_token
+
+        revoked = await revoke_token(session, id)
+        row = await session.get(Token, id)
+        if row is None:
+            raise Failure(f"there is no token {id}; `relay token list` shows them")
+        if not revoked:
+            note(f"Token {id} was revoked before.")
+        return row
+
+    with open_database() as database:
+        row = database.run(work)
+    if as_json:
+        print_json({"id": row.id, "revoked_at": row.revoked_at})
+    else:
+        click.echo(f"token {row.id} was revoked at {moment(row.revoked_at)}")

@@ -1,0 +1,39 @@
+"""Tenants as the operator handles them; their money is the ledger's."""
+
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.tenants.tables import Tenant, Token
+
+
+async def add_tenant(session: AsyncSession, name: str, *, multiplier: Decimal) -> Tenant | None:
+    """Add a tenant, enabled. None, and nothing is written, if the name is taken."""
+    statement = insert(Tenant).values(name=name, multiplier=multiplier)
+    return await session.scalar(
+        statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
+    )
+
+
+async def find_tenant(session: AsyncSession, name: str) -> Tenant | None:
+    return await session.scalar(select(Tenant).where(Tenant.name == name))
+
+
+async def tenant_names(session: AsyncSession) -> list[str]:
+    return list(await session.scalars(select(Tenant.name).order_by(Tenant.name)))
+
+
+async def read_tenants(session: AsyncSession) -> list[Tenant]:
+    return list(await session.scalars(select(Tenant).order_by(Tenant.name)))
+
+
+async def read_tokens(
+    session: AsyncSession, tenant: Tenant | None = None
+) -> list[tuple[Token, str]]:
+    """Read the tokens, of one tenant or of all, each with its tenant's name; oldest first."""
+    query = select(Token, Tenant.name).join(Tenant, Tenant.id == Token.tenant_id).order_by(Token.id)
+    if tenant is not None:
+        query = query.where(Token.tenant_id == tenant.id)
+    return [(token, name) for token, name in await session.execute(query)]
