@@ -1,0 +1,197 @@
+"""`audit` recomputes the books: it names what differs, and is quiet beside live traffic."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from relay.sandbox.settings import SandboxSettings
+from tests.ledger.books import audit_books
+from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
+from tests.tasks.waiting import wait_until
+
+FREE = """
+    ALTER TABLE entries DISABLE TRIGGER ALL;
+    DROP INDEX entries_one_charge; DROP INDEX entries_one_refund;
+    ALTER TABLE entries DROP CONSTRAINT entries_kind_fits;
+    ALTER TABLE tasks DROP CONSTRAINT tasks_open_hold_iff_live;
+    ALTER TABLE tasks DROP CONSTRAINT tasks_charged_iff_succeed;
+    ALTER TABLE tasks DROP CONSTRAINT tasks_charged_at_most_the_hold;
+"""
+"""Takes every guard of the database away, so that a test can write what no code of ours could."""
+
+DONE = "(SELECT id FROM tasks WHERE state = 'succeed')"
+LIVE = "(SELECT id FROM tasks WHERE state = 'submitted')"
+FAILED = "(SELECT id FROM tasks WHERE state = 'failed')"
+
+CORRUPTIONS = {
+    "quota is the sum of the account's entries": (
+        "UPDATE accounts SET quota_micros = quota_micros + 1",
+        ("account of tenant acme", 10_000_000 - CLIP_MICROS, 10_000_001 - CLIP_MICROS),
+    ),
+    "held is the sum of the account's open holds": (
+        "UPDATE accounts SET held_micros = held_micros - 1",
+        ("account of tenant acme", CLIP_MICROS, CLIP_MICROS - 1),
+    ),
+    "open_holds counts the account's open holds": (
+        "UPDATE accounts SET open_holds = 3",
+        ("account of tenant acme", 1, 3),
+    ),
+    "each success has exactly one charge, of what the task says": (
+        f"UPDATE tasks SET charged_micros = 5 WHERE id = {DONE}",
+        ("task {done}", 5, CLIP_MICROS),
+    ),
+    "nothing but a success is charged": (
+        (
+            "INSERT INTO entries (tenant_id, kind, amount_micros, task_id)"
+            f" SELECT tenant_id, 'charge', -7, id FROM tasks WHERE id = {FAILED}"
+        ),
+        ("task {failed} (failed)", 0, 7),
+    ),
+    "a charge is at most the hold": (
+        f"UPDATE tasks SET hold_micros = 9 WHERE id = {DONE}",
+        ("task {done}", 9, CLIP_MICROS),
+    ),
+    "no task is charged or refunded twice": (
+        (
+            "INSERT INTO entries (tenant_id, kind, amount_micros, task_id)"
+            f" SELECT tenant_id, 'charge', -{CLIP_MICROS}, id FROM tasks WHERE id = {DONE}"
+        ),
+        ("task {done} (charge)", 1, 2),
+    ),
+    "a refund gives back what was charged": (
+        (
+            "INSERT INTO entries (tenant_id, kind, amount_micros, task_id, reason)"
+            f" SELECT tenant_id, 'refund', 7, id, 'why' FROM tasks WHERE id = {DONE}"
+        ),
+        ("task {done}", CLIP_MICROS, 7),
+    ),
+    "no ended task has an open hold, and every live one has": (
+        f"UPDATE tasks SET hold_ended_at = now() WHERE id = {LIVE}",
+        ("task {live} (submitted)", None, CLIP_MICROS),
+    ),
+    "every tenant has an account": (
+        "INSERT INTO tenants (name) VALUES ('ghost')",
+        ("tenant ghost", None, None),
+    ),
+}
+
+
+async def _three_tasks(relay: Relay) -> dict[str, int]:
+    """One task that was charged, one that failed, one that lives; in that order of ids."""
+    await relay.add_channel()
+    token = await relay.add_tenant()
+    for prompt, status in (("a fox", "succeed"), ("a fox [fail]", "failed")):
+        reply = await relay.submit(token, {**CLIP, "prompt": f"{prompt} [slow 0.02]"})
+        key = reply.json()["data"]["task_id"]
+
+        async def has_ended(key: str = key, status: str = status) -> bool:
+            response = await relay.get(token, key)
+            return bool(response.json()["data"]["task_status"] == status)
+
+        await wait_until(has_ended)
+    await relay.submit(token, {**CLIP, "prompt": "a fox [slow 60]"})
+    done, failed, live = [row["id"] for row in await relay.rows("SELECT id FROM tasks ORDER BY id")]
+    return {"done": done, "failed": failed, "live": live}
+
+
+@pytest.mark.parametrize("rule", list(CORRUPTIONS))
+async def test_the_audit_names_a_row_that_was_corrupted(database_url: str, rule: str) -> None:
+    """Each rule finds the one row that breaks it, with what it should be and what it is."""
+    statement, (row, expected, actual) = CORRUPTIONS[rule]
+    async with running_relay(database_url, refresh_s=0) as relay:
+        ids = await _three_tasks(relay)
+        assert (await relay.audit()).ok
+        connection = await asyncpg.connect(database_url)
+        await connection.execute(FREE)
+
+        await connection.execute(statement)
+
+        await connection.close()
+        report = await relay.audit()
+        assert not report.ok
+        found = {
+            (difference.rule, difference.row, difference.expected, difference.actual)
+            for difference in report.differences
+        }
+        assert (rule, row.format(**ids), expected, actual) in found
+
+
+async def test_an_entry_that_was_deleted_is_missed(database_url: str) -> None:
+    """Without its charge a success is named, and so is the account whose sum it was in."""
+    async with running_relay(database_url, refresh_s=0) as relay:
+        ids = await _three_tasks(relay)
+        connection = await asyncpg.connect(database_url)
+        await connection.execute(FREE + "DELETE FROM entries WHERE kind = 'charge'")
+        await connection.close()
+
+        report = await relay.audit()
+
+        assert {difference.row for difference in report.differences} == {
+            f"task {ids['done']}",
+            "account of tenant acme",
+        }
+
+
+async def test_a_refund_to_another_tenant_is_named(database_url: str) -> None:
+    """Both accounts still add up; only the entry tells that the money went astray."""
+    async with running_relay(database_url, refresh_s=0) as relay:
+        ids = await _three_tasks(relay)
+        await relay.add_tenant("stranger", quota_micros=0)
+        connection = await asyncpg.connect(database_url)
+        await connection.execute(
+            "INSERT INTO entries (tenant_id, kind, amount_micros, task_id, reason)"
+            f" SELECT s.id, 'refund', {CLIP_MICROS}, {ids['done']}, 'why'"
+            " FROM tenants s WHERE name = 'stranger';"
+            f"UPDATE accounts SET quota_micros = {CLIP_MICROS}"
+            " WHERE tenant_id = (SELECT id FROM tenants WHERE name = 'stranger')"
+        )
+        await connection.close()
+
+        report = await relay.audit()
+
+        assert [difference.row for difference in report.differences] == [f"task {ids['done']}"]
+
+
+async def test_the_audit_is_clean_beside_live_traffic(books: str) -> None:
+    """It reads one snapshot: while submits and callbacks run, no audit ever differs."""
+    kling = SandboxSettings(task_seconds=60, concurrency=1000, public_url=SANDBOX_URL)
+    async with (
+        running_relay(books, sandbox=kling, with_callbacks=True) as relay,
+        running_relay(books, beside=relay, with_callbacks=True) as other,
+    ):
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=30 * CLIP_MICROS)
+        is_over = asyncio.Event()
+
+        async def live(replica: Relay, number: int) -> None:
+            reply = await replica.submit(token)
+            if reply.status_code != 200:
+                return
+            key = reply.json()["data"]["task_id"]
+            status = "failed" if number % 4 == 0 else "succeed"
+            body = {"task_id": key, "task_status": status, "final_unit_deduction": "2.5"}
+            await asyncio.gather(other.call_back(key, body), relay.call_back(key, body))
+
+        async def audit_on() -> int:
+            audits = 0
+            while not is_over.is_set():
+                report = await audit_books(books)
+                assert report.ok, report.differences
+                audits += 1
+            return audits
+
+        auditing = asyncio.create_task(audit_on())
+        await asyncio.gather(*(live((relay, other)[n % 2], n) for n in range(40)))
+        is_over.set()
+
+        assert await auditing > 3
+        states = await relay.rows("SELECT state, count(*) AS n FROM tasks GROUP BY state")
+        assert {row["state"] for row in states} == {"succeed", "failed"}
+
+
+async def test_an_empty_database_is_in_order(books: str) -> None:
+    """Nothing was read, and nothing differs."""
+    report = await audit_books(books)
+
+    assert (report.ok, report.accounts, report.tasks, report.entries) == (True, 0, 0, 0)

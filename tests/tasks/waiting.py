@@ -1,0 +1,13 @@
+"""Waiting for something that happens elsewhere, with a deadline instead of a fixed sleep."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def wait_until(
+    is_so: Callable[[], Awaitable[bool]], *, at_most_s: float = 10.0, every_s: float = 0.02
+) -> None:
+    """Ask again and again; TimeoutError if it does not come true in time."""
+    async with asyncio.timeout(at_most_s):
+        while not await is_so():  # noqa: ASYNC110 (what is waited for is in a database, not in this loop)
+            await asyncio.sleep(every_s)
