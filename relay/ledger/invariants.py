@@ -88,7 +88,8 @@ RULES = (
         """
         SELECT 'task ' || r.task_id, -c.amount_micros, r.amount_micros
         FROM entries r LEFT JOIN entries c ON c.task_id = r.task_id AND c.kind = 'charge'
-        WHERE r.kind = 'refund' AND (c.id IS NULL OR r.amount_micros <> -c.amount_micros)
+        WHERE r.kind = 'refund'
+            AND (c.id IS NULL OR r.amount_micros <> -c.amount_micros OR r.tenant_id <> c.tenant_id)
         """,
     ),
     Rule(
