@@ -1,0 +1,142 @@
+"""What the two tenants order: bodies as clients of Kling send them (kling-api.md section 4)."""
+
+import base64
+import struct
+import zlib
+from typing import Any
+
+import msgspec
+
+PICTURE_SIDE = 300
+"""Kling takes no smaller image (kling-api.md section 12)."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One create request, and how it must end."""
+
+    tenant: str
+    endpoint: str
+    about: str
+    body: dict[str, Any]
+    ends: str = "succeed"
+    end_callbacks: int = 1
+    """How often Kling tells of the end."""
+
+    @property
+    def path(self) -> str:
+        return f"/kling/v1/videos/{self.endpoint}"
+
+    @property
+    def external_task_id(self) -> str | None:
+        return self.body.get("external_task_id")
+
+
+def picture() -> str:
+    """Draw a small image and encode it as Kling takes it: base64 without `data:`."""
+    rows = b"".join(
+        b"\x00"
+        + b"".join(bytes((x * 255 // PICTURE_SIDE, y * 255 // PICTURE_SIDE, 128)) for x in row)
+        for y, row in enumerate([range(PICTURE_SIDE)] * PICTURE_SIDE)
+    )
+    header = struct.pack(">IIBBBBB", PICTURE_SIDE, PICTURE_SIDE, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+
+
+PICTURE = picture()
+
+ORDERS = (
+    Order(
+        tenant="acme",
+        endpoint="text2video",
+        about="its callbacks will come twice",
+        end_callbacks=2,
+        body={
+            "model_name": "kling-v3",
+            "prompt": "A red fox crosses a snowy clearing at dawn, slow dolly in [double callback]",
+            "negative_prompt": "blur, text, watermark",
+            "mode": "std",
+            "aspect_ratio": "16:9",
+            "duration": "5",
+            "external_task_id": "fox-1",
+        },
+    ),
+    Order(
+        tenant="acme",
+        endpoint="image2video",
+        about="from an image in base64",
+        body={
+            "model_name": "kling-v2-6",
+            "image": PICTURE,
+            "prompt": "The colours begin to flow like paint in water",
+            "mode": "pro",
+            "sound": "on",
+            "duration": "5",
+        },
+    ),
+    Order(
+        tenant="acme",
+        endpoint="text2video",
+        about="Kling will fail it",
+        ends="failed",
+        body={
+            "model_name": "kling-v2-5-turbo",
+            "prompt": "A paper boat on a storm drain [fail]",
+            "mode": "pro",
+            "aspect_ratio": "9:16",
+            "duration": "10",
+            "external_task_id": "boat-1",
+        },
+    ),
+    Order(
+        tenant="globex",
+        endpoint="multi-image2video",
+        about="from two images",
+        body={
+            "model_name": "kling-v1-6",
+            "image_list": [{"image": PICTURE}, {"image": PICTURE}],
+            "prompt": "The two pictures meet on a gallery wall",
+            "mode": "std",
+            "duration": "5",
+            "aspect_ratio": "1:1",
+        },
+    ),
+    Order(
+        tenant="globex",
+        endpoint="omni-video",
+        about="edits a video, so Kling decides the length",
+        body={
+            "model_name": "kling-v3-omni",
+            "prompt": "Turn the day in <<<video_1>>> into night, with rain on the street",
+            "video_list": [
+                {
+                    "video_url": "https://example.com/street.mp4",
+                    "refer_type": "base",
+                    "keep_original_sound": "yes",
+                }
+            ],
+            "mode": "pro",
+            "external_task_id": "night-1",
+        },
+    ),
+)
+"""The four creates; one of them fails and one is called back twice."""
+
+BEYOND_QUOTA = Order(
+    tenant="globex",
+    endpoint="text2video",
+    about="within the quota, beyond what the holds leave of it",
+    ends="refused",
+    body={
+        "model_name": "kling-v3",
+        "prompt": "A whole city wakes up, seen from a balloon",
+        "mode": "4k",
+        "aspect_ratio": "16:9",
+        "duration": "10",
+    },
+)
+"""30 units, 4.20 USD."""
