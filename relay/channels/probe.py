@@ -13,7 +13,7 @@ import msgspec
 from relay.kling.codes import RESELLERS_BUSINESS, RESIGN
 from relay.kling.endpoints import Credential
 from relay.kling.jwt import sign_jwt
-from relay.kling.transport import NotSent, NoUsableReply, Transport
+from relay.kling.transport import NotSent, NoUsableReply, Reply, Transport
 from relay.kling.wire import read_envelope, says_not_found
 
 UNKNOWN_TASK = "/v1/videos/text2video/"

@@ -50,7 +50,7 @@ def channel() -> None:
 
 
 @channel.command()
-@click.argument("name", type=Name())
+@click.argument("name", type=Name(), help="Its name, for you and for `relay` commands.")
 @key_option
 @api_key_option
 @click.option(
@@ -137,7 +137,7 @@ def list_channels(*, as_json: bool) -> None:
 
 
 @channel.command("set")
-@click.argument("name")
+@click.argument("name", help="The channel's name.")
 @key_option
 @api_key_option
 @webhook_secret_option
@@ -206,7 +206,7 @@ def set_channel(
 
 
 @channel.command()
-@click.argument("name")
+@click.argument("name", help="The channel's name.")
 @json_option
 def enable(name: str, *, as_json: bool) -> None:
     """Give a channel new tasks again."""
@@ -216,7 +216,7 @@ def enable(name: str, *, as_json: bool) -> None:
 
 
 @channel.command()
-@click.argument("name")
+@click.argument("name", help="The channel's name.")
 @json_option
 def disable(name: str, *, as_json: bool) -> None:
     """Give a channel no new tasks within 2 seconds; its running ones are still asked for."""

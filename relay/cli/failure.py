@@ -22,6 +22,11 @@ class DatabaseBehind(Failure):
     exit_code = 3
 
 
+def reason(error: OSError) -> str:
+    """Say what the system refused, without what asyncio adds to it."""
+    return (error.strerror or str(error)).partition(" (")[0]
+
+
 def no_such(kind: str, name: str, known: Iterable[str], *, otherwise: str) -> str:
     """Say that a name is not known, with what may have been meant; `otherwise` if nothing is."""
     close = get_close_matches(name, list(known), n=3)

@@ -52,8 +52,9 @@ class Key:
 
 def key_options(*, or_any: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ENDPOINT and the options of the key, passed on as one `key`; `or_any` takes `*` too."""
+    others = "; '*', in quotes, is whatever has no row" if or_any else ""
     options = [
-        click.argument("endpoint"),
+        click.argument("endpoint", help=f"Such as text2video or omni-video{others}."),
         click.option("--model", help="Kling's model_name, such as kling-v3."),
         click.option("--mode", help="std, pro or 4k."),
         click.option("--sound", type=Switch(), help="With generated sound."),

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from relay.cli.failure import DatabaseBehind, Failure
+from relay.cli.failure import DatabaseBehind, Failure, WrongSettings
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -35,6 +35,8 @@ def current_or_failure(url: str) -> str | None:
 
     from relay.database.migrate import current_revision
 
+    _refuse_garbled(url)
+
     async def asked() -> str | None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await current_revision(url)
@@ -47,20 +49,31 @@ def current_or_failure(url: str) -> str | None:
         reason = error.strerror or str(error)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, TypeError, ValueError) as error:
-        # TypeError: a parameter of the URL that the driver does not know.
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         reason = str(error)
+    except TypeError as error:
+        reason = f"its URL has a parameter that the driver does not know ({error})"
     raise Failure(f"{_spelled(url)} cannot be used: {' '.join(reason.split())}")
+
+
+def _refuse_garbled(url: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        # Without the reason, which quotes a part of the URL: it may be a part of the password.
+        raise WrongSettings(
+            "RELAY_DATABASE_URL is not a URL such as postgresql://user:password@host:5432/relay"
+            " (a password with :, / or @ in it must be percent-encoded)"
+        ) from None
 
 
 def _spelled(url: str) -> str:
     """Name a database without its password."""
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
 
-    try:
-        parts = make_url(url)
-    except (ArgumentError, ValueError):
-        return "the database of RELAY_DATABASE_URL"
+    parts = make_url(url)
     host = parts.host or parts.query.get("host") or "localhost"
     return f"the database '{parts.database}' at {host}" + (f":{parts.port}" if parts.port else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
+from relay.cli.failure import Failure, reason
 from relay.cli.show import note
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def sandbox(
     try:
         run_sandbox(settings, host=host, port=port)
     except OSError as error:
-        raise Failure(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise Failure(f"cannot listen on {host}:{port}: {reason(error)}") from error
 
 
 def _keys(account: Account, *, is_public: bool) -> str:

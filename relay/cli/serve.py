@@ -10,7 +10,7 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
+from relay.cli.failure import Failure, reason
 
 if TYPE_CHECKING:
     import socket
@@ -148,7 +148,7 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         raise Failure(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+            f"cannot listen on {settings.host}:{settings.port}: {reason(error)}"
         ) from error
 
 

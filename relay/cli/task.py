@@ -69,7 +69,7 @@ def list_command(
 
 
 @task.command()
-@click.argument("any_id")
+@click.argument("any_id", help="Ours, Kling's, the tenant's, or a request id.")
 @click.option("--tenant", help="Where several tenants use the same id: whose it is.")
 @json_option
 @examples("relay task show 117", "relay task show my-order-9 --tenant acme")
@@ -107,7 +107,7 @@ def show(any_id: str, tenant: str | None, *, as_json: bool) -> None:
 def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all three operations take."""
     options = [
-        click.argument("id", type=ID),
+        click.argument("id", type=ID, help="Our id of the task."),
         click.option("--reason", required=True, type=Name(), help="Kept with the task."),
         click.option("--yes", "is_sure", is_flag=True, help="Do not ask."),
         json_option,

@@ -45,7 +45,7 @@ tasks_max_option = click.option(
 
 
 @tenant.command()
-@click.argument("name", type=Name())
+@click.argument("name", type=Name(), help="Its name, for you and for `relay` commands.")
 @click.option(
     "--quota",
     type=Amount(least=0),
@@ -118,7 +118,7 @@ def list_tenants(*, as_json: bool) -> None:
 
 
 @tenant.command("set")
-@click.argument("name")
+@click.argument("name", help="The tenant's name.")
 @multiplier_option
 @tasks_max_option
 @json_option
@@ -150,7 +150,7 @@ def set_tenant(
 
 
 @tenant.command()
-@click.argument("name")
+@click.argument("name", help="The tenant's name.")
 @json_option
 def enable(name: str, *, as_json: bool) -> None:
     """Let a disabled tenant in again."""
@@ -158,7 +158,7 @@ def enable(name: str, *, as_json: bool) -> None:
 
 
 @tenant.command()
-@click.argument("name")
+@click.argument("name", help="The tenant's name.")
 @json_option
 def disable(name: str, *, as_json: bool) -> None:
     """Refuse all requests of a tenant within 2 seconds; its running tasks still end and settle."""
@@ -175,8 +175,8 @@ def _set_enabled(name: str, *, is_enabled: bool, as_json: bool) -> None:
 
 
 @tenant.command(context_settings=NEGATIVE)
-@click.argument("name")
-@click.argument("amount", type=Amount(least=0, is_above=True))
+@click.argument("name", help="The tenant's name.")
+@click.argument("amount", type=Amount(least=0, is_above=True), help="What was sold.")
 @click.option(
     "--ref",
     "reference",
@@ -221,8 +221,10 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
 
 
 @tenant.command(context_settings=NEGATIVE)
-@click.argument("name")
-@click.argument("amount", type=SignedAmount(), metavar="±AMOUNT")
+@click.argument("name", help="The tenant's name.")
+@click.argument(
+    "amount", type=SignedAmount(), metavar="±AMOUNT", help="What to add; below 0 it is taken away."
+)
 @click.option("--reason", required=True, type=Name(), help="Kept with the entry for ever.")
 @json_option
 @examples(

@@ -28,7 +28,7 @@ def token() -> None:
 
 
 @token.command()
-@click.argument("tenant")
+@click.argument("tenant", help="The tenant's name.")
 @click.option(
     "--api-key",
     metavar="KEY",
@@ -61,7 +61,7 @@ def add(tenant: str, api_key: str | None) -> None:
 
 
 @token.command("list")
-@click.argument("tenant", required=False)
+@click.argument("tenant", required=False, help="Only this tenant's.")
 @json_option
 def list_tokens(tenant: str | None, *, as_json: bool) -> None:
     """List tokens, of one tenant or of all, without their secrets."""
@@ -106,7 +106,7 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 
 
 @token.command()
-@click.argument("id", type=ID)
+@click.argument("id", type=ID, help="As `relay token list` shows it.")
 @json_option
 @examples("relay token revoke 7")
 def revoke(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
