@@ -44,14 +44,18 @@ class _TaskObject(msgspec.Struct):
     task_info: _TaskInfo | None = None
     external_task_id: str | None = None
     external_id: str | None = None
-    task_result: Any = None
-    outputs: Any = None
-    final_unit_deduction: Any = None
-    final_balance_deduction: Any = None
-    billing: Any = None
+    # Raw, since one odd number in a field that we hardly need must not hide a task's end.
+    task_result: Raw | UnsetType = UNSET
+    outputs: Raw | UnsetType = UNSET
+    final_unit_deduction: Raw | UnsetType = UNSET
+    final_balance_deduction: Raw | UnsetType = UNSET
+    billing: Raw | UnsetType = UNSET
 
 
 _task_object = msgspec.json.Decoder(_TaskObject)
+_any = msgspec.json.Decoder()
+_object = msgspec.json.Decoder(Fields)
+_list = msgspec.json.Decoder(list[Raw])
 
 
 class TaskNews(msgspec.Struct, frozen=True):
@@ -94,7 +98,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
     costs = {
         name: value
         for name in ("final_unit_deduction", "final_balance_deduction", "billing")
-        if (value := getattr(task, name)) is not None
+        if (value := getattr(task, name)) is not UNSET and bytes(value) != b"null"
     }
     return TaskNews(
         task_id=task.task_id or task.id,
@@ -102,10 +106,14 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         status=_STATUS_WORDS.get(task.task_status or task.status or ""),
         message=_storable(task.task_status_msg or task.message or ""),
         result_ids=tuple(
-            _storable(str(item["id"])) for item in results if item.get("id") is not None
+            _storable(str(found))
+            for item in results
+            if (found := _value(item.get("id"))) is not None
         ),
         result_urls=tuple(
-            _storable(item["url"]) for item in results if isinstance(item.get("url"), str)
+            _storable(found)
+            for item in results
+            if isinstance(found := _value(item.get("url")), str)
         ),
         result_seconds=_seconds(results),
         deduction=_deduction(task),
@@ -118,39 +126,53 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "")  # Postgres has no NUL in text
 
 
-def _results(task: _TaskObject) -> list[dict[str, Any]]:
-    groups: list[Any] = [task.outputs]
-    if isinstance(task.task_result, dict):
-        groups += task.task_result.values()
-    return [
-        item
-        for group in groups
-        if isinstance(group, list)
-        for item in group
-        if isinstance(item, dict)
-    ]
+def _results(task: _TaskObject) -> list[Fields]:
+    groups = [task.outputs, *_fields_of(task.task_result).values()]
+    return [fields for group in groups for item in _items_of(group) if (fields := _fields_of(item))]
 
 
-def _seconds(results: list[dict[str, Any]]) -> Decimal | None:
-    lengths = [_decimal(item.get("duration")) for item in results]
+def _value(raw: Raw | UnsetType | None) -> Any:
+    """Decode one value; what no Python type holds, such as 1e400, is None."""
+    try:
+        return _any.decode(raw) if isinstance(raw, Raw) else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _fields_of(raw: Raw | UnsetType) -> Fields:
+    try:
+        return _object.decode(raw) if isinstance(raw, Raw) else {}
+    except msgspec.DecodeError:
+        return {}
+
+
+def _items_of(raw: Raw | UnsetType) -> list[Raw]:
+    try:
+        return _list.decode(raw) if isinstance(raw, Raw) else []
+    except msgspec.DecodeError:
+        return []
+
+
+def _seconds(results: list[Fields]) -> Decimal | None:
+    lengths = [_decimal(_value(item.get("duration"))) for item in results]
     known = [length for length in lengths if length is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(lengths) else None
 
 
 def _deduction(task: _TaskObject) -> Decimal | None:
-    if isinstance(task.billing, list) and task.billing:
+    billing = [_fields_of(item) for item in _items_of(task.billing)]
+    if billing:
         amounts = [
-            _decimal(item.get("amount"))
-            for item in task.billing
-            if isinstance(item, dict) and item.get("charge_type") == "unit"
+            _decimal(_value(item.get("amount")))
+            for item in billing
+            if _value(item.get("charge_type")) == "unit"
         ]
         known = [amount for amount in amounts if amount is not None]
-        is_whole = len(known) == len(task.billing)
+        is_whole = len(known) == len(billing)
         return (sum(known, Decimal(0)) or None) if is_whole else None
-    balance = task.final_balance_deduction
-    if isinstance(balance, dict) and _decimal(balance.get("quota")):
+    if _decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))):
         return None
-    return _decimal(task.final_unit_deduction) or None
+    return _decimal(_value(task.final_unit_deduction)) or None
 
 
 def _decimal(value: object) -> Decimal | None:
