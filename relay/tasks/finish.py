@@ -9,6 +9,7 @@ reports it.
 import asyncio
 from enum import StrEnum
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -89,7 +90,8 @@ class Finisher:
         """
         told = news
         is_full = via in (Via.QUERY, Via.LOOK)
-        if news.status is Status.SUCCEED and not is_full and _lacks_cost(task, news):
+        is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
+        if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
             news = await self._ask_for_cost(task)
             is_full = True
         state = TaskState((news.status or Status.SUBMITTED).value)
@@ -176,8 +178,10 @@ class Finisher:
             try:
                 record = await batcher.run(row)
                 break
-            except RowBlocked:
+            except (RowBlocked, asyncpg.UniqueViolationError):
                 # An operator's session or another replica holds the row; each try waited 250 ms.
+                # Or a refused task succeeded late while another took the external id that it gave
+                # back: the next try sees that one and leaves the id to it.
                 if tries == BLOCKED_TRIES:
                     raise
                 await asyncio.sleep(0.05 * tries)
