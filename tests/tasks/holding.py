@@ -1,0 +1,93 @@
+"""Tasks that are held as a submit holds them; what is then told of them is the test's own."""
+
+import asyncio
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from relay.database.batch import connector
+from relay.database.engine import dsn
+from relay.kling.body import Wanted
+from relay.kling.wire import TaskNews, read_task
+from relay.pricing.book import PriceBook
+from relay.pricing.official import OFFICIAL
+from relay.pricing.quote import Quote, UnitPrices, quote
+from relay.tasks.hold import Holder
+from relay.tasks.statements import TASK_COLUMNS, HoldRow
+from relay.tasks.task import TaskRow
+from relay.tenants.tokens import IssuedToken
+from tests.relay_app import Relay
+
+CLIP_WANTED = Wanted(endpoint="text2video", model="kling-v3", mode="std", sound=False, seconds=5)
+
+
+def clip_quote() -> Quote:
+    """3 units at 0.14: 420,000 micros, as `tests.relay_app.CLIP`."""
+    row = PriceBook([], OFFICIAL).find(CLIP_WANTED)
+    assert row is not None
+    prices = UnitPrices(video_micros=140_000, image_micros=3_500)
+    return quote(row, CLIP_WANTED, prices=prices, tenant_multiplier=Decimal(1))
+
+
+async def hold_tasks(
+    relay: Relay,
+    token: IssuedToken,
+    count: int = 1,
+    *,
+    callback_url: str | None = None,
+    deadline_s: float = 90.0,
+) -> list[TaskRow]:
+    """Hold clips on the first channel, by the statement that every submit uses."""
+    tenant = await relay.row("SELECT id FROM tenants WHERE name = $1", token.tenant)
+    channel = await relay.row("SELECT id FROM channels ORDER BY id LIMIT 1")
+    quoted = clip_quote()
+    row = HoldRow(
+        tenant_id=tenant["id"],
+        token_id=token.id,
+        channel_id=channel["id"],
+        endpoint="text2video",
+        tenant_external_id=None,
+        callback_url=callback_url,
+        request_id="request",
+        quote=msgspec.json.encode(quoted).decode(),
+        hold_micros=quoted.hold_micros,
+        deadline_s=deadline_s,
+        random="",
+    )
+    holder = Holder(connector(dsn(relay.database_url)), currency="USD")
+    try:
+        return list(
+            await asyncio.gather(
+                *(holder.take(row._replace(random=uuid.uuid4().hex[:16])) for _ in range(count))
+            )
+        )
+    finally:
+        await holder.aclose()
+
+
+async def read_row(relay: Relay, id_: int) -> TaskRow:
+    return TaskRow.of(await relay.row(f"SELECT {TASK_COLUMNS} FROM tasks t WHERE id = $1", id_))
+
+
+def kling_id(task: TaskRow) -> str:
+    """What a Kling of the test's own calls this task."""
+    return f"kling-{task.external_id}"
+
+
+def told(task: TaskRow, status: str, **fields: Any) -> dict[str, Any]:
+    """A task object that Kling sends about it, in a reply or a callback."""
+    return {
+        "task_id": kling_id(task),
+        "task_status": status,
+        "task_status_msg": "",
+        "task_info": {"external_task_id": task.external_id},
+        "created_at": 1,
+        "updated_at": 2,
+        **fields,
+    }
+
+
+def news(task: TaskRow, status: str, **fields: Any) -> TaskNews:
+    return read_task(msgspec.json.encode(told(task, status, **fields)))

@@ -1,0 +1,226 @@
+"""Promise M5: the charge does not depend on which message arrived first, nor on how often."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from relay.kling.transport import Reply
+from relay.tasks.finish import Via
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+from tests.relay_app import CLIP_MICROS, Relay, running_relay
+from tests.tasks.holding import hold_tasks, news, read_row, told
+from tests.tasks.scripted_kling import Call, ScriptedKling, success
+
+Costs = dict[str, Any]
+
+
+class Truth(NamedTuple):
+    """What really became of a task at Kling, and what that must cost."""
+
+    status: str
+    costs: Costs
+    charged_micros: int | None
+
+
+class Bench(NamedTuple):
+    relay: Relay
+    truth: Truth
+
+
+Message = Callable[[Bench, TaskRow], Awaitable[None]]
+
+SUCCESSES = {
+    "2.5 units": Truth("succeed", {"final_unit_deduction": "2.5"}, 350_000),
+    "a number": Truth("succeed", {"final_unit_deduction": 2.5}, 350_000),
+    "billing": Truth("succeed", {"billing": [{"charge_type": "unit", "amount": "1"}] * 2}, 280_000),
+    "more than held": Truth("succeed", {"final_unit_deduction": "9"}, CLIP_MICROS),
+    "none": Truth("succeed", {}, CLIP_MICROS),
+    "zero": Truth("succeed", {"final_unit_deduction": "0"}, CLIP_MICROS),
+    "negative": Truth("succeed", {"final_unit_deduction": "-1"}, CLIP_MICROS),
+    "garbage": Truth("succeed", {"final_unit_deduction": "many"}, CLIP_MICROS),
+    "not finite": Truth("succeed", {"final_unit_deduction": "NaN"}, CLIP_MICROS),
+    "cash": Truth(
+        "succeed",
+        {"final_unit_deduction": "0", "final_balance_deduction": {"quota": "0.42"}},
+        CLIP_MICROS,
+    ),
+    "mixed": Truth(
+        "succeed",
+        {"final_unit_deduction": "1", "final_balance_deduction": {"quota": "0.2"}},
+        CLIP_MICROS,
+    ),
+    "billed in cash": Truth(
+        "succeed", {"billing": [{"charge_type": "cash", "amount": "0.42"}]}, CLIP_MICROS
+    ),
+}
+FAILURE = Truth("failed", {}, None)
+
+
+async def create_reply(bench: Bench, task: TaskRow) -> None:
+    """The reply of our own create, recorded with the row as the submit knows it."""
+    await bench.relay.parts.finisher.learn(
+        task, news(task, "submitted"), via=Via.SUBMIT, look_after_s=60.0, kling_request_id="r"
+    )
+
+
+async def no_reply(bench: Bench, task: TaskRow) -> None:
+    """Our create timed out."""
+    await bench.relay.parts.finisher.end(
+        task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0
+    )
+
+
+async def queried(bench: Bench, task: TaskRow) -> None:
+    """The end, by a query that began with whatever the row was then."""
+    row = await read_row(bench.relay, task.id)
+    await bench.relay.parts.finisher.learn(
+        row, news(task, bench.truth.status, **bench.truth.costs), via=Via.QUERY, look_after_s=60.0
+    )
+
+
+async def looked_at(bench: Bench, task: TaskRow) -> None:
+    """The same by a worker whose row is as old as the task."""
+    await bench.relay.parts.finisher.learn(
+        task, news(task, bench.truth.status, **bench.truth.costs), via=Via.LOOK, look_after_s=60.0
+    )
+
+
+async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) -> None:
+    receiver = bench.relay.parts.receiver
+    url = receiver.paths.url(task.external_id, task.channel_id)
+    assert url is not None
+    body = msgspec.json.encode(told(task, status, **fields))
+    received = await receiver.receive_on_path(url.rpartition("/")[2], body)
+    assert received.http_status == 200
+
+
+async def submitted(bench: Bench, task: TaskRow) -> None:
+    await _call_back(bench, task, "submitted")
+
+
+async def processing(bench: Bench, task: TaskRow) -> None:
+    await _call_back(bench, task, "processing")
+
+
+async def ended(bench: Bench, task: TaskRow) -> None:
+    """The end by callback, with what it cost."""
+    await _call_back(bench, task, bench.truth.status, **bench.truth.costs)
+
+
+async def ended_bare(bench: Bench, task: TaskRow) -> None:
+    """The end by callback, without what it cost: Kling has to be asked."""
+    await _call_back(bench, task, bench.truth.status)
+
+
+async def failed_falsely(bench: Bench, task: TaskRow) -> None:
+    """A failure that Kling takes back: a success counts whenever it comes."""
+    await _call_back(bench, task, "failed")
+
+
+async def tell_in_orders(
+    database_url: str, truth: Truth, orders: Sequence[Sequence[Message]]
+) -> list[Any]:
+    """Hold a task for each order, tell it the messages in that order, and read the ends."""
+    kling = ScriptedKling(_asked(truth))
+    async with running_relay(database_url, transport=kling, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=len(orders) * CLIP_MICROS)
+        tasks = await hold_tasks(relay, token, len(orders))
+        bench = Bench(relay, truth)
+
+        async def tell(task: TaskRow, order: Sequence[Message]) -> None:
+            for message in order:
+                await message(bench, task)
+
+        await asyncio.gather(*map(tell, tasks, orders))
+        rows = await relay.rows(
+            """
+            SELECT t.state, t.charged_micros, t.task_id = 'kling-' || t.external_id AS is_named,
+                   count(e.id) AS charges, -sum(e.amount_micros) AS charged, count(*) AS tasks
+            FROM tasks t LEFT JOIN entries e ON e.task_id = t.id GROUP BY t.id
+            """
+        )
+        assert (await relay.account())[1] == 0
+        return rows
+
+
+def _asked(truth: Truth) -> Callable[[Call], Awaitable[Reply]]:
+    async def answer(call: Call) -> Reply:
+        external_id = call.key.removeprefix("kling-")
+        return success(
+            {
+                "task_id": f"kling-{external_id}",
+                "task_status": truth.status,
+                "task_info": {"external_task_id": external_id},
+                **truth.costs,
+            }
+        )
+
+    return answer
+
+
+def assert_all_ended(rows: list[Any], truth: Truth, count: int) -> None:
+    charges = 0 if truth.charged_micros is None else 1
+    expected = (truth.status, truth.charged_micros, True, charges, truth.charged_micros)
+    assert {tuple(row)[:5] for row in rows} == {expected}
+    assert len(rows) == count
+
+
+async def test_a_success_costs_the_same_in_every_order_of_messages(books: str) -> None:
+    """All 720 orders of six messages, one a false failure, end in one charge of 2.5 units."""
+    truth = SUCCESSES["2.5 units"]
+    messages = (create_reply, processing, ended, ended_bare, queried, failed_falsely)
+    orders = list(itertools.permutations(messages))
+
+    rows = await tell_in_orders(books, truth, orders)
+
+    assert_all_ended(rows, truth, 720)
+
+
+@pytest.mark.parametrize("deduction", list(SUCCESSES))
+async def test_every_kind_of_deduction_costs_the_same_in_any_order(
+    books: str, deduction: str
+) -> None:
+    """Forty random orders, with repeats and lost replies: the deduction, or else the quote."""
+    truth = SUCCESSES[deduction]
+    chance = random.Random(7)
+    messages = [create_reply, no_reply, submitted, processing, ended, ended_bare]
+    messages += [queried, looked_at, failed_falsely, ended, ended_bare]
+    # Each order has at least the word of an end in it.
+    orders = [
+        [*chance.sample(messages, 5), chance.choice((ended, ended_bare, queried)), create_reply]
+        for _ in range(40)
+    ]
+
+    rows = await tell_in_orders(books, truth, orders)
+
+    assert_all_ended(rows, truth, 40)
+
+
+async def test_a_failure_costs_nothing_in_every_order_of_messages(books: str) -> None:
+    """All 120 orders of five messages, each told twice, end failed, without a charge."""
+    messages = (create_reply, no_reply, processing, ended, queried)
+    orders = [[*order, *order] for order in itertools.permutations(messages)]
+
+    rows = await tell_in_orders(books, FAILURE, orders)
+
+    assert_all_ended(rows, FAILURE, 120)
+
+
+async def test_messages_that_arrive_at_the_same_time_charge_once(books: str) -> None:
+    """Not in any order but at once: sixty tasks, eight messages each, one charge each."""
+    truth = SUCCESSES["2.5 units"]
+    messages = (create_reply, no_reply, submitted, processing, ended, ended_bare, queried, ended)
+
+    async def all_at_once(bench: Bench, task: TaskRow) -> None:
+        await asyncio.gather(*(message(bench, task) for message in messages))
+
+    rows = await tell_in_orders(books, truth, [[all_at_once]] * 60)
+
+    assert_all_ended(rows, truth, 60)
