@@ -47,7 +47,7 @@ def demo(*, keep: bool, as_json: bool) -> None:
         with embedded_postgres(_data_dir()) as server:
             from relay.cli.demo.play import play
 
-            run_stoppable(play(server, keep=keep, as_json=as_json))
+            run_stoppable(lambda stopper: play(server, stopper, keep=keep, as_json=as_json))
     except EmbeddedPostgresError as error:
         raise Failure(str(error)) from error
     except KeyboardInterrupt:

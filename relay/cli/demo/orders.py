@@ -53,7 +53,7 @@ ORDERS = (
     Order(
         tenant="acme",
         endpoint="text2video",
-        about="its callbacks will come twice",
+        about="callback twice",
         end_callbacks=2,
         body={
             "model_name": "kling-v3",
@@ -68,7 +68,7 @@ ORDERS = (
     Order(
         tenant="acme",
         endpoint="image2video",
-        about="from an image in base64",
+        about="from an image",
         body={
             "model_name": "kling-v2-6",
             "image": PICTURE,
@@ -81,7 +81,7 @@ ORDERS = (
     Order(
         tenant="acme",
         endpoint="text2video",
-        about="Kling will fail it",
+        about="will fail",
         ends="failed",
         body={
             "model_name": "kling-v2-5-turbo",
@@ -95,7 +95,7 @@ ORDERS = (
     Order(
         tenant="globex",
         endpoint="multi-image2video",
-        about="from two images",
+        about="from 2 images",
         body={
             "model_name": "kling-v1-6",
             "image_list": [{"image": PICTURE}, {"image": PICTURE}],
@@ -108,7 +108,7 @@ ORDERS = (
     Order(
         tenant="globex",
         endpoint="omni-video",
-        about="edits a video, so Kling decides the length",
+        about="edits a video",
         body={
             "model_name": "kling-v3-omni",
             "prompt": "Turn the day in <<<video_1>>> into night, with rain on the street",
@@ -129,7 +129,7 @@ ORDERS = (
 BEYOND_QUOTA = Order(
     tenant="globex",
     endpoint="text2video",
-    about="within the quota, beyond what the holds leave of it",
+    about="beyond the quota",
     ends="refused",
     body={
         "model_name": "kling-v3",
@@ -139,4 +139,4 @@ BEYOND_QUOTA = Order(
         "duration": "10",
     },
 )
-"""30 units, 4.20 USD."""
+"""30 units, 4.20 USD: within globex's quota, but not within what its holds leave of it."""

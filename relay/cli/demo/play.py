@@ -18,6 +18,7 @@ from relay.cli.demo.keep import how_to_call
 from relay.cli.demo.processes import Child, running_relay, running_sandbox
 from relay.cli.demo.progress import Progress
 from relay.cli.demo.report import print_document, print_tables
+from relay.cli.demo.stop import Stopper
 from relay.cli.demo.story import Story, Tenants
 from relay.cli.demo.tenants import CURRENCY, DemoTenant, add_sandbox_channel, add_tenants
 from relay.cli.failure import Failure
@@ -43,7 +44,7 @@ class Stage(msgspec.Struct, frozen=True):
     log_file: Path
 
 
-async def play(server: EmbeddedPostgres, *, keep: bool, as_json: bool) -> None:
+async def play(server: EmbeddedPostgres, stopper: Stopper, *, keep: bool, as_json: bool) -> None:
     """Set up, play, check, report, and clean up.
 
     Raises:
@@ -52,7 +53,7 @@ async def play(server: EmbeddedPostgres, *, keep: bool, as_json: bool) -> None:
     progress = Progress()
     progress.title("Setting up: a database, a Kling of our own, a relay before it, two tenants")
     with _log_directory() as directory:
-        async with _stage(server, directory, progress) as stage:
+        async with _stage(server, directory, progress, stopper) as stage:
             progress.title("Two tenants send what their Kling clients send")
             began = progress.seconds
             story, books, expect = await _played(stage, progress)
@@ -64,7 +65,7 @@ async def play(server: EmbeddedPostgres, *, keep: bool, as_json: bool) -> None:
             for sentence in expect.failed:
                 note(f"wrong: {sentence}")
             verdict = f"{expect.count - len(expect.failed)} of {expect.count} checks hold"
-            click.echo(f"Checks:  {verdict}, {took}", err=as_json)
+            click.echo(f"Checks:    {verdict}, {took}", err=as_json)
             if keep:
                 await _keep(stage, as_json=as_json)
         if expect.failed:
@@ -88,41 +89,45 @@ def _log_directory() -> Iterator[Path]:
 
 @contextlib.asynccontextmanager
 async def _stage(
-    server: EmbeddedPostgres, directory: Path, progress: Progress
+    server: EmbeddedPostgres, directory: Path, progress: Progress, stopper: Stopper
 ) -> AsyncIterator[Stage]:
     """Start everything, one after the other; stop it in the opposite order."""
     log_file, secret_key = directory / "kling.jsonl", new_secret_key()
     log_file.touch()
     async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(demo_database(server))
-        url = server.url(database)
-        progress.tell("", "database", "ready", f"{database}, dropped at the end")
-        sandbox = await stack.enter_async_context(
-            running_sandbox(directory, log_file=log_file, task_seconds=TASK_SECONDS)
-        )
-        progress.tell("", "relay sandbox", "ready", sandbox.url)
-        engine = open_engine(url, connections=1)
-        stack.push_async_callback(engine.dispose)
-        sessions, keys = open_sessions(engine), KeyRing.parse(secret_key)
-        await add_sandbox_channel(sessions, keys, base_url=sandbox.url)
-        tenants = await add_tenants(sessions, keys)
-        relay = await stack.enter_async_context(
-            running_relay(directory, database_url=url, secret_key=secret_key)
-        )
-        progress.tell("", "relay serve", "ready", relay.url)
-        for tenant in tenants.values():
-            credential = "signs JWTs" if tenant.signs_jwts else "has an API key"
-            opening = money(tenant.opening_micros, CURRENCY)
-            progress.tell(tenant.name, "quota", "ready", f"{opening}, {credential}")
-        yield Stage(
-            sessions=sessions,
-            tenants=tenants,
-            sandbox=sandbox,
-            relay=relay,
-            database_url=url,
-            secret_key=secret_key,
-            log_file=log_file,
-        )
+        try:
+            sandbox = await stack.enter_async_context(
+                running_sandbox(directory, log_file=log_file, task_seconds=TASK_SECONDS)
+            )
+            database = await stack.enter_async_context(demo_database(server))
+            url = server.url(database)
+            progress.tell("", "database", "ready", f"{database}, dropped at the end")
+            await sandbox.wait_until_started()
+            progress.tell("", "relay sandbox", "ready", sandbox.url)
+            engine = open_engine(url, connections=1)
+            stack.push_async_callback(engine.dispose)
+            sessions, keys = open_sessions(engine), KeyRing.parse(secret_key)
+            await add_sandbox_channel(sessions, keys, base_url=sandbox.url)
+            tenants = await add_tenants(sessions, keys)
+            relay = await stack.enter_async_context(
+                running_relay(directory, database_url=url, secret_key=secret_key)
+            )
+            progress.tell("", "relay serve", "ready", relay.url)
+            for tenant in tenants.values():
+                credential = "signs JWTs" if tenant.signs_jwts else "has an API key"
+                opening = money(tenant.opening_micros, CURRENCY)
+                progress.tell(tenant.name, "quota", "ready", f"{opening}, {credential}")
+            yield Stage(
+                sessions=sessions,
+                tenants=tenants,
+                sandbox=sandbox,
+                relay=relay,
+                database_url=url,
+                secret_key=secret_key,
+                log_file=log_file,
+            )
+        finally:
+            stopper.begin_clean_up()
 
 
 async def _played(stage: Stage, progress: Progress) -> tuple[Story, Books, Expectations]:
@@ -139,7 +144,7 @@ async def _played(stage: Stage, progress: Progress) -> tuple[Story, Books, Expec
 
 
 async def _keep(stage: Stage, *, as_json: bool) -> None:
-    """Say how to call what runs, and wait for a signal.
+    """Say how to call what runs, and return when a signal comes: that is its ordinary end.
 
     Raises:
         Failure: one of the two ended by itself.
@@ -153,8 +158,9 @@ async def _keep(stage: Stage, *, as_json: bool) -> None:
     )
     click.echo(text, err=as_json)
     note("Sandbox and relay keep running here. Ctrl-C ends them and drops their database.")
-    while True:
-        for child in (stage.relay, stage.sandbox):
-            if child.has_ended:
-                raise child.failure("ended by itself")
-        await asyncio.sleep(WATCH_S)
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            for child in (stage.relay, stage.sandbox):
+                if child.has_ended:
+                    raise child.failure("ended by itself")
+            await asyncio.sleep(WATCH_S)

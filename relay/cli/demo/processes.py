@@ -98,12 +98,11 @@ class Child:
 async def running_sandbox(
     directory: Path, *, log_file: Path, task_seconds: float
 ) -> AsyncIterator[Child]:
-    """Run a sandbox."""
+    """Start a sandbox; the caller waits for it when it is needed."""
     arguments = ["sandbox", "--port", "0", "--log-file", str(log_file)]
     arguments += ["--task-seconds", str(task_seconds)]
     child = Child(arguments, settings={}, directory=directory)
     try:
-        await child.wait_until_started()
         yield child
     finally:
         await child.stop()

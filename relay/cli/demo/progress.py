@@ -33,8 +33,8 @@ class Progress:
         self._console.print(Text(f"\n{text}", style="bold"))
 
     def tell(self, who: str, what: str, status: str, detail: str = "") -> None:
-        line = Text(f"{self.seconds:5.1f} s  ", style="dim")
-        line.append(f"{who:<8}", style="not dim bold").append(f"{what:<19}", style="not dim")
+        line = Text(f"{self.seconds:4.1f} s  ", style="dim")
+        line.append(f"{who:<7}", style="not dim bold").append(f"{what:<18}", style="not dim")
         line.append(f"{status:<11}", style=f"not dim {STYLES.get(status, '')}")
         line.append(printable(detail), style="not dim")
         line.rstrip()

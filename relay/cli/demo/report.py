@@ -4,7 +4,7 @@ from typing import Any
 
 import rich_click as click
 
-from relay.cli.demo.books import Books
+from relay.cli.demo.books import Books, told_ends
 from relay.cli.demo.story import Played
 from relay.cli.demo.tenants import CURRENCY, DemoTenant
 from relay.cli.show import print_json, print_table
@@ -39,17 +39,16 @@ def print_tables(books: Books, refused: Played, tenants: dict[str, DemoTenant]) 
     """Print the result for people."""
     click.echo(f"\nTasks ({CURRENCY})\n")
     print_table(
-        ["tenant", "endpoint", "id", "Kling's id", "own id", "status", ">held", ">charged"],
+        ["endpoint", "id", "Kling's id", "own id", "status", ">held", ">charged"],
         (
             [
-                row.tenant,
                 row.endpoint,
                 str(row.id),
                 row.task_id or "-",
                 row.tenant_external_id or "-",
                 row.state,
-                decimal_of(row.hold_micros),
-                decimal_of(row.charged_micros or 0),
+                _amount(row.hold_micros),
+                _amount(row.charged_micros or 0),
             ]
             for row in books.tasks
         ),
@@ -61,21 +60,32 @@ def print_tables(books: Books, refused: Played, tenants: dict[str, DemoTenant]) 
         (
             [
                 row.tenant,
-                decimal_of(tenants[row.tenant].opening_micros),
-                decimal_of(tenants[row.tenant].opening_micros - row.quota_micros),
-                decimal_of(row.quota_micros),
-                decimal_of(row.held_micros),
+                _amount(tenants[row.tenant].opening_micros),
+                _amount(tenants[row.tenant].opening_micros - row.quota_micros),
+                _amount(row.quota_micros),
+                _amount(row.held_micros),
             ]
             for row in books.accounts
         ),
         empty="none",
     )
-    click.echo(f"\nRefused: HTTP {refused.http_status}, code {refused.code}, {refused.message}")
+    click.echo(f"\nRefused:   HTTP {refused.http_status}, code {refused.code}, {refused.message}")
+    successes = [row for row in books.tasks if row.state == "succeed"]
+    click.echo(
+        f"Callbacks: {len(books.tasks)} ends, told {len(told_ends(books.kling))} times;"
+        f" {len(successes)} successes, charged {sum(len(row.charges) for row in books.tasks)} times"
+    )
     audit = books.audit
     verdict = "ok" if audit.ok else f"{len(audit.differences)} differences"
     click.echo(
-        f"Audit:   {verdict} ({audit.tasks} tasks, {audit.entries} entries,"
+        f"Audit:     {verdict} ({audit.tasks} tasks, {audit.entries} entries,"
         f" {audit.accounts} accounts recomputed)"
     )
     for difference in audit.differences:
         click.echo(f"  {difference.row}: {difference.rule}, {difference}")
+
+
+def _amount(micros: int) -> str:
+    """Spell an amount with two places at least, so that a column can be read down."""
+    whole, _, places = decimal_of(micros).partition(".")
+    return f"{whole}.{places:0<2}"

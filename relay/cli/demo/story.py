@@ -93,8 +93,7 @@ class Tenants:
         if played.task_id:
             self._tell(order, "submitted", f"{played.task_id}, {order.about}")
         else:
-            why = f"HTTP {played.http_status}, code {played.code}: {played.message}"
-            self._tell(order, "refused", why)
+            self._tell(order, "refused", f"HTTP {played.http_status}, code {played.code}")
         return played
 
     async def _follow(self, played: Played) -> None:
