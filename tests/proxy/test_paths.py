@@ -1,0 +1,147 @@
+"""Paths in every spelling that clients send, and lists."""
+
+from urllib.parse import quote
+
+import pytest
+
+from relay.errors import UnknownPath
+from relay.kling.endpoints import ENDPOINTS, Endpoint
+from relay.proxy.paths import Operation, find_route
+from relay.tenants.tokens import IssuedToken
+from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
+
+SPELLINGS = (
+    *("/kling/v1/videos/{}", "/v1/videos/{}", "/kling/videos/{}", "/videos/{}"),
+    *("//kling//v1///videos//{}", "/kling/v1/v1/videos/{}", "/v1/v1/videos/{}"),
+    *("/kling/v1/videos/{}/", "/videos/{}///"),
+)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_every_spelling_reaches_the_endpoint(spelling: str, endpoint: Endpoint) -> None:
+    """POST creates, GET lists, and an id behind it queries; /kling and /v1 are optional."""
+    name = endpoint.name
+    path = spelling.format(name).encode()
+
+    create, listing = find_route("POST", path), find_route("GET", path)
+    query = find_route("GET", path.rstrip(b"/") + b"//86728374/")
+
+    assert (create.operation, create.endpoint) == (Operation.CREATE, endpoint)
+    assert (listing.operation, listing.endpoint) == (Operation.LIST, endpoint)
+    assert (query.operation, query.endpoint, query.key) == (Operation.QUERY, endpoint, "86728374")
+
+
+@pytest.mark.parametrize(
+    ("segment", "key"),
+    [
+        ("a%2Fb", "a/b"),
+        ("a%252Fb", "a%2Fb"),
+        ("%E4%B8%AD%F0%9F%A6%8A", "中🦊"),
+        ("a+b%20c", "a+b c"),
+        ("%ff", "\ufffd"),
+        ("a%00b", "a\ufffdb"),
+        ("x" * 2000, "x" * 600),
+    ],
+)
+def test_an_id_is_decoded_after_the_path_is_split(segment: str, key: str) -> None:
+    """An external id may hold a slash; what cannot be an id finds nothing, and breaks nothing."""
+    assert find_route("GET", f"/v1/videos/text2video/{segment}".encode()).key == key
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/kling"),
+        ("GET", "/v1"),
+        ("GET", "/v1/videos"),
+        ("POST", "/v1/videos"),
+        ("POST", "/v1/videos/lipsync"),
+        ("POST", "/v1/videos/text2video/1"),
+        ("DELETE", "/v1/videos/text2video/1"),
+        ("PUT", "/v1/videos/text2video"),
+        ("HEAD", "/v1/videos/text2video"),
+        ("GET", "/v1/videos/text2video/1/2"),
+        ("GET", "/v1/tasks/1"),
+        ("GET", "/kling/kling/v1/videos/text2video"),
+        ("POST", "/v1/videos/TEXT2VIDEO"),
+        ("POST", "/v1/videos/text2video%2F"),
+    ],
+)
+def test_what_kling_does_not_have_is_an_unknown_path(method: str, path: str) -> None:
+    """404/1202, as Kling's table has it."""
+    with pytest.raises(UnknownPath) as raised:
+        find_route(method, path.encode())
+
+    assert (raised.value.http_status, raised.value.code) == (404, 1202)
+
+
+def test_the_label_of_a_route_holds_no_id() -> None:
+    """It goes to the log; an external id may be a customer's name."""
+    assert find_route("GET", b"/v1/videos/secret-customer").label == "any.query"
+    assert find_route("GET", b"/v1/videos/text2video/secret-customer").label == "text2video.query"
+
+
+async def test_the_short_query_finds_any_kind_and_the_long_one_only_its_own(
+    shared: Relay, tenant: str
+) -> None:
+    """`GET /v1/videos/{id}` serves every kind; under another kind's path it is not found."""
+    token = await shared.add_tenant(tenant)
+    external_id = "a/b ü %2F"
+    submitted = await shared.submit(token, CLIP | {"external_task_id": external_id})
+    task_id = submitted.json()["data"]["task_id"]
+
+    for key in (task_id, quote(external_id, safe="")):
+        for path in ("/kling/v1/videos", "/videos", TEXT2VIDEO, "/v1//videos//text2video/"):
+            found = await shared.get(token, key, path=path)
+            assert found.status_code == 200, (path, key, found.text)
+            assert found.json()["data"]["task_id"] == task_id
+        for path in ("/v1/videos/image2video", "/videos/omni-video"):
+            wrong = await shared.get(token, key, path=path)
+            assert (wrong.status_code, wrong.json()["message"]) == (400, "Task not found")
+
+
+async def test_a_list_is_newest_first_and_cut_into_pages(shared: Relay, tenant: str) -> None:
+    """Five tasks in pages of two; only of the endpoint that is asked; refused ones never."""
+    token = await shared.add_tenant(tenant)
+    ids = [(await shared.submit(token)).json()["data"]["task_id"] for _ in range(5)]
+    refused = await shared.submit(token, CLIP | {"prompt": "[error 1301]"})
+    assert refused.status_code == 400
+
+    pages = [await listed(shared, token, f"pageNum={page}&pageSize=2") for page in (1, 2, 3, 4)]
+
+    newest = ids[::-1]
+    assert pages == [newest[:2], newest[2:4], newest[4:], []]
+    assert await listed(shared, token, "") == newest
+    assert await listed(shared, token, "pageNum=&pageSize=&other=x") == newest
+    assert await listed(shared, token, "pageSize=500&pageNum=1") == newest
+    others = await shared.client.get("/v1/videos/image2video", headers=bearer(token))
+    assert others.json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("pageNum=0", "pageNum=1001", "pageNum=-1", "pageNum=abc", "pageNum=1.5"),
+        *("pageNum=%D9%A1", "pageNum=" + "9" * 30, "pageNum=%00", "pageNum=1&pageNum=0"),
+        *("pageSize=0", "pageSize=501", "pageSize=1e2", "pageSize=0x10", "pageSize=%2B5"),
+    ],
+)
+async def test_a_page_out_of_klings_bounds_is_refused_by_name(
+    shared: Relay, tenant: str, query: str
+) -> None:
+    """pageNum 1 to 1000, pageSize 1 to 500 (kling-api.md section 3); 400/1201 naming the field."""
+    token = await shared.add_tenant(tenant)
+
+    response = await shared.client.get(f"{TEXT2VIDEO}?{query}", headers=bearer(token))
+
+    assert (response.status_code, response.json()["code"]) == (400, 1201)
+    assert response.json()["message"].startswith(query.partition("=")[0])
+
+
+async def listed(relay: Relay, token: IssuedToken, query: str) -> list[str]:
+
+    response = await relay.client.get(f"{TEXT2VIDEO}?{query}", headers=bearer(token))
+    assert response.status_code == 200, response.text
+    return [one["task_id"] for one in response.json()["data"]]
