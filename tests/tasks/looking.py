@@ -1,0 +1,22 @@
+"""The worker's looks, done at once instead of when they are due."""
+
+import asyncio
+
+from tests.relay_app import Relay
+
+
+async def look_now(relay: Relay) -> int:
+    """Look at every task that would ever be looked at again; how many that were."""
+    await relay.rows("UPDATE tasks SET next_look_at = now() WHERE next_look_at IS NOT NULL")
+    leased = await relay.parts.looker.claim_due(1000)
+    await asyncio.gather(*map(relay.parts.looker.look, leased))
+    return len(leased)
+
+
+async def let_time_pass(relay: Relay, hours: float) -> None:
+    """Make all that stands in the rows of tasks that much older."""
+    for column in (
+        *("created_at", "submit_deadline_at", "submitted_at", "ended_at", "hold_ended_at"),
+        *("refresh_at", "next_look_at", "not_found_since"),
+    ):
+        await relay.rows(f"UPDATE tasks SET {column} = {column} - {hours} * interval '1 hour'")
