@@ -6,19 +6,24 @@ import shlex
 from relay.cli.demo.tenants import DemoTenant
 
 PATH = "/kling/v1/videos/text2video"
-BODY = {"model_name": "kling-v3", "prompt": "a red fox in the snow", "duration": "5"}
+BODY = {"model_name": "kling-v3", "prompt": "a red fox in the snow"}
 
 SNIPPET = """\
 import time, httpx, jwt
 
-BASE_URL, ACCESS_KEY, SECRET_KEY = {base_url!r}, {access_key!r}, {secret_key!r}
+BASE_URL = "{base_url}"
+ACCESS_KEY = "{access_key}"
+SECRET_KEY = "{secret_key}"
+PATH = "{path}"
+
 now = int(time.time())
-bearer = jwt.encode({{"iss": ACCESS_KEY, "exp": now + 1800, "nbf": now - 5}}, SECRET_KEY, "HS256")
+claims = {{"iss": ACCESS_KEY, "exp": now + 1800, "nbf": now - 5}}
+bearer = jwt.encode(claims, SECRET_KEY, "HS256")
 kling = httpx.Client(base_url=BASE_URL, headers={{"Authorization": f"Bearer {{bearer}}"}})
-task = kling.post({path!r}, json={body!r}).json()["data"]
+task = kling.post(PATH, json={body}).json()["data"]
 while task["task_status"] not in ("succeed", "failed"):
     time.sleep(1)
-    task = kling.get(f"{path}/{{task['task_id']}}").json()["data"]
+    task = kling.get(f"{{PATH}}/{{task['task_id']}}").json()["data"]
 print(task["task_status"], task["task_result"]["videos"][0]["url"])
 """
 
@@ -43,11 +48,12 @@ def how_to_call(
         access_key=globex.access_key,
         secret_key=globex.secret_key,
         path=PATH,
-        body=BODY,
+        body=json.dumps(BODY),
     )
     operator = f"RELAY_DATABASE_URL={shlex.quote(database_url)} RELAY_SECRET_KEY={secret_key}"
     return f"""
-The relay serves {relay_url}, its Kling is the sandbox at {sandbox_url}.
+The relay serves   {relay_url}
+Kling, the sandbox {sandbox_url}
 
 With acme's API key:
 

@@ -135,7 +135,11 @@ async def _played(stage: Stage, progress: Progress) -> tuple[Story, Books, Expec
     async with httpx.AsyncClient(
         base_url=stage.relay.url, timeout=HTTP_TIMEOUT_S, trust_env=False
     ) as http:
-        story = await Tenants(http, stage.tenants, progress).play()
+        try:
+            story = await Tenants(http, stage.tenants, progress).play()
+        except Failure as failure:
+            _raise_if_ended(stage, failure)
+            raise
     await wait_for_callbacks(stage.log_file, story.played)
     books = await read_books(stage.sessions, stage.log_file)
     expect = Expectations()
@@ -160,7 +164,12 @@ async def _keep(stage: Stage, *, as_json: bool) -> None:
     note("Sandbox and relay keep running here. Ctrl-C ends them and drops their database.")
     with contextlib.suppress(asyncio.CancelledError):
         while True:
-            for child in (stage.relay, stage.sandbox):
-                if child.has_ended:
-                    raise child.failure("ended by itself")
+            _raise_if_ended(stage)
             await asyncio.sleep(WATCH_S)
+    note("Ending sandbox and relay, and dropping their database.")
+
+
+def _raise_if_ended(stage: Stage, cause: Failure | None = None) -> None:
+    for child in (stage.relay, stage.sandbox):
+        if child.has_ended:
+            raise child.failure("ended by itself") from cause

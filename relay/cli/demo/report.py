@@ -69,7 +69,7 @@ def print_tables(books: Books, refused: Played, tenants: dict[str, DemoTenant]) 
         ),
         empty="none",
     )
-    click.echo(f"\nRefused:   HTTP {refused.http_status}, code {refused.code}, {refused.message}")
+    click.echo(f"\nRefused:   {refused.http_status}/{refused.code} {refused.message}")
     successes = [row for row in books.tasks if row.state == "succeed"]
     click.echo(
         f"Callbacks: {len(books.tasks)} ends, told {len(told_ends(books.kling))} times;"
