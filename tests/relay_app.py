@@ -1,5 +1,6 @@
 """A whole relay for a test: the app in process, a sandbox behind it, a database of its own."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -210,3 +211,31 @@ async def running_relay(
                 base_url=SANDBOX_URL,
             ) as client:
                 await client.post("/sandbox/reset")  # its timers end with the test
+
+
+@asynccontextmanager
+async def fixture_relay(database_url: str, **options: Any) -> AsyncIterator[Relay]:
+    """Run a relay for a fixture, which pytest enters and leaves in two different tasks.
+
+    Litestar's lifespan has anyio's cancel scopes in it, which take that badly.
+    """
+    started: asyncio.Future[Relay] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with running_relay(database_url, **options) as relay:
+            started.set_result(relay)
+            await stop.wait()
+
+    def tell(running: "asyncio.Task[None]") -> None:
+        if not started.done():
+            started.set_exception(running.exception() or RuntimeError("the relay ended"))
+
+    running = asyncio.create_task(run())
+    running.add_done_callback(tell)
+    relay = await started
+    try:
+        yield relay
+    finally:
+        stop.set()
+        await running
