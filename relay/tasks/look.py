@@ -120,11 +120,16 @@ class Looker:
             older_than_s = 0.0 if task.is_unasked else await self.refresh_every_s(task)
             if task.refreshed_s_ago < older_than_s:
                 return False
-            if await self._claims.run(ClaimRow(task.id, older_than_s)) is None:
-                return False
-            flight = asyncio.create_task(self._ask_quietly(task))
-            self._flights[task.id] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(task.id, None))
+            if await self._claims.run(ClaimRow(task.id, older_than_s)) is not None:
+                flight = asyncio.create_task(self._ask_quietly(task))
+                self._flights[task.id] = flight
+                flight.add_done_callback(lambda _: self._flights.pop(task.id, None))
+            else:
+                # Another poller of this process may have claimed it in the same batch: join it.
+                await asyncio.sleep(0)
+                flight = self._flights.get(task.id)
+                if flight is None:
+                    return False
         done, _ = await asyncio.wait({flight}, timeout=wait_s)
         return bool(done)
 
