@@ -20,6 +20,9 @@ from relay.callbacks.surface import CallbackSurface, find_token
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import connector
 from relay.database.engine import Sessions, dsn, open_engine, open_sessions
+from relay.deliveries.deliver import Deliverer
+from relay.deliveries.guard import CallbackGuard
+from relay.deliveries.send import Sender
 from relay.kling.aiohttp_transport import AiohttpTransport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
@@ -67,6 +70,7 @@ class Parts:
     pool: Any
     finisher: Finisher
     looker: Looker
+    deliverer: Deliverer
     surface: KlingSurface
     receiver: CallbackReceiver
     callbacks: CallbackSurface
@@ -103,6 +107,10 @@ class Parts:
             ),
         )
         closing.push_async_callback(self.looker.aclose)
+        guard = CallbackGuard(settings.callback_networks)
+        sender = Sender(guard)
+        closing.push_async_callback(sender.aclose)
+        self.deliverer = Deliverer(self.pool, self.sessions, sender=sender, keys=self._keys)
         video_micros, image_micros = settings.unit_prices_micros
         submitter = Submitter(
             connect,
@@ -113,6 +121,7 @@ class Parts:
             finisher=self.finisher,
             looker=self.looker,
             callback_paths=paths,
+            callback_guard=guard,
             rules=SubmitRules(
                 currency=settings.currency,
                 unit_prices=UnitPrices(video_micros=video_micros, image_micros=image_micros),
@@ -152,6 +161,14 @@ class Parts:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
                 sweep("looks", self.looker.claim_due, self.looker.look, at_once=LOOKS_AT_ONCE)
+            )
+            loops.create_task(
+                sweep(
+                    "deliveries",
+                    self.deliverer.claim_due,
+                    self.deliverer.deliver,
+                    at_once=self.deliverer.places.in_all,
+                )
             )
             loops.create_task(
                 repeat("audit", lambda: check_books(self.sessions), every_s=settings.audit_every_s)

@@ -8,9 +8,9 @@ import os
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: int = 8700
     trusted_proxies: str = "127.0.0.1"
     """Addresses or networks, comma separated, whose X-Forwarded-For is believed; `*` is all."""
+    callback_allow: str = ""
+    """Addresses or networks, comma separated: where tenants' callbacks may go though not public."""
     currency: str = "USD"
     """USD, CNY or a word of the operator's such as points; fixed with the first ledger entry."""
     video_unit_price: Decimal | None = None
@@ -77,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         assert None not in prices, "checked when the settings were read"
         first, second = (int(Decimal(price or 0) * 1_000_000) for price in prices)
         return first, second
+
+    @property
+    def callback_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What `callback_allow` names."""
+        parts = filter(None, (part.strip() for part in self.callback_allow.split(",")))
+        return tuple(ip_network(part, strict=False) for part in parts)
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -146,7 +154,8 @@ def _check(settings: Settings) -> None:
     _check_numbers(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
-    _check_proxies(settings.trusted_proxies)
+    _check_networks("TRUSTED_PROXIES", settings.trusted_proxies.split(","), or_all=True)
+    _check_networks("CALLBACK_ALLOW", filter(str.strip, settings.callback_allow.split(",")))
 
 
 def _is_reachable(url: str) -> bool:
@@ -188,12 +197,12 @@ def _check_unit_prices(settings: Settings) -> None:
             raise SettingsError(f"{ENV_PREFIX}{field.upper()} must be more than 0")
 
 
-def _check_proxies(text: str) -> None:
-    for part in text.split(","):
+def _check_networks(field: str, parts: Iterable[str], *, or_all: bool = False) -> None:
+    for part in parts:
         try:
-            if part.strip() != "*":
+            if not (or_all and part.strip() == "*"):
                 ip_network(part.strip(), strict=False)
         except ValueError as error:
             raise SettingsError(
-                f"{ENV_PREFIX}TRUSTED_PROXIES has '{part.strip()}', which is no address or network"
+                f"{ENV_PREFIX}{field} has '{part.strip()}', which is no address or network"
             ) from error

@@ -151,6 +151,8 @@ ended AS MATERIALIZED (
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="ended")}),
 entered AS ({ENTER_CHARGES.format(ended="ended", accounts="accounts_locked")}),
 settled AS ({END_HOLDS.format(ended="ended", accounts="accounts_locked")}),
+-- Counted in each update of a task, so that its accounts are locked before: a duplicate submit has
+-- the account and waits for a row that is being written, which must not wait for the account.
 moved AS (
     UPDATE tasks t
     SET state = j.state,
@@ -181,7 +183,7 @@ moved AS (
         is_flagged = t.is_flagged OR j.is_late
             OR (j.state = 'succeed' AND j.charge_micros > j.hold_micros)
     FROM judged j
-    WHERE t.id = j.id AND j.moves
+    WHERE t.id = j.id AND j.moves AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
 filled AS (
     UPDATE tasks t
@@ -194,6 +196,7 @@ filled AS (
         look_lease = NULL
     FROM judged j
     WHERE t.id = j.id AND j.fills AND NOT j.moves
+        AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
 -- A callback may come before the create's reply is recorded: then only the id is missing.
 named AS (
@@ -204,6 +207,16 @@ named AS (
     WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
         AND (t.task_id IS NULL AND j.task_id IS NOT NULL
              OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL)
+        AND (SELECT count(*) FROM accounts_locked) >= 0
+),
+-- A newer status replaces what has not arrived; what is just being sent ends by itself.
+superseded AS (
+    UPDATE deliveries d
+    SET state = 'superseded', lease = NULL, ended_at = now()
+    FROM judged j
+    WHERE d.task_id = j.id AND j.moves AND j.callback_url IS NOT NULL
+        AND j.delivery_body IS NOT NULL
+        AND d.state = 'due' AND (d.lease IS NULL OR d.next_attempt_at <= now())
 ),
 delivered AS (
     INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)

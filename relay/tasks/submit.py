@@ -19,6 +19,7 @@ from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
 from relay.database.engine import Sessions
+from relay.deliveries.guard import CallbackGuard
 from relay.errors import (
     InvalidParameter,
     TimedOut,
@@ -114,6 +115,7 @@ class Submitter:
         finisher: Finisher,
         looker: Looker,
         callback_paths: CallbackPaths,
+        callback_guard: CallbackGuard,
         rules: SubmitRules,
     ) -> None:
         self._holds = Holder(connect, currency=rules.currency)
@@ -125,6 +127,7 @@ class Submitter:
         self._finisher = finisher
         self._looker = looker
         self._callback_paths = callback_paths
+        self._callback_guard = callback_guard
         self._rules = rules
         self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
 
@@ -139,7 +142,7 @@ class Submitter:
         """
         external_id = take_text(fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX)
         callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
-        _check_callback_url(endpoint, callback_url)
+        _check_callback_url(endpoint, callback_url, self._callback_guard)
         quoted = await self._quote(caller, endpoint, fields)
         channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
         if not channels:
@@ -339,8 +342,8 @@ class Submitter:
         return moved is not None
 
 
-def _check_callback_url(endpoint: Endpoint, callback_url: str | None) -> None:
-    """Refuse what cannot be a URL; whether it may be dialled is judged when it is dialled."""
+def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: CallbackGuard) -> None:
+    """Refuse what cannot be a URL, or names a private address; names are judged when dialled."""
     if callback_url is None:
         return
     name = ".".join(endpoint.callback_field)
@@ -348,10 +351,13 @@ def _check_callback_url(endpoint: Endpoint, callback_url: str | None) -> None:
         parts = urlsplit(callback_url)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
+        is_private = is_usable and guard.refuses_literal(parts.hostname or "")
     except ValueError:
-        is_usable = False
+        is_usable = is_private = False
     if not is_usable or any(character.isspace() for character in callback_url):
         raise InvalidParameter(name, "must be an http or https URL")
+    if is_private:
+        raise InvalidParameter(name, "must be a public address")
 
 
 def _code(reply: Reply) -> int:

@@ -16,7 +16,14 @@ FORGET_EVERY_S = 3600.0
 FORGOTTEN_AT_ONCE = 1000
 AUDIT_LOCK = 0x6175646974  # "audit": one replica recomputes at a time, the others skip their turn
 
-FORGET = """
+FORGET_ATTEMPTS = """
+DELETE FROM delivery_attempts WHERE (delivery_id, number) IN (
+    SELECT delivery_id, number FROM delivery_attempts
+    WHERE at < now() - :days * interval '1 day' ORDER BY at LIMIT :at_once
+)
+"""
+
+FORGET_EVENTS = """
 DELETE FROM task_events WHERE id IN (
     SELECT id FROM task_events
     WHERE created_at < now() - :days * interval '1 day' AND body IS NOT NULL
@@ -49,11 +56,12 @@ async def check_books(sessions: Sessions) -> None:
 
 
 async def forget_raw(sessions: Sessions, *, days: int) -> None:
-    """Delete raw replies and callbacks older than this, a thousand to a transaction."""
-    while True:
-        async with sessions.begin() as session:
-            deleted = await session.execute(
-                text(FORGET), {"days": days, "at_once": FORGOTTEN_AT_ONCE}
-            )
-        if deleted.rowcount < FORGOTTEN_AT_ONCE:  # type: ignore[attr-defined]  # a CursorResult
-            return
+    """Delete raw replies, callbacks and attempts older than this, a thousand to a transaction."""
+    for statement in (FORGET_EVENTS, FORGET_ATTEMPTS):
+        deleted = FORGOTTEN_AT_ONCE
+        while deleted == FORGOTTEN_AT_ONCE:
+            async with sessions.begin() as session:
+                result = await session.execute(
+                    text(statement), {"days": days, "at_once": FORGOTTEN_AT_ONCE}
+                )
+            deleted = result.rowcount  # type: ignore[attr-defined]  # a CursorResult

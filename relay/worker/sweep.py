@@ -39,6 +39,11 @@ async def sweep(
             in_hand |= {asyncio.create_task(_handled(name, handle, row)) for row in rows}
             if len(in_hand) >= at_once:
                 _, in_hand = await asyncio.wait(in_hand, return_when=asyncio.FIRST_COMPLETED)
+            elif not rows and in_hand:
+                # One that ends may make room for rows that have to wait for it.
+                _, in_hand = await asyncio.wait(
+                    in_hand, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED
+                )
             elif not rows:
                 await asyncio.sleep(idle_s)
             in_hand = {task for task in in_hand if not task.done()}

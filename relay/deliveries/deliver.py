@@ -1,0 +1,190 @@
+"""The worker's side of deliveries: claim fairly, sign, send, record."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from relay.database.engine import Sessions
+from relay.deliveries.schedule import RetrySchedule
+from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
+from relay.deliveries.signature import read_secrets, sign
+from relay.deliveries.statements import CLAIM, COMPLETE, LEASE_S
+from relay.deliveries.tables import DeliveryState
+from relay.secrets import KeyRing, SecretKeyError
+
+log = structlog.get_logger()
+
+START = (0, "")
+"""Before every lane."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """How many attempts one worker has under way at a time."""
+
+    in_all: int = 128
+    of_tenant: int = 16
+    of_host: int = 32
+    """Several tenants may name one host."""
+    of_lane: int = 8
+    """What one tenant has for one host: its dead endpoint leaves places for its others."""
+    lanes_looked_at: int = 1000
+    """By one claim; where there are more, the next claim goes on after them."""
+
+
+class LeasedDelivery(msgspec.Struct, frozen=True):
+    """A row that this worker alone may send until its lease ends."""
+
+    id: int
+    webhook_id: str
+    task_id: int
+    tenant_id: int
+    host: str
+    url: str
+    body: bytes
+    lease: UUID
+    attempt: int
+    elapsed_s: float
+    """Since the first attempt."""
+    claimed_at: float
+    """On the monotonic clock."""
+
+
+class Deliverer:
+    """Sends due deliveries; one of them per worker."""
+
+    def __init__(
+        self,
+        pool: Any,
+        sessions: Sessions,
+        *,
+        sender: Sender,
+        keys: KeyRing,
+        schedule: RetrySchedule | None = None,
+        places: Places | None = None,
+        lease_s: float = LEASE_S,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """`timeout_s`: the sender's. `pool`: asyncpg's."""
+        self._pool = pool
+        self._sessions = sessions
+        self._sender = sender
+        self._keys = keys
+        self._schedule = schedule or RetrySchedule()
+        self.places = places or Places()
+        self._lease_s = lease_s
+        self._send_within_s = lease_s - timeout_s
+        self._in_hand: Counter[tuple[int, str]] = Counter()
+        self._after: tuple[int, str] = START
+
+    async def claim_due(self, limit: int) -> list[LeasedDelivery]:
+        """Lease rows that are due, by turns among tenants and hosts."""
+        places = self.places
+        in_hand = list(self._in_hand.elements())
+        claimed_at = time.monotonic()
+        records = await self._pool.fetch(
+            CLAIM,
+            limit,
+            [tenant_id for tenant_id, _ in in_hand],
+            [host for _, host in in_hand],
+            *self._after,
+            places.lanes_looked_at,
+            places.of_lane,
+            places.of_tenant,
+            places.of_host,
+            self._lease_s,
+        )
+        seen = next(record for record in records if record["id"] is None)
+        has_more = seen["lanes"] == places.lanes_looked_at
+        self._after = (seen["last_tenant_id"], seen["last_host"]) if has_more else START
+        leased = [_leased(record, claimed_at) for record in records if record is not seen]
+        self._in_hand.update((one.tenant_id, one.host) for one in leased)
+        return leased
+
+    async def deliver(self, leased: LeasedDelivery) -> None:
+        """Make one attempt and record what came of it."""
+        try:
+            await self._deliver(leased)
+        finally:
+            lane = (leased.tenant_id, leased.host)
+            self._in_hand[lane] -= 1
+            if not self._in_hand[lane]:
+                del self._in_hand[lane]
+
+    async def _deliver(self, leased: LeasedDelivery) -> None:
+        try:
+            async with self._sessions() as session:
+                secrets = await read_secrets(session, leased.tenant_id, self._keys)
+        except SecretKeyError as error:
+            # Unsigned it would be refused, or worse, believed: it waits for the operator's key.
+            log.error("delivery.not_signed", id=leased.id, reason=str(error))  # noqa: TRY400 (a sentence)
+            await self._record(leased, Outcome(None, "it cannot be signed", 0))
+            return
+        if time.monotonic() - leased.claimed_at > self._send_within_s:
+            # This process slept: the lease may end before the attempt, and another has the row.
+            log.warning("delivery.lease_nearly_over", id=leased.id)
+            return
+        headers = sign(
+            secrets, webhook_id=leased.webhook_id, at=datetime.now(UTC), body=leased.body
+        )
+        outcome = await self._sender.post(leased.url, body=leased.body, headers=headers)
+        await self._record(leased, outcome)
+
+    async def _record(self, leased: LeasedDelivery, outcome: Outcome) -> None:
+        elapsed_s = leased.elapsed_s + time.monotonic() - leased.claimed_at
+        pause_s = self._schedule.pause_s(elapsed_s)
+        reason: str | None = outcome.summary
+        if outcome.is_delivered:
+            state, reason = DeliveryState.DELIVERED, None
+        elif outcome.is_gone:
+            state, reason = DeliveryState.DEAD, "HTTP 410: its server wants no more of it"
+        elif pause_s is None:
+            state = DeliveryState.DEAD
+            reason = f"given up after {self._schedule.window}; at last: {outcome.summary}"
+        else:
+            state = DeliveryState.DUE
+        record = await self._pool.fetchrow(
+            COMPLETE,
+            leased.id,
+            leased.lease,
+            leased.attempt,
+            outcome.http_status,
+            outcome.error,
+            outcome.duration_ms,
+            outcome.response,
+            state.value,
+            reason,
+            pause_s,
+        )
+        log.info(
+            "delivery.attempted",
+            delivery_id=leased.id,
+            id=leased.task_id,
+            tenant_id=leased.tenant_id,
+            host=leased.host,
+            attempt=leased.attempt,
+            http_status=outcome.http_status,
+            error=outcome.error,
+            ms=outcome.duration_ms,
+            state=record["state"] if record else "another worker's",
+        )
+
+
+def _leased(row: Any, claimed_at: float) -> LeasedDelivery:
+    return LeasedDelivery(
+        id=row["id"],
+        webhook_id=row["webhook_id"],
+        task_id=row["task_id"],
+        tenant_id=row["tenant_id"],
+        host=row["host"],
+        url=row["url"],
+        body=row["body"].encode(),
+        lease=row["lease"],
+        attempt=row["attempts"],
+        elapsed_s=row["elapsed_s"],
+        claimed_at=claimed_at,
+    )

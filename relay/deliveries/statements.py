@@ -1,0 +1,136 @@
+"""The statements that move deliveries: claimed by lanes, completed under the lease.
+
+A lane is what one tenant has for one host. None of them waits for another's lock: what is locked is
+skipped, and somebody else's to handle.
+"""
+
+LEASE_S = 30.0
+"""Longer than any attempt; a worker that dies leaves its rows to others after that."""
+
+CLAIM = """
+WITH RECURSIVE in_hand AS MATERIALIZED (
+    SELECT * FROM unnest($2::bigint[], $3::text[]) AS h (tenant_id, host)
+),
+-- From lane to lane along the index: the cost goes with the lanes, not with the rows that wait in
+-- them, so that one tenant's thousands cost what one row costs.
+lanes AS (
+    (
+        SELECT d.tenant_id, d.host FROM deliveries d
+        WHERE d.state = 'due' AND (d.tenant_id, d.host) > ($4::bigint, $5::text)
+        ORDER BY d.tenant_id, d.host LIMIT 1
+    )
+    UNION ALL
+    SELECT n.tenant_id, n.host
+    FROM lanes l CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.host FROM deliveries d
+        WHERE d.state = 'due' AND (d.tenant_id, d.host) > (l.tenant_id, l.host)
+        ORDER BY d.tenant_id, d.host LIMIT 1
+    ) n
+),
+some_lanes AS MATERIALIZED (SELECT * FROM lanes LIMIT $6),
+roomy AS MATERIALIZED (
+    SELECT l.tenant_id, l.host, least(
+        $7 - (SELECT count(*) FROM in_hand h WHERE h.tenant_id = l.tenant_id AND h.host = l.host),
+        $8 - (SELECT count(*) FROM in_hand h WHERE h.tenant_id = l.tenant_id),
+        $9 - (SELECT count(*) FROM in_hand h WHERE h.host = l.host)
+    ) AS room
+    FROM some_lanes l
+),
+candidates AS MATERIALIZED (
+    SELECT d.*, row_number() OVER (PARTITION BY d.tenant_id, d.host ORDER BY d.next_attempt_at)
+        AS place_in_lane
+    FROM roomy r CROSS JOIN LATERAL (
+        SELECT d.id, d.task_id, d.tenant_id, d.host, d.next_attempt_at
+        FROM deliveries d
+        WHERE d.state = 'due' AND d.tenant_id = r.tenant_id AND d.host = r.host
+            AND d.next_attempt_at <= now()
+            AND NOT EXISTS (
+                -- One in flight per task, and the newest status of it.
+                SELECT FROM deliveries o
+                WHERE o.task_id = d.task_id AND o.state = 'due' AND o.id <> d.id
+                    AND (o.id > d.id OR (o.lease IS NOT NULL AND o.next_attempt_at > now()))
+            )
+        ORDER BY d.next_attempt_at
+        LIMIT r.room
+    ) d
+    WHERE r.room > 0
+),
+ranked AS MATERIALIZED (
+    -- By turns: the first of every lane goes before the second of any.
+    SELECT c.id, c.place_in_lane, c.next_attempt_at,
+        row_number() OVER (PARTITION BY c.tenant_id ORDER BY c.place_in_lane, c.next_attempt_at)
+            + (SELECT count(*) FROM in_hand h WHERE h.tenant_id = c.tenant_id) AS place_of_tenant,
+        row_number() OVER (PARTITION BY c.host ORDER BY c.place_in_lane, c.next_attempt_at)
+            + (SELECT count(*) FROM in_hand h WHERE h.host = c.host) AS place_of_host
+    FROM candidates c
+),
+chosen AS MATERIALIZED (
+    SELECT d.id, d.task_id
+    FROM deliveries d
+    WHERE d.id IN (
+        SELECT k.id FROM ranked k
+        WHERE k.place_of_tenant <= $8 AND k.place_of_host <= $9
+        ORDER BY k.place_of_tenant, k.next_attempt_at LIMIT $1
+    ) AND d.state = 'due' AND d.next_attempt_at <= now()
+    FOR UPDATE SKIP LOCKED
+),
+claimed AS (
+    UPDATE deliveries d
+    SET lease = gen_random_uuid(), next_attempt_at = now() + $10 * interval '1 second',
+        attempts = d.attempts + 1, retried_since = coalesce(d.retried_since, now())
+    FROM chosen c WHERE d.id = c.id
+    RETURNING d.id, d.webhook_id, d.task_id, d.tenant_id, d.host, d.url, d.body, d.lease,
+        d.attempts, extract(epoch FROM now() - d.retried_since)::float8 AS elapsed_s
+),
+-- What a worker left behind when it died, and has a newer status now.
+older AS MATERIALIZED (
+    SELECT o.id FROM deliveries o
+    WHERE o.state = 'due' AND EXISTS (
+        SELECT FROM chosen c WHERE c.task_id = o.task_id AND c.id > o.id
+    ) AND o.task_id IN (SELECT task_id FROM chosen)
+    FOR UPDATE SKIP LOCKED
+),
+superseded AS (
+    UPDATE deliveries d SET state = 'superseded', lease = NULL, ended_at = now()
+    FROM older o WHERE d.id = o.id
+),
+attempted AS (
+    INSERT INTO delivery_attempts (delivery_id, number) SELECT id, attempts FROM claimed
+)
+SELECT c.*, NULL::bigint AS lanes, NULL::bigint AS last_tenant_id, NULL::text AS last_host
+FROM claimed c
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*), max(l.tenant_id),
+    (SELECT e.host FROM some_lanes e ORDER BY e.tenant_id DESC, e.host DESC LIMIT 1)
+FROM some_lanes l
+"""
+"""Lease due rows: at most $7 at a time of one lane, $8 of one tenant, $9 of one host.
+
+$2 and $3 name what this worker has in hand. It looks at $6 lanes after ($4, $5); the record without
+an id says how many there were and which was the last.
+"""
+
+COMPLETE = """
+WITH attempted AS (
+    UPDATE delivery_attempts
+    SET http_status = $4, error = $5, duration_ms = $6, response = $7
+    WHERE delivery_id = $1 AND number = $3
+)
+UPDATE deliveries d
+SET state = told.state, lease = NULL, reason = $9,
+    next_attempt_at = CASE WHEN told.state = 'due' THEN now() + $10::float8 * interval '1 second'
+                      ELSE d.next_attempt_at END,
+    ended_at = CASE WHEN told.state <> 'due' THEN now() END
+FROM (
+    SELECT CASE WHEN $8 = 'due' AND EXISTS (
+        SELECT FROM deliveries n, deliveries m
+        WHERE m.id = $1 AND n.task_id = m.task_id AND n.id > m.id AND n.state = 'due'
+    ) THEN 'superseded' ELSE $8::text END AS state
+) told
+WHERE d.id = $1 AND d.lease = $2
+RETURNING d.state
+"""
+"""Keep an attempt's outcome and move its row to $8, fenced by the lease.
+
+A row to be tried again that has a newer status by now is superseded instead.
+"""
