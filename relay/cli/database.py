@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -139,8 +140,8 @@ def own_secret_key(directory: Path) -> str:
 
     path = directory / "secret.key"
     if not path.exists():
-        partial = directory / f".secret.key.{os.getpid()}"
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial = directory / f".secret.key.{secrets.token_hex(8)}"
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, f"{new_secret_key()}\n".encode())
             os.fsync(descriptor)

@@ -24,6 +24,7 @@ def migrate(revision: str, *, as_json: bool) -> None:
     Several at once take turns. Needs no RELAY_SECRET_KEY. An embedded database is migrated by
     every command by itself.
     """
+    from alembic.script.revision import RevisionError
     from alembic.util import CommandError
 
     settings = current_settings()
@@ -32,8 +33,8 @@ def migrate(revision: str, *, as_json: bool) -> None:
         refuse_newer(before)
         try:
             migrate_now(url, revision=revision)
-        except CommandError as error:
-            raise Failure(f"revision '{revision}': {error}") from error
+        except (CommandError, RevisionError) as error:
+            raise Failure(f"revision '{revision}': {error.args[0]}") from error
         after = current_or_failure(url)
     if as_json:
         print_json({"from": before, "to": after})

@@ -108,9 +108,8 @@ async def read_story(session: AsyncSession, task_id: int) -> Story:
     """Read one task that exists."""
     task = await session.get_one(Task, task_id)
     tenant = await session.get_one(Tenant, task.tenant_id)
-    names: dict[int, str] = dict(
-        (await session.execute(select(Channel.id, Channel.name))).tuples().all()
-    )
+    channels = await session.execute(select(Channel.id, Channel.name))
+    names = {channel_id: name for channel_id, name in channels}  # noqa: C416 (rows are typed)
     of_task = (
         list(await session.scalars(select(Entry).where(Entry.task_id == task_id))),
         list(await session.scalars(select(TaskEvent).where(TaskEvent.task_id == task_id))),

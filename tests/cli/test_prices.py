@@ -1,0 +1,174 @@
+import shlex
+
+import pytest
+
+from relay.cli.price_key import ready_line
+from tests.cli.command import Command, execute
+
+MISSED = "text2video model=kling-v9"
+V3 = ("text2video", "--model", "kling-v3", "--mode", "std", "--sound", "off")
+
+
+def test_the_list_has_the_operators_rows_before_the_official_ones(relay: Command) -> None:
+    """Each row says where it is from; models that Kling ended are shown with --all only."""
+    relay("price", "set", "omni-video", "--amount", "3")
+
+    rows = relay.json("price", "list")
+    everything = relay.json("price", "list", "--all")
+    of_one = relay.json("price", "list", "--endpoint", "omni-video")
+
+    assert (rows[0]["endpoint"], rows[0]["source"]) == ("omni-video", "operator")
+    assert {row["source"] for row in rows[1:]} == {"Kling's list of 2026-09-20"}
+    assert len(everything) > len(rows)
+    assert {row["endpoint"] for row in of_one} == {"omni-video"}
+
+
+def test_list_price_times_one_point_two_for_everybody(relay: Command) -> None:
+    """0.6 units x 5 s x 0.14 x 1.2 = 0.504."""
+    relay("price", "set", *V3, "--units-per-second", "0.6", "--times", "1.2")
+
+    quote = relay.json("price", "quote", *V3)
+
+    assert quote["hold_micros"] == 504_000
+    assert quote["row"]["source"] == "operator"
+    assert quote["shown_units"] == "3.6"
+    assert quote["settled_by"].startswith("Kling's deduction")
+
+
+def test_list_price_times_one_point_two_for_one_tenant(relay: Command) -> None:
+    """The tenant's multiplier does it on every row in units."""
+    relay("tenant", "add", "acme", "--multiplier", "1.2")
+
+    assert relay.json("price", "quote", *V3, "--tenant", "acme")["hold_micros"] == 504_000
+    assert relay.json("price", "quote", *V3)["hold_micros"] == 420_000
+
+
+def test_this_clip_costs_exactly_three(relay: Command) -> None:
+    """A fixed amount, whatever the tenant's multiplier; other lengths keep their price."""
+    relay("tenant", "add", "acme", "--multiplier", "1.2")
+    clip = (*V3, "--duration", "10")
+    relay("price", "set", *clip, "--amount", "3")
+
+    assert relay.json("price", "quote", *clip, "--tenant", "acme")["hold_micros"] == 3_000_000
+    assert relay.json("price", "quote", *clip)["settled_by"] == "the amount"
+    assert relay.json("price", "quote", *V3)["hold_micros"] == 420_000
+
+
+def test_a_quote_has_klings_defaults(relay: Command) -> None:
+    """omni-video without a word is kling-video-o1, pro, 5 s (kling-api.md 4.4): 0.8 x 5 x 0.14."""
+    quote = relay.json("price", "quote", "omni-video")
+
+    assert quote["wanted"] == (
+        "omni-video model=kling-video-o1 mode=pro sound=off video-input=off duration=5"
+    )
+    assert quote["hold_micros"] == 560_000
+
+
+def test_the_catch_all_prices_what_has_no_row(relay: Command) -> None:
+    """Without it a model of tomorrow is refused; with it 100 units are held."""
+    new = ("text2video", "--model", "kling-v9")
+
+    assert "no row prices text2video model=kling-v9" in relay.refused("price", "quote", *new)
+    relay("price", "set", "*", "--units", "100")
+    assert relay.json("price", "quote", *new)["hold_micros"] == 14_000_000
+    assert relay.json("price", "quote", *V3)["hold_micros"] == 420_000
+    relay("price", "unset", "*")
+    relay.refused("price", "quote", *new)
+
+
+def test_unset_takes_out_exactly_one_row(relay: Command) -> None:
+    """Another key is not meant, and official rows cannot be taken out."""
+    relay("price", "set", *V3, "--amount", "3")
+
+    assert "no row of yours with exactly the key" in relay.refused(
+        "price", "unset", "text2video", "--model", "kling-v3"
+    )
+    relay("price", "unset", *V3)
+    assert "no row of yours" in relay.refused("price", "unset", *V3)
+    assert relay.json("price", "quote", *V3)["hold_micros"] == 420_000
+
+
+def test_setting_the_same_key_again_replaces_the_row(relay: Command) -> None:
+    """One row per key, with the newest price."""
+    relay("price", "set", *V3, "--amount", "3")
+    relay("price", "set", *V3, "--units", "7")
+
+    rows = [row for row in relay.json("price", "list") if row["source"] == "operator"]
+
+    assert [(row["units"], row["amount_micros"]) for row in rows] == [("7", None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (V3, "Give exactly one of"),
+        ((*V3, "--units", "1", "--amount", "2"), "Give exactly one of"),
+        ((*V3, "--amount", "2", "--times", "1.2"), "--times multiplies units"),
+        ((*V3, "--amount", "2", "--hold-seconds", "9"), "--hold-seconds goes with"),
+        ((*V3, "--units", "-1"), "-1 must be at least 0"),
+        ((*V3, "--amount", "0.1234567"), "more than 6 decimal places"),
+        (("*", "--units-per-second", "1"), "'*' takes --units or --amount"),
+        (("multi-image2video", "--sound", "on", "--units", "1"), "is not priced by --sound"),
+    ],
+)
+def test_a_price_that_makes_no_sense_is_wrong_usage(
+    relay: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    """Exit code 2, and no row is written."""
+    assert said in relay.refused("price", "set", *arguments, code=2)
+    assert all(row["source"] != "operator" for row in relay.json("price", "list"))
+
+
+def test_an_unknown_endpoint_is_named_with_what_may_be_meant(relay: Command) -> None:
+    """Exit code 1."""
+    message = relay.refused("price", "set", "text-2-video", "--units", "1")
+
+    assert "there is no endpoint 'text-2-video'; did you mean 'text2video'" in message
+
+
+def test_what_was_refused_is_listed_with_a_ready_command(relay: Command) -> None:
+    """How often and when last; first nothing: an empty array, and a word on stderr."""
+    assert relay.json("price", "missing") == []
+    assert "Nothing was refused" in relay("price", "missing").stderr
+
+    execute(
+        relay, "INSERT INTO price_misses (wanted, times) VALUES ($1, 7)", f"{MISSED} duration=5"
+    )
+
+    (missed,) = relay.json("price", "missing")
+    shown = relay("price", "missing").stdout
+    assert (missed["wanted"], missed["times"]) == (wanted, 7)
+    assert missed["command"] == "relay price set text2video --model kling-v9 --units-per-second X"
+    assert missed["command"] in shown
+    relay(*shlex.split(missed["command"].replace(" X", " 0.9"))[1:])
+    assert relay.json("price", "missing") == [missed]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "command"),
+    [
+        (
+            "text2video model=kling-v9 mode=std sound=off voice=off duration=5",
+            "price set text2video --model kling-v9 --mode std --sound off --voice off",
+        ),
+        (
+            "omni-video model=kling-o9 mode=pro sound=on video-input=on duration=open",
+            "price set omni-video --model kling-o9 --mode pro --sound on --video-input on",
+        ),
+        ("text2video model=kling-v9", None),
+        ("text2video model=\x1b[2J mode=std duration=5", None),
+    ],
+)
+def test_a_refused_task_becomes_a_command(wanted: str, command: str | None) -> None:
+    """Of a text that was cut off or steers a terminal, none is made."""
+    expected = None if command is None else f"relay {command} --units-per-second X"
+
+    assert ready_line(wanted) == expected
+
+
+def test_a_tenants_words_cannot_leave_their_quotes() -> None:
+    """A model called `x; rm -rf ~` is one word of the command, for whoever pastes it."""
+    line = ready_line("text2video model=x; rm -rf ~ '$(id)' mode=std duration=5")
+
+    assert line is not None
+    assert shlex.split(line)[5] == "x; rm -rf ~ '$(id)'"

@@ -1,0 +1,180 @@
+import pytest
+
+from tests.cli.command import Command
+
+
+def test_a_tenant_is_added_with_its_quota_as_a_topup(relay: Command) -> None:
+    """`--quota 100` is 100,000,000 micros under the reference `opening`."""
+    added = relay.json("tenant", "add", "acme", "--quota", "100")
+
+    assert added["quota_micros"] == 100_000_000
+    assert added["held_micros"] == 0
+    assert added["available_micros"] == 100_000_000
+    assert added["currency"] == "USD"
+    assert added["multiplier"] == "1"
+    assert added["created_at"].endswith("Z")
+    assert "already used" in relay("tenant", "topup", "acme", "100", "--ref", "opening").stderr
+
+
+def test_a_list_is_one_array_with_the_same_fields(relay: Command) -> None:
+    """Sorted by name; an empty list is an empty array, and says on stderr how to begin."""
+    assert relay.json("tenant", "list") == []
+    assert relay("tenant", "list").stdout == ""
+    assert "relay tenant add" in relay("tenant", "list").stderr
+
+    beta = relay.json("tenant", "add", "beta")
+    acme = relay.json("tenant", "add", "acme")
+
+    assert relay.json("tenant", "list") == [acme, beta]
+
+
+def test_people_see_decimals_with_the_currency(relay: Command) -> None:
+    """0.35 of the configured currency; names and amounts are never wrapped or cut."""
+    name = "a-rather-long-name-of-a-tenant-that-fills-the-sixty-four-letters"
+    relay("tenant", "add", name, "--quota", "0.35", RELAY_CURRENCY="CNY")
+
+    table = relay("tenant", "list", RELAY_CURRENCY="CNY").stdout
+
+    assert name in table
+    assert "0.35 CNY" in table
+
+
+def test_the_same_name_twice_is_refused(relay: Command) -> None:
+    """Exit code 1, and nothing is added to the first one."""
+    relay("tenant", "add", "acme", "--quota", "1")
+
+    assert "there is a tenant 'acme' already" in relay.refused("tenant", "add", "acme")
+    assert relay.json("tenant", "list")[0]["quota_micros"] == 1_000_000
+
+
+def test_a_reference_tops_up_once(relay: Command) -> None:
+    """The second time it says so, exits with 0 and adds nothing."""
+    relay("tenant", "add", "acme")
+    first = relay.json("tenant", "topup", "acme", "5", "--ref", "r1")
+    again = relay("tenant", "topup", "acme", "5", "--ref", "r1", "--json")
+
+    assert first["added_micros"] == 5_000_000
+    assert '"added_micros": 0' in again.stdout
+    assert "'r1' was already used to add 5 USD: added nothing." in again.stderr
+    assert relay.json("tenant", "list")[0]["quota_micros"] == 5_000_000
+
+
+def test_a_reference_with_another_amount_is_refused(relay: Command) -> None:
+    """Exit code 1, and both amounts are named: one of them is a mistake."""
+    relay("tenant", "add", "acme")
+    relay("tenant", "topup", "acme", "5", "--ref", "r1")
+
+    message = relay.refused("tenant", "topup", "acme", "6", "--ref", "r1")
+
+    assert "already used to add 5 USD" in message
+    assert "nothing was added" in message
+    assert relay.json("tenant", "list")[0]["quota_micros"] == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("amount", "quota_micros"),
+    [("-5", -5_000_000), ("-0.000001", -1), ("+2.5", 2_500_000), ("-5.5", -5_500_000)],
+)
+def test_an_adjustment_may_be_negative(relay: Command, amount: str, quota_micros: int) -> None:
+    """-5 is an amount, not an option; the quota may fall below zero."""
+    relay("tenant", "add", "acme")
+
+    adjusted = relay.json("tenant", "adjust", "acme", amount, "--reason", "entered twice")
+
+    assert adjusted["quota_micros"] == quota_micros
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("1.1234567", "more than 6 decimal places"),
+        ("1,5", "is not a decimal number"),
+        ("1e3", "is not a decimal number"),
+        ("nan", "is not a decimal number"),
+        ("٣", "is not a decimal number"),
+        ("99999999999999999999", "is more than 1,000,000,000"),
+        ("0", "0 changes nothing"),
+    ],
+)
+def test_an_amount_that_cannot_be_meant_is_wrong_usage(
+    relay: Command, amount: str, said: str
+) -> None:
+    """Exit code 2, and nothing is entered."""
+    relay("tenant", "add", "acme")
+
+    message = relay.refused("tenant", "adjust", "acme", amount, "--reason", "x", code=2)
+
+    assert said in message
+    assert relay.json("tenant", "list")[0]["quota_micros"] == 0
+
+
+@pytest.mark.parametrize("amount", ["-5", "0"])
+def test_a_topup_is_more_than_nothing(relay: Command, amount: str) -> None:
+    """A negative one is an adjustment, which needs a reason."""
+    relay("tenant", "add", "acme")
+
+    message = relay.refused("tenant", "topup", "acme", amount, "--ref", "r", code=2)
+
+    assert f"{amount} must be more than 0" in message
+
+
+def test_a_misspelt_option_is_still_wrong_usage(relay: Command) -> None:
+    """Though negative amounts are taken, unknown options are not."""
+    assert "--reson" in relay.refused(
+        "tenant", "adjust", "acme", "-5", "--reson", "y", "--reason", "x", code=2
+    )
+
+
+def test_an_unknown_tenant_is_named_with_what_may_be_meant(relay: Command) -> None:
+    """Exit code 1 everywhere, with the close match."""
+    relay("tenant", "add", "acme")
+    commands = [
+        ("tenant", "set", "acmee", "--multiplier", "1"),
+        ("tenant", "topup", "acmee", "1", "--ref", "r"),
+        ("tenant", "adjust", "acmee", "1", "--reason", "r"),
+        ("tenant", "disable", "acmee"),
+        ("token", "add", "acmee"),
+        ("token", "list", "acmee"),
+        ("task", "list", "--tenant", "acmee"),
+        ("price", "quote", "text2video", "--model", "kling-v3", "--tenant", "acmee"),
+    ]
+
+    for command in commands:
+        message = relay.refused(*command)
+        assert "there is no tenant 'acmee'; did you mean 'acme'?" in message, command
+
+
+def test_multiplier_and_limit_are_set_and_unset(relay: Command) -> None:
+    """`--tasks-max none` is no limit; what is not named stays."""
+    relay("tenant", "add", "acme", "--multiplier", "1.2", "--tasks-max", "3")
+
+    limited = relay.json("tenant", "set", "acme", "--tasks-max", "20")
+    unlimited = relay.json("tenant", "set", "acme", "--tasks-max", "none")
+    cheaper = relay.json("tenant", "set", "acme", "--multiplier", "0.95")
+
+    assert (limited["tasks_max"], limited["multiplier"]) == (20, "1.2")
+    assert (unlimited["tasks_max"], unlimited["multiplier"]) == (None, "1.2")
+    assert (cheaper["tasks_max"], cheaper["multiplier"]) == (None, "0.95")
+    assert "Say what to change" in relay.refused("tenant", "set", "acme", code=2)
+
+
+def test_a_tenant_is_disabled_and_enabled(relay: Command) -> None:
+    """Each prints the tenant as it is now."""
+    relay("tenant", "add", "acme")
+
+    assert relay.json("tenant", "disable", "acme")["enabled"] is False
+    assert relay.json("tenant", "enable", "acme")["enabled"] is True
+
+
+def test_another_currency_is_refused_in_one_sentence(relay: Command) -> None:
+    """The books are in the currency of the first entry; exit code 2, nothing written."""
+    relay("tenant", "add", "acme", "--quota", "1")
+
+    for command in (
+        ("tenant", "topup", "acme", "1", "--ref", "r"),
+        ("tenant", "adjust", "acme", "1", "--reason", "r"),
+        ("tenant", "add", "beta"),
+    ):
+        message = relay.refused(*command, code=2, RELAY_CURRENCY="CNY")
+        assert "the books of this database are in USD, and RELAY_CURRENCY is CNY" in message
+    assert [one["quota_micros"] for one in relay.json("tenant", "list")] == [1_000_000]
