@@ -1,0 +1,53 @@
+"""Clients that hang up: what was ordered is done and charged, what was not is not."""
+
+import json
+
+from tests.e2e.raw import connected, post
+from tests.e2e.world import World
+from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO
+
+
+async def test_a_client_that_hangs_up_while_kling_thinks_has_ordered(world: World) -> None:
+    """Kling answers a second after the client has gone: the id is recorded, the end is charged."""
+    token = await world.add_tenant()
+    await world.add_channel(base_url=world.kling_url)
+    body = json.dumps({**CLIP, "prompt": "a fox [delay 1]", "external_task_id": "order-1"})
+    async with world.started_relay():
+        async with connected(world.port) as client:
+            head = post(TEXT2VIDEO, bearer=token.api_key, length=len(body))
+            await client.send(head, body.encode())
+            (accepted,) = await world.kling_accepted()
+        gone = await world.tasks()
+
+        await world.settle()
+        answer = await world.ask(token, "order-1")
+
+    assert [task["state"] for task in gone] == ["pending"]
+    assert (await world.tasks())[0]["kling_request_id"], "recorded from the create's own reply"
+    assert answer.json()["data"]["task_id"] == accepted["task_id"]
+    assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
+    await world.check_books()
+
+
+async def test_a_client_that_hangs_up_in_its_body_has_ordered_nothing(world: World) -> None:
+    """All of a body but its last byte, then nothing: no row, no call, its memory given back."""
+    token = await world.add_tenant()
+    await world.add_channel(base_url=world.kling_url)
+    body = json.dumps(CLIP).encode().replace(b"{", b"{" + b" " * 500_000, 1)
+    async with world.started_relay(body_budget_mb=1) as relay:
+        async with connected(world.port) as client:
+            head = post(TEXT2VIDEO, bearer=token.api_key, length=len(body))
+            await client.send(head, body[:-1])
+        await relay.logged("request.abandoned")
+        after_half = await world.tasks()
+        # The same body, whole: this relay has memory for one at a time, so it was given back.
+        async with connected(world.port) as client:
+            await client.send(head, body)
+            whole = await client.answer()
+        await world.settle()
+
+    assert after_half == []
+    assert whole.status == 200
+    assert len(await world.kling_log()) == 1
+    assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
+    await world.check_books()
