@@ -1,5 +1,6 @@
 """The sandbox as a Litestar application: Kling's surface, and the sandbox's own pages beside it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
@@ -11,9 +12,11 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from relay.sandbox.books import Books
 from relay.sandbox.callbacks import Callbacks
-from relay.sandbox.catalogue import ENDPOINTS
-from relay.sandbox.faults import WORDS
+from relay.sandbox.catalogue import list_rows
+from relay.sandbox.faults import FIELD, HEADER, WORDS
+from relay.sandbox.identifiers import Ids
 from relay.sandbox.ledger import Ledger, Requests
 from relay.sandbox.settings import SandboxSettings
 from relay.sandbox.surface import Surface
@@ -60,10 +63,11 @@ def create_sandbox(
     `callback_transport` sends callbacks elsewhere than to sockets, as to an app in process.
     """
     ledger, requests = Ledger(settings.log_path), Requests()
-    tasks = Tasks(concurrency=settings.concurrency)
+    ids = Ids()
+    books = Books(Tasks(ids, concurrency=settings.concurrency), ledger, ids)
     callbacks = Callbacks(ledger, callback_transport)
-    timeline = Timeline(tasks, ledger, callbacks, task_seconds=settings.task_seconds)
-    surface = Surface(settings, tasks, timeline, requests)
+    timeline = Timeline(books, callbacks, task_seconds=settings.task_seconds)
+    surface = Surface(settings, books, timeline, requests)
 
     async def stop() -> None:
         timeline.stop()
@@ -72,7 +76,7 @@ def create_sandbox(
     @post("/sandbox/reset", status_code=204)
     async def reset() -> None:
         await stop()
-        tasks.clear()
+        books.clear()
         ledger.clear()
         requests.entries.clear()
 
@@ -99,8 +103,10 @@ async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str,
         "access_keys": [account.access_key for account in settings.accounts],
         "task_seconds": settings.task_seconds,
         "concurrency": settings.concurrency,
-        "endpoints": [endpoint.path for endpoint in ENDPOINTS],
+        "endpoints": [row.path for row in list_rows() if not row.is_sync],
+        "catalogue": [asdict(row) for row in list_rows()],
         "faults_in_prompt": {f"[{word}]": effect for word, effect in WORDS.items()},
+        "faults_elsewhere": f"header {HEADER.decode()}, query or body field {FIELD}",
         "log": "/sandbox/log",
         "requests": "/sandbox/requests",
         "reset": "POST /sandbox/reset",

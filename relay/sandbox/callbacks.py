@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from relay.sandbox.envelopes import called_back, encode
 from relay.sandbox.ledger import Ledger
+from relay.sandbox.new_envelopes import described
 from relay.sandbox.tasks import Status, Task
 
 PAUSES_S = (0.3, 1.0)
@@ -44,7 +45,9 @@ class Callbacks:
         faults = task.order.faults
         if not task.order.callback_url or "lost callback" in faults:
             return
-        message = (task.status, encode(called_back(task)))
+        is_legacy = task.order.endpoint.generation == "legacy"
+        body = called_back(task) if is_legacy else described(task)
+        message = (task.status, encode(body))
         if "reverse callbacks" not in faults:
             self._spawn(self._send_all(task, [message]))
             return

@@ -1,160 +1,125 @@
-"""Kling's endpoints as data (kling-api.md section 3): a new one is a row here.
+"""Kling's endpoints as data (kling-api.md section 3): a new one is a row in a `..._rows` module.
 
 Rows say what differs; routing, credentials, envelopes, ids, lists, callbacks and statuses are the
-same for all and stand elsewhere.
+same for all and stand elsewhere. `list_rows` writes the table out, for comparing it with others.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from urllib.parse import unquote
 
-from relay.sandbox.fields import Fields
-from relay.sandbox.videos import (
-    check_image2video,
-    check_motion_control,
-    check_multi_image2video,
-    check_omni_video,
-    check_text2video,
-)
+from relay.sandbox.call_rows import CALLS
+from relay.sandbox.endpoint import MODEL, Call, Credential, Endpoint, Generation
+from relay.sandbox.media_rows import MEDIA
+from relay.sandbox.new_rows import NEW_ENDPOINTS, SOLUTIONS
+from relay.sandbox.video_rows import VIDEOS
+
+ENDPOINTS: tuple[Endpoint, ...] = (*VIDEOS, *MEDIA, *NEW_ENDPOINTS, *SOLUTIONS)
+BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+_CALLS: dict[tuple[str, str], Call] = {(call.method, call.path): call for call in CALLS}
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One path on which tasks are created, looked up and listed."""
+class Row:
+    """What the catalogue says of one method and path that makes or answers something."""
 
+    name: str
+    """Without `/v1` and the family: `avatar/image2video`; a GET beside a POST ends in `.get`."""
+    method: str
     path: str
-    results: Literal["videos", "images", "audios"] = "videos"
-    """What a finished task's `task_result` holds; images use an image pack's slots."""
-    models: tuple[str, ...] = ()
-    """Accepted `model_name`s, the default first; empty where the body has no such field."""
-    default_mode: Literal["std", "pro"] | None = None
-    """None where `mode` is no field of the body."""
-    takes_duration: bool = False
-    needs: tuple[tuple[str, ...], ...] = ()
-    """Of each group one field must be there."""
-    check: Callable[[Fields, str], None] | None = None
-    """The endpoint's own rules, given the body and the model."""
-    finds_external_id: bool = True
-    """Whether GET takes the caller's `external_task_id` too."""
-    has_parent_video: bool = False
-    """Whether `task_info` names the video that was worked on."""
+    generation: Generation
+    is_sync: bool
+    has_query: bool
+    """Whether one task can be asked for: GET by id, or API 2.0's and the solutions' queries."""
+    has_list: bool
+    finds_by_external_id: bool
+    credentials: tuple[Credential, ...]
+    is_paid: bool
+    ids: tuple[str, ...]
+    """Where the body names things of the account; deletes name what they delete."""
 
 
-_V2_ON = ("kling-v2-master", "kling-v2-1-master", "kling-v2-5-turbo", "kling-v2-6", "kling-v3")
+@dataclass(frozen=True, slots=True)
+class CreateTask:
+    """POST to an endpoint; `model` is the one in the path, "" for legacy."""
 
-ENDPOINTS = (
-    Endpoint(
-        "/v1/videos/text2video",
-        models=("kling-v1", "kling-v1-6", *_V2_ON),
-        default_mode="std",
-        takes_duration=True,
-        check=check_text2video,
-    ),
-    Endpoint(
-        "/v1/videos/image2video",
-        models=("kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-1", *_V2_ON),
-        default_mode="std",
-        takes_duration=True,
-        check=check_image2video,
-    ),
-    Endpoint(
-        "/v1/videos/multi-image2video",
-        models=("kling-v1-6",),
-        default_mode="std",
-        takes_duration=True,
-        check=check_multi_image2video,
-    ),
-    Endpoint(
-        "/v1/videos/omni-video",
-        models=("kling-video-o1", "kling-v3-omni"),
-        default_mode="pro",
-        takes_duration=True,
-        check=check_omni_video,
-    ),
-    Endpoint(
-        "/v1/videos/motion-control",
-        models=("kling-v2-6", "kling-v3"),
-        default_mode="std",
-        check=check_motion_control,
-    ),
-    Endpoint("/v1/videos/video-extend", needs=(("video_id",),), has_parent_video=True),
-    Endpoint(
-        "/v1/videos/lip-sync", needs=(("input",),), finds_external_id=False, has_parent_video=True
-    ),
-    Endpoint(
-        "/v1/videos/advanced-lip-sync",
-        needs=(("session_id",), ("face_choose",)),
-        finds_external_id=False,
-        has_parent_video=True,
-    ),
-    Endpoint("/v1/videos/effects", needs=(("effect_scene",), ("input",))),
-    Endpoint(
-        "/v1/videos/avatar/image2video",
-        default_mode="std",
-        needs=(("image",), ("audio_id", "sound_file")),
-    ),
-    Endpoint(
-        "/v1/videos/multi-elements",
-        models=("kling-v1-6",),
-        default_mode="std",
-        takes_duration=True,
-        needs=(("session_id",), ("edit_mode",), ("prompt",)),
-    ),
-    Endpoint(
-        "/v1/images/generations",
-        results="images",
-        models=(
-            "kling-v3",
-            "kling-v2-1",
-            "kling-v1",
-            "kling-v1-5",
-            "kling-v2",
-            "kling-v2-new",
-        ),
-        needs=(("prompt",),),
-    ),
-    Endpoint(
-        "/v1/images/omni-image",
-        results="images",
-        models=("kling-image-o1", "kling-v3-omni"),
-        needs=(("prompt",),),
-    ),
-    Endpoint(
-        "/v1/images/multi-image2image",
-        results="images",
-        models=("kling-v2-1", "kling-v2"),
-        needs=(("subject_image_list",),),
-    ),
-    Endpoint(
-        "/v1/images/editing/expand",
-        results="images",
-        needs=(
-            ("image",),
-            ("up_expansion_ratio",),
-            ("down_expansion_ratio",),
-            ("left_expansion_ratio",),
-            ("right_expansion_ratio",),
-        ),
-    ),
-    Endpoint(
-        "/v1/images/kolors-virtual-try-on",
-        results="images",
-        models=("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"),
-        needs=(("human_image",),),
-    ),
-    Endpoint(
-        "/v1/general/ai-multi-shot",
-        results="images",
-        needs=(("element_frontal_image",),),
-        finds_external_id=False,
-    ),
-    Endpoint("/v1/audio/text-to-audio", results="audios", needs=(("prompt",), ("duration",))),
-    Endpoint(
-        "/v1/audio/video-to-audio",
-        results="audios",
-        needs=(("video_id", "video_url"),),
-        has_parent_video=True,
-    ),
-)
+    endpoint: Endpoint
+    model: str
 
-BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+
+@dataclass(frozen=True, slots=True)
+class FindTask:
+    """GET of one legacy task; `name` is its id, or the caller's."""
+
+    endpoint: Endpoint
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListTasks:
+    """GET of an endpoint's legacy tasks."""
+
+    endpoint: Endpoint
+
+
+Route = CreateTask | FindTask | ListTasks | Call
+
+
+def find_route(method: str, path: str) -> Route | None:
+    """Find what a method and path ask for; `path` is percent-encoded, without doubled slashes."""
+    call = _CALLS.get((method, path))
+    if call is not None:
+        return call
+    parent, _, name = path.rpartition("/")
+    if method == "POST" and path in BY_PATH:
+        return CreateTask(BY_PATH[path], "")
+    if method == "POST" and f"{parent}/{MODEL}" in BY_PATH:
+        return CreateTask(BY_PATH[f"{parent}/{MODEL}"], unquote(name))
+    if method == "GET" and path in BY_PATH and BY_PATH[path].generation == "legacy":
+        return ListTasks(BY_PATH[path])
+    if method == "GET" and parent in BY_PATH and BY_PATH[parent].generation == "legacy":
+        return FindTask(BY_PATH[parent], unquote(name))
+    return None
+
+
+def list_rows() -> list[Row]:
+    """List every endpoint that makes tasks, then every call that is answered at once."""
+    return [*(_row_of_endpoint(one) for one in ENDPOINTS), *(_row_of_call(one) for one in CALLS)]
+
+
+def _row_of_endpoint(endpoint: Endpoint) -> Row:
+    return Row(
+        name=_name_of(endpoint.path),
+        method="POST",
+        path=endpoint.path,
+        generation=endpoint.generation,
+        is_sync=False,
+        has_query=True,
+        has_list=True,
+        finds_by_external_id=endpoint.finds_external_id,
+        credentials=endpoint.credentials,
+        is_paid=endpoint.path != "/v1/general/advanced-custom-elements",
+        ids=tuple(where for _, where in endpoint.ids),
+    )
+
+
+def _row_of_call(call: Call) -> Row:
+    has_both = ("POST", call.path) in _CALLS and ("GET", call.path) in _CALLS
+    deleted = call.needs[0] if "/delete-" in call.path and not call.ids else ()
+    return Row(
+        name=_name_of(call.path) + (".get" if has_both and call.method == "GET" else ""),
+        method=call.method,
+        path=call.path,
+        generation=call.generation,
+        is_sync=True,
+        has_query=False,
+        has_list=has_both and call.generation == "legacy",
+        finds_by_external_id=False,
+        credentials=call.credentials,
+        is_paid=call.units is not None,
+        ids=(*(where for _, where in call.ids), *deleted),
+    )
+
+
+def _name_of(path: str) -> str:
+    parts = path.removesuffix(f"/{MODEL}").strip("/").split("/")
+    return "/".join(parts[2:] if parts[0] == "v1" else parts)

@@ -9,6 +9,7 @@ from jwt import PyJWS
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import PyJWTError
 
+from relay.sandbox.endpoint import Credential
 from relay.sandbox.errors import Refusal
 from relay.sandbox.settings import Account
 
@@ -34,8 +35,8 @@ class Accounts:
         self._accounts = tuple(accounts)
         self._by_access_key = {account.access_key: account for account in self._accounts}
 
-    def identify(self, authorization: str | None, *, now: float) -> Account:
-        """Find the account of an Authorization header; `now` is in unix seconds.
+    def identify(self, authorization: str | None, *, now: float) -> tuple[Account, Credential]:
+        """Find account and kind of an Authorization header; `now` is in unix seconds.
 
         Raises:
             Refusal: 1001 there is none; 1002 malformed or unknown; 1000 the signature is wrong;
@@ -50,9 +51,9 @@ class Accounts:
             raise Refusal(1002)
         for account in self._accounts:
             if hmac.compare_digest(account.api_key.encode(), bearer.encode()):
-                return account
+                return account, "api_key"
         if bearer.count(".") == 2:  # noqa: PLR2004  # header.claims.signature
-            return self._by_jwt(bearer, now=now)
+            return self._by_jwt(bearer, now=now), "jwt"
         raise Refusal(1002, "api key not found")
 
     def _by_jwt(self, token: str, *, now: float) -> Account:

@@ -1,14 +1,14 @@
-"""Kling's replies and callback bodies, byte for byte as far as section 5 and 6 show them."""
+"""Legacy replies and callback bodies, byte for byte as far as section 5 and 6 show them."""
 
 import json
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from relay.sandbox.errors import Refusal
+from relay.sandbox.results import file_of, part_id, result_of
 from relay.sandbox.tasks import Task
 from relay.sandbox.units import plain
-
-_KINDS = {"videos": "mp4", "images": "png", "audios": "mp3"}
 
 
 def encode(value: object) -> bytes:
@@ -44,7 +44,7 @@ def created(task: Task) -> dict[str, Any]:
 
 def queried(task: Task) -> dict[str, Any]:
     """Describe a task in GET and in lists (5.2, 5.3)."""
-    result = _result(task, for_callback=False)
+    result = result_of(task, for_callback=False)
     return {
         "task_id": task.id,
         "task_status": task.status,
@@ -60,7 +60,7 @@ def queried(task: Task) -> dict[str, Any]:
 
 def called_back(task: Task) -> dict[str, Any]:
     """Describe a task in a callback (6): flat, only videos and images, no watermark."""
-    result = _result(task, for_callback=True)
+    result = result_of(task, for_callback=True)
     return {
         "task_id": task.id,
         "task_status": task.status,
@@ -81,7 +81,12 @@ def _external_id(task: Task) -> dict[str, Any]:
 def _info(task: Task) -> dict[str, Any]:
     if not task.order.endpoint.has_parent_video:
         return _external_id(task)
-    parent = {"id": _part_id(task, 9), "url": _file(task, 9, "mp4"), "duration": "5.1"}
+    source = task.order.source
+    parent = {
+        "id": source.id if source is not None and source.kind == "video" else part_id(task, 9),
+        "url": file_of(task, 9, "mp4"),
+        "duration": f"{source.seconds if source is not None else 5}.1",
+    }
     return {**_external_id(task), "parent_video": parent}
 
 
@@ -89,56 +94,12 @@ def _deduction(task: Task) -> dict[str, Any]:
     """Write what a success deducted; a failed or running task has none of these fields."""
     if task.status != "succeed" or task.units is None:
         return {}
-    cash = plain(task.cash)
+    return deduction(task.units, task.cash)
+
+
+def deduction(units: Decimal, cash: Decimal) -> dict[str, Any]:
+    """Write what was deducted: units and money are both there, as strings."""
     return {
-        "final_unit_deduction": plain(task.units),
-        "final_balance_deduction": {"quota": cash, "list_price": cash},
+        "final_unit_deduction": plain(units),
+        "final_balance_deduction": {"quota": plain(cash), "list_price": plain(cash)},
     }
-
-
-def _result(task: Task, *, for_callback: bool) -> dict[str, Any]:
-    """List the files of a success by the family's shape (5.3); empty before the end."""
-    if task.status != "succeed":
-        return {}
-    marked = task.order.watermark and not for_callback
-    seconds = f"{task.order.seconds}.1"
-    match task.order.endpoint.results:
-        case "videos":
-            video = {"id": _part_id(task, 0), "url": _file(task, 0, "mp4")}
-            if marked:
-                video["watermark_url"] = _file(task, 1, "mp4")
-            if task.order.endpoint.path != "/v1/videos/effects":
-                video["duration"] = seconds
-            return {"videos": [video]}
-        case "images" if task.order.endpoint.path == "/v1/general/ai-multi-shot":
-            urls = {f"url_{i}": _file(task, i, "png") for i in (1, 2, 3)}
-            return {"images": [{"index": 0, **urls}]}
-        case "images":
-            return {"images": [_image(task, i, marked) for i in range(task.order.images_out)]}
-        case "audios" if for_callback:
-            return {}
-        case "audios":
-            audio = {
-                "id": _part_id(task, 0),
-                "url_mp3": _file(task, 0, "mp3"),
-                "url_wav": _file(task, 0, "wav"),
-                "duration_mp3": seconds,
-                "duration_wav": seconds,
-            }
-            return {"audios": [audio]}
-
-
-def _image(task: Task, index: int, marked: bool) -> dict[str, Any]:  # noqa: FBT001  # of one caller
-    image: dict[str, Any] = {"index": index, "url": _file(task, index, "png")}
-    if marked:
-        image["watermark_url"] = _file(task, index, "png")
-    return image
-
-
-def _part_id(task: Task, index: int) -> str:
-    """Make the id of one file: the task's backwards, and a digit that tells its files apart."""
-    return f"{task.id[::-1]}{index}"
-
-
-def _file(task: Task, index: int, kind: str) -> str:
-    return f"{task.base_url}/sandbox/files/{_part_id(task, index)}.{kind}"

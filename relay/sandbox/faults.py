@@ -1,6 +1,8 @@
-"""Misbehaviour on request: words in square brackets in a prompt.
+"""Misbehaviour on request: words in square brackets in a prompt or a name.
 
-Each row of `WORDS` is documentation and grammar at once; `GET /sandbox` shows the table.
+Where a call has no such text, its body may carry them in `FIELD`, and every request in `HEADER` or
+in a query parameter `FIELD`. Each row of `WORDS` is documentation and grammar at once;
+`GET /sandbox` shows the table. Words about ends and callbacks do nothing to a synchronous call.
 """
 
 import re
@@ -8,12 +10,19 @@ from dataclasses import dataclass
 
 from relay.sandbox.errors import HTTP_STATUS, Refusal
 
+FIELD = "sandbox_fault"
+HEADER = b"x-sandbox-fault"
+
 WORDS = {
     "fail": "the task ends failed, with a reason and no deduction",
     "slow SECONDS": "this task takes SECONDS from acceptance to end",
     "units N": "the task's deduction is N units",
     "no deduction": "the task succeeds without any deduction field",
     "cash N": "the task is charged N in currency and 0 units",
+    "mixed N": "the task is charged N in currency beside its units",
+    "seconds N": "the input counts as N seconds long, where it decides the result's length",
+    "any ids": "ids of videos, audios, elements, voices and sessions are not looked up",
+    "no packs": "the account has no resource packs, in the reply to this GET /account/costs",
     "error CODE": "not accepted: answered with CODE of Kling's table and its HTTP status",
     "code200 CODE": "not accepted: answered with HTTP 200 and CODE",
     "html refused": "not accepted: answered with HTTP 502 and an HTML page",
@@ -21,7 +30,7 @@ WORDS = {
     "delay SECONDS": "accepted at once, answered SECONDS later",
     "cut": "accepted, but the connection is cut in the middle of the reply's body",
     "drop": "accepted, but the connection is closed without any reply",
-    "no id": "accepted, but the reply has no data.task_id",
+    "no id": "accepted, but the reply has no id (data.task_id, data.id, data.session_id)",
     "lost callback": "no callback is sent",
     "double callback": "every callback is sent twice, at the same time",
     "late callback SECONDS": "every callback is sent SECONDS late",

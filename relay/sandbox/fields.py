@@ -108,6 +108,13 @@ class Fields:
                 raise self.refusal(name, "must be an array of objects")
         return [Fields(item, f"{self._where}{name}[{i}].") for i, item in enumerate(value)]
 
+    def texts(self, name: str) -> list[str]:
+        """Read a list of strings, [] if absent."""
+        value = self._values.get(name) if self.has(name) else []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.refusal(name, "must be an array of strings")
+        return value
+
     def picture(self, name: str) -> bool:
         """Check an image: a URL, or base64 without `data:` (section 12). True if it is there."""
         if self.text(name).startswith("data:"):

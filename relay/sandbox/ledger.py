@@ -22,6 +22,7 @@ class Ledger:
 
     accepted: account (its access key), endpoint, task_id, external_task_id, units (what a success
     will deduct, null for none). ended: task_id, status, units (null if nothing was deducted).
+    answered: account, endpoint, units (null as before), for each paid synchronous call.
     callback: task_id, status, host, attempt, http_status (null if no answer came), one for each
     attempt. With a path every entry is appended there as one JSON line before the call returns.
     """

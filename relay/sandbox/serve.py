@@ -9,8 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.logs import configure_logs
 from relay.sandbox.app import create_sandbox
+from relay.sandbox.replies import CLOSE_EXTENSION
 from relay.sandbox.settings import SandboxSettings
-from relay.sandbox.surface import CLOSE_EXTENSION
 
 
 class _ClosingProtocol(HttpToolsProtocol):

@@ -4,53 +4,41 @@ Plain ASGI and outside of Litestar's routing, because a cut connection must stay
 turns whatever a handler raises into a reply.
 """
 
-import asyncio
 import re
 import time
-from dataclasses import dataclass
-from typing import Literal, cast
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
-import httpx
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.sandbox import envelopes
-from relay.sandbox.catalogue import BY_PATH, Endpoint
+from relay.sandbox.bodies import faults_of, read_body
+from relay.sandbox.books import Asked, Books
+from relay.sandbox.catalogue import CreateTask, FindTask, ListTasks, find_route
+from relay.sandbox.charges import charge_call
 from relay.sandbox.credentials import Accounts
+from relay.sandbox.endpoint import Call, Endpoint
 from relay.sandbox.errors import Refusal
+from relay.sandbox.faults import FIELD, HEADER, Faults
 from relay.sandbox.fields import Fields
-from relay.sandbox.ledger import Requests
-from relay.sandbox.orders import read_order
+from relay.sandbox.ledger import Requests, now_ms
+from relay.sandbox.new_envelopes import new_created
+from relay.sandbox.new_orders import new_order, solution_order
+from relay.sandbox.orders import Order, legacy_order
+from relay.sandbox.replies import Reply, ended_by, receive_body, refused_by, send_reply
 from relay.sandbox.settings import Account, SandboxSettings
-from relay.sandbox.tasks import Tasks
+from relay.sandbox.things import Kind, Thing
 from relay.sandbox.timeline import Timeline
-
-CLOSE_EXTENSION = "sandbox.close"
-"""Key in `scope["extensions"]` of a function that closes the connection, put there by `serve`."""
-
-_JSON = b"application/json; charset=utf-8"
-_HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body></body>\r\n</html>\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back: all of it, half of the body (`cut`), or nothing (`drop`)."""
-
-    status: int
-    body: bytes
-    content_type: bytes = _JSON
-    ending: Literal["whole", "cut", "drop"] = "whole"
 
 
 class Surface:
     """Answers every path that is not the sandbox's own."""
 
     def __init__(
-        self, settings: SandboxSettings, tasks: Tasks, timeline: Timeline, requests: Requests
+        self, settings: SandboxSettings, books: Books, timeline: Timeline, requests: Requests
     ) -> None:
         self._accounts = Accounts(settings.accounts)
         self._public_url = settings.public_url
-        self._tasks = tasks
+        self._books = books
         self._timeline = timeline
         self._requests = requests
 
@@ -61,7 +49,7 @@ class Surface:
             httpx.RemoteProtocolError: the reply was to be cut and there is no socket to close
                 (an ASGI transport): what httpx itself raises when a peer does that.
         """
-        body = await _read_body(receive)
+        body = await receive_body(receive)
         if body is None:
             return  # the caller hung up before the request was complete
         path = _raw_path(scope)
@@ -76,56 +64,97 @@ class Surface:
             reply = await self._answer(scope, path, body)
         except Refusal as refusal:
             reply = Reply(refusal.http_status, envelopes.error(refusal))
-        await _send_reply(reply, scope, receive, send)
+        await send_reply(reply, scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, path: str, body: bytes) -> Reply:
         headers = dict(scope["headers"])
-        account = self._accounts.identify(
+        account, credential = self._accounts.identify(
             headers.get(b"authorization", b"").decode("latin-1"), now=time.time()
         )
-        path = re.sub("/{2,}", "/", path).rstrip("/")
-        endpoint = BY_PATH.get(path)
-        parent, _, name = path.rpartition("/")
-        if scope["method"] == "POST" and endpoint is not None:
-            return await self._create(account, endpoint, body, base_url=self._base_url(scope))
-        if scope["method"] == "GET" and endpoint is not None:
-            return self._list(account, endpoint, scope["query_string"])
-        if scope["method"] == "GET" and parent in BY_PATH:
-            task = self._tasks.find(account, BY_PATH[parent], unquote(name))
-            return Reply(200, envelopes.success(envelopes.queried(task)))
-        raise Refusal(1202)
+        route = find_route(scope["method"], re.sub("/{2,}", "/", path).rstrip("/"))
+        if route is None:
+            raise Refusal(1202)
+        row = route if isinstance(route, Call) else route.endpoint
+        if credential not in row.credentials:
+            raise Refusal(1002)
+        query = _query_of(scope)
+        beside = f"{headers.get(HEADER, b'').decode('latin-1')} {query.get(FIELD, '')}"
+        match route:
+            case CreateTask():
+                values = read_body(body)
+                faults = faults_of(values, beside)
+                return await self._create(account, route, values, faults, self._base_url(scope))
+            case ListTasks(endpoint):
+                return self._list(account, endpoint, query)
+            case FindTask(endpoint, name):
+                task = self._books.tasks.find(account, endpoint, name)
+                return Reply(200, envelopes.success(envelopes.queried(task)))
+            case Call():
+                values = query if route.method == "GET" else read_body(body)
+                faults = faults_of(values, beside)
+                return await self._call(account, route, values, faults, self._base_url(scope))
 
     async def _create(
-        self, account: Account, endpoint: Endpoint, body: bytes, *, base_url: str
+        self,
+        account: Account,
+        route: CreateTask,
+        values: dict[str, object],
+        faults: Faults,
+        base_url: str,
     ) -> Reply:
-        """Check, accept, answer; each in the way the prompt's faults ask for."""
-        order = read_order(endpoint, body)
-        faults = order.faults
-        code, code200 = faults.code("error"), faults.code("code200")
-        if code is not None:
-            raise Refusal(code)
-        if code200 is not None:
-            return Reply(200, envelopes.error(Refusal(code200)))
-        if "html refused" in faults:
-            return Reply(502, _HTML, b"text/html")
-        task = self._tasks.accept(account, order, base_url=base_url)
+        """Check, accept, answer; each in the way the faults ask for."""
+        order = _read_order(route, values, faults)
+        things = self._things(account, route.endpoint.ids, values, faults)
+        refused = refused_by(faults)
+        if refused is not None:
+            return refused
+        task = self._books.tasks.accept(account, order.naming(things), base_url=base_url)
         self._timeline.begin(task)
-        reply = envelopes.success(envelopes.created(task))
-        await asyncio.sleep(faults.seconds("delay"))
-        if "html" in faults:
-            return Reply(502, _HTML, b"text/html")
-        if "drop" in faults:
-            return Reply(200, reply, ending="drop")
-        return Reply(200, reply, ending="cut" if "cut" in faults else "whole")
+        is_legacy = route.endpoint.generation == "legacy"
+        data = envelopes.created(task) if is_legacy else new_created(task)
+        return await ended_by(faults, envelopes.success(data))
 
-    def _list(self, account: Account, endpoint: Endpoint, query_string: bytes) -> Reply:
-        query = {
-            name: values[-1] for name, values in parse_qs(query_string.decode("latin-1")).items()
-        }
-        fields = Fields({**query})
+    async def _call(
+        self,
+        account: Account,
+        call: Call,
+        values: dict[str, object],
+        faults: Faults,
+        base_url: str,
+    ) -> Reply:
+        """Answer at once, in the way the faults ask for."""
+        fields = Fields(values)
+        for group in call.needs:
+            fields.need(*group)
+        things = self._things(account, call.ids, values, faults)
+        refused = refused_by(faults)
+        if refused is not None:
+            return refused
+        asked = Asked(account, values, faults, things, base_url, now_ms())
+        data = call.answer(self._books, asked)
+        if call.units is not None and isinstance(data, dict):
+            data |= charge_call(self._books, asked, call, data)
+        if "no id" in faults and isinstance(data, dict):
+            data = {key: data[key] for key in data if key not in {"task_id", "session_id"}}
+        return await ended_by(faults, envelopes.success(data))
+
+    def _things(
+        self,
+        account: Account,
+        ids: tuple[tuple[Kind, str], ...],
+        values: dict[str, object],
+        faults: Faults,
+    ) -> list[Thing]:
+        if "any ids" in faults:
+            return []
+        return self._books.things.need(account.access_key, ids, values, now_ms=now_ms())
+
+    def _list(self, account: Account, endpoint: Endpoint, query: dict[str, object]) -> Reply:
+        fields = Fields(query)
         number = fields.whole("pageNum", range(1, 1001), 1)
-        size = fields.whole("pageSize", range(1, 501), 30)
-        tasks = self._tasks.page(account, endpoint, number=number, size=size)
+        most = 1000 if endpoint.results == "voices" else 500
+        size = fields.whole("pageSize", range(1, most + 1), 30)
+        tasks = self._books.tasks.page(account, endpoint, number=number, size=size)
         return Reply(200, envelopes.success([envelopes.queried(task) for task in tasks]))
 
     def _base_url(self, scope: HTTPScope) -> str:
@@ -135,44 +164,22 @@ class Surface:
         return f"{scope['scheme']}://{host}"
 
 
+def _read_order(route: CreateTask, values: dict[str, object], faults: Faults) -> Order:
+    match route.endpoint.generation:
+        case "2.0":
+            return new_order(route.endpoint, route.model, values, faults)
+        case "solutions":
+            return solution_order(route.endpoint, values, faults)
+        case _:
+            return legacy_order(route.endpoint, values, faults)
+
+
+def _query_of(scope: HTTPScope) -> dict[str, object]:
+    """Take the last value of each parameter."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return {name: values[-1] for name, values in query.items()}
+
+
 def _raw_path(scope: HTTPScope) -> str:
     """Read the path still percent-encoded: an external id may hold a slash."""
     return (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Collect a body of any size (section 12: 67 MB are legal); None if the caller hung up."""
-    chunks = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        if message["type"] == "http.request":
-            chunks.append(message["body"])
-            if not message["more_body"]:
-                return b"".join(chunks)
-
-
-async def _send_reply(reply: Reply, scope: HTTPScope, receive: Receive, send: Send) -> None:
-    if reply.ending != "drop":
-        length = str(len(reply.body)).encode()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": reply.status,
-                "headers": [(b"content-type", reply.content_type), (b"content-length", length)],
-            }
-        )
-    if reply.ending == "whole":
-        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
-        return
-    if reply.ending == "cut":
-        half = reply.body[: len(reply.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-    extensions = cast("dict[str, object]", scope.get("extensions") or {})
-    close = extensions.get(CLOSE_EXTENSION)
-    if not callable(close):
-        raise httpx.RemoteProtocolError("the sandbox cut this connection, as the prompt asked for")
-    close()
-    while (await receive())["type"] != "http.disconnect":
-        pass  # uvicorn would answer 500 for us if we returned while the connection is up

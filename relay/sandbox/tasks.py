@@ -1,16 +1,17 @@
 """The sandbox's tasks: ids, indexes and slots. Nothing here is slower with more tasks."""
 
-import secrets
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from relay.sandbox.catalogue import Endpoint
+from relay.sandbox.endpoint import Endpoint, Generation
 from relay.sandbox.errors import Refusal
+from relay.sandbox.identifiers import Ids
 from relay.sandbox.ledger import now_ms
 from relay.sandbox.orders import Order
 from relay.sandbox.settings import Account
+from relay.sandbox.things import Thing
 from relay.sandbox.units import units_of
 
 Status = Literal["submitted", "processing", "succeed", "failed"]
@@ -30,6 +31,8 @@ class Task:
     status: Status = "submitted"
     reason: str = ""
     held_callbacks: list[tuple[Status, bytes]] = field(default_factory=list)
+    things: list[Thing] = field(default_factory=list)
+    """What its success made: other calls can name them by id."""
 
     @property
     def is_ended(self) -> bool:
@@ -51,17 +54,20 @@ class Task:
     @property
     def cash(self) -> Decimal:
         """What a success deducts in currency."""
-        return Decimal(self.order.faults.words.get("cash", 0))
+        words = self.order.faults.words
+        return Decimal(words.get("cash", words.get("mixed", 0)))
 
 
 class Tasks:
     """All tasks since the start or the last reset, of every account."""
 
-    def __init__(self, *, concurrency: int) -> None:
+    def __init__(self, ids: Ids, *, concurrency: int) -> None:
+        self._ids = ids
         self._concurrency = concurrency
         self._by_id: dict[str, Task] = {}
         self._by_external_id: dict[tuple[str, str], Task] = {}
         self._lists: defaultdict[tuple[str, str], list[Task]] = defaultdict(list)
+        self._generations: defaultdict[tuple[str, Generation], list[Task]] = defaultdict(list)
         self._slots: Counter[tuple[str, str]] = Counter()
 
     def accept(self, account: Account, order: Order, *, base_url: str) -> Task:
@@ -78,12 +84,13 @@ class Tasks:
         if self._slots[slot_key] + order.slots > self._concurrency:
             raise Refusal(1303)
         now = now_ms()
-        task = Task(self._new_id(now), account, order, base_url, created_ms=now, updated_ms=now)
+        task = Task(self._ids.task(now), account, order, base_url, created_ms=now, updated_ms=now)
         self._slots[slot_key] += order.slots
         self._by_id[task.id] = task
         if order.external_task_id:
             self._by_external_id[external_key] = task
         self._lists[account.access_key, order.endpoint.path].append(task)
+        self._generations[account.access_key, order.endpoint.generation].append(task)
         return task
 
     def free_slots(self, task: Task) -> None:
@@ -109,23 +116,34 @@ class Tasks:
         end = len(tasks) - (number - 1) * size
         return tasks[max(0, end - size) : max(0, end)][::-1]
 
+    def of_generation(self, account: Account, generation: Generation) -> list[Task]:
+        """List the account's tasks of one generation, the oldest first; only ever appended to."""
+        return self._generations[account.access_key, generation]
+
+    def named(
+        self, account: Account, generation: Generation, names: list[str], *, are_external: bool
+    ) -> list[Task]:
+        """Find those of `names` that are tasks of the account and generation, in that order."""
+        if are_external:
+            found = [self._by_external_id.get((account.access_key, name)) for name in names]
+        else:
+            found = [self._by_id.get(name) for name in names]
+        return [
+            task
+            for task in found
+            if task is not None
+            and task.account is account
+            and task.order.endpoint.generation == generation
+        ]
+
     def clear(self) -> None:
         """Forget every task and free every slot."""
         self._by_id.clear()
         self._by_external_id.clear()
         self._lists.clear()
+        self._generations.clear()
         self._slots.clear()
-
-    def _new_id(self, at_ms: int) -> str:
-        """Make 18 digits as Kling's ids have: the time in ms, then five random ones.
-
-        Time keeps them apart from those of an earlier run, the index from those of this one.
-        """
-        while True:
-            task_id = f"{at_ms}{secrets.randbelow(100_000):05d}"
-            if task_id not in self._by_id:
-                return task_id
 
 
 def _slot_key(account: Account, endpoint: Endpoint) -> tuple[str, str]:
-    return account.access_key, endpoint.results
+    return account.access_key, endpoint.pack

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+from relay.sandbox.books import Books
 from relay.sandbox.callbacks import Callbacks
-from relay.sandbox.ledger import Ledger, now_ms
-from relay.sandbox.tasks import Status, Task, Tasks
+from relay.sandbox.charges import charge_of
+from relay.sandbox.ledger import now_ms
+from relay.sandbox.results import things_of
+from relay.sandbox.tasks import Status, Task
 from relay.sandbox.units import plain
 
 FAILURE = "the prompt asked the sandbox to fail this task"
@@ -14,11 +17,9 @@ FAILURE = "the prompt asked the sandbox to fail this task"
 class Timeline:
     """Moves tasks forward and tells ledger and callbacks of each change."""
 
-    def __init__(
-        self, tasks: Tasks, ledger: Ledger, callbacks: Callbacks, *, task_seconds: float
-    ) -> None:
-        self._tasks = tasks
-        self._ledger = ledger
+    def __init__(self, books: Books, callbacks: Callbacks, *, task_seconds: float) -> None:
+        self._books = books
+        self._ledger = books.ledger
         self._callbacks = callbacks
         self._task_seconds = task_seconds
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -60,7 +61,8 @@ class Timeline:
             _move(task, "failed")
         else:
             _move(task, "succeed")
-        self._tasks.free_slots(task)
+            self._succeed(task)
+        self._books.tasks.free_slots(task)
         units = task.units if task.status == "succeed" else None
         self._ledger.add(
             "ended",
@@ -69,6 +71,16 @@ class Timeline:
             units=None if units is None else plain(units),
         )
         self._callbacks.announce(task)
+
+    def _succeed(self, task: Task) -> None:
+        """Charge for the task, and make what it made known to its account."""
+        owner = task.account.access_key
+        task.things = things_of(task)
+        for thing in task.things:
+            self._books.things.add(owner, thing)
+        charge = charge_of(task)
+        if charge is not None:
+            self._books.charges.add(owner, charge)
 
 
 def _move(task: Task, status: Status) -> None:

@@ -6,9 +6,11 @@ being the same object. Video units and image units are different currencies; a t
 
 from decimal import Decimal
 
+from relay.sandbox.endpoint import Endpoint
 from relay.sandbox.orders import Order
 
 _PER_SECOND: dict[tuple[str, str], dict[str, str]] = {
+    ("kling-3.0-turbo", "sound"): {"std": "0.8", "pro": "1.0"},
     ("kling-v3", "silent"): {"std": "0.6", "pro": "0.8", "4k": "3.0"},
     ("kling-v3", "sound"): {"std": "0.9", "pro": "1.2", "4k": "3.0"},
     # The table has no row for voice control on 3.0; we take that of sound.
@@ -41,14 +43,31 @@ _PER_CLIP_OF_5_S = {
 """Video units of retired models for 5 s; 10 s cost twice as much in every row."""
 
 _PER_CALL = {
-    "/v1/videos/video-extend": "2",  # of a V1.5 or V1.6 std video; the model is not in the body
-    "/v1/videos/lip-sync": "0.5",
-    "/v1/videos/advanced-lip-sync": "0.5",
     "/v1/videos/effects": "2",  # the price list by template was never captured
     "/v1/audio/text-to-audio": "0.25",
     "/v1/audio/video-to-audio": "0.25",
     "/v1/general/ai-multi-shot": "20",
+    "/v1/general/custom-voices": "0.05",
+    "/v1/general/advanced-custom-elements": "0",  # no price is known: free
+    # Nor was that of the solutions; try-on costs what it did before, $0.07 at $0.0035 a unit.
+    "/solutions/virtual_try_on": "20",
+    "/solutions/e-commerce/goods_studio": "20",
+    "/solutions/e-commerce/clothing_dupe": "20",
+    "/solutions/talking_agent": "2",
+    "/solutions/drama_subtitle": "2",
 }
+
+_LIP_SYNC = ("/v1/videos/lip-sync", "/v1/videos/advanced-lip-sync")
+_LIP_SYNC_UNITS = Decimal("0.5")
+"""For every 5 s begun."""
+
+_EXTENSION = {
+    ("kling-v1", "std"): "1",
+    ("kling-v1", "pro"): "3.5",
+    ("kling-v1-5", "pro"): "3.5",
+    ("kling-v1-6", "pro"): "3.5",
+}
+"""Video units to extend a video of this model and mode; 2 for all others."""
 
 _PER_IMAGE = {
     "kling-v3": (8, 8),
@@ -78,6 +97,10 @@ def units_of(order: Order) -> Decimal:
         return Decimal(_image_units(order) * order.images_out)
     if path in _PER_CALL:
         return Decimal(_PER_CALL[path])
+    if path in _LIP_SYNC:
+        return _LIP_SYNC_UNITS * -(-order.seconds // 5)
+    if path == "/v1/videos/video-extend":
+        return Decimal(_EXTENSION.get((order.model, order.mode), "2"))
     model = order.model
     if path == "/v1/videos/multi-elements":
         model = "multi-elements"
@@ -97,13 +120,20 @@ def _image_units(order: Order) -> int:
 
 
 def _feature(order: Order) -> str:
-    if order.endpoint.path == "/v1/videos/motion-control":
+    if "/motion-control" in order.endpoint.path:
         return "motion"
     if order.video_input:
         return "video"
     if order.sound:
         return "voice" if order.voice_control else "sound"
     return "silent"
+
+
+def pack_of(endpoint: Endpoint) -> str:
+    """Say which pack pays: `video`, also for audio (section 10), `image` or `try-on`."""
+    if endpoint.pack == "try-on":
+        return "try-on"
+    return "image" if endpoint.results == "images" else "video"
 
 
 def plain(units: Decimal) -> str:

@@ -6,6 +6,12 @@ from tests.sandbox.conftest import Opened
 
 IMAGE2VIDEO = "/v1/videos/image2video"
 IMAGES = "/v1/images/generations"
+FACE = {"sound_start_time": 0, "sound_end_time": 2000, "sound_insert_time": 0}
+LIPS: dict[str, object] = {
+    "session_id": "1",
+    "face_choose": [{"face_id": "0", "sound_file": "https://example.com/a.mp3", **FACE}],
+    "sandbox_fault": "[any ids]",
+}
 
 
 async def test_an_external_id_is_taken_once_over_all_types(slow_kling: Caller) -> None:
@@ -46,9 +52,7 @@ async def test_a_task_is_found_by_external_id_where_its_type_allows(slow_kling: 
     """Section 3.1: by both ids on text2video, by Kling's alone on advanced-lip-sync."""
     path = "/v1/videos/advanced-lip-sync"
     video = await slow_kling.accepted(prompt="a cat", external_task_id="a")
-    lips = await slow_kling.accepted(
-        path, session_id="1", face_choose=[{"face_id": "0"}], external_task_id="b"
-    )
+    lips = await slow_kling.accepted(path, **LIPS, external_task_id="b")
 
     by_name = await slow_kling.get(f"{TEXT2VIDEO}/a")
     lips_by_id = await slow_kling.get(f"{path}/{lips['task_id']}")

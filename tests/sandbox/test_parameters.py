@@ -9,6 +9,7 @@ URL = "https://example.com/a.png"
 
 Body = dict[str, object]
 
+ANY_IDS: Body = {"sandbox_fault": "[any ids]"}
 TEXT: Body = {"prompt": "a cat"}
 IMAGE: Body = {"image": URL}
 REFS: Body = {"prompt": "a cat", "image_list": [{"image": URL}]}
@@ -32,7 +33,7 @@ ACCEPTED = [
     (TEXT2VIDEO, {**TEXT, "model": "kling-v9", "watermark_info": {"enabled": "true"}}),
     (TEXT2VIDEO, {**TEXT, "camera_control": SIMPLE, "cfg_scale": "0.7"}),
     (TEXT2VIDEO, {**V3, "duration": "15", "mode": "4k", "sound": "on"}),
-    (TEXT2VIDEO, {**V3, "sound": "on", "voice_list": [{"voice_id": "1"}]}),
+    (TEXT2VIDEO, {**V3, "sound": "on", "voice_list": [{"voice_id": "1"}], **ANY_IDS}),
     (TEXT2VIDEO, {"model_name": "kling-v3", **SHOTS}),
     (TEXT2VIDEO, {**V3, "multi_shot": True, "shot_type": "intelligence"}),
     (TEXT2VIDEO, {**TEXT, "model_name": "kling-v2-1-master"}),
@@ -48,7 +49,7 @@ ACCEPTED = [
     (OMNI, {**V3_OMNI, "mode": "4k", "sound": "on", "duration": "4"}),
     (OMNI, {**OMNI_TEXT, "duration": "7", "image_list": [{"image_url": URL}]}),
     ("/v1/videos/effects", {"effect_scene": "hug", "input": {"image": URL}}),
-    ("/v1/videos/avatar/image2video", {"image": URL, "audio_id": "1"}),
+    ("/v1/videos/avatar/image2video", {"image": URL, "audio_id": "1", **ANY_IDS}),
     ("/v1/images/omni-image", {"prompt": "a cat", "result_type": "series"}),
 ]
 

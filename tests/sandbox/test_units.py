@@ -4,10 +4,16 @@ import msgspec
 import pytest
 
 from relay.sandbox.catalogue import BY_PATH, ENDPOINTS
+from relay.sandbox.faults import Faults
 from relay.sandbox.models import modes_of, seconds_of
+from relay.sandbox.new_models import MODELS
+from relay.sandbox.new_orders import new_order
 from relay.sandbox.orders import read_order
 from relay.sandbox.units import plain, units_of
+from tests.sandbox.bodies import BODIES
 
+FREE = {"/v1/general/advanced-custom-elements"}
+NO_FAULTS = Faults({})
 URL = "https://example.com/a.png"
 VOICE = {"sound": "on", "mode": "pro", "voice_list": [{"voice_id": "1"}]}
 OMNI = {"prompt": "a cat", "aspect_ratio": "16:9"}
@@ -77,31 +83,20 @@ def test_images_and_other_calls_cost_what_section_10_says() -> None:
     assert _units("videos/motion-control", **motion, mode="pro") == "4"
 
 
-@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS])
+LEGACY = [endpoint.path for endpoint in ENDPOINTS if endpoint.generation == "legacy"]
+
+
+@pytest.mark.parametrize("path", LEGACY)
 def test_whatever_the_checks_let_through_has_a_price(path: str) -> None:
     """Every model, mode and length of every row: a missing price would end a task with a bug."""
     endpoint = BY_PATH[path]
-    fillers: dict[str, object] = {
-        "prompt": "a cat",
-        "aspect_ratio": "16:9",
-        "image": URL,
-        "image_url": URL,
-        "video_url": URL,
-        "character_orientation": "image",
-    }
-    image_lists = {"/v1/videos/multi-image2video": [{"image": URL}]}
-    fillers |= {name: "1" for group in endpoint.needs for name in group if name not in fillers}
-    if path in image_lists:
-        fillers["image_list"] = image_lists[path]
-    if path == "/v1/images/multi-image2image":
-        fillers["subject_image_list"] = [{"subject_image": URL}]
 
     prices = [
         units_of(
             read_order(
                 endpoint,
                 msgspec.json.encode(
-                    fillers | {"model_name": model, "mode": mode, "duration": seconds}
+                    {"duration": seconds, "mode": mode, "model_name": model, **BODIES[path]}
                 ),
             )
         )
@@ -113,7 +108,29 @@ def test_whatever_the_checks_let_through_has_a_price(path: str) -> None:
     ]
 
     assert prices
-    assert all(price > Decimal(0) for price in prices)
+    assert all(price > Decimal(0) for price in prices) is (path not in FREE)
+
+
+@pytest.mark.parametrize("path", [one.path for one in ENDPOINTS if one.generation == "2.0"])
+def test_every_setting_of_api_2_has_a_price(path: str) -> None:
+    """Every model, resolution, length and audio that the settings allow together."""
+    operation = path.split("/")[1]
+
+    orders = [
+        (rules, resolution, audio, seconds)
+        for rules in MODELS[operation].values()
+        for resolution in rules.resolutions
+        for audio in rules.audio or ("",)
+        for seconds in rules.seconds or (5,)
+        if audio not in rules.needs_1080p or resolution == "1080p"
+    ]
+
+    assert orders
+    for model, rules in MODELS[operation].items():
+        for resolution, audio, seconds in [one[1:] for one in orders if one[0] is rules]:
+            settings = {"resolution": resolution, "audio": audio, "duration": seconds}
+            body = {**BODIES[path], "settings": {"character_orientation": "image", **settings}}
+            assert units_of(new_order(BY_PATH[path], model, body, NO_FAULTS)) > 0
 
 
 def test_decimals_are_written_plainly() -> None:

@@ -1,0 +1,93 @@
+"""What a row of the catalogue says: an endpoint that makes tasks, or a call answered at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from relay.sandbox.fields import Fields
+from relay.sandbox.things import Kind
+
+if TYPE_CHECKING:
+    from relay.sandbox.books import Asked, Books
+
+Generation = Literal["legacy", "2.0", "solutions", "account"]
+Credential = Literal["api_key", "jwt"]
+Results = Literal["videos", "images", "audios", "elements", "voices"]
+
+ANY_CREDENTIAL: tuple[Credential, ...] = ("api_key", "jwt")
+API_KEY_ONLY: tuple[Credential, ...] = ("api_key",)
+"""Section 2: API 2.0 takes no JWT. What it answers to one is unknown; here 401/1002."""
+
+MODEL = "{model}"
+"""The segment of a path that names the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a generation writes a task's id and its success."""
+
+    id: str
+    succeed: str
+
+
+LEGACY = Dialect("task_id", "succeed")
+NEW = Dialect("id", "succeeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path on which tasks are created (POST); looked up and listed as its generation does."""
+
+    path: str
+    generation: Generation = "legacy"
+    dialect: Dialect = LEGACY
+    results: Results = "videos"
+    """What a finished task's `task_result` holds; images use an image pack's slots."""
+    models: tuple[str, ...] = ()
+    """Accepted `model_name`s, the default first; empty where the body has no such field."""
+    default_mode: Literal["std", "pro"] | None = None
+    """None where `mode` is no field of the body."""
+    takes_duration: bool = False
+    """Whether the body says how long the result is, so that its input does not."""
+    needs: tuple[tuple[str, ...], ...] = ()
+    """Of each group one field must be there."""
+    check: Callable[[Fields, str], None] | None = None
+    """The endpoint's own rules, given the body and the model."""
+    ids: tuple[tuple[Kind, str], ...] = ()
+    """Where the body names things of the account: `face_choose[].audio_id`."""
+    repeats: tuple[str, ...] = ()
+    """Fields of the body that the result says again."""
+    finds_external_id: bool = True
+    """Whether GET takes the caller's `external_task_id` too."""
+    has_parent_video: bool = False
+    """Whether `task_info` names the video that was worked on."""
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """Which credentials are let in."""
+        return ANY_CREDENTIAL if self.generation == "legacy" else API_KEY_ONLY
+
+    @property
+    def pack(self) -> str:
+        """Which kind of pack lends the slots."""
+        return "try-on" if self.path == "/solutions/virtual_try_on" else self.results
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One method and path whose reply is the whole answer: no task, no callback."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    answer: "Callable[[Books, Asked], object]"
+    """Makes `data` of the reply."""
+    generation: Generation = "legacy"
+    units: str | None = None
+    """What the call costs, in video units; None if it is free and says nothing about it."""
+    needs: tuple[tuple[str, ...], ...] = ()
+    ids: tuple[tuple[Kind, str], ...] = ()
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """Which credentials are let in."""
+        return ANY_CREDENTIAL if self.generation in {"legacy", "account"} else API_KEY_ONLY
