@@ -1,0 +1,119 @@
+"""Locks: task rows first, then accounts, then writes, so that nobody waits in a circle."""
+
+import asyncio
+
+import asyncpg
+
+from relay.database.engine import dsn
+from relay.sandbox.settings import SandboxSettings
+from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, running_relay
+from tests.tasks.holding import hold_tasks, told
+from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+
+QUOTA_MICROS = 10 * CLIP_MICROS
+SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
+
+
+async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: str) -> None:
+    """A submit holds the account and meets the external id of a task that ends: no deadlock.
+
+    Were the task's row written before the account is locked, the duplicate's insert would wait for
+    the end, and the end for the duplicate.
+    """
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        key = (await relay.submit(token, {**CLIP, "external_task_id": "order-1"})).json()["data"][
+            "task_id"
+        ]
+        task = await relay.task(key)
+        submit = await asyncpg.connect(dsn(books))
+        transaction = submit.transaction()
+        await transaction.start()
+        await submit.execute("SET LOCAL lock_timeout = '100ms'")
+        await submit.execute("SELECT 1 FROM accounts FOR NO KEY UPDATE")
+        ending = asyncio.create_task(
+            relay.call_back_on(
+                task["external_id"],
+                task["channel_id"],
+                {"task_id": key, "task_status": "succeed", "final_unit_deduction": "3"},
+            )
+        )
+        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+
+        inserted = await submit.fetch(
+            """
+            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, external_id,
+                tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
+            SELECT tenant_id, token_id, channel_id, endpoint, 'pending', 'another',
+                tenant_external_id, request_id, quote, 0, now() FROM tasks
+            ON CONFLICT DO NOTHING RETURNING id
+            """
+        )
+        await transaction.rollback()
+        await submit.close()
+
+        assert inserted == []
+        assert (await ending).status_code == 200
+        assert await relay.account() == (QUOTA_MICROS - CLIP_MICROS, 0)
+
+
+async def test_what_was_learned_while_the_row_was_locked_is_judged_by_its_newest_state(
+    books: str,
+) -> None:
+    """A success waits behind another session that fails the task: it is seen as late, not lost."""
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        other = await asyncpg.connect(dsn(books))
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute(
+            "UPDATE tasks SET state = 'failed', hold_ended_at = now(), ended_at = now()"
+        )
+        success = asyncio.create_task(
+            relay.call_back_on(
+                task.external_id, task.channel_id, told(task, "succeed", final_unit_deduction="2")
+            )
+        )
+        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+
+        await other.execute(
+            "UPDATE accounts SET held_micros = held_micros - $1, open_holds = open_holds - 1",
+            CLIP_MICROS,
+        )
+        await transaction.commit()
+        await other.close()
+
+        assert (await success).status_code == 200
+        row = await relay.row("SELECT state, charged_micros, is_flagged FROM tasks")
+        assert tuple(row) == ("succeed", 280_000, True)
+        assert await relay.account() == (QUOTA_MICROS - 280_000, 0)
+
+
+async def test_a_locked_account_stops_no_other_tenant(books: str) -> None:
+    """While a session sits on one account, its tenant hears 503/5001 and others are served."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        blocked = await relay.add_tenant("blocked", quota_micros=QUOTA_MICROS)
+        free = await relay.add_tenant("free", quota_micros=QUOTA_MICROS)
+        await asyncio.gather(relay.submit(blocked), relay.submit(free))  # authenticated, connected
+        sitting = await asyncpg.connect(dsn(books))
+        transaction = sitting.transaction()
+        await transaction.start()
+        await sitting.execute(
+            "SELECT 1 FROM accounts JOIN tenants ON id = tenant_id WHERE name = 'blocked'"
+            " FOR NO KEY UPDATE"
+        )
+
+        answers = await asyncio.wait_for(
+            asyncio.gather(*(relay.submit(token) for _ in range(3) for token in (blocked, free))),
+            timeout=5,
+        )
+        await transaction.rollback()
+        await sitting.close()
+
+        assert [answer.status_code for answer in answers] == [503, 200] * 3
+        assert await relay.account("blocked") == (QUOTA_MICROS, CLIP_MICROS)
+        assert await relay.account("free") == (QUOTA_MICROS, 4 * CLIP_MICROS)
