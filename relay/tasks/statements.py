@@ -197,7 +197,6 @@ filled AS (
     FROM judged j
     WHERE t.id = j.id AND j.fills AND NOT j.moves
         AND (SELECT count(*) FROM accounts_locked) >= 0
-        AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
 -- A callback may come before the create's reply is recorded: then only the id is missing.
 named AS (
