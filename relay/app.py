@@ -29,6 +29,7 @@ from relay.kling.transport import Transport
 from relay.pricing.prices import CachedPriceBook
 from relay.pricing.quote import UnitPrices
 from relay.proxy.body import BodyBudget
+from relay.proxy.own import OwnPaths
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
 from relay.secrets import KeyRing
@@ -143,6 +144,7 @@ class Parts:
             authenticator=authenticator,
             submitter=submitter,
             queries=queries,
+            own_paths=OwnPaths(self.sessions, sender=sender, guard=guard, keys=self._keys),
             budget=BodyBudget(settings.body_budget_mb * 1024 * 1024),
             body_limit_bytes=settings.body_limit_mb * 1024 * 1024,
         )

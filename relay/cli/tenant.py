@@ -11,7 +11,17 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.named import tenant_named
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
-from relay.cli.show import json_option, money, note, number, print_json, print_table, yes_no
+from relay.cli.show import (
+    json_option,
+    moment,
+    money,
+    note,
+    number,
+    print_json,
+    print_pairs,
+    print_table,
+    yes_no,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.deliveries.signature import IssuedSecret
     from relay.ledger.tables import Account
     from relay.tenants.tables import Tenant
 
@@ -246,12 +257,51 @@ def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
         _show(database.run(_one(name)), currency, as_json=as_json)
 
 
-def _one(name: str) -> Callable[[AsyncSession], Awaitable[tuple[Tenant, Account]]]:
-    async def work(session: AsyncSession) -> tuple[Tenant, Account]:
-        from relay.ledger.accounts import read_accounts
+@tenant.command("webhook-secret")
+@click.argument("name", help="The tenant's name.")
+@click.option(
+    "--rotate",
+    "may_rotate",
+    is_flag=True,
+    help="Make a new one; the old one signs beside it for 7 days.",
+)
+@json_option
+@examples("relay tenant webhook-secret acme", "relay tenant webhook-secret acme --rotate")
+def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
+    """Make the secret that signs a tenant's callbacks, and show it this once."""
+
+    async def work(session: AsyncSession) -> IssuedSecret | None:
+        from relay.deliveries.signature import issue_secret
 
         row = await tenant_named(session, name)
-        return row, (await read_accounts(session))[row.id]
+        return await issue_secret(session, row.id, database.keys, may_rotate=may_rotate)
+
+    with open_database() as database:
+        issued = database.run(work)
+    if issued is None:
+        raise Failure(
+            f"'{name}' has a webhook secret, which was shown when it was made;"
+            " --rotate makes a new one"
+        )
+    if as_json:
+        print_json(issued)
+    else:
+        until = issued.replaced_signs_until
+        print_pairs(
+            [
+                ("secret", issued.secret),
+                ("the old one signs until", moment(until) if until else None),
+            ]
+        )
+    note("It is shown this once: hand it to the tenant now.")
+
+
+def _one(name: str) -> Callable[[AsyncSession], Awaitable[tuple[Tenant, Account]]]:
+    async def work(session: AsyncSession) -> tuple[Tenant, Account]:
+        from relay.ledger.tables import Account
+
+        row = await tenant_named(session, name)
+        return row, await session.get_one(Account, row.id)
 
     return work
 

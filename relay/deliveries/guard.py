@@ -9,6 +9,7 @@ nothing, and a refusal happens before there is a socket.
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -107,13 +108,23 @@ class CallbackGuard:
         is_public = address in GLOBAL_IPV6 if address.version == 6 else address.is_global  # noqa: PLR2004
         return None if is_public else "reserved"
 
-    def refuses_literal(self, host: str) -> bool:
-        """Whether a URL's host is an address, in any spelling, that may not be dialled.
+    def why_unusable(self, url: str) -> str | None:
+        """Say why a URL cannot be a callback's, as far as it can be told without its name.
 
-        False for names: they are judged when they are dialled.
+        Names are judged when they are dialled, addresses in any spelling at once.
         """
-        address = read_literal(host)
-        return address is not None and self.why_refused(str(address)) is not None
+        try:
+            parts = urlsplit(url)
+            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+            _ = parts.port
+            address = read_literal(parts.hostname or "")
+        except ValueError:
+            return "must be an http or https URL"
+        if not is_usable or not url.isprintable() or any(char.isspace() for char in url):
+            return "must be an http or https URL"
+        if address is not None and self.why_refused(str(address)) is not None:
+            return "must be a public address"
+        return None
 
 
 def read_literal(host: str) -> Address | None:

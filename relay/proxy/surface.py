@@ -15,6 +15,7 @@ from relay.kling.body import read_fields
 from relay.kling.endpoints import Endpoint
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import BodyBudget, ClientGone, ReadBody, read_body
+from relay.proxy.own import OwnPaths, find_own_path
 from relay.proxy.paths import Operation, find_route
 from relay.proxy.query import Queries
 from relay.tasks.submit import Answer, Submitter
@@ -46,12 +47,14 @@ class KlingSurface:
         authenticator: Authenticator,
         submitter: Submitter,
         queries: Queries,
+        own_paths: OwnPaths,
         budget: BodyBudget,
         body_limit_bytes: int,
     ) -> None:
         self._authenticator = authenticator
         self._submitter = submitter
         self._queries = queries
+        self._own_paths = own_paths
         self._budget = budget
         self._body_limit_bytes = body_limit_bytes
         self._running: set[asyncio.Task[Answer]] = set()
@@ -91,7 +94,12 @@ class KlingSurface:
         line.caller = caller = await self._authenticator.authenticate(
             _authorization(scope), now_s=time.time()
         )
-        route = find_route(scope["method"], scope["raw_path"].partition(b"?")[0])
+        raw_path = scope["raw_path"].partition(b"?")[0]
+        own_path = find_own_path(raw_path)
+        if own_path is not None:
+            line.route = "relay.deliveries"
+            return await self._answer_own(caller, own_path, scope, receive, request_id)
+        route = find_route(scope["method"], raw_path)
         line.route = route.label
         match route.operation:
             case Operation.CREATE:
@@ -111,6 +119,30 @@ class KlingSurface:
                 assert route.endpoint is not None, "a list belongs to one endpoint"
                 data = await self._queries.list(caller, route.endpoint, scope["query_string"])
                 return answer_data(data, request_id)
+
+    async def _answer_own(
+        self,
+        caller: Caller,
+        own_path: tuple[str, ...],
+        scope: HTTPScope,
+        receive: Receive,
+        request_id: str,
+    ) -> Sent:
+        body = await read_body(
+            scope,
+            receive,
+            budget=self._budget,
+            tenant_id=caller.tenant_id,
+            limit_bytes=self._body_limit_bytes,
+        )
+        try:
+            content = bytes(body.content)
+        finally:
+            body.release()
+        data = await self._own_paths.answer(
+            caller, scope["method"], own_path, scope["query_string"], content
+        )
+        return answer_data(data, request_id)
 
     async def _create(
         self, endpoint: Endpoint, caller: Caller, body: ReadBody, request_id: str, line: _Line

@@ -9,7 +9,6 @@ import random
 import secrets as entropy
 import time
 from typing import NamedTuple, assert_never
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -346,18 +345,9 @@ def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: Cal
     """Refuse what cannot be a URL, or names a private address; names are judged when dialled."""
     if callback_url is None:
         return
-    name = ".".join(endpoint.callback_field)
-    try:
-        parts = urlsplit(callback_url)
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-        is_private = is_usable and guard.refuses_literal(parts.hostname or "")
-    except ValueError:
-        is_usable = is_private = False
-    if not is_usable or any(character.isspace() for character in callback_url):
-        raise InvalidParameter(name, "must be an http or https URL")
-    if is_private:
-        raise InvalidParameter(name, "must be a public address")
+    why = guard.why_unusable(callback_url)
+    if why is not None:
+        raise InvalidParameter(".".join(endpoint.callback_field), why)
 
 
 def _code(reply: Reply) -> int:

@@ -1,0 +1,164 @@
+"""Deliveries as the operator and the tenant look at them, and the replay of one."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.deliveries.tables import DeliveryState
+
+ID_CHARS_MAX = 18
+"""Of our own numbers: all of that length fit Postgres' bigint."""
+
+
+class ListedDelivery(msgspec.Struct, frozen=True):
+    """One row of a list."""
+
+    id: int
+    webhook_id: str
+    tenant: str
+    task: int
+    """Our id of the task; `task_id` is Kling's."""
+    task_id: str | None
+    external_task_id: str | None
+    task_status: str
+    url: str
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    """None if there will be none."""
+    created_at: datetime
+    ended_at: datetime | None
+    reason: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One HTTP try. Without status and error it is under way, or its worker ended."""
+
+    number: int
+    at: datetime
+    http_status: int | None
+    error: str | None
+    duration_ms: int | None
+    response: str | None
+
+
+class ShownDelivery(msgspec.Struct, frozen=True):
+    """One delivery with all that is known of it."""
+
+    listed: ListedDelivery
+    body: str
+    attempts: list[Attempt]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """Whether it is due again, and a sentence."""
+
+    done: bool
+    message: str
+
+
+_LISTED = """
+SELECT d.id, d.webhook_id, n.name AS tenant, d.task_id AS task, t.task_id,
+    t.tenant_external_id AS external_task_id, d.task_status, d.url, d.state, d.attempts,
+    CASE WHEN d.state = 'due' THEN d.next_attempt_at END AS next_attempt_at, d.created_at,
+    d.ended_at, d.reason
+FROM deliveries d JOIN tasks t ON t.id = d.task_id JOIN tenants n ON n.id = d.tenant_id
+"""
+
+_LIST = """
+WHERE (CAST(:tenant_id AS bigint) IS NULL OR d.tenant_id = :tenant_id)
+    AND (CAST(:state AS text) IS NULL OR d.state = :state)
+    AND (CAST(:task AS bigint) IS NULL OR d.task_id = :task)
+    AND (CAST(:before AS text) IS NULL OR d.id < (
+        SELECT b.id FROM deliveries b WHERE b.webhook_id = :before AND b.tenant_id = d.tenant_id
+    ))
+ORDER BY d.id DESC LIMIT :limit
+"""
+
+_ONE = "WHERE d.id = :id"
+
+_ATTEMPTS = """
+SELECT number, at, http_status, error, duration_ms, response
+FROM delivery_attempts WHERE delivery_id = :id ORDER BY number
+"""
+
+_FIND = """
+SELECT id FROM deliveries
+WHERE (webhook_id = :key OR id = :number)
+    AND (CAST(:tenant_id AS bigint) IS NULL OR tenant_id = :tenant_id)
+"""
+
+_LOCK = """
+SELECT id, state FROM deliveries
+WHERE task_id = (SELECT task_id FROM deliveries WHERE id = :id)
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+_REPLAY = """
+UPDATE deliveries
+SET state = 'due', next_attempt_at = now(), retried_since = NULL, ended_at = NULL, reason = NULL
+WHERE id = :id
+"""
+
+
+async def list_deliveries(
+    session: AsyncSession,
+    *,
+    tenant_id: int | None = None,
+    state: str | None = None,
+    task: int | None = None,
+    before: str | None = None,
+    limit: int,
+) -> list[ListedDelivery]:
+    """List deliveries, newest first; `before` is the webhook id that the last page ended with."""
+    values = {
+        "tenant_id": tenant_id,
+        "state": state,
+        "task": task,
+        "before": before,
+        "limit": limit,
+    }
+    rows = (await session.execute(text(_LISTED + _LIST), values)).mappings()
+    return [ListedDelivery(**row) for row in rows]
+
+
+async def find_delivery(
+    session: AsyncSession, key: str, *, tenant_id: int | None = None
+) -> int | None:
+    """Find our id by the webhook id or, for the operator, by our id itself."""
+    is_number = tenant_id is None and key.isascii() and key.isdigit() and len(key) <= ID_CHARS_MAX
+    found = await session.scalar(
+        text(_FIND),
+        {"key": key, "number": int(key) if is_number else None, "tenant_id": tenant_id},
+    )
+    return None if found is None else int(found)
+
+
+async def read_delivery(session: AsyncSession, delivery_id: int) -> ShownDelivery:
+    """Read one delivery that exists."""
+    values = {"id": delivery_id}
+    row = (await session.execute(text(_LISTED + _ONE), values)).mappings().one()
+    body = await session.scalar(text("SELECT body FROM deliveries WHERE id = :id"), values)
+    attempts = (await session.execute(text(_ATTEMPTS), values)).mappings()
+    return ShownDelivery(
+        listed=ListedDelivery(**row),
+        body=str(body),
+        attempts=[Attempt(**attempt) for attempt in attempts],
+    )
+
+
+async def replay(session: AsyncSession, delivery_id: int) -> Replayed:
+    """Make an ended delivery due again: the same bytes and id, and 72 new hours.
+
+    Refused while the same task has anything due: a tenant must not hear two statuses at once.
+    """
+    rows = (await session.execute(text(_LOCK), {"id": delivery_id})).mappings()
+    states = {row["id"]: row["state"] for row in rows}
+    if states[delivery_id] == DeliveryState.DUE:
+        return Replayed(done=False, message="it is due already")
+    if DeliveryState.DUE in states.values():
+        return Replayed(done=False, message="another status of its task is still to be told")
+    await session.execute(text(_REPLAY), {"id": delivery_id})
+    return Replayed(done=True, message="it is due again")
