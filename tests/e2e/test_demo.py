@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,11 +17,14 @@ import httpx
 import pytest
 
 from relay.cli.demo.database import demo_database
+from relay.cli.demo.processes import running_relay
 from relay.database.embedded import embedded_postgres
+from relay.secrets import new_secret_key
 from tests.database.embedded_command import fetch, wait_for, wait_until_stopped
 from tests.e2e.demo_command import DemoCommand, is_listening, running_demo
 
 DEMO_DATABASES = "SELECT array_agg(datname) FROM pg_database WHERE datname LIKE 'relay_demo_%'"
+LOOPBACK = ("127.0.0.1", 0)
 HOSTILE = {
     "RELAY_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/nowhere",
     "RELAY_SECRET_KEY": "not a key",
@@ -214,6 +218,25 @@ async def test_a_kept_demo_serves_what_it_prints(places: Places) -> None:
     assert exit_code == 0
     assert not any(map(is_listening, command.ports))
     assert await databases_of(places) is None
+
+
+async def test_a_port_taken_meanwhile_is_not_the_end(database_url: str, tmp_path: Path) -> None:
+    """The relay that finds its port taken is started again on the next one."""
+    with socket.create_server(LOOPBACK) as taken, socket.create_server(LOOPBACK) as other:
+        taken_port, free_port = taken.getsockname()[1], other.getsockname()[1]
+        other.close()
+
+        async with running_relay(
+            tmp_path,
+            database_url=database_url,
+            secret_key=new_secret_key(),
+            ports=iter([taken_port, free_port]),
+        ) as relay:
+            url, was_listening = relay.url, is_listening(free_port)
+
+    assert url == f"http://127.0.0.1:{free_port}"
+    assert was_listening
+    assert not is_listening(free_port)
 
 
 async def databases_of(places: Places) -> Any:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -110,15 +110,17 @@ async def running_sandbox(
 
 @asynccontextmanager
 async def running_relay(
-    directory: Path, *, database_url: str, secret_key: str
+    directory: Path, *, database_url: str, secret_key: str, ports: Iterator[int] | None = None
 ) -> AsyncIterator[Child]:
     """Run a relay that Kling can call back.
 
     It has to be told its own URL, so a port is chosen here; another process may take that port
-    first, and then the next one is tried.
+    first, and then the next of `ports` is tried.
     """
     child = await _started_relay(
-        directory, settings={"RELAY_DATABASE_URL": database_url, "RELAY_SECRET_KEY": secret_key}
+        directory,
+        settings={"RELAY_DATABASE_URL": database_url, "RELAY_SECRET_KEY": secret_key},
+        ports=ports or _free_ports(),
     )
     try:
         yield child
@@ -126,11 +128,10 @@ async def running_relay(
         await child.stop()
 
 
-async def _started_relay(directory: Path, *, settings: dict[str, str]) -> Child:
-    tries = PORT_TRIES
-    while True:
-        tries -= 1
-        port = _free_port()
+async def _started_relay(
+    directory: Path, *, settings: dict[str, str], ports: Iterator[int]
+) -> Child:
+    for port in ports:
         own = {"RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}", "RELAY_DRAIN_S": str(DRAIN_S)}
         child = Child(
             ["serve", "--host", "127.0.0.1", "--port", str(port)],
@@ -141,17 +142,18 @@ async def _started_relay(directory: Path, *, settings: dict[str, str]) -> Child:
             await child.wait_until_started()
         except BaseException as error:
             await child.stop()
-            is_taken = isinstance(error, Failure) and "cannot listen" in str(error)
-            if not (is_taken and tries):
+            if not (isinstance(error, Failure) and "cannot listen" in str(error)):
                 raise
         else:
             return child
+    raise Failure(f"each of {PORT_TRIES} free ports was taken before `relay serve` had it")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def _free_ports() -> Iterator[int]:
+    for _ in range(PORT_TRIES):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        yield port
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:

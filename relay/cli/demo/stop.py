@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+"""Those of them that the system has."""
 
 
 class Stopped(Exception):
