@@ -36,8 +36,11 @@ class Database:
         """Do `work` in one transaction: committed if it returns, rolled back if it raises.
 
         Raises:
-            Failure: for what the operator can mend: another currency, keys that do not fit.
+            Failure: for what the operator can mend: another currency, keys that do not fit, a
+                database that went away.
         """
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
         from relay.database.engine import open_engine, open_sessions
         from relay.ledger.entries import CurrencyMismatch
         from relay.secrets import SecretKeyError
@@ -56,6 +59,9 @@ class Database:
             raise WrongSettings(str(error)) from error
         except SecretKeyError as error:
             raise WrongSettings(f"RELAY_SECRET_KEY: {error}") from error
+        except (InterfaceError, OperationalError, OSError) as error:
+            said = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise Failure(f"the database stopped answering: {said}") from error
 
 
 @contextlib.contextmanager

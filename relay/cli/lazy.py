@@ -40,6 +40,13 @@ class LazyGroup(click.RichGroup):
             assert isinstance(command, click.Command)
         return name, command, rest
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text before a command passes them on to a database."""
+        for arg in args:
+            if not arg.isascii() and arg.encode(errors="replace").decode() != arg:
+                raise click.UsageError(f"{arg!r} is not UTF-8.")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say a failure on stderr in its own words, without a box around it."""
         try:

@@ -40,7 +40,7 @@ def serve(host: str | None, port: int | None) -> None:
     Any number of them may share one database. SIGTERM stops taking connections, lets running
     requests end (RELAY_DRAIN_S) and exits with 0.
     """
-    signal.signal(signal.SIGTERM, _exit)
+    _exit_on_signals()
     with open_database() as database:
         settings = _with_address(database.settings, host, port)
         listener = _listen(settings)
@@ -61,6 +61,7 @@ def worker() -> None:
     """
     import asyncio
 
+    _exit_on_signals()
     with open_database() as database:
         from relay.app import run_worker
         from relay.logs import configure_logs
@@ -121,10 +122,15 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
         )
     )
     # uvicorn handles the signals while it serves, and then raises them once more for us.
-    signal.signal(signal.SIGINT, _exit)
     server.run(sockets=[listener])
     if not server.started:
         raise Failure("the relay could not start; the reason is in the log above")
+
+
+def _exit_on_signals() -> None:
+    """End with 0 also while starting: whoever stops us then wants no traceback."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

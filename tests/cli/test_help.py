@@ -86,6 +86,11 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert "No such command 'tenants'" in Command({}).refused("tenants", code=2)
 
 
+def test_an_argument_that_is_no_text_is_wrong_usage() -> None:
+    """A stray byte in a name reaches no database: exit code 2."""
+    assert "is not UTF-8" in Command({}).refused("task", "show", "order-\udcff", code=2)
+
+
 def test_a_task_can_be_listed_by_every_state() -> None:
     """The choices of --status, spelled out so that help imports nothing, are the states."""
     assert [state.value for state in TaskState] == STATUSES

@@ -137,11 +137,11 @@ def test_what_was_refused_is_listed_with_a_ready_command(relay: Command) -> None
 
     (missed,) = relay.json("price", "missing")
     shown = relay("price", "missing").stdout
-    assert (missed["wanted"], missed["times"]) == (wanted, 7)
+    assert (missed["wanted"], missed["times"]) == (f"{MISSED} duration=5", 7)
     assert missed["command"] == "relay price set text2video --model kling-v9 --units-per-second X"
     assert missed["command"] in shown
     relay(*shlex.split(missed["command"].replace(" X", " 0.9"))[1:])
-    assert relay.json("price", "missing") == [missed]
+    assert relay.json("price", "quote", "text2video", "--model", "kling-v9")["hold_micros"]
 
 
 @pytest.mark.parametrize(

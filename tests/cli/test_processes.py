@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from relay.database.embedded import locks
 from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.cli.command import Command
 
@@ -133,16 +134,18 @@ def test_a_worker_ends_with_zero(relay: Command, number: int) -> None:
 
 
 def test_the_embedded_database_lives_as_long_as_serve(tmp_path: Path) -> None:
-    """Without any setting but a directory: ready, and other commands share its database."""
+    """With a directory as the only setting: ready, and one of the database's users to the end."""
     environ = {"RELAY_DATA_DIR": str(tmp_path / "data")}
     with started(environ, "serve", "--port", "0") as running:
         url = running.event("serve.started")["url"]
         Command(environ)("tenant", "add", "acme")
-        time.sleep(6)  # the server lingers for 5 s after its last user: serve still is one
         ready = httpx.get(f"{url}/health/ready", timeout=5, trust_env=False)
+        with locks.lock_file(tmp_path / "data" / "postgres" / "users.lock") as users:
+            is_in_use = not locks.try_lock(users)
         running.end(signal.SIGTERM)
 
     assert ready.status_code == 200
+    assert is_in_use
 
 
 def test_the_sandbox_says_how_to_give_it_to_the_relay(relay: Command) -> None:
