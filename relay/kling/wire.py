@@ -128,7 +128,12 @@ def _storable(text: str) -> str:
 
 def _results(task: _TaskObject) -> list[Fields]:
     groups = [task.outputs, *_fields_of(task.task_result).values()]
-    return [fields for group in groups for item in _items_of(group) if (fields := _fields_of(item))]
+    return [
+        _fields_of(item)
+        for group in groups
+        for item in _items_of(group)
+        if bytes(item).startswith(b"{")
+    ]
 
 
 def _value(raw: Raw | UnsetType | None) -> Any:
