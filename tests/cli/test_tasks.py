@@ -115,7 +115,7 @@ def test_the_story_has_the_money_and_kling_own_bytes(tenants: Command) -> None:
         tenants,
         "INSERT INTO task_events (task_id, kind, detail, body) VALUES"
         " ($1, 'callback', 'processing', $2), ($1, 'callback', 'garbage', $3)",
-        *(task_id, BIG.encode(), b"\xff not JSON \x1b[2J"),
+        *(task_id, BIG.encode(), b"\xff not JSON \x07"),
     )
 
     raw = tenants("task", "show", str(task_id), "--json").stdout
@@ -132,7 +132,7 @@ def test_the_story_has_the_money_and_kling_own_bytes(tenants: Command) -> None:
     assert shown["timeline"][-2]["detail"] == "processing"
     assert "0.42 USD, open" in told
     assert '      "element_id": 9007199254740993,' in told
-    assert "\x1b" not in told
+    assert "\x07" not in told
 
 
 def test_lists_are_filtered_and_limited(tenants: Command) -> None:
