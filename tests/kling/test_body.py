@@ -1,0 +1,242 @@
+"""Request bodies: split, joined and priced without touching a value."""
+
+import json
+import random
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from relay.errors import BadRequest, InvalidParameter
+from relay.kling.body import (
+    HALF_SURROGATES_MAX,
+    Utf8Check,
+    Wanted,
+    join_fields,
+    put_text,
+    read_fields,
+    read_wanted,
+    take_text,
+)
+from relay.kling.endpoints import BY_NAME, Endpoint, Field, Generation, Pricing
+
+TEXT = BY_NAME["text2video"]
+OMNI = BY_NAME["omni-video"]
+MULTI = BY_NAME["multi-image2video"]
+NESTED = Endpoint(
+    name="new",
+    path="/text-to-video/new",
+    generation=Generation.NEW,
+    callback_field=("options", "callback_url"),
+    external_id_field=("options", "external_task_id"),
+    pricing=Pricing(duration=Field("duration", default="5")),
+)
+
+
+def joined(fields: dict[str, msgspec.Raw]) -> bytes:
+    return b"".join(join_fields(fields))
+
+
+def wanted(endpoint: Endpoint, **body: Any) -> Wanted:
+    return read_wanted(endpoint, read_fields(json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"a":1e400,"b":-0,"c":1.50,"d":18446744073709551616123}',
+        b'{"a":{ "x" :[1 , 2]},"b":"\\u00e9\\/","c":null}',
+        '{"ключ":"🦊"}'.encode(),
+        rb'{"a":"\ud800","b":["\udfff","\ud83d\ude00"],"c":"\\ud800"}',
+    ],
+)
+def test_what_is_split_and_joined_is_the_same(body: bytes) -> None:
+    """Byte for byte, where the names have plain spellings and nothing stands between fields."""
+    assert joined(read_fields(body)) == body
+    assert joined(read_fields(bytearray(body))) == body
+
+
+def test_values_are_views_and_not_copies() -> None:
+    """An image of 20 MB is split and joined within some milliseconds."""
+    body = b'{"image":"%b","prompt":"x"}' % (b"A" * 20_000_000)
+    began = time.perf_counter()
+
+    parts = join_fields(read_fields(body))
+
+    assert time.perf_counter() - began < 1.0
+    views = [part for part in parts if isinstance(part, memoryview)]
+    assert max(len(view) for view in views) == 20_000_002
+    assert all(view.obj is not None for view in views)
+
+
+def test_half_surrogates_keep_every_byte_wherever_they_stand() -> None:
+    """Random strings of escapes, pairs, halves and backslashes, judged by another parser."""
+    chance = random.Random(7)
+    escapes = (r"\ud83d\ude00", r"\ud800", r"\udc00", r"\\", r"\"", r"\n", r"\u0041")
+    pieces = [*escapes, "a", "🦊", "ud800"]
+    for _ in range(500):
+        text = "".join(chance.choices(pieces, k=chance.randrange(12)))
+        body = f'{{"p":"{text}","q":{{"r":["{text}"]}},"z":1}}'.encode()
+        json.loads(body)
+
+        assert joined(read_fields(body)) == body
+
+
+def test_a_body_of_half_surrogates_or_backslashes_costs_little() -> None:
+    """Broken on purpose: 10 MB are refused within a second, and more than a thousand are too."""
+    for body in (b'{"a":"' + b"\\\\" * 5_000_000, b'{"a":"' + b"\\ud800" * 1_700_000):
+        began = time.perf_counter()
+        with pytest.raises(BadRequest):
+            read_fields(body)
+        assert time.perf_counter() - began < 2.0
+    many = b'{"a":"%b"}' % (b"\\ud800" * (HALF_SURROGATES_MAX + 1))
+    with pytest.raises(BadRequest):
+        read_fields(many)
+
+
+def test_a_half_surrogate_in_a_name_is_refused() -> None:
+    """A name is decoded, so its bytes would not survive."""
+    with pytest.raises(BadRequest):
+        read_fields(rb'{"\ud800":1,"padding":"padding"}')
+
+
+def test_broken_utf8_is_found_wherever_chunks_are_cut() -> None:
+    """Every cut of every broken sequence; whole characters pass at every cut."""
+    good = "é中🦊".encode()
+    for broken in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", good[:-1]):
+        for cut in range(len(broken) + 1):
+            check = Utf8Check()
+            with pytest.raises(BadRequest):
+                feed(check, b"ok" + broken[:cut], broken[cut:])
+    for cut in range(len(good) + 1):
+        feed(Utf8Check(), good[:cut], good[cut:])
+
+
+def feed(check: Utf8Check, first: bytes, second: bytes) -> None:
+    check.feed(first)
+    check.feed(second, is_last=True)
+
+
+def test_a_text_is_taken_out_and_put_in() -> None:
+    """At the top, and inside an object, whose other values keep their bytes."""
+    fields = read_fields(b'{"external_task_id":"a","options":{"n":1.50,"external_task_id":"b"}}')
+
+    assert take_text(fields, ("external_task_id",), chars_max=10) == "a"
+    assert take_text(fields, ("options", "external_task_id"), chars_max=10) == "b"
+    put_text(fields, ("options", "external_task_id"), 'x"y')
+    put_text(fields, ("made", "on", "the", "way"), "z")
+
+    assert joined(fields) == (
+        b'{"options":{"n":1.50,"external_task_id":"x\\"y"},"made":{"on":{"the":{"way":"z"}}}}'
+    )
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"x":null}', b'{"x":""}', b'{"options":{}}'])
+def test_nothing_is_none(body: bytes) -> None:
+    """Absent, null and "" say nothing, at any depth."""
+    assert take_text(read_fields(body), ("x",), chars_max=10) is None
+    assert take_text(read_fields(body), ("options", "x"), chars_max=10) is None
+
+
+@pytest.mark.parametrize("options", [b"5", b"[]", b'"x"', b"null"])
+def test_an_object_of_another_type_is_named(options: bytes) -> None:
+    """`options` must be an object where the id stands inside it."""
+    with pytest.raises(InvalidParameter, match="options"):
+        take_text(read_fields(b'{"options":%b}' % options), ("options", "x"), chars_max=10)
+
+
+@pytest.mark.parametrize("value", [5, 5.0, "5", " 5 ", "5.0", "5e0", None, ""])
+def test_five_seconds_in_every_spelling(value: object) -> None:
+    """As Kling reads it."""
+    assert wanted(TEXT, duration=value).seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [
+        *((word, True) for word in ("on", "ON", True, "true", "True", "native")),
+        *((word, False) for word in ("off", False, "false", None, "")),
+    ],
+)
+def test_sound_in_every_spelling(value: object, sound: bool) -> None:  # noqa: FBT001 (a case)
+    """Strings and booleans alike."""
+    assert wanted(TEXT, sound=value).sound is sound
+
+
+def test_absent_fields_are_priced_by_kling_s_defaults() -> None:
+    """Section 4: text2video is kling-v1 std 5 s silent; omni is kling-video-o1 in pro."""
+    assert wanted(TEXT) == Wanted(
+        endpoint="text2video",
+        model="kling-v1",
+        mode="std",
+        sound=False,
+        voice=False,
+        seconds=5,
+    )
+    omni = wanted(OMNI)
+    assert (omni.model, omni.mode, omni.video_input, omni.seconds) == (
+        *("kling-video-o1", "pro", False),
+        5,
+    )
+    assert wanted(MULTI).sound is None
+
+
+@pytest.mark.parametrize(
+    ("body", "voice"),
+    [
+        ({"voice_list": [{"voice_id": "1"}], "prompt": "<<<voice_1>>> says"}, True),
+        ({"voice_list": [{"voice_id": "1"}], "prompt": "<<< voice_2 >>>"}, True),
+        ({"voice_list": [{"voice_id": "1"}], "prompt": "no voice"}, False),
+        ({"voice_list": [{"voice_id": "1"}], "prompt": None}, False),
+        ({"voice_list": [], "prompt": "<<<voice_1>>>"}, False),
+        ({"prompt": "<<<voice_1>>>"}, False),
+        (
+            {"voice_list": [{}], "prompt": "", "multi_prompt": [{"prompt": "<<<voice_1>>>"}, 5]},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_voice_control_is_billed_when_set_and_referred_to(
+    body: dict[str, Any],
+    voice: bool,  # noqa: FBT001 (a case)
+) -> None:
+    """kling-api.md section 10, "Other rules"."""
+    assert wanted(TEXT, **body).voice is voice
+
+
+@pytest.mark.parametrize(
+    ("videos", "video_input", "seconds"),
+    [
+        ([], False, 8),
+        (None, False, 8),
+        ([{"video_url": "u"}], True, None),
+        ([{"video_url": "u", "refer_type": "base"}], True, None),
+        ([{"video_url": "u", "refer_type": None}], True, None),
+        ([{"video_url": "u", "refer_type": "feature"}], True, 8),
+    ],
+    ids=str,
+)
+def test_a_base_video_gives_the_result_its_length(
+    videos: object,
+    video_input: bool,  # noqa: FBT001 (a case)
+    seconds: int | None,
+) -> None:
+    """`base` is the default (section 4.4); `duration` then says nothing."""
+    found = wanted(OMNI, video_list=videos, duration="8")
+
+    assert (found.video_input, found.seconds) == (video_input, seconds)
+
+
+def test_what_is_wanted_is_spelt_as_the_operator_types_it() -> None:
+    """`relay price missing` shows it, `relay price set` takes it."""
+    assert str(wanted(OMNI, video_list=[{}])) == (
+        "omni-video model=kling-video-o1 mode=pro sound=off video-input=on duration=open"
+    )
+
+
+def test_a_nested_endpoint_is_priced_like_any() -> None:
+    """The columns that the new generation needs are there."""
+    assert wanted(NESTED, duration=7).seconds == 7

@@ -1,0 +1,58 @@
+"""The catalogue, against kling-api.md sections 3, 4 and 7."""
+
+import re
+
+import pytest
+
+from relay.kling.endpoints import BY_NAME, BY_PATH, ENDPOINTS, FAMILIES, Credential, Endpoint
+
+LIVE = ("text2video", "image2video", "multi-image2video", "omni-video")
+
+
+def test_the_four_creates_of_this_version_are_there() -> None:
+    """On Kling's own paths, found by external id too, listed, with both kinds of credential."""
+    for name in LIVE:
+        endpoint = BY_NAME[name]
+        assert BY_PATH[f"/v1/videos/{name}"] is endpoint
+        assert endpoint.is_found_by_external_id
+        assert endpoint.is_listed
+        assert not endpoint.is_sync
+        assert not endpoint.is_free
+        assert endpoint.credentials == set(Credential)
+
+
+def test_names_and_paths_are_unique() -> None:
+    """The name stands in every task's row for ever."""
+    assert len(BY_NAME) == len(BY_PATH) == len(ENDPOINTS)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_a_path_is_plain(endpoint: Endpoint) -> None:
+    """Compared with what is left of a request's path without slashes and prefix."""
+    assert re.fullmatch(r"(/[a-z0-9-]+)+", endpoint.path)
+    assert endpoint.path.split("/")[2] in FAMILIES
+    assert (endpoint.callback_field, endpoint.external_id_field) == (
+        ("callback_url",),
+        ("external_task_id",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "mode", "sound"),
+    [
+        ("text2video", "kling-v1", "std", "off"),
+        ("image2video", "kling-v1", "std", "off"),
+        ("multi-image2video", "kling-v1-6", "std", None),
+        ("omni-video", "kling-video-o1", "pro", "off"),
+    ],
+)
+def test_defaults_are_kling_s(name: str, model: str, mode: str, sound: str | None) -> None:
+    """Sections 4.1 to 4.4: what Kling takes for an absent field is what is charged for."""
+    pricing = BY_NAME[name].pricing
+
+    assert pricing.model is not None
+    assert pricing.mode is not None
+    assert pricing.duration is not None
+    assert (pricing.model.default, pricing.mode.default) == (model, mode)
+    assert pricing.duration.default == "5"
+    assert (pricing.sound.default if pricing.sound else None) == sound

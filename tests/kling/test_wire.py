@@ -1,0 +1,271 @@
+"""Kling's bodies: what they say, and what we conclude."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from relay.kling.transport import Reply
+from relay.kling.wire import (
+    Accepted,
+    Refused,
+    Status,
+    Unknown,
+    UnreadableTask,
+    judge_create,
+    read_envelope,
+    read_queried_task,
+    read_task,
+    says_not_found,
+)
+
+EXTERNAL_ID = "rabc-17-00ff00ff00ff00ff"
+
+
+def reply(status: int, body: bytes | dict[str, Any]) -> Reply:
+    return Reply(status, "application/json", body if isinstance(body, bytes) else _json(body))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def judged(status: int, body: bytes | dict[str, Any]) -> object:
+    return judge_create(reply(status, body), external_id=EXTERNAL_ID)
+
+
+GOOD = {"code": 0, "data": {"task_id": "1", "task_status": "submitted"}}
+
+
+def test_a_create_with_an_id_is_accepted() -> None:
+    """HTTP 200, code 0 and an id; the new generation calls it `id`."""
+    assert isinstance(judged(200, GOOD), Accepted)
+    assert isinstance(judged(200, {"code": 0, "data": {"id": "1"}}), Accepted)
+
+
+@pytest.mark.parametrize("code", [1000, 1102, 1200, 1201, 1301, 1303, 5000, 99])
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 429])
+def test_a_code_below_500_is_a_refusal(status: int, code: int) -> None:
+    """By `code`, in 200 as well: no task exists, the hold may go back."""
+    verdict = judged(status, {"code": code, "message": "m", "request_id": "r"})
+
+    assert verdict == Refused(code=code, message="m", request_id="r")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"<html>"),
+        (200, b'{"code":0,"data":{"task_id":"1"'),
+        (200, b'{"code":"0","data":{"task_id":"1"}}'),
+        (200, b'{"data":{"task_id":"1"}}'),
+        (200, {"code": 0}),
+        (200, {"code": 0, "data": None}),
+        (200, {"code": 0, "data": {}}),
+        (200, {"code": 0, "data": {"task_id": ""}}),
+        (200, {"code": 0, "data": {"task_id": 5}}),
+        (200, {"code": 0, "data": []}),
+        (201, GOOD),
+        (302, GOOD),
+        (400, b"<html>"),
+        (400, GOOD),
+        (408, {"code": 1200}),
+        (500, {"code": 5000}),
+        (502, b"<html>"),
+        (503, {"code": 1301}),
+        (504, {"code": 0}),
+        (400, {"code": 1201, "message": "duplicate external_task_id"}),
+        (400, {"code": 1201, "message": "External_Task_ID already exists"}),
+        (400, {"code": 1201, "message": f"conflict: {EXTERNAL_ID.upper()}"}),
+        (200, {"code": 1201, "message": "external_task_id duplicate"}),
+        (200, b"[" * 100_000),
+    ],
+)
+def test_everything_else_is_unknown(status: int, body: bytes | dict[str, Any]) -> None:
+    """A task may exist: the hold stays until Kling tells."""
+    assert isinstance(judged(status, body), Unknown)
+
+
+def test_a_1201_about_something_else_is_a_refusal() -> None:
+    """Only our own id taken means that the first try has landed."""
+    for message in ("external_task_id is too long", "duplicate element_id", "Task not found"):
+        assert isinstance(judged(400, {"code": 1201, "message": message}), Refused)
+
+
+def test_not_found_is_read_by_code_and_words() -> None:
+    """400/1201 "Task not found"; a 5xx that says so proves nothing."""
+    body = {"code": 1201, "message": "Task not found"}
+
+    assert says_not_found(reply(400, body))
+    assert says_not_found(reply(404, {"code": 1203, "message": "task NOT FOUND"}))
+    assert not says_not_found(reply(503, body))
+    assert not says_not_found(reply(401, {"code": 1002, "message": "api key not found"}))
+    assert not says_not_found(reply(400, {"code": 1201, "message": "duplicate"}))
+    assert not says_not_found(reply(404, b"Not found"))
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("submitted", Status.SUBMITTED),
+        ("processing", Status.PROCESSING),
+        ("succeed", Status.SUCCEED),
+        ("succeeded", Status.SUCCEED),
+        ("failed", Status.FAILED),
+        ("Succeed", None),
+        ("canceled", None),
+        ("", None),
+    ],
+)
+def test_status_words_of_both_generations(word: str, status: Status | None) -> None:
+    """A word that we do not know is no status, rather than a guess."""
+    assert read_task(_json({"task_status": word})).status is status
+    assert read_task(_json({"status": word})).status is status
+
+
+def test_ids_are_found_wherever_they_stand() -> None:
+    """`task_info`, the top level, and the new generation's names; empty ones are left out."""
+    news = read_task(
+        _json(
+            {
+                "id": "9",
+                "task_info": {"external_task_id": "a"},
+                "external_task_id": "b",
+                "external_id": "c",
+            }
+        )
+    )
+    empty = read_task(_json({"task_info": {"external_task_id": ""}, "external_task_id": None}))
+
+    assert (news.task_id, news.external_ids) == ("9", ("a", "b", "c"))
+    assert (empty.task_id, empty.external_ids) == (None, ())
+
+
+DEDUCTIONS: list[tuple[dict[str, Any], str | None]] = [
+    ({}, None),
+    ({"final_unit_deduction": "2.5"}, "2.5"),
+    ({"final_unit_deduction": 2.5}, "2.5"),
+    ({"final_unit_deduction": " 3 "}, "3"),
+    ({"final_unit_deduction": "0"}, None),
+    ({"final_unit_deduction": 0}, None),
+    ({"final_unit_deduction": None}, None),
+    ({"final_unit_deduction": ""}, None),
+    ({"final_unit_deduction": "-1"}, None),
+    ({"final_unit_deduction": "NaN"}, None),
+    ({"final_unit_deduction": "Infinity"}, None),
+    ({"final_unit_deduction": "1e30"}, None),
+    ({"final_unit_deduction": True}, None),
+    ({"final_unit_deduction": {"a": 1}}, None),
+    ({"final_unit_deduction": "free"}, None),
+    ({"final_unit_deduction": "2", "final_balance_deduction": {"quota": "0"}}, "2"),
+    ({"final_unit_deduction": "2", "final_balance_deduction": {"quota": "0.28"}}, None),
+    ({"final_unit_deduction": "0", "final_balance_deduction": {"quota": "0.28"}}, None),
+    ({"final_unit_deduction": "2", "final_balance_deduction": "0"}, "2"),
+    ({"billing": [{"charge_type": "unit", "amount": "2"}]}, "2"),
+    ({"billing": [{"charge_type": "unit", "amount": "2"}] * 2}, "4"),
+    ({"billing": [{"charge_type": "cash", "amount": "2"}]}, None),
+    ({"billing": [{"charge_type": "unit", "amount": "2"}, {"charge_type": "cash"}]}, None),
+    ({"billing": [{"charge_type": "unit", "amount": "x"}]}, None),
+    ({"billing": []}, None),
+    ({"billing": [], "final_unit_deduction": "2"}, "2"),
+    ({"billing": [5]}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "deduction"), DEDUCTIONS, ids=str)
+def test_a_deduction_is_usable_or_none(fields: dict[str, Any], deduction: str | None) -> None:
+    """Absent, zero, unreadable, in cash or mixed: none, and the quote stands (design.md)."""
+    found = read_task(_json(fields)).deduction
+
+    assert found == (None if deduction is None else Decimal(deduction))
+
+
+def test_kling_s_cost_fields_are_kept_in_its_own_bytes() -> None:
+    """Raw, with their spelling; none if it sent none."""
+    news = read_task(b'{"final_unit_deduction":3.0, "billing":[{ "amount" : 1e400}],"other":1}')
+
+    assert news.deduction_raw == '{"final_unit_deduction":3.0,"billing":[{ "amount" : 1e400}]}'
+    assert read_task(b'{"billing":null}').deduction_raw is None
+
+
+def test_results_of_every_family_are_found() -> None:
+    """Videos, audios, images without ids, the new generation's outputs."""
+    task = {
+        "task_result": {
+            "videos": [{"id": "v", "url": "u1", "duration": "5.1"}, {"url": "u2", "duration": 4}],
+            "images": [{"index": 0, "url": "u3"}],
+            "note": "x",
+        },
+        "outputs": [{"id": 829836802793406551, "url": 5}, "x", None],
+    }
+
+    news = read_task(_json(task))
+
+    assert news.result_ids == ("829836802793406551", "v")
+    assert news.result_urls == ("u1", "u2", "u3")
+
+
+@pytest.mark.parametrize(
+    ("videos", "seconds"),
+    [
+        ([{"duration": "5.1"}], "5.1"),
+        ([{"duration": "5.1"}, {"duration": 4}], "9.1"),
+        ([{"duration": "5.1"}, {}], None),
+        ([{"duration": "long"}], None),
+        ([{}], None),
+        ([], None),
+    ],
+    ids=str,
+)
+def test_the_length_of_all_results_together(videos: object, seconds: str | None) -> None:
+    """None if Kling did not say it of each."""
+    found = read_task(_json({"task_result": {"videos": videos}})).result_seconds
+
+    assert found == (None if seconds is None else Decimal(seconds))
+
+
+def test_numbers_that_no_type_holds_hide_nothing() -> None:
+    """1e400 and 60 digits anywhere; the values that are needed are read by themselves."""
+    raw = (
+        b'{"task_status":"succeed","x":1e400,"task_result":{"videos":[{"id":"v","url":"u",'
+        b'"size":1e400,"duration":1e400}],"y":[1e400]},"final_unit_deduction":1e400}'
+    )
+
+    news = read_task(raw)
+
+    assert news.status is Status.SUCCEED
+    assert (news.result_ids, news.result_urls, news.deduction) == (("v",), ("u",), None)
+    assert news.raw == raw
+
+
+def test_a_nul_is_left_out_of_what_is_stored() -> None:
+    """Postgres has none in text."""
+    news = read_task(
+        _json(
+            {
+                "task_status_msg": "a\x00b",
+                "task_result": {"videos": [{"id": "v\x00", "url": "u\x00"}]},
+            }
+        )
+    )
+
+    assert (news.message, news.result_ids, news.result_urls) == ("ab", ("v",), ("u",))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"5", b'{"task_id":5}', b'{"task_info":5}', b"[" * 100_000]
+)
+def test_what_is_no_task_is_unreadable(raw: bytes) -> None:
+    """Not an object, or a field that we act upon has an impossible type."""
+    with pytest.raises(UnreadableTask):
+        read_task(raw)
+
+
+def test_a_query_without_a_task_is_nothing() -> None:
+    """A refusal, an error, a list, an object without an id."""
+    for body in ({"code": 1201}, {"code": 0}, {"code": 0, "data": []}, {"code": 0, "data": {}}):
+        assert read_queried_task(reply(200, body)) is None
+    assert read_envelope(reply(200, b"x")) is None
+    assert read_queried_task(reply(200, GOOD)) is not None

@@ -1,0 +1,157 @@
+"""Settings: a file, the environment over it, and one clear sentence for every wrong value."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from relay.settings import Settings, SettingsError, read_settings
+
+MARKER = "s3cret-marker"
+WRONG = {
+    "DATABASE_URL": ["mysql://u@h/d", "/var/lib/x.sqlite", "localhost"],
+    "PUBLIC_URL": [
+        *("relay.example.com", "ftp://relay.example.com", "https://", "https://a/?x=1"),
+        *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),
+    ],
+    "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
+    "TRUSTED_PROXIES": ["proxy", "10.0.0.0/99", "127.0.0.1,,", "300.0.0.1"],
+    "CURRENCY": ["US DOLLAR", "x" * 17, "$"],
+    "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf"],
+    "IMAGE_UNIT_PRICE": ["", "0"],
+    "BODY_LIMIT_MB": ["0", "-1", "lots"],
+    "BODY_BUDGET_MB": ["0"],
+    "KLING_TIMEOUT_S": ["0", "-1", "nan", "inf", "soon"],
+    "SUBMIT_TIMEOUT_S": ["0"],
+    "REFRESH_S": ["-1", "nan", "inf", "often"],
+    "LOST_LOOKS": ["0", "2.5"],
+    "LOST_AFTER_S": ["-1", "nan"],
+    "AUDIT_EVERY_S": ["0"],
+    "DRAIN_S": ["-1"],
+    "LOG_LEVEL": ["loud", "INFO!"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_one_sentence_that_names_it(name: str) -> None:
+    """The variable as the operator wrote it, no traceback of a library's, no line break."""
+    for value in filter(None, WRONG[name]):
+        with pytest.raises(SettingsError) as raised:
+            read_settings({f"RELAY_{name}": value})
+
+        message = str(raised.value)
+        assert message.startswith(f"RELAY_{name} "), message
+        assert "\n" not in message
+
+
+def test_another_currency_needs_its_unit_prices() -> None:
+    """Points have no list price of Kling's, so the sentence says which setting is missing."""
+    with pytest.raises(SettingsError, match="RELAY_VIDEO_UNIT_PRICE is missing"):
+        read_settings({"RELAY_CURRENCY": "points"})
+    with pytest.raises(SettingsError, match="RELAY_IMAGE_UNIT_PRICE is missing"):
+        read_settings({"RELAY_CURRENCY": "points", "RELAY_VIDEO_UNIT_PRICE": "14"})
+
+    settings = read_settings(
+        {
+            "RELAY_CURRENCY": "points",
+            "RELAY_VIDEO_UNIT_PRICE": "14",
+            "RELAY_IMAGE_UNIT_PRICE": "0.35",
+        }
+    )
+
+    assert settings.unit_prices_micros == (14_000_000, 350_000)
+
+
+@pytest.mark.parametrize(
+    ("currency", "micros"), [("USD", (140_000, 3_500)), ("CNY", (1_000_000, 25_000))]
+)
+def test_kling_s_list_prices_are_the_default(currency: str, micros: tuple[int, int]) -> None:
+    """kling-api.md section 10."""
+    assert read_settings({"RELAY_CURRENCY": currency}).unit_prices_micros == micros
+
+
+def test_nothing_set_is_the_defaults() -> None:
+    """Other programs' variables, blank ones and RELAY_CONFIG="" change nothing."""
+    assert read_settings({}) == Settings()
+    assert read_settings({"RELAY_PORT": " ", "PORT": "1", "RELAY_CONFIG": ""}) == Settings()
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
+    """Each setting by itself; the file has TOML's types, the environment text."""
+    file = tmp_path / "relay.toml"
+    file.write_text(
+        'host = "0.0.0.0"\nport = 9000\nrefresh_s = 0\nvideo_unit_price = 0.13\n'
+        'image_unit_price = "0.0030"\ndata_dir = "~/relay"\n'
+    )
+
+    settings = read_settings({"RELAY_CONFIG": str(file), "RELAY_PORT": " 9001 "})
+
+    assert (settings.host, settings.port, settings.refresh_s) == ("0.0.0.0", 9001, 0.0)
+    assert settings.unit_prices_micros == (130_000, 3_000)
+    assert settings.video_unit_price == Decimal("0.13")
+    assert settings.data_dir == Path("~/relay").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"prot = 9000\n", "'prot'"),
+        (b"port = \n", "TOML"),
+        (b"\xff\xfe", "TOML"),
+        (b"port = 'x'\n", "port"),
+        (b"[port]\nx = 1\n", "port"),
+        (b"refresh_s = -1\n", "REFRESH_S"),
+        (b"trusted_proxies = ''\n", "TRUSTED_PROXIES"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, content: bytes, says: str) -> None:
+    """Unknown names too: a misspelt setting would be silently without effect."""
+    file = tmp_path / "relay.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings({"RELAY_CONFIG": str(file)})
+
+    assert says in str(raised.value)
+
+
+def test_a_file_that_is_missing_is_said(tmp_path: Path) -> None:
+    """A directory as well; not ignored, or a whole configuration would be."""
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(SettingsError, match="RELAY_CONFIG"):
+            read_settings({"RELAY_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"RELAY_DATABASE_URL": f"mysql://user:{MARKER}@host/db"},
+        {"RELAY_DATABASE_URL": f"postgresql://user:{MARKER}@[host/db", "RELAY_PORT": "x"},
+        {"RELAY_SECRET_KEY": MARKER, "RELAY_PORT": "x"},
+    ],
+    ids=str,
+)
+def test_no_message_shows_a_secret(environ: dict[str, str]) -> None:
+    """Neither the message nor what it was raised from."""
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environ)
+
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert MARKER not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    "content", [f"secret_key = ['{MARKER}']\n", f"[secret_key]\nk1 = '{MARKER}'\n"]
+)
+def test_no_message_about_a_file_shows_a_secret(tmp_path: Path, content: str) -> None:
+    """A key of the wrong type, as a list or table is a likely mistake for `id:key,id:key`."""
+    file = tmp_path / "relay.toml"
+    file.write_text(content)
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings({"RELAY_CONFIG": str(file)})
+
+    assert "secret_key" in str(raised.value)
+    assert MARKER not in str(raised.value)
