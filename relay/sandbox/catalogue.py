@@ -20,7 +20,7 @@ _CALLS: dict[tuple[str, str], Call] = {(call.method, call.path): call for call i
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the catalogue says of one method and path that makes or answers something."""
+    """What the catalogue says of one method and path, which together are its key."""
 
     name: str
     """Without `/v1` and the family: `avatar/image2video`; a GET beside a POST ends in `.get`."""

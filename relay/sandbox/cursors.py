@@ -4,7 +4,6 @@ A cursor says everything again, so that what stands beside it in a body does not
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -115,6 +114,6 @@ def _read(fields: Fields) -> Reading:
         filters = {str(key): [str(one) for one in of] for key, of in reading.filters.items()}
         whole = (reading.start_ms, reading.end_ms, reading.limit, reading.before)
         start, end, limit, before = (int(number) for number in whole if number is not None)
-    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, RecursionError, TypeError, AttributeError) as error:
         raise fields.refusal("cursor", "is invalid") from error
     return Reading(start, end, max(1, limit), filters, max(0, before))

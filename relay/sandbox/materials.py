@@ -1,9 +1,10 @@
-"""Parameter checks of audio, elements, voices, avatars and edits (kling-api.md 4.8 to 4.15)."""
+"""Parameter checks of what is neither a main video endpoint nor synchronous (4.7 to 4.15)."""
 
 from relay.sandbox.fields import Fields
 
 PROMPT_MAX = 2500
 AUDIO_PROMPT_MAX = 200
+AREA_MAX = 3
 _IMAGES_OF_EDITS = {"addition": range(1, 3), "swap": range(1, 2), "removal": range(1)}
 
 
@@ -18,6 +19,7 @@ def check_video_to_audio(fields: Fields, model: str) -> None:
     """Check 4.15."""
     _ = model
     _only_one(fields, "video_id", "video_url")
+    fields.text("video_url")
     fields.text("sound_effect_prompt", longest=AUDIO_PROMPT_MAX)
     fields.text("bgm_prompt", longest=AUDIO_PROMPT_MAX)
     fields.flag("asmr_mode")
@@ -104,6 +106,42 @@ def check_edit(fields: Fields, model: str) -> None:
         image.picture("image")
     fields.text("prompt", longest=PROMPT_MAX)
     fields.text("negative_prompt", longest=PROMPT_MAX)
+
+
+def check_effects(fields: Fields, model: str) -> None:
+    """Check 4.9: one image or two; any name is taken for a scene."""
+    _ = model
+    fields.text("effect_scene")
+    given = fields.part("input")
+    given.need("image", "images")
+    given.picture("image")
+    if given.has("images") and len(given.texts("images")) != 2:  # noqa: PLR2004  # 4.9's bound
+        raise given.refusal("images", "must have 2 items")
+
+
+def check_expand(fields: Fields, model: str) -> None:
+    """Check outpainting (4.14): each side up to twice the image, all up to 3 times its area."""
+    _ = model
+    fields.picture("image")
+    up, down, left, right = (
+        fields.number(f"{side}_expansion_ratio", lowest=0, highest=2)
+        for side in ("up", "down", "left", "right")
+    )
+    if (1 + up + down) * (1 + left + right) > AREA_MAX:
+        raise fields.refusal("up_expansion_ratio", "and the others make more than 3 times the area")
+
+
+def check_try_on(fields: Fields, model: str) -> None:
+    """Check the old try-on (4.14)."""
+    _ = model
+    fields.picture("human_image")
+    fields.picture("cloth_image")
+
+
+def check_multi_shot(fields: Fields, model: str) -> None:
+    """Check ai-multi-shot (4.14)."""
+    _ = model
+    fields.picture("element_frontal_image")
 
 
 def _only_one(fields: Fields, one: str, other: str) -> None:

@@ -3,7 +3,10 @@
 from relay.sandbox.endpoint import Endpoint
 from relay.sandbox.materials import (
     check_element,
+    check_expand,
+    check_multi_shot,
     check_text_to_audio,
+    check_try_on,
     check_video_to_audio,
     check_voice,
 )
@@ -47,17 +50,20 @@ MEDIA = (
             ("left_expansion_ratio",),
             ("right_expansion_ratio",),
         ),
+        check=check_expand,
     ),
     Endpoint(
         "/v1/images/kolors-virtual-try-on",
         results="images",
         models=("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"),
         needs=(("human_image",),),
+        check=check_try_on,
     ),
     Endpoint(
         "/v1/general/ai-multi-shot",
         results="images",
         needs=(("element_frontal_image",),),
+        check=check_multi_shot,
         finds_external_id=False,
     ),
     Endpoint(

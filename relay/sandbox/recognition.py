@@ -58,6 +58,7 @@ def open_session(books: Books, asked: Asked) -> Thing:
     fields = asked.fields
     if fields.has("video_id") and fields.has("video_url"):
         raise fields.refusal("video_id", "excludes video_url")
+    fields.text("video_url")
     seconds = asked.things[0].seconds if asked.things else input_seconds(asked.faults)
     name = books.ids.other(asked.now_ms, "7")
     return books.things.add(asked.owner, Thing("session", name, asked.now_ms, seconds))

@@ -5,6 +5,7 @@ from relay.sandbox.materials import (
     check_advanced_lip_sync,
     check_avatar,
     check_edit,
+    check_effects,
     check_lip_sync,
 )
 from relay.sandbox.things import Kind
@@ -81,7 +82,7 @@ VIDEOS = (
         finds_external_id=False,
         has_parent_video=True,
     ),
-    Endpoint("/v1/videos/effects", needs=(("effect_scene",), ("input",))),
+    Endpoint("/v1/videos/effects", needs=(("effect_scene",), ("input",)), check=check_effects),
     Endpoint(
         "/v1/videos/avatar/image2video",
         default_mode="std",

@@ -43,6 +43,22 @@ class Caller:
     async def create(self, path: str = TEXT2VIDEO, **body: object) -> httpx.Response:
         return await self.http.post(path, json=body, headers=self._headers)
 
+    async def finished(self, path: str = TEXT2VIDEO, **body: object) -> dict[str, Any]:
+        """Create a legacy task and wait for its end."""
+        task = await self.accepted(path, **body)
+        return await self.ended(task["task_id"], path)
+
+    async def new_finished(self, path: str, **body: object) -> dict[str, Any]:
+        """Create a task of API 2.0 and wait for its end, at most 5 s."""
+        task = await self.accepted(path, **body)
+        async with asyncio.timeout(5):
+            while True:
+                (data,) = (await self.get(f"/tasks?task_ids={task['id']}")).json()["data"]
+                if data["status"] in {"succeeded", "failed"}:
+                    found: dict[str, Any] = data
+                    return found
+                await asyncio.sleep(0.01)
+
     async def accepted(self, path: str = TEXT2VIDEO, **body: object) -> dict[str, Any]:
         response = await self.create(path, **body)
         assert response.status_code == 200, response.text

@@ -83,3 +83,32 @@ async def test_another_name_is_no_file(kling: Caller) -> None:
     answers = [await kling.http.get(f"/sandbox/files/{name}") for name in names]
 
     assert {answer.status_code for answer in answers} == {404}
+
+
+async def test_sound_for_a_video_is_both_video_and_audio(kling: Caller) -> None:
+    """5.3: videos and audios, each with an id of its own."""
+    path = "/v1/audio/video-to-audio"
+
+    data = await kling.finished(path, video_url="https://example.com/a.mp4")
+
+    (video,), (audio,) = data["task_result"]["videos"], data["task_result"]["audios"]
+    assert set(video) == {"id", "url", "duration"}
+    assert set(audio) == {"id", "url_mp3", "url_wav", "duration_mp3", "duration_wav"}
+    assert video["id"] != audio["id"]
+
+
+async def test_a_multi_shot_has_three_urls_and_a_series_its_own_list(kling: Caller) -> None:
+    """5.3: url_1 to url_3 for 20 units; omni-image says result_type, series_images for series."""
+    image = {"element_frontal_image": "https://example.com/a.png"}
+    shots = await kling.finished("/v1/general/ai-multi-shot", **image)
+    single = await kling.finished("/v1/images/omni-image", prompt="a cat")
+    series = await kling.finished(
+        "/v1/images/omni-image", prompt="a cat", result_type="series", series_amount=3
+    )
+
+    assert set(shots["task_result"]["images"][0]) == {"index", "url_1", "url_2", "url_3"}
+    assert shots["final_unit_deduction"] == "20"
+    assert single["task_result"]["result_type"] == "single"
+    assert len(single["task_result"]["images"]) == 1
+    assert series["task_result"]["result_type"] == "series"
+    assert len(series["task_result"]["series_images"]) == 3
