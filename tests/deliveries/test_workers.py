@@ -1,0 +1,224 @@
+"""Several workers, dead workers, slow endpoints: nothing is lost, doubled or held up."""
+
+import asyncio
+import time
+
+from relay.deliveries.deliver import Places
+from relay.deliveries.schedule import RetrySchedule
+from relay.deliveries.send import Outcome
+from tests.deliveries.bench import ENDED, Bench
+from tests.deliveries.tenant_server import TenantServer
+from tests.tasks.waiting import wait_until
+
+ONE = Places(in_all=8, of_tenant=4, of_host=4, of_lane=2)
+
+
+async def test_another_worker_takes_over_from_one_that_died(
+    bench: Bench, server: TenantServer
+) -> None:
+    """It died in the middle of an attempt: when its lease is over, another one delivers, and the
+    attempt without an outcome stays to be seen."""
+    server.gate.clear()
+    told = await bench.tell(await bench.add_task(await bench.add_tenant(), server.url()))
+    async with bench.worker(lease_s=0.3, timeout_s=0.1) as dying:
+        (leased,) = await dying.claim()
+        attempt = asyncio.create_task(dying.deliverer.deliver(leased))
+        await wait_until(lambda: _has_posts(server, 1))
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+    server.gate.set()
+
+    async with bench.worker() as worker, worker.running():
+        claimed_early = await bench.delivery(told)
+        await wait_until(lambda: bench.is_ended(told))
+
+    assert claimed_early["attempts"] == 1
+    row = await bench.delivery(told)
+    assert (row["state"], row["attempts"], len(server.posts)) == ("delivered", 2, 2)
+    assert [one["http_status"] for one in await bench.attempts(told)] == [None, 200]
+
+
+async def test_a_worker_that_slept_past_its_lease_changes_nothing(
+    bench: Bench, server: TenantServer
+) -> None:
+    """Another one delivered meanwhile: the sleeper's failure does not make it due again."""
+    told = await bench.tell(await bench.add_task(await bench.add_tenant(), server.url()))
+
+    async with bench.worker(lease_s=ENDED) as sleeper, bench.worker() as other:
+        (leased,) = await sleeper.claim()
+        await other.once()
+        await sleeper.deliverer._record(leased, Outcome(500, None, 1))  # noqa: SLF001 (the moment after its send)
+
+    row = await bench.delivery(told)
+    assert (row["state"], row["attempts"], len(server.posts)) == ("delivered", 2, 1)
+
+
+async def test_a_worker_does_not_send_when_its_lease_is_nearly_over(
+    bench: Bench, server: TenantServer
+) -> None:
+    """An attempt may take its whole timeout, and by then the row would be another's."""
+    told = await bench.tell(await bench.add_task(await bench.add_tenant(), server.url()))
+
+    async with bench.worker(lease_s=1.0, timeout_s=0.95) as worker:
+        (leased,) = await worker.claim()
+        await asyncio.sleep(0.1)
+        await worker.deliverer.deliver(leased)
+
+    assert server.posts == []
+    assert (await bench.delivery(told))["state"] == "due"
+
+
+async def test_two_workers_never_send_one_row_twice(bench: Bench, server: TenantServer) -> None:
+    """Four workers over 200 rows: 200 posts, each with an id of its own."""
+    tasks = await bench.add_tasks(await bench.add_tenant(), server.url(), 200)
+    await bench.add_secret(1)
+    told = await bench.tell_all(tasks)
+
+    async with bench.worker() as a, bench.worker() as b, bench.worker() as c, bench.worker() as d:
+        async with a.running(), b.running(), c.running(), d.running():
+            await wait_until(lambda: bench.is_ended(*told))
+
+    ids = [post.webhook_id for post in server.posts]
+    assert len(ids) == len(set(ids)) == 200
+
+
+async def test_claims_at_the_same_time_share_nothing(bench: Bench, server: TenantServer) -> None:
+    """Eight workers claim at once, three rounds: every row is leased to one of them."""
+    tasks = await bench.add_tasks(await bench.add_tenant(), server.url(), 60)
+    told = await bench.tell_all(tasks)
+    claimed: list[int] = []
+
+    async with bench.worker() as a, bench.worker() as b, bench.worker() as c, bench.worker() as d:
+        for _ in range(3):
+            for leased in await asyncio.gather(*(one.claim() for one in (a, b, c, d))):
+                claimed += [one.id for one in leased]
+
+    assert len(claimed) == len(set(claimed)) > 0
+    assert set(claimed) <= set(told)
+
+
+async def test_a_slow_endpoint_holds_up_no_other_tenant(bench: Bench, server: TenantServer) -> None:
+    """Two thousand rows wait for a server that never answers; another tenant's row, the newest of
+    all, arrives within a second."""
+    slow, quick = await bench.add_tenant("slow"), await bench.add_tenant("quick")
+    async with TenantServer() as stuck, bench.worker(places=ONE) as worker:
+        stuck.gate.clear()
+        await bench.tell_all(await bench.add_tasks(slow, stuck.url(), 2000))
+        async with worker.running():
+            await wait_until(lambda: _has_posts(stuck, ONE.of_lane))
+            began = time.monotonic()
+            told = await bench.tell(await bench.add_task(quick, server.url()))
+            await wait_until(lambda: bench.is_ended(told))
+            took_s = time.monotonic() - began
+
+        assert len(stuck.posts) == ONE.of_lane
+    assert took_s < 1
+
+
+async def test_a_slow_endpoint_holds_up_no_other_of_its_tenant(
+    bench: Bench, server: TenantServer
+) -> None:
+    """The same within one tenant: its dead endpoint fills its own lane only."""
+    tenant = await bench.add_tenant()
+    async with TenantServer() as stuck, bench.worker(places=ONE) as worker:
+        stuck.gate.clear()
+        await bench.tell_all(await bench.add_tasks(tenant, stuck.url(), 500))
+        async with worker.running():
+            await wait_until(lambda: _has_posts(stuck, ONE.of_lane))
+            told = await bench.tell(await bench.add_task(tenant, server.url()))
+            await wait_until(lambda: bench.is_ended(told), at_most_s=1.0)
+
+    assert len(server.posts) == 1
+
+
+async def test_one_tenants_many_hosts_leave_places_for_others(bench: Bench) -> None:
+    """Thirty hosts of one tenant, one of another: the first gets its four places of eight."""
+    many, one = await bench.add_tenant("many"), await bench.add_tenant("one")
+    for number in range(30):
+        await bench.tell(await bench.add_task(many, f"http://h{number}.example/"))
+    await bench.tell(await bench.add_task(one, "http://z.example/"))
+
+    async with bench.worker(places=ONE) as worker:
+        first = await worker.claim(8)
+        second = await worker.claim(8 - len(first))
+
+    assert sorted(leased.tenant_id for leased in first) == [many] * 4 + [one]
+    assert second == []
+
+
+async def test_many_tenants_of_one_host_leave_places_for_others(bench: Bench) -> None:
+    """Ten tenants name the same host: it gets its four places, and another host its own."""
+    for number in range(10):
+        tenant = await bench.add_tenant(f"tenant {number}")
+        await bench.tell(await bench.add_task(tenant, "http://shared.example/x"))
+    await bench.tell(await bench.add_task(tenant, "http://other.example/"))
+
+    async with bench.worker(places=ONE) as worker:
+        hosts = [leased.host for leased in await worker.claim(8)]
+
+    assert sorted(hosts) == ["other.example"] + ["shared.example"] * 4
+
+
+async def test_lanes_beyond_one_claims_reach_come_with_the_next(bench: Bench) -> None:
+    """A claim looks at three lanes of ten: four claims have seen all, by turns."""
+    tenant = await bench.add_tenant()
+    for number in range(10):
+        await bench.tell(await bench.add_task(tenant, f"http://h{number}.example/"))
+
+    async with bench.worker(places=Places(lanes_looked_at=3)) as worker:
+        claims = [[leased.host for leased in await worker.claim()] for _ in range(4)]
+
+    assert [len(hosts) for hosts in claims] == [3, 3, 3, 1]
+    assert len({host for hosts in claims for host in hosts}) == 10
+
+
+async def test_places_are_given_back(bench: Bench, server: TenantServer) -> None:
+    """Twenty rows through a lane of two places: all arrive, failing ones too."""
+    tasks = await bench.add_tasks(await bench.add_tenant(), server.url(), 20)
+    told = await bench.tell_all(tasks)
+
+    async with bench.worker(places=ONE) as worker, worker.running():
+        await wait_until(lambda: bench.is_ended(*told))
+
+    assert (len(server.posts), server.at_once_max) == (20, 2)
+
+
+async def test_a_stopped_worker_leaves_its_rows_to_others(
+    bench: Bench, server: TenantServer
+) -> None:
+    """Stopped in the middle of ten attempts: all ten are due again after their leases."""
+    server.gate.clear()
+    tasks = await bench.add_tasks(await bench.add_tenant(), server.url(), 8)
+    told = await bench.tell_all(tasks)
+    async with bench.worker(lease_s=0.4, timeout_s=0.1) as stopped, stopped.running():
+        await wait_until(lambda: _has_posts(server, 8))
+    server.gate.set()
+
+    async with bench.worker() as worker, worker.running():
+        await wait_until(lambda: bench.is_ended(*told))
+
+    states = {(await bench.delivery(one))["state"] for one in told}
+    assert states == {"delivered"}
+
+
+async def test_a_claim_goes_by_the_index(bench: Bench) -> None:
+    """Over 30,000 due rows of one tenant and a hundred of others, a claim reads few of them."""
+    tenant = await bench.add_tenant()
+    await bench.tell_all(await bench.add_tasks(tenant, "http://busy.example/", 30_000))
+    for number in range(100):
+        other = await bench.add_tenant(f"other {number}")
+        await bench.tell(await bench.add_task(other, f"http://h{number}.example/"))
+    await bench.pool.execute("ANALYZE deliveries")
+    async with bench.worker(schedule=RetrySchedule()) as worker:
+        await worker.claim(1)  # the statement is prepared
+
+        began = time.monotonic()
+        claimed = await worker.claim(128)
+        took_s = time.monotonic() - began
+
+    assert len(claimed) == 107
+    assert took_s < 0.25
+
+
+async def _has_posts(server: TenantServer, count: int) -> bool:
+    return len(server.posts) >= count
