@@ -166,10 +166,16 @@ class Batcher:
         columns = [list(column) for column in zip(*rows, strict=True)]
         for is_last_try in (False, True):
             try:
-                if self._connection is None:
+                if self._prepared is None:
                     self._connection = await self._connect(durable=self._durable)
                     self._prepared = await self._connection.prepare(self._statement)
-            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+            except (
+                OSError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                asyncpg.PostgresError,
+            ) as error:
+                # Also a server that starts, is full or is not migrated. Nothing was run.
                 await self._disconnect()
                 if is_last_try:
                     raise DatabaseUnavailable from error
@@ -181,6 +187,7 @@ class Batcher:
             except (
                 OSError,
                 asyncpg.InterfaceError,
+                asyncpg.InternalClientError,  # the server's goodbye came just before our row
                 asyncpg.PostgresConnectionError,
                 asyncpg.OperatorInterventionError,  # the server is shutting down
             ) as error:
