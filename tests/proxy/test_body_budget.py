@@ -93,7 +93,7 @@ async def test_a_third_tenants_large_body_is_not_starved_by_small_ones() -> None
     large = asyncio.create_task(budget.take(C, 50))
     await settle()
 
-    later = [asyncio.create_task(budget.take(tenant, 20)) for tenant in (A, B)]
+    later = [asyncio.create_task(budget.take(tenant, 10)) for tenant in (A, B)]
     await settle()
     assert not any(task.done() for task in later)
     for share in small:
@@ -181,6 +181,16 @@ async def test_a_read_that_is_cancelled_gives_its_share_back() -> None:
     await asyncio.gather(reading, return_exceptions=True)
 
     assert reading.cancelled()
+    await taken(budget, A, 300_000)
+
+
+async def test_a_body_that_declares_too_much_is_refused_unread() -> None:
+    """By its Content-Length, before one chunk is asked for and before it takes a share."""
+    budget = BodyBudget(600_000)
+
+    with pytest.raises(BadRequest, match="larger"):
+        await asyncio.wait_for(read(budget, 1_000_001), PATIENCE_S)
+
     await taken(budget, A, 300_000)
 
 
