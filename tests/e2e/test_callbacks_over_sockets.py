@@ -22,7 +22,7 @@ async def test_callbacks_may_come_doubled_lost_reversed_or_late(world: World) ->
     """All end by callback, but for the lost one that a look finds; each is charged once."""
     token = await world.add_tenant()
     await world.add_channel(base_url=world.kling_url)
-    async with world.started_relay(public_url=world.url, refresh_s=5, submit_timeout_s=20):
+    async with world.started_relay(public_url=world.url, refresh_s=4, submit_timeout_s=20):
         for prompt in MANNERS:
             assert (await world.send(token, {"prompt": prompt})).status_code == 200
         await world.settle()

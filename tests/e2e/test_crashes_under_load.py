@@ -19,11 +19,11 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 async def test_a_relay_that_is_killed_again_and_again_loses_nothing(world: World) -> None:
-    """Four SIGKILLs while two tenants place 36 orders each: Kling's log and the books agree."""
+    """Three SIGKILLs while two tenants place 36 orders each: Kling's log and the books agree."""
     tokens = await open_shop(world)
     load = Load(world, [world.url])
     async with contextlib.AsyncExitStack() as last, working(load, tokens, orders=36):
-        await kill_and_restart(world, times=4)
+        await kill_and_restart(world, times=3)
         await last.enter_async_context(world.started_relay(public_url=world.url))
         await load.done()
         await world.settle()
@@ -34,14 +34,14 @@ async def test_a_relay_that_is_killed_again_and_again_loses_nothing(world: World
 
 
 async def test_of_two_relays_on_one_database_either_may_be_killed(world: World) -> None:
-    """One relay is killed three times, the other serves on; callbacks go to the one that dies."""
+    """One relay is killed twice, the other serves on; callbacks go to the one that dies."""
     tokens = await open_shop(world)
     other_port = free_port()
     load = Load(world, [world.url, f"http://127.0.0.1:{other_port}"])
     with world.relay(port=other_port, public_url=world.url) as other:
         await other.logged("serve.started")
         async with contextlib.AsyncExitStack() as last, working(load, tokens, orders=36):
-            await kill_and_restart(world, times=3)
+            await kill_and_restart(world, times=2)
             await last.enter_async_context(world.started_relay(public_url=world.url))
             await load.done()
             await world.settle()

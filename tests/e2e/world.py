@@ -133,9 +133,10 @@ class World(Relay):
         async with self.sessions() as session:
             report = await audit(session)
         accepted, ended = await self.kling_log(), await self.kling_log("ended")
-        assert find_differences(tasks, entries, accepted=accepted, ended=ended) == []
-        assert held == 0
-        assert report.differences == []
+        differences = find_differences(tasks, entries, accepted=accepted, ended=ended)
+        assert not differences, differences
+        assert held == 0, held
+        assert report.ok, report.differences
 
     async def aclose(self) -> None:
         await self.http.aclose()
