@@ -24,19 +24,26 @@ from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
 from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.catalogue import Catalogue
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
 from relay.pricing.prices import CachedPriceBook
 from relay.pricing.quote import UnitPrices
+from relay.proxy.account import Accounts
 from relay.proxy.body import BodyBudget
+from relay.proxy.many import ManyQueries
 from relay.proxy.own import OwnPaths
+from relay.proxy.paths import Router
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.finish import Finisher
 from relay.tasks.look import Looker, LookRules
+from relay.tasks.pass_through import PassThrough
+from relay.tasks.place import Places
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.upstream import Upstream
 from relay.tenants.authenticate import Authenticator
@@ -92,14 +99,18 @@ class Parts:
         upstream = Upstream(transport, JwtCache())
         public_url = settings.public_url.rstrip("/") if settings.public_url else None
         paths = CallbackPaths(self._keys, public_url)
-        self.finisher = Finisher(connect, upstream, directory)
+        catalogue = Catalogue.with_added(settings.endpoints)
+        asker = Asker(upstream, directory, catalogue)
+        places = Places(self.pool, directory, upstream, catalogue)
+        self.finisher = Finisher(connect, asker, catalogue)
         closing.push_async_callback(self.finisher.aclose)
         self.looker = Looker(
             connect,
             self.pool,
-            upstream=upstream,
+            asker=asker,
             finisher=self.finisher,
             directory=directory,
+            catalogue=catalogue,
             rules=LookRules(
                 refresh_s=settings.refresh_s,
                 has_callbacks=paths.are_on,
@@ -113,11 +124,12 @@ class Parts:
         closing.push_async_callback(sender.aclose)
         self.deliverer = Deliverer(self.pool, self.sessions, sender=sender, keys=self._keys)
         video_micros, image_micros = settings.unit_prices_micros
+        prices = UnitPrices(video_micros=video_micros, image_micros=image_micros)
         submitter = Submitter(
             connect,
             self.sessions,
             book=CachedPriceBook(self.sessions),
-            directory=directory,
+            places=places,
             upstream=upstream,
             finisher=self.finisher,
             looker=self.looker,
@@ -125,7 +137,7 @@ class Parts:
             callback_guard=guard,
             rules=SubmitRules(
                 currency=settings.currency,
-                unit_prices=UnitPrices(video_micros=video_micros, image_micros=image_micros),
+                unit_prices=prices,
                 kling_timeout_s=settings.kling_timeout_s,
                 submit_timeout_s=settings.submit_timeout_s,
             ),
@@ -143,7 +155,13 @@ class Parts:
         self.surface = KlingSurface(
             authenticator=authenticator,
             submitter=submitter,
+            pass_through=PassThrough(
+                self.pool, places=places, upstream=upstream, timeout_s=settings.kling_timeout_s
+            ),
             queries=queries,
+            many=ManyQueries(queries, self.pool, catalogue),
+            accounts=Accounts(self.pool, prices=prices, currency=settings.currency),
+            router=Router(catalogue),
             own_paths=OwnPaths(self.sessions, sender=sender, guard=guard, keys=self._keys),
             budget=BodyBudget(settings.body_budget_mb * 1024 * 1024),
             body_limit_bytes=settings.body_limit_mb * 1024 * 1024,

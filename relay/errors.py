@@ -58,6 +58,7 @@ class TaskNotFound(RelayError):
 class UnknownPath(RelayError):
     def __init__(self, method: str, path: str) -> None:
         super().__init__(404, 1202, f"Invalid method: {method} {path}")
+        self.path = path
 
 
 class Unpriced(RelayError):

@@ -5,6 +5,7 @@ under its own name. `RELAY_CONFIG` names the file.
 """
 
 import os
+import re
 import tomllib
 import types
 import typing
@@ -29,6 +30,18 @@ LIST_UNIT_PRICES = {
 
 class SettingsError(ValueError):
     """One setting cannot be used; the message names it, and never shows a secret."""
+
+
+class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An endpoint of Kling's that this version does not know, in the legacy shape."""
+
+    name: str
+    """For `relay price set`."""
+    path: str
+    """As Kling's, such as `/v1/videos/new-thing`."""
+    is_sync: bool = False
+    """The reply is the result; else it makes a task."""
+    is_free: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audit_every_s: float = 3600.0
     keep_raw_days: int = 30
     drain_s: float = 30.0
+    endpoints: tuple[AddedEndpoint, ...] = ()
+    """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""
     log_level: str = "info"
 
     @property
@@ -96,6 +111,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = _read_file(environ.get(CONFIG_ENV))
     for name in Settings.__struct_fields__:
+        if name == "endpoints":
+            continue
         text = environ.get(ENV_PREFIX + name.upper())
         if text is not None and text.strip():
             values[name] = _from_text(name, text.strip())
@@ -156,6 +173,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
     _check_networks("TRUSTED_PROXIES", settings.trusted_proxies.split(","), or_all=True)
     _check_networks("CALLBACK_ALLOW", filter(str.strip, settings.callback_allow.split(",")))
+    for endpoint in settings.endpoints:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", endpoint.name):
+            raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")
+        if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", endpoint.path):
+            raise SettingsError(f"the path of the endpoint '{endpoint.name}' must be like /v1/a/b")
 
 
 def _is_reachable(url: str) -> bool:

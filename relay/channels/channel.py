@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from relay.kling.endpoints import Credential
+from relay.kling.endpoint import Credential
 
 
 class Channel(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 
 from relay.channels.channel import Channel
-from relay.kling.endpoints import Endpoint
+from relay.kling.endpoint import Endpoint
 
 
 def in_order(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from relay.kling.codes import RESELLERS_BUSINESS, RESIGN
-from relay.kling.endpoints import Credential
+from relay.kling.endpoint import Credential
 from relay.kling.jwt import sign_jwt
 from relay.kling.transport import NotSent, NoUsableReply, Reply, Transport
 from relay.kling.wire import read_envelope, says_not_found

@@ -82,7 +82,7 @@ def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
 def refuse_bad(probes: list[Probe]) -> None:
     """Say what Kling said; Failure unless it takes every credential."""
     from relay.channels.probe import Found
-    from relay.kling.endpoints import Credential
+    from relay.kling.endpoint import Credential
 
     words = {Credential.KEY_PAIR: "key pair", Credential.API_KEY: "API key"}
     bad = [found for found in probes if found.found is not Found.GOOD]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.cli.failure import Failure, no_such
+from relay.cli.failure import Failure, WrongSettings, no_such
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.channels.tables import Channel
+    from relay.kling.catalogue import Catalogue
     from relay.tenants.tables import Tenant
 
 
@@ -41,13 +42,23 @@ async def channel_named(session: AsyncSession, name: str) -> Channel:
     return channel
 
 
+def catalogue() -> Catalogue:
+    """Kling's endpoints and those of the settings."""
+    from relay.cli.database import current_settings
+    from relay.kling.catalogue import Catalogue
+
+    try:
+        return Catalogue.with_added(current_settings().endpoints)
+    except ValueError as error:
+        raise WrongSettings(str(error)) from error
+
+
 def endpoint_named(name: str, *, or_any: bool = False) -> str:
     """Check an endpoint's name; Failure names close matches. `or_any` takes `*` too."""
-    from relay.kling.endpoints import BY_NAME
-
-    if name in BY_NAME or (or_any and name == "*"):
+    names = catalogue().names
+    if name in names or (or_any and name == "*"):
         return name
-    otherwise = f"the endpoints are {', '.join(BY_NAME)}" + (
+    otherwise = f"the endpoints are {', '.join(names)}" + (
         ", and '*' (in quotes) for what has no row" if or_any else ""
     )
-    raise Failure(no_such("endpoint", name, BY_NAME, otherwise=otherwise))
+    raise Failure(no_such("endpoint", name, names, otherwise=otherwise))

@@ -9,6 +9,7 @@ import rich_click as click
 
 from relay.cli.database import Database, open_database
 from relay.cli.failure import Failure
+from relay.cli.named import catalogue
 from relay.cli.show import money, print_json
 
 if TYPE_CHECKING:
@@ -67,17 +68,17 @@ async def _do(database: Database, operation: Operation, task_id: int, reason: st
     from relay.kling.httpx_transport import HttpxTransport
     from relay.kling.jwt import JwtCache
     from relay.tasks import operate as operations
+    from relay.tasks.ask import Asker
     from relay.tasks.finish import Finisher
     from relay.tasks.upstream import Upstream
 
     engine = open_engine(database.url, connections=1)
     sessions = open_sessions(engine)
     transport = HttpxTransport()
-    finisher = Finisher(
-        connector(dsn(database.url)),
-        Upstream(transport, JwtCache()),
-        ChannelDirectory(sessions, database.keys),
-    )
+    endpoints = catalogue()
+    directory = ChannelDirectory(sessions, database.keys)
+    asker = Asker(Upstream(transport, JwtCache()), directory, endpoints)
+    finisher = Finisher(connector(dsn(database.url)), asker, endpoints)
     try:
         match operation:
             case "settle":

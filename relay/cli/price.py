@@ -98,10 +98,19 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
     help="Units per task; settled by Kling's deduction, so this is what is held.",
 )
 @click.option(
+    "--units-per-image",
+    type=Number(least=0),
+    metavar="X",
+    help="Units of the image pack for each image asked for; settled by Kling's deduction.",
+)
+@click.option(
     "--amount", type=Amount(least=0), metavar="Y", help="Exactly this per task, in the currency."
 )
 @click.option(
     "--amount-per-second", type=Amount(least=0), metavar="Y", help="Exactly this per second."
+)
+@click.option(
+    "--amount-per-image", type=Amount(least=0), metavar="Y", help="Exactly this per image."
 )
 @click.option(
     "--times", type=Number(least=0), metavar="M", help="Multiplies a price in units. Default: 1."
@@ -134,8 +143,10 @@ def set_price(
     key: Key,
     units_per_second: Decimal | None,
     units: Decimal | None,
+    units_per_image: Decimal | None,
     amount: int | None,
     amount_per_second: int | None,
+    amount_per_image: int | None,
     times: Decimal | None,
     hold_seconds: int | None,
     pack: str,
@@ -151,26 +162,31 @@ def set_price(
     from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
     from relay.pricing.prices import set_price as put
 
-    given = [one for one in (units_per_second, units, amount, amount_per_second) if one is not None]
+    prices = {
+        "--units-per-second": (Kind.UNITS, Per.SECOND, units_per_second),
+        "--units": (Kind.UNITS, Per.TASK, units),
+        "--units-per-image": (Kind.UNITS, Per.IMAGE, units_per_image),
+        "--amount": (Kind.FIXED, Per.TASK, amount),
+        "--amount-per-second": (Kind.FIXED, Per.SECOND, amount_per_second),
+        "--amount-per-image": (Kind.FIXED, Per.IMAGE, amount_per_image),
+    }
+    given = [price for price in prices.values() if price[2] is not None]
     if len(given) != 1:
-        raise click.UsageError(
-            "Give exactly one of --units-per-second, --units, --amount, --amount-per-second."
-        )
-    is_per_second = units_per_second is not None or amount_per_second is not None
-    is_units = units_per_second is not None or units is not None
-    if key.endpoint == ANY_ENDPOINT and is_per_second:
+        raise click.UsageError(f"Give exactly one of {', '.join(prices)}.")
+    kind, per, value = given[0]
+    if key.endpoint == ANY_ENDPOINT and per is not Per.TASK:
         raise click.UsageError("'*' takes --units or --amount: its tasks' length is not known.")
-    if not is_units and times is not None:
+    if kind is Kind.FIXED and times is not None:
         raise click.UsageError("--times multiplies units; an --amount is what it is.")
-    if hold_seconds is not None and not is_per_second:
+    if hold_seconds is not None and per is not Per.SECOND:
         raise click.UsageError("--hold-seconds goes with a price per second.")
     row = PriceRow(
         **key.fields(),
-        kind=Kind.UNITS if is_units else Kind.FIXED,
-        per=Per.SECOND if is_per_second else Per.TASK,
-        units=units_per_second if units is None else units,
-        amount_micros=amount_per_second if amount is None else amount,
-        pack=Pack(pack),
+        kind=kind,
+        per=per,
+        units=value if isinstance(value, Decimal) else None,
+        amount_micros=value if isinstance(value, int) else None,
+        pack=Pack.IMAGE if per is Per.IMAGE and kind is Kind.UNITS else Pack(pack),
         multiplier=Decimal(1) if times is None else times,
         hold_seconds=hold_seconds,
     )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from relay.cli.named import endpoint_named
+from relay.cli.named import catalogue, endpoint_named
 from relay.cli.parameters import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from relay.kling.body import Wanted
+    from relay.kling.wanted import Wanted
     from relay.pricing.book import PriceRow
 
 RETIRED = frozenset(
@@ -29,7 +29,7 @@ RETIRED = frozenset(
 _MISS = re.compile(
     r"(?P<endpoint>\S+)(?: model=(?P<model>.*?))?(?: mode=(?P<mode>.*?))?"
     r"(?: sound=(?P<sound>on|off))?(?: voice=(?P<voice>on|off))?"
-    r"(?: video-input=(?P<video_input>on|off))? duration=(?:open|\d+)"
+    r"(?: video-input=(?P<video_input>on|off))? duration=(?:open|none|\d+)"
 )
 """`str(Wanted)`; model and mode are the tenant's own words."""
 
@@ -81,30 +81,28 @@ def key_options(*, or_any: bool) -> Callable[[Callable[..., Any]], Callable[...,
 
 def refuse_unpriced(key: Key) -> None:
     """Refuse a key that no task can have: its endpoint is not priced by one of its fields."""
-    from relay.kling.endpoints import BY_NAME
-
-    if key.endpoint not in BY_NAME:
+    if key.endpoint == "*":
         return
-    pricing = BY_NAME[key.endpoint].pricing
+    pricing = catalogue().of(key.endpoint).pricing
+    contents = pricing.contents
     known = {
-        "--model": (key.model, pricing.model),
+        "--model": (key.model, pricing.model or contents),
         "--mode": (key.mode, pricing.mode),
         "--sound": (key.sound, pricing.sound),
-        "--voice": (key.voice, pricing.voice_list),
-        "--video-input": (key.video_input, pricing.video_list),
+        "--voice": (key.voice, pricing.voice_list or contents),
+        "--video-input": (key.video_input, pricing.inputs or contents),
         "--duration": (key.duration_s, pricing.duration),
     }
     for option, (given, field) in known.items():
-        if given is not None and field is None:
+        if given is not None and not field:
             raise click.UsageError(f"{key.endpoint} is not priced by {option}.")
 
 
 def wanted_of(key: Key) -> Wanted:
     """The task that a key describes, with Kling's defaults for what it leaves open."""
-    from relay.kling.body import Wanted
-    from relay.kling.endpoints import BY_NAME
+    from relay.kling.wanted import Wanted
 
-    pricing = BY_NAME[key.endpoint].pricing
+    pricing = catalogue().of(key.endpoint).pricing
     sound = None if pricing.sound is None else pricing.sound.default == "on"
     duration = None if pricing.duration is None else pricing.duration.default
     return Wanted(
@@ -112,8 +110,9 @@ def wanted_of(key: Key) -> Wanted:
         model=key.model or (pricing.model.default if pricing.model else None),
         mode=key.mode or (pricing.mode.default if pricing.mode else None),
         sound=sound if key.sound is None else key.sound,
-        voice=bool(key.voice) if pricing.voice_list else None,
-        video_input=bool(key.video_input) if pricing.video_list else None,
+        voice=bool(key.voice) if pricing.voice_list or pricing.contents else None,
+        video_input=bool(key.video_input) if pricing.inputs or pricing.contents else None,
+        is_open=pricing.is_open,
         seconds=key.duration_s or (int(duration) if duration else None),
         seconds_max=pricing.seconds_max,
     )

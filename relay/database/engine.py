@@ -1,5 +1,8 @@
 """Connections: an engine for everything that is not hot, and the two spellings of a URL."""
 
+from typing import Any
+
+import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -18,9 +21,17 @@ def dsn(url: str) -> str:
 
 
 def open_engine(url: str, *, connections: int = 5) -> AsyncEngine:
-    """Build the engine; nothing is connected yet."""
+    """Build the engine; nothing is connected yet.
+
+    asyncpg reads the URL itself, so that options such as `?sslmode=require` mean what they mean.
+    """
+
+    async def connect() -> Any:
+        return await asyncpg.connect(dsn(url))
+
     return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
+        async_creator=connect,
         pool_size=connections,
         max_overflow=connections,
         pool_pre_ping=True,

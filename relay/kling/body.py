@@ -2,13 +2,11 @@
 
 import codecs
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from relay.errors import BadRequest, InvalidParameter
-from relay.kling.endpoints import Endpoint, Field
 from relay.kling.wire import Fields
 
 _fields = msgspec.json.Decoder(Fields)
@@ -18,7 +16,6 @@ EXTERNAL_ID_CHARS_MAX = 512
 """Kling documents no limit; ours keeps the index entry small."""
 CALLBACK_URL_CHARS_MAX = 1024
 """As the solutions page says (kling-api.md section 6)."""
-SECONDS_MAX = 3600
 
 HALF_SURROGATES_MAX = 1000
 _STAND_IN = rb"\ufffd"
@@ -29,34 +26,6 @@ _HALF_SURROGATE = re.compile(
     rb")*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 """From a place outside an escape to the next half pair. Possessive: time grows with the length."""
-
-_VOICE_REFERENCE = re.compile(r"<<<\s*voice_\d+\s*>>>")
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What a task is priced by, read as leniently as Kling reads it."""
-
-    endpoint: str
-    model: str | None = None
-    mode: str | None = None
-    sound: bool | None = None
-    voice: bool | None = None
-    video_input: bool | None = None
-    seconds: int | None = None
-    """None if Kling decides the length."""
-    seconds_max: int = 10
-
-    def __str__(self) -> str:
-        """Spell it as `relay price missing` shows it and `relay price set` takes it."""
-        words = {"model": self.model, "mode": self.mode}
-        switches = {"sound": self.sound, "voice": self.voice, "video-input": self.video_input}
-        words |= {
-            name: None if flag is None else ("on" if flag else "off")
-            for name, flag in switches.items()
-        }
-        words["duration"] = "open" if self.seconds is None else str(self.seconds)
-        named = [f"{name}={word}" for name, word in words.items() if word is not None]
-        return " ".join([self.endpoint, *named])
 
 
 class Utf8Check:
@@ -167,7 +136,7 @@ def take_text(fields: Fields, path: tuple[str, ...], *, chars_max: int) -> str |
     raw = fields.pop(name, None)
     if raw is None:
         return None
-    value = _decoded(name, raw)
+    value = decode_field(name, raw)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -179,103 +148,9 @@ def take_text(fields: Fields, path: tuple[str, ...], *, chars_max: int) -> str |
     return value
 
 
-def read_wanted(endpoint: Endpoint, fields: Fields) -> Wanted:
-    """Read what prices the task.
-
-    Raises:
-        InvalidParameter: a field that prices it cannot be read; the message names the field.
-    """
-    pricing = endpoint.pricing
-    videos = _list(fields, pricing.video_list)
-    return Wanted(
-        endpoint=endpoint.name,
-        model=_word(fields, pricing.model),
-        mode=_word(fields, pricing.mode),
-        sound=_switch(fields, pricing.sound),
-        voice=_has_voice_control(fields, pricing.voice_list) if pricing.voice_list else None,
-        video_input=bool(videos) if pricing.video_list else None,
-        seconds=None if _follows_a_video(videos) else _whole_seconds(fields, pricing.duration),
-        seconds_max=pricing.seconds_max,
-    )
-
-
-def _decoded(name: str, raw: msgspec.Raw) -> Any:
+def decode_field(name: str, raw: msgspec.Raw) -> Any:
+    """Decode one field, or raise InvalidParameter."""
     try:
         return _any.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(name, "cannot be read") from error
-
-
-def _value(fields: Fields, name: str) -> Any:
-    raw = fields.get(name)
-    return None if raw is None else _decoded(name, raw)
-
-
-def _word(fields: Fields, field: Field | None) -> str | None:
-    if field is None:
-        return None
-    value = _value(fields, field.name)
-    if value is None or value == "":
-        return field.default
-    if not isinstance(value, str) or len(value) > 128 or "\x00" in value:  # noqa: PLR2004
-        raise InvalidParameter(field.name, "must be a short string")
-    return value
-
-
-def _switch(fields: Fields, field: Field | None) -> bool | None:
-    if field is None:
-        return None
-    value = _value(fields, field.name)
-    if value is None or value == "":
-        value = field.default
-    words = {"on": True, "true": True, "native": True, "off": False, "false": False}
-    switched = value if isinstance(value, bool) else words.get(str(value).lower())
-    if switched is None:
-        raise InvalidParameter(field.name, "must be on or off")
-    return switched
-
-
-def _whole_seconds(fields: Fields, field: Field | None) -> int | None:
-    """Read 5, "5" and 5.0 alike, as Kling does."""
-    if field is None:
-        return None
-    value = _value(fields, field.name)
-    if value is None or value == "":
-        value = field.default
-    try:
-        seconds = None if isinstance(value, bool) else Decimal(str(value).strip())
-    except InvalidOperation:
-        seconds = None
-    if seconds is None or not seconds.is_finite():  # NaN has no order: comparing it raises
-        seconds = Decimal(0)
-    if not 0 < seconds <= SECONDS_MAX or seconds != int(seconds):
-        raise InvalidParameter(field.name, "must be a whole number of seconds")
-    return int(seconds)
-
-
-def _list(fields: Fields, name: str | None) -> list[Any]:
-    value = _value(fields, name) if name else None
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise InvalidParameter(str(name), "must be a list")
-    return value
-
-
-def _has_voice_control(fields: Fields, name: str) -> bool:
-    """Voices are billed when the list is set and a prompt refers to it (kling-api.md 10)."""
-    if not _list(fields, name):
-        return False
-    prompts = [_value(fields, "prompt")]
-    prompts += [
-        shot.get("prompt") for shot in _list(fields, "multi_prompt") if isinstance(shot, dict)
-    ]
-    return any(isinstance(text, str) and _VOICE_REFERENCE.search(text) for text in prompts)
-
-
-def _follows_a_video(videos: list[Any]) -> bool:
-    """A base video gives the result its length; `base` is Kling's default (kling-api.md 4.4)."""
-    return any(
-        isinstance(video, dict) and video.get("refer_type", "base") in ("base", None)
-        for video in videos
-    )

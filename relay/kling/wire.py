@@ -79,6 +79,20 @@ class TaskNews(msgspec.Struct, frozen=True):
     """The whole object."""
 
 
+URL_FIELDS = (
+    "url",
+    "url_1",
+    "url_2",
+    "url_3",
+    "url_mp3",
+    "url_wav",
+    "mp3_url",
+    "wav_url",
+    "trial_url",
+)
+"""Of an item of a result, in all its variants (kling-api.md 5.3 and 5.5)."""
+
+
 class UnreadableTask(ValueError):
     """Not an object, or one of the fields that we act upon has an impossible type."""
 
@@ -113,7 +127,8 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         result_urls=tuple(
             _storable(found)
             for item in results
-            if isinstance(found := _value(item.get("url")), str)
+            for name in URL_FIELDS
+            if isinstance(found := _value(item.get(name)), str)
         ),
         result_seconds=_seconds(results),
         deduction=_deduction(task),
@@ -266,23 +281,66 @@ def _is_own_duplicate(envelope: Envelope, external_id: str) -> bool:
 
 
 def says_not_found(reply: Reply) -> bool:
-    """Whether Kling says that it has no such task: 400/1201 "Task not found" (kling-api.md 5.6)."""
+    """Whether Kling says that it has no such task (kling-api.md 5.5 and 5.6).
+
+    400/1201 "Task not found", and of 2.0 an empty list with code 0.
+    """
     envelope = read_envelope(reply)
-    return (
-        envelope is not None
-        and reply.status < 500  # noqa: PLR2004
-        and envelope.code in (1201, 1203)
-        and "not found" in envelope.message.lower()
-    )
+    if envelope is None or reply.status >= 500:  # noqa: PLR2004
+        return False
+    if envelope.code == 0:
+        return isinstance(envelope.data, Raw) and _is_empty_list(envelope.data)
+    return envelope.code in (1201, 1203) and "not found" in envelope.message.lower()
+
+
+def _is_empty_list(raw: Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"[" and not _items_of(raw)
 
 
 def read_queried_task(reply: Reply) -> TaskNews | None:
-    """Read the task in a reply's `data`, or None if there is none with an id."""
+    """Read the task in a reply's `data`, or None if there is none with an id.
+
+    2.0 answers a query with a list; it was asked for one task.
+    """
+    tasks = read_listed_tasks(reply)
+    return tasks[0] if tasks else None
+
+
+def read_listed_tasks(reply: Reply) -> list[TaskNews]:
+    """Read every task with an id in a reply's `data`, be it an object or a list."""
     envelope = read_envelope(reply)
     if envelope is None or envelope.code != 0 or not isinstance(envelope.data, Raw):
-        return None
+        return []
+    news: list[TaskNews] = []
+    for raw in _items_of(envelope.data) or [envelope.data]:
+        try:
+            news.append(read_task(raw))
+        except UnreadableTask:
+            continue
+    return [task for task in news if task.task_id]
+
+
+def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
+    """Conclude what a synchronous endpoint's reply says: the result, a refusal, or nothing.
+
+    What can be listed later is known by the id of the element that it made.
+    """
+    envelope = read_envelope(reply)
+    if envelope is None or reply.status >= 500 or reply.status == 408:  # noqa: PLR2004
+        return Unknown(reason=f"HTTP {reply.status}, no result in it")
+    if envelope.code != 0:
+        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
+    data = envelope.data if isinstance(envelope.data, Raw) else Raw(b"{}")
     try:
-        news = read_task(envelope.data)
+        news = read_task(data)
     except UnreadableTask:
-        return None
-    return news if news.task_id else None
+        # A list or a text is a result too; only what it cost stands in an object.
+        news = read_task(b"{}")
+    element = _value(_fields_of(data).get("element_id", UNSET)) if is_listed else None
+    done = msgspec.structs.replace(
+        news,
+        task_id=None if element is None else str(element),
+        status=Status.SUCCEED,
+        raw=bytes(data),
+    )
+    return Accepted(news=done, envelope=envelope)

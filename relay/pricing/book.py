@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from relay.kling.body import Wanted
+from relay.kling.wanted import Wanted
 
 ANY_ENDPOINT = "*"
 """The operator's opt-in catch-all, tried last."""
@@ -29,6 +29,7 @@ class Per(StrEnum):
 
     TASK = "task"
     SECOND = "second"
+    IMAGE = "image"
 
 
 class Pack(StrEnum):
@@ -74,6 +75,12 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
         """How many key fields it names: of two rows that fit, the one that names more wins."""
         named = (self.model, self.mode, self.sound, self.voice, self.video_input, self.duration_s)
         return sum(field is not None for field in named)
+
+
+FREE = PriceRow(
+    endpoint=ANY_ENDPOINT, kind=Kind.FIXED, per=Per.TASK, amount_micros=0, source="free of charge"
+)
+"""Of endpoints that Kling charges nothing for."""
 
 
 class PriceBook:

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
-from relay.kling.body import Wanted
+from relay.kling.wanted import Wanted
 from relay.pricing.book import Kind, Pack, Per, PriceRow
 
 MICROS = 1_000_000
@@ -52,7 +52,7 @@ def quote(
         seconds = row.hold_seconds or wanted.seconds_max
     list_unit_micros = prices.of(row.pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
-    times = 1 if row.per is Per.TASK else seconds
+    times = {Per.TASK: 1, Per.SECOND: seconds, Per.IMAGE: wanted.count}[row.per]
     if row.kind is Kind.UNITS:
         assert row.units is not None, "a row of units has units (constraint)"
         hold = row.units * times * unit_micros
@@ -65,7 +65,7 @@ def quote(
         list_unit_micros=list_unit_micros,
         unit_micros=unit_micros,
         seconds=seconds,
-        is_open=wanted.seconds is None,
+        is_open=wanted.is_open,
         hold_micros=rounded(hold),
     )
 

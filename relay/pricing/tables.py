@@ -20,7 +20,7 @@ class Price(Base):
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("kind IN ('units', 'fixed')", name="kind_known"),
-        CheckConstraint("per IN ('task', 'second')", name="per_known"),
+        CheckConstraint("per IN ('task', 'second', 'image')", name="per_known"),
         CheckConstraint("pack IN ('video', 'image')", name="pack_known"),
         CheckConstraint("(kind = 'units') = (units IS NOT NULL)", name="units_has_units"),
         CheckConstraint("(kind = 'fixed') = (amount_micros IS NOT NULL)", name="fixed_has_amount"),

@@ -19,6 +19,8 @@ class Sent(msgspec.Struct):
     status: int
     body: bytes
     retry_after: str = ""
+    quote: str = ""
+    """The quoted price, for tenants that asked to see it."""
 
 
 def answer_error(error: RelayError, request_id: str) -> Sent:
@@ -52,5 +54,7 @@ async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:
     ]
     if answer.retry_after:
         headers.append((b"retry-after", answer.retry_after.encode("latin-1", "replace")))
+    if answer.quote:
+        headers.append((b"x-relay-quote", answer.quote.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

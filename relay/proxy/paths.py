@@ -11,79 +11,140 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from relay.errors import UnknownPath
-from relay.kling.endpoints import ENDPOINTS, FAMILIES, Endpoint
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Endpoint, Generation, Kind
+from relay.kling.endpoints import FAMILIES, QUERY_PATHS
 
 PREFIX = b"kling"
 VERSION = b"v1"
+MODEL = b"{model}"
 ID_CHARS_MAX = 600
 
 
 class Operation(StrEnum):
-    """What is asked of an endpoint."""
+    """What is asked."""
 
     CREATE = "create"
+    """Make a task, or call a synchronous endpoint."""
+    READ = "read"
+    """Get what all tenants share."""
     QUERY = "query"
+    """One task."""
     LIST = "list"
+    """A page of an endpoint's tasks."""
+    QUERY_MANY = "query_many"
+    """Tasks of a generation by their ids."""
+    LIST_MANY = "list_many"
+    """Tasks of a generation, by cursor."""
+    COSTS = "account.costs"
+    PACKAGE = "account.package"
+    BALANCE = "account.balance"
+    """The tenant's account, from our books."""
 
 
 class Route(msgspec.Struct, frozen=True):
     """Where a request goes."""
 
     operation: Operation
-    endpoint: Endpoint | None
-    """None for the short query, which finds any kind of task."""
+    endpoint: Endpoint | None = None
+    """None where it is about any kind of task."""
     key: str = ""
     """Of a query: Kling's id or the tenant's external id."""
+    model: str | None = None
+    """Of a 2.0 create, as it stands in the path."""
+    generation: Generation = Generation.LEGACY
 
     @property
     def label(self) -> str:
         """For the log: no id in it."""
-        return f"{self.endpoint.name if self.endpoint else 'any'}.{self.operation.value}"
+        if self.endpoint is not None:
+            return f"{self.endpoint.name}.{self.operation.value}"
+        if self.generation is Generation.LEGACY:
+            return self.operation.value.replace("query", "any.query")
+        return f"{self.generation.value}.{self.operation.value}"
 
 
-_BY_SEGMENTS = {
-    tuple(endpoint.path.removeprefix("/v1").strip("/").encode().split(b"/")): endpoint
-    for endpoint in ENDPOINTS
+_FIXED = {
+    ("GET", (b"account", b"costs")): Route(Operation.COSTS),
+    ("POST", (b"account", b"billing", b"package")): Route(Operation.PACKAGE),
+    ("POST", (b"account", b"billing", b"balance")): Route(Operation.BALANCE),
 }
+for _generation, _path in QUERY_PATHS.items():
+    _segments = (_path.strip("/").encode(),)
+    _FIXED["GET", _segments] = Route(Operation.QUERY_MANY, generation=_generation)
+    _FIXED["POST", _segments] = Route(Operation.LIST_MANY, generation=_generation)
+
 _FAMILIES = frozenset(family.encode() for family in FAMILIES)
 
 
-def find_route(method: str, raw_path: bytes) -> Route:
-    """Read a method and an undecoded path.
+class Router:
+    """Finds routes in one catalogue."""
 
-    Raises:
-        UnknownPath: nothing that the catalogue has.
-    """
-    segments = [segment for segment in raw_path.split(b"/") if segment]
-    if segments[:1] == [PREFIX]:
-        del segments[0]
-    while segments[:1] == [VERSION]:
-        del segments[0]
-    route = _find(method, tuple(segments))
-    if route is None:
-        shown = raw_path.decode(errors="replace")
-        raise UnknownPath(method, shown if len(shown) < 200 else shown[:200] + "…")  # noqa: PLR2004
-    return route
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._by_segments: dict[tuple[bytes, ...], Endpoint] = {}
+        self._by_operation: dict[tuple[bytes, ...], Endpoint] = {}
+        for endpoint in catalogue.endpoints:
+            segments = tuple(endpoint.path.removeprefix("/v1").strip("/").encode().split(b"/"))
+            if segments[-1] == MODEL:
+                self._by_operation[segments[:-1]] = endpoint
+            else:
+                self._by_segments[segments] = endpoint
 
+    def find(self, method: str, raw_path: bytes) -> Route:
+        """Read a method and an undecoded path.
 
-def _find(method: str, segments: tuple[bytes, ...]) -> Route | None:
-    endpoint = _BY_SEGMENTS.get(segments)
-    if endpoint is not None:
-        if method == "POST":
-            return Route(Operation.CREATE, endpoint)
-        if method == "GET" and endpoint.is_listed:
-            return Route(Operation.LIST, endpoint)
+        Raises:
+            UnknownPath: nothing that the catalogue has.
+        """
+        segments = [segment for segment in raw_path.split(b"/") if segment]
+        if segments[:1] == [PREFIX]:
+            del segments[0]
+        has_version = segments[:1] == [VERSION]
+        while segments[:1] == [VERSION]:
+            del segments[0]
+        route = self._find(method, tuple(segments), has_version=has_version)
+        if route is None:
+            shown = raw_path.decode(errors="replace")
+            raise UnknownPath(method, shown if len(shown) < 200 else shown[:200] + "…")  # noqa: PLR2004
+        return route
+
+    def _find(self, method: str, segments: tuple[bytes, ...], *, has_version: bool) -> Route | None:
+        fixed = _FIXED.get((method, segments))
+        if fixed is not None:
+            return fixed
+        endpoint = self._by_segments.get(segments)
+        if endpoint is not None:
+            return _of_endpoint(method, endpoint)
+        *parent, last = segments or (b"",)
+        operation = None if has_version else self._by_operation.get(tuple(parent))
+        if operation is not None and method == operation.method:
+            return Route(
+                Operation.CREATE, operation, model=_text(last), generation=operation.generation
+            )
+        return self._query(method, tuple(parent), last)
+
+    def _query(self, method: str, parent: tuple[bytes, ...], last: bytes) -> Route | None:
+        if method != "GET":
+            return None
+        endpoint = self._by_segments.get(parent)
+        if endpoint is not None:
+            has_tasks = endpoint.kind is Kind.TASK and endpoint.generation is Generation.LEGACY
+            return Route(Operation.QUERY, endpoint, key=_text(last)) if has_tasks else None
+        if len(parent) == 1 and parent[0] in _FAMILIES:
+            return Route(Operation.QUERY, key=_text(last))
         return None
-    if method != "GET" or not segments:
-        return None
-    *parent, last = segments
-    endpoint = _BY_SEGMENTS.get(tuple(parent))
-    if endpoint is None and (len(parent) != 1 or parent[0] not in _FAMILIES):
-        return None
-    return Route(Operation.QUERY, endpoint, key=_key(last))
 
 
-def _key(segment: bytes) -> str:
-    """Decode an id; one that cannot be an id finds no task, whatever it is."""
+def _of_endpoint(method: str, endpoint: Endpoint) -> Route | None:
+    if method == endpoint.method:
+        operation = Operation.READ if endpoint.kind is Kind.READ else Operation.CREATE
+        return Route(operation, endpoint, generation=endpoint.generation)
+    if method == "GET" and endpoint.is_listed:
+        return Route(Operation.LIST, endpoint)
+    return None
+
+
+def _text(segment: bytes) -> str:
+    """Decode an id or a model; one that cannot be one finds nothing, whatever it is."""
     text = unquote_to_bytes(segment).decode(errors="replace").replace("\x00", "\ufffd")
     return text[:ID_CHARS_MAX]

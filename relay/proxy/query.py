@@ -7,7 +7,7 @@ import msgspec
 
 from relay.database.batch import Batcher, Connect
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
-from relay.kling.endpoints import Endpoint
+from relay.kling.endpoint import Endpoint, Kind
 from relay.tasks.look import Looker
 from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
@@ -23,9 +23,15 @@ SIZE_DEFAULT, SIZE_MAX = 30, 500
 LIST = f"""
 SELECT {TASK_COLUMNS} FROM tasks t
 WHERE t.tenant_id = $1 AND t.endpoint = $2 AND t.task_id IS NOT NULL AND t.state <> 'refused'
+    AND NOT ($5 AND EXISTS (
+        SELECT FROM owners o WHERE o.task_id = t.id AND o.deleted_at IS NOT NULL
+    ))
 ORDER BY t.id DESC LIMIT $3 OFFSET $4
 """  # noqa: S608 (composed of constants)
-"""Newest first, as Kling lists them."""
+"""Newest first, as Kling lists them.
+
+What a synchronous call made and a later one deleted is left out; of tasks Kling's own word tells.
+"""
 
 NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
 
@@ -45,14 +51,26 @@ class Queries:
             TaskNotFound: not a task of this tenant, or of another endpoint.
             Unavailable: it is ours, and Kling has not told yet whether it has it.
         """
-        task = await self._read(caller, endpoint, key)
-        if task.is_live or not task.is_reply_full:
-            asked = await self._looker.refresh(task, wait_s=WAIT_S)
-            if asked:
-                task = await self._read(caller, endpoint, key)
+        task = await self.find(caller, key)
+        if task is None or not _belongs(task, endpoint, key):
+            raise TaskNotFound
+        task = await self.fresh(caller, task, key)
         if task.task_id is None or task.state in NOT_YET_KLINGS:
             raise Unavailable
-        return _data(task)
+        return shown_data(task)
+
+    async def find(self, caller: Caller, key: str) -> TaskRow | None:
+        """A task of this tenant by Kling's id, or else by the tenant's external id."""
+        record = await self._reads.run(ReadRow(caller.tenant_id, key))
+        return None if record is None else TaskRow.of(record)
+
+    async def fresh(self, caller: Caller, task: TaskRow, key: str) -> TaskRow:
+        """The task after Kling was asked, if it was time to ask; waits at most `WAIT_S`."""
+        if not task.is_live and task.is_reply_full:
+            return task
+        if not await self._looker.refresh(task, wait_s=WAIT_S):
+            return task
+        return await self.find(caller, key) or task
 
     async def list(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> bytes:
         """One page of the tenant's tasks of one endpoint, as a JSON list.
@@ -64,26 +82,29 @@ class Queries:
         page = _number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
         size = _number(values, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
         records = await self._pool.fetch(
-            LIST, caller.tenant_id, endpoint.name, size, (page - 1) * size
+            LIST,
+            caller.tenant_id,
+            endpoint.name,
+            size,
+            (page - 1) * size,
+            endpoint.kind is Kind.CALL,
         )
-        return b"[" + b",".join(_data(TaskRow.of(record)) for record in records) + b"]"
+        return b"[" + b",".join(shown_data(TaskRow.of(record)) for record in records) + b"]"
 
     async def aclose(self) -> None:
         await self._reads.aclose()
 
-    async def _read(self, caller: Caller, endpoint: Endpoint | None, key: str) -> TaskRow:
-        record = await self._reads.run(ReadRow(caller.tenant_id, key))
-        if record is None:
-            raise TaskNotFound
-        task = TaskRow.of(record)
-        if endpoint is not None and endpoint.name != task.endpoint_name:
-            raise TaskNotFound
-        if endpoint is not None and not endpoint.is_found_by_external_id and key != task.task_id:
-            raise TaskNotFound
-        return task
+
+def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
+    """Whether a query on this endpoint's path may find it; None is the short path for all."""
+    if endpoint is None:
+        return True
+    is_found = endpoint.is_found_by_external_id or key == task.task_id
+    return is_found and endpoint.name == task.endpoint_name
 
 
-def _data(task: TaskRow) -> bytes:
+def shown_data(task: TaskRow) -> bytes:
+    """The task object as the tenant sees it."""
     if task.reply is not None:
         return show_task(task.reply, task.shown())
     created_ms = int(task.created_at.timestamp() * 1000)

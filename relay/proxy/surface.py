@@ -10,20 +10,26 @@ import structlog
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.database.batch import DatabaseUnavailable, RowBlocked
-from relay.errors import RelayError, Unavailable
+from relay.errors import RelayError, Unavailable, UnknownPath
 from relay.kling.body import read_fields
-from relay.kling.endpoints import Endpoint
+from relay.pricing.quote import decimal_of
+from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import BodyBudget, ClientGone, ReadBody, read_body
+from relay.proxy.many import ManyQueries
 from relay.proxy.own import OwnPaths, find_own_path
-from relay.proxy.paths import Operation, find_route
+from relay.proxy.page import Page, read_page
+from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
+from relay.tasks.pass_through import PassThrough
 from relay.tasks.submit import Answer, Submitter
 from relay.tenants.authenticate import Authenticator
 from relay.tenants.tokens import Caller
 
 log = structlog.get_logger()
 
+UNKNOWN_MAX = 1000
+"""Unknown paths that are told in the log; tenants choose them."""
 INTERNAL = RelayError(500, 5000, "Internal error")
 
 
@@ -46,18 +52,27 @@ class KlingSurface:
         *,
         authenticator: Authenticator,
         submitter: Submitter,
+        pass_through: PassThrough,
         queries: Queries,
+        many: ManyQueries,
+        accounts: Accounts,
+        router: Router,
         own_paths: OwnPaths,
         budget: BodyBudget,
         body_limit_bytes: int,
     ) -> None:
         self._authenticator = authenticator
         self._submitter = submitter
+        self._pass_through = pass_through
         self._queries = queries
+        self._many = many
+        self._accounts = accounts
+        self._router = router
         self._own_paths = own_paths
         self._budget = budget
         self._body_limit_bytes = body_limit_bytes
         self._running: set[asyncio.Task[Answer]] = set()
+        self._unknown: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -99,26 +114,71 @@ class KlingSurface:
         if own_path is not None:
             line.route = "relay.deliveries"
             return await self._answer_own(caller, own_path, scope, receive, request_id)
-        route = find_route(scope["method"], raw_path)
+        route = self._route(scope["method"], raw_path)
         line.route = route.label
+        if route.operation is Operation.CREATE:
+            body = await self._read(scope, receive, caller)
+            return await self._create(route, caller, body, request_id, line)
+        if route.operation is Operation.READ:
+            assert route.endpoint is not None, "a read belongs to one endpoint"
+            read = self._pass_through.read(caller, route.endpoint, scope["query_string"])
+            return _sent(await read, line)
+        data = await self._from_rows(route, caller, scope, receive)
+        return answer_data(data, request_id)
+
+    async def _from_rows(
+        self, route: Route, caller: Caller, scope: HTTPScope, receive: Receive
+    ) -> bytes:
+        """What is answered from our own rows, as `data`."""
+        query_string = scope["query_string"]
         match route.operation:
-            case Operation.CREATE:
-                assert route.endpoint is not None, "a create belongs to one endpoint"
-                body = await read_body(
-                    scope,
-                    receive,
-                    budget=self._budget,
-                    tenant_id=caller.tenant_id,
-                    limit_bytes=self._body_limit_bytes,
-                )
-                return await self._create(route.endpoint, caller, body, request_id, line)
             case Operation.QUERY:
-                data = await self._queries.query(caller, route.endpoint, route.key)
-                return answer_data(data, request_id)
+                return await self._queries.query(caller, route.endpoint, route.key)
             case Operation.LIST:
                 assert route.endpoint is not None, "a list belongs to one endpoint"
-                data = await self._queries.list(caller, route.endpoint, scope["query_string"])
-                return answer_data(data, request_id)
+                return await self._queries.list(caller, route.endpoint, query_string)
+            case Operation.QUERY_MANY:
+                return await self._many.query(caller, route.generation, query_string)
+            case Operation.COSTS:
+                return await self._accounts.costs(caller, query_string)
+            case _:
+                body = await self._read(scope, receive, caller)
+                try:
+                    page = read_page(read_fields(body.content or b"{}"))
+                finally:
+                    body.release()
+                return await self._page(route, caller, page)
+
+    def _route(self, method: str, path: bytes) -> Route:
+        try:
+            return self._router.find(method, path)
+        except UnknownPath as error:
+            # The last part of a GET may be an id of the tenant's.
+            shown = error.path if method != "GET" else error.path.rpartition("/")[0] + "/…"
+            if (method, shown) not in self._unknown and len(self._unknown) < UNKNOWN_MAX:
+                # Once for each, so that an operator sees what to add.
+                self._unknown.add((method, shown))
+                log.warning("path.unknown", method=method, path=shown)
+            raise
+
+    async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
+        return await read_body(
+            scope,
+            receive,
+            budget=self._budget,
+            tenant_id=caller.tenant_id,
+            limit_bytes=self._body_limit_bytes,
+        )
+
+    async def _page(self, route: Route, caller: Caller, page: Page) -> bytes:
+        match route.operation:
+            case Operation.PACKAGE:
+                return await self._accounts.package(caller, page)
+            case Operation.BALANCE:
+                return await self._accounts.balance(caller, page)
+            case _:
+                assert route.operation is Operation.LIST_MANY, "all others are answered before"
+                return await self._many.list(caller, route.generation, page)
 
     async def _answer_own(
         self,
@@ -128,13 +188,7 @@ class KlingSurface:
         receive: Receive,
         request_id: str,
     ) -> Sent:
-        body = await read_body(
-            scope,
-            receive,
-            budget=self._budget,
-            tenant_id=caller.tenant_id,
-            limit_bytes=self._body_limit_bytes,
-        )
+        body = await self._read(scope, receive, caller)
         try:
             content = bytes(body.content)
         finally:
@@ -145,17 +199,26 @@ class KlingSurface:
         return answer_data(data, request_id)
 
     async def _create(
-        self, endpoint: Endpoint, caller: Caller, body: ReadBody, request_id: str, line: _Line
+        self, route: Route, caller: Caller, body: ReadBody, request_id: str, line: _Line
     ) -> Sent:
+        endpoint = route.endpoint
+        assert endpoint is not None, "a create belongs to one endpoint"
         try:
             fields = read_fields(body.content)
         except BaseException:
             body.release()
             raise
-        submit = self._submitter.submit(caller, endpoint, fields, request_id=request_id)
+        if endpoint.makes_a_row:
+            submit = self._submitter.submit(
+                caller, endpoint, fields, request_id=request_id, model=route.model
+            )
+        else:
+            submit = self._pass_through.call(caller, endpoint, fields)
         answer = await self._detach(submit, body)
-        line.id, line.channel, line.code = answer.id, answer.channel, answer.code
-        return Sent(answer.status, answer.body, retry_after=answer.retry_after)
+        sent = _sent(answer, line)
+        if caller.shows_quote and answer.quoted_micros is not None:
+            sent.quote = decimal_of(answer.quoted_micros)
+        return sent
 
     async def _detach(self, submit: Coroutine[Any, Any, Answer], body: ReadBody) -> Answer:
         """Run a submit as the process's own task: a client that hangs up cancels nothing."""
@@ -165,6 +228,11 @@ class KlingSurface:
         running.add_done_callback(lambda _: body.release())
         running.add_done_callback(_retrieve)
         return await asyncio.shield(running)
+
+
+def _sent(answer: Answer, line: _Line) -> Sent:
+    line.id, line.channel, line.code = answer.id, answer.channel, answer.code
+    return Sent(answer.status, answer.body, retry_after=answer.retry_after)
 
 
 def _retrieve(running: asyncio.Task[Answer]) -> None:

@@ -13,15 +13,17 @@ import asyncpg
 import msgspec
 import structlog
 
-from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect, RowBlocked
-from relay.kling.transport import NoUsableReply
-from relay.kling.wire import Status, TaskNews, read_queried_task
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Kind
+from relay.kling.references import read_made
+from relay.kling.wire import Status, TaskNews
+from relay.owners.own import spell_made
 from relay.pricing.quote import charge_micros, needs_deduction
+from relay.tasks.ask import Asker
 from relay.tasks.statements import FINISH, FinishRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import LIVE, TaskRow
-from relay.tasks.upstream import Upstream
 from relay.tasks.view import Shown, show_callback
 
 log = structlog.get_logger()
@@ -30,7 +32,6 @@ BLOCKED_TRIES = 8
 EVENT_BYTES_MAX = 256 * 1024
 FULL_REPLY_AFTER_S = 15.0
 """When an end learned by callback is asked for once more, if no tenant's GET did it before."""
-ASK_TIMEOUT_S = 10.0
 
 
 class Via(StrEnum):
@@ -59,7 +60,7 @@ class Unsettled(Exception):
 class Finisher:
     """Moves tasks; the only object that runs FINISH."""
 
-    def __init__(self, connect: Connect, upstream: Upstream, directory: ChannelDirectory) -> None:
+    def __init__(self, connect: Connect, asker: Asker, catalogue: Catalogue) -> None:
         def batcher(*, durable: bool) -> Batcher:
             return Batcher(
                 connect, FINISH, is_idempotent=True, durable=durable, key=lambda row: row[0]
@@ -69,8 +70,8 @@ class Finisher:
         # A lost record of an accepted or refused create is found again by a look, so it need not
         # wait for the disk (design.md, "Path of a submit", step 9).
         self._relaxed = batcher(durable=False)
-        self._upstream = upstream
-        self._directory = directory
+        self._asker = asker
+        self._catalogue = catalogue
 
     async def learn(
         self,
@@ -89,7 +90,8 @@ class Finisher:
             Unsettled: nothing moved; a look will ask again.
         """
         told = news
-        is_full = via in (Via.QUERY, Via.LOOK)
+        endpoint = self._catalogue.of(task.endpoint_name)
+        is_full = via in (Via.QUERY, Via.LOOK) or endpoint.kind is Kind.CALL
         is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
         if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
             news = await self._ask_for_cost(task)
@@ -118,6 +120,7 @@ class Finisher:
             delivery_body=_delivery(task, news, min(charge, task.hold_micros)),
             event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
             event_body=told.raw[:EVENT_BYTES_MAX],
+            made=spell_made(read_made(news.raw)),
         )
         return await self._run(row, durable=is_end)
 
@@ -151,6 +154,7 @@ class Finisher:
             delivery_body=delivery_body,
             event=f"{via.value}.{state.value}",
             event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],
+            made="[]",
         )
         return await self._run(row, durable=via is Via.OPERATOR)
 
@@ -160,17 +164,10 @@ class Finisher:
 
     async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
         """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
-        channel = await self._directory.get(task.channel_id)
-        try:
-            reply = await self._upstream.query(
-                channel, task.endpoint, task.task_id or task.external_id, timeout_s=ASK_TIMEOUT_S
-            )
-        except NoUsableReply as error:
-            raise Unsettled(error.reason) from error
-        news = read_queried_task(reply)
-        if news is None or news.status is not Status.SUCCEED:
-            raise Unsettled(f"HTTP {reply.status}, no success in it")
-        return news
+        answer = await self._asker.ask(task)
+        if not isinstance(answer, TaskNews) or answer.status is not Status.SUCCEED:
+            raise Unsettled("Kling was asked for its cost, and told of no success")
+        return answer
 
     async def _run(self, row: FinishRow, *, durable: bool) -> Finished:
         batcher = self._durable if durable else self._relaxed

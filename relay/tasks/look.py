@@ -15,20 +15,21 @@ import structlog
 
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect
-from relay.kling.transport import NoUsableReply
-from relay.kling.wire import TaskNews, read_envelope, read_queried_task, says_not_found
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Kind
+from relay.kling.wire import TaskNews
+from relay.tasks.ask import ASK_TIMEOUT_S, Asker
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
-from relay.tasks.upstream import Upstream
 
 log = structlog.get_logger()
 
-LOOK_TIMEOUT_S = 15.0
 LEASE_S = 60
 """Longer than any look takes; a worker that dies leaves its rows to others after that."""
 CALLBACKS_LATELY_S = 3600.0
+CALL_GIVEN_UP_AFTER_S = 3600.0
 
 CLAIM_DUE = f"""
 UPDATE tasks t
@@ -95,15 +96,17 @@ class Looker:
         connect: Connect,
         pool: Any,
         *,
-        upstream: Upstream,
+        asker: Asker,
         finisher: Finisher,
         directory: ChannelDirectory,
+        catalogue: Catalogue,
         rules: LookRules,
     ) -> None:
         """`pool`: an asyncpg pool for the worker's statements."""
         self._claims = Batcher(connect, CLAIM_REFRESH, is_idempotent=False, durable=False)
         self._pool = pool
-        self._upstream = upstream
+        self._asker = asker
+        self._catalogue = catalogue
         self._finisher = finisher
         self._directory = directory
         self._rules = rules
@@ -165,7 +168,11 @@ class Looker:
         """Look at one due task: learn, put off, or release what Kling never had."""
         task = leased.task
         is_lost = False
-        answer = await self._ask(task)
+        endpoint = self._catalogue.of(task.endpoint_name)
+        if endpoint.kind is Kind.CALL:
+            await self._give_up_call(leased)
+            return
+        answer = await self._asker.ask(task)
         match answer:
             case TaskNews():
                 if await self._learn(task, answer, via=Via.LOOK):
@@ -198,6 +205,26 @@ class Looker:
                 f" over {record['not_found_s']:.0f} s",
             )
 
+    async def _give_up_call(self, leased: LeasedTask) -> None:
+        """Release a synchronous call without a verdict after an hour (D2's one exception).
+
+        There is nothing to look up and nothing was delivered; what Kling may have taken for it is
+        at the reseller's cost.
+        """
+        task = leased.task
+        if not task.is_live:
+            await self._pool.execute(END_LOOKS, task.id, leased.lease)
+            return
+        age_s = (datetime.now(UTC) - task.created_at).total_seconds()
+        if age_s < CALL_GIVEN_UP_AFTER_S:
+            pause_s = CALL_GIVEN_UP_AFTER_S - age_s
+            await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False)  # noqa: FBT003 (SQL's)
+            return
+        reason = "a synchronous call without a verdict: released after an hour"
+        finished = await self._finisher.end(task.id, TaskState.REFUSED, via=Via.LOOK, reason=reason)
+        if finished.moved:
+            await self.flag(task.id, "call.given_up", reason)
+
     async def flag(self, task_id: int, kind: str, detail: str, body: bytes | None = None) -> None:
         """Keep something for the operator to read, and mark the task."""
         log.warning(kind, id=task_id, detail=detail)
@@ -210,12 +237,12 @@ class Looker:
     async def aclose(self) -> None:
         """Let the flights that are in the air land, for a moment."""
         if self._flights:
-            await asyncio.wait(set(self._flights.values()), timeout=LOOK_TIMEOUT_S)
+            await asyncio.wait(set(self._flights.values()), timeout=ASK_TIMEOUT_S)
         await self._claims.aclose()
 
     async def _ask_quietly(self, task: TaskRow) -> None:
         try:
-            answer = await self._ask(task)
+            answer = await self._asker.ask(task)
             if isinstance(answer, TaskNews):
                 await self._learn(task, answer, via=Via.QUERY)
         except Exception:
@@ -231,31 +258,6 @@ class Looker:
             task, news, via=via, look_after_s=await self.look_pause_s(task)
         )
         return finished.moved or finished.filled
-
-    async def _ask(self, task: TaskRow) -> TaskNews | bool | None:
-        """Kling's word on a task: news, True for "not found", None for nothing usable."""
-        channel = await self._directory.get(task.channel_id)
-        key = task.task_id or task.external_id
-        try:
-            reply = await self._upstream.query(
-                channel, task.endpoint, key, timeout_s=LOOK_TIMEOUT_S
-            )
-        except NoUsableReply as error:
-            log.warning("task.ask_failed", id=task.id, channel=channel.name, reason=error.reason)
-            return None
-        if says_not_found(reply):
-            return True
-        news = read_queried_task(reply)
-        if news is None:
-            envelope = read_envelope(reply)
-            log.warning(
-                "task.ask_unanswered",
-                id=task.id,
-                channel=channel.name,
-                http_status=reply.status,
-                code=envelope.code if envelope else None,
-            )
-        return news
 
 
 def differing_ids(task: TaskRow, news: TaskNews) -> str | None:

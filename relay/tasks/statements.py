@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from relay.ledger.entries import ENTER_CHARGES
 from relay.ledger.holds import END_HOLDS, JUDGE_HOLDS, LOCK_ACCOUNTS, TAKE_HOLDS
+from relay.owners.own import LEARN
 
 
 class HoldRow(NamedTuple):
@@ -99,6 +100,8 @@ class FinishRow(NamedTuple):
     event: str | None
     """Kind of the event to keep, if any; `callback` is kept also when it moves nothing."""
     event_body: bytes | None
+    made: str
+    """JSON list of the resources that it made; see `owners.own.spell_made`."""
 
 
 RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitted' THEN 2
@@ -110,15 +113,16 @@ WITH told AS MATERIALIZED (
     FROM unnest(
         $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
         $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::float8[],
-        $14::text[], $15::text[], $16::bytea[]
+        $14::text[], $15::text[], $16::bytea[], $17::text[]
     ) WITH ORDINALITY AS i (
         id, state, via, task_id, charge_micros, deduction, reply, is_reply_full, fail_message,
         result_ids, result_urls, kling_request_id, next_look_s, delivery_body, event, event_body,
-        ord
+        made, ord
     )
 ),
 tasks_locked AS MATERIALIZED (
-    SELECT id, tenant_id, state, task_id, hold_micros, hold_ended_at IS NULL AS is_open,
+    SELECT id, tenant_id, channel_id, state, task_id, hold_micros,
+           hold_ended_at IS NULL AS is_open,
            callback_url, is_reply_full
     FROM tasks
     WHERE id IN (SELECT id FROM told)
@@ -126,7 +130,8 @@ tasks_locked AS MATERIALIZED (
     FOR NO KEY UPDATE
 ),
 judged AS MATERIALIZED (
-    SELECT n.*, t.tenant_id, t.state AS old_state, t.hold_micros, t.is_open, t.callback_url,
+    SELECT n.*, t.tenant_id, t.channel_id, t.state AS old_state, t.hold_micros, t.is_open,
+           t.callback_url,
            n.state IN ('succeed', 'failed', 'refused') AS is_end,
            NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
            CASE
@@ -218,6 +223,7 @@ superseded AS (
         AND j.delivery_body IS NOT NULL
         AND d.state = 'due' AND (d.lease IS NULL OR d.next_attempt_at <= now())
 ),
+learned AS ({LEARN.format(source="judged", condition="s.moves OR s.fills")}),
 delivered AS (
     INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)
     SELECT id, tenant_id, callback_url, state, delivery_body

@@ -5,7 +5,6 @@ committed before the first byte goes out: a crash leaves a hold to look up, neve
 nobody pays for.
 """
 
-import random
 import secrets as entropy
 import time
 from typing import NamedTuple, assert_never
@@ -14,8 +13,6 @@ import msgspec
 import structlog
 
 from relay.channels.channel import Channel
-from relay.channels.choose import in_order
-from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
 from relay.database.engine import Sessions
 from relay.deliveries.guard import CallbackGuard
@@ -30,19 +27,30 @@ from relay.kling.body import (
     EXTERNAL_ID_CHARS_MAX,
     join_fields,
     put_text,
-    read_wanted,
     take_text,
 )
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
-from relay.kling.endpoints import Endpoint
+from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.references import read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
-from relay.kling.wire import Accepted, Fields, Refused, Unknown, judge_create, read_envelope
+from relay.kling.wanted import read_wanted
+from relay.kling.wire import (
+    Accepted,
+    Fields,
+    Refused,
+    Unknown,
+    judge_call,
+    judge_create,
+    read_envelope,
+)
+from relay.pricing.book import FREE
 from relay.pricing.prices import CachedPriceBook, note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.hold import Holder
 from relay.tasks.look import Looker
+from relay.tasks.place import Places
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -77,6 +85,8 @@ class Answer(msgspec.Struct, frozen=True):
     """Kling's, for the log; and so are our id and the channel's name."""
     id: int | None = None
     channel: str = ""
+    quoted_micros: int | None = None
+    """What was held, for tenants that want to see it."""
 
 
 class _PassedOn(NamedTuple):
@@ -93,6 +103,7 @@ class _Submission(msgspec.Struct):
     fields: Fields
     deadline: float
     """On the monotonic clock."""
+    model: str | None = None
     last_refusal: Reply | None = None
 
     @property
@@ -109,7 +120,7 @@ class Submitter:
         sessions: Sessions,
         *,
         book: CachedPriceBook,
-        directory: ChannelDirectory,
+        places: Places,
         upstream: Upstream,
         finisher: Finisher,
         looker: Looker,
@@ -121,19 +132,26 @@ class Submitter:
         self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
         self._sessions = sessions
         self._book = book
-        self._directory = directory
+        self._places = places
         self._upstream = upstream
         self._finisher = finisher
         self._looker = looker
         self._callback_paths = callback_paths
         self._callback_guard = callback_guard
         self._rules = rules
-        self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
 
     async def submit(
-        self, caller: Caller, endpoint: Endpoint, fields: Fields, *, request_id: str
+        self,
+        caller: Caller,
+        endpoint: Endpoint,
+        fields: Fields,
+        *,
+        request_id: str,
+        model: str | None = None,
     ) -> Answer:
-        """Hold, send and record one task.
+        """Hold, send and record one task or one paid call.
+
+        `model`: as it stands in the path of a 2.0 create.
 
         Raises:
             RelayError: what the tenant is told. Before the hold nothing was written; after it the
@@ -141,12 +159,14 @@ class Submitter:
         """
         external_id = take_text(fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX)
         callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
+        if endpoint.kind is Kind.CALL:
+            # Neither is a field of a call; what would be the tenant's id among all tenants' is not
+            # sent, nor is a URL that Kling should not know.
+            external_id = callback_url = None
         _check_callback_url(endpoint, callback_url, self._callback_guard)
-        quoted = await self._quote(caller, endpoint, fields)
-        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
-        if not channels:
-            log.error("submit.no_channel", endpoint=endpoint.name)
-            raise Unavailable
+        named = read_named(endpoint, fields)
+        quoted = await self._quote(caller, endpoint, fields, model)
+        channels = await self._places.channels_for(caller.tenant_id, endpoint, named)
         deadline = time.monotonic() + self._rules.submit_timeout_s
         task = await self._holds.take(
             HoldRow(
@@ -163,15 +183,19 @@ class Submitter:
                 random=entropy.token_hex(8),
             )
         )
-        return await self._send(_Submission(task, endpoint, fields, deadline), channels)
+        submission = _Submission(task, endpoint, fields, deadline, model=model)
+        answer = await self._send(submission, channels)
+        return msgspec.structs.replace(answer, quoted_micros=quoted.hold_micros)
 
     async def aclose(self) -> None:
         await self._holds.aclose()
         await self._moves.aclose()
 
-    async def _quote(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Quote:
-        wanted = read_wanted(endpoint, fields)
-        row = (await self._book.get()).find(wanted)
+    async def _quote(
+        self, caller: Caller, endpoint: Endpoint, fields: Fields, model: str | None
+    ) -> Quote:
+        wanted = read_wanted(endpoint, fields, model=model)
+        row = FREE if endpoint.is_free else (await self._book.get()).find(wanted)
         if row is None:
             async with self._sessions.begin() as session:
                 await note_miss(session, str(wanted))
@@ -218,22 +242,23 @@ class Submitter:
     async def _try(self, submission: _Submission, channel: Channel) -> Answer | _PassedOn:
         """Send to one channel; passed on if it was not sent or refused because of the account."""
         task, endpoint = submission.task, submission.endpoint
-        callback_url = self._callback_paths.url(task.external_id, channel.id)
-        put_text(submission.fields, endpoint.external_id_field, task.external_id)
-        if callback_url is not None:
-            put_text(submission.fields, endpoint.callback_field, callback_url)
+        callback_url = self._inject(submission, channel)
         try:
             reply = await self._upstream.create(
                 channel,
                 endpoint,
                 join_fields(submission.fields),
                 timeout_s=min(self._rules.kling_timeout_s, submission.time_left_s),
+                model=submission.model,
             )
         except NotSent as error:
             return _PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
             return await self._keep(task, channel, error.reason, reply=None)
-        verdict = judge_create(reply, external_id=task.external_id)
+        if endpoint.kind is Kind.CALL:
+            verdict = judge_call(reply, is_listed=endpoint.is_listed)
+        else:
+            verdict = judge_create(reply, external_id=task.external_id)
         told = show_refusal(
             reply.body,
             ours={task.external_id: task.tenant_external_id, callback_url: task.callback_url},
@@ -260,17 +285,30 @@ class Submitter:
             case _:
                 assert_never(verdict)
 
+    def _inject(self, submission: _Submission, channel: Channel) -> str | None:
+        """Put our own id and callback URL into the body of a task; return the URL."""
+        endpoint, task = submission.endpoint, submission.task
+        if endpoint.kind is not Kind.TASK:
+            return None
+        callback_url = self._callback_paths.url(task.external_id, channel.id)
+        put_text(submission.fields, endpoint.external_id_field, task.external_id)
+        if callback_url is not None:
+            put_text(submission.fields, endpoint.callback_field, callback_url)
+        return callback_url
+
     async def _record(
         self, task: TaskRow, channel: Channel, reply: Reply, accepted: Accepted
     ) -> Answer:
+        charged_micros = None
         try:
-            await self._finisher.learn(
+            finished = await self._finisher.learn(
                 task,
                 accepted.news,
                 via=Via.SUBMIT,
                 look_after_s=await self._looker.look_pause_s(task),
                 kling_request_id=accepted.envelope.request_id or None,
             )
+            charged_micros = finished.charged_micros
         except Exception:
             # Kling has the task and the row has its hold: a look finds it under our external id,
             # and the tenant gets the id that Kling gave, or it would submit again.
@@ -279,7 +317,7 @@ class Submitter:
             tenant_id=task.tenant_id,
             tenant_external_id=task.tenant_external_id,
             quote=task.quote,
-            charged_micros=0,
+            charged_micros=charged_micros or 0,
         )
         return Answer(reply.status, show_data(reply.body, shown), id=task.id, channel=channel.name)
 
@@ -298,6 +336,7 @@ class Submitter:
             task,
             TaskState.UNKNOWN,
             reason,
+            # A call has nothing to look up: the look gives it up after an hour (D2).
             look_after_s=UNKNOWN_LOOK_AFTER_S,
             body=reply.body if reply else None,
         )

@@ -5,7 +5,6 @@ from typing import Any, Self
 
 import msgspec
 
-from relay.kling.endpoints import BY_NAME, Endpoint
 from relay.kling.wire import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
@@ -68,10 +67,6 @@ class TaskRow(msgspec.Struct, frozen=True):
             refreshed_s_ago=record["refreshed_s_ago"],
             is_unasked=record["is_unasked"],
         )
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return BY_NAME[self.endpoint_name]
 
     @property
     def quote(self) -> Quote:

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from relay.channels.channel import Channel
 from relay.kling.codes import RESIGN
-from relay.kling.endpoints import Credential, Endpoint
+from relay.kling.endpoint import Credential, Endpoint
+from relay.kling.endpoints import QUERY_PATHS
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Body, Reply, Transport
 from relay.kling.wire import read_envelope
@@ -26,26 +27,57 @@ class Upstream:
         self._jwts = jwts
 
     async def create(
-        self, channel: Channel, endpoint: Endpoint, body: Body, *, timeout_s: float
+        self,
+        channel: Channel,
+        endpoint: Endpoint,
+        body: Body,
+        *,
+        timeout_s: float,
+        model: str | None = None,
     ) -> Reply:
-        """Send a create.
+        """Send a create or a call; `model` stands in the path where the endpoint wants it.
 
         Raises:
             NotSent, MaybeSent: see `kling/transport.py`.
         """
-        call = _Call("POST", endpoint.path, body)
+        path = endpoint.path.replace("{model}", quote(model or "", safe=""))
+        call = _Call("POST", path, body)
         return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def query(
-        self, channel: Channel, endpoint: Endpoint, key: str, *, timeout_s: float
+        self,
+        channel: Channel,
+        endpoint: Endpoint,
+        *,
+        task_id: str | None,
+        external_id: str,
+        timeout_s: float,
     ) -> Reply:
-        """Ask about one task by Kling's id or by the external id that we injected.
+        """Ask about one task by Kling's id, or by the external id that we injected.
 
         Raises:
             NotSent, MaybeSent: no answer; nothing can be concluded.
         """
-        call = _Call("GET", f"{endpoint.path}/{quote(key, safe='')}")
-        return await self._call(channel, endpoint, call, timeout_s=timeout_s)
+        key = quote(task_id or external_id, safe="")
+        many = QUERY_PATHS.get(endpoint.generation)
+        if many is None:
+            path = f"{endpoint.path}/{key}"
+        else:
+            path = f"{many}?{'task_ids' if task_id else 'external_task_ids'}={key}"
+        return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
+
+    async def read(
+        self, channel: Channel, endpoint: Endpoint, query_string: bytes, *, timeout_s: float
+    ) -> Reply:
+        """Get a list: what all tenants share, or the account's tasks of one endpoint.
+
+        Raises:
+            NotSent, MaybeSent: no answer.
+        """
+        # As the client escaped it; what no URL can hold is escaped now.
+        query = quote(query_string, safe="=&%+,:;@/?-._~")
+        path = f"{endpoint.path}?{query}" if query else endpoint.path
+        return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
 
     async def _call(
         self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float

@@ -37,9 +37,9 @@ def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
     fields = _fields.decode(raw)
     _restore_external_id(fields, shown.tenant_external_id)
     _replace_costs(fields, shown)
-    if shown.status is not None and "task_status" in fields:
-        fields["task_status"] = _raw(shown.status.value)
-        fields["task_status_msg"] = _raw(shown.fail_message or "")
+    _replace_owner(fields, str(shown.tenant_id))
+    if shown.status is not None:
+        _replace_status(fields, shown.status, shown.fail_message or "")
     return msgspec.json.encode(fields)
 
 
@@ -98,8 +98,36 @@ def _replace_costs(fields: Fields, shown: Shown) -> None:
     billing = fields.get("billing")
     if billing is not None and _is_set(billing):
         fields["billing"] = _one_entry(billing, units=units, charge=charge)
+
+
+def _replace_status(fields: Fields, status: Status, message: str) -> None:
+    """Say how the operator ended it, in the words of its generation."""
+    if "task_status" in fields:
+        fields["task_status"] = _raw(status.value)
+        fields["task_status_msg"] = _raw(message)
+    elif "status" in fields:
+        fields["status"] = _raw("succeeded" if status is Status.SUCCEED else status.value)
+        fields["message"] = _raw(message)
+
+
+def _replace_owner(fields: Fields, tenant: str) -> None:
+    """Elements and voices say whose they are: the tenant's, as far as the tenant sees."""
     if "owned_by" in fields:
-        fields["owned_by"] = _raw(str(shown.tenant_id))
+        fields["owned_by"] = _raw(tenant)
+    for holder in ("task_result", "elements", "voices", "outputs", "references"):
+        raw = fields.get(holder)
+        if raw is None or b'"owned_by"' not in bytes(raw):
+            continue
+        try:
+            inner = _fields.decode(raw)
+        except msgspec.ValidationError:
+            items = [_fields.decode(item) for item in _list.decode(raw)]
+            for item in items:
+                _replace_owner(item, tenant)
+            fields[holder] = Raw(msgspec.json.encode(items))
+        else:
+            _replace_owner(inner, tenant)
+            fields[holder] = Raw(msgspec.json.encode(inner))
 
 
 def _with_amounts(raw: Raw, charge: str) -> Raw:
@@ -151,11 +179,15 @@ def _raw(text: str) -> Raw:
     return Raw(msgspec.json.encode(text))
 
 
-CALLBACK_FIELDS = (
+LEGACY_CALLBACK_FIELDS = (
     *("task_id", "task_status", "task_status_msg", "created_at", "updated_at"),
     *("final_unit_deduction", "final_balance_deduction", "task_info", "task_result"),
 )
-"""What a callback of the legacy generation holds (kling-api.md section 6)."""
+NEW_CALLBACK_FIELDS = (
+    *("id", "status", "message", "create_time", "update_time", "external_id"),
+    *("outputs", "billing"),
+)
+"""What a callback of each generation holds (kling-api.md section 6)."""
 
 
 def show_callback(raw: bytes | str | Raw, shown: Shown) -> bytes:
@@ -164,4 +196,5 @@ def show_callback(raw: bytes | str | Raw, shown: Shown) -> bytes:
     `raw` may be a query's object, which has more fields than a callback.
     """
     fields = _fields.decode(show_task(raw, shown))
-    return msgspec.json.encode({name: fields[name] for name in CALLBACK_FIELDS if name in fields})
+    names = LEGACY_CALLBACK_FIELDS if "task_id" in fields else NEW_CALLBACK_FIELDS
+    return msgspec.json.encode({name: fields[name] for name in names if name in fields})

@@ -30,7 +30,7 @@ _NOBODYS_SECRET = entropy.token_hex(32)
 
 FIND_TOKENS = """
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
-       t.enabled
+       t.enabled, t.shows_quote
 FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n (access_key, api_key_hash, ord)
 JOIN tokens k ON k.access_key = n.access_key OR k.api_key_hash = n.api_key_hash
 JOIN tenants t ON t.id = k.tenant_id
@@ -166,6 +166,7 @@ class Authenticator:
                 tenant_id=record["tenant_id"],
                 tenant=record["name"],
                 multiplier=record["multiplier"],
+                shows_quote=record["shows_quote"],
             ),
             secret_key=secret_key,
             is_enabled=record["enabled"],

@@ -17,6 +17,8 @@ class Tenant(Base):
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
     """What a `units` price is multiplied by for this tenant."""
+    shows_quote: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     created_at: Mapped[stamped]
 
 

@@ -106,3 +106,5 @@ class Caller(msgspec.Struct, frozen=True):
     tenant_id: int
     tenant: str
     multiplier: Decimal
+    shows_quote: bool = False
+    """Whether answers to its submits carry the quoted price in `x-relay-quote`."""

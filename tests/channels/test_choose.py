@@ -8,7 +8,8 @@ import pytest
 
 from relay.channels.channel import Channel
 from relay.channels.choose import in_order
-from relay.kling.endpoints import BY_NAME, Credential
+from relay.kling.endpoint import Credential
+from relay.kling.endpoints import BY_NAME
 
 TEXT = BY_NAME["text2video"]
 API_KEY_ONLY = msgspec.structs.replace(TEXT, credentials=frozenset({Credential.API_KEY}))

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from relay.channels.probe import Found, Probe, probe_keys
-from relay.kling.endpoints import Credential
+from relay.kling.endpoint import Credential
 from relay.kling.httpx_transport import HttpxTransport
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import Account, SandboxSettings

@@ -12,14 +12,14 @@ from relay.errors import BadRequest, InvalidParameter
 from relay.kling.body import (
     HALF_SURROGATES_MAX,
     Utf8Check,
-    Wanted,
     join_fields,
     put_text,
     read_fields,
-    read_wanted,
     take_text,
 )
-from relay.kling.endpoints import BY_NAME, Endpoint, Field, Generation, Pricing
+from relay.kling.endpoint import Endpoint, Field, Generation, Pricing
+from relay.kling.endpoints import BY_NAME
+from relay.kling.wanted import Wanted, read_wanted
 
 TEXT = BY_NAME["text2video"]
 OMNI = BY_NAME["omni-video"]

@@ -4,30 +4,36 @@ import re
 
 import pytest
 
-from relay.kling.endpoints import BY_NAME, BY_PATH, ENDPOINTS, FAMILIES, Credential, Endpoint
+from relay.kling.endpoint import Credential, Endpoint, Generation, Kind
+from relay.kling.endpoints import BY_NAME, ENDPOINTS, FAMILIES
 
-LIVE = ("text2video", "image2video", "multi-image2video", "omni-video")
+LEGACY_TASKS = [
+    endpoint
+    for endpoint in ENDPOINTS
+    if endpoint.generation is Generation.LEGACY and endpoint.kind is Kind.TASK
+]
 
 
-def test_the_four_creates_of_this_version_are_there() -> None:
+def test_the_four_main_creates_are_there() -> None:
     """On Kling's own paths, found by external id too, listed, with both kinds of credential."""
-    for name in LIVE:
+    for name in ("text2video", "image2video", "multi-image2video", "omni-video"):
         endpoint = BY_NAME[name]
-        assert BY_PATH[f"/v1/videos/{name}"] is endpoint
+        assert endpoint.path == f"/v1/videos/{name}"
         assert endpoint.is_found_by_external_id
         assert endpoint.is_listed
-        assert not endpoint.is_sync
         assert not endpoint.is_free
         assert endpoint.credentials == set(Credential)
 
 
 def test_names_and_paths_are_unique() -> None:
     """The name stands in every task's row for ever."""
-    assert len(BY_NAME) == len(BY_PATH) == len(ENDPOINTS)
+    paths = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+
+    assert len(BY_NAME) == len(paths) == len(ENDPOINTS)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_a_path_is_plain(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", LEGACY_TASKS, ids=lambda endpoint: endpoint.name)
+def test_a_legacy_path_is_plain(endpoint: Endpoint) -> None:
     """Compared with what is left of a request's path without slashes and prefix."""
     assert re.fullmatch(r"(/[a-z0-9-]+)+", endpoint.path)
     assert endpoint.path.split("/")[2] in FAMILIES
@@ -35,6 +41,18 @@ def test_a_path_is_plain(endpoint: Endpoint) -> None:
         ("callback_url",),
         ("external_task_id",),
     )
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [endpoint for endpoint in ENDPOINTS if endpoint.generation is not Generation.LEGACY],
+    ids=lambda endpoint: endpoint.name,
+)
+def test_newer_generations_take_an_api_key_and_options(endpoint: Endpoint) -> None:
+    """kling-api.md sections 2 and 4.17: a JWT is not taken there."""
+    assert endpoint.credentials == {Credential.API_KEY}
+    assert endpoint.external_id_field == ("options", "external_task_id")
+    assert endpoint.callback_field == ("options", "callback_url")
 
 
 @pytest.mark.parametrize(

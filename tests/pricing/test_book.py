@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from relay.database.engine import open_engine, open_sessions
-from relay.kling.body import Wanted
 from relay.kling.transport import Reply
+from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, Kind, Per, PriceBook, PriceRow
 from relay.pricing.official import OFFICIAL
 from relay.pricing.prices import (

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from relay.kling.body import Wanted
+from relay.kling.wanted import Wanted
 from relay.pricing.book import PriceBook
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import UnitPrices, quote
@@ -66,7 +66,7 @@ UNPRICED = [
     ),
     Wanted("omni-video", model="kling-video-o1", mode="4k", sound=False, seconds=5),
     Wanted("multi-image2video", model="kling-v3", mode="std", seconds=5),
-    Wanted("lip-sync"),
+    Wanted("effects"),
 ]
 """What the table has no figure for."""
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from relay.kling.body import Wanted
+from relay.kling.wanted import Wanted
 from relay.pricing.book import Kind, Pack, Per, PriceRow
 from relay.pricing.quote import (
     Quote,
@@ -22,7 +22,7 @@ USD = UnitPrices(video_micros=140_000, image_micros=3_500)
 CNY = UnitPrices(video_micros=1_000_000, image_micros=25_000)
 POINTS = UnitPrices(video_micros=100_000_000, image_micros=2_500_000)
 CLIP = Wanted("text2video", model="kling-v3", mode="std", seconds=5)
-OPEN = Wanted("omni-video", model="kling-v3-omni", mode="std", seconds=None, seconds_max=15)
+OPEN = Wanted("omni-video", model="kling-v3-omni", mode="std", is_open=True, seconds_max=15)
 PER_SECOND = PriceRow("text2video", units=Decimal("0.6"))
 PER_TASK = PriceRow("text2video", units=Decimal("3.5"), per=Per.TASK)
 FIXED_TASK = PriceRow("text2video", kind=Kind.FIXED, per=Per.TASK, amount_micros=3_000_000)

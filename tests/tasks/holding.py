@@ -9,7 +9,7 @@ import msgspec
 
 from relay.database.batch import connector
 from relay.database.engine import dsn
-from relay.kling.body import Wanted
+from relay.kling.wanted import Wanted
 from relay.kling.wire import TaskNews, read_task
 from relay.pricing.book import PriceBook
 from relay.pricing.official import OFFICIAL

@@ -1,0 +1,113 @@
+"""What one of Kling's endpoints is made of; the rows stand in `endpoints.py`."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Generation(StrEnum):
+    """Whose paths, bodies and words an endpoint uses (kling-api.md section 1)."""
+
+    LEGACY = "legacy"
+    """`/v1/...`, flat bodies, `task_id`, `succeed`."""
+    NEW = "2.0"
+    """The model stands in the path, `settings` and `options`, `id`, `succeeded`."""
+    SOLUTIONS = "solutions"
+    """`/solutions/...`, in the words of 2.0."""
+
+
+class Kind(StrEnum):
+    """How an endpoint answers."""
+
+    TASK = "task"
+    """Asynchronous: it makes a task, which is queried, listed and called back about."""
+    CALL = "call"
+    """Synchronous: the reply is the result."""
+    READ = "read"
+    """A GET that all tenants share, such as the official presets."""
+
+
+class Credential(StrEnum):
+    """What a channel can show to Kling (kling-api.md section 2)."""
+
+    KEY_PAIR = "key_pair"
+    """A JWT signed with AccessKey and SecretKey; legacy endpoints only."""
+    API_KEY = "api_key"
+    """One API key as bearer, for everything."""
+
+
+class Resource(StrEnum):
+    """Things with an id that live on one Kling account."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    ELEMENT = "element"
+    VOICE = "voice"
+    SESSION = "session"
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A field that prices a task, as a dotted path, and what Kling takes when it is absent."""
+
+    name: str
+    default: str | None = None
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Where a request may name a resource: `a.b` goes into objects, `a[].b` into their lists."""
+
+    kind: Resource
+    path: str
+
+
+class Pricing(msgspec.Struct, frozen=True):
+    """Which fields of the body tell what a task costs (kling-api.md section 10)."""
+
+    model: Field | None = None
+    mode: Field | None = None
+    """Of images and of 2.0: the resolution."""
+    duration: Field | None = None
+    is_open: bool = False
+    """Kling decides the length."""
+    sound: Field | None = None
+    voice_list: str | None = None
+    """Billed with voice control when this list is set and a prompt refers to it."""
+    inputs: tuple[str, ...] = ()
+    """Billed with input when one of these is set: a video, or for images a reference image."""
+    contents: str | None = None
+    """2.0's list of typed items, in place of `voice_list` and `inputs`."""
+    count: Field | None = None
+    """How many images."""
+    seconds_max: int = 10
+    """The longest result, for tasks whose length Kling decides."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One endpoint of Kling's, and the queries that belong to it."""
+
+    name: str
+    path: str
+    """`{model}` stands for one segment."""
+    method: str = "POST"
+    generation: Generation = Generation.LEGACY
+    kind: Kind = Kind.TASK
+    is_free: bool = False
+    pricing: Pricing = Pricing()
+    credentials: frozenset[Credential] = frozenset(Credential)
+    callback_field: tuple[str, ...] = ("callback_url",)
+    external_id_field: tuple[str, ...] = ("external_task_id",)
+    is_found_by_external_id: bool = True
+    """Whether `GET {path}/{id}` is documented to take an external id."""
+    references: tuple[Reference, ...] = ()
+    deletes: Resource | None = None
+    has_fixed_voices: bool = False
+    """Voices are names of a fixed table of the vendor's, which no list of presets shows."""
+    is_listed: bool = True
+    """Whether `GET {path}` lists what was made there."""
+
+    @property
+    def makes_a_row(self) -> bool:
+        """Whether what it does is kept as a task: it costs, or can be asked for later."""
+        return self.kind is Kind.TASK or (
+            self.kind is Kind.CALL and (not self.is_free or self.is_listed)
+        )

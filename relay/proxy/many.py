@@ -1,0 +1,103 @@
+"""2.0's and the solutions' queries: several tasks by their ids, and lists by cursor."""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qs
+
+from relay.errors import InvalidParameter
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Generation
+from relay.proxy.page import Page, spell_page
+from relay.proxy.query import NOT_YET_KLINGS, Queries, shown_data
+from relay.tasks.statements import TASK_COLUMNS
+from relay.tasks.task import TaskRow
+from relay.tenants.tokens import Caller
+
+IDS_MAX = 100
+"""The solutions page says 20, the other none: ours bounds what one request may ask."""
+
+LIST = f"""
+SELECT {TASK_COLUMNS} FROM tasks t
+WHERE t.tenant_id = $1 AND t.endpoint = ANY($2) AND t.task_id IS NOT NULL
+    AND t.state <> 'refused' AND t.id < $3 AND t.created_at >= $4 AND t.created_at <= $5
+    AND ($6::text[] IS NULL OR t.state = ANY($6))
+ORDER BY t.id DESC LIMIT $7
+"""  # noqa: S608 (composed of constants)
+
+STATES = {"succeeded": "succeed"}
+"""Our words for those of 2.0 that differ."""
+
+
+class ManyQueries:
+    def __init__(self, queries: Queries, pool: Any, catalogue: Catalogue) -> None:
+        self._queries = queries
+        self._pool = pool
+        self._names = {
+            generation: [
+                endpoint.name
+                for endpoint in catalogue.endpoints
+                if endpoint.generation is generation
+            ]
+            for generation in Generation
+        }
+
+    async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
+        """The tasks that are found, in the order asked for; unknown ids are left out.
+
+        Raises:
+            InvalidParameter: not exactly one of the two parameters; the words are Kling's.
+        """
+        values = parse_qs(query_string.decode("latin-1"))
+        asked = [name for name in ("task_ids", "external_task_ids") if values.get(name)]
+        if len(asked) != 1:
+            raise _one_of_two()
+        ids = [one for one in ",".join(values[asked[0]]).split(",") if one and "\x00" not in one]
+        if not ids:
+            raise _one_of_two()
+        if len(ids) > IDS_MAX:
+            raise InvalidParameter(asked[0], f"must be at most {IDS_MAX} ids")
+        by_kling = asked[0] == "task_ids"
+        tasks = await asyncio.gather(
+            *(self._one(caller, generation, one, by_kling=by_kling) for one in dict.fromkeys(ids))
+        )
+        return b"[" + b",".join(shown_data(task) for task in tasks if task is not None) + b"]"
+
+    async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
+        """One page, newest first; `product_type` filters nothing that we know."""
+        words = page.filters.get("status")
+        states = None if words is None else [STATES.get(word, word) for word in words]
+        records = await self._pool.fetch(
+            LIST,
+            caller.tenant_id,
+            self._names[generation],
+            page.before_id,
+            page.start,
+            page.end,
+            states,
+            page.limit + 1,
+        )
+        tasks = [TaskRow.of(record) for record in records[: page.limit]]
+        return spell_page(
+            [shown_data(task) for task in tasks],
+            name="result",
+            last_id=tasks[-1].id if tasks else None,
+            has_more=len(records) > page.limit,
+        )
+
+    async def _one(
+        self, caller: Caller, generation: Generation, key: str, *, by_kling: bool
+    ) -> TaskRow | None:
+        task = await self._queries.find(caller, key)
+        if task is None or task.endpoint_name not in self._names[generation]:
+            return None
+        if key != (task.task_id if by_kling else task.tenant_external_id):
+            return None
+        task = await self._queries.fresh(caller, task, key)
+        is_known = task.task_id is not None and task.state not in NOT_YET_KLINGS
+        return task if is_known else None
+
+
+def _one_of_two() -> InvalidParameter:
+    error = InvalidParameter("task_ids", "")
+    error.message = "task_ids or external_task_ids is required"
+    return error

@@ -1,0 +1,160 @@
+"""Which channels may take a request: the owner of what it names, else all that are able.
+
+An id of another tenant, and one that we never learned, are refused as if they did not exist (T4),
+unless the account shows it to everybody as a preset.
+"""
+
+import random
+import time
+from typing import Any
+
+import msgspec
+import structlog
+
+from relay.channels.channel import Channel
+from relay.channels.choose import in_order
+from relay.channels.directory import ChannelDirectory
+from relay.errors import InvalidParameter, Unavailable
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Endpoint, Kind, Resource
+from relay.kling.references import Named
+from relay.kling.transport import NoUsableReply
+from relay.kling.wire import read_envelope
+from relay.owners.own import find_owners
+from relay.tasks.upstream import Upstream
+
+log = structlog.get_logger()
+
+PRESETS = {
+    Resource.ELEMENT: ("advanced-presets-elements", "presets-elements"),
+    Resource.VOICE: ("presets-voices",),
+}
+PRESETS_AGE_MIN_S = 60.0
+"""How often at most a miss asks Kling again."""
+PRESET_PAGES_MAX = 20
+PAGE_SIZE = 500
+ASK_TIMEOUT_S = 10.0
+
+
+class Places:
+    """Finds channels for requests."""
+
+    def __init__(
+        self, pool: Any, directory: ChannelDirectory, upstream: Upstream, catalogue: Catalogue
+    ) -> None:
+        self._pool = pool
+        self._directory = directory
+        self._presets = _Presets(upstream, catalogue)
+        self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
+
+    async def channels_for(
+        self, tenant_id: int, endpoint: Endpoint, named: list[Named]
+    ) -> list[Channel]:
+        """The channels that may take it, in the order to try them; at least one.
+
+        Raises:
+            InvalidParameter: it names what is not this tenant's, or things of two accounts.
+            Unavailable: no channel, or the owner is off.
+        """
+        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
+        if named:
+            tied = await self._tied(tenant_id, endpoint, named, channels)
+            if tied is not None:
+                channels = [channel for channel in channels if channel.id == tied]
+        if not channels:
+            log.error("submit.no_channel", endpoint=endpoint.name)
+            raise Unavailable
+        return channels
+
+    async def _tied(
+        self, tenant_id: int, endpoint: Endpoint, named: list[Named], channels: list[Channel]
+    ) -> int | None:
+        """The one channel that all named things live on; None if none of them is tied."""
+        owners = await find_owners(self._pool, [one.id for one in named])
+        tied: int | None = None
+        for one in named:
+            of_it = [owner for owner in owners if (owner.kind, owner.id) == (one.kind, one.id)]
+            own = {owner.channel_id for owner in of_it if owner.tenant_id == tenant_id}
+            if not own:
+                if of_it or not await self._is_shared(one, endpoint, channels):
+                    raise _not_found(one)
+                continue
+            channel_id = tied if tied in own else min(own)
+            if tied is not None and channel_id != tied:
+                raise _not_found(one)
+            tied = channel_id
+        return tied
+
+    async def _is_shared(self, one: Named, endpoint: Endpoint, channels: list[Channel]) -> bool:
+        if endpoint.deletes is not None:
+            return False
+        if endpoint.has_fixed_voices and one.kind is Resource.VOICE:
+            return True
+        return any([await self._presets.has(channel, one) for channel in channels[:1]])
+
+
+class _Presets:
+    """Ids that an account shows to everybody, from its preset lists; fetched again on a miss."""
+
+    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
+        self._upstream = upstream
+        self._catalogue = catalogue
+        self._known: dict[tuple[int, Resource], tuple[float, frozenset[str]]] = {}
+
+    async def has(self, channel: Channel, one: Named) -> bool:
+        if one.kind not in PRESETS:
+            return False
+        read_at, ids = self._known.get((channel.id, one.kind), (float("-inf"), frozenset()))
+        if one.id not in ids and time.monotonic() - read_at > PRESETS_AGE_MIN_S:
+            ids = await self._fetch(channel, one.kind)
+            self._known[channel.id, one.kind] = (time.monotonic(), ids)
+        return one.id in ids
+
+    async def _fetch(self, channel: Channel, kind: Resource) -> frozenset[str]:
+        ids: set[str] = set()
+        for name in PRESETS[kind]:
+            endpoint = self._catalogue.of(name)
+            assert endpoint.kind is Kind.READ, "presets are read"
+            for page in range(1, PRESET_PAGES_MAX + 1):
+                items = await self._page(channel, endpoint, page)
+                ids |= _ids(items, kind)
+                if len(items) < PAGE_SIZE:
+                    break
+        return frozenset(ids)
+
+    async def _page(self, channel: Channel, endpoint: Endpoint, page: int) -> list[Any]:
+        try:
+            reply = await self._upstream.read(
+                channel,
+                endpoint,
+                f"pageNum={page}&pageSize={PAGE_SIZE}".encode(),
+                timeout_s=ASK_TIMEOUT_S,
+            )
+        except NoUsableReply as error:
+            log.warning("presets.unread", channel=channel.name, reason=error.reason)
+            return []
+        envelope = read_envelope(reply)
+        if envelope is None or not isinstance(envelope.data, msgspec.Raw):
+            return []
+        items = msgspec.json.decode(envelope.data)
+        return items if isinstance(items, list) else []
+
+
+def _ids(items: list[Any], kind: Resource) -> set[str]:
+    """Every element_id or voice_id in a page, at whatever depth the list keeps them."""
+    name = f"{kind.value}_id"
+    found: set[str] = set()
+    queue: list[Any] = list(items)
+    while queue:
+        item = queue.pop()
+        if isinstance(item, dict):
+            if isinstance(item.get(name), str | int):
+                found.add(str(item[name]))
+            queue.extend(item.values())
+        elif isinstance(item, list):
+            queue.extend(item)
+    return found
+
+
+def _not_found(one: Named) -> InvalidParameter:
+    return InvalidParameter(one.field, f"{one.kind.value} not found")
