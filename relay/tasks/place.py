@@ -60,7 +60,7 @@ class Places:
         if named:
             tied = await self._tied(tenant_id, endpoint, named, channels)
             if tied is not None:
-                channels = [channel for channel in channels if channel.id == tied]
+                channels = [channel for channel in channels if channel.id in tied]
         if not channels:
             log.error("submit.no_channel", endpoint=endpoint.name)
             raise Unavailable
@@ -68,10 +68,10 @@ class Places:
 
     async def _tied(
         self, tenant_id: int, endpoint: Endpoint, named: list[Named], channels: list[Channel]
-    ) -> int | None:
-        """The one channel that all named things live on; None if none of them is tied."""
+    ) -> set[int] | None:
+        """The channels that all named things live on, usually one; None if nothing is tied."""
         owners = await find_owners(self._pool, [one.id for one in named])
-        tied: int | None = None
+        tied: set[int] | None = None
         for one in named:
             of_it = [owner for owner in owners if (owner.kind, owner.id) == (one.kind, one.id)]
             own = {owner.channel_id for owner in of_it if owner.tenant_id == tenant_id}
@@ -79,10 +79,9 @@ class Places:
                 if of_it or not await self._is_shared(one, endpoint, channels):
                     raise _not_found(one)
                 continue
-            channel_id = tied if tied in own else min(own)
-            if tied is not None and channel_id != tied:
+            tied = own if tied is None else tied & own
+            if not tied:
                 raise _not_found(one)
-            tied = channel_id
         return tied
 
     async def _is_shared(self, one: Named, endpoint: Endpoint, channels: list[Channel]) -> bool:
