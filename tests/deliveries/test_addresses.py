@@ -22,7 +22,7 @@ REFUSED = {
     "metadata of Amazon by IPv6": "fd00:ec2::254",
     "carriers' NAT, first": "100.64.0.1",
     "carriers' NAT, last": "100.127.255.255",
-    "this host": "0.0.0.0",  # noqa: S104 (never bound)
+    "this host": "0.0.0.0",
     "this network": "0.1.2.3",
     "protocols": "192.0.0.8",
     "documentation": "192.0.2.1",
@@ -135,7 +135,7 @@ async def test_a_name_that_flips_is_judged_at_each_dial() -> None:
         lookups.append(name)
         return answers[len(lookups) - 1]
 
-    async with TenantServer(host="0.0.0.0") as server:  # noqa: S104 (answers on all of 127/8)
+    async with TenantServer(host="0.0.0.0") as server:
         sender = Sender(CallbackGuard([ip_network("127.0.0.2/32")]), lookup=flipping)
         url = server.url(host="tenant.example")
         try:

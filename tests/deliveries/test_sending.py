@@ -34,7 +34,7 @@ async def test_a_delivery_arrives_once_as_it_was_written(
     assert (row["state"], row["attempts"], row["lease"]) == ("delivered", 1, None)
 
 
-async def test_each_retry_has_the_same_bytes_and_id(bench: Bench, server: TenantServer) -> None:
+async def test_each_retry_has_the_same_bytes_and_id(bench: Bench) -> None:
     """Two refusals and a broken answer, then 204: four posts that differ in nothing but time."""
     answers = ("500 X\r\n\r\nbusy", "404 X\r\n\r\n", "nonsense\r\n\r\n", "204 X\r\n\r\n")
     tenant = await bench.add_tenant()

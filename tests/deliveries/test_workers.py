@@ -1,6 +1,7 @@
 """Several workers, dead workers, slow endpoints: nothing is lost, doubled or held up."""
 
 import asyncio
+import contextlib
 import time
 
 from relay.deliveries.deliver import Places
@@ -74,9 +75,11 @@ async def test_two_workers_never_send_one_row_twice(bench: Bench, server: Tenant
     await bench.add_secret(1)
     told = await bench.tell_all(tasks)
 
-    async with bench.worker() as a, bench.worker() as b, bench.worker() as c, bench.worker() as d:
-        async with a.running(), b.running(), c.running(), d.running():
-            await wait_until(lambda: bench.is_ended(*told))
+    async with contextlib.AsyncExitStack() as workers:
+        for _ in range(4):
+            worker = await workers.enter_async_context(bench.worker())
+            await workers.enter_async_context(worker.running())
+        await wait_until(lambda: bench.is_ended(*told))
 
     ids = [post.webhook_id for post in server.posts]
     assert len(ids) == len(set(ids)) == 200
@@ -148,10 +151,10 @@ async def test_one_tenants_many_hosts_leave_places_for_others(bench: Bench) -> N
 
 async def test_many_tenants_of_one_host_leave_places_for_others(bench: Bench) -> None:
     """Ten tenants name the same host: it gets its four places, and another host its own."""
-    for number in range(10):
-        tenant = await bench.add_tenant(f"tenant {number}")
+    tenants = [await bench.add_tenant(f"tenant {number}") for number in range(10)]
+    for tenant in tenants:
         await bench.tell(await bench.add_task(tenant, "http://shared.example/x"))
-    await bench.tell(await bench.add_task(tenant, "http://other.example/"))
+    await bench.tell(await bench.add_task(tenants[-1], "http://other.example/"))
 
     async with bench.worker(places=ONE) as worker:
         hosts = [leased.host for leased in await worker.claim(8)]
