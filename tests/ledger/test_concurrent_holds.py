@@ -30,12 +30,13 @@ async def submit_all(
     replicas: list[Relay], token: IssuedToken, bodies: list[dict[str, str]]
 ) -> list[httpx.Response]:
     """Submit all bodies at once, in turn to each replica."""
-    return await asyncio.gather(
-        *(
-            replicas[number % len(replicas)].submit(token, body)
-            for number, body in enumerate(bodies)
+    async with asyncio.timeout(30):
+        return await asyncio.gather(
+            *(
+                replicas[number % len(replicas)].submit(token, body)
+                for number, body in enumerate(bodies)
+            )
         )
-    )
 
 
 def codes(responses: list[httpx.Response]) -> Counter[int]:

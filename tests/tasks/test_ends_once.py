@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.finish import Via
 from relay.tasks.operate import Operated, refund, release, settle
+from relay.tasks.tables import TaskState
 from tests.ledger.books import accepted_ids
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, told
@@ -104,6 +106,23 @@ async def test_a_failure_after_a_success_changes_nothing(books: str) -> None:
         assert await relay.account() == (QUOTA_MICROS - CLIP_MICROS, 0)
         kept = await relay.rows("SELECT detail FROM task_events WHERE kind = 'callback'")
         assert [row["detail"] for row in kept] == ["succeed", "failed, changes nothing"]
+
+
+async def test_a_live_state_never_goes_back(books: str) -> None:
+    """After "processing", neither "submitted" nor our own doubt moves or tells the tenant."""
+    async with AsyncExitStack() as stack:
+        (relay,) = await open_replicas(stack, books, 1)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token, callback_url="https://tenant.test/hook")
+
+        for status in ("processing", "submitted", "processing"):
+            await relay.call_back_on(task.external_id, task.channel_id, told(task, status))
+        for state in (TaskState.UNKNOWN, TaskState.REFUSED):
+            await relay.parts.finisher.end(task.id, state, via=Via.SUBMIT, reason="no reply")
+
+        assert (await relay.row("SELECT state FROM tasks"))["state"] == "processing"
+        assert len(await relay.rows("SELECT 1 FROM deliveries")) == 1
+        assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
 
 
 async def test_a_callback_before_the_create_reply_was_recorded_counts(books: str) -> None:

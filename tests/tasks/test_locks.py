@@ -1,11 +1,15 @@
 """Locks: task rows first, then accounts, then writes, so that nobody waits in a circle."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
+import pytest
 
 from relay.database.engine import dsn
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.statements import FINISH, FinishRow
+from relay.tasks.task import TaskRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.waiting import is_a_lock_waited_for, wait_until
@@ -90,6 +94,67 @@ async def test_what_was_learned_while_the_row_was_locked_is_judged_by_its_newest
         row = await relay.row("SELECT state, charged_micros, is_flagged FROM tasks")
         assert tuple(row) == ("succeed", 280_000, True)
         assert await relay.account() == (QUOTA_MICROS - 280_000, 0)
+
+
+def end_row(task: TaskRow, state: str, charge_micros: int = 0) -> FinishRow:
+    return FinishRow(
+        id=task.id,
+        state=state,
+        via="callback",
+        task_id="k1",
+        charge_micros=charge_micros,
+        deduction=None,
+        reply=None,
+        is_reply_full=False,
+        fail_message=None,
+        result_ids="[]",
+        result_urls="[]",
+        made="[]",
+        kling_request_id=None,
+        next_look_s=None,
+        delivery_body=None,
+        event=None,
+        event_body=None,
+    )
+
+
+async def finish(connection: Any, row: FinishRow) -> Any:
+    """Run FINISH once: no batcher, so no second try that would hide a first one gone wrong."""
+    return await connection.fetchrow(FINISH, *([value] for value in row))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "moves", "charged"),
+    [
+        ("succeed", "succeed", False, 280_000),
+        ("succeed", "failed", False, 280_000),
+        ("failed", "succeed", True, 350_000),
+        ("failed", "failed", False, 0),
+        ("processing", "succeed", True, 350_000),
+    ],
+)
+async def test_an_end_that_waited_is_judged_by_what_the_row_has_become(
+    books: str, *, first: str, second: str, moves: bool, charged: int
+) -> None:
+    """Two sessions tell of one task; the second waits for the first, and neither fails."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        one, other = await asyncpg.connect(dsn(books)), await asyncpg.connect(dsn(books))
+        transaction = one.transaction()
+        await transaction.start()
+        await finish(one, end_row(task, first, 280_000))
+
+        waiting = asyncio.create_task(finish(other, end_row(task, second, 350_000)))
+        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await transaction.commit()
+        record = await waiting
+        await one.close()
+        await other.close()
+
+        assert record["moves"] is moves
+        assert await relay.account() == (QUOTA_MICROS - charged, 0)
 
 
 async def test_a_locked_account_stops_no_other_tenant(books: str) -> None:
