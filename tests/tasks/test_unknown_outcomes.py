@@ -170,6 +170,7 @@ async def test_a_task_that_kling_forgot_after_taking_it_keeps_its_hold(books: st
             await let_time_pass(relay, 48)
 
         assert await state(relay) == "submitted"
+        assert (await relay.row("SELECT not_found FROM tasks"))["not_found"] == 0
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
 
 
