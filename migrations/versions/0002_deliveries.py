@@ -10,8 +10,10 @@ down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-WEBHOOK_ID = "'msg_' || replace(gen_random_uuid()::text, '-', '')"
-HOST_OF_URL = "coalesce(lower(substring(url from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#]*)')), '')"
+WEBHOOK_ID = "('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text))"
+HOST_OF_URL = (
+    "coalesce(lower(substring(url, '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#]*)'::text)), ''::text)"
+)
 
 
 def upgrade() -> None:

@@ -13,7 +13,7 @@ from relay.database.engine import Sessions
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
 from relay.deliveries.signature import read_secrets, sign
-from relay.deliveries.statements import CLAIM, COMPLETE, LEASE_S
+from relay.deliveries.statements import BY_INDEX, CLAIM, COMPLETE, LEASE_S
 from relay.deliveries.tables import DeliveryState
 from relay.secrets import KeyRing, SecretKeyError
 
@@ -86,18 +86,20 @@ class Deliverer:
         places = self.places
         in_hand = list(self._in_hand.elements())
         claimed_at = time.monotonic()
-        records = await self._pool.fetch(
-            CLAIM,
-            limit,
-            [tenant_id for tenant_id, _ in in_hand],
-            [host for _, host in in_hand],
-            *self._after,
-            places.lanes_looked_at,
-            places.of_lane,
-            places.of_tenant,
-            places.of_host,
-            self._lease_s,
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(BY_INDEX)
+            records = await connection.fetch(
+                CLAIM,
+                limit,
+                [tenant_id for tenant_id, _ in in_hand],
+                [host for _, host in in_hand],
+                *self._after,
+                places.lanes_looked_at,
+                places.of_lane,
+                places.of_tenant,
+                places.of_host,
+                self._lease_s,
+            )
         seen = next(record for record in records if record["id"] is None)
         has_more = seen["lanes"] == places.lanes_looked_at
         self._after = (seen["last_tenant_id"], seen["last_host"]) if has_more else START

@@ -7,6 +7,12 @@ skipped, and somebody else's to handle.
 LEASE_S = 30.0
 """Longer than any attempt; a worker that dies leaves its rows to others after that."""
 
+BY_INDEX = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('jit', 'off', true)
+"""
+"""For the transaction of CLAIM: its plan must not go by what the table was when it was made."""
+
 CLAIM = """
 WITH RECURSIVE in_hand AS MATERIALIZED (
     SELECT * FROM unnest($2::bigint[], $3::text[]) AS h (tenant_id, host)

@@ -9,8 +9,11 @@ from sqlalchemy.types import Uuid
 
 from relay.database.base import Base, identity, moment, stamped
 
-WEBHOOK_ID = "'msg_' || replace(gen_random_uuid()::text, '-', '')"
-HOST_OF_URL = "coalesce(lower(substring(url from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#]*)')), '')"
+WEBHOOK_ID = "('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text))"
+HOST_OF_URL = (
+    "coalesce(lower(substring(url, '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#]*)'::text)), ''::text)"
+)
+"""Both are spelled as Postgres gives them back, so that Alembic finds nothing to change."""
 
 
 class DeliveryState(StrEnum):

@@ -205,13 +205,13 @@ async def test_a_stopped_worker_leaves_its_rows_to_others(
 
 
 async def test_a_claim_goes_by_the_index(bench: Bench) -> None:
-    """Over 30,000 due rows of one tenant and a hundred of others, a claim reads few of them."""
+    """Over 30,000 due rows of one tenant and a hundred of others, a claim reads few of them,
+    though nobody told Postgres how many there are."""
     tenant = await bench.add_tenant()
     await bench.tell_all(await bench.add_tasks(tenant, "http://busy.example/", 30_000))
     for number in range(100):
         other = await bench.add_tenant(f"other {number}")
         await bench.tell(await bench.add_task(other, f"http://h{number}.example/"))
-    await bench.pool.execute("ANALYZE deliveries")
     async with bench.worker(schedule=RetrySchedule()) as worker:
         await worker.claim(1)  # the statement is prepared
 
@@ -220,7 +220,7 @@ async def test_a_claim_goes_by_the_index(bench: Bench) -> None:
         took_s = time.monotonic() - began
 
     assert len(claimed) == 107
-    assert took_s < 0.25
+    assert took_s < 1
 
 
 async def _has_posts(server: TenantServer, count: int) -> bool:
