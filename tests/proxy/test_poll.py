@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from relay.kling.transport import MaybeSent, NotSent, Reply
+from relay.tasks.statements import TASK_COLUMNS
+from relay.tasks.task import TaskRow
 from tests.proxy.scripted_kling import (
     TASK_ID,
     Asked,
@@ -126,6 +128,24 @@ async def test_two_replicas_share_one_question(database_url: str) -> None:
         )
 
     assert {answer.status_code for answer in answers} == {200}
+    assert len(kling.queries) == 1
+
+
+async def test_a_replica_that_read_the_row_too_early_asks_nobody(database_url: str) -> None:
+    """Both have the same old row in hand; the claim compares what stands in the table now."""
+    kling = ScriptedKling(accepts_then(state("processing")))
+    async with (
+        running_relay(database_url, transport=kling, refresh_s=600.0) as relay,
+        running_relay(database_url, transport=kling, refresh_s=600.0, beside=relay) as replica,
+    ):
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        await relay.submit(token)
+        await relay.rows("UPDATE tasks SET refresh_at = now() - interval '601 seconds'")
+        old = TaskRow.of(await relay.row(f"SELECT {TASK_COLUMNS} FROM tasks t"))
+
+        asked = [await one.parts.looker.refresh(old, wait_s=5.0) for one in (relay, replica)]
+
+    assert asked == [True, False]
     assert len(kling.queries) == 1
 
 
