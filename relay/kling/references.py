@@ -3,10 +3,12 @@
 Source: kling-api.md sections 4 and 5.3.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from relay.errors import InvalidParameter
 from relay.kling.endpoint import Endpoint, Reference, Resource
@@ -15,9 +17,13 @@ from relay.kling.wire import Fields
 NAMED_MAX = 100
 """Ids in one request; Kling's own limits are far below."""
 ID_CHARS_MAX = 256
+ABSENT = (b"null", b'""')
+"""What Kling takes as no value."""
+
+_INTEGER = re.compile(r"-?[0-9]+")
 
 _fields = msgspec.json.Decoder(Fields)
-_items = msgspec.json.Decoder(list[Fields])
+_items = msgspec.json.Decoder(list[Raw])
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -30,50 +36,58 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def read_named(endpoint: Endpoint, fields: Fields) -> list[Named]:
-    """List what a request names; values that are not an id are left for Kling to refuse.
+    """List what a request names.
+
+    What stands where an id may stand and cannot be read as one is refused, not left for Kling: it
+    may read 829836802793406551.0, or an id beside a null, as an id all the same, and nobody would
+    have looked whose it is (T4).
 
     Raises:
-        InvalidParameter: more than anybody needs.
+        InvalidParameter: of another shape than Kling documents, or more than anybody needs.
     """
     named = [
-        Named(reference.kind, found, field=reference.path.replace("[]", ""))
+        Named(reference.kind, found, field=_spelt(reference))
         for reference in endpoint.references
-        for found in _find(fields, reference)
+        for found in _find(fields, reference, reference.path)
     ]
     if len(named) > NAMED_MAX:
         raise InvalidParameter(named[0].field, f"must name at most {NAMED_MAX} ids")
     return named
 
 
-def _find(fields: Fields, reference: Reference) -> Iterator[str]:
-    head, _, rest = reference.path.partition(".")
+def _find(fields: Fields, reference: Reference, path: str) -> Iterator[str]:
+    head, _, rest = path.partition(".")
     raw = fields.get(head.removesuffix("[]"))
-    if raw is None:
+    if raw is None or bytes(memoryview(raw)[:4]) in ABSENT:
         return
     if not rest:
-        found = _id(raw)
-        if found is not None:
-            yield found
+        yield _id(raw, reference)
         return
     try:
-        inner = _items.decode(raw) if head.endswith("[]") else [_fields.decode(raw)]
-    except msgspec.MsgspecError:
-        return
-    for item in inner:
-        yield from _find(item, Reference(reference.kind, rest))
+        inner = _items.decode(raw) if head.endswith("[]") else [raw]
+        objects = [_fields.decode(item) for item in inner if bytes(item) != b"null"]
+    except (msgspec.MsgspecError, RecursionError) as error:
+        what = "a list of objects" if head.endswith("[]") else "an object"
+        raise InvalidParameter(_spelt(reference).partition(".")[0], f"must be {what}") from error
+    for one in objects:
+        yield from _find(one, reference, rest)
 
 
-def _id(raw: msgspec.Raw) -> str | None:
+def _id(raw: Raw, reference: Reference) -> str:
     """Read a string, or an integer digit by digit: element ids are beyond what a float holds."""
-    text = bytes(memoryview(raw)[: ID_CHARS_MAX + 2]).decode(errors="replace").strip()
-    if text.startswith('"'):
-        try:
-            text = msgspec.json.decode(raw, type=str)
-        except msgspec.MsgspecError:
-            return None
-    elif not text.lstrip("-").isdigit():
-        return None
-    return text if 0 < len(text) <= ID_CHARS_MAX and "\x00" not in text else None
+    start = bytes(memoryview(raw)[: ID_CHARS_MAX + 2])
+    try:
+        text = msgspec.json.decode(raw, type=str) if start[:1] == b'"' else start.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        text = ""
+    is_id = start[:1] == b'"' or _INTEGER.fullmatch(text)
+    if not is_id or not 0 < len(text) <= ID_CHARS_MAX or "\x00" in text:
+        raise InvalidParameter(_spelt(reference), "must be an id")
+    return text
+
+
+def _spelt(reference: Reference) -> str:
+    return reference.path.replace("[]", "")
 
 
 _MADE_IN_RESULT = {
@@ -95,7 +109,7 @@ _MADE_BY_TYPE = {
 _MADE_AT_TOP = ((Resource.SESSION, "session_id"), (Resource.ELEMENT, "element_id"))
 
 
-def read_made(raw: bytes | msgspec.Raw) -> list[Named]:
+def read_made(raw: bytes | Raw) -> list[Named]:
     """List what a reply's `data` or a callback's body made; [] if it is no such object."""
     try:
         data = msgspec.json.decode(raw)
