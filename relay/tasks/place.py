@@ -4,8 +4,10 @@ An id of another tenant, and one that we never learned, are refused as if they d
 unless the account shows it to everybody as a preset.
 """
 
+import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.errors import InvalidParameter, Unavailable
 from relay.kling.catalogue import Catalogue
+from relay.kling.codes import ABOUT_THE_ACCOUNT, Code
 from relay.kling.endpoint import Endpoint, Kind, Resource
 from relay.kling.references import Named
 from relay.kling.transport import NoUsableReply
@@ -29,6 +32,8 @@ PRESETS = {
     Resource.ELEMENT: ("advanced-presets-elements", "presets-elements"),
     Resource.VOICE: ("presets-voices",),
 }
+PRESETS_KEPT_BACK = ABOUT_THE_ACCOUNT - {Code.NO_PERMISSION}
+"""Answers after which the lists may still have the id; without permission there is no list."""
 PRESETS_AGE_MIN_S = 60.0
 """How often at most a miss asks Kling again."""
 PRESET_PAGES_MAX = 20
@@ -44,7 +49,7 @@ class Places:
     ) -> None:
         self._pool = pool
         self._directory = directory
-        self._presets = _Presets(upstream, catalogue)
+        self._presets = Presets(upstream, catalogue)
         self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
 
     async def channels_for(
@@ -57,7 +62,7 @@ class Places:
             Unavailable: no channel, or the owner is off.
         """
         channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
-        if named:
+        if named and channels:
             tied = await self._tied(tenant_id, endpoint, named, channels)
             if tied is not None:
                 channels = [channel for channel in channels if channel.id in tied]
@@ -89,39 +94,63 @@ class Places:
             return False
         if endpoint.has_fixed_voices and one.kind is Resource.VOICE:
             return True
-        return any([await self._presets.has(channel, one) for channel in channels[:1]])
+        return bool(channels) and await self._presets.has(channels[0], one)
 
 
-class _Presets:
+class Presets:
     """Ids that an account shows to everybody, from its preset lists; fetched again on a miss."""
 
-    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        catalogue: Catalogue,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._upstream = upstream
         self._catalogue = catalogue
-        self._known: dict[tuple[int, Resource], tuple[float, frozenset[str]]] = {}
+        self._clock = clock
+        self._known: dict[tuple[int, Resource], _Known] = {}
 
     async def has(self, channel: Channel, one: Named) -> bool:
+        """Whether all may use it on this channel's account.
+
+        Raises:
+            Unavailable: the lists could not be read, so nobody knows.
+        """
         if one.kind not in PRESETS:
             return False
-        read_at, ids = self._known.get((channel.id, one.kind), (float("-inf"), frozenset()))
-        if one.id not in ids and time.monotonic() - read_at > PRESETS_AGE_MIN_S:
-            ids = await self._fetch(channel, one.kind)
-            self._known[channel.id, one.kind] = (time.monotonic(), ids)
-        return one.id in ids
+        known = self._known.setdefault((channel.id, one.kind), _Known())
+        if one.id in known.ids:
+            return True
+        # One at a time, and who waited does not ask again: ids that there are not cost no flood.
+        async with known.lock:
+            if self._clock() - known.asked_at > PRESETS_AGE_MIN_S:
+                known.asked_at = self._clock()
+                ids, known.is_whole = await self._fetch(channel, one.kind)
+                # What could not be read this time is still there.
+                known.ids = ids if known.is_whole else known.ids | ids
+        if one.id not in known.ids and not known.is_whole:
+            raise Unavailable
+        return one.id in known.ids
 
-    async def _fetch(self, channel: Channel, kind: Resource) -> frozenset[str]:
+    async def _fetch(self, channel: Channel, kind: Resource) -> tuple[frozenset[str], bool]:
+        """Every id of the lists, and whether all of them answered."""
         ids: set[str] = set()
+        is_whole = True
         for name in PRESETS[kind]:
             endpoint = self._catalogue.of(name)
             assert endpoint.kind is Kind.READ, "presets are read"
             for page in range(1, PRESET_PAGES_MAX + 1):
                 items = await self._page(channel, endpoint, page)
-                ids |= _ids(items, kind)
-                if len(items) < PAGE_SIZE:
+                is_whole = is_whole and items is not None
+                ids |= _ids(items or [], kind)
+                if len(items or []) < PAGE_SIZE:
                     break
-        return frozenset(ids)
+        return frozenset(ids), is_whole
 
-    async def _page(self, channel: Channel, endpoint: Endpoint, page: int) -> list[Any]:
+    async def _page(self, channel: Channel, endpoint: Endpoint, page: int) -> list[Any] | None:
+        """One page; None without a usable answer. A list that Kling does not have is empty."""
         try:
             reply = await self._upstream.read(
                 channel,
@@ -131,12 +160,23 @@ class _Presets:
             )
         except NoUsableReply as error:
             log.warning("presets.unread", channel=channel.name, reason=error.reason)
-            return []
+            return None
         envelope = read_envelope(reply)
-        if envelope is None or not isinstance(envelope.data, msgspec.Raw):
-            return []
-        items = msgspec.json.decode(envelope.data)
+        if envelope is None or reply.status >= 500 or envelope.code in PRESETS_KEPT_BACK:  # noqa: PLR2004
+            log.warning("presets.unread", channel=channel.name, reason=f"HTTP {reply.status}")
+            return None
+        items = msgspec.json.decode(envelope.data) if isinstance(envelope.data, msgspec.Raw) else []
         return items if isinstance(items, list) else []
+
+
+class _Known:
+    """What one account shows of one kind, and when it was asked."""
+
+    def __init__(self) -> None:
+        self.ids: frozenset[str] = frozenset()
+        self.is_whole = False
+        self.asked_at = float("-inf")
+        self.lock = asyncio.Lock()
 
 
 def _ids(items: list[Any], kind: Resource) -> set[str]:
