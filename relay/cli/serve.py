@@ -11,6 +11,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure, reason
+from relay.cli.named import catalogue
 
 if TYPE_CHECKING:
     import socket
@@ -41,6 +42,7 @@ def serve(host: str | None, port: int | None) -> None:
     requests end (RELAY_DRAIN_S) and exits with 0.
     """
     _exit_on_signals()
+    catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
         settings = _with_address(database.settings, host, port)
         listener = _listen(settings)
@@ -62,6 +64,7 @@ def worker() -> None:
     import asyncio
 
     _exit_on_signals()
+    catalogue()
     with open_database() as database:
         from relay.app import run_worker
         from relay.logs import configure_logs

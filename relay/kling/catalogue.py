@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 
 from relay.kling.endpoint import Endpoint, Kind
-from relay.kling.endpoints import BY_NAME, ENDPOINTS
+from relay.kling.endpoints import BY_NAME, ENDPOINTS, QUERY_PATHS
 from relay.settings import AddedEndpoint
+
+OURS = frozenset({"account", "health", "internal", "kling", "relay"})
+"""First parts of paths that are answered before the catalogue is asked."""
 
 
 class Catalogue:
@@ -12,13 +15,17 @@ class Catalogue:
         """Raise ValueError if an added endpoint has a name or path that is there already."""
         self.endpoints: tuple[Endpoint, ...] = ENDPOINTS
         self._by_name = dict(BY_NAME)
-        paths = {endpoint.path for endpoint in ENDPOINTS}
+        paths = {_address(endpoint.path) for endpoint in ENDPOINTS}
+        paths |= {_address(path) for path in QUERY_PATHS.values()}
+        models = {address[:-1] for address in paths if address[-1] == "{model}"}
         for endpoint in added:
-            if endpoint.name in self._by_name or endpoint.path in paths:
+            address = _address(endpoint.path)
+            is_path_known = address in paths or address[:-1] in models or address[0] in OURS
+            if endpoint.name in self._by_name or is_path_known:
                 raise ValueError(f"the endpoint {endpoint.name} ({endpoint.path}) is there already")
             self.endpoints += (endpoint,)
             self._by_name[endpoint.name] = endpoint
-            paths.add(endpoint.path)
+            paths.add(address)
 
     @classmethod
     def with_added(cls, added: Iterable[AddedEndpoint]) -> "Catalogue":
@@ -45,3 +52,8 @@ class Catalogue:
     @property
     def names(self) -> list[str]:
         return list(self._by_name)
+
+
+def _address(path: str) -> tuple[str, ...]:
+    """Spell a path as the router does, which does not ask for `/v1`."""
+    return tuple(path.removeprefix("/v1/").strip("/").split("/"))

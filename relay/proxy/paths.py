@@ -84,7 +84,7 @@ class Router:
         self._by_segments: dict[tuple[bytes, ...], Endpoint] = {}
         self._by_operation: dict[tuple[bytes, ...], Endpoint] = {}
         for endpoint in catalogue.endpoints:
-            segments = tuple(endpoint.path.removeprefix("/v1").strip("/").encode().split(b"/"))
+            segments = tuple(endpoint.path.removeprefix("/v1/").strip("/").encode().split(b"/"))
             if segments[-1] == MODEL:
                 self._by_operation[segments[:-1]] = endpoint
             else:
