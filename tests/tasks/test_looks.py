@@ -9,7 +9,7 @@ from relay.kling.transport import Reply
 from relay.sandbox.settings import SandboxSettings
 from tests.ledger.books import queries_seen
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
-from tests.tasks.holding import hold_tasks, told
+from tests.tasks.holding import hold_tasks, read_row, told
 from tests.tasks.looking import let_time_pass, look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
 from tests.tasks.waiting import wait_until
@@ -172,6 +172,26 @@ async def test_concurrent_gets_across_replicas_ask_kling_once(books: str) -> Non
         )
 
         assert {answer.json()["data"]["task_id"] for answer in answers} == {key}
+        assert queries_seen(relay.sandbox) == 1
+
+
+async def test_a_flight_belongs_to_the_replica_that_claimed_it(books: str) -> None:
+    """Two replicas have read the same row before either asked: the second one does not ask."""
+    async with (
+        running_relay(books, sandbox=SLOW) as relay,
+        running_relay(books, beside=relay) as other,
+    ):
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        await relay.submit(token)
+        await let_time_pass(relay, 1)
+        task = await read_row(relay, (await relay.row("SELECT id FROM tasks"))["id"])
+
+        asked = [
+            await replica.parts.looker.refresh(task, wait_s=5) for replica in (relay, other, relay)
+        ]
+
+        assert asked == [True, False, False]
         assert queries_seen(relay.sandbox) == 1
 
 
