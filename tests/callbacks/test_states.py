@@ -10,7 +10,7 @@ import pytest
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.conftest import HOOK
 from tests.callbacks.news import queried, told
-from tests.proxy.scripted_kling import TASK_ID, ScriptedKling, accepts_then, refusal
+from tests.proxy.scripted_kling import TASK_ID, ScriptedKling, accepts_then, created, refusal
 from tests.relay_app import CLIP_MICROS, Relay
 
 QUOTA = 10_000_000
@@ -75,16 +75,25 @@ async def test_a_callback_may_name_the_task_by_one_id_only(relay: Relay, externa
     assert await relay.account() == CHARGED
 
 
-async def test_every_order_of_messages_ends_in_one_charge(relay: Relay, external_id: str) -> None:
-    """All orders of submitted, processing, succeed and again succeed, one after the other."""
-    for order in itertools.permutations(["submitted", "processing", "succeed", "succeed"]):
-        for status in order:
-            await say(relay, told(external_id, status))
+async def test_every_order_of_messages_ends_in_one_charge(
+    relay: Relay, token: IssuedToken, kling: ScriptedKling
+) -> None:
+    """Twelve tasks, one for each order of submitted, processing, succeed and again succeed."""
+    orders = sorted(set(itertools.permutations(["submitted", "processing", "succeed", "succeed"])))
+    for number, order in enumerate(orders):
+        task_id = f"task-{number}"
+        kling.answer = accepts_then(created, task_id=task_id)
+        assert (await relay.submit(token)).status_code == 200
+        row = await relay.task(task_id)
 
-        assert await relay.account() == CHARGED
-        assert await state_of(relay) == "succeed"
+        for status in order:
+            body = told(row["external_id"], status, task_id=task_id)
+            assert (await relay.call_back(task_id, body)).status_code == 200
+
+        assert (await relay.task(task_id))["state"] == "succeed", order
+        assert await relay.account() == (QUOTA - (number + 1) * CLIP_MICROS, CLIP_MICROS)
     charges = await relay.rows("SELECT amount_micros FROM entries WHERE kind = 'charge'")
-    assert [row["amount_micros"] for row in charges] == [-CLIP_MICROS]
+    assert [row["amount_micros"] for row in charges] == [-CLIP_MICROS] * 12
 
 
 async def test_fifty_at_once_charge_once_and_tell_the_tenant_once(
