@@ -46,6 +46,13 @@ def upgrade() -> None:
         postgresql_where="state = 'due'",
     )
     op.create_index(
+        "deliveries_due_of_task",
+        "deliveries",
+        ["task_id", "id"],
+        unique=False,
+        postgresql_where="state = 'due'",
+    )
+    op.create_index(
         op.f("deliveries_tenant_id_id_idx"), "deliveries", ["tenant_id", "id"], unique=False
     )
     # Nothing was sent before, and older statuses of a task are of no use to anybody now.
@@ -101,6 +108,9 @@ def downgrade() -> None:
     op.drop_index(op.f("delivery_attempts_at_idx"), table_name="delivery_attempts")
     op.drop_table("delivery_attempts")
     op.drop_index(op.f("deliveries_tenant_id_id_idx"), table_name="deliveries")
+    op.drop_index(
+        "deliveries_due_of_task", table_name="deliveries", postgresql_where="state = 'due'"
+    )
     op.drop_index("deliveries_lanes", table_name="deliveries", postgresql_where="state = 'due'")
     op.create_index(
         "deliveries_due",

@@ -50,9 +50,10 @@ candidates AS MATERIALIZED (
         FROM deliveries d
         WHERE d.state = 'due' AND d.tenant_id = r.tenant_id AND d.host = r.host
             AND d.next_attempt_at <= now()
-            AND NOT EXISTS (
-                -- One in flight per task, and the newest status of it.
-                SELECT FROM deliveries o
+            -- One in flight per task, and the newest status of it. A count, since an EXISTS may be
+            -- planned as a join that reads every row there is.
+            AND 0 = (
+                SELECT count(*) FROM deliveries o
                 WHERE o.task_id = d.task_id AND o.state = 'due' AND o.id <> d.id
                     AND (o.id > d.id OR (o.lease IS NOT NULL AND o.next_attempt_at > now()))
             )
@@ -90,11 +91,11 @@ claimed AS (
 ),
 -- What a worker left behind when it died, and has a newer status now.
 older AS MATERIALIZED (
-    SELECT o.id FROM deliveries o
-    WHERE o.state = 'due' AND EXISTS (
-        SELECT FROM chosen c WHERE c.task_id = o.task_id AND c.id > o.id
-    ) AND o.task_id IN (SELECT task_id FROM chosen)
-    FOR UPDATE SKIP LOCKED
+    SELECT o.id FROM chosen c CROSS JOIN LATERAL (
+        SELECT d.id FROM deliveries d
+        WHERE d.task_id = c.task_id AND d.id < c.id AND d.state = 'due'
+        FOR UPDATE SKIP LOCKED
+    ) o
 ),
 superseded AS (
     UPDATE deliveries d SET state = 'superseded', lease = NULL, ended_at = now()

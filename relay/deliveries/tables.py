@@ -36,6 +36,7 @@ class Delivery(Base):
         CheckConstraint("lease IS NULL OR state = 'due'", name="leased_only_if_due"),
         Index(None, "task_id"),
         Index(None, "tenant_id", "id"),
+        Index("deliveries_due_of_task", "task_id", "id", postgresql_where="state = 'due'"),
         Index(
             "deliveries_lanes",
             *("tenant_id", "host", "next_attempt_at"),

@@ -62,24 +62,28 @@ class TenantServer:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._at_once += 1
         try:
-            await self._answer(reader, writer)
+            answer = await self._take(reader)
+            writer.write(f"HTTP/1.1 {answer}".encode())
+            await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             return  # the sender gave up
         finally:
-            self._at_once -= 1
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _take(self, reader: asyncio.StreamReader) -> str:
         start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
         headers = {
             name.lower(): value for name, _, value in (line.partition(": ") for line in lines)
         }
         body = await reader.readexactly(int(headers["content-length"]))
-        self.at_once_max = max(self.at_once_max, self._at_once)
         self.posts.append(Post(start.split(" ")[1], headers, body))
         answer = self._answers.pop(0) if self._answers else "200 OK\r\n\r\n"
-        await self.gate.wait()
-        writer.write(f"HTTP/1.1 {answer}".encode())
-        await writer.drain()
+        self._at_once += 1
+        self.at_once_max = max(self.at_once_max, self._at_once)
+        try:
+            await self.gate.wait()
+            await asyncio.sleep(0.005)
+        finally:
+            self._at_once -= 1
+        return answer
