@@ -4,7 +4,10 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from relay.ledger.invariants import audit
 from relay.sandbox.settings import SandboxSettings
 from tests.ledger.books import audit_books
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
@@ -188,6 +191,21 @@ async def test_the_audit_is_clean_beside_live_traffic(books: str) -> None:
         assert await auditing > 3
         states = await relay.rows("SELECT state, count(*) AS n FROM tasks GROUP BY state")
         assert {row["state"] for row in states} == {"succeed", "failed"}
+
+
+async def test_the_audit_reads_one_snapshot_and_writes_nothing(books: str) -> None:
+    """What is committed while it runs is not in it, so that its figures belong together."""
+    async with running_relay(books) as relay:
+        await relay.add_tenant("early")
+        async with relay.sessions() as session:
+            report = await audit(session)
+            await relay.add_tenant("late")
+
+            seen = await session.scalar(text("SELECT count(*) FROM entries"))
+            with pytest.raises(DBAPIError, match="read-only transaction"):
+                await session.execute(text("UPDATE accounts SET held_micros = 0"))
+
+        assert (report.entries, seen) == (1, 1)
 
 
 async def test_an_empty_database_is_in_order(books: str) -> None:
