@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from relay.errors import InvalidParameter
 from relay.kling.endpoint import Endpoint, Reference, Resource
-from relay.kling.wire import Fields
+from relay.kling.wire import Fields, read_any
 
 NAMED_MAX = 100
 """Ids in one request; Kling's own limits are far below."""
@@ -112,8 +112,8 @@ _MADE_AT_TOP = ((Resource.SESSION, "session_id"), (Resource.ELEMENT, "element_id
 def read_made(raw: bytes | Raw) -> list[Named]:
     """List what a reply's `data` or a callback's body made; [] if it is no such object."""
     try:
-        data = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        data = read_any(raw)
+    except ValueError:
         return []
     if not isinstance(data, dict):
         return []
@@ -134,7 +134,8 @@ def _made(item: dict[str, Any], places: tuple[tuple[Resource, str], ...]) -> Ite
     for kind, name in places:
         value = item.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
-            yield Named(kind, str(value)[:ID_CHARS_MAX].replace("\x00", ""))
+            text = str(value)[:ID_CHARS_MAX].replace("\x00", "")
+            yield Named(kind, text.encode(errors="replace").decode())  # no half surrogates
 
 
 def _dicts(items: object) -> list[dict[str, Any]]:

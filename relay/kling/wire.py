@@ -4,6 +4,7 @@ Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's o
 Source: kling-api.md sections 5 and 6.
 """
 
+import json
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -157,6 +158,24 @@ def _value(raw: Raw | UnsetType | None) -> Any:
         return _any.decode(raw) if isinstance(raw, Raw) else None
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def read_any(raw: bytes | Raw) -> Any:
+    """Decode all of a value of Kling's, also with numbers that no Python type holds.
+
+    msgspec refuses 1e400 and half surrogates wherever they stand; ids beside them still count. In
+    such a value every number is text.
+
+    Raises:
+        ValueError: not JSON, or nested too deeply.
+    """
+    try:
+        try:
+            return _any.decode(raw)
+        except msgspec.DecodeError:
+            return json.loads(bytes(raw), parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _fields_of(raw: Raw | UnsetType) -> Fields:

@@ -22,7 +22,7 @@ from relay.kling.codes import ABOUT_THE_ACCOUNT, Code
 from relay.kling.endpoint import Endpoint, Kind, Resource
 from relay.kling.references import Named
 from relay.kling.transport import NoUsableReply
-from relay.kling.wire import read_envelope
+from relay.kling.wire import read_any, read_envelope
 from relay.owners.own import find_owners
 from relay.tasks.upstream import Upstream
 
@@ -165,7 +165,7 @@ class Presets:
         if envelope is None or reply.status >= 500 or envelope.code in PRESETS_KEPT_BACK:  # noqa: PLR2004
             log.warning("presets.unread", channel=channel.name, reason=f"HTTP {reply.status}")
             return None
-        items = msgspec.json.decode(envelope.data) if isinstance(envelope.data, msgspec.Raw) else []
+        items = read_any(envelope.data) if isinstance(envelope.data, msgspec.Raw) else []
         return items if isinstance(items, list) else []
 
 
