@@ -26,8 +26,8 @@ PROMPTS = (
 )
 CLIENTS = 4
 """Of each tenant, at a time."""
-ORDER_S = 20.0
-DONE_S = 90.0
+ORDER_S = 60.0
+DONE_S = 120.0
 
 
 class Load:

@@ -20,11 +20,14 @@ BODIES = 8
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("budget_mb", "growth_mb_max"), [(256, 400), (32, 150)])
+@pytest.mark.parametrize(("budget_mb", "growth_mb_max"), [(256, 200), (32, 80)])
 async def test_eight_large_images_at_once_stay_within_the_budget(
     world: World, budget_mb: int, growth_mb_max: int
 ) -> None:
-    """8 bodies of 13 MB of two tenants: the peak grows with the budget, Kling gets every byte."""
+    """8 bodies of 13 MB of two tenants: the peak follows the budget, Kling gets every byte.
+
+    Measured: 105 MB more than idle with room for all of them, 51 MB where two fit at a time.
+    """
     tokens = [await world.add_tenant(name) for name in ("acme", "zeta")]
     await world.add_channel(base_url=world.kling_url)
     image = b64encode(os.urandom(IMAGE_CHARS * 3 // 4)).decode()
