@@ -20,6 +20,7 @@ COMMANDS = {
     "token": ("relay.cli.token:token", "Issue and revoke tenants' keys."),
     "price": ("relay.cli.price:price", "Set what tenants pay."),
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
+    "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
     "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),

@@ -229,12 +229,20 @@ def unset(key: Key) -> None:
 @price.command()
 @json_option
 def missing(*, as_json: bool) -> None:
-    """List what tenants asked for and were refused, since no row prices it."""
-    from relay.cli.price_key import ready_line
-    from relay.pricing.prices import read_misses
+    """List what tenants asked for and were refused, and what still has no price."""
+    from relay.cli.price_key import asked_for, ready_line
+    from relay.pricing.prices import read_book, read_misses
+
+    async def work(session: AsyncSession) -> list[PriceMiss]:
+        book = await read_book(session)
+        return [
+            miss
+            for miss in await read_misses(session)
+            if (asked := asked_for(miss.wanted)) is None or book.find(asked) is None
+        ]
 
     with open_database() as database:
-        misses: list[PriceMiss] = database.run(read_misses)
+        misses = database.run(work)
     if as_json:
         print_json(
             [
@@ -252,7 +260,7 @@ def missing(*, as_json: bool) -> None:
     print_table(
         ["wanted", ">times", "last"],
         [(miss.wanted, str(miss.times), moment(miss.last_at)) for miss in misses],
-        empty="Nothing was refused for want of a price.",
+        empty="Nothing was refused that still has no price.",
     )
     lines = [line for miss in misses if (line := ready_line(miss.wanted)) is not None]
     if lines:

@@ -29,7 +29,7 @@ RETIRED = frozenset(
 _MISS = re.compile(
     r"(?P<endpoint>\S+)(?: model=(?P<model>.*?))?(?: mode=(?P<mode>.*?))?"
     r"(?: sound=(?P<sound>on|off))?(?: voice=(?P<voice>on|off))?"
-    r"(?: video-input=(?P<video_input>on|off))? duration=(?:open|none|\d+)"
+    r"(?: video-input=(?P<video_input>on|off))? duration=(?P<duration>open|none|\d+)"
 )
 """`str(Wanted)`; model and mode are the tenant's own words."""
 
@@ -133,6 +133,30 @@ def quoted_key(row: PriceRow) -> str:
     return " ".join(words)
 
 
+def asked_for(wanted: str) -> Wanted | None:
+    """Read a miss back; None if it is cut off, as a tenant's long words are."""
+    from relay.kling.wanted import Wanted
+
+    found = _MISS.fullmatch(wanted)
+    if found is None:
+        return None
+    duration = found["duration"]
+    return Wanted(
+        endpoint=found["endpoint"],
+        model=found["model"],
+        mode=found["mode"],
+        sound=_switch(found["sound"]),
+        voice=_switch(found["voice"]),
+        video_input=_switch(found["video_input"]),
+        seconds=int(duration) if duration.isdigit() else None,
+        is_open=duration == "open",
+    )
+
+
+def _switch(word: str | None) -> bool | None:
+    return None if word is None else word == "on"
+
+
 def ready_line(wanted: str) -> str | None:
     """A command that would price what was refused, with X for the number; None if it is cut off.
 
@@ -146,4 +170,9 @@ def ready_line(wanted: str) -> str | None:
     for name in ("model", "mode", "sound", "voice", "video_input"):
         if found[name] is not None:
             words += [f"--{name.replace('_', '-')}", shlex.quote(found[name])]
-    return " ".join([*words, "--units-per-second X"])
+    endpoints = catalogue()
+    endpoint = endpoints.of(found["endpoint"]) if found["endpoint"] in endpoints.names else None
+    price = "--units X" if found["duration"] == "none" else "--units-per-second X"
+    if endpoint is not None and endpoint.pricing.count is not None:
+        price = "--units-per-image X"
+    return " ".join([*words, price])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.tasks.inspect import ListedTask, Story
+    from relay.tasks.operate import Operated
 
 STATUSES = ["pending", "unknown", "submitted", "processing", "succeed", "failed", "refused"]
 
@@ -139,6 +140,29 @@ def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # n
 def refund(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Give a success's charge back, once; the task stays a success."""
     operate("refund", id, reason=reason, is_sure=is_sure, as_json=as_json)
+
+
+@task.command()
+@click.argument("id", type=ID, help="Our id of the task.")
+@click.option("--reason", type=Name(), help="Kept with the task.")
+@json_option
+@examples("relay task unflag 117 --reason 'Kling took twice the quote, price raised'")
+def unflag(id: int, reason: str | None, *, as_json: bool) -> None:  # noqa: A002 (click)
+    """Take the flag off a task that you have read about; `task list --stuck` shows it no more."""
+
+    async def work(session: AsyncSession) -> Operated:
+        from relay.tasks.operate import unflag as take_off
+
+        return await take_off(session, id, reason=reason)
+
+    with open_database() as database:
+        done = database.run(work)
+    if not done.done:
+        raise Failure(f"{done.message}; nothing was changed")
+    if as_json:
+        print_json({"id": id, "operation": "unflag", "message": done.message})
+    else:
+        click.echo(f"task {id}: {done.message}")
 
 
 def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:

@@ -132,18 +132,29 @@ def list_tenants(*, as_json: bool) -> None:
 @click.argument("name", help="The tenant's name.")
 @multiplier_option
 @tasks_max_option
+@click.option(
+    "--show-quote/--no-show-quote",
+    default=None,
+    help="Whether answers to its creates tell the quoted price in a header, x-relay-quote.",
+)
 @json_option
 @examples(
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
     "relay tenant set acme --tasks-max 20",
     "relay tenant set acme --tasks-max none",
+    "relay tenant set acme --show-quote",
 )
 def set_tenant(
-    name: str, multiplier: Decimal | None, tasks_max: int | str | None, *, as_json: bool
+    name: str,
+    multiplier: Decimal | None,
+    tasks_max: int | str | None,
+    *,
+    show_quote: bool | None,
+    as_json: bool,
 ) -> None:
-    """Change a tenant's multiplier or limit; running tasks keep their quote."""
-    if multiplier is None and tasks_max is None:
-        raise click.UsageError("Say what to change: --multiplier or --tasks-max.")
+    """Change a tenant's multiplier or limit, or what it is told; running tasks keep their quote."""
+    if multiplier is None and tasks_max is None and show_quote is None:
+        raise click.UsageError("Say what to change: --multiplier, --tasks-max or --show-quote.")
 
     async def work(session: AsyncSession) -> None:
         from relay.ledger.accounts import set_tasks_max
@@ -154,6 +165,8 @@ def set_tenant(
         if tasks_max is not None:
             limit = tasks_max if isinstance(tasks_max, int) else None
             await set_tasks_max(session, row.id, limit)
+        if show_quote is not None:
+            row.shows_quote = show_quote
 
     with open_database() as database:
         database.run(work)
@@ -323,6 +336,7 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
         "held_micros": account.held_micros,
         "available_micros": account.quota_micros - account.held_micros,
         "multiplier": number(row.multiplier),
+        "shows_quote": row.shows_quote,
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
         "created_at": row.created_at,

@@ -1,6 +1,7 @@
 """What the operator may do to one task's money by hand, each with a reason that is kept.
 
-`settle` and `release` end a hold through the one door; `refund` is a further entry.
+`settle` and `release` end a hold through the one door; `refund` is a further entry. `unflag` moves
+no money.
 """
 
 from typing import Any
@@ -17,6 +18,15 @@ from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_callback
+
+UNFLAG = """
+WITH unflagged AS (
+    UPDATE tasks SET is_flagged = false WHERE id = :id AND is_flagged RETURNING id
+)
+INSERT INTO task_events (task_id, kind, detail)
+SELECT id, 'operator.unflagged', :reason FROM unflagged
+RETURNING task_id
+"""
 
 
 class Operated(msgspec.Struct, frozen=True):
@@ -72,6 +82,14 @@ async def refund(sessions: Sessions, task_id: int, *, reason: str) -> Operated:
     if not refunded:
         return Operated(done=False, message=f"task {task_id} was refunded before")
     return Operated(done=True, message=f"refunded {decimal_of(task.charged_micros)}")
+
+
+async def unflag(session: AsyncSession, task_id: int, *, reason: str | None) -> Operated:
+    """Take the flag off a task that the operator has read about; its events stay."""
+    found = await session.execute(text(UNFLAG), {"id": task_id, "reason": reason})
+    if found.first() is None:
+        return Operated(done=False, message=f"there is no task {task_id} with a flag")
+    return Operated(done=True, message="the flag is off")
 
 
 async def _end(

@@ -172,3 +172,47 @@ def test_a_tenants_words_cannot_leave_their_quotes() -> None:
 
     assert line is not None
     assert shlex.split(line)[5] == "x; rm -rf ~ '$(id)'"
+
+
+def miss(relay: Command, *wanted: str) -> None:
+    for one in wanted:
+        execute(relay, "INSERT INTO price_misses (wanted) VALUES ($1)", one)
+
+
+def missed(relay: Command) -> list[str]:
+    return sorted(row["wanted"] for row in relay.json("price", "missing"))
+
+
+def test_what_has_a_price_by_now_is_not_missing(relay: Command) -> None:
+    """A row of one's own, an official row and the catch-all each take what they price out."""
+    v9 = "text2video model=kling-v9 mode=std sound=off voice=off duration=5"
+    official = "text2video model=kling-v3 mode=std sound=off voice=off duration=5"
+    cut = "text2video model=" + "x" * 283
+    miss(relay, v9, v9.replace("std", "pro"), "effects duration=none", official, cut)
+
+    assert missed(relay) == sorted(["effects duration=none", v9.replace("std", "pro"), v9, cut])
+    relay("price", "set", "text2video", "--model", "kling-v9", "--mode", "std", "--amount", "1")
+    assert missed(relay) == sorted(["effects duration=none", v9.replace("std", "pro"), cut])
+    relay("price", "set", "*", "--units", "100")
+    assert missed(relay) == [cut]
+    relay("price", "unset", "*")
+    assert "effects duration=none" in missed(relay)
+
+
+def test_a_ready_line_prices_a_task_by_what_it_has(relay: Command) -> None:
+    """Seconds where there are any, images where they are counted, else the task."""
+    miss(
+        relay,
+        "effects duration=none",
+        "motion-control model=kling-v9 mode=std duration=open",
+        "generations model=kling-v9 mode=1k video-input=off duration=none",
+    )
+
+    lines = {row["wanted"].split()[0]: row["command"] for row in relay.json("price", "missing")}
+
+    assert lines["effects"] == "relay price set effects --units X"
+    assert lines["motion-control"].endswith("--mode std --units-per-second X")
+    assert lines["generations"].endswith("--video-input off --units-per-image X")
+    for line in lines.values():
+        relay(*shlex.split(line)[1:-1], "2")
+    assert missed(relay) == []

@@ -249,3 +249,21 @@ def test_the_quote_of_these_tests_is_one_that_tasks_have() -> None:
     row = PriceRow(endpoint="text2video", units=Decimal("0.6"), source="Kling's list")
 
     assert msgspec.convert(QUOTE, Quote).row == row
+
+
+def test_a_flag_is_taken_off_once_it_was_read(tenants: Command) -> None:
+    """`--stuck` shows the task no more; its story tells who took the flag off and why."""
+    number = put_task(tenants, 1)
+    execute(tenants, "UPDATE tasks SET is_flagged = true")
+    before = tenants.json("task", "list", "--stuck")
+
+    told = tenants("task", "unflag", str(number), "--reason", "read, ticket 9").stdout
+
+    assert [row["id"] for row in before] == [number]
+    assert told == f"task {number}: the flag is off\n"
+    assert tenants.json("task", "list", "--stuck") == []
+    story = json.dumps(tenants.json("task", "show", str(number)))
+    assert "operator.unflagged" in story
+    assert "read, ticket 9" in story
+    refused = tenants.refused("task", "unflag", str(number))
+    assert f"there is no task {number} with a flag; nothing was changed" in refused
