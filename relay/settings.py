@@ -28,6 +28,10 @@ LIST_UNIT_PRICES = {
 """Kling's list price of one video unit and one image unit (kling-api.md section 10)."""
 
 
+LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 9
+"""A unit below one micro would be free."""
+
+
 class SettingsError(ValueError):
     """One setting cannot be used; the message names it, and never shows a secret."""
 
@@ -215,8 +219,12 @@ def _check_unit_prices(settings: Settings) -> None:
                 f"{ENV_PREFIX}CURRENCY is {settings.currency}, so say what one unit costs in it:"
                 f" {ENV_PREFIX}{field.upper()} is missing"
             )
-        if price is not None and (not price.is_finite() or price <= 0):
-            raise SettingsError(f"{ENV_PREFIX}{field.upper()} must be more than 0")
+        if price is None:
+            continue
+        if not price.is_finite() or not LEAST_UNIT_PRICE <= price < GREATEST_UNIT_PRICE:
+            raise SettingsError(
+                f"{ENV_PREFIX}{field.upper()} must be a decimal number of at least 0.000001"
+            )
 
 
 def _check_networks(field: str, parts: Iterable[str], *, or_all: bool = False) -> None:

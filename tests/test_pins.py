@@ -10,8 +10,8 @@ LOCK = (ROOT / "deploy" / "requirements.lock").read_text()
 
 
 def pins() -> dict[str, str]:
-    pairs = (pin.split("==") for pin in PROJECT["tool"]["uv"]["constraint-dependencies"])
-    return {name: version for name, version in pairs}
+    pins = PROJECT["tool"]["uv"]["constraint-dependencies"]
+    return dict(pin.split("==") for pin in pins)
 
 
 def locked() -> dict[str, str]:

@@ -9,6 +9,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from relay.channels.channel import Channel
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect
+from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.finish import EVENT_BYTES_MAX, Finisher, Unsettled, Via
@@ -143,6 +144,6 @@ class CallbackReceiver:
 
 def _read(body: bytes) -> TaskNews | None:
     try:
-        return read_task(body)
+        return read_task(mended(body))
     except UnreadableTask:
         return None

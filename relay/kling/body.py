@@ -1,12 +1,13 @@
 """A tenant's request body on its way to Kling: fields keep their bytes (promise T1)."""
 
 import codecs
-import re
+import itertools
 from typing import Any
 
 import msgspec
 
 from relay.errors import BadRequest, InvalidParameter
+from relay.kling.surrogates import STAND_IN, find_halves
 from relay.kling.wire import Fields
 
 _fields = msgspec.json.Decoder(Fields)
@@ -18,14 +19,6 @@ CALLBACK_URL_CHARS_MAX = 1024
 """As the solutions page says (kling-api.md section 6)."""
 
 HALF_SURROGATES_MAX = 1000
-_STAND_IN = rb"\ufffd"
-_HALF_SURROGATE = re.compile(
-    rb"(?s:[^\\]++"
-    rb"|\\(?!u[dD][89a-fA-F])."
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb")*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-"""From a place outside an escape to the next half pair. Possessive: time grows with the length."""
 
 
 class Utf8Check:
@@ -73,18 +66,12 @@ def _decode_around_half_surrogates(body: bytes | bytearray) -> Fields | None:
     does not. Each is hidden behind an escape of the same length while the body is split; the fields
     are views of one buffer, so they hold the tenant's own bytes again afterwards.
     """
-    hidden: list[tuple[int, bytes]] = []
-    buffer = bytearray(body)
-    found = _HALF_SURROGATE.match(buffer)
-    while found is not None:
-        if len(hidden) == HALF_SURROGATES_MAX:
-            return None
-        hidden.append((found.start(1), found[1]))
-        found = _HALF_SURROGATE.match(buffer, found.end())
-    if not hidden:
+    hidden = list(itertools.islice(find_halves(body), HALF_SURROGATES_MAX + 1))
+    if not 0 < len(hidden) <= HALF_SURROGATES_MAX:
         return None
+    buffer = bytearray(body)
     for start, escape in hidden:
-        buffer[start : start + len(escape)] = _STAND_IN
+        buffer[start : start + len(escape)] = STAND_IN
     fields = _fields.decode(buffer)
     if any("\ufffd" in name for name in fields):
         return None  # it may have stood in a name, which is not a view

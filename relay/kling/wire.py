@@ -116,7 +116,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         if (value := getattr(task, name)) is not UNSET and bytes(value) != b"null"
     }
     return TaskNews(
-        task_id=task.task_id or task.id,
+        task_id=_storable(task.task_id or task.id or "") or None,
         external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
         status=_STATUS_WORDS.get(task.task_status or task.status or ""),
         message=_storable(task.task_status_msg or task.message or ""),
@@ -269,14 +269,14 @@ class Unknown(msgspec.Struct, frozen=True):
 Verdict = Accepted | Refused | Unknown
 
 
-def judge_create(reply: Reply, *, external_id: str) -> Verdict:
+def judge_create(reply: Reply, *, external_id: str, callback_url: str | None = None) -> Verdict:
     """Conclude what a create's reply says of the task (design.md, "Path of a submit", step 8)."""
     envelope = read_envelope(reply)
     if envelope is None:
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
     if reply.status >= 500 or reply.status == 408:  # noqa: PLR2004 (HTTP's own numbers)
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
-    if _is_own_duplicate(envelope, external_id):
+    if _is_own_duplicate(envelope, external_id, callback_url):
         return Unknown(reason="Kling already has a task under our external id")
     if envelope.code != 0:
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
@@ -286,13 +286,14 @@ def judge_create(reply: Reply, *, external_id: str) -> Verdict:
     return Accepted(news=news, envelope=envelope)
 
 
-def _is_own_duplicate(envelope: Envelope, external_id: str) -> bool:
+def _is_own_duplicate(envelope: Envelope, external_id: str, callback_url: str | None) -> bool:
     """Whether a 1201 says that our external id is taken: then the first try has landed.
 
     The real message is not known (kling-api.md section 7), so both the field's name and our id are
-    looked for. The tenant cannot cause it: our id carries 64 random bits.
+    looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
+    URL quotes the id too, as a part of the URL, and says nothing of it.
     """
-    message = envelope.message.lower()
+    message = envelope.message.replace(callback_url or external_id + "~", "").lower()
     return envelope.code == 1201 and (  # noqa: PLR2004
         external_id.lower() in message
         or ("external_task_id" in message and ("duplicate" in message or "exist" in message))

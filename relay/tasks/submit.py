@@ -258,7 +258,7 @@ class Submitter:
         if endpoint.kind is Kind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
-            verdict = judge_create(reply, external_id=task.external_id)
+            verdict = judge_create(reply, external_id=task.external_id, callback_url=callback_url)
         told = show_refusal(
             reply.body,
             ours={task.external_id: task.tenant_external_id, callback_url: task.callback_url},

@@ -4,11 +4,14 @@ import time
 from typing import NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from relay.channels.channel import Channel
 from relay.kling.codes import RESIGN
 from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
 from relay.kling.jwt import JwtCache
+from relay.kling.surrogates import mended
 from relay.kling.transport import Body, Reply, Transport
 from relay.kling.wire import read_envelope
 
@@ -93,13 +96,15 @@ class Upstream:
     async def _send(
         self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
-        return await self._transport.send(
+        reply = await self._transport.send(
             call.method,
             channel.base_url + call.path,
             bearer=self._bearer(channel, endpoint),
             body=call.body,
             timeout_s=timeout_s,
         )
+        body = mended(reply.body)
+        return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 
     def _bearer(self, channel: Channel, endpoint: Endpoint) -> str:
         kinds = channel.credentials & endpoint.credentials

@@ -269,3 +269,13 @@ def test_a_query_without_a_task_is_nothing() -> None:
         assert read_queried_task(reply(200, body)) is None
     assert read_envelope(reply(200, b"x")) is None
     assert read_queried_task(reply(200, GOOD)) is not None
+
+
+def test_a_refused_callback_url_is_no_duplicate() -> None:
+    """The URL that we injected holds our external id; Kling quoting it says nothing of the id."""
+    url = f"https://relay.example.com/internal/callback/k1.{EXTERNAL_ID}~3.0123"
+    refusal = reply(400, {"code": 1201, "message": f"callback_url {url} is not reachable"})
+
+    verdict = judge_create(refusal, external_id=EXTERNAL_ID, callback_url=url)
+
+    assert isinstance(verdict, Refused)
