@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 
 from relay.database.engine import open_engine, open_sessions
 from relay.kling.transport import Reply
@@ -133,7 +134,13 @@ async def test_misses_are_bounded(database_url: str) -> None:
     engine = open_engine(database_url)
     async with open_sessions(engine).begin() as session:
         await note_miss(session, "x" * 5000)
-        for number in range(MISSES_MAX + 5):
+        await session.execute(
+            text(
+                "INSERT INTO price_misses (wanted) SELECT n::text FROM generate_series(3, :last) n"
+            ),
+            {"last": MISSES_MAX},
+        )
+        for number in range(5):
             await note_miss(session, f"kind {number}")
         misses = await read_misses(session)
 
