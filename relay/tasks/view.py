@@ -179,15 +179,16 @@ def _raw(text: str) -> Raw:
     return Raw(msgspec.json.encode(text))
 
 
-LEGACY_CALLBACK_FIELDS = (
+CALLBACK_FIELDS = (
     *("task_id", "task_status", "task_status_msg", "created_at", "updated_at"),
     *("final_unit_deduction", "final_balance_deduction", "task_info", "task_result"),
-)
-NEW_CALLBACK_FIELDS = (
     *("id", "status", "message", "create_time", "update_time", "external_id"),
     *("outputs", "billing"),
 )
-"""What a callback of each generation holds (kling-api.md section 6)."""
+"""What a callback holds, of legacy and of 2.0 (kling-api.md section 6).
+
+Which of them stand there is Kling's choice: one solution mixes both (CONFLICT, section 3.3).
+"""
 
 
 def show_callback(raw: bytes | str | Raw, shown: Shown) -> bytes:
@@ -196,5 +197,4 @@ def show_callback(raw: bytes | str | Raw, shown: Shown) -> bytes:
     `raw` may be a query's object, which has more fields than a callback.
     """
     fields = _fields.decode(show_task(raw, shown))
-    names = LEGACY_CALLBACK_FIELDS if "task_id" in fields else NEW_CALLBACK_FIELDS
-    return msgspec.json.encode({name: fields[name] for name in names if name in fields})
+    return msgspec.json.encode({name: fields[name] for name in CALLBACK_FIELDS if name in fields})
