@@ -1,0 +1,72 @@
+"""Every endpoint through relay and sandbox, compared field by field with T1 and T2."""
+
+import pytest
+
+from relay.kling.endpoint import Kind
+from relay.kling.endpoints import ENDPOINTS
+from tests.corpus.bytes_of import differences, leaves
+from tests.corpus.examples import BY_EXAMPLE
+from tests.corpus.play import Recording
+from tests.corpus.seen import wrong_deliveries, wrong_queries, wrong_reply, wrong_requests
+
+TASKS = [name for name, one in BY_EXAMPLE.items() if one.endpoint.kind is Kind.TASK]
+
+
+def test_every_endpoint_has_an_example() -> None:
+    """A new row of the catalogue needs one here."""
+    posts = {endpoint.name for endpoint in ENDPOINTS if endpoint.kind is not Kind.READ}
+
+    assert {example.endpoint_name for example in BY_EXAMPLE.values()} == posts
+
+
+@pytest.mark.parametrize("name", BY_EXAMPLE)
+async def test_a_request_arrives_in_its_own_bytes(recording: Recording, name: str) -> None:
+    """At the sandbox: the tenant's fields and value bytes, and of ours two (T1)."""
+    assert wrong_requests(recording.examples[name]) == []
+
+
+@pytest.mark.parametrize("name", BY_EXAMPLE)
+async def test_a_reply_comes_back_in_kling_s_bytes(recording: Recording, name: str) -> None:
+    """Status, shell, unknown fields and spellings; ids, costs and owner are the tenant's (T2)."""
+    assert wrong_reply(recording.examples[name]) == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+async def test_queries_and_lists_show_kling_s_object(recording: Recording, name: str) -> None:
+    """By Kling's id, by the tenant's own where that is documented, and in the list."""
+    one = recording.examples[name]
+
+    assert set(one.queries) == {"id", "external id", "list"}
+    assert list(wrong_queries(one)) == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+async def test_a_callback_is_to_be_told_as_kling_told_it(recording: Recording, name: str) -> None:
+    """The delivery's body is Kling's, flat and of the generation, with ids and costs restored."""
+    one = recording.examples[name]
+
+    assert one.callbacks
+    assert list(wrong_deliveries(one)) == []
+
+
+@pytest.mark.parametrize("name", [one.name for one in ENDPOINTS if one.kind is Kind.READ])
+async def test_what_all_share_passes_as_it_is(recording: Recording, name: str) -> None:
+    """The presets: Kling's reply to the byte, and the tenant's query to Kling."""
+    read = recording.reads[name]
+
+    assert read.kling is not None
+    assert read.response.content == read.kling.reply.body
+    assert read.kling.path.endswith("?pageNum=1&pageSize=30")
+
+
+def test_the_reader_of_bytes_keeps_them() -> None:
+    """The comparisons above see spellings that a parser would hide."""
+    found = leaves(rb'{"a": {"b":[1.0, {"c":"\u00e9\"}"}],"d":{}} , "e":1e400}')
+
+    assert found == {
+        ".a.b.0": b"1.0",
+        ".a.b.1.c": rb'"\u00e9\"}"',
+        ".a.d": b"{}",
+        ".e": b"1e400",
+    }
+    assert differences({".a": b"1.0"}, {".a": b"1"}) == [".a: b'1.0' became b'1'"]
