@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 Row = tuple[Any, ...]
 LOCK_TIMEOUT_MS = 250
+SPLIT_LOCK_TIMEOUT_MS = 25
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 10.0
 
@@ -151,16 +152,34 @@ class Batcher:
                     raise RowBlocked from error
                 raise
             log.warning("batch.split", rows=len(batch), error=type(error).__name__)
-            for item in batch:
-                try:
-                    await self._run_batch([item])
-                except Exception as own_error:  # noqa: BLE001 (handed to whoever waits for it)
-                    _fail([item], own_error)
+            await self._run_one_by_one(batch)
             return
         by_place = {record["ord"]: record for record in records}
         for place, (_, future) in enumerate(batch, start=1):
             if not future.done():
                 future.set_result(by_place.get(place))
+
+    async def _run_one_by_one(self, batch: list[tuple[Row, asyncio.Future[Any]]]) -> None:
+        """Give each row of a failed batch a statement of its own.
+
+        Locks are waited for only briefly now: a hundred rows that one long session blocks would
+        otherwise hold up the others behind them for a hundred times the usual wait.
+        """
+        await self._wait_for_locks(SPLIT_LOCK_TIMEOUT_MS)
+        for item in batch:
+            try:
+                await self._run_batch([item])
+            except Exception as error:  # noqa: BLE001 (handed to whoever waits for the row)
+                _fail([item], error)
+        await self._wait_for_locks(LOCK_TIMEOUT_MS)
+
+    async def _wait_for_locks(self, timeout_ms: int) -> None:
+        if self._connection is None:
+            return
+        try:
+            await self._connection.execute(f"SET lock_timeout = {timeout_ms}")
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            await self._disconnect()  # the next row connects afresh, with the usual wait
 
     async def _fetch(self, rows: Sequence[Row]) -> Any:
         columns = [list(column) for column in zip(*rows, strict=True)]
