@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 BLOCKED_TRIES = 8
 EVENT_BYTES_MAX = 256 * 1024
+CHARGE_TOLD_MAX = 2**62
+"""An absurd deduction is capped at the hold all the same; Postgres must be able to read it."""
 FULL_REPLY_AFTER_S = 15.0
 """When an end learned by callback is asked for once more, if no tenant's GET did it before."""
 
@@ -102,6 +104,7 @@ class Finisher:
             charge = charge_micros(
                 task.quote, deduction=news.deduction, result_seconds=news.result_seconds
             )
+            charge = min(charge, CHARGE_TOLD_MAX)
         is_end = state not in LIVE
         row = FinishRow(
             id=task.id,
