@@ -75,7 +75,7 @@ VIDEOS = (
             inputs=("video_list",),
             seconds_max=15,
         ),
-        references=(_ELEMENTS,),
+        references=(_VOICES, _ELEMENTS),
     ),
     Endpoint(
         name="motion-control",
