@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 ENV_EXAMPLE = (ROOT / "deploy" / "relay.env.example").read_text()
 README = (ROOT / "README.md").read_text()
 NGINX = (ROOT / "deploy" / "nginx.conf.example").read_text()
-NAMES = {ENV_PREFIX + name.upper() for name in Settings.__struct_fields__} | {CONFIG_ENV}
+FILE_ONLY = {"endpoints"}
+NAMES = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
+NAMES |= {CONFIG_ENV}
 
 
 def example_environment() -> dict[str, str]:
