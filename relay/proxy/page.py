@@ -106,7 +106,8 @@ def _filters(fields: Fields) -> dict[str, frozenset[str]]:
         values = item.get("values")
         if not isinstance(values, list):
             raise InvalidParameter("filters", "must be objects with key and values")
-        found[item["key"]] = frozenset(str(one) for one in values)
+        # Postgres takes no NUL in a text.
+        found[item["key"]] = frozenset(str(one).replace("\x00", "\ufffd") for one in values)
     return found
 
 
