@@ -63,6 +63,12 @@ held AS ({TAKE_HOLDS.format(inserted="inserted")})
 SELECT j.ord, j.id, i.external_id, j.available_micros, j.places,
        CASE
            WHEN i.id IS NOT NULL THEN 'held'
+           -- Also without quota: who repeats a submit learns that the first one landed.
+           WHEN j.tenant_external_id IS NOT NULL AND EXISTS (
+               SELECT FROM tasks o
+               WHERE o.tenant_id = j.tenant_id AND o.tenant_external_id = j.tenant_external_id
+                   AND o.state <> 'refused'
+           ) THEN 'duplicate'
            WHEN NOT j.has_quota THEN 'no_quota'
            WHEN NOT j.has_place THEN 'no_place'
            WHEN NOT j.fits_with_others THEN 'again'
