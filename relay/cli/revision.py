@@ -51,8 +51,6 @@ def current_or_failure(url: str) -> str | None:
         reason = str(getattr(error, "orig", None) or error)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         reason = str(error)
-    except TypeError as error:
-        reason = f"its URL has a parameter that the driver does not know ({error})"
     raise Failure(f"{_spelled(url)} cannot be used: {' '.join(reason.split())}")
 
 

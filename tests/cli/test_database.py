@@ -109,7 +109,7 @@ def test_a_wrong_setting_is_one_sentence(
         ("postgresql://u:hunter2@127.0.0.1:1/x", 1, "the database 'x' at 127.0.0.1:1 cannot be"),
         ("postgresql://u:hunter2@nowhere.invalid/x", 1, "at nowhere.invalid cannot be used"),
         ("postgresql://u:pw@127.0.0.1:hunter2/x", 2, "must be percent-encoded"),
-        ("postgresql://u:hunter2@127.0.0.1:1/x?colour=red", 1, "a parameter that the driver"),
+        ("postgresql://u:hunter2@127.0.0.1:1/x?sslmode=red", 1, "`sslmode` parameter must be"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_one_sentence(

@@ -20,7 +20,7 @@ from relay.database.embedded import locks
 from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.cli.command import Command
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 
 
 class Running:

@@ -207,6 +207,7 @@ async def test_a_kept_demo_serves_what_it_prints(places: Places) -> None:
     """Its curl line creates a task, its Python snippet makes a video; Ctrl-C ends it with 0."""
     with running_demo(*places, "--keep") as command:
         command.wait_for("Ctrl-C ends them")
+        command.wait_for("relay task list")  # the two streams arrive in any order
 
         created = post_as_curl(command.printed)
         video = run_snippet(command.printed)
