@@ -87,7 +87,9 @@ IMAGES: tuple[tuple[str, str | None, str | None, bool | None, str], ...] = (
     ("generations", "kling-v1-5", None, False, "4"),
     ("generations", "kling-v1-5", None, True, "8"),
     ("generations", "kling-v1", None, None, "1"),
-    ("omni-image", "kling-image-o1", None, None, "8"),
+    # No price is known of O1 in 4k.
+    ("omni-image", "kling-image-o1", "1k", None, "8"),
+    ("omni-image", "kling-image-o1", "2k", None, "8"),
     ("omni-image", "kling-v3-omni", "1k", None, "8"),
     ("omni-image", "kling-v3-omni", "2k", None, "8"),
     ("omni-image", "kling-v3-omni", "4k", None, "16"),
