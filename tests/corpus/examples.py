@@ -8,7 +8,8 @@ import json
 import re
 from typing import NamedTuple
 
-from relay.kling.endpoints import BY_NAME, Endpoint
+from relay.kling.endpoint import Endpoint
+from relay.kling.endpoints import BY_NAME
 
 ODD = (
     rb'"odd": {"text":"\u00e9 \u4e2d\/\u0041\b","big":[829836802793406551,18446744073709551616123],'
@@ -94,7 +95,7 @@ EXAMPLES = (
     Example("identify-face", b'"video_id":"@VIDEO@"', makes="FACES", phase=1),
     Example(
         "advanced-custom-elements",
-        rb'"element_name":"fox","element_description":"a r\u00e9d fox","reference_type":"image_refer"'
+        rb'"element_name":"fox","element_description":"r\u00e9d","reference_type":"image_refer"'
         b',"element_image_list":{"frontal_image":'
         + URL
         + b',"refer_images":[{"image_url":'

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ class Recorded:
     created: Answered
     arrived: dict[str, Any]
     """The request at the sandbox."""
+    began_at: datetime
     kling_id: str = ""
     queries: dict[str, Answered] = field(default_factory=dict)
     """After the end, by the kind of query; lists are cut down to the one task."""
@@ -53,12 +55,12 @@ class Recorded:
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     row: dict[str, Any] = field(default_factory=dict)
     """Our task's; {} for calls that leave none."""
-    made: set[tuple[str, str]] = field(default_factory=set)
-    """Owners that were learned of what it made: kind and id."""
+    learned: set[tuple[str, str]] = field(default_factory=set)
+    """Owners of what it made: kind and id, as the tenant's reply says them."""
     units: str | None = None
     """What the sandbox deducted."""
     foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """HTTP status and code for another tenant's id, by place."""
+    """HTTP status and code for another tenant's id, by the example's place or the field's path."""
 
 
 @dataclass
@@ -115,6 +117,7 @@ async def play(
     tag += example.name
     external_id = f"{tag} é/1" if example.endpoint.kind is Kind.TASK else None
     sent = example.body(ids, tag=tag, external_id=external_id)
+    began_at = (await world.relay.row("SELECT now()"))["now"]
     response = await post(world, token, example.path, sent)
     assert response.status_code == 200, f"{tag}: {response.text}"
     mark = f'"tag":"{tag}"'
@@ -127,12 +130,13 @@ async def play(
         await world.tenant_id(token),
         Answered(response, world.tap.last(mark=mark)),
         arrived,
+        began_at,
     )
     if example.endpoint.kind is Kind.TASK:
         await _follow(world, token, one)
     await _read_books(world, token, one)
     if example.makes:
-        made = [answer.response for answer in (*one.queries.values(), one.created)][0]
+        made = next(answer.response for answer in (*one.queries.values(), one.created))
         ids[example.makes] = _made(example, json.loads(made.content))
     return one
 
@@ -146,8 +150,7 @@ async def _follow(world: World, token: IssuedToken, one: Recorded) -> None:
     data = data_of(one.created.response.content)
     one.kling_id = data.get("task_id") or data["id"]
     async with asyncio.timeout(END_TIMEOUT_S):
-        while not any(b'"succeed' in body for body in world.ear.of(one.kling_id)):
-            await asyncio.sleep(0.02)
+        await world.ear.hear(one.kling_id, b'"succeed')
     one.callbacks = world.ear.of(one.kling_id)
     assert one.external_id is not None, "a task has one here"
     external = quote(one.external_id, safe="")
@@ -181,6 +184,15 @@ async def _read_books(world: World, token: IssuedToken, one: Recorded) -> None:
         token.tenant,
         one.kling_id or None,
     )
+    said = one.queries.get("id", one.created).response.text
+    owners = await world.relay.rows(
+        "SELECT kind, resource_id FROM owners WHERE tenant_id = $1 AND created_at > $2",
+        one.tenant_id,
+        one.began_at,
+    )
+    one.learned = {
+        (row["kind"], row["resource_id"]) for row in owners if row["resource_id"] in said
+    }
     if not one.example.endpoint.makes_a_row:
         assert not rows, "a free call leaves no row"
         return
@@ -189,10 +201,6 @@ async def _read_books(world: World, token: IssuedToken, one: Recorded) -> None:
         "SELECT * FROM deliveries WHERE task_id = $1 ORDER BY id", one.row["id"]
     )
     one.deliveries = [dict(row) for row in told]
-    made = await world.relay.rows(
-        "SELECT kind, resource_id FROM owners WHERE task_id = $1", one.row["id"]
-    )
-    one.made = {(row["kind"], row["resource_id"]) for row in made}
     ledger = world.sandbox.state.ledger
     ends = [entry for entry in ledger.of("ended") if entry["task_id"] == one.kling_id]
     calls = [entry for entry in ledger.of("answered") if entry["endpoint"] == one.example.path]
@@ -222,7 +230,7 @@ async def _refuse_unpriced(world: World) -> tuple[dict[str, tuple[int, int]], li
 async def _name_foreign(
     world: World, ids: dict[str, str], theirs: dict[str, str]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Put another tenant's ids where an example names its own, one at a time."""
+    """Put another tenant's ids where an example names its own, and wherever an id may stand."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for example in EXAMPLES:
         for place in example.places:
@@ -233,7 +241,22 @@ async def _name_foreign(
             is_clean = await world.written(world.acme) == before
             code = response.json()["code"] if is_clean else UNCLEAN
             found.setdefault(example.name, {})[place] = (response.status_code, code)
+        for reference in example.endpoint.references:
+            before = await world.written(world.acme)
+            their = theirs[reference.kind.value.upper()]
+            body = json.dumps(_naming(reference.path, their)).encode()
+            response = await post(world, world.acme, example.path, body)
+            is_clean = await world.written(world.acme) == before
+            code = response.json()["code"] if is_clean else UNCLEAN
+            found.setdefault(example.name, {})[reference.path] = (response.status_code, code)
     return found
+
+
+def _naming(path: str, name: str) -> dict[str, Any]:
+    """The smallest body that names something at `a.b[].c`."""
+    head, _, rest = path.partition(".")
+    inner = _naming(rest, name) if rest else name
+    return {head.removesuffix("[]"): [inner] if head.endswith("[]") else inner}
 
 
 def _made(example: Example, reply: Any) -> str:

@@ -4,10 +4,11 @@ import pytest
 
 from relay.kling.endpoint import Kind
 from relay.kling.endpoints import ENDPOINTS
-from tests.corpus.bytes_of import differences, leaves
+from tests.corpus.bytes_of import differences, leaves, under
 from tests.corpus.examples import BY_EXAMPLE
 from tests.corpus.play import Recording
 from tests.corpus.seen import wrong_deliveries, wrong_queries, wrong_reply, wrong_requests
+from tests.relay_app import bearer
 
 TASKS = [name for name, one in BY_EXAMPLE.items() if one.endpoint.kind is Kind.TASK]
 
@@ -57,6 +58,40 @@ async def test_what_all_share_passes_as_it_is(recording: Recording, name: str) -
     assert read.kling is not None
     assert read.response.content == read.kling.reply.body
     assert read.kling.path.endswith("?pageNum=1&pageSize=30")
+
+
+async def test_what_a_call_made_is_listed_as_kling_told_it(recording: Recording) -> None:
+    """Old elements are made at once: the list shows the creates' data, and no other tenant's."""
+    world = recording.world
+    path = "/v1/general/custom-elements"
+    created = world.tap.last(mark='"tag":"theirs custom-elements"')
+    assert created is not None
+
+    listed = await world.relay.client.get(path, headers=bearer(world.other))
+
+    told = under(leaves(created.reply.body), ".data")
+    shown = under(leaves(listed.content), ".data.0")
+    owner = b'"%d"' % await world.tenant_id(world.other)
+    assert told[".owned_by"] != owner
+    assert shown == {**told, ".owned_by": owner}
+    assert len(listed.json()["data"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/solutions"])
+async def test_a_query_of_2_0_wants_one_kind_of_ids(recording: Recording, path: str) -> None:
+    """Neither or both: 400/1201 in Kling's words; ids that nobody has: an empty list."""
+    world = recording.world
+    own_id = recording.examples["text-to-video"].kling_id
+
+    for query in ("", "?task_ids=1&external_task_ids=2"):
+        refused = await world.relay.client.get(path + query, headers=bearer(world.acme))
+
+        assert (refused.status_code, refused.json()["code"]) == (400, 1201)
+        assert refused.json()["message"] == "task_ids or external_task_ids is required"
+    for token, ids in ((world.acme, "1,2"), (world.other, own_id)):
+        none = await world.relay.client.get(f"{path}?task_ids={ids}", headers=bearer(token))
+
+        assert (none.status_code, none.json()["data"]) == (200, [])
 
 
 def test_the_reader_of_bytes_keeps_them() -> None:

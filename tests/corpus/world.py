@@ -78,12 +78,20 @@ class CallbackEar(httpx.AsyncBaseTransport):
         self.app: Any = None
         self.bodies: list[bytes] = []
         """Of those that the relay has answered."""
+        self._heard = asyncio.Condition()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         response = await httpx.ASGITransport(app=self.app).handle_async_request(request)
         self.bodies.append(body)
+        async with self._heard:
+            self._heard.notify_all()
         return response
+
+    async def hear(self, kling_id: str, words: bytes) -> None:
+        """Wait for a callback about one task that has these words."""
+        async with self._heard:
+            await self._heard.wait_for(lambda: any(words in body for body in self.of(kling_id)))
 
     def of(self, kling_id: str) -> list[bytes]:
         """The bodies about one task, in the order they came."""
