@@ -3,16 +3,13 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
 
-from relay.channels.tables import Channel
 from relay.kling.endpoint import Resource
 from relay.owners.own import LIFETIMES
-from relay.owners.tables import Owner
-from relay.tenants.tables import Tenant
 
 CLAIM = text(
     """
@@ -26,6 +23,20 @@ CLAIM = text(
     """
 ).bindparams(bindparam("ids", type_=ARRAY(Text)))
 """A row that was there and is this tenant's lives on; another tenant's returns no record."""
+
+
+LIST = text(
+    """
+    SELECT t.name AS tenant, c.name AS channel, o.kind, o.resource_id AS id, o.task_id,
+           o.expires_at, o.deleted_at, o.created_at
+    FROM owners o
+    JOIN tenants t ON t.id = o.tenant_id
+    JOIN channels c ON c.id = o.channel_id
+    WHERE (CAST(:tenant_id AS bigint) IS NULL OR o.tenant_id = :tenant_id)
+        AND (CAST(:kind AS text) IS NULL OR o.kind = :kind)
+    ORDER BY o.id DESC LIMIT :limit
+    """
+)
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -86,27 +97,6 @@ async def list_owners(
     session: AsyncSession, *, tenant_id: int | None, kind: Resource | None, limit: int
 ) -> list[ListedOwner]:
     """List what is known, newest first; expired and deleted ones too."""
-    query = (
-        select(Owner, Tenant.name, Channel.name)
-        .join(Tenant, Tenant.id == Owner.tenant_id)
-        .join(Channel, Channel.id == Owner.channel_id)
-        .order_by(Owner.id.desc())
-        .limit(limit)
-    )
-    if tenant_id is not None:
-        query = query.where(Owner.tenant_id == tenant_id)
-    if kind is not None:
-        query = query.where(Owner.kind == kind.value)
-    return [
-        ListedOwner(
-            tenant=tenant,
-            channel=channel,
-            kind=row.kind,
-            id=row.resource_id,
-            task_id=row.task_id,
-            expires_at=row.expires_at,
-            deleted_at=row.deleted_at,
-            created_at=row.created_at,
-        )
-        for row, tenant, channel in await session.execute(query)
-    ]
+    values = {"tenant_id": tenant_id, "kind": kind and kind.value, "limit": limit}
+    found = await session.execute(LIST, values)
+    return [ListedOwner(**row) for row in found.mappings()]
