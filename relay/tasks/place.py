@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -94,7 +95,11 @@ class Places:
             return False
         if endpoint.has_fixed_voices and one.kind is Resource.VOICE:
             return True
-        return bool(channels) and await self._presets.has(channels[0], one)
+        for channel in channels:
+            with suppress(Unavailable):
+                return await self._presets.has(channel, one)
+        # None of them tells: it may be there.
+        raise Unavailable
 
 
 class Presets:

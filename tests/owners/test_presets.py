@@ -11,13 +11,20 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Resource
 from relay.kling.jwt import JwtCache
 from relay.kling.references import Named
-from relay.kling.transport import MaybeSent, Reply
+from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.sandbox.presets import NEW_PRESET_ELEMENTS, OLD_PRESET_ELEMENTS, PRESET_VOICES
 from relay.tasks.place import PRESETS_AGE_MIN_S, Presets
 from relay.tasks.upstream import Upstream
 from tests.owners.two_accounts import TTS, URL, Shop, kling_error
-from tests.proxy.scripted_kling import Asked, ScriptedKling, envelope, refusal, reply
-from tests.relay_app import bearer
+from tests.proxy.scripted_kling import (
+    Asked,
+    ScriptedKling,
+    created,
+    envelope,
+    refusal,
+    reply,
+)
+from tests.relay_app import bearer, running_relay
 
 CHANNEL = Channel(
     id=1,
@@ -233,3 +240,31 @@ async def test_lists_are_read_to_their_end() -> None:
 
     assert await lists.has(502)
     assert len(lists.kling.asked) == 3
+
+
+async def test_the_next_account_tells_what_the_first_cannot(database_url: str) -> None:
+    """Presets are the same everywhere: read from the second, and the task goes there too."""
+    element = {"element_id": int(FOX.id)}
+
+    async def only_the_second(asked: Asked) -> Reply:
+        if "first.test" in asked.url:
+            raise NotSent("ConnectError")
+        if asked.method == "GET":
+            return envelope(json.dumps([element]).encode())
+        return envelope(created(asked.external_id))
+
+    kling = ScriptedKling(only_the_second)
+    async with running_relay(database_url, transport=kling) as relay:
+        await relay.add_channel("first", base_url="http://first.test", priority=2)
+        await relay.add_channel("second", base_url="http://second.test", priority=1)
+        token = await relay.add_tenant()
+        body = {"model_name": "kling-v3", "image": URL, "element_list": [element]}
+
+        taken = await relay.submit(token, body, path="/v1/videos/image2video")
+        unknown = await relay.submit(
+            token, {**body, "element_list": [{"element_id": 1}]}, path="/v1/videos/image2video"
+        )
+
+        assert taken.status_code == 200, taken.text
+        assert kling_error(unknown) == (400, 1201)
+        assert len(kling.creates) == 2  # the first one's was not sent
