@@ -64,6 +64,20 @@ class Database:
             raise Failure(f"the database stopped answering: {said}") from error
 
 
+def refuse_other_currency(database: Database) -> None:
+    """Refuse to charge in another currency than the books are kept in.
+
+    Raises:
+        WrongSettings: with a sentence.
+    """
+    from relay.ledger.entries import check_currency
+
+    async def check(session: AsyncSession) -> None:
+        await check_currency(session, database.settings.currency)
+
+    database.run(check)
+
+
 @contextlib.contextmanager
 def open_database() -> Iterator[Database]:
     """Open the database at this version's schema; the embedded one is migrated by itself.

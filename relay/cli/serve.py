@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.database import open_database
+from relay.cli.database import open_database, refuse_other_currency
 from relay.cli.examples import examples
 from relay.cli.failure import Failure, reason
 from relay.cli.named import catalogue
@@ -44,6 +44,7 @@ def serve(host: str | None, port: int | None) -> None:
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
+        refuse_other_currency(database)
         settings = _with_address(database.settings, host, port)
         listener = _listen(settings)
         with listener:
@@ -66,6 +67,7 @@ def worker() -> None:
     _exit_on_signals()
     catalogue()
     with open_database() as database:
+        refuse_other_currency(database)
         from relay.app import run_worker
         from relay.logs import configure_logs
 

@@ -105,6 +105,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     is_listed: bool = True
     """Whether `GET {path}` lists what was made there."""
 
+    page_size_max: int = 500
+
     @property
     def makes_a_row(self) -> bool:
         """Whether what it does is kept as a task: it costs, or can be asked for later."""

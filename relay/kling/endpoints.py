@@ -246,7 +246,12 @@ GENERAL = (
         # Both stand in the vendor's pages for the same thing (CONFLICT, kling-api.md 3.1).
         for name in ("delete-elements", "delete-advanced-elements")
     ),
-    Endpoint(name="custom-voices", path="/v1/general/custom-voices", references=(_VIDEO,)),
+    Endpoint(
+        name="custom-voices",
+        path="/v1/general/custom-voices",
+        references=(_VIDEO,),
+        page_size_max=1000,
+    ),
     Endpoint(
         name="presets-voices",
         path="/v1/general/presets-voices",

@@ -45,6 +45,8 @@ class Wanted(msgspec.Struct, frozen=True):
     count: int = 1
     """Images asked for."""
     seconds_max: int = 10
+    is_image: bool = False
+    """Made of image units, as far as the endpoint tells."""
 
     def __str__(self) -> str:
         """Spell it as `relay price missing` shows it and `relay price set` takes it."""
@@ -81,6 +83,7 @@ def read_wanted(endpoint: Endpoint, fields: Fields, *, model: str | None = None)
         is_open=is_open,
         count=_count(fields, pricing),
         seconds_max=pricing.seconds_max,
+        is_image=pricing.count is not None,
     )
 
 

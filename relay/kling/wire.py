@@ -74,6 +74,8 @@ class TaskNews(msgspec.Struct, frozen=True):
     """Of all videos together; None if Kling did not say."""
     deduction: Decimal | None
     """In units. None unless it is usable: a number above zero, and nothing taken in cash."""
+    package: str | None
+    """Which pack's units they are, if Kling says: all of `billing` names the same one."""
     deduction_raw: str | None
     """Kling's own cost fields as JSON."""
     raw: bytes
@@ -133,6 +135,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         ),
         result_seconds=_seconds(results),
         deduction=_deduction(task),
+        package=_package(task),
         deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
         raw=bytes(raw),
     )
@@ -212,6 +215,12 @@ def _deduction(task: _TaskObject) -> Decimal | None:
     if _decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))):
         return None
     return _decimal(_value(task.final_unit_deduction)) or None
+
+
+def _package(task: _TaskObject) -> str | None:
+    named = {_value(_fields_of(item).get("package_type")) for item in _items_of(task.billing)}
+    (package,) = named if len(named) == 1 else (None,)
+    return package if isinstance(package, str) else None
 
 
 def _decimal(value: object) -> Decimal | None:

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import msgspec
 
 from relay.kling.wanted import Wanted
-from relay.pricing.book import Kind, Pack, Per, PriceRow
+from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
 
 MICROS = 1_000_000
 
@@ -32,6 +32,10 @@ class Quote(msgspec.Struct, frozen=True):
 
     row: PriceRow
     wanted: str
+    pack: Pack
+    """Whose units are held: the row's, or of a catch-all the endpoint's."""
+    prices: UnitPrices
+    """Of both packs, since Kling may name another one at the end."""
     list_unit_micros: int
     """Kling's list price of a unit: what the tenant's shown deduction is divided by."""
     unit_micros: Decimal
@@ -50,7 +54,8 @@ def quote(
     seconds = wanted.seconds
     if seconds is None:
         seconds = row.hold_seconds or wanted.seconds_max
-    list_unit_micros = prices.of(row.pack)
+    pack = Pack.IMAGE if row.endpoint == ANY_ENDPOINT and wanted.is_image else row.pack
+    list_unit_micros = prices.of(pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
     times = {Per.TASK: 1, Per.SECOND: seconds, Per.IMAGE: wanted.count}[row.per]
     if row.kind is Kind.UNITS:
@@ -62,6 +67,8 @@ def quote(
     return Quote(
         row=row,
         wanted=str(wanted),
+        pack=pack,
+        prices=prices,
         list_unit_micros=list_unit_micros,
         unit_micros=unit_micros,
         seconds=seconds,
@@ -76,17 +83,27 @@ def needs_deduction(quote: Quote) -> bool:
 
 
 def charge_micros(
-    quote: Quote, *, deduction: Decimal | None, result_seconds: Decimal | None
+    quote: Quote,
+    *,
+    deduction: Decimal | None,
+    result_seconds: Decimal | None,
+    package: str | None = None,
 ) -> int:
     """What a success costs by its quote, before it is capped at the hold.
 
-    `deduction` is in Kling's units and None if it was not usable; then the quote stands.
+    `deduction` is in Kling's units and None if it was not usable; then the quote stands. `package`
+    is the pack that Kling took them from, where it said so.
     """
     match quote.row.kind:
         case Kind.UNITS:
-            return (
-                quote.hold_micros if deduction is None else rounded(deduction * quote.unit_micros)
-            )
+            if deduction is None:
+                return quote.hold_micros
+            unit_micros = quote.unit_micros
+            list_micros = list_unit_micros(quote, package)
+            if list_micros != quote.list_unit_micros:
+                # Another pack's units: the multipliers are the quote's all the same.
+                unit_micros = unit_micros * list_micros / quote.list_unit_micros
+            return rounded(deduction * unit_micros)
         case Kind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
             # Kling bills the output's length to the nearest second (kling-api.md section 10).
@@ -95,11 +112,19 @@ def charge_micros(
             return quote.hold_micros
 
 
-def shown_units(charged_micros: int, quote: Quote) -> str:
+def list_unit_micros(quote: Quote, package: str | None) -> int:
+    """Kling's list price of a unit of the pack that it names, or else of the quote's."""
+    if package in (Pack.VIDEO, Pack.IMAGE):
+        return quote.prices.of(Pack(package))
+    return quote.list_unit_micros
+
+
+def shown_units(charged_micros: int, quote: Quote, package: str | None = None) -> str:
     """The tenant's own deduction: its charge in units at list price, at most 4 places."""
-    if quote.list_unit_micros == 0:
+    list_micros = list_unit_micros(quote, package)
+    if list_micros == 0:
         return "0"
-    units = Decimal(charged_micros) / quote.list_unit_micros
+    units = Decimal(charged_micros) / list_micros
     return plain(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
 
 

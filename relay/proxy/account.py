@@ -134,7 +134,7 @@ class Accounts:
         if in_units:
             return {
                 "package_id": PACK_ID,
-                "product_type": quote.row.pack.value,
+                "product_type": quote.pack.value,
                 **row,
                 "unit_before_deduction": self._units(after + charged),
                 "deduction_amount": self._units(charged),

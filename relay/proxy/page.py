@@ -11,6 +11,7 @@ import msgspec
 
 from relay.errors import InvalidParameter
 from relay.kling.body import decode_field
+from relay.kling.endpoint import Generation
 from relay.kling.wire import Fields
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500
@@ -29,8 +30,10 @@ class Page(msgspec.Struct, frozen=True):
     filters: dict[str, frozenset[str]]
 
 
-def read_page(fields: Fields) -> Page:
+def read_page(fields: Fields, generation: Generation = Generation.NEW) -> Page:
     """Read a page's body.
+
+    The solutions' page differs: a limit is 500 by default, and 1 where it is below.
 
     Raises:
         InvalidParameter: names the field.
@@ -39,7 +42,7 @@ def read_page(fields: Fields) -> Page:
         start=_moment(fields, "start_time", 0),
         end=_moment(fields, "end_time", MS_MAX),
         before_id=_cursor(fields),
-        limit=_limit(fields),
+        limit=_limit(fields, is_solution=generation is Generation.SOLUTIONS),
         filters=_filters(fields),
     )
 
@@ -82,11 +85,13 @@ def _cursor(fields: Fields) -> int:
     return int(value)
 
 
-def _limit(fields: Fields) -> int:
+def _limit(fields: Fields, *, is_solution: bool) -> int:
     value = _value(fields, "limit")
     if value is None or value == "":
-        return LIMIT_DEFAULT
+        return LIMIT_MAX if is_solution else LIMIT_DEFAULT
     spelt = str(value)
+    if is_solution and (spelt == "0" or (spelt.startswith("-") and spelt[1:].isdigit())):
+        return 1
     number = int(spelt) if spelt.isascii() and spelt.isdigit() and len(spelt) < 10 else 0  # noqa: PLR2004
     if isinstance(value, bool) or not 1 <= number <= LIMIT_MAX:
         raise InvalidParameter("limit", f"must be a whole number from 1 to {LIMIT_MAX}")

@@ -18,7 +18,7 @@ from relay.tenants.tokens import Caller
 WAIT_S = 1.0
 """The longest a GET waits for Kling; then the stored state is the answer."""
 PAGE_DEFAULT, PAGE_MAX = 1, 1000
-SIZE_DEFAULT, SIZE_MAX = 30, 500
+SIZE_DEFAULT = 30
 
 LIST = f"""
 SELECT {TASK_COLUMNS} FROM tasks t
@@ -80,7 +80,7 @@ class Queries:
         """
         values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
         page = _number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
-        size = _number(values, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
+        size = _number(values, "pageSize", default=SIZE_DEFAULT, largest=endpoint.page_size_max)
         records = await self._pool.fetch(
             LIST,
             caller.tenant_id,

@@ -144,7 +144,7 @@ class KlingSurface:
             case _:
                 body = await self._read(scope, receive, caller)
                 try:
-                    page = read_page(read_fields(body.content or b"{}"))
+                    page = read_page(read_fields(body.content or b"{}"), route.generation)
                 finally:
                     body.release()
                 return await self._page(route, caller, page)

@@ -102,7 +102,10 @@ class Finisher:
         charge = 0
         if state is TaskState.SUCCEED:
             charge = charge_micros(
-                task.quote, deduction=news.deduction, result_seconds=news.result_seconds
+                task.quote,
+                deduction=news.deduction,
+                result_seconds=news.result_seconds,
+                package=news.package,
             )
             charge = min(charge, CHARGE_TOLD_MAX)
         is_end = state not in LIVE

@@ -19,8 +19,8 @@ from relay.kling.references import Named, read_made, read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import Envelope, Fields, read_envelope
 from relay.owners.own import forget, learn
-from relay.pricing.book import FREE
-from relay.pricing.quote import Quote
+from relay.pricing.book import FREE, Pack
+from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.place import Places
 from relay.tasks.submit import Answer
 from relay.tasks.upstream import Upstream
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 _NOTHING = Quote(
     row=FREE,
     wanted="",
+    pack=Pack.VIDEO,
+    prices=UnitPrices(video_micros=0, image_micros=0),
     list_unit_micros=0,
     unit_micros=Decimal(0),
     seconds=0,

@@ -97,7 +97,7 @@ def _replace_costs(fields: Fields, shown: Shown) -> None:
         fields["final_balance_deduction"] = _with_amounts(balance, charge)
     billing = fields.get("billing")
     if billing is not None and _is_set(billing):
-        fields["billing"] = _one_entry(billing, units=units, charge=charge)
+        fields["billing"] = _one_entry(billing, shown, charge=charge)
 
 
 def _replace_status(fields: Fields, status: Status, message: str) -> None:
@@ -145,7 +145,7 @@ def _with_amounts(raw: Raw, charge: str) -> Raw:
     )
 
 
-def _one_entry(raw: Raw, *, units: str, charge: str) -> Raw:
+def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
     """One entry of the first one's shape, with the total (design.md, T2)."""
     try:
         entries = [_fields.decode(entry) for entry in _list.decode(raw)]
@@ -155,6 +155,8 @@ def _one_entry(raw: Raw, *, units: str, charge: str) -> Raw:
         return raw
     first = entries[0]
     is_cash = bytes(first.get("charge_type", Raw(b'""'))) == b'"cash"'
+    package = bytes(first.get("package_type", Raw(b'""'))).decode().strip('"')
+    units = shown_units(shown.charged_micros, shown.quote, package)
     total = {"amount": charge if is_cash else units, "list_price": charge}
     return Raw(
         msgspec.json.encode(

@@ -182,3 +182,14 @@ def test_an_account_without_its_parts_is_wrong_usage() -> None:
     message = Command({}).refused("sandbox", "--account", "ak|sk", code=2)
 
     assert "'ACCESS_KEY|SECRET_KEY|API_KEY'" in message
+
+
+def test_serve_refuses_to_charge_in_another_currency(relay: Command) -> None:
+    """The books are in USD with their first entry; one sentence, exit code 2, before it listens."""
+    relay("tenant", "add", "acme", "--quota", "1")
+
+    with started({**relay.environ, "RELAY_CURRENCY": "CNY"}, "serve", "--port", "0") as running:
+        code = running.process.wait(timeout=TIMEOUT_S)
+
+    assert code == 2
+    assert "the books of this database are in USD, and RELAY_CURRENCY is CNY" in running.lines[0]

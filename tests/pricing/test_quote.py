@@ -196,3 +196,28 @@ def test_a_tenant_sees_units_at_list_price(charged: int, multiplier: str, shown:
 def test_people_read_decimals(micros: int, text: str) -> None:
     """Without exponent and trailing zeros."""
     assert decimal_of(micros) == text
+
+
+IMAGES = Wanted("generations", model="kling-image-v9", is_image=True)
+CATCH_ALL = PriceRow(endpoint="*", per=Per.TASK, units=Decimal(50))
+
+
+def test_a_catch_all_holds_units_of_the_endpoints_own_pack() -> None:
+    """50 image units at 0.0035 for images, 50 video units at 0.14 for all else."""
+    image = quote(CATCH_ALL, IMAGES, prices=USD, tenant_multiplier=Decimal(1))
+    video = quote(CATCH_ALL, Wanted("effects"), prices=USD, tenant_multiplier=Decimal(1))
+
+    assert (image.hold_micros, video.hold_micros) == (175_000, 7_000_000)
+
+
+@pytest.mark.parametrize(
+    ("package", "charge"), [("image", 84_000), ("video", 3_360_000), (None, 3_360_000)]
+)
+def test_units_cost_what_the_pack_that_kling_names_costs(package: str | None, charge: int) -> None:
+    """20 units, list price times 1.2: 0.084 USD of images, 3.36 USD of videos."""
+    made = quote(CATCH_ALL, Wanted("effects"), prices=USD, tenant_multiplier=Decimal("1.2"))
+
+    charged = charge_micros(made, deduction=Decimal(20), result_seconds=None, package=package)
+
+    assert charged == charge
+    assert shown_units(charged, made, package) == "24"
