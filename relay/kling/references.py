@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from relay.errors import InvalidParameter
 from relay.kling.endpoint import Endpoint, Reference, Resource
+from relay.kling.surrogates import mended
 from relay.kling.wire import Fields, read_any
 
 NAMED_MAX = 100
@@ -63,14 +64,29 @@ def _find(fields: Fields, reference: Reference, path: str) -> Iterator[str]:
     if not rest:
         yield _id(raw, reference)
         return
+    is_list = head.endswith("[]")
     try:
-        inner = _items.decode(raw) if head.endswith("[]") else [raw]
-        objects = [_fields.decode(item) for item in inner if bytes(item) != b"null"]
+        objects = _objects(raw, is_list=is_list)
     except (msgspec.MsgspecError, RecursionError) as error:
-        what = "a list of objects" if head.endswith("[]") else "an object"
+        what = "a list of objects" if is_list else "an object"
         raise InvalidParameter(_spelt(reference).partition(".")[0], f"must be {what}") from error
     for one in objects:
         yield from _find(one, reference, rest)
+
+
+def _objects(raw: Raw, *, is_list: bool) -> list[Fields]:
+    try:
+        return _decoded(raw, is_list=is_list)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # A text beside the ids may end in half an emoji.
+        return _decoded(mended(bytes(raw)), is_list=is_list)
+
+
+def _decoded(raw: Raw | bytes, *, is_list: bool) -> list[Fields]:
+    items = _items.decode(raw) if is_list else [raw]
+    return [_fields.decode(item) for item in items if bytes(item) != b"null"]
 
 
 def _id(raw: Raw, reference: Reference) -> str:

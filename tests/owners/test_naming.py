@@ -256,6 +256,31 @@ async def test_what_names_nothing_passes_as_it_is(shop: Shop, spelt: str) -> Non
     assert b'"element_list":' + spelt.encode() in asked.body
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/videos/lip-sync", b'{"input":{"text":"a fox \\ud83e","video_id":"%b"}}'),
+        (IMAGE2VIDEO, b'{"element_list":[{"note":"a fox \\ud83e","element_id":"%b"}]}'),
+    ],
+)
+async def test_half_an_emoji_beside_an_id_harms_neither(shop: Shop, path: str, body: bytes) -> None:
+    """The text passes byte for byte, and the id is still looked up."""
+    token, thief = await shop.tenant(), await shop.tenant()
+    name = f"half-{token.tenant}"
+    await shop.claim(token, "element" if b"element_id" in body else "video", name, on="two")
+    content = body % name.encode()
+
+    stolen = await shop.post(thief, path, content)
+    unasked = list(shop.kling.posts)
+    await shop.post(token, path, content)
+
+    assert kling_error(stolen) == (400, 1201)
+    assert unasked == []
+    (asked,) = shop.kling.posts
+    assert asked.account == "two"
+    assert b'"a fox \\ud83e"' in asked.body
+
+
 async def test_more_ids_than_anybody_needs_are_refused(shop: Shop) -> None:
     """101 of them: 1201 before the database is asked."""
     token = await shop.tenant()
