@@ -42,6 +42,7 @@ def upgrade() -> None:
     )
     op.create_index("owners_key", "owners", ["resource_id", "kind", "channel_id"], unique=True)
     op.create_index(op.f("owners_tenant_id_kind_id_idx"), "owners", ["tenant_id", "kind", "id"])
+    op.create_index("tasks_flagged", "tasks", ["id"], postgresql_where="is_flagged")
     op.drop_constraint(op.f("prices_per_known"), "prices", type_="check")
     op.create_check_constraint(
         op.f("prices_per_known"), "prices", "per IN ('task', 'second', 'image')"
@@ -55,6 +56,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.drop_column("tenants", "shows_quote")
+    op.drop_index("tasks_flagged", table_name="tasks")
     op.execute("DELETE FROM prices WHERE per = 'image'")
     op.drop_constraint(op.f("prices_per_known"), "prices", type_="check")
     op.create_check_constraint(op.f("prices_per_known"), "prices", "per IN ('task', 'second')")

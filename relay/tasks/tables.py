@@ -70,6 +70,7 @@ class Task(Base):
         ),
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
         Index("tasks_open", "tenant_id", postgresql_where="hold_ended_at IS NULL"),
+        Index("tasks_flagged", "id", postgresql_where="is_flagged"),
         Index(None, "request_id"),
         Index(None, "kling_request_id"),
         {"postgresql_with": {"fillfactor": 70}},  # a row grows and is updated about five times
