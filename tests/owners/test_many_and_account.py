@@ -156,7 +156,6 @@ async def test_charges_are_filtered_by_key_and_time(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"limit": 0},
         {"limit": 501},
         {"limit": True},
         {"limit": "x"},
@@ -179,6 +178,24 @@ async def test_a_page_that_cannot_be_asked_for_is_1201(
     token = await shop.tenant()
 
     assert kling_error(await shop.post(token, path, body)) == (400, 1201)
+
+
+@pytest.mark.parametrize(("root", "status"), [("/tasks", 400), ("/solutions", 200), (PACKAGE, 400)])
+async def test_a_page_of_none_is_one_of_one_for_solutions_alone(
+    shop: Shop, root: str, status: int
+) -> None:
+    """Their page says so of 0 and below (kling-api.md 3.3); elsewhere it is 1201."""
+    token = await shop.tenant()
+    if root == "/solutions":
+        for _ in range(2):
+            await create(shop, token, TRY_ON)
+
+    answer = await shop.post(token, root, {"limit": 0})
+
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["data"]["count"] == 1
+        assert answer.json()["data"]["has_more"] is True
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/solutions", PACKAGE, BALANCE])
