@@ -150,7 +150,9 @@ judged AS MATERIALIZED (
                    THEN {RANK.format(state="n.state")} > {RANK.format(state="t.state")}
                ELSE n.state = 'succeed' AND t.state <> 'succeed'
            END AS moves,
-           NOT t.is_open AND n.state = t.state AND n.is_reply_full AND NOT t.is_reply_full AS fills
+           -- The operator's word comes without a reply, and must not take away the one there is.
+           NOT t.is_open AND n.state = t.state AND n.reply IS NOT NULL AND n.is_reply_full
+               AND NOT t.is_reply_full AS fills
     FROM told n JOIN tasks_locked t USING (id)
 ),
 ended AS MATERIALIZED (

@@ -233,6 +233,25 @@ async def test_settle_release_and_refund_are_done_once_each(books: str) -> None:
         assert {tuple(row) for row in kinds} == {("charge", None), ("refund", "sorry")}
 
 
+async def test_a_settle_that_comes_too_late_leaves_the_result_alone(books: str) -> None:
+    """Charged by a callback, whose full reply is still to be asked for: the video stays."""
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        result = {"videos": [{"id": "v1", "url": "https://cdn.test/v1.mp4", "duration": "5"}]}
+        done = told(task, "succeed", final_unit_deduction="3", task_result=result)
+        await relay.call_back_on(task.external_id, task.channel_id, done)
+
+        settled = await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
+
+        assert not settled.done
+        row = await relay.row("SELECT reply, is_reply_full, result_urls FROM tasks")
+        assert row["result_urls"] == ["https://cdn.test/v1.mp4"]
+        assert "v1.mp4" in row["reply"]
+        assert not row["is_reply_full"]
+
+
 async def test_what_was_not_charged_cannot_be_refunded(books: str) -> None:
     """Neither a live task, nor a released one, nor one that does not exist."""
     async with running_relay(books, sandbox=SLOW) as relay:
