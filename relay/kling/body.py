@@ -19,6 +19,9 @@ CALLBACK_URL_CHARS_MAX = 1024
 """As the solutions page says (kling-api.md section 6)."""
 
 HALF_SURROGATES_MAX = 1000
+VALUES_MAX = 100_000
+"""In one body; Kling's have some dozens. As a Python object each takes many times its bytes, so that
+the budget of bodies would bound nothing."""
 
 
 class Utf8Check:
@@ -39,8 +42,11 @@ def read_fields(body: bytes | bytearray) -> Fields:
     """Split a body into its top-level fields, each in the tenant's own bytes.
 
     Raises:
-        BadRequest: not JSON, or not an object.
+        BadRequest: not JSON, not an object, or of more values than anybody needs.
     """
+    # No value without one of these before it. Base64 holds none of them, and prompts a few.
+    if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_MAX:
+        raise BadRequest("The request body has too many values")
     try:
         try:
             return _fields.decode(body)

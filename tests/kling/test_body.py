@@ -240,3 +240,17 @@ def test_what_is_wanted_is_spelt_as_the_operator_types_it() -> None:
 def test_a_nested_endpoint_is_priced_like_any() -> None:
     """The columns that the new generation needs are there."""
     assert wanted(NESTED, duration=7).seconds == 7
+
+
+@pytest.mark.parametrize("item", [b"{}", b"[]", b"0", b'""', b"[[[[[[]]]]]]"])
+@pytest.mark.parametrize("opening", [b'{"voice_list":[%b]}', b'{"contents":{"a":[%b]}}'])
+def test_a_body_of_more_values_than_anybody_needs_is_refused(opening: bytes, item: bytes) -> None:
+    """Each costs memory and time many times its bytes; a large image or prompt is one value."""
+    many = opening % b",".join([item] * 200_000)
+    names = b"{%b}" % b",".join(b'"%d":0' % number for number in range(200_000))
+    prompt = b'{"prompt":"%b","image":"%b"}' % (b"a, b; " * 2000, b"A" * 5_000_000)
+
+    for body in (many, names):
+        with pytest.raises(BadRequest, match="too many values"):
+            read_fields(bytearray(body))
+    assert len(read_fields(bytearray(prompt))) == 2
