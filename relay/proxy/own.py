@@ -32,11 +32,13 @@ from relay.deliveries.send import Sender
 from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
 from relay.errors import InvalidParameter, RelayError, UnknownPath
+from relay.kling.body import CALLBACK_URL_CHARS_MAX
+from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
 from relay.tenants.tokens import Caller
 
 ROOT = (b"relay", b"deliveries")
-SIZE_DEFAULT, SIZE_MAX = 30, 500
+SIZE_MAX = 500
 PING_EVERY_S = 6.0
 """Kling's own test callback goes out as often (kling-api.md section 6)."""
 PINGS_KEPT = 10_000
@@ -110,9 +112,7 @@ class OwnPaths:
         state = values.get("state")
         if state is not None and state not in set(DeliveryState):
             raise InvalidParameter("state", f"must be one of {', '.join(DeliveryState)}")
-        size = values.get("pageSize", str(SIZE_DEFAULT))
-        if not (size.isascii() and size.isdigit() and 0 < int(size[:9]) <= SIZE_MAX):
-            raise InvalidParameter("pageSize", f"must be a whole number from 1 to {SIZE_MAX}")
+        size = read_number(given, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
         async with self._sessions() as session:
             task = None
             if "task_id" in values:
@@ -125,7 +125,7 @@ class OwnPaths:
                 state=state,
                 task=task,
                 before=values.get("before"),
-                limit=int(size),
+                limit=size,
             )
         return [_shown(one) for one in found]
 
@@ -150,6 +150,9 @@ class OwnPaths:
             url = msgspec.json.decode(body, type=_Ping).url
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidParameter("url", "must be an http or https URL") from error
+        if len(url) > CALLBACK_URL_CHARS_MAX:
+            # As of a submit's, and before it is read character by character.
+            raise InvalidParameter("url", f"must be at most {CALLBACK_URL_CHARS_MAX} characters")
         if why := self._guard.why_unusable(url):
             raise InvalidParameter("url", why)
         self._check_pace(caller)

@@ -79,8 +79,8 @@ class Queries:
             InvalidParameter: a page out of Kling's bounds (kling-api.md section 3).
         """
         values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-        page = _number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
-        size = _number(values, "pageSize", default=SIZE_DEFAULT, largest=endpoint.page_size_max)
+        page = read_number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
+        size = read_number(values, "pageSize", default=SIZE_DEFAULT, largest=endpoint.page_size_max)
         records = await self._pool.fetch(
             LIST,
             caller.tenant_id,
@@ -121,7 +121,8 @@ def shown_data(task: TaskRow) -> bytes:
     )
 
 
-def _number(values: dict[str, list[str]], name: str, *, default: int, largest: int) -> int:
+def read_number(values: dict[str, list[str]], name: str, *, default: int, largest: int) -> int:
+    """Read a page or its size from a query string; raise InvalidParameter beyond the bounds."""
     text = values.get(name, [""])[-1].strip()
     if not text:
         return default

@@ -79,7 +79,9 @@ async def test_a_list_is_cut_by_task_state_and_page(relay: Relay, server: Tenant
     assert (await get(relay, token, "?task_id=nobody's"))["data"] == []
 
 
-@pytest.mark.parametrize("query", ["state=sent", "pageSize=0", "pageSize=501", "pageSize=x"])
+@pytest.mark.parametrize(
+    "query", ["state=sent", "pageSize=0", "pageSize=501", "pageSize=x", "pageSize=000000001000"]
+)
 async def test_a_list_refuses_what_it_does_not_know(relay: Relay, query: str) -> None:
     """1201, with the field's name first."""
     token = await relay.add_tenant()
@@ -283,6 +285,17 @@ async def test_a_ping_to_a_name_of_a_private_address_is_refused_at_the_dial(
 
     assert answer.json()["data"]["error"] == "the address is not a public one"
     assert server.connections == 0
+
+
+async def test_a_ping_to_a_url_longer_than_any_is_refused(shared: Relay) -> None:
+    """As a submit's: 10 million characters would stop all other requests for a while."""
+    token = await shared.add_tenant()
+
+    answer = await ping(shared, token, "https://t.example/" + "a" * 10_000_000)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 1201)
+    assert answer.json()["message"] == "url: must be at most 1024 characters"
+    assert len(answer.content) < 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"url": 7}', b'{"url": "x"}', b"\xff", b"["])
