@@ -20,8 +20,8 @@ CALLBACK_URL_CHARS_MAX = 1024
 
 HALF_SURROGATES_MAX = 1000
 VALUES_MAX = 100_000
-"""In one body; Kling's have some dozens. As a Python object each takes many times its bytes, so that
-the budget of bodies would bound nothing."""
+"""In one body; Kling's have some dozens. As a Python object each takes many times its bytes, which
+the budget of bodies does not count."""
 
 
 class Utf8Check:
