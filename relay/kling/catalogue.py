@@ -49,6 +49,11 @@ class Catalogue:
         """Raise LookupError if there is none, such as one that was configured once."""
         return self._by_name[name]
 
+    def kind_of(self, name: str) -> Kind:
+        """What a task of this name is; of an endpoint that is gone, a task."""
+        endpoint = self._by_name.get(name)
+        return Kind.TASK if endpoint is None else endpoint.kind
+
     @property
     def names(self) -> list[str]:
         return list(self._by_name)

@@ -9,6 +9,7 @@ import msgspec
 from relay.errors import InvalidParameter
 from relay.kling.body import decode_field
 from relay.kling.endpoint import Endpoint, Field, Pricing
+from relay.kling.surrogates import mended
 from relay.kling.wire import Fields
 
 _fields = msgspec.json.Decoder(Fields)
@@ -185,7 +186,12 @@ def _contents(fields: Fields, pricing: Pricing) -> set[str]:
     if raw is None:
         return set()
     try:
-        items = _items.decode(raw)
+        try:
+            items = _items.decode(raw)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            items = _items.decode(mended(bytes(raw)))  # a prompt that was cut in an emoji
     except msgspec.MsgspecError as error:
         raise InvalidParameter(str(pricing.contents), "must be a list of objects") from error
     types = (decode_field("type", item["type"]) for item in items if "type" in item)

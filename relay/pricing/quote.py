@@ -102,7 +102,7 @@ def charge_micros(
             list_micros = list_unit_micros(quote, package)
             if list_micros != quote.list_unit_micros:
                 # Another pack's units: the multipliers are the quote's all the same.
-                unit_micros = unit_micros * list_micros / quote.list_unit_micros
+                unit_micros = unit_micros * list_micros / Decimal(quote.list_unit_micros)
             return rounded(deduction * unit_micros)
         case Kind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"

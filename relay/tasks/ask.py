@@ -36,7 +36,12 @@ class Asker:
 
     async def ask(self, task: TaskRow) -> TaskNews | bool | None:
         """Kling's word on a task: news, True for "not found", None for nothing usable."""
-        endpoint = self._catalogue.of(task.endpoint_name)
+        try:
+            endpoint = self._catalogue.of(task.endpoint_name)
+        except LookupError:
+            # An endpoint that the operator took out of the settings: its tasks keep their holds.
+            log.warning("task.endpoint_gone", id=task.id, endpoint=task.endpoint_name)
+            return None
         channel = await self._directory.get(task.channel_id)
         try:
             return await self._ask(channel, endpoint, task)

@@ -92,8 +92,8 @@ class Finisher:
             Unsettled: nothing moved; a look will ask again.
         """
         told = news
-        endpoint = self._catalogue.of(task.endpoint_name)
-        is_full = via in (Via.QUERY, Via.LOOK) or endpoint.kind is Kind.CALL
+        is_call = self._catalogue.kind_of(task.endpoint_name) is Kind.CALL
+        is_full = via in (Via.QUERY, Via.LOOK) or is_call
         is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
         if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
             news = await self._ask_for_cost(task)

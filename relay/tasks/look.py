@@ -168,8 +168,7 @@ class Looker:
         """Look at one due task: learn, put off, or release what Kling never had."""
         task = leased.task
         is_lost = False
-        endpoint = self._catalogue.of(task.endpoint_name)
-        if endpoint.kind is Kind.CALL:
+        if self._catalogue.kind_of(task.endpoint_name) is Kind.CALL:
             await self._give_up_call(leased)
             return
         answer = await self._asker.ask(task)

@@ -11,7 +11,7 @@ from relay.deliveries.signature import sign
 from relay.kling.codes import RESELLERS_BUSINESS, Code
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/tenants.md").read_text()
+PAGE = (ROOT / "deploy/tenants.md").read_text()
 SECRETS = [
     "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY=",
@@ -58,4 +58,4 @@ def test_the_pages_check_takes_what_the_relay_signs(secrets: list[str]) -> None:
 
 def test_the_readme_leads_to_the_page() -> None:
     """Where it says what customers change."""
-    assert "(docs/tenants.md)" in (ROOT / "README.md").read_text()
+    assert "(deploy/tenants.md)" in (ROOT / "README.md").read_text()
