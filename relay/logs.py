@@ -7,6 +7,7 @@ Never a bearer, a secret, a prompt, an image or a callback path: callers log ids
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
@@ -41,7 +42,7 @@ def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None
     structlog.configure(
         processors=[*shared, *traceback, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=stream),
+        logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
@@ -58,6 +59,21 @@ def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(number, logging.WARNING))
+
+
+class _Lines(structlog.PrintLogger):
+    """Writes lines, or not: a log that is full or closed stops nothing.
+
+    Its OSError would otherwise turn the answer to a submit that Kling took and we charged into a
+    500, and end the worker's loops. The standard library's handlers swallow it too.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: the stream was closed
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def _render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:

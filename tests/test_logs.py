@@ -1,5 +1,6 @@
 """What is logged, and above all what is not."""
 
+import errno
 import io
 import json
 import logging
@@ -256,3 +257,36 @@ def test_what_json_does_not_know_is_spelt() -> None:
         logging.getLogger().handlers[:] = handlers
 
     assert json.loads(stream.getvalue())["value"] == "x"
+
+
+class Full(io.StringIO):
+    """A disk without room, or a pipe that nobody reads any more."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+@pytest.mark.usefixtures("stream")
+async def test_a_log_that_cannot_be_written_stops_no_submit(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool
+) -> None:
+    """Kling's task id comes back; a 500 in its place would be a charge for an unknown video."""
+    full = Full()
+    configure_logs(stream=full)
+    structlog.configure(cache_logger_on_first_use=False)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("relay.") and hasattr(module, "log"):
+            monkeypatch.setattr(module, "log", structlog.get_logger())
+    async with running_relay(
+        database_url, transport=ScriptedKling(accepts_then(queried("processing")))
+    ) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant()
+        if is_closed:
+            full.close()
+
+        answer = await relay.submit(token, CLIP)
+
+    assert answer.status_code == 200
+    assert answer.json()["data"]["task_id"] == TASK_ID
