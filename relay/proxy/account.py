@@ -41,9 +41,21 @@ WHERE e.tenant_id = $1 AND e.kind = 'charge' AND e.id < $2
 ORDER BY e.id DESC LIMIT $6
 """
 
-QUOTA_AFTER = (
-    "SELECT coalesce(sum(amount_micros), 0) FROM entries WHERE tenant_id = $1 AND id <= $2"
-)
+QUOTAS_AFTER = """
+SELECT id, after FROM (
+    SELECT id, before.quota + sum(amount_micros) OVER (ORDER BY id) AS after
+    FROM entries, (
+        SELECT coalesce(sum(amount_micros), 0) AS quota FROM entries
+        WHERE tenant_id = $1 AND id < $3
+    ) before
+    WHERE tenant_id = $1 AND id BETWEEN $3 AND $4
+) quotas
+WHERE id = ANY($2)
+"""
+"""The quota after each of these entries, the first $3 and the last $4, in one pass.
+
+A sum for each would read all the tenant's entries five hundred times a page.
+"""
 
 _quote = msgspec.json.Decoder(Quote)
 
@@ -107,17 +119,23 @@ class Accounts:
             page.limit + 1,
         )
         shown = records[: page.limit]
-        rows = [await self._row(caller, record, in_units=in_units) for record in shown]
+        after = await self._quotas_after(caller, [record["id"] for record in shown])
+        rows = [self._row(record, after=after[record["id"]], in_units=in_units) for record in shown]
         return _spelt(
             rows,
             last_id=shown[-1]["id"] if shown else None,
             has_more=len(records) > page.limit,
         )
 
-    async def _row(self, caller: Caller, record: Any, *, in_units: bool) -> dict[str, Any]:
+    async def _quotas_after(self, caller: Caller, ids: list[int]) -> dict[int, int]:
+        if not ids:
+            return {}
+        records = await self._pool.fetch(QUOTAS_AFTER, caller.tenant_id, ids, min(ids), max(ids))
+        return {record["id"]: int(record["after"]) for record in records}
+
+    def _row(self, record: Any, *, after: int, in_units: bool) -> dict[str, Any]:
         quote = _quote.decode(record["quote"])
         words = dict(part.split("=", 1) for part in quote.wanted.split(" ") if "=" in part)
-        after = await self._pool.fetchval(QUOTA_AFTER, caller.tenant_id, record["id"])
         charged = record["charged"]
         row: dict[str, Any] = {
             "task_id": record["task_id"] or str(record["own_id"]),

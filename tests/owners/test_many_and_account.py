@@ -1,11 +1,16 @@
 """T4 where Kling's own answer is about the whole account: `/tasks`, `/solutions`, `/account`."""
 
 import asyncio
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from relay.tenants.tokens import IssuedToken
+from relay.pricing.quote import UnitPrices
+from relay.proxy.account import Accounts
+from relay.proxy.page import read_page
+from relay.tenants.tokens import Caller, IssuedToken
 from tests.owners.two_accounts import Shop, kling_error
 from tests.relay_app import bearer
 
@@ -128,6 +133,36 @@ async def test_charges_are_told_in_units_and_in_currency(shop: Shop) -> None:
     assert [row["deduction_amount"] for row in cash] == [0.007] * 3
     assert {row["currency"] for row in cash} == {"USD"}
     assert {row["product_function"] for row in rows} == {"tts"}
+
+
+class CountedPool:
+    """A pool that counts what is asked of it."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.asked = 0
+
+    async def fetch(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return await self._pool.fetch(*arguments)
+
+    fetchval = fetchrow = None  # more than one row at a time, or the test fails
+
+
+async def test_a_page_of_charges_costs_no_more_statements_than_one_charge(shop: Shop) -> None:
+    """A sum for each charge took 12 s of a page of 500, with 200,000 entries behind it."""
+    token = await shop.tenant()
+    for _ in range(3):
+        await shop.post(token, "/v1/audio/tts", {"text": "a", "voice_id": "x"}, on="one")
+    pool = CountedPool(shop.relay.parts.pool)
+    prices = UnitPrices(video_micros=140_000, image_micros=3_500)
+    tenant = await shop.relay.row("SELECT id FROM tenants WHERE name = $1", token.tenant)
+    caller = Caller(token.id, tenant["id"], token.tenant, Decimal(1))
+
+    page = await Accounts(pool, prices=prices, currency="USD").package(caller, read_page({}))
+
+    assert len(json.loads(page)["result"]["detail"]) == 3
+    assert pool.asked == 2
 
 
 async def test_charges_are_filtered_by_key_and_time(shop: Shop) -> None:
