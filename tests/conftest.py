@@ -3,7 +3,10 @@
 With pytest-xdist, each worker has a server of its own.
 """
 
+import io
+import logging
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -11,9 +14,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from relay.database.embedded import EmbeddedPostgres, embedded_postgres
 from relay.database.migrate import migrate
+from relay.logs import configure_logs
 from tests.database.embedded_command import wait_until_stopped
 
 
@@ -44,6 +49,28 @@ async def database_url(postgres_server: EmbeddedPostgres, template: str) -> Asyn
     await _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield postgres_server.url(name)
     await _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the logs of this test go; afterwards everything is as it was before."""
+    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
+    level = logging.getLogger().level
+    yield io.StringIO()
+    structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+
+
+@pytest.fixture
+def logged(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Every logger of the relay writes here, those that were used before too."""
+    configure_logs(level="debug", stream=stream)
+    structlog.configure(cache_logger_on_first_use=False)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("relay.") and hasattr(module, "log"):
+            monkeypatch.setattr(module, "log", structlog.get_logger())
+    return stream
 
 
 async def _execute(server: EmbeddedPostgres, statement: str) -> None:

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,28 +35,6 @@ BODY = CLIP | {
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """Where the logs of this test go; afterwards everything is as it was before."""
-    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
-    level = logging.getLogger().level
-    yield io.StringIO()
-    structlog.configure(**before)
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
-
-
-@pytest.fixture
-def logged(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Every logger of the relay writes here, those that were used before too."""
-    configure_logs(level="debug", stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("relay.") and hasattr(module, "log"):
-            monkeypatch.setattr(module, "log", structlog.get_logger())
-    return stream
 
 
 def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from tests.cli.command import Command, execute
 QUOTE = {
     "row": {"endpoint": "text2video", "units": "0.6", "source": "Kling's list"},
     "wanted": "text2video model=kling-v3",
+    "pack": "video",
+    "prices": {"video_micros": 140000, "image_micros": 3500},
     "list_unit_micros": 140000,
     "unit_micros": "140000",
     "seconds": 5,

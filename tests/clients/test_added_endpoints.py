@@ -1,6 +1,7 @@
 """Point 5: what the catalogue lacks is refused and logged once; the operator adds it by a row."""
 
 import asyncio
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ async def test_a_plain_endpoint_from_the_file_works_end_to_end(
 
 
 async def test_what_nobody_has_is_logged_once_per_path(
-    database_url: str, capsys: pytest.CaptureFixture[str]
+    database_url: str, logged: io.StringIO
 ) -> None:
     """404/1202 each time, one line for the operator; ids of queries make no new paths."""
     async with running_relay(database_url) as relay:
@@ -110,7 +111,7 @@ async def test_what_nobody_has_is_logged_once_per_path(
         for number in range(3):
             await relay.get(token, str(number), path="/v1/videos/brand-new/deep")
 
-    lines = [line for line in capsys.readouterr().out.splitlines() if "path.unknown" in line]
+    lines = [line for line in logged.getvalue().splitlines() if "path.unknown" in line]
     assert len([line for line in lines if "POST" in line]) == 1
     assert len([line for line in lines if "GET" in line]) == 1
 
