@@ -265,7 +265,7 @@ class Submitter:
         )
         match verdict:
             case Accepted():
-                return await self._record(task, channel, reply, verdict)
+                return await self._record(submission, channel, reply, verdict)
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
                 if verdict.code not in RESELLERS_BUSINESS:
                     submission.last_refusal = msgspec.structs.replace(reply, body=told)
@@ -297,8 +297,9 @@ class Submitter:
         return callback_url
 
     async def _record(
-        self, task: TaskRow, channel: Channel, reply: Reply, accepted: Accepted
+        self, submission: _Submission, channel: Channel, reply: Reply, accepted: Accepted
     ) -> Answer:
+        task = submission.task
         charged_micros = None
         try:
             finished = await self._finisher.learn(
@@ -309,10 +310,13 @@ class Submitter:
                 kling_request_id=accepted.envelope.request_id or None,
             )
             charged_micros = finished.charged_micros
-        except Exception:
+        except Exception as error:
             # Kling has the task and the row has its hold: a look finds it under our external id,
             # and the tenant gets the id that Kling gave, or it would submit again.
             log.exception("submit.record_failed", id=task.id, task_id=accepted.news.task_id)
+            if submission.endpoint.kind is Kind.CALL:
+                # Nothing is found of a call: given away, its result would never be charged (D2).
+                raise TimedOut from error
         shown = Shown(
             tenant_id=task.tenant_id,
             tenant_external_id=task.tenant_external_id,

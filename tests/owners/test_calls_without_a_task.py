@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
+from relay.database.engine import dsn
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from tests.proxy.scripted_kling import Asked, ScriptedKling, envelope, refusal, reply
 from tests.relay_app import Relay, bearer, running_relay
@@ -261,3 +263,25 @@ async def test_a_call_has_no_callback_and_no_id_of_ours(database_url: str) -> No
         for asked in hosts.kling.asked:
             assert b"external_task_id" not in asked.body
             assert b"callback" not in asked.body
+
+
+async def test_a_result_whose_charge_cannot_be_recorded_is_not_delivered(database_url: str) -> None:
+    """Nothing looks a call up: its hold would be released after an hour, with the result given."""
+    blocker = await asyncpg.connect(dsn(database_url))
+
+    async def answer(_: Asked) -> Reply:
+        await blocker.execute("BEGIN")
+        await blocker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        return envelope(SPOKEN)
+
+    async with running_relay(database_url, transport=ScriptedKling(answer)) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA)
+
+        response = await relay.submit(token, TTS, path=PAID)
+        await blocker.close()
+
+        assert (response.status_code, response.json()["code"]) == (504, 5002)
+        assert "audios" not in response.text
+        assert await relay.account() == (QUOTA, TTS_MICROS)
+        assert (await relay.row("SELECT state FROM tasks"))["state"] == "pending"
