@@ -42,6 +42,9 @@ def upgrade() -> None:
     )
     op.create_index("owners_key", "owners", ["resource_id", "kind", "channel_id"], unique=True)
     op.create_index(op.f("owners_tenant_id_kind_id_idx"), "owners", ["tenant_id", "kind", "id"])
+    op.create_index(
+        "owners_deleted", "owners", ["task_id"], postgresql_where="deleted_at IS NOT NULL"
+    )
     op.create_index("tasks_flagged", "tasks", ["id"], postgresql_where="is_flagged")
     op.drop_constraint(op.f("prices_per_known"), "prices", type_="check")
     op.create_check_constraint(

@@ -32,6 +32,8 @@ FILL = """
                   ELSE 'succeed' END AS state
         FROM generate_series(1, 20000) n
     ) made;
+    INSERT INTO owners (kind, resource_id, channel_id, tenant_id, task_id)
+        SELECT 'video', external_id, channel_id, tenant_id, id FROM tasks;
     ANALYZE;
 """
 
@@ -44,7 +46,7 @@ BATCHED = {
     "FIND": (FIND, {"tasks_external_id_key", "tasks_kling_id"}),
 }
 POOLED = {
-    "LIST": (LIST, {"tasks_list"}),
+    "LIST": (LIST, {"tasks_list", "owners_deleted"}),
     "CLAIM_DUE": (CLAIM_DUE, {"tasks_due"}),
     "PUT_OFF": (PUT_OFF, {"tasks_pkey"}),
     "END_LOOKS": (END_LOOKS, {"tasks_pkey"}),
