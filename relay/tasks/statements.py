@@ -337,10 +337,15 @@ CLAIM_REFRESH = """
 WITH told AS (
     SELECT * FROM unnest($1::bigint[], $2::float8[])
     WITH ORDINALITY AS i (id, older_than_s, ord)
+),
+due AS MATERIALIZED (
+    SELECT t.id, n.ord
+    FROM told n JOIN tasks t USING (id)
+    WHERE t.refresh_at <= now() - n.older_than_s * interval '1 second'
+    -- Rows stand here in the order of pollers. Whoever holds one claims it or writes what it
+    -- learned of it, so nobody waits: not for long, nor in a circle.
+    FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE tasks t SET refresh_at = now()
-FROM told n
-WHERE t.id = n.id AND t.refresh_at <= now() - n.older_than_s * interval '1 second'
-RETURNING n.ord
+UPDATE tasks t SET refresh_at = now() FROM due WHERE t.id = due.id RETURNING due.ord
 """
 """Claim the flight that asks Kling about a task: one at a time across replicas."""

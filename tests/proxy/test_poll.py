@@ -5,8 +5,10 @@ import json
 import time
 from typing import Any
 
+import asyncpg
 import pytest
 
+from relay.database.engine import dsn
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
@@ -44,6 +46,24 @@ SUCCESS = {
     },
     "final_unit_deduction": "3",
 }
+
+
+async def test_a_row_that_somebody_holds_is_answered_as_it_stands(database_url: str) -> None:
+    """Not refused: who holds it asks about the task already, or writes its end."""
+    kling = ScriptedKling(accepts_then(state("processing")))
+    async with running_relay(database_url, transport=kling, refresh_s=0.0) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        await relay.submit(token)
+        holder = await asyncpg.connect(dsn(database_url))
+        await holder.execute("BEGIN; SELECT 1 FROM tasks FOR NO KEY UPDATE")
+
+        answers = [await relay.get(token, TASK_ID) for _ in range(3)]
+        await holder.close()
+        after = await relay.get(token, TASK_ID)
+
+    assert [one.status_code for one in answers] == [200] * 3
+    assert {one.json()["data"]["task_status"] for one in answers} == {"submitted"}
+    assert after.json()["data"]["task_status"] == "processing"
 
 
 async def test_kling_is_asked_once_per_interval(database_url: str) -> None:
