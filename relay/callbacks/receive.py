@@ -11,7 +11,7 @@ from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
-from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.callback_path import CallbackPaths, Named
 from relay.tasks.finish import EVENT_BYTES_MAX, Finisher, Unsettled, Via
 from relay.tasks.look import Looker, differing_ids
 from relay.tasks.statements import TASK_COLUMNS
@@ -58,15 +58,16 @@ class CallbackReceiver:
         self._finisher = finisher
         self._looker = looker
 
-    async def receive_on_path(self, token: str, body: bytes) -> Received:
-        """Take a callback on a path that we injected.
+    async def has_signers(self) -> bool:
+        """Whether the bare path is open at all."""
+        return any(channel.webhook_secret for channel in await self._directory.all())
+
+    async def receive_on_path(self, named: Named, body: bytes) -> Received:
+        """Take a callback on a path that we injected, and `paths` has read.
 
         The path is the authority: it names one task on one channel. A body about another task is
         kept on the named one, flagged, and not applied.
         """
-        named = self.paths.read(token)
-        if named is None:
-            return Received(401, "the path was not made by us")
         news = _read(body)
         if news is None:
             return Received(400, "not a task object")

@@ -4,6 +4,8 @@ An ASGI application of its own beside the tenants' surface, both under Litestar'
 at `/` takes precedence over every route with a parameter in its path (Litestar 2.25).
 """
 
+import asyncio
+
 import msgspec
 import structlog
 from litestar.types import HTTPScope, Receive, Send
@@ -14,6 +16,7 @@ from relay.tasks.callback_path import PREFIX
 log = structlog.get_logger()
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
+BODY_TIMEOUT_S = 30.0
 _CODES = {
     200: (0, "SUCCEED"),
     400: (1200, "Invalid body"),
@@ -72,11 +75,23 @@ class CallbackSurface:
     async def _receive(self, scope: HTTPScope, receive: Receive, token: bytes) -> Received:
         if scope["method"] != "POST":
             return Received(404, "not a POST")
-        body = await _read(receive)
-        if body is None:
-            return Received(400, "cut, or too large")
+        named = None
         if token:
-            return await self._receiver.receive_on_path(token.decode(errors="replace"), body)
+            named = self._receiver.paths.read(token.decode(errors="replace"))
+            if named is None:
+                # Before its body: whoever has no path must not fill our memory.
+                return Received(401, "the path was not made by us")
+        elif not await self._receiver.has_signers():
+            return Received(401, "no channel has a secret to sign with")
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read(receive)
+        except TimeoutError:
+            body = None
+        if body is None:
+            return Received(400, "cut, too slow or too large")
+        if named is not None:
+            return await self._receiver.receive_on_path(named, body)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from relay.callbacks.surface import BODY_BYTES_MAX
@@ -103,6 +104,25 @@ async def test_a_forged_path_does_not_read_the_body_for_garbage(
     response = await post(relay, f"{PREFIX}/a.b.c", b"garbage")
 
     assert (response.status_code, response.json()["code"]) == (401, 1000)
+
+
+@pytest.mark.parametrize("token", [b"a.b.c", b""])
+async def test_who_has_no_path_is_refused_before_the_body_is_read(
+    relay: Relay, token: bytes
+) -> None:
+    """Or anybody could make us keep 4 MB of each connection, for as long as it likes."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "http", "method": "POST", "headers": []}
+    await relay.parts.callbacks(scope, receive, send, token=token)
+
+    assert sent[0]["status"] == 401
 
 
 async def test_another_tasks_path_ends_only_that_task(

@@ -95,7 +95,9 @@ async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) ->
     url = receiver.paths.url(task.external_id, task.channel_id)
     assert url is not None
     body = msgspec.json.encode(told(task, status, **fields))
-    received = await receiver.receive_on_path(url.rpartition("/")[2], body)
+    named = receiver.paths.read(url.rpartition("/")[2])
+    assert named is not None
+    received = await receiver.receive_on_path(named, body)
     assert received.http_status == 200
 
 
