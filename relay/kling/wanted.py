@@ -227,6 +227,6 @@ def _has_input(fields: Fields, pricing: Pricing, contents: set[str]) -> bool | N
 def _follows_a_video(videos: list[Any]) -> bool:
     """A base video gives the result its length; `base` is Kling's default (kling-api.md 4.4)."""
     return any(
-        isinstance(video, dict) and video.get("refer_type", "base") in ("base", None)
+        isinstance(video, dict) and video.get("refer_type") in ("base", None, "")
         for video in videos
     )

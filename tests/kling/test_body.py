@@ -215,6 +215,7 @@ def test_voice_control_is_billed_when_set_and_referred_to(
         ([{"video_url": "u"}], True, None),
         ([{"video_url": "u", "refer_type": "base"}], True, None),
         ([{"video_url": "u", "refer_type": None}], True, None),
+        ([{"video_url": "u", "refer_type": ""}], True, None),
         ([{"video_url": "u", "refer_type": "feature"}], True, 8),
     ],
     ids=str,
