@@ -197,9 +197,9 @@ def _is_reachable(url: str) -> bool:
 
 def _check_numbers(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
-    for field, least in (("body_limit_mb", 1), ("body_budget_mb", 1), ("lost_looks", 1)):
-        if getattr(settings, field) < least:
-            raise SettingsError(f"{name(field.upper())} must be {least} or more")
+    for field in ("body_limit_mb", "body_budget_mb", "lost_looks", "keep_raw_days"):
+        if getattr(settings, field) < 1:
+            raise SettingsError(f"{name(field.upper())} must be 1 or more")
     for field in ("kling_timeout_s", "submit_timeout_s", "audit_every_s"):
         if not 0 < getattr(settings, field) < float("inf"):
             raise SettingsError(f"{name(field.upper())} must be more than 0")

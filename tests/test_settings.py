@@ -25,6 +25,7 @@ WRONG = {
     "SUBMIT_TIMEOUT_S": ["0"],
     "REFRESH_S": ["-1", "nan", "inf", "often"],
     "LOST_LOOKS": ["0", "2.5"],
+    "KEEP_RAW_DAYS": ["0", "-1"],
     "LOST_AFTER_S": ["-1", "nan"],
     "AUDIT_EVERY_S": ["0"],
     "DRAIN_S": ["-1"],
