@@ -29,6 +29,7 @@ async def test_a_delivery_arrives_once_as_it_was_written(
     assert (post.path, post.body) == ("/a%2Fb?x=%7E+1", ODD_BODY.encode())
     assert set(post.headers) == HEADERS | {"connection"}
     assert post.headers["content-type"] == CONTENT_TYPE
+    assert post.headers["connection"] == "close"  # the next attempt dials, and is judged, anew
     assert "relay" not in str(post.headers)
     row = await bench.delivery(told)
     assert (row["state"], row["attempts"], row["lease"]) == ("delivered", 1, None)
