@@ -1,0 +1,245 @@
+"""The databases that rounds run on: a template per size, a clone per round, and its audit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from relay.channels.directory import seal_into
+from relay.channels.tables import Channel
+from relay.database.embedded import EmbeddedPostgres
+from relay.database.engine import dsn, open_engine, open_sessions
+from relay.database.migrate import migrate
+from relay.kling.catalogue import Catalogue
+from relay.kling.wanted import read_wanted
+from relay.ledger.entries import open_account, top_up
+from relay.ledger.invariants import audit
+from relay.pricing.book import PriceBook
+from relay.pricing.official import OFFICIAL
+from relay.pricing.quote import UnitPrices, quote
+from relay.secrets import KeyRing, new_secret_key
+from relay.tasks.callback_path import CallbackPaths
+from relay.tenants.tables import Tenant
+from relay.tenants.tokens import issue_token
+from tests.benchmarks.machine import parent_of
+from tests.benchmarks.servers import ENDED, kling_says
+from tests.benchmarks.wrk import VoidRoundError
+from tests.relay_app import CLIP, CLIP_MICROS
+
+TENANTS = 1000
+QUOTA_MICROS = 10**15
+FILL_AT_ONCE = 250_000
+
+# As the relay would have left them: nine in ten succeeded and were charged, the others failed.
+FILL = """
+WITH made AS (
+    INSERT INTO tasks (
+        tenant_id, token_id, channel_id, endpoint, state, task_id, external_id, request_id,
+        kling_request_id, quote, hold_micros, submit_deadline_at, created_at, submitted_at,
+        hold_ended_at, ended_at, ended_via, charged_micros, deduction, reply, is_reply_full
+    )
+    SELECT t.tenant_id, t.id, 1, 'text2video', state, 'old-' || n,
+           'old-' || n || '-0123456789abcdef', 'r-' || n, 'k-' || n, $3::jsonb, $4, at, at, at,
+           at, at, 'callback', CASE WHEN state = 'succeed' THEN $4 END,
+           '{"final_unit_deduction":"3"}', replace($5, 'TASK', 'old-' || n), true
+    FROM (
+        SELECT n, CASE WHEN n % 10 = 0 THEN 'failed' ELSE 'succeed' END AS state,
+               now() - (10_000_000 - n) * interval '1 second' AS at
+        FROM generate_series($1::bigint, $2::bigint) n
+    ) numbered
+    JOIN tokens t ON t.id = 1 + n % (SELECT count(*) FROM tokens)
+    RETURNING id, tenant_id, charged_micros, created_at
+),
+noted AS (
+    INSERT INTO task_events (task_id, kind, detail, created_at)
+    SELECT id, 'callback', 'succeed', created_at FROM made
+)
+INSERT INTO entries (tenant_id, kind, amount_micros, task_id, created_at)
+SELECT tenant_id, 'charge', -charged_micros, id, created_at FROM made
+WHERE charged_micros IS NOT NULL
+"""
+BALANCE = """
+UPDATE accounts a SET quota_micros = e.sum
+FROM (SELECT tenant_id, sum(amount_micros) FROM entries GROUP BY tenant_id) e
+WHERE e.tenant_id = a.tenant_id
+"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a load needs of one task."""
+
+    api_key: str
+    task_id: str
+    external_id: str
+
+
+class Books:
+    """One server's databases, and the keys that all rounds share."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
+        self.secret_key = new_secret_key()
+        self._keys = KeyRing.parse(self.secret_key)
+        self.public_url = "http://relay.test"
+        self._paths = CallbackPaths(self._keys, self.public_url)
+        self.api_keys: list[str] = []
+        """Of the tenants, by id from 1."""
+        self.postmaster = 0
+
+    def url(self, name: str) -> str:
+        return self._server.url(name)
+
+    async def fetch(self, name: str, query: str, *values: object) -> list[Any]:
+        connection = await asyncpg.connect(dsn(self.url(name)), command_timeout=600)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def create_base(self, name: str, *, channel_url: str) -> None:
+        """Build a database with its tenants and one channel."""
+        await self.fetch("postgres", f"CREATE DATABASE {name}")
+        await migrate(self.url(name))
+        await self._add_tenants(name, channel_url)
+        self.postmaster = await self._find_postmaster()
+
+    async def grow(self, base: str, name: str, *, rows: int) -> None:
+        """Build another one with so many ended tasks in it."""
+        await self.clone(base, name)
+        values = quote_of_clip(), CLIP_MICROS, kling_says("TASK", "succeed", rest=ENDED)
+        for first in range(1, rows + 1, FILL_AT_ONCE):
+            await self.fetch(name, FILL, first, min(first + FILL_AT_ONCE - 1, rows), *values)
+        await self.fetch(name, BALANCE)
+        await self.fetch(name, "VACUUM ANALYZE")
+
+    async def clone(self, template: str, name: str) -> str:
+        """Copy a template; the copy's URL."""
+        await self.fetch("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await self.fetch(
+            "postgres", f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+        )
+        await self.fetch("postgres", "CHECKPOINT")
+        return self.url(name)
+
+    async def drop(self, name: str) -> None:
+        await self.fetch("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    async def count(self, name: str) -> tuple[int, int]:
+        """How many tasks and charges there are."""
+        row = (
+            await self.fetch(
+                name,
+                "SELECT (SELECT count(*) FROM tasks),"
+                " (SELECT count(*) FROM entries WHERE kind = 'charge')",
+            )
+        )[0]
+        return row[0], row[1]
+
+    async def live(self, name: str, limit: int) -> list[Task]:
+        return await self._tasks(name, "hold_ended_at IS NULL AND task_id IS NOT NULL", limit)
+
+    async def ended(self, name: str, limit: int) -> list[Task]:
+        """Of this round: the generated ones are left out."""
+        return await self._tasks(name, "state = 'succeed' AND task_id NOT LIKE 'old-%'", limit)
+
+    async def put_off_looks(self, name: str) -> None:
+        """Keep what an earlier load has left for the worker out of the next one's figures."""
+        await self.fetch(
+            name,
+            "UPDATE tasks SET next_look_at = now() + interval '1 day'"
+            " WHERE next_look_at IS NOT NULL",
+        )
+
+    async def spread_refreshes(self, name: str, tasks: Sequence[Task], *, every_s: float) -> None:
+        """As if the tasks had been asked about one after the other, each once in `every_s`."""
+        await self.fetch(
+            name,
+            "UPDATE tasks SET refresh_at = at, next_look_at = at + $2 * interval '1 second'"
+            " FROM (SELECT id AS found, now() - random() * $2 * interval '1 second' AS at"
+            "       FROM tasks WHERE task_id = ANY($1)) spread WHERE id = found",
+            [task.task_id for task in tasks],
+            every_s,
+        )
+
+    def callback_path(self, task: Task) -> str:
+        url = self._paths.url(task.external_id, 1)
+        assert url is not None
+        return url.removeprefix(self.public_url)
+
+    async def check(self, name: str) -> None:
+        """Recompute the books.
+
+        Raises:
+            VoidRoundError: they are wrong.
+        """
+        engine = open_engine(self.url(name))
+        try:
+            async with open_sessions(engine)() as session:
+                report = await audit(session)
+        finally:
+            await engine.dispose()
+        if not report.ok:
+            raise VoidRoundError(f"THE BOOKS ARE WRONG: {report.differences[:3]}")
+
+    async def _tasks(self, name: str, condition: str, limit: int) -> list[Task]:
+        rows = await self.fetch(
+            name,
+            f"SELECT tenant_id, task_id, external_id FROM tasks WHERE {condition}"
+            f" ORDER BY id DESC LIMIT {limit}",
+        )
+        return [Task(self.api_keys[row[0] - 1], row[1], row[2]) for row in rows]
+
+    async def _add_tenants(self, name: str, channel_url: str) -> None:
+        engine = open_engine(self.url(name))
+        self.api_keys = []
+        try:
+            async with open_sessions(engine).begin() as session:
+                for number in range(1, TENANTS + 1):
+                    tenant = Tenant(name=f"tenant-{number}")
+                    session.add(tenant)
+                    await session.flush()
+                    assert tenant.id == number, "loads find a tenant's key by its id"
+                    await open_account(session, tenant.id)
+                    await top_up(
+                        session,
+                        tenant.id,
+                        amount_micros=QUOTA_MICROS,
+                        reference="opening",
+                        currency="USD",
+                    )
+                    token = await issue_token(session, tenant, self._keys)
+                    self.api_keys.append(token.api_key)
+                channel = Channel(name="main", base_url=channel_url, api_key_sealed="to be sealed")
+                session.add(channel)
+                await session.flush()
+                seal_into(
+                    channel,
+                    self._keys,
+                    api_key="stub",
+                )
+        finally:
+            await engine.dispose()
+
+    async def _find_postmaster(self) -> int:
+        """The server's own process: a backend's parent."""
+        connection = await asyncpg.connect(dsn(self.url("postgres")))
+        try:
+            return parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
+        finally:
+            await connection.close()
+
+
+def quote_of_clip() -> str:
+    """The frozen quote of the clip that all loads order, as the relay writes it."""
+    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in CLIP.items()}
+    wanted = read_wanted(Catalogue.with_added(()).of("text2video"), fields)
+    row = PriceBook((), OFFICIAL).find(wanted)
+    assert row is not None
+    prices = UnitPrices(video_micros=140_000, image_micros=3_500)
+    quoted = quote(row, wanted, prices=prices, tenant_multiplier=Decimal(1))
+    assert quoted.hold_micros == CLIP_MICROS
+    return msgspec.json.encode(quoted).decode()

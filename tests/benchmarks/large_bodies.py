@@ -1,0 +1,71 @@
+"""Large bodies, eight at a time, from clients that are quicker than the relay."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+
+from tests.benchmarks.machine import CONTENDER_CORE, busy_s, cpu_s, memory_peak_mb
+from tests.benchmarks.servers import Server
+from tests.benchmarks.wrk import Measured, VoidRoundError
+from tests.relay_app import CLIP
+
+AT_A_TIME = 8
+PATIENCE_S = 300.0
+PATH = "/v1/videos/image2video"
+
+
+async def offer(relay: Server, api_keys: Sequence[str], *, size: int, bodies: int) -> Measured:
+    """Send so many bodies of this size, of all keys in turn.
+
+    Raises:
+        VoidRoundError: one was not accepted.
+    """
+    fields = CLIP | {"image": "A" * size}
+    body = json.dumps(fields).encode()
+    numbers = iter(range(bodies))
+    taken: list[float] = []
+    before_s, busy_before_s = cpu_s(relay.pid), busy_s(CONTENDER_CORE)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    keys = itertools.cycle(api_keys)
+    clients = [_send(relay.port, next(keys), body, numbers, taken) for _ in range(AT_A_TIME)]
+    await asyncio.wait_for(asyncio.gather(*clients), PATIENCE_S)
+    seconds = loop.time() - began
+    spent_s = cpu_s(relay.pid) - before_s
+    taken.sort()
+    return Measured(
+        requests=len(taken),
+        seconds=seconds,
+        p50_ms=taken[len(taken) // 2] * 1000,
+        p99_ms=taken[-1] * 1000,
+        cpu_s=spent_s,
+        foreign=max(0.0, busy_s(CONTENDER_CORE) - busy_before_s - spent_s) / seconds,
+        memory_mb=memory_peak_mb(relay.pid),
+    )
+
+
+async def _send(
+    port: int, api_key: str, body: bytes, numbers: Iterator[int], taken: list[float]
+) -> None:
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: relay\r\nAuthorization: Bearer {api_key}\r\n"
+        f"Content-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    loop = asyncio.get_running_loop()
+    for _ in numbers:
+        began = loop.time()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(head)
+            view = memoryview(body)
+            for start in range(0, len(body), 1 << 18):
+                writer.write(view[start : start + (1 << 18)])
+                await writer.drain()
+            answer = await reader.read()
+        finally:
+            writer.close()
+        if b"200 OK" not in answer[:32]:
+            raise VoidRoundError(f"a body of {len(body)} bytes got {answer[:300]!r}")
+        taken.append(loop.time() - began)

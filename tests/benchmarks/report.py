@@ -1,0 +1,216 @@
+"""Rounds to tables: medians over the rounds, ratios within each round first."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from tests.benchmarks.wrk import Measured
+
+Round = Mapping[str, Measured]
+"""By "contender: work"."""
+
+NAMES = {
+    "stub": "stub alone",
+    "nginx: submit": "nginx, POST",
+    "nginx: poll": "nginx, GET",
+    "pgbench: 1000": "pgbench, bare hold, 1,000 tenants",
+    "pgbench: 1": "pgbench, bare hold, one tenant",
+    "litellm: submit": "LiteLLM pass-through, POST",
+    "relay: a": "(a) submit, 1,000 tenants, 128 clients",
+    "relay: b": "(b) submit, one tenant",
+    "relay: c": "(c) poll 2,000 live tasks, 128 clients",
+    "relay: c 1 Hz": "(c) poll 2,000 live tasks, each at 1 Hz",
+    "relay: c 1 Hz, no callbacks": "(c) the same, callbacks off",
+    "relay: d": "(d) poll finished tasks",
+    "relay: e": "(e) callbacks in a burst, until the last charge",
+    "relay: f 13 MB": "(f) submit, 13 MB bodies, 8 at a time",
+    "relay: f 60 MB": "(f) submit, 60 MB bodies, 8 offered",
+    "direct: submit": "(g) POST to the stub itself, one client",
+    "direct: poll": "(g) GET from the stub itself, one client",
+    "relay: g submit": "(g) submit, one client",
+    "relay: g poll": "(g) poll, one client",
+    "relay: h": "(h) submit, 500 in flight, Kling takes 200 ms",
+    "relay: a two": "(a) with two processes on the one core",
+    "relay: mix": "a mix: polls of 128 clients, submits of 16",
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of what must be reached."""
+
+    name: str
+    value: Callable[[Round], float]
+    must: float
+    stretch: float
+    is_most: bool = False
+    """The figure must stay below, not come above."""
+    unit: str = ""
+
+    def says(self, found: float) -> str:
+        if math.isnan(found):
+            return "not measured"
+
+        def reaches(bound: float) -> bool:
+            return found <= bound if self.is_most else found >= bound
+
+        if reaches(self.stretch):
+            return "met, stretch too"
+        return "met" if reaches(self.must) else "**not met**"
+
+
+def _cpu(one: str, other: str) -> Callable[[Round], float]:
+    return lambda found: found[one].cpu_us / found[other].cpu_us
+
+
+def _rate(one: str, other: str) -> Callable[[Round], float]:
+    """Against the other's rate on a full core, even where the load could not fill it."""
+
+    def ratio(found: Round) -> float:
+        if other not in found:
+            return math.nan
+        against = found[other]
+        rate = against.full_rate if against.cpu_s else against.rate
+        return found[one].rate / rate
+
+    return ratio
+
+
+def _note(work: str, name: str) -> Callable[[Round], float]:
+    return lambda found: found[work].notes[name]
+
+
+GOALS = (
+    Goal("(a) rate, of nginx's", _rate("relay: a", "nginx: submit"), 0.06, 0.12),
+    Goal("(a) CPU, times nginx's", _cpu("relay: a", "nginx: submit"), 14, 8, is_most=True),
+    Goal("(a) of pgbench's bare hold", _rate("relay: a", "pgbench: 1000"), 0.5, 0.9),
+    Goal("(b) of pgbench's bare hold", _rate("relay: b", "pgbench: 1"), 1.5, 2.5),
+    Goal("(a) times LiteLLM's rate", _rate("relay: a", "litellm: submit"), 50, 100),
+    Goal("(c) rate, of nginx's", _rate("relay: c", "nginx: poll"), 0.20, 0.30),
+    Goal("(d) rate, of nginx's", _rate("relay: d", "nginx: poll"), 0.20, 0.30),
+    Goal(
+        "(c) upstream GETs per GET, callbacks on",
+        _note("relay: c 1 Hz", "upstream per GET"),
+        0.05,
+        0.025,
+        is_most=True,
+    ),
+    Goal(
+        "(c) upstream GETs per GET, callbacks off",
+        _note("relay: c 1 Hz, no callbacks", "upstream per GET"),
+        0.4,
+        0.2,
+        is_most=True,
+    ),
+    Goal("(e) of (a)'s rate", _rate("relay: e", "relay: a"), 1.0, 2.0),
+    Goal(
+        "(f) memory, 8 of 13 MB",
+        lambda found: found["relay: f 13 MB"].memory_mb,
+        400,
+        300,
+        is_most=True,
+        unit=" MB",
+    ),
+    Goal(
+        "(f) memory, 8 of 60 MB offered",
+        lambda found: found["relay: f 60 MB"].memory_mb,
+        400,
+        300,
+        is_most=True,
+        unit=" MB",
+    ),
+    Goal(
+        "(g) added to a submit, median",
+        lambda found: found["relay: g submit"].p50_ms - found["direct: submit"].p50_ms,
+        2.0,
+        1.2,
+        is_most=True,
+        unit=" ms",
+    ),
+    Goal(
+        "(g) added to a poll, median",
+        lambda found: found["relay: g poll"].p50_ms - found["direct: poll"].p50_ms,
+        0.67,
+        0.4,
+        is_most=True,
+        unit=" ms",
+    ),
+    Goal("(h) CPU, of (a)'s", _cpu("relay: h", "relay: a"), 1.3, 1.1, is_most=True),
+    Goal("two processes: CPU, of one's", _cpu("relay: a two", "relay: a"), 1.1, 1.0, is_most=True),
+)
+GROWTH_MUST, GROWTH_STRETCH = 1.15, 1.05
+
+
+def works_table(rounds: Sequence[Round]) -> str:
+    """Medians per work; CPU first."""
+    lines = [
+        "| work | CPU a request | requests/s | p50 | p99 | memory | Postgres CPU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, name in NAMES.items():
+        found = [one[key] for one in rounds if key in one]
+        if found:
+            lines.append(f"| {name} | {' | '.join(_cells(found))} |")
+    return "\n".join(lines)
+
+
+def _cells(found: Sequence[Measured]) -> list[str]:
+    requests = median(one.requests for one in found)
+    database_us = median(one.database_cpu_s for one in found) / requests * 1e6
+    return [
+        _shown(median(one.cpu_us for one in found), "us"),
+        f"{median(one.rate for one in found):,.4g}",
+        _shown(median(one.p50_ms for one in found), "ms"),
+        _shown(median(one.p99_ms for one in found), "ms"),
+        _shown(median(one.memory_mb for one in found), "MB"),
+        _shown(database_us, "us"),
+    ]
+
+
+def _shown(number: float, unit: str) -> str:
+    if math.isnan(number) or number == 0:
+        return ""
+    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+
+
+def goals_table(rounds: Sequence[Round]) -> str:
+    """The median of each round's ratio against what it must reach."""
+    lines = ["| figure | found | must | stretch | |", "|---|---|---|---|---|"]
+    for goal in GOALS:
+        found = median(goal.value(one) for one in rounds)
+        bound = "at most " if goal.is_most else "at least "
+        lines.append(
+            f"| {goal.name} | {found:.3g}{goal.unit} | {bound}{goal.must:g}{goal.unit}"
+            f" | {goal.stretch:g}{goal.unit} | {goal.says(found)} |"
+        )
+    return "\n".join(lines)
+
+
+def growth_table(sizes: Mapping[int, Sequence[Round]]) -> str:
+    """CPU per request by the number of rows, against the smallest."""
+    smallest = min(sizes)
+    lines = [
+        "| work | " + " | ".join(f"{rows:,} rows" for rows in sizes) + " | ratio | must |",
+        "|---|" + "---|" * (len(sizes) + 2),
+    ]
+    for work in ("relay: a", "relay: b", "relay: c", "relay: d", "relay: e"):
+        cpu = {rows: median(one[work].cpu_us for one in rounds) for rows, rounds in sizes.items()}
+        ratio = cpu[max(sizes)] / cpu[smallest]
+        verdict = "met" if ratio <= GROWTH_MUST else "**not met**"
+        if ratio <= GROWTH_STRETCH:
+            verdict = "met, stretch too"
+        cells = " | ".join(f"{cpu[rows]:.0f} us" for rows in sizes)
+        lines.append(f"| {NAMES[work]} | {cells} | {ratio:.2f} | {GROWTH_MUST}: {verdict} |")
+    return "\n".join(lines)
+
+
+def as_data(rounds: Sequence[Round]) -> list[dict[str, dict[str, object]]]:
+    """For the JSON file: every figure of every round."""
+    return [
+        {
+            key: {**asdict(one), "rate": one.rate, "cpu_us": one.cpu_us}
+            for key, one in round_.items()
+        }
+        for round_ in rounds
+    ]

@@ -1,0 +1,263 @@
+"""What is measured and what stands behind it: each a process of its own, on its core."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks import machine
+from tests.e2e.processes import REPOSITORY, free_port
+
+CREATE_PATH = "/v1/videos/text2video"
+LITELLM_PATH = "/kling" + CREATE_PATH
+LITELLM_KEY = "sk-benchmark"
+
+NGINX = """
+daemon off;
+master_process off;
+pid {directory}/{name}.pid;
+error_log {directory}/{name}.log error;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    default_type application/json;
+    keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_temp_path {directory}/{name}-body;
+    proxy_temp_path {directory}/{name}-proxy;
+    fastcgi_temp_path {directory}/{name}-fastcgi;
+    uwsgi_temp_path {directory}/{name}-uwsgi;
+    scgi_temp_path {directory}/{name}-scgi;
+    {content}
+}}
+"""
+STUB = """
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location = /requests {{ stub_status; }}
+        location = {path} {{ return 200 '{created}'; }}
+        location ~ ^{path}/(?<id>[^/]+)$ {{
+            if (-f {directory}/ended) {{ return 200 '{ended}'; }}
+            return 200 '{running}';
+        }}
+    }}
+"""
+PROXY = """
+    upstream stub {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 1000000000; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            proxy_pass http://stub;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}
+"""
+LITELLM = """
+general_settings:
+  master_key: {key}
+  pass_through_endpoints:
+    - path: "{path}"
+      target: "{target}"
+      headers: {{Authorization: "Bearer upstream"}}
+"""
+
+
+def kling_says(task_id: str, status: str, *, rest: str = "") -> str:
+    """A task object; the envelope is put around it for replies."""
+    return (
+        f'{{"task_id":"{task_id}","task_status":"{status}","task_status_msg":"","task_info":{{}},'
+        f'"created_at":1722769557708,"updated_at":1722769557708{rest}}}'
+    )
+
+
+ENDED = (
+    ',"task_result":{"videos":[{"id":"v-1","url":"https://cdn.example/v.mp4","duration":"5.1"}]},'
+    '"final_unit_deduction":"3"'
+)
+"""A clip of 5 s at list price, in the words of kling-api.md section 5.4."""
+
+
+def _reply(data: str) -> str:
+    return f'{{"code":0,"message":"SUCCEED","request_id":"$request_id","data":{data}}}'
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that listens."""
+
+    name: str
+    port: int
+    pid: int
+
+
+class Stub:
+    """Kling as fast as nginx can be it."""
+
+    def __init__(self, port: int, directory: Path) -> None:
+        self.port = port
+        self._ended = directory / "ended"
+
+    def requests(self) -> int:
+        """How many it has answered, this question left out of the next one's count."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/requests", timeout=5) as page:
+            return int(page.read().split(b"requests")[1].split()[2])
+
+    def say_ended(self, *, is_ended: bool) -> None:
+        """What every task answers from now on."""
+        if is_ended:
+            self._ended.touch()
+        else:
+            self._ended.unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    name: str,
+    port: int,
+    *command: str | Path,
+    core: int,
+    directory: Path,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Server]:
+    """Start something that listens, and kill it at the end."""
+    log = directory / f"{name}-{port}.out"
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *machine.pinned(core, *command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environ,
+            cwd=directory,
+        )
+    try:
+        if not await machine.listens(port, process):
+            raise RuntimeError(f"{name} does not listen; its log is {log}")
+        yield Server(name, port, process.pid)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def running_stub(directory: Path, *, core: int) -> AsyncIterator[Stub]:
+    port = free_port()
+    content = STUB.format(
+        port=port,
+        path=CREATE_PATH,
+        directory=directory,
+        created=_reply(kling_says("$request_id", "submitted")),
+        running=_reply(kling_says("$id", "processing")),
+        ended=_reply(kling_says("$id", "succeed", rest=ENDED)),
+    )
+    async with _nginx("stub", port, content, core=core, directory=directory):
+        yield Stub(port, directory)
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(directory: Path, *, upstream: int) -> AsyncIterator[Server]:
+    port = free_port()
+    content = PROXY.format(port=port, upstream=upstream)
+    async with _nginx(
+        "nginx", port, content, core=machine.CONTENDER_CORE, directory=directory
+    ) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def _nginx(
+    name: str, port: int, content: str, *, core: int, directory: Path
+) -> AsyncIterator[Server]:
+    config = directory / f"{name}.conf"
+    config.write_text(NGINX.format(directory=directory, name=name, content=content))
+    command = (machine.need("nginx", "nginx-light"), "-p", directory, "-c", config)
+    async with running(name, port, *command, core=core, directory=directory) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def running_relay(directory: Path, **settings: object) -> AsyncIterator[Server]:
+    """`relay serve` as it is run in production, its log in a file."""
+    port = free_port()
+    environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
+    environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
+    environ["PYTHONPATH"] = str(REPOSITORY)
+    command = (sys.executable, "-m", "relay", "serve", "--port", str(port))
+    async with running(
+        "relay",
+        port,
+        *command,
+        core=machine.CONTENDER_CORE,
+        directory=directory,
+        environ=environ,
+    ) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def running_slow_stub(directory: Path, *, delay_ms: int) -> AsyncIterator[int]:
+    """A Kling that reads whole bodies and takes its time; its port."""
+    port = free_port()
+    command = (sys.executable, "-m", "tests.benchmarks.slow_stub", str(port), str(delay_ms))
+    async with running(
+        "slow-stub",
+        port,
+        *command,
+        core=machine.LOAD_CORE,
+        directory=directory,
+        environ=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    ):
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def running_litellm(
+    directory: Path, *, program: Path, upstream: int
+) -> AsyncIterator[Server]:
+    """LiteLLM's pass-through in its lightest form: a master key, no database, no log."""
+    port = free_port()
+    config = directory / "litellm.yaml"
+    target = f"http://127.0.0.1:{upstream}{CREATE_PATH}"
+    config.write_text(LITELLM.format(key=LITELLM_KEY, path=LITELLM_PATH, target=target))
+    environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
+    environ |= {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    command = (program, "--config", config, "--host", "127.0.0.1", "--port", str(port))
+    async with running(
+        "litellm",
+        port,
+        *command,
+        core=machine.CONTENDER_CORE,
+        directory=directory,
+        environ=environ,
+    ) as server:
+        yield server
+
+
+async def install_litellm(home: Path) -> Path:
+    """Install LiteLLM into an environment of its own, once; its program.
+
+    Raises:
+        machine.MissingProgramError: it cannot be had here.
+    """
+    program = home / "bin" / "litellm"
+    if shutil.which(program) is None:
+        for command in (
+            (sys.executable, "-m", "venv", str(home)),
+            (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "litellm[proxy]"),
+        ):
+            process = await asyncio.create_subprocess_exec(
+                *command, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
+            )
+            _, errors = await asyncio.wait_for(process.communicate(), 600)
+            if process.returncode:
+                last = re.sub(r"\s+", " ", errors.decode()[-300:])
+                raise machine.MissingProgramError(f"LiteLLM cannot be installed: {last}")
+    return program

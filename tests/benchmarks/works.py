@@ -1,0 +1,243 @@
+"""The works of one round on the relay, (a) to (i), and the counts that must come out even."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.books import Books, Task
+from tests.benchmarks.large_bodies import offer
+from tests.benchmarks.machine import memory_peak_mb
+from tests.benchmarks.servers import (
+    CREATE_PATH,
+    ENDED,
+    Server,
+    Stub,
+    kling_says,
+    running_relay,
+    running_slow_stub,
+)
+from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
+from tests.relay_app import CLIP
+
+CLIENTS = 128
+LIVE = 2000
+SLOW_DELAY_MS = 200
+SLOW_CLIENTS = 500
+CALLBACKS_MAX = 20_000
+REFRESH_WITH_CALLBACKS_S, REFRESH_S = 30.0, 3.0
+MB = 1024 * 1024
+
+BODY = json.dumps(CLIP | {"prompt": "a red fox in the snow, " + "slowly " * 130})
+"""1 KB."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long each load runs."""
+
+    seconds: float
+    polling_seconds: float
+    """Of the polls at 1 Hz."""
+    large_bodies: int = 24
+
+
+def submits(api_keys: Sequence[str]) -> list[Request]:
+    return [Request(CREATE_PATH, api_key, BODY) for api_key in api_keys]
+
+
+def polls(tasks: Sequence[Task]) -> list[Request]:
+    return [Request(f"{CREATE_PATH}/{task.task_id}", task.api_key, method="GET") for task in tasks]
+
+
+class RelayRound:
+    """One relay on a fresh database."""
+
+    def __init__(
+        self, books: Books, stub: Stub, directory: Path, *, template: str, plan: Plan
+    ) -> None:
+        self._books = books
+        self._stub = stub
+        self._directory = directory
+        self._template = template
+        self._plan = plan
+        self._database = "benchmark_round"
+        self._relays: list[Server] = []
+
+    async def run(self, *, is_growth: bool = False) -> dict[str, Measured]:
+        """All works, or with `is_growth` those that may depend on the number of rows.
+
+        Raises:
+            VoidRoundError: the books, or the counts, are not those of the load.
+        """
+        self._stub.say_ended(is_ended=False)
+        results = await self._with_fast_kling(is_growth=is_growth)
+        if not is_growth:
+            results |= await self._without_callbacks()
+            results |= await self._with_slow_kling()
+        await self._books.drop(self._database)
+        return results
+
+    async def _start(self, **settings: object) -> dict[str, object]:
+        url = await self._books.clone(self._template, self._database)
+        return {"database_url": url, "secret_key": self._books.secret_key, **settings}
+
+    async def _with_fast_kling(self, *, is_growth: bool) -> dict[str, Measured]:
+        settings = await self._start(public_url=self._books.public_url)
+        keys = self._books.api_keys
+        seconds = self._plan.seconds
+        results: dict[str, Measured] = {}
+        async with running_relay(self._directory, **settings) as relay:
+            self._relays = [relay]
+            await self._warm_up()
+            results["a"] = await self._submit(Load(submits(keys), CLIENTS, seconds))
+            results["b"] = await self._submit(Load(submits(keys[:1]), CLIENTS, seconds))
+            await self._books.put_off_looks(self._database)
+            results["g submit"] = await self._submit(Load(submits(keys), 1, seconds / 2))
+            live = await self._books.live(self._database, LIVE)
+            results["g poll"] = await self._load(Load(polls(live), 1, seconds / 2))
+            results["c"] = await self._poll(live)
+            results["c 1 Hz"] = await self._poll_slowly(live, every_s=REFRESH_WITH_CALLBACKS_S)
+            results["e"] = await self._call_back()
+            results["d"] = await self._poll_ended()
+            if not is_growth:
+                async with running_relay(self._directory, **settings) as second:
+                    self._relays.append(second)
+                    await self._warm_up()
+                    half = Load(submits(keys), CLIENTS // 2, seconds)
+                    results["a two"] = await self._submit(half)
+                    results["mix"] = await self._mix(live)
+        await self._books.check(self._database)
+        return results
+
+    async def _without_callbacks(self) -> dict[str, Measured]:
+        """Polls at 1 Hz once more, with callbacks off."""
+        settings = await self._start()
+        self._stub.say_ended(is_ended=False)
+        async with running_relay(self._directory, **settings) as relay:
+            self._relays = [relay]
+            requests = [Request(CREATE_PATH, key, BODY) for key in self._books.api_keys * 2]
+            await self._load(Load(requests, CLIENTS, 0))
+            live = await self._books.live(self._database, LIVE)
+            result = await self._poll_slowly(live, every_s=REFRESH_S)
+        await self._books.check(self._database)
+        return {"c 1 Hz, no callbacks": result}
+
+    async def _with_slow_kling(self) -> dict[str, Measured]:
+        """What depends on how long Kling takes, and large bodies; each in a fresh process."""
+        results: dict[str, Measured] = {}
+        async with running_slow_stub(self._directory, delay_ms=SLOW_DELAY_MS) as port:
+            settings = await self._start(public_url=self._books.public_url)
+            base_url = f"http://127.0.0.1:{port}"
+            await self._books.fetch(
+                self._database, "UPDATE channels SET base_url = $1, callback_at = now()", base_url
+            )
+            async with running_relay(self._directory, **settings) as relay:
+                self._relays = [relay]
+                load = Load(submits(self._books.api_keys), SLOW_CLIENTS, self._plan.seconds)
+                results["h"] = await self._submit(load, is_counted=False)
+            for name, size in (("f 13 MB", 13 * MB), ("f 60 MB", 60 * MB)):
+                async with running_relay(self._directory, **settings) as relay:
+                    idle_mb = memory_peak_mb(relay.pid)
+                    tasks, _ = await self._books.count(self._database)
+                    result = await offer(
+                        relay, self._books.api_keys[:2], size=size, bodies=self._plan.large_bodies
+                    )
+                    result.notes["idle MB"] = idle_mb
+                    results[name] = result
+                    await self._expect(tasks + result.requests, "rows of large bodies")
+        await self._books.check(self._database)
+        return results
+
+    async def _warm_up(self) -> None:
+        """Connections, statements, caches; and a callback, so that callbacks count as arriving."""
+        for relay in self._relays:
+            load = Load(submits(self._books.api_keys), 32, 0)
+            await measure([(load, relay.port)], self._directory, pids=[relay.pid], postmaster=0)
+        task = (await self._books.live(self._database, 1))[0]
+        load = Load([self._callback(task)], 1, 0)
+        await self._load(load)
+        await asyncio.sleep(2.1)  # the channel is read again after 2 s
+
+    async def _load(self, load: Load) -> Measured:
+        return await measure(
+            [(load, relay.port) for relay in self._relays],
+            self._directory,
+            pids=[relay.pid for relay in self._relays],
+            postmaster=self._books.postmaster,
+        )
+
+    async def _submit(self, load: Load, *, is_counted: bool = True) -> Measured:
+        """Submit, and count: answers, rows and Kling's requests are the same number."""
+        tasks, _ = await self._books.count(self._database)
+        asked = self._stub.requests() if is_counted else 0
+        result = await self._load(load)
+        if is_counted:
+            arrived = self._stub.requests() - asked - 1
+            result.notes["upstream per submit"] = arrived / result.requests
+        await self._expect(tasks + result.requests, "rows of submits")
+        return result
+
+    async def _expect(self, tasks: int, what: str) -> None:
+        found, _ = await self._books.count(self._database)
+        if found != tasks:
+            raise VoidRoundError(f"THE COUNTS DIFFER: {what} should be {tasks}, and are {found}")
+
+    async def _poll(self, tasks: Sequence[Task]) -> Measured:
+        """Ask about live tasks as fast as possible; just asked about, they are not asked again."""
+        await self._books.fetch(self._database, "UPDATE tasks SET refresh_at = now()")
+        return await self._load(Load(polls(tasks), CLIENTS, self._plan.seconds))
+
+    async def _poll_slowly(self, tasks: Sequence[Task], *, every_s: float) -> Measured:
+        """2,000 clients, each asks about its own task once a second."""
+        await self._books.put_off_looks(self._database)
+        await self._books.spread_refreshes(self._database, tasks, every_s=every_s)
+        asked = self._stub.requests()
+        load = Load(polls(tasks), len(tasks), self._plan.polling_seconds, pause_ms=1000)
+        result = await self._load(load)
+        arrived = self._stub.requests() - asked - 1
+        result.notes["upstream per GET"] = arrived / result.requests
+        await self._books.put_off_looks(self._database)
+        return result
+
+    def _callback(self, task: Task) -> Request:
+        return Request(
+            self._books.callback_path(task), "", kling_says(task.task_id, "succeed", rest=ENDED)
+        )
+
+    async def _call_back(self) -> Measured:
+        """A callback for each live task in a burst; each answer comes after its commit."""
+        tasks = await self._books.live(self._database, CALLBACKS_MAX)
+        _, charges = await self._books.count(self._database)
+        result = await self._load(Load([self._callback(task) for task in tasks], 64, 0))
+        _, found = await self._books.count(self._database)
+        if not result.requests == len(tasks) == found - charges:
+            raise VoidRoundError(
+                f"THE COUNTS DIFFER: {len(tasks)} tasks, {result.requests} callbacks answered,"
+                f" {found - charges} charges"
+            )
+        await self._books.put_off_looks(self._database)
+        return result
+
+    async def _poll_ended(self) -> Measured:
+        """Ask about ended tasks; Kling is asked once for each before, for the full reply."""
+        self._stub.say_ended(is_ended=True)
+        tasks = await self._books.ended(self._database, LIVE)
+        await self._load(Load(polls(tasks), 32, 0))
+        asked = self._stub.requests()
+        result = await self._load(Load(polls(tasks), CLIENTS, self._plan.seconds))
+        result.notes["upstream per GET"] = (self._stub.requests() - asked - 1) / result.requests
+        return result
+
+    async def _mix(self, tasks: Sequence[Task]) -> Measured:
+        """Polls of many, submits of some; the worker's looks run meanwhile."""
+        first, second = self._relays
+        poll = Load(polls(tasks), CLIENTS, self._plan.seconds)
+        submit = Load(submits(self._books.api_keys), 16, self._plan.seconds, pause_ms=20)
+        return await measure(
+            [(poll, first.port), (submit, second.port)],
+            self._directory,
+            pids=[first.pid, second.pid],
+            postmaster=self._books.postmaster,
+        )

@@ -1,0 +1,153 @@
+"""Loads by wrk, with what they cost the process under load."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.benchmarks import machine
+
+SCRIPT = Path(__file__).with_name("load.lua")
+SPARE_S = 30
+"""What a load may take beyond its time before wrk ends it by itself; then the round is void."""
+
+
+class VoidRoundError(Exception):
+    """A round that says nothing, with the reason."""
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    bearer: str
+    body: str = ""
+    method: str = "POST"
+
+    def line(self) -> str:
+        assert "\n" not in self.body, "one line of the file is one request"
+        return f"{self.method}\t{self.path}\t{self.bearer}\t{self.body}\n"
+
+
+@dataclass(frozen=True)
+class Load:
+    """`seconds` 0: once through the requests. `is_cut`: what is in flight at the end is lost."""
+
+    requests: Sequence[Request]
+    connections: int
+    seconds: float
+    pause_ms: int = 0
+    is_cut: bool = False
+
+
+@dataclass
+class Measured:
+    """One load on one contender."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    cpu_s: float = 0.0
+    database_cpu_s: float = 0.0
+    foreign: float = 0.0
+    """Share of the contender's core that others took."""
+    memory_mb: float = 0.0
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu_s / self.requests * 1e6
+
+    @property
+    def full_rate(self) -> float:
+        """What the rate would be if the load had filled the contender's core."""
+        return self.rate / min(1.0, max(self.cpu_s / self.seconds, 0.01))
+
+
+async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
+    """Put a load on a port.
+
+    Raises:
+        VoidRoundError: an answer was an error, or one did not come.
+    """
+    path = directory / f"requests-{port}.tsv"
+    path.write_text("".join(request.line() for request in load.requests))
+    seconds = load.seconds or SPARE_S
+    command = machine.pinned(
+        core,
+        machine.need("wrk", "wrk"),
+        *("--threads", "1", "--connections", str(load.connections), "--timeout", "20s"),
+        *("--duration", f"{seconds + (0 if load.is_cut else SPARE_S):.0f}s"),
+        *("--script", SCRIPT, f"http://127.0.0.1:{port}", "--"),
+        *(path, str(load.seconds), str(load.pause_ms), str(load.connections)),
+        *(("plain",) if load.is_cut else ()),
+    )
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        return await asyncio.wait_for(_read(process), seconds + 2 * SPARE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _read(process: asyncio.subprocess.Process) -> Measured:
+    assert process.stdout is not None
+    measured: Measured | None = None
+    exact: tuple[int, float] | None = None
+    async for raw in process.stdout:
+        name, *values = raw.decode().rstrip("\n").split("\t")
+        if name == "finished":
+            exact = int(values[0]), float(values[1])
+            process.send_signal(signal.SIGINT)  # it would sleep until the end of its duration
+        elif name == "summary":
+            answers, seconds, refused, broken, p50_ms, p99_ms = map(float, values)
+            if refused or broken:
+                raise VoidRoundError(f"{refused:.0f} answers were errors, {broken:.0f} broke off")
+            measured = Measured(int(answers), seconds, p50_ms, p99_ms)
+    await process.wait()
+    if measured is None:
+        raise VoidRoundError(f"wrk ended with {process.returncode}")
+    if exact is not None:
+        measured.requests, measured.seconds = exact
+    return measured
+
+
+async def measure(
+    loads: Sequence[tuple[Load, int]],
+    directory: Path,
+    *,
+    pids: Sequence[int],
+    postmaster: int,
+    core: int = machine.LOAD_CORE,
+) -> Measured:
+    """Run loads at the same time, and count what they cost the contender's processes.
+
+    `postmaster`: of the database beside it, 0 for none. `core`: where the loads run.
+    """
+    before_s = sum(map(machine.cpu_s, pids))
+    database_before_s = machine.cpu_of_children_s(postmaster) if postmaster else 0.0
+    busy_before_s = machine.busy_s(machine.CONTENDER_CORE)
+    parts = await asyncio.gather(*(run(load, port, directory, core=core) for load, port in loads))
+    spent_s = sum(map(machine.cpu_s, pids)) - before_s
+    busy_s = machine.busy_s(machine.CONTENDER_CORE) - busy_before_s
+    seconds = max(part.seconds for part in parts)
+    return Measured(
+        requests=sum(part.requests for part in parts),
+        seconds=seconds,
+        p50_ms=max(part.p50_ms for part in parts),
+        p99_ms=max(part.p99_ms for part in parts),
+        cpu_s=spent_s,
+        database_cpu_s=(
+            machine.cpu_of_children_s(postmaster) - database_before_s if postmaster else 0.0
+        ),
+        foreign=max(0.0, busy_s - spent_s) / seconds,
+        memory_mb=max(map(machine.memory_peak_mb, pids), default=0.0),
+    )
