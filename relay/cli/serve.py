@@ -92,6 +92,8 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     import structlog
     import uvicorn
 
+    from relay.cli.bounded_head import BoundedHead
+
     log = structlog.get_logger()
 
     class Server(uvicorn.Server):
@@ -114,7 +116,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     server = Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
-            http="httptools",
+            http=BoundedHead,
             loop="auto",  # uvloop where it can be imported
             lifespan="on",
             access_log=False,

@@ -3,6 +3,8 @@
 All of them use one relay, which must serve the next one whatever the one before did.
 """
 
+import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
+from relay.cli.bounded_head import HEAD_BYTES_MAX
 from relay.database.embedded import EmbeddedPostgres
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.processes import Process, until
@@ -177,3 +180,19 @@ async def test_a_hang_up_before_the_answer_of_a_poll_is_nothing(shop: Shop) -> N
 
 def fresh_jwt(shop: Shop) -> dict[str, str]:
     return {"Authorization": f"Bearer {signed(shop.token)}"}
+
+
+async def test_headers_that_do_not_end_are_cut(shop: Shop) -> None:
+    """After a quarter of a megabyte the connection is closed: nothing grows with what is sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.world.port)
+    writer.write(b"GET /v1/videos/1 HTTP/1.1\r\nX-Long: ")
+    sent = 0
+    with contextlib.suppress(OSError):
+        while sent < 64 * HEAD_BYTES_MAX and not reader.at_eof():
+            writer.write(b"a" * 65536)
+            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.sleep(0.001)
+            sent += 65536
+
+    assert sent < 64 * HEAD_BYTES_MAX
+    writer.close()
