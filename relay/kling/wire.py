@@ -82,6 +82,9 @@ class TaskNews(msgspec.Struct, frozen=True):
     """The whole object."""
 
 
+TROUBLE_MIN = 5000
+"""5000-5002 are Kling's own failures, whatever the HTTP status (kling-api.md section 8)."""
+
 URL_FIELDS = (
     "url",
     "url_1",
@@ -283,7 +286,7 @@ def judge_create(reply: Reply, *, external_id: str, callback_url: str | None = N
     envelope = read_envelope(reply)
     if envelope is None:
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
-    if reply.status >= 500 or reply.status == 408:  # noqa: PLR2004 (HTTP's own numbers)
+    if _is_trouble(reply, envelope):
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
     if _is_own_duplicate(envelope, external_id, callback_url):
         return Unknown(reason="Kling already has a task under our external id")
@@ -293,6 +296,11 @@ def judge_create(reply: Reply, *, external_id: str, callback_url: str | None = N
     if news is None:
         return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
     return Accepted(news=news, envelope=envelope)
+
+
+def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
+    """Whether Kling failed rather than refused, by HTTP status or by code: a task may exist."""
+    return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
 
 
 def _is_own_duplicate(envelope: Envelope, external_id: str, callback_url: str | None) -> bool:
@@ -355,7 +363,7 @@ def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
     What can be listed later is known by the id of the element that it made.
     """
     envelope = read_envelope(reply)
-    if envelope is None or reply.status >= 500 or reply.status == 408:  # noqa: PLR2004
+    if envelope is None or _is_trouble(reply, envelope):
         return Unknown(reason=f"HTTP {reply.status}, no result in it")
     if envelope.code != 0:
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)

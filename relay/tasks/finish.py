@@ -141,8 +141,13 @@ class Finisher:
         look_after_s: float | None = None,
         delivery_body: str | None = None,
         body: bytes | None = None,
+        has_result_at_kling: bool = False,
     ) -> Finished:
-        """Move a task without a word of Kling about it: unknown, refused, or by the operator."""
+        """Move a task without a word of Kling about it: unknown, refused, or by the operator.
+
+        `has_result_at_kling`: ask Kling for the full reply, as after an end learned by callback.
+        """
+        reason = reason.replace("\x00", "")  # Kling's words may be in it
         row = FinishRow(
             id=task_id,
             state=state.value,
@@ -151,12 +156,12 @@ class Finisher:
             charge_micros=charge,
             deduction=None,
             reply=None,
-            is_reply_full=state not in LIVE,
+            is_reply_full=state not in LIVE and not has_result_at_kling,
             fail_message=reason,
             result_ids="[]",
             result_urls="[]",
             kling_request_id=None,
-            next_look_s=look_after_s,
+            next_look_s=FULL_REPLY_AFTER_S if has_result_at_kling else look_after_s,
             delivery_body=delivery_body,
             event=f"{via.value}.{state.value}",
             event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],

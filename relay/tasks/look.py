@@ -17,7 +17,7 @@ from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Kind
-from relay.kling.wire import TaskNews
+from relay.kling.wire import Status, TaskNews
 from relay.tasks.ask import ASK_TIMEOUT_S, Asker
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
@@ -181,7 +181,12 @@ class Looker:
             case None:
                 pass
         is_asked_enough = answer is not None or leased.attempts >= self._rules.lost_looks
-        if not task.is_live and is_asked_enough:
+        is_back = (
+            task.state is TaskState.REFUSED
+            and isinstance(answer, TaskNews)
+            and answer.status in (Status.SUBMITTED, Status.PROCESSING)
+        )
+        if not task.is_live and is_asked_enough and not is_back:
             # The question after an end learned by callback is put once; without a usable answer
             # the callback's own fields stay.
             await self._pool.execute(END_LOOKS, task.id, leased.lease)

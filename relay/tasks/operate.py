@@ -101,6 +101,7 @@ async def _end(
         via=Via.OPERATOR,
         reason=reason,
         charge=charge,
+        has_result_at_kling=state is TaskState.SUCCEED and task.task_id is not None,
         delivery_body=_delivery(task, state, reason=reason, charge=charge),
     )
     return finished.moved

@@ -132,7 +132,11 @@ class Presets:
         async with known.lock:
             if self._clock() - known.asked_at > PRESETS_AGE_MIN_S:
                 known.asked_at = self._clock()
-                ids, known.is_whole = await self._fetch(channel, one.kind)
+                try:
+                    async with asyncio.timeout(ASK_TIMEOUT_S):
+                        ids, known.is_whole = await self._fetch(channel, one.kind)
+                except TimeoutError:
+                    ids, known.is_whole = frozenset(), False
                 # What could not be read this time is still there.
                 known.ids = ids if known.is_whole else known.ids | ids
         if one.id not in known.ids and not known.is_whole:

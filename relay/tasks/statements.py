@@ -139,6 +139,7 @@ judged AS MATERIALIZED (
     SELECT n.*, t.tenant_id, t.channel_id, t.state AS old_state, t.hold_micros, t.is_open,
            t.callback_url,
            n.state IN ('succeed', 'failed', 'refused') AS is_end,
+           t.state = 'refused' AND n.state IN ('submitted', 'processing') AS is_back,
            NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
            CASE
                -- No verdict, and a refusal of the create, say nothing once Kling is known to have
@@ -215,11 +216,16 @@ filled AS (
 named AS (
     UPDATE tasks t
     SET task_id = coalesce(t.task_id, j.task_id),
-        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id)
+        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
+        -- Kling works on what we gave up: its end must be learned, with or without a callback.
+        is_flagged = t.is_flagged OR j.is_back,
+        next_look_at = CASE WHEN j.is_back THEN coalesce(t.next_look_at, now())
+                       ELSE t.next_look_at END
     FROM judged j
     WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
         AND (t.task_id IS NULL AND j.task_id IS NOT NULL
-             OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL)
+             OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
+             OR j.is_back AND t.next_look_at IS NULL)
         AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
 -- A newer status replaces what has not arrived; what is just being sent ends by itself.

@@ -323,7 +323,13 @@ class Submitter:
             quote=task.quote,
             charged_micros=charged_micros or 0,
         )
-        return Answer(reply.status, show_data(reply.body, shown), id=task.id, channel=channel.name)
+        try:
+            body = show_data(reply.body, shown)
+        except Exception as error:
+            # Accepted all the same: the tenant finds it by its external id, or in the list.
+            log.exception("submit.reply_unshown", id=task.id, task_id=accepted.news.task_id)
+            raise TimedOut from error
+        return Answer(reply.status, body, id=task.id, channel=channel.name)
 
     async def _keep(
         self,

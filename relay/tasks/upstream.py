@@ -12,7 +12,7 @@ from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
 from relay.kling.jwt import JwtCache
 from relay.kling.surrogates import mended
-from relay.kling.transport import Body, Reply, Transport
+from relay.kling.transport import Body, NotSent, Reply, Transport
 from relay.kling.wire import read_envelope
 
 
@@ -85,12 +85,14 @@ class Upstream:
     async def _call(
         self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
+        began = time.monotonic()
         reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
         envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
         if envelope is not None and envelope.code in RESIGN:
             # Our clock or the cached token is off; Kling refused, so nothing was made.
             self._jwts.forget(channel.id)
-            reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
+            left_s = max(1.0, timeout_s - (time.monotonic() - began))
+            reply = await self._send(channel, endpoint, call, timeout_s=left_s)
         return reply
 
     async def _send(
@@ -114,5 +116,6 @@ class Upstream:
             return self._jwts.bearer(
                 channel.id, channel.access_key, channel.secret_key, now_s=int(time.time())
             )
-        assert channel.api_key, "a channel has a credential (constraint), chosen by the endpoint"
+        if not channel.api_key:
+            raise NotSent("the channel's keys cannot be opened")
         return channel.api_key

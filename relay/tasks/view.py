@@ -3,6 +3,7 @@
 Every field keeps Kling's bytes, except the ids that are ours and the costs that are the reseller's.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
@@ -14,6 +15,10 @@ from relay.pricing.quote import Quote, decimal_of, shown_units
 
 _fields = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
+
+_CALLBACK_MARKS = (b"internal/callback", rb"internal\/callback")
+_CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
+"""A whole JSON string: no quote stands between its own."""
 
 BALANCE_AMOUNTS = ("quota", "list_price")
 """Of `final_balance_deduction`: decimal strings in currency (kling-api.md 5.2)."""
@@ -34,13 +39,21 @@ class Shown(msgspec.Struct, frozen=True):
 
 def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
     """Rewrite one task object: `data` of a reply, an item of a list, or a callback's body."""
-    fields = _fields.decode(raw)
+    fields = _fields.decode(_without_callback_urls(raw))
     _restore_external_id(fields, shown.tenant_external_id)
     _replace_costs(fields, shown)
     _replace_owner(fields, str(shown.tenant_id))
     if shown.status is not None:
         _replace_status(fields, shown.status, shown.fail_message or "")
     return msgspec.json.encode(fields)
+
+
+def _without_callback_urls(raw: bytes | str | Raw) -> bytes | str | Raw:
+    """Take out our callback URL, should Kling ever repeat it: it is a credential."""
+    text = raw.encode() if isinstance(raw, str) else bytes(raw)
+    if not any(mark in text for mark in _CALLBACK_MARKS):
+        return raw
+    return _CALLBACK_URL.sub(b'""', text)
 
 
 def show_data(envelope: bytes, shown: Shown) -> bytes:
@@ -118,16 +131,20 @@ def _replace_owner(fields: Fields, tenant: str) -> None:
         raw = fields.get(holder)
         if raw is None or b'"owned_by"' not in bytes(raw):
             continue
-        try:
-            inner = _fields.decode(raw)
-        except msgspec.ValidationError:
-            items = [_fields.decode(item) for item in _list.decode(raw)]
-            for item in items:
-                _replace_owner(item, tenant)
+        if bytes(raw).lstrip().startswith(b"["):
+            items = [_with_owner(item, tenant) for item in _list.decode(raw)]
             fields[holder] = Raw(msgspec.json.encode(items))
         else:
-            _replace_owner(inner, tenant)
-            fields[holder] = Raw(msgspec.json.encode(inner))
+            fields[holder] = _with_owner(raw, tenant)
+
+
+def _with_owner(raw: Raw, tenant: str) -> Raw:
+    try:
+        inner = _fields.decode(raw)
+    except msgspec.ValidationError:
+        return raw  # not an object: nothing of it says whose it is
+    _replace_owner(inner, tenant)
+    return Raw(msgspec.json.encode(inner))
 
 
 def _with_amounts(raw: Raw, charge: str) -> Raw:

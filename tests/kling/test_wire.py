@@ -44,7 +44,7 @@ def test_a_create_with_an_id_is_accepted() -> None:
     assert isinstance(judged(200, {"code": 0, "data": {"id": "1"}}), Accepted)
 
 
-@pytest.mark.parametrize("code", [1000, 1102, 1200, 1201, 1301, 1303, 5000, 99])
+@pytest.mark.parametrize("code", [1000, 1102, 1200, 1201, 1301, 1303, 99])
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429])
 def test_a_code_below_500_is_a_refusal(status: int, code: int) -> None:
     """By `code`, in 200 as well: no task exists, the hold may go back."""
@@ -279,3 +279,10 @@ def test_a_refused_callback_url_is_no_duplicate() -> None:
     verdict = judge_create(refusal, external_id=EXTERNAL_ID, callback_url=url)
 
     assert isinstance(verdict, Refused)
+
+
+@pytest.mark.parametrize("code", [5000, 5001, 5002])
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_a_failure_of_kling_s_own_is_no_refusal(status: int, code: int) -> None:
+    """By code, whatever the HTTP status: a task may exist, so the hold stays."""
+    assert isinstance(judged(status, {"code": code, "message": "m"}), Unknown)
