@@ -4,13 +4,16 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels import tables
 from relay.channels.channel import Channel
 from relay.database.engine import Sessions
-from relay.secrets import KeyRing
+from relay.secrets import KeyRing, SecretKeyError
+
+log = structlog.get_logger()
 
 AGE_MAX_S = 2.0
 """How long a changed channel may stay unseen by a running process."""
@@ -62,9 +65,8 @@ class ChannelDirectory:
             if time.monotonic() - self._read_at <= AGE_MAX_S:
                 return
             async with self._sessions() as session:
-                self._channels = {
-                    channel.id: channel for channel in await read_channels(session, self._keys)
-                }
+                rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
+                self._channels = {row.id: _usable(row, self._keys) for row in rows}
             self._read_at = time.monotonic()
 
 
@@ -76,6 +78,27 @@ async def read_channels(session: AsyncSession, keys: KeyRing) -> list[Channel]:
     """
     rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
     return [_opened(row, keys) for row in rows]
+
+
+def _usable(row: tables.Channel, keys: KeyRing) -> Channel:
+    """A channel as it is, or switched off if its keys cannot be opened: the others go on."""
+    try:
+        return _opened(row, keys)
+    except SecretKeyError as error:
+        log.error("channel.keys_sealed", channel=row.name, reason=str(error))  # noqa: TRY400
+        return Channel(
+            id=row.id,
+            name=row.name,
+            base_url=row.base_url,
+            access_key=None,
+            secret_key=None,
+            api_key=None,
+            webhook_secret=None,
+            priority=row.priority,
+            weight=row.weight,
+            enabled=False,
+            callback_at=row.callback_at,
+        )
 
 
 def seal_into(
