@@ -18,6 +18,8 @@ SMALL_BYTES = 64 * 1024
 """Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
 CHUNK_TIMEOUT_S = 60.0
 """A client that sends nothing for this long has gone."""
+BODY_TIMEOUT_S, BYTES_PER_S_MIN = 120.0, 250_000
+"""Of a whole body, its wait for the budget included: nobody keeps a share by a byte a minute."""
 
 
 class ClientGone(Exception):
@@ -110,6 +112,28 @@ async def read_body(
     """
     declared = _declared_length(scope)
     _check_size(declared or 0, limit_bytes)
+    expected = limit_bytes if declared is None else declared
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S + expected / BYTES_PER_S_MIN):
+            return await _read(
+                receive,
+                declared,
+                budget=budget,
+                tenant_id=tenant_id,
+                limit_bytes=limit_bytes,
+            )
+    except TimeoutError as error:
+        raise ClientGone from error
+
+
+async def _read(
+    receive: "Receive",
+    declared: int | None,
+    *,
+    budget: BodyBudget,
+    tenant_id: int,
+    limit_bytes: int,
+) -> ReadBody:
     read = ReadBody()
     try:
         if declared is not None and declared > SMALL_BYTES:
