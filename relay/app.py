@@ -52,7 +52,7 @@ from relay.worker.sweep import sweep
 
 log = structlog.get_logger()
 
-LOOKS_AT_ONCE = 20
+LOOKS_AT_ONCE = 100
 READY_TIMEOUT_S = 2.0
 
 
@@ -82,6 +82,8 @@ class Parts:
     surface: KlingSurface
     receiver: CallbackReceiver
     callbacks: CallbackSurface
+    loops: asyncio.Task[None] | None = None
+    """The worker's, where the process has them; they end only with it."""
 
     async def __aenter__(self) -> Self:
         settings, url, connect = self.settings, self._database_url, connector(self._dsn)
@@ -176,7 +178,14 @@ class Parts:
         return dsn(self._database_url)
 
     async def run_loops(self) -> None:
-        """Run the worker's loops until cancelled."""
+        """Run the worker's loops until cancelled; should they end by a bug, it is said at once."""
+        try:
+            await self._run_loops()
+        except Exception:
+            log.exception("worker.loops_ended")
+            raise
+
+    async def _run_loops(self) -> None:
         settings = self.settings
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
@@ -220,6 +229,7 @@ def create_app(
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with parts:
             loops = asyncio.create_task(parts.run_loops()) if with_worker else None
+            parts.loops = loops
             try:
                 yield
             finally:
@@ -241,7 +251,7 @@ def create_app(
     app = Litestar(
         [health_live, health_ready, kling],
         dependencies={
-            "sessions": Provide(lambda: parts.sessions, sync_to_thread=False),
+            "parts": Provide(lambda: parts, sync_to_thread=False),
         },
         lifespan=[lifespan],
         openapi_config=None,
@@ -265,10 +275,12 @@ async def health_live() -> dict[str, str]:
 
 
 @get("/health/ready", media_type=MediaType.JSON, include_in_schema=False)
-async def health_ready(sessions: NamedDependency[Sessions]) -> Response[dict[str, str]]:
-    """Whether it can do its work: the database answers."""
+async def health_ready(parts: NamedDependency[Parts]) -> Response[dict[str, str]]:
+    """Whether it can do its work: the database answers, and the worker's loops run."""
+    if parts.loops is not None and parts.loops.done():
+        return Response({"status": "not ready", "why": "the loops have ended"}, status_code=503)
     try:
-        async with asyncio.timeout(READY_TIMEOUT_S), sessions() as session:
+        async with asyncio.timeout(READY_TIMEOUT_S), parts.sessions() as session:
             await session.execute(text("SELECT 1"))
     except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
         return Response({"status": "not ready", "why": type(error).__name__}, status_code=503)
