@@ -77,9 +77,6 @@ async def remove_price(session: AsyncSession, row: PriceRow) -> bool:
 
 async def note_miss(session: AsyncSession, wanted: str) -> None:
     """Remember that a task was refused for want of a price."""
-    known = await session.scalar(select(func.count()).select_from(PriceMiss))
-    if known is not None and known >= MISSES_MAX:
-        return
     statement = insert(PriceMiss).values(wanted=wanted[:300])
     await session.execute(
         statement.on_conflict_do_update(
@@ -87,6 +84,8 @@ async def note_miss(session: AsyncSession, wanted: str) -> None:
             set_={"times": PriceMiss.times + 1, "last_at": func.now()},
         )
     )
+    oldest = select(PriceMiss.wanted).order_by(PriceMiss.last_at.desc()).offset(MISSES_MAX)
+    await session.execute(delete(PriceMiss).where(PriceMiss.wanted.in_(oldest)))
 
 
 async def read_misses(session: AsyncSession) -> list[PriceMiss]:
