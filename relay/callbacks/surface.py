@@ -5,6 +5,7 @@ at `/` takes precedence over every route with a parameter in its path (Litestar 
 """
 
 import asyncio
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 import structlog
@@ -36,7 +37,7 @@ def find_token(raw_path: bytes) -> bytes | None:
     _, found, token = path.partition(_PREFIX)
     if not found or (token and not token.startswith(b"/")):
         return None
-    return token[1:]
+    return unquote_to_bytes(token[1:])  # a sender may escape the `~`
 
 
 class CallbackSurface:
