@@ -44,6 +44,7 @@ from relay.tasks.finish import Finisher
 from relay.tasks.look import Looker, LookRules
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.place import Places
+from relay.tasks.quoter import Quoter
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.upstream import Upstream
 from relay.tenants.authenticate import Authenticator
@@ -129,8 +130,7 @@ class Parts:
         prices = UnitPrices(video_micros=video_micros, image_micros=image_micros)
         submitter = Submitter(
             connect,
-            self.sessions,
-            book=CachedPriceBook(self.sessions),
+            quoter=Quoter(self.sessions, CachedPriceBook(self.sessions), prices),
             places=places,
             upstream=upstream,
             finisher=self.finisher,
@@ -139,7 +139,6 @@ class Parts:
             callback_guard=guard,
             rules=SubmitRules(
                 currency=settings.currency,
-                unit_prices=prices,
                 kling_timeout_s=settings.kling_timeout_s,
                 submit_timeout_s=settings.submit_timeout_s,
             ),

@@ -14,13 +14,11 @@ import structlog
 
 from relay.channels.channel import Channel
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
-from relay.database.engine import Sessions
 from relay.deliveries.guard import CallbackGuard
 from relay.errors import (
     InvalidParameter,
     TimedOut,
     Unavailable,
-    Unpriced,
 )
 from relay.kling.body import (
     CALLBACK_URL_CHARS_MAX,
@@ -33,7 +31,6 @@ from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, Kind
 from relay.kling.references import read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
-from relay.kling.wanted import read_wanted
 from relay.kling.wire import (
     Accepted,
     Fields,
@@ -43,14 +40,12 @@ from relay.kling.wire import (
     judge_create,
     read_envelope,
 )
-from relay.pricing.book import FREE
-from relay.pricing.prices import CachedPriceBook, note_miss
-from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.hold import Holder
 from relay.tasks.look import Looker
 from relay.tasks.place import Places
+from relay.tasks.quoter import Quoter
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -69,7 +64,6 @@ class SubmitRules(msgspec.Struct, frozen=True):
     """The settings a submit goes by."""
 
     currency: str
-    unit_prices: UnitPrices
     kling_timeout_s: float = 60.0
     submit_timeout_s: float = 90.0
     """All channels together; afterwards the row belongs to the looks."""
@@ -117,9 +111,8 @@ class Submitter:
     def __init__(
         self,
         connect: Connect,
-        sessions: Sessions,
         *,
-        book: CachedPriceBook,
+        quoter: Quoter,
         places: Places,
         upstream: Upstream,
         finisher: Finisher,
@@ -130,8 +123,7 @@ class Submitter:
     ) -> None:
         self._holds = Holder(connect, currency=rules.currency)
         self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
-        self._sessions = sessions
-        self._book = book
+        self._quoter = quoter
         self._places = places
         self._upstream = upstream
         self._finisher = finisher
@@ -165,7 +157,7 @@ class Submitter:
             external_id = callback_url = None
         _check_callback_url(endpoint, callback_url, self._callback_guard)
         named = read_named(endpoint, fields)
-        quoted = await self._quote(caller, endpoint, fields, model)
+        quoted = await self._quoter.quote(caller, endpoint, fields, model)
         channels = await self._places.channels_for(caller.tenant_id, endpoint, named)
         deadline = time.monotonic() + self._rules.submit_timeout_s
         task = await self._holds.take(
@@ -190,22 +182,6 @@ class Submitter:
     async def aclose(self) -> None:
         await self._holds.aclose()
         await self._moves.aclose()
-
-    async def _quote(
-        self, caller: Caller, endpoint: Endpoint, fields: Fields, model: str | None
-    ) -> Quote:
-        wanted = read_wanted(endpoint, fields, model=model)
-        row = FREE if endpoint.is_free else (await self._book.get()).find(wanted)
-        if row is None:
-            async with self._sessions.begin() as session:
-                await note_miss(session, str(wanted))
-            raise Unpriced(str(wanted))
-        return quote(
-            row,
-            wanted,
-            prices=self._rules.unit_prices,
-            tenant_multiplier=caller.multiplier,
-        )
 
     async def _send(self, submission: _Submission, channels: list[Channel]) -> Answer:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
