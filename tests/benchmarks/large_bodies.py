@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 
-from tests.benchmarks.machine import CONTENDER_CORE, busy_s, cpu_s, memory_peak_mb
+from tests.benchmarks.machine import cpu_s, memory_peak_mb
 from tests.benchmarks.servers import Server
 from tests.benchmarks.wrk import Measured, VoidRoundError
 from tests.relay_app import CLIP
@@ -25,22 +25,20 @@ async def offer(relay: Server, api_keys: Sequence[str], *, size: int, bodies: in
     body = json.dumps(fields).encode()
     numbers = iter(range(bodies))
     taken: list[float] = []
-    before_s, busy_before_s = cpu_s(relay.pid), busy_s(CONTENDER_CORE)
+    before_s = cpu_s(relay.pid)
     loop = asyncio.get_running_loop()
     began = loop.time()
     keys = itertools.cycle(api_keys)
     clients = [_send(relay.port, next(keys), body, numbers, taken) for _ in range(AT_A_TIME)]
     await asyncio.wait_for(asyncio.gather(*clients), PATIENCE_S)
     seconds = loop.time() - began
-    spent_s = cpu_s(relay.pid) - before_s
     taken.sort()
     return Measured(
         requests=len(taken),
         seconds=seconds,
         p50_ms=taken[len(taken) // 2] * 1000,
         p99_ms=taken[-1] * 1000,
-        cpu_s=spent_s,
-        foreign=max(0.0, busy_s(CONTENDER_CORE) - busy_before_s - spent_s) / seconds,
+        cpu_s=cpu_s(relay.pid) - before_s,
         memory_mb=memory_peak_mb(relay.pid),
     )
 

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 CONTENDER_CORE, LOAD_CORE = 0, 1
@@ -64,13 +65,32 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def busy_s(core: int) -> float:
-    """How long a core did anything at all, or was taken away by the host (steal)."""
+@dataclass(frozen=True)
+class CoreTimes:
+    """What a core has done since the machine started, in seconds."""
+
+    processes: float
+    interrupts: float
+    """Of these, the packets on loopback: paid by no process, and counted in none."""
+    stolen: float
+    """Taken by the host."""
+
+    def since(self, before: "CoreTimes") -> "CoreTimes":
+        return CoreTimes(
+            self.processes - before.processes,
+            self.interrupts - before.interrupts,
+            self.stolen - before.stolen,
+        )
+
+
+def core_times(core: int) -> CoreTimes:
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":
-            user, nice, system, _, _, irq, softirq, steal = (int(tick) for tick in ticks[:8])
-            return (user + nice + system + irq + softirq + steal) / TICKS_A_SECOND
+            user, nice, system, _, _, irq, softirq, steal = (
+                int(tick) / TICKS_A_SECOND for tick in ticks[:8]
+            )
+            return CoreTimes(user + nice + system, irq + softirq, steal)
     raise AssertionError(f"there is no core {core}")
 
 
@@ -79,18 +99,21 @@ def memory_peak_mb(pid: int) -> float:
     return int(status[status.index("VmHWM:") + 1]) / 1024
 
 
-async def listens(port: int, process: asyncio.subprocess.Process) -> bool:
-    """Wait until somebody listens there; False if it ended, or did not listen in a minute."""
-    for _ in range(600):
+async def answers(port: int, process: asyncio.subprocess.Process) -> bool:
+    """Wait for any answer to a request; False if the process ended, or said nothing in a minute."""
+    for _ in range(3000):
         if process.returncode is not None:
             break
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = await asyncio.wait_for(reader.read(16), 60)
             writer.close()
+        except OSError:
+            said = b""
+        if said:
             return True
+        await asyncio.sleep(0.02)
     return False
 
 

@@ -137,6 +137,14 @@ GOALS = (
         unit=" ms",
     ),
     Goal("(h) CPU, of (a)'s", _cpu("relay: h", "relay: a"), 1.3, 1.1, is_most=True),
+    Goal(
+        "`relay serve` ready, on one core",
+        _note("relay: a", "ready s"),
+        1.5,
+        1.5,
+        is_most=True,
+        unit=" s",
+    ),
     Goal("two processes: CPU, of one's", _cpu("relay: a two", "relay: a"), 1.1, 1.0, is_most=True),
 )
 GROWTH_MUST, GROWTH_STRETCH = 1.15, 1.05

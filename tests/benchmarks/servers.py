@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Server:
     name: str
     port: int
     pid: int
+    ready_s: float
+    """From its start to its first answer."""
 
 
 class Stub:
@@ -128,6 +131,7 @@ async def running(
 ) -> AsyncIterator[Server]:
     """Start something that listens, and kill it at the end."""
     log = directory / f"{name}-{port}.out"
+    began = time.monotonic()
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
             *machine.pinned(core, *command),
@@ -138,9 +142,9 @@ async def running(
             cwd=directory,
         )
     try:
-        if not await machine.listens(port, process):
-            raise RuntimeError(f"{name} does not listen; its log is {log}")
-        yield Server(name, port, process.pid)
+        if not await machine.answers(port, process):
+            raise RuntimeError(f"{name} does not answer; its log is {log}")
+        yield Server(name, port, process.pid, time.monotonic() - began)
     finally:
         if process.returncode is None:
             process.kill()

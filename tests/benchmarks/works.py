@@ -93,6 +93,7 @@ class RelayRound:
             await self._warm_up()
             results["a"] = await self._submit(Load(submits(keys), CLIENTS, seconds))
             results["b"] = await self._submit(Load(submits(keys[:1]), CLIENTS, seconds))
+            results["a"].notes["ready s"] = relay.ready_s
             await self._books.put_off_looks(self._database)
             results["g submit"] = await self._submit(Load(submits(keys), 1, seconds / 2))
             live = await self._books.live(self._database, LIVE)

@@ -51,7 +51,9 @@ class Measured:
     cpu_s: float = 0.0
     database_cpu_s: float = 0.0
     foreign: float = 0.0
-    """Share of the contender's core that others took."""
+    """Share of the contender's core that other processes or the host took."""
+    interrupts: float = 0.0
+    """Share of it that packets took: part of what the contender costs, whoever is billed."""
     memory_mb: float = 0.0
     notes: dict[str, float] = field(default_factory=dict)
 
@@ -66,7 +68,7 @@ class Measured:
     @property
     def full_rate(self) -> float:
         """What the rate would be if the load had filled the contender's core."""
-        return self.rate / min(1.0, max(self.cpu_s / self.seconds, 0.01))
+        return self.rate / min(1.0, self.cpu_s / self.seconds + self.interrupts)
 
 
 async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
@@ -134,10 +136,10 @@ async def measure(
     """
     before_s = sum(map(machine.cpu_s, pids))
     database_before_s = machine.cpu_of_children_s(postmaster) if postmaster else 0.0
-    busy_before_s = machine.busy_s(machine.CONTENDER_CORE)
+    core_before = machine.core_times(machine.CONTENDER_CORE)
     parts = await asyncio.gather(*(run(load, port, directory, core=core) for load, port in loads))
     spent_s = sum(map(machine.cpu_s, pids)) - before_s
-    busy_s = machine.busy_s(machine.CONTENDER_CORE) - busy_before_s
+    core_s = machine.core_times(machine.CONTENDER_CORE).since(core_before)
     seconds = max(part.seconds for part in parts)
     return Measured(
         requests=sum(part.requests for part in parts),
@@ -148,6 +150,7 @@ async def measure(
         database_cpu_s=(
             machine.cpu_of_children_s(postmaster) - database_before_s if postmaster else 0.0
         ),
-        foreign=max(0.0, busy_s - spent_s) / seconds,
+        foreign=max(0.0, core_s.processes + core_s.stolen - spent_s) / seconds,
+        interrupts=core_s.interrupts / seconds,
         memory_mb=max(map(machine.memory_peak_mb, pids), default=0.0),
     )
