@@ -15,6 +15,8 @@ from tests.relay_app import CLIP_MICROS
 
 CLIENTS = (8, 32, 64)
 DATABASE = "benchmark_hold"
+# As the relay's own connections for such statements.
+OPTIONS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
 
 
 def find_pgbench() -> str:
@@ -79,7 +81,7 @@ async def measure_holds(
         )
         process = await asyncio.create_subprocess_exec(
             *command,
-            env={"PGOPTIONS": "-c enable_seqscan=off -c jit=off", "PATH": "/usr/bin:/bin"},
+            env={"PGOPTIONS": OPTIONS, "PATH": "/usr/bin:/bin"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
