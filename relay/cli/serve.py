@@ -92,9 +92,12 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     import structlog
     import uvicorn
 
-    from relay.cli.bounded_head import BoundedHead
+    from relay.cli.bounded_request import BoundedRequest
 
     log = structlog.get_logger()
+
+    class Protocol(BoundedRequest):
+        body_bytes_max = settings.body_limit_mb * 1024 * 1024
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -116,7 +119,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     server = Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
-            http=BoundedHead,
+            http=Protocol,
             loop="auto",  # uvloop where it can be imported
             lifespan="on",
             access_log=False,

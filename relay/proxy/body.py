@@ -6,20 +6,19 @@ tenant gets at most half of the budget, so that its uploads never starve another
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from relay.errors import BadRequest
 from relay.kling.body import Utf8Check
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Scope
+    from litestar.types import Receive
+    from litestar.types.asgi_types import ReceiveMessage
 
 SMALL_BYTES = 64 * 1024
 """Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
-CHUNK_TIMEOUT_S = 60.0
-"""A client that sends nothing for this long has gone."""
-BODY_TIMEOUT_S, BYTES_PER_S_MIN = 120.0, 250_000
-"""Of a whole body, its wait for the budget included: nobody keeps a share by a byte a minute."""
+BODY_S, BYTES_PER_S_MIN = 120.0, 250_000
 
 
 class ClientGone(Exception):
@@ -92,8 +91,8 @@ class Share:
 class ReadBody:
     """A body in memory, and its share of the budget."""
 
-    def __init__(self) -> None:
-        self.content: bytes | bytearray = b""
+    def __init__(self, content: bytes | bytearray = b"") -> None:
+        self.content = content
         self.share: Share | None = None
 
     def release(self) -> None:
@@ -101,70 +100,104 @@ class ReadBody:
             self.share.release()
 
 
+def body_time_s(size: int) -> float:
+    """How long a request may take, its body's wait for the budget included.
+
+    The server's protocol keeps this (`relay/cli/bounded_request.py`), and gives a silent client up
+    earlier: nobody keeps a share by a byte a minute.
+    """
+    return BODY_S + size / BYTES_PER_S_MIN
+
+
+def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return None
+
+
 async def read_body(
-    scope: "Scope", receive: "Receive", *, budget: BodyBudget, tenant_id: int, limit_bytes: int
+    receive: "Receive",
+    *,
+    declared: int | None,
+    budget: BodyBudget,
+    tenant_id: int,
+    limit_bytes: int,
 ) -> ReadBody:
-    """Read the whole body, checking UTF-8 as it arrives.
+    """Read the whole body, checking UTF-8 as it arrives; `declared` is its Content-Length.
+
+    No clock here, except for the budget's: `receive()` ends when the server gives the client up.
 
     Raises:
         BadRequest: longer than the limit, or broken UTF-8.
         ClientGone
     """
-    declared = _declared_length(scope)
-    _check_size(declared or 0, limit_bytes)
-    expected = limit_bytes if declared is None else declared
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S + expected / BYTES_PER_S_MIN):
-            return await _read(
-                receive,
-                declared,
-                budget=budget,
-                tenant_id=tenant_id,
-                limit_bytes=limit_bytes,
-            )
-    except TimeoutError as error:
-        raise ClientGone from error
-
-
-async def _read(
-    receive: "Receive",
-    declared: int | None,
-    *,
-    budget: BodyBudget,
-    tenant_id: int,
-    limit_bytes: int,
-) -> ReadBody:
     read = ReadBody()
+    if declared is None or declared <= SMALL_BYTES:
+        chunk, is_last = _chunk(await receive())
+        if is_last:  # the usual body: whole, and as it came
+            _check_size(len(chunk), limit_bytes)
+            if not chunk.isascii():
+                Utf8Check().feed(chunk, is_last=True)
+            read.content = chunk
+            return read
+    else:
+        _check_size(declared, limit_bytes)
+        read.share = await _take(budget, tenant_id, declared)
+        chunk = b""
     try:
-        if declared is not None and declared > SMALL_BYTES:
-            read.share = await budget.take(tenant_id, declared)
-        buffer = bytearray()
-        check = Utf8Check()
-        is_last = False
-        while not is_last:
-            chunk, is_last = await _next_chunk(receive)
-            check.feed(chunk, is_last=is_last)
-            _check_size(len(buffer) + len(chunk), limit_bytes)
-            if is_last and not buffer:
-                read.content = chunk  # the usual small body, as it came
-                return read
-            buffer += chunk
-            if read.share is None and len(buffer) > SMALL_BYTES:
-                # Of unknown length: it may become as large as the limit.
-                read.share = await budget.take(tenant_id, limit_bytes)
-        read.content = buffer
+        await _read_rest(
+            read, chunk, receive, budget=budget, tenant_id=tenant_id, limit_bytes=limit_bytes
+        )
     except BaseException:
         read.release()
         raise
     return read
 
 
-async def _next_chunk(receive: "Receive") -> tuple[bytes, bool]:
-    """The next bytes, and whether they are the last ones."""
+async def _read_rest(
+    read: ReadBody,
+    chunk: bytes,
+    receive: "Receive",
+    *,
+    budget: BodyBudget,
+    tenant_id: int,
+    limit_bytes: int,
+) -> None:
+    """Read all that comes behind `chunk`."""
+    buffer = bytearray()
+    check = Utf8Check()
+    is_last = False
+    while True:
+        check.feed(chunk, is_last=is_last)
+        _check_size(len(buffer) + len(chunk), limit_bytes)
+        if is_last and not buffer:
+            read.content = chunk  # in one piece, which needs no copy
+            return
+        buffer += chunk
+        if read.share is None and len(buffer) > SMALL_BYTES:
+            # Of unknown length: it may become as large as the limit.
+            read.share = await _take(budget, tenant_id, limit_bytes)
+        if is_last:
+            read.content = buffer
+            return
+        chunk, is_last = _chunk(await receive())
+
+
+async def _take(budget: BodyBudget, tenant_id: int, size: int) -> Share:
+    """Wait for a share as long as a client may wait: one that has gone must not stay in line.
+
+    Nobody listens to the socket meanwhile, and the whole body may have arrived already.
+    """
     try:
-        message = await asyncio.wait_for(receive(), CHUNK_TIMEOUT_S)
+        async with asyncio.timeout(body_time_s(size)):
+            return await budget.take(tenant_id, size)
     except TimeoutError as error:
         raise ClientGone from error
+
+
+def _chunk(message: "ReceiveMessage") -> tuple[bytes, bool]:
+    """The next bytes, and whether they are the last ones."""
     if message["type"] != "http.request":
         raise ClientGone
     return message.get("body", b""), not message.get("more_body", False)
@@ -173,10 +206,3 @@ async def _next_chunk(receive: "Receive") -> tuple[bytes, bool]:
 def _check_size(size: int, limit_bytes: int) -> None:
     if size > limit_bytes:
         raise BadRequest(f"The request body is larger than {limit_bytes // 1024 // 1024} MB")
-
-
-def _declared_length(scope: "Scope") -> int | None:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return None

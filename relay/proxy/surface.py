@@ -15,7 +15,7 @@ from relay.kling.body import read_fields
 from relay.pricing.quote import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
-from relay.proxy.body import BodyBudget, ClientGone, ReadBody, read_body
+from relay.proxy.body import BodyBudget, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.many import ManyQueries
 from relay.proxy.own import OwnPaths, find_own_path
 from relay.proxy.page import Page, read_page
@@ -163,8 +163,8 @@ class KlingSurface:
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
         return await read_body(
-            scope,
             receive,
+            declared=declared_length(scope["headers"]),
             budget=self._budget,
             tenant_id=caller.tenant_id,
             limit_bytes=self._body_limit_bytes,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
-from relay.cli.bounded_head import HEAD_BYTES_MAX
+from relay.cli.bounded_request import HEAD_BYTES_MAX
 from relay.database.embedded import EmbeddedPostgres
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.processes import Process, until

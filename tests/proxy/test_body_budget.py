@@ -129,13 +129,13 @@ def receiving(*messages: dict[str, Any]) -> Any:
     return receive
 
 
-def scope(length: int | None) -> Any:
-    return {"headers": [] if length is None else [(b"content-length", b"%d" % length)]}
-
-
 async def read(budget: BodyBudget, length: int | None, *messages: dict[str, Any]) -> Any:
     return await read_body(
-        scope(length), receiving(*messages), budget=budget, tenant_id=A, limit_bytes=1_000_000
+        receiving(*messages),
+        declared=length,
+        budget=budget,
+        tenant_id=A,
+        limit_bytes=1_000_000,
     )
 
 
@@ -215,7 +215,7 @@ async def test_a_large_body_is_not_read_before_it_has_its_share() -> None:
         return part(b"x" * BIG, more=False)
 
     reading = asyncio.create_task(
-        read_body(scope(BIG), receive, budget=budget, tenant_id=A, limit_bytes=BIG)
+        read_body(receive, declared=BIG, budget=budget, tenant_id=A, limit_bytes=BIG)
     )
     await settle()
 

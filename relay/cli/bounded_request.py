@@ -1,0 +1,128 @@
+"""The server's HTTP protocol, with bounds on what a client may take to send a request.
+
+Bytes before the body: httptools takes a request line and headers of any length, and uvicorn keeps
+all of it. Time until a request is complete: kept here, where the socket is seen, so that a request
+that arrives in one piece, as nearly all do, starts no timer. A connection that is given up is
+closed, and the application's `receive()` says `http.disconnect`.
+
+Between requests the clock is uvicorn's keep-alive timer; while a request is answered there is none.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from relay.proxy.body import body_time_s, declared_length
+
+if TYPE_CHECKING:
+    from uvicorn._types import HTTPScope
+
+HEAD_BYTES_MAX = 256 * 1024
+"""Far above any credential: a header of 100 KB is still answered with 401."""
+
+
+class BoundedRequest(HttpToolsProtocol):
+    """Closes the connection of a client whose request does not end."""
+
+    silence_s = 60.0
+    """Without one byte, while we read: the client has gone."""
+    head_s = 60.0
+    """From the first byte of a head to its last."""
+    body_bytes_max = 100 * 1024 * 1024
+    """What a body of unknown length may become; more than this gets no more time."""
+
+    _complete: "HTTPScope | None" = None
+    """The scope of the last request that arrived whole; uvicorn makes a new one for each."""
+    _watched: "HTTPScope | None" = None
+    _head_bytes = 0
+    _began_s = 0.0
+    _heard_s = 0.0
+    _timer: asyncio.TimerHandle | None = None
+    flow: "_TimedFlow"
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self.flow = _TimedFlow(transport, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.scope is not self._complete:
+            self._watch(len(data))
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._complete = self.scope
+
+    def body_limit_s(self) -> float:
+        """How long the whole request may take."""
+        declared = declared_length(self.scope["headers"])
+        largest = self.body_bytes_max
+        return body_time_s(largest if declared is None else min(declared, largest))
+
+    def _watch(self, size: int) -> None:
+        """Note that `size` bytes of an unfinished request arrived."""
+        if self.transport.is_closing():
+            return
+        self._heard_s = self.loop.time()
+        if self._watched is not self.scope:
+            self._watched, self._began_s, self._head_bytes = self.scope, self._heard_s, 0
+        if self._is_in_head():
+            self._head_bytes += size
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.transport.close()
+                return
+        elif self.cycle.waiting_for_100_continue:
+            self.flow.pause_reading()  # until receive() asks: its silence is not the client's
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._due_s(self._heard_s), self._look)
+
+    def _look(self) -> None:
+        """Give the request up, or look again when it may be time."""
+        self._timer = None
+        if self.scope is self._complete or self.transport.is_closing():
+            return
+        now_s = self.loop.time()
+        if self._waits_for_its_turn():
+            self._began_s = self._heard_s = now_s
+        due_s = self._due_s(now_s)
+        if due_s <= now_s:
+            self.transport.close()
+        else:
+            self._timer = self.loop.call_at(due_s, self._look)
+
+    def _due_s(self, now_s: float) -> float:
+        """The moment at which it is given up, if nothing happens until then."""
+        heard_s = now_s if self.flow.read_paused else max(self._heard_s, self.flow.resumed_s)
+        whole_s = self.head_s if self._is_in_head() else self.body_limit_s()
+        return min(heard_s + self.silence_s, self._began_s + whole_s)
+
+    def _is_in_head(self) -> bool:
+        return self.cycle is None or self.cycle.scope is not self.scope
+
+    def _waits_for_its_turn(self) -> bool:
+        """Whether it is behind an unanswered request, whose answer a close would lose."""
+        if self._is_in_head():
+            return self.cycle is not None and not self.cycle.response_complete
+        return bool(self.pipeline)
+
+
+class _TimedFlow(FlowControl):
+    """Knows since when it reads again."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(transport)
+        self._loop = loop
+        self.resumed_s = 0.0
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.resumed_s = self._loop.time()
+            super().resume_reading()
