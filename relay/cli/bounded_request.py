@@ -39,6 +39,7 @@ class BoundedRequest(HttpToolsProtocol):
     _head_bytes = 0
     _began_s = 0.0
     _heard_s = 0.0
+    _waited = False
     _timer: asyncio.TimerHandle | None = None
     flow: "_TimedFlow"
 
@@ -73,7 +74,8 @@ class BoundedRequest(HttpToolsProtocol):
             return
         self._heard_s = self.loop.time()
         if self._watched is not self.scope:
-            self._watched, self._began_s, self._head_bytes = self.scope, self._heard_s, 0
+            self._watched, self._began_s = self.scope, self._heard_s
+            self._head_bytes, self._waited = 0, False
         if self._is_in_head():
             self._head_bytes += size
             if self._head_bytes > HEAD_BYTES_MAX:
@@ -90,8 +92,10 @@ class BoundedRequest(HttpToolsProtocol):
         if self.scope is self._complete or self.transport.is_closing():
             return
         now_s = self.loop.time()
-        if self._waits_for_its_turn():
-            self._began_s = self._heard_s = now_s
+        waits = self._waits_for_its_turn()
+        if waits or self._waited:
+            self._began_s = self._heard_s = now_s  # and once more when its turn has come
+        self._waited = waits
         due_s = self._due_s(now_s)
         if due_s <= now_s:
             self.transport.close()
