@@ -13,7 +13,6 @@ import base64
 import hmac
 import os
 import secrets as entropy
-from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -95,7 +94,7 @@ class KeyRing:
         key = self._mac_keys.get(key_id)
         if key is None:
             return None
-        return hmac.new(key, message.encode(), sha256).hexdigest()[:MAC_CHARS]
+        return hmac.digest(key, message.encode(), "sha256").hex()[:MAC_CHARS]
 
 
 def new_secret_key(name: str = "k1") -> str:

@@ -1,7 +1,6 @@
 """Where Kling's callbacks come in. The path is a credential: it is never logged.
 
-An ASGI application of its own beside the tenants' surface, both under Litestar's one mount: a mount
-at `/` takes precedence over every route with a parameter in its path (Litestar 2.25).
+An ASGI application of its own beside the tenants' surface.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -31,6 +30,8 @@ def find_token(raw_path: bytes) -> bytes | None:
 
     A `RELAY_PUBLIC_URL` may have a path of its own in front, and slashes may be doubled by it.
     """
+    if b"/internal/" not in raw_path:  # the tenants' own, at once
+        return None
     path = b"/" + b"/".join(filter(None, raw_path.split(b"/")))
     _, found, token = path.partition(_PREFIX)
     if not found or (token and not token.startswith(b"/")):

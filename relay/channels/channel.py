@@ -1,13 +1,14 @@
 """One Kling account as the rest of the relay sees it, with its keys opened."""
 
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
 from relay.kling.endpoint import Credential
 
 
-class Channel(msgspec.Struct, frozen=True):
+class Channel(msgspec.Struct, frozen=True, dict=True):
     """Never log one: it holds keys."""
 
     id: int
@@ -23,7 +24,7 @@ class Channel(msgspec.Struct, frozen=True):
     enabled: bool
     callback_at: datetime | None
 
-    @property
+    @cached_property
     def credentials(self) -> frozenset[Credential]:
         kinds = set()
         if self.access_key and self.secret_key:

@@ -23,6 +23,9 @@ KEEPALIVE_S = 75
 """Longer than the 60 s of nginx and of most clients, so that they close an idle connection first:
 a request that meets a closing server is lost."""
 
+GC_ALLOCATIONS = 10_000
+"""Between two collections of what is young; Python's own 700 are a few requests."""
+
 
 @click.command()
 @click.option("--host", help="Address to listen on; RELAY_HOST, else 127.0.0.1.")
@@ -105,6 +108,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
             await super().startup(sockets=sockets)
             if not self.started:
                 return
+            _spare_garbage_collection()
             if settings.public_url is None:
                 log.warning(
                     "serve.callbacks_off",
@@ -135,6 +139,18 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     server.run(sockets=[listener])
     if not server.started:
         raise Failure("the relay could not start; the reason is in the log above")
+
+
+def _spare_garbage_collection() -> None:
+    """Let the collector pass over what stays, and run less often: it took a fifth of a submit.
+
+    Requests make next to no cycles, and reference counts free everything else at once.
+    """
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
 
 
 def _exit_on_signals() -> None:

@@ -125,8 +125,15 @@ _MADE_BY_TYPE = {
 _MADE_AT_TOP = ((Resource.SESSION, "session_id"), (Resource.ELEMENT, "element_id"))
 
 
+_MADE_MARKS = (b"task_result", b"outputs", b"session_id", b"element_id", rb"\u")
+"""Without one of these, nothing is made: the names of `_made` and an escape that may spell one."""
+
+
 def read_made(raw: bytes | Raw) -> list[Named]:
     """List what a reply's `data` or a callback's body made; [] if it is no such object."""
+    text = bytes(raw)
+    if not any(mark in text for mark in _MADE_MARKS):
+        return []
     try:
         data = read_any(raw)
     except ValueError:

@@ -292,10 +292,10 @@ def judge_create(reply: Reply, *, external_id: str, callback_url: str | None = N
         return Unknown(reason="Kling already has a task under our external id")
     if envelope.code != 0:
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
-    news = read_queried_task(reply) if reply.status == 200 else None  # noqa: PLR2004
-    if news is None:
+    tasks = _tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
+    if not tasks:
         return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
-    return Accepted(news=news, envelope=envelope)
+    return Accepted(news=tasks[0], envelope=envelope)
 
 
 def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
@@ -346,10 +346,15 @@ def read_queried_task(reply: Reply) -> TaskNews | None:
 def read_listed_tasks(reply: Reply) -> list[TaskNews]:
     """Read every task with an id in a reply's `data`, be it an object or a list."""
     envelope = read_envelope(reply)
-    if envelope is None or envelope.code != 0 or not isinstance(envelope.data, Raw):
+    return [] if envelope is None or envelope.code != 0 else _tasks_of(envelope)
+
+
+def _tasks_of(envelope: Envelope) -> list[TaskNews]:
+    if not isinstance(envelope.data, Raw):
         return []
+    is_list = bytes(memoryview(envelope.data)[:1]) == b"["
     news: list[TaskNews] = []
-    for raw in _items_of(envelope.data) or [envelope.data]:
+    for raw in _items_of(envelope.data) if is_list else [envelope.data]:
         try:
             news.append(read_task(raw))
         except UnreadableTask:

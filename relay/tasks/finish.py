@@ -198,7 +198,10 @@ class Finisher:
         if record is None:
             return Finished(moved=False)
         if record["moves"]:
-            log.info(
+            # That a submit was taken stands in its request's own line.
+            is_told = row.via == Via.SUBMIT and row.state == TaskState.SUBMITTED
+            tell = log.debug if is_told else log.info
+            tell(
                 "task.moved",
                 id=row.id,
                 task_id=row.task_id,

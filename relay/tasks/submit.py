@@ -169,15 +169,15 @@ class Submitter:
                 tenant_external_id=external_id,
                 callback_url=callback_url,
                 request_id=request_id,
-                quote=msgspec.json.encode(quoted).decode(),
-                hold_micros=quoted.hold_micros,
+                quote=quoted.json,
+                hold_micros=quoted.quote.hold_micros,
                 deadline_s=self._rules.submit_timeout_s,
                 random=entropy.token_hex(8),
             )
         )
         submission = _Submission(task, endpoint, fields, deadline, model=model)
         answer = await self._send(submission, channels)
-        return msgspec.structs.replace(answer, quoted_micros=quoted.hold_micros)
+        return msgspec.structs.replace(answer, quoted_micros=quoted.quote.hold_micros)
 
     async def aclose(self) -> None:
         await self._holds.aclose()
@@ -235,13 +235,13 @@ class Submitter:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
             verdict = judge_create(reply, external_id=task.external_id, callback_url=callback_url)
+        if isinstance(verdict, Accepted):
+            return await self._record(submission, channel, reply, verdict)
         told = show_refusal(
             reply.body,
             ours={task.external_id: task.tenant_external_id, callback_url: task.callback_url},
         )
         match verdict:
-            case Accepted():
-                return await self._record(submission, channel, reply, verdict)
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
                 if verdict.code not in RESELLERS_BUSINESS:
                     submission.last_refusal = msgspec.structs.replace(reply, body=told)

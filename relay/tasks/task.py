@@ -1,6 +1,7 @@
 """One task's row, as the statements return it."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -11,6 +12,8 @@ from relay.tasks.tables import TaskState
 from relay.tasks.view import Shown
 
 _quote = msgspec.json.Decoder(Quote)
+QUOTES_MAX = 4096
+"""Decoded ones that are kept; equal quotes are most of them, and one object serves all."""
 
 LIVE = frozenset({TaskState.PENDING, TaskState.UNKNOWN, TaskState.SUBMITTED, TaskState.PROCESSING})
 """States whose hold is open."""
@@ -70,7 +73,7 @@ class TaskRow(msgspec.Struct, frozen=True):
 
     @property
     def quote(self) -> Quote:
-        return _quote.decode(self.quote_json)
+        return _read_quote(self.quote_json)
 
     @property
     def is_live(self) -> bool:
@@ -87,3 +90,8 @@ class TaskRow(msgspec.Struct, frozen=True):
             status=Status(self.state.value) if by_operator else None,
             fail_message=self.fail_message,
         )
+
+
+@lru_cache(maxsize=QUOTES_MAX)
+def _read_quote(text: str) -> Quote:
+    return _quote.decode(text)
