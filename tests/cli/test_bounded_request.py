@@ -34,6 +34,10 @@ class Whole(BoundedRequest):
         return 0.2
 
 
+class All(Silence, Head, Whole):
+    """Every bound is short."""
+
+
 class Peer:
     """A server whose application reads each body when `may_read` is set, and a client of it."""
 
@@ -158,10 +162,12 @@ async def test_a_client_that_falls_silent_in_its_body_has_gone(size: int) -> Non
     assert peer.gone == ["/silent"]
 
 
-async def test_a_chunked_body_that_falls_silent_has_gone() -> None:
-    """Its length is unknown."""
+async def test_a_chunked_body_that_falls_silent_later_has_gone() -> None:
+    """Its length is unknown, and the silence begins with its last byte."""
     async with serving(Silence) as peer, peer.connected() as client:
-        client.send(b"POST /silent HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        client.send(b"POST /silent HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{")
+        await asyncio.sleep(0.05)
+        client.send(b"}")
 
         assert await client.hung_up_on()
     assert peer.gone == ["/silent"]
@@ -327,7 +333,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 async def test_half_a_request_behind_an_unanswered_one_loses_no_answer(cut: int) -> None:
     """Cut in its body and in its head; its clock stands until it is its turn."""
     second = post("/second", 4) + b"bbbb"
-    async with serving(Silence) as peer, peer.connected() as client:
+    async with serving(All) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/first", 2), b"{}", second[:cut])
         await asyncio.sleep(0.3)
@@ -342,7 +348,11 @@ async def test_half_a_request_behind_an_unanswered_one_loses_no_answer(cut: int)
 async def test_half_a_request_is_bounded_when_its_turn_has_come() -> None:
     """It was spared while another was answered, and not for ever."""
     async with serving(Silence) as peer, peer.connected() as client:
+        peer.may_read.clear()
         client.send(post("/first", 2), b"{}", post("/second", 2))
+        await asyncio.sleep(0.2)
+
+        peer.may_read.set()
 
         assert await client.answer() == "/first 2"
         assert await client.hung_up_on()
