@@ -83,10 +83,18 @@ def check_sendable(url: str, bearer: str) -> None:
     Raises:
         NotSent: another scheme than http(s), or characters that would end a header or the URL.
     """
+    check_url(url)
+    check_bearer(bearer)
+
+
+def check_url(url: str) -> None:
     if not url.startswith(("https://", "http://")):
         raise NotSent("the URL of the channel is not http or https")
-    if not (url.isascii() and url.isprintable()) or " " in url:
+    if not (url.isascii() and url.isprintable()) or " " in url or "#" in url:
         raise NotSent("the URL holds characters that need an escape")
+
+
+def check_bearer(bearer: str) -> None:
     if not (bearer.isascii() and bearer.isprintable()):
         raise NotSent("the credential of the channel holds characters that no header can carry")
 

@@ -5,13 +5,13 @@ from contextlib import aclosing
 
 import pytest
 
-from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
 from tests.kling.transport_peer import Kind
 
 
-@pytest.fixture(params=[AiohttpTransport, HttpxTransport])
+@pytest.fixture(params=[Http1Transport, HttpxTransport])
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
     return chosen

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
 from tests.kling.transport_peer import Connection, Kind, Script, answer, answer_all, listen
@@ -93,7 +93,7 @@ async def test_more_than_a_hundred_calls_run_at_once() -> None:
         await barrier.wait()
         await connection.answer()
 
-    async with listen(answer_together) as peer, aclosing(AiohttpTransport()) as transport:
+    async with listen(answer_together) as peer, aclosing(Http1Transport()) as transport:
         calls = (transport.send("GET", peer.url, bearer="b", timeout_s=10) for _ in range(150))
         replies = await asyncio.gather(*calls)
 
@@ -119,10 +119,10 @@ async def refuse_and_hold(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("kind", "script"),
     [
-        (AiohttpTransport, refuse_and_read_on),
+        (Http1Transport, refuse_and_read_on),
         (HttpxTransport, refuse_and_read_on),
         # httpx reads no reply while it writes: there it times out, MaybeSent, which is safe.
-        (AiohttpTransport, refuse_and_hold),
+        (Http1Transport, refuse_and_hold),
     ],
 )
 async def test_an_answer_before_the_whole_body_counts(kind: Kind, script: Script) -> None:
@@ -137,7 +137,7 @@ async def test_an_answer_before_the_whole_body_counts(kind: Kind, script: Script
 async def test_a_connection_with_half_a_body_is_not_used_again() -> None:
     """After an early answer the next head would stand in the middle of the body before."""
     body = [bytes(20_000_000)]
-    async with listen(refuse_and_hold) as peer, aclosing(AiohttpTransport()) as transport:
+    async with listen(refuse_and_hold) as peer, aclosing(Http1Transport()) as transport:
         for _ in range(2):
             await transport.send("POST", peer.url, bearer="b", body=body, timeout_s=5)
 
@@ -149,7 +149,7 @@ async def test_closing_does_not_wait_for_a_peer_that_reads_nothing(
 ) -> None:
     """20 MB in one write that the peer never takes: aclose ends after a second nonetheless."""
     monkeypatch.setattr("relay.kling.transport.JOIN_BYTES_MAX", 1 << 30)
-    transport = AiohttpTransport()
+    transport = Http1Transport()
     async with listen(refuse_and_hold) as peer:
         await transport.send("POST", peer.url, bearer="b", body=bytes(20_000_000), timeout_s=5)
         async with asyncio.timeout(3):

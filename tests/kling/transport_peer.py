@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Reply, Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-Kind = type[AiohttpTransport] | type[HttpxTransport]
+Kind = type[Http1Transport] | type[HttpxTransport]
 Script = Callable[["Connection"], Awaitable[None]]
 
 
