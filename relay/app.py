@@ -22,7 +22,7 @@ from relay.database.engine import Sessions, dsn, open_engine, open_sessions
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
-from relay.kling.aiohttp_transport import AiohttpTransport
+from relay.kling.http1_transport import Http1Transport
 from relay.kling.catalogue import Catalogue
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
@@ -95,7 +95,7 @@ class Parts:
         self.sessions = open_sessions(self.engine)
         self.pool = await asyncpg.create_pool(self._dsn, min_size=0, max_size=10)
         closing.push_async_callback(self.pool.close)
-        transport = self._given_transport or AiohttpTransport()
+        transport = self._given_transport or Http1Transport()
         if self._given_transport is None:
             closing.push_async_callback(transport.aclose)
 
