@@ -22,8 +22,8 @@ from relay.database.engine import Sessions, dsn, open_engine, open_sessions
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
-from relay.kling.http1_transport import Http1Transport
 from relay.kling.catalogue import Catalogue
+from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
 from relay.pricing.prices import CachedPriceBook
