@@ -16,6 +16,8 @@ def in_order(
         for channel in channels
         if channel.enabled and channel.credentials & endpoint.credentials
     ]
+    if len(able) < 2:  # noqa: PLR2004 (one is in order)
+        return able
     # The largest of weight-th roots of uniform numbers is a draw in proportion to the weights.
     drawn = {channel.id: chance.random() ** (1 / channel.weight) for channel in able}
     return sorted(able, key=lambda channel: (-channel.priority, -drawn[channel.id]))

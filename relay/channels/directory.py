@@ -27,12 +27,13 @@ class ChannelDirectory:
         self._sessions = sessions
         self._keys = keys
         self._channels: dict[int, Channel] = {}
+        self._all: tuple[Channel, ...] = ()
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def all(self) -> list[Channel]:
+    async def all(self) -> tuple[Channel, ...]:
         await self._refresh()
-        return list(self._channels.values())
+        return self._all
 
     async def get(self, channel_id: int) -> Channel:
         """One channel, disabled ones too: their tasks are still asked about.
@@ -66,7 +67,8 @@ class ChannelDirectory:
                 return
             async with self._sessions() as session:
                 rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
-                self._channels = {row.id: _usable(row, self._keys) for row in rows}
+                self._all = tuple(_usable(row, self._keys) for row in rows)
+                self._channels = {channel.id: channel for channel in self._all}
             self._read_at = time.monotonic()
 
 

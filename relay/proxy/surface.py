@@ -222,11 +222,9 @@ class KlingSurface:
 
     async def _detach(self, submit: Coroutine[Any, Any, Answer], body: ReadBody) -> Answer:
         """Run a submit as the process's own task: a client that hangs up cancels nothing."""
-        running = asyncio.create_task(submit)
+        running = asyncio.create_task(_run(submit, body))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        running.add_done_callback(lambda _: body.release())
-        running.add_done_callback(_retrieve)
         return await asyncio.shield(running)
 
 
@@ -235,10 +233,11 @@ def _sent(answer: Answer, line: _Line) -> Sent:
     return Sent(answer.status, answer.body, retry_after=answer.retry_after)
 
 
-def _retrieve(running: asyncio.Task[Answer]) -> None:
-    """Fetch the outcome of a submit that nobody waits for any more."""
-    if not running.cancelled():
-        running.exception()
+async def _run(submit: Coroutine[Any, Any, Answer], body: ReadBody) -> Answer:
+    try:
+        return await submit
+    finally:
+        body.release()
 
 
 def _authorization(scope: HTTPScope) -> str | None:

@@ -21,6 +21,7 @@ from relay.kling.wire import Status, TaskNews
 from relay.owners.own import spell_made
 from relay.pricing.quote import charge_micros, needs_deduction
 from relay.tasks.ask import Asker
+from relay.tasks.record import RECORD
 from relay.tasks.statements import FINISH, FinishRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import LIVE, TaskRow
@@ -63,15 +64,16 @@ class Finisher:
     """Moves tasks; the only object that runs FINISH."""
 
     def __init__(self, connect: Connect, asker: Asker, catalogue: Catalogue) -> None:
-        def batcher(*, durable: bool) -> Batcher:
+        def batcher(statement: str, *, durable: bool) -> Batcher:
             return Batcher(
-                connect, FINISH, is_idempotent=True, durable=durable, key=lambda row: row[0]
+                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
             )
 
-        self._durable = batcher(durable=True)
+        self._durable = batcher(FINISH, durable=True)
         # A lost record of an accepted or refused create is found again by a look, so it need not
         # wait for the disk (design.md, "Path of a submit", step 9).
-        self._relaxed = batcher(durable=False)
+        self._relaxed = batcher(FINISH, durable=False)
+        self._records = batcher(RECORD, durable=False)
         self._asker = asker
         self._catalogue = catalogue
 
@@ -172,6 +174,7 @@ class Finisher:
     async def aclose(self) -> None:
         await self._durable.aclose()
         await self._relaxed.aclose()
+        await self._records.aclose()
 
     async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
         """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
@@ -181,7 +184,9 @@ class Finisher:
         return answer
 
     async def _run(self, row: FinishRow, *, durable: bool) -> Finished:
-        batcher = self._durable if durable else self._relaxed
+        is_end = row.state not in LIVE
+        relaxed = self._relaxed if is_end else self._records
+        batcher = self._durable if durable else relaxed
         for tries in range(1, BLOCKED_TRIES + 1):
             try:
                 record = await batcher.run(row)

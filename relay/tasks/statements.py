@@ -64,10 +64,12 @@ SELECT j.ord, j.id, i.external_id, j.available_micros, j.places,
        CASE
            WHEN i.id IS NOT NULL THEN 'held'
            -- Also without quota: who repeats a submit learns that the first one landed.
-           WHEN j.tenant_external_id IS NOT NULL AND EXISTS (
-               SELECT FROM tasks o
+           -- Not EXISTS, which a plan made while there are few tasks reads all of them for.
+           WHEN j.tenant_external_id IS NOT NULL AND (
+               SELECT true FROM tasks o
                WHERE o.tenant_id = j.tenant_id AND o.tenant_external_id = j.tenant_external_id
                    AND o.state <> 'refused'
+               LIMIT 1
            ) THEN 'duplicate'
            WHEN NOT j.has_quota THEN 'no_quota'
            WHEN NOT j.has_place THEN 'no_place'
@@ -113,8 +115,8 @@ class FinishRow(NamedTuple):
 RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitted' THEN 2
     WHEN 'processing' THEN 3 ELSE 4 END"""
 
-FINISH = f"""
-WITH told AS MATERIALIZED (
+JUDGE_TOLD = f"""
+told AS MATERIALIZED (
     SELECT i.*
     FROM unnest(
         $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
@@ -131,7 +133,7 @@ tasks_locked AS MATERIALIZED (
            hold_ended_at IS NULL AS is_open,
            callback_url, is_reply_full
     FROM tasks
-    WHERE id IN (SELECT id FROM told)
+    WHERE id = ANY (ARRAY(SELECT id FROM told))
     ORDER BY id
     FOR NO KEY UPDATE
 ),
@@ -155,7 +157,61 @@ judged AS MATERIALIZED (
            NOT t.is_open AND n.state = t.state AND n.reply IS NOT NULL AND n.is_reply_full
                AND NOT t.is_reply_full AS fills
     FROM told n JOIN tasks_locked t USING (id)
-),
+)
+"""  # noqa: S608 (composed of constants)
+"""Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither."""
+
+LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
+    ELSE ARRAY(SELECT jsonb_array_elements_text({list}::jsonb)) END"""
+RESULT_IDS = LIST_OF.format(list="j.result_ids")
+RESULT_URLS = LIST_OF.format(list="j.result_urls")
+
+NAME_KNOWN = """
+    UPDATE tasks t
+    SET task_id = coalesce(t.task_id, j.task_id),
+        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
+        -- Kling works on what we gave up: its end must be learned, with or without a callback.
+        is_flagged = t.is_flagged OR j.is_back,
+        next_look_at = CASE WHEN j.is_back THEN coalesce(t.next_look_at, now())
+                       ELSE t.next_look_at END
+    FROM judged j
+    WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
+        AND (t.task_id IS NULL AND j.task_id IS NOT NULL
+             OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
+             OR j.is_back AND t.next_look_at IS NULL)
+"""
+"""A callback may come before the create's reply is recorded: then only the id is missing."""
+
+SUPERSEDE = """
+    UPDATE deliveries
+    SET state = 'superseded', lease = NULL, ended_at = now()
+    WHERE task_id = ANY (ARRAY(
+            SELECT id FROM judged
+            WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+        ))
+        AND state = 'due' AND (lease IS NULL OR next_attempt_at <= now())
+"""
+"""A newer status replaces what has not arrived; what is just being sent ends by itself."""
+
+DELIVER = """
+    INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)
+    SELECT id, tenant_id, callback_url, state, delivery_body
+    FROM judged
+    WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+"""
+
+LEARN_MADE = LEARN.format(source="judged", condition="s.made <> '[]' AND (s.moves OR s.fills)")
+
+NOTE = """
+    INSERT INTO task_events (task_id, kind, detail, body)
+    SELECT id, event, state || CASE WHEN moves THEN '' ELSE ', changes nothing' END, event_body
+    FROM judged
+    WHERE event IS NOT NULL AND (moves OR fills OR event = 'callback')
+"""
+"""The raw reply or callback is kept with what it did."""
+
+FINISH = f"""
+WITH {JUDGE_TOLD},
 ended AS MATERIALIZED (
     SELECT id, tenant_id, hold_micros, is_open,
            CASE WHEN state = 'succeed' THEN least(charge_micros, hold_micros) END AS charged_micros
@@ -175,8 +231,8 @@ moved AS (
         reply = coalesce(j.reply, t.reply),
         is_reply_full = j.is_reply_full,
         fail_message = CASE WHEN j.state IN ('failed', 'refused') THEN j.fail_message END,
-        result_ids = ARRAY(SELECT jsonb_array_elements_text(j.result_ids::jsonb)),
-        result_urls = ARRAY(SELECT jsonb_array_elements_text(j.result_urls::jsonb)),
+        result_ids = {RESULT_IDS},
+        result_urls = {RESULT_URLS},
         deduction = coalesce(j.deduction, t.deduction),
         submitted_at = CASE WHEN j.state IN ('unknown', 'refused') THEN t.submitted_at
                        ELSE coalesce(t.submitted_at, now()) END,
@@ -203,8 +259,8 @@ filled AS (
     UPDATE tasks t
     SET reply = j.reply,
         is_reply_full = true,
-        result_ids = ARRAY(SELECT jsonb_array_elements_text(j.result_ids::jsonb)),
-        result_urls = ARRAY(SELECT jsonb_array_elements_text(j.result_urls::jsonb)),
+        result_ids = {RESULT_IDS},
+        result_urls = {RESULT_URLS},
         deduction = coalesce(t.deduction, j.deduction),
         next_look_at = NULL,
         look_lease = NULL
@@ -212,43 +268,14 @@ filled AS (
     WHERE t.id = j.id AND j.fills AND NOT j.moves
         AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
--- A callback may come before the create's reply is recorded: then only the id is missing.
 named AS (
-    UPDATE tasks t
-    SET task_id = coalesce(t.task_id, j.task_id),
-        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
-        -- Kling works on what we gave up: its end must be learned, with or without a callback.
-        is_flagged = t.is_flagged OR j.is_back,
-        next_look_at = CASE WHEN j.is_back THEN coalesce(t.next_look_at, now())
-                       ELSE t.next_look_at END
-    FROM judged j
-    WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
-        AND (t.task_id IS NULL AND j.task_id IS NOT NULL
-             OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
-             OR j.is_back AND t.next_look_at IS NULL)
-        AND (SELECT count(*) FROM accounts_locked) >= 0
+    {NAME_KNOWN} AND (SELECT count(*) FROM accounts_locked) >= 0
 ),
--- A newer status replaces what has not arrived; what is just being sent ends by itself.
-superseded AS (
-    UPDATE deliveries d
-    SET state = 'superseded', lease = NULL, ended_at = now()
-    FROM judged j
-    WHERE d.task_id = j.id AND j.moves AND j.callback_url IS NOT NULL
-        AND j.delivery_body IS NOT NULL
-        AND d.state = 'due' AND (d.lease IS NULL OR d.next_attempt_at <= now())
-),
-learned AS ({LEARN.format(source="judged", condition="s.moves OR s.fills")}),
-delivered AS (
-    INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)
-    SELECT id, tenant_id, callback_url, state, delivery_body
-    FROM judged
-    WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
-),
+superseded AS ({SUPERSEDE}),
+learned AS ({LEARN_MADE}),
+delivered AS ({DELIVER}),
 noted AS (
-    INSERT INTO task_events (task_id, kind, detail, body)
-    SELECT id, event, state || CASE WHEN moves THEN '' ELSE ', changes nothing' END, event_body
-    FROM judged
-    WHERE event IS NOT NULL AND (moves OR fills OR event = 'callback')
+    {NOTE}
     UNION ALL
     SELECT id, 'task.underquoted',
            'cost ' || charge_micros || ' micros by Kling''s deduction, charged the hold', NULL
@@ -263,6 +290,8 @@ SELECT j.ord, j.moves, j.fills, j.old_state, j.tenant_id, e.charged_micros
 FROM judged j LEFT JOIN ended e USING (id)
 """  # noqa: S608 (composed of constants)
 """Move a task to what we learned, once, with its money, its delivery and its events.
+
+What leaves a task alive is as well told to RECORD, at less cost.
 
 The only statement that ends a hold. What does not move the task changes nothing, however often it
 is told. A task that is gone returns no record.

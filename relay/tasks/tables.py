@@ -50,13 +50,12 @@ class Task(Base):
             "charged_micros BETWEEN 0 AND hold_micros", name="charged_at_most_the_hold"
         ),
         CheckConstraint("hold_micros >= 0", name="hold_not_negative"),
-        Index(
-            "tasks_kling_id",
-            *("channel_id", "task_id"),
+        Index(  # by Kling's id first, so that a tenant's GET, which names no channel, has it too
+            "tasks_kling_key",
+            *("task_id", "channel_id"),
             unique=True,
             postgresql_where="task_id IS NOT NULL",
         ),
-        Index("tasks_by_kling_id", "task_id", "tenant_id"),
         Index(
             "tasks_tenant_external_id",
             *("tenant_id", "tenant_external_id"),
@@ -72,7 +71,11 @@ class Task(Base):
         Index("tasks_open", "tenant_id", postgresql_where="hold_ended_at IS NULL"),
         Index("tasks_flagged", "id", postgresql_where="is_flagged"),
         Index(None, "request_id"),
-        Index(None, "kling_request_id"),
+        Index(
+            "tasks_kling_request",
+            "kling_request_id",
+            postgresql_where="kling_request_id IS NOT NULL",
+        ),
         {"postgresql_with": {"fillfactor": 70}},  # a row grows and is updated about five times
     )
 

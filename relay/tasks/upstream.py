@@ -43,7 +43,9 @@ class Upstream:
         Raises:
             NotSent, MaybeSent: see `kling/transport.py`.
         """
-        path = endpoint.path.replace("{model}", quote(model or "", safe=""))
+        path = endpoint.path
+        if model is not None:
+            path = path.replace("{model}", quote(model, safe=""))
         call = _Call("POST", path, body)
         return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 

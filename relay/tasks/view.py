@@ -20,6 +20,7 @@ _CALLBACK_MARKS = (b"internal/callback", rb"internal\/callback")
 _CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
 """A whole JSON string: no quote stands between its own."""
 
+COST_FIELDS = frozenset({"final_unit_deduction", "final_balance_deduction", "billing"})
 BALANCE_AMOUNTS = ("quota", "list_price")
 """Of `final_balance_deduction`: decimal strings in currency (kling-api.md 5.2)."""
 
@@ -100,6 +101,8 @@ def _replace_id(fields: Fields, name: str, tenant_external_id: str | None) -> No
 
 def _replace_costs(fields: Fields, shown: Shown) -> None:
     """Replace the cost fields that Kling sent by the tenant's own."""
+    if fields.keys().isdisjoint(COST_FIELDS):
+        return
     charge = decimal_of(shown.charged_micros)
     units = shown_units(shown.charged_micros, shown.quote)
     own = fields.get("final_unit_deduction")

@@ -1,0 +1,135 @@
+"""Remembered quotes are those that the body would have got without the memory."""
+
+import json
+import random
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.errors import RelayError
+from relay.kling.body import read_fields
+from relay.kling.endpoint import Endpoint, Generation
+from relay.kling.endpoints import BY_NAME, ENDPOINTS
+from relay.pricing.book import ANY_ENDPOINT, Kind, Per, PriceRow
+from relay.pricing.prices import CachedPriceBook, set_price
+from relay.pricing.quote import Quote, UnitPrices
+from relay.tasks.quoter import VALUE_BYTES_MAX, Quoter
+from relay.tenants.tokens import Caller
+
+PRICES = UnitPrices(video_micros=140_000, image_micros=3_500)
+CALLER = Caller(token_id=1, tenant_id=1, tenant="acme", multiplier=Decimal(1))
+LONG = "a fox " * 40
+
+TEXTS: dict[str, list[Any]] = {
+    "model_name": ["kling-v1", "kling-v2-6", "kling-v3", None, ""],
+    "mode": ["std", "pro", None],
+    "duration": ["5", 5, 10, "10", 5.0, None],
+    "sound": ["on", "off", True, None],
+    "prompt": ["a fox", LONG, f"<<<voice_1>>> {LONG}", "<<<voice_1>>>"],
+    "voice_list": [[], [{"voice_id": "1"}], None],
+    "multi_prompt": [[{"prompt": "<<<voice_1>>>"}], [], None],
+    "video_list": [[{"refer_type": "base"}], [{"refer_type": "feature"}], []],
+    "image": ["", "x" * (VALUE_BYTES_MAX - 2), LONG, None],
+    "image_list": [[], [{"image": LONG}]],
+    "n": [1, "2", 3, None],
+    "resolution": ["1k", "2k", None],
+    "result_type": ["series", "single", None],
+    "series_amount": [2, "auto", None],
+    "settings": [{"resolution": "1080p", "duration": 5}, {"duration": 10}, {"audio": "native"}],
+    "contents": [[{"type": "prompt", "text": "x"}], [{"type": "base_video"}], []],
+}
+
+
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[Sessions]:
+    engine = open_engine(database_url)
+    sessions = open_sessions(engine)
+    async with sessions.begin() as session:
+        catch_all = PriceRow(
+            endpoint=ANY_ENDPOINT, kind=Kind.FIXED, per=Per.SECOND, amount_micros=1000
+        )
+        await set_price(session, catch_all)
+    yield sessions
+    await engine.dispose()
+
+
+def opened(sessions: Sessions) -> Quoter:
+    return Quoter(sessions, CachedPriceBook(sessions), PRICES)
+
+
+def model_of(endpoint: Endpoint, chance: random.Random) -> str | None:
+    is_new = endpoint.generation is Generation.NEW
+    return chance.choice(["kling-v3", "kling-v3-omni"]) if is_new else None
+
+
+async def outcome(quoter: Quoter, endpoint: Endpoint, body: bytes, model: str | None) -> Any:
+    try:
+        return (await quoter.quote(CALLER, endpoint, read_fields(body), model)).quote
+    except RelayError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", [one.name for one in ENDPOINTS if one.makes_a_row])
+async def test_the_memory_never_changes_a_quote(sessions: Sessions, name: str) -> None:
+    """Whatever fields a body has, in a quoter that has seen many others and in one that has not."""
+    chance = random.Random(name)
+    endpoint = BY_NAME[name]
+    remembering = opened(sessions)
+    bodies = []
+    for _ in range(60):
+        names = chance.sample(sorted(TEXTS), chance.randint(0, len(TEXTS)))
+        bodies.append(json.dumps({name: chance.choice(TEXTS[name]) for name in names}).encode())
+
+    for body in bodies * 2:
+        model = model_of(endpoint, chance)
+        fresh = opened(sessions)
+        fresh._book = remembering._book  # noqa: SLF001 (read once, not for each body)
+        assert await outcome(remembering, endpoint, body, model) == await outcome(
+            fresh, endpoint, body, model
+        )
+
+
+async def test_equal_bodies_are_read_once(sessions: Sessions) -> None:
+    """The very quote comes back, also when fields that price nothing differ."""
+    quoter = opened(sessions)
+    endpoint = BY_NAME["text2video"]
+    first = b'{"model_name":"kling-v3","duration":"5","prompt":"a fox"}'
+    second = b'{"prompt":"an owl", "duration":"5","model_name":"kling-v3"}'
+
+    quoted = await quoter.quote(CALLER, endpoint, read_fields(first), None)
+    again = await quoter.quote(CALLER, endpoint, read_fields(second), None)
+
+    assert again is quoted
+    assert isinstance(quoted.quote, Quote)
+
+
+async def test_a_tenants_multiplier_is_its_own(sessions: Sessions) -> None:
+    """Two tenants with one body and different multipliers get different quotes."""
+    quoter = opened(sessions)
+    dear = Caller(token_id=2, tenant_id=2, tenant="dear", multiplier=Decimal(2))
+    fields = read_fields(b'{"model_name":"kling-v3","duration":"5","mode":"std"}')
+
+    plain = await quoter.quote(CALLER, BY_NAME["text2video"], fields, None)
+    doubled = await quoter.quote(dear, BY_NAME["text2video"], fields, None)
+
+    assert doubled.quote.hold_micros == 2 * plain.quote.hold_micros
+
+
+async def test_a_changed_price_is_quoted_by_the_next_book(sessions: Sessions) -> None:
+    """What is remembered belongs to one book."""
+    quoter = opened(sessions)
+    fields = read_fields(b'{"model_name":"kling-v3","duration":"5","mode":"std"}')
+    before = await quoter.quote(CALLER, BY_NAME["text2video"], fields, None)
+    async with sessions.begin() as session:
+        await set_price(
+            session,
+            PriceRow(endpoint="text2video", kind=Kind.FIXED, per=Per.TASK, amount_micros=7),
+        )
+    quoter._book._read_at = float("-inf")  # noqa: SLF001 (its two seconds are over)
+
+    after = await quoter.quote(CALLER, BY_NAME["text2video"], fields, None)
+
+    assert before.quote.hold_micros != after.quote.hold_micros == 7
