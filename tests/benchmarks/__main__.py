@@ -5,17 +5,15 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-
-import aiohttp
-import asyncpg
-import uvicorn
 
 from relay.database.embedded import embedded_postgres
 from tests.benchmarks import machine, report
@@ -36,7 +34,9 @@ from tests.benchmarks.works import BODY, CLIENTS, Plan, RelayRound, polls, submi
 from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
 
 STUB_TIMES_MIN = 1.5
+FULL_GROWTH = [10_000, 1_000_000, 10_000_000]
 FOREIGN_MAX = 0.05
+PYTHON_PACKAGES = ("uvicorn", "uvloop", "httptools", "asyncpg", "litestar", "msgspec")
 
 
 def say(text: str) -> None:
@@ -184,16 +184,20 @@ def versions(books_say: str) -> str:
     for program, package, flag in (("nginx", "nginx-light", "-v"), ("wrk", "wrk", "-v")):
         path = machine.need(program, package)
         out = subprocess.run([path, flag], capture_output=True, text=True, check=False)
-        shown.append((out.stdout + out.stderr).splitlines()[0].replace("nginx version: ", ""))
-    python = (("aiohttp", aiohttp), ("asyncpg", asyncpg), ("uvicorn", uvicorn))
-    return ", ".join([*shown, *(f"{name} {module.__version__}" for name, module in python)])
+        shown.append(first_version(out.stdout + out.stderr, program))
+    return ", ".join([*shown, *(f"{name} {version(name)}" for name in PYTHON_PACKAGES)])
+
+
+def first_version(said: str, program: str) -> str:
+    """`nginx version: nginx/1.22.1` or `wrk debian/4.1.0-3 [epoll] Copyright …` as two words."""
+    found = re.search(r"/(\d\S*)", said)
+    return f"{program} {found[1]}" if found else program
 
 
 async def main(options: argparse.Namespace) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two cores are needed: one for the contender, one for the load")
     data: dict[str, object] = {"machine": machine.describe(), "load before": os.getloadavg()}
-    sections: list[str] = []
     async with open_benchmark(options) as benchmark:
         if options.with_litellm:
             try:
@@ -208,26 +212,34 @@ async def main(options: argparse.Namespace) -> None:
         )
         rounds = await run_rounds(benchmark, "benchmark_base", rounds=options.rounds)
         data |= {"versions": versions(settings[0][0]), "rounds": report.as_data(rounds)}
-        sections += [report.goals_table(rounds), report.works_table(rounds)]
+        options.output.write_text(json.dumps(data, indent=1))
+        profile = ""
         if options.profile:
-            sections.append(await profile_submits(benchmark.books, benchmark.directory, options))
-        if options.growth:
-            sizes: dict[int, Sequence[report.Round]] = {}
-            for rows in options.growth:
-                name = f"benchmark_{rows}"
-                say(f"filling {rows:,} rows")
-                await benchmark.books.grow("benchmark_base", name, rows=rows)
-                sizes[rows] = await run_rounds(
-                    benchmark, name, rounds=options.growth_rounds, is_growth=True
-                )
-                await benchmark.books.drop(name)
-            data["growth"] = {rows: report.as_data(found) for rows, found in sizes.items()}
-            sections.append(report.growth_table(sizes))
+            profile = await profile_submits(benchmark.books, benchmark.directory, options)
+        sizes = await grown(benchmark, options)
+        data["growth"] = {rows: report.as_data(found) for rows, found in sizes.items()}
     head = f"{datetime.now(UTC):%Y-%m-%d}, {data['machine']}; {data['versions']};"
     head += f" median of {options.rounds} rounds of {options.seconds:g} s"
-    sys.stdout.write("\n\n".join([head, *sections]) + "\n")
+    sections = [head, report.goals_table(rounds, sizes), report.works_table(rounds), profile]
+    if sizes:
+        sections.append(report.growth_table(sizes))
+    sys.stdout.write("\n\n".join(filter(None, sections)) + "\n")
     options.output.write_text(json.dumps(data, indent=1))
     say(f"all figures are in {options.output}")
+
+
+async def grown(benchmark: Benchmark, options: argparse.Namespace) -> report.Sizes:
+    """(a) to (e) with few rows and with many, in turn."""
+    sizes: dict[int, list[report.Round]] = {rows: [] for rows in options.growth}
+    for rows in sizes:
+        say(f"filling {rows:,} rows")
+        await benchmark.books.grow("benchmark_base", f"benchmark_{rows}", rows=rows)
+    for _ in range(options.growth_rounds):
+        for rows, found in sizes.items():
+            found.extend(await run_rounds(benchmark, f"benchmark_{rows}", rounds=1, is_growth=True))
+    for rows in sizes:
+        await benchmark.books.drop(f"benchmark_{rows}")
+    return sizes
 
 
 def rows_of(text: str) -> list[int]:
@@ -240,9 +252,10 @@ def rows_of(text: str) -> list[int]:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
-    parser.add_argument("--polling-seconds", type=float, default=20.0, help="of polls at 1 Hz")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--polling-seconds", type=float, default=10.0, help="of polls at 1 Hz")
     parser.add_argument("--quick", action="store_true", help="one short round: 2 minutes")
+    parser.add_argument("--full", action="store_true", help="LiteLLM, profile and growth too")
     parser.add_argument("--with-litellm", action="store_true", help="install and measure it")
     default = Path(tempfile.gettempdir()) / "kling-relay-litellm"
     parser.add_argument("--litellm-home", type=Path, default=default)
@@ -254,6 +267,9 @@ def read_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds, options.polling_seconds = 1, 3.0, 6.0
+    if options.full:
+        options.with_litellm = options.profile = True
+        options.growth = options.growth or FULL_GROWTH
     options.output = options.output.resolve()
     return options
 

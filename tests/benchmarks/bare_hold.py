@@ -72,7 +72,7 @@ async def measure_holds(
     path.write_text(script(tenants=tenants))
     best: Measured | None = None
     for clients in CLIENTS:
-        rows, _ = await books.count(DATABASE)
+        before = await books.count(DATABASE)
         command = machine.pinned(
             machine.CONTENDER_CORE,
             *(find_pgbench(), "-n", "-M", "prepared", "-c", str(clients)),
@@ -96,9 +96,9 @@ async def measure_holds(
         latency = re.search(r"latency average = ([\d.]+)", text)
         if process.returncode or not (done and rate and latency):
             raise VoidRoundError(f"pgbench: {errors.decode()[-500:]}")
-        found, _ = await books.count(DATABASE)
-        if found - rows != int(done[1]):
-            raise VoidRoundError(f"pgbench: {done[1]} transactions made {found - rows} rows")
+        found = await books.count(DATABASE)
+        if found != before.with_submits(int(done[1])):
+            raise VoidRoundError(f"pgbench: {done[1]} transactions, {before} became {found}")
         measured = Measured(
             requests=int(done[1]),
             seconds=int(done[1]) / float(rate[1]),

@@ -24,6 +24,7 @@ from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.callback_path import CallbackPaths
 from relay.tenants.tables import Tenant
 from relay.tenants.tokens import issue_token
+from tests.benchmarks.counts import Counts
 from tests.benchmarks.machine import parent_of
 from tests.benchmarks.servers import ENDED, kling_says
 from tests.benchmarks.wrk import VoidRoundError
@@ -155,16 +156,15 @@ class Books:
     async def drop(self, name: str) -> None:
         await self.fetch("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    async def count(self, name: str) -> tuple[int, int]:
-        """How many tasks and charges there are."""
-        row = (
-            await self.fetch(
-                name,
-                "SELECT (SELECT count(*) FROM tasks),"
-                " (SELECT count(*) FROM entries WHERE kind = 'charge')",
-            )
-        )[0]
-        return row[0], row[1]
+    async def count(self, name: str) -> Counts:
+        """Count what a load may have made."""
+        found = await self.fetch(
+            name,
+            "SELECT (SELECT count(*) FROM tasks),"
+            " (SELECT count(*) FROM tasks WHERE hold_ended_at IS NULL),"
+            " (SELECT count(*) FROM entries WHERE kind = 'charge')",
+        )
+        return Counts(*found[0])
 
     async def live(self, name: str, limit: int) -> list[Task]:
         return await self._tasks(name, "hold_ended_at IS NULL AND task_id IS NOT NULL", limit)
@@ -172,6 +172,14 @@ class Books:
     async def ended(self, name: str, limit: int) -> list[Task]:
         """Of this round: the generated ones are left out."""
         return await self._tasks(name, "state = 'succeed' AND task_id NOT LIKE 'old-%'", limit)
+
+    async def refreshed_now(self, name: str, tasks: Sequence[Task]) -> None:
+        """As if Kling had just been asked about these tasks."""
+        await self.fetch(
+            name,
+            "UPDATE tasks SET refresh_at = now() WHERE task_id = ANY($1)",
+            [task.task_id for task in tasks],
+        )
 
     async def put_off_looks(self, name: str) -> None:
         """Keep what an earlier load has left for the worker out of the next one's figures."""

@@ -20,9 +20,12 @@ SAMPLES_A_SECOND = 200
 PARTS = (
     ("asyncpg, the driver (all statements)", ("asyncpg/",)),
     ("the batcher around it", ("relay/database/batch.py",)),
-    ("aiohttp, the client to Kling", ("aiohttp/", "yarl/", "multidict/", "aiohttp_transport.py")),
+    ("the client to Kling", ("aiohttp/", "yarl/", "multidict/", "_transport.py", "kling/http1_")),
     ("the log line", ("relay/logs.py", "structlog/", "_log_line")),
-    ("uvicorn, httptools: HTTP to the tenant", ("uvicorn/", "relay/proxy/answers.py")),
+    (
+        "uvicorn, httptools: HTTP to the tenant",
+        ("uvicorn/", "relay/proxy/answers.py", "cli/bounded_"),
+    ),
     ("Litestar: from uvicorn to our surface", ("litestar/",)),
     ("authenticate", ("relay/tenants/",)),
     ("read the body and the fields", ("relay/proxy/body.py", "relay/kling/body.py")),

@@ -99,19 +99,22 @@ def memory_peak_mb(pid: int) -> float:
     return int(status[status.index("VmHWM:") + 1]) / 1024
 
 
-async def answers(port: int, process: asyncio.subprocess.Process) -> bool:
-    """Wait for any answer to a request; False if the process ended, or said nothing in a minute."""
+async def answers(
+    port: int, process: asyncio.subprocess.Process, *, path: str, expected: bytes
+) -> bool:
+    """Wait for an answer that begins so; False if the process ended, or a minute has passed."""
+    question = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
     for _ in range(3000):
         if process.returncode is not None:
             break
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            writer.write(question)
             said = await asyncio.wait_for(reader.read(16), 60)
             writer.close()
         except OSError:
             said = b""
-        if said:
+        if said.startswith(expected):
             return True
         await asyncio.sleep(0.02)
     return False

@@ -97,7 +97,7 @@ class Server:
     port: int
     pid: int
     ready_s: float
-    """From its start to its first answer."""
+    """From its start to its first answer; for a relay, that it is ready."""
 
 
 class Stub:
@@ -128,8 +128,13 @@ async def running(
     core: int,
     directory: Path,
     environ: Mapping[str, str] | None = None,
+    path: str = "/health/live",
+    expected: bytes = b"HTTP/1.1 ",
 ) -> AsyncIterator[Server]:
-    """Start something that listens, and kill it at the end."""
+    """Start something that listens, and kill it at the end.
+
+    `path`, `expected`: what is asked until it is up, and how its answer then begins.
+    """
     log = directory / f"{name}-{port}.out"
     began = time.monotonic()
     with log.open("wb") as out:
@@ -142,8 +147,9 @@ async def running(
             cwd=directory,
         )
     try:
-        if not await machine.answers(port, process):
-            raise RuntimeError(f"{name} does not answer; its log is {log}")
+        if not await machine.answers(port, process, path=path, expected=expected):
+            said = log.read_text(errors="replace")[-1000:]
+            raise RuntimeError(f"{name} does not answer; its log ends with: {said}")
         yield Server(name, port, process.pid, time.monotonic() - began)
     finally:
         if process.returncode is None:
@@ -191,9 +197,8 @@ async def _nginx(
 async def running_relay(directory: Path, **settings: object) -> AsyncIterator[Server]:
     """`relay serve` as it is run in production, its log in a file."""
     port = free_port()
-    environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
+    environ = _python_environ(directory)
     environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
-    environ["PYTHONPATH"] = str(REPOSITORY)
     command = (sys.executable, "-m", "relay", "serve", "--port", str(port))
     async with running(
         "relay",
@@ -202,13 +207,25 @@ async def running_relay(directory: Path, **settings: object) -> AsyncIterator[Se
         core=machine.CONTENDER_CORE,
         directory=directory,
         environ=environ,
+        path="/health/ready",
+        expected=b"HTTP/1.1 200",
     ) as server:
         yield server
 
 
+def _python_environ(directory: Path) -> dict[str, str]:
+    """Ours without the relay's settings; compiled modules are kept, as where it is installed."""
+    left_out = ("RELAY_", "PYTHONDONTWRITEBYTECODE")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return environ | {
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPYCACHEPREFIX": str(directory / "bytecode"),
+    }
+
+
 @contextlib.asynccontextmanager
-async def running_slow_stub(directory: Path, *, delay_ms: int) -> AsyncIterator[int]:
-    """A Kling that reads whole bodies and takes its time; its port."""
+async def running_slow_stub(directory: Path, *, delay_ms: int) -> AsyncIterator[Server]:
+    """A Kling that reads whole bodies and takes its time."""
     port = free_port()
     command = (sys.executable, "-m", "tests.benchmarks.slow_stub", str(port), str(delay_ms))
     async with running(
@@ -217,9 +234,9 @@ async def running_slow_stub(directory: Path, *, delay_ms: int) -> AsyncIterator[
         *command,
         core=machine.LOAD_CORE,
         directory=directory,
-        environ=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-    ):
-        yield port
+        environ=_python_environ(directory),
+    ) as server:
+        yield server
 
 
 @contextlib.asynccontextmanager
@@ -231,7 +248,8 @@ async def running_litellm(
     config = directory / "litellm.yaml"
     target = f"http://127.0.0.1:{upstream}{CREATE_PATH}"
     config.write_text(LITELLM.format(key=LITELLM_KEY, path=LITELLM_PATH, target=target))
-    environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
+    environ = _python_environ(directory)
+    del environ["PYTHONPATH"]  # its own environment has its own packages
     environ |= {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     command = (program, "--config", config, "--host", "127.0.0.1", "--port", str(port))
     async with running(

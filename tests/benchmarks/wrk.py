@@ -51,10 +51,12 @@ class Measured:
     cpu_s: float = 0.0
     database_cpu_s: float = 0.0
     foreign: float = 0.0
-    """Share of the contender's core that other processes or the host took."""
-    interrupts: float = 0.0
-    """Share of it that packets took: part of what the contender costs, whoever is billed."""
+    """Share of the contender's core that other processes or the host took, at least."""
+    busy: float = 0.0
+    """Share of it that was in use, packets included, whoever is billed for them."""
     memory_mb: float = 0.0
+    parts: list[int] = field(default_factory=list)
+    """Requests of each load, where several ran at the same time."""
     notes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -68,7 +70,7 @@ class Measured:
     @property
     def full_rate(self) -> float:
         """What the rate would be if the load had filled the contender's core."""
-        return self.rate / min(1.0, self.cpu_s / self.seconds + self.interrupts)
+        return self.rate / min(1.0, self.busy)
 
 
 async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
@@ -93,14 +95,14 @@ async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
     try:
-        return await asyncio.wait_for(_read(process), seconds + 2 * SPARE_S)
+        return await asyncio.wait_for(read(process), seconds + 2 * SPARE_S)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def _read(process: asyncio.subprocess.Process) -> Measured:
+async def read(process: asyncio.subprocess.Process) -> Measured:
     assert process.stdout is not None
     measured: Measured | None = None
     exact: tuple[int, float] | None = None
@@ -151,6 +153,7 @@ async def measure(
             machine.cpu_of_children_s(postmaster) - database_before_s if postmaster else 0.0
         ),
         foreign=max(0.0, core_s.processes + core_s.stolen - spent_s) / seconds,
-        interrupts=core_s.interrupts / seconds,
+        busy=(core_s.processes + core_s.interrupts) / seconds,
         memory_mb=max(map(machine.memory_peak_mb, pids), default=0.0),
+        parts=[part.requests for part in parts],
     )
