@@ -175,7 +175,10 @@ class Connection(asyncio.Protocol):
             self._is_last = True  # bytes after the reply
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.setdefault(name.lower(), value)
+        if b"\x00" in value:
+            raise ValueError  # as aiohttp does; the leniency lets it pass
+        if not self._has_head:  # else it is a trailer, which is no header
+            self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         if self._reply is not None:
@@ -237,6 +240,8 @@ class Connection(asyncio.Protocol):
             self.fail(MaybeSent("closed in the middle of the reply"))
 
     def _is_delimited_by_close(self) -> bool:
+        # A transfer coding that is not chunked would be too, but we accept none: what came of it
+        # cannot be told from a broken reply.
         return (
             self._has_head
             and b"content-length" not in self._headers
@@ -251,4 +256,4 @@ def describe(error: BaseException) -> str:
 
 
 def _decode(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
+    return value.strip(b" \t").decode("utf-8", "surrogateescape")

@@ -44,6 +44,7 @@ class Connection:
         self.reader = reader
         self.writer = writer
         self.number = peer.connections
+        self.last_path = ""
 
     async def receive(self) -> None:
         """Read one request to its end and count it."""
@@ -59,6 +60,7 @@ class Connection:
             digest.update(chunk)
             left -= len(chunk)
         self._peer.requests.append(Received(line, headers, size, digest.digest()))
+        self.last_path = line.split(" ")[1]
 
     async def answer(self, raw: bytes = OK) -> None:
         self.writer.write(raw)

@@ -1,0 +1,123 @@
+"""Our client and aiohttp judge the same replies alike, whole or broken, on real sockets."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+
+import httptools
+import pytest
+import uvloop
+
+from relay.kling.http1_transport import Http1Transport
+from relay.kling.transport import MaybeSent, NotSent, Reply, Transport
+from tests.kling.aiohttp_reference import AiohttpReference
+from tests.kling.raw_replies import draw_reply
+from tests.kling.transport_peer import Connection, listen
+
+LANES = 12
+Outcome = Reply | type[NotSent] | type[MaybeSent]
+
+
+async def serve_drawn(connection: Connection) -> None:
+    """Answer each request with the reply whose seed its path names."""
+    while True:
+        await connection.receive()
+        drawn = draw_reply(int(connection.last_path.removeprefix("/")))
+        for number, piece in enumerate(drawn.pieces):
+            if number:
+                await asyncio.sleep(0.001)
+            with suppress(RuntimeError):  # of uvloop, where asyncio is silent: they left before
+                await connection.answer(piece)
+        if drawn.is_closed:
+            return
+
+
+async def judge(transport: Transport, url: str) -> Outcome:
+    try:
+        return await transport.send("POST", url, bearer="b", body=b"{}", timeout_s=0.5)
+    except (NotSent, MaybeSent) as error:
+        return type(error)
+
+
+async def find_differences(seeds: range) -> dict[int, tuple[Outcome, Outcome]]:
+    """Ask both for each seed; lanes have servers of their own, so that no two replies meet."""
+    different: dict[int, tuple[Outcome, Outcome]] = {}
+
+    async def run(lane: int) -> None:
+        async with listen(serve_drawn) as peer:
+            for seed in seeds[lane::LANES]:
+                url = f"{peer.url}/{seed}"
+                outcomes = await judge(ours, url), await judge(theirs, url)
+                if outcomes[0] != outcomes[1]:
+                    different[seed] = outcomes
+                # A close is seen before the next POST, which it would else meet on its way.
+                await asyncio.sleep(0.002)
+
+    async with aclosing(Http1Transport()) as ours, aclosing(AiohttpReference()) as theirs:
+        await asyncio.gather(*map(run, range(LANES)))
+    return different
+
+
+class _End:
+    """Notes where the final reply ends."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        self.is_reached = False
+
+    def on_message_begin(self) -> None:
+        """Required by httptools."""
+
+    def on_message_complete(self) -> None:
+        self.is_reached = self.parser.get_status_code() >= 200
+
+
+def has_bytes_after(raw: bytes) -> bool:
+    """Whether the reply ends before `raw` does."""
+    end = _End()
+    for place in range(len(raw)):
+        with suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
+            end.parser.feed_data(raw[place : place + 1])
+        if end.is_reached:
+            return place + 1 < len(raw)
+    return False
+
+
+def is_meant(seed: int, ours: Outcome, theirs: Outcome) -> bool:
+    """Whether the two differ on purpose."""
+    raw = b"".join(draw_reply(seed).pieces)
+    if isinstance(ours, Reply) and theirs is MaybeSent:
+        # A whole reply counts whatever follows; aiohttp drops it if both came in one read.
+        return has_bytes_after(raw)
+    # Of a transfer coding other than chunked, aiohttp takes what comes until the close.
+    codings: list[bytes] = re.findall(rb"(?im)^transfer-encoding:(.*)$", raw)
+    return (
+        ours is MaybeSent
+        and isinstance(theirs, Reply)
+        and any(not coding.strip(b" \t\r").lower().endswith(b"chunked") for coding in codings)
+    )
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(600), id="some"),
+        pytest.param(range(600, 40_000), id="many", marks=pytest.mark.soak),
+    ],
+)
+def test_outcomes_equal_those_of_aiohttp(
+    seeds: range, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Status, two headers and body, or the kind of failure; a seed in the message reproduces it."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        different = runner.run(find_differences(seeds))
+
+    assert {seed: pair for seed, pair in different.items() if not is_meant(seed, *pair)} == {}
+    assert len(different) < len(seeds) / 10
