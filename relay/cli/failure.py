@@ -1,7 +1,6 @@
 """Failures that a person can read: one sentence and an exit code, no traceback."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class Failure(Exception):
@@ -29,6 +28,8 @@ def reason(error: OSError) -> str:
 
 def no_such(kind: str, name: str, known: Iterable[str], *, otherwise: str) -> str:
     """Say that a name is not known, with what may have been meant; `otherwise` if nothing is."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, list(known), n=3)
     hint = f"did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise
     return f"there is no {kind} '{name}'; {hint}"

@@ -1,9 +1,11 @@
 """A group whose commands are imported when they are wanted, and whose failures are sentences."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
 import rich_click as click
+from click import Command, Group
 
 from relay.cli.failure import Failure
 
@@ -29,6 +31,17 @@ class LazyGroup(click.RichGroup):
         if cmd_name not in self._places:
             return super().get_command(ctx, cmd_name)
         return click.RichCommand(name=cmd_name, help=self._places[cmd_name][1])
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Show boxes on a terminal; a pipe gets plain text, and waits for no package of boxes."""
+        if sys.stdout.isatty():
+            return super().get_help(ctx)
+        plain = click.HelpFormatter(max_width=ctx.max_content_width)
+        Command.format_usage(self, ctx, plain)
+        Command.format_help_text(self, ctx, plain)
+        Command.format_options(self, ctx, plain)
+        Group.format_commands(self, ctx, plain)
+        return plain.getvalue().rstrip("\n")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
