@@ -12,7 +12,7 @@ LOCK_ACCOUNTS = """
     SELECT tenant_id, quota_micros - held_micros AS available_micros,
            tasks_max - open_holds AS places
     FROM accounts
-    WHERE tenant_id IN (SELECT tenant_id FROM {source})
+    WHERE tenant_id = ANY (ARRAY(SELECT tenant_id FROM {source}))
     ORDER BY tenant_id
     FOR NO KEY UPDATE
 """

@@ -53,17 +53,17 @@ SELECT n, t.tenant_id, t.id, 1, 'text2video', CASE WHEN is_charged THEN 'succeed
        $4::bigint, at, at, at, at, at, 'callback', CASE WHEN is_charged THEN $4::bigint END,
        '{{"final_unit_deduction":"3"}}', replace($5::text, 'TASK', 'old-' || n), true
 FROM ({NUMBERED}) numbered JOIN tokens t ON t.id = token_id
-"""  # noqa: S608 (composed of constants)
+"""
 FILL_EVENTS = f"""
 INSERT INTO task_events (task_id, kind, detail, created_at)
 SELECT n, 'callback', 'succeed', at FROM ({NUMBERED}) numbered
-"""  # noqa: S608 (composed of constants)
+"""
 FILL_ENTRIES = f"""
 INSERT INTO entries (tenant_id, kind, amount_micros, task_id, created_at)
 SELECT t.tenant_id, 'charge', -$3::bigint, n, at
 FROM ({NUMBERED}) numbered JOIN tokens t ON t.id = token_id
 WHERE is_charged
-"""  # noqa: S608 (composed of constants)
+"""
 # Rows first, indexes of all of them afterwards: as a restored dump, and as fast.
 REST = """
 UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid = $1::text::regclass

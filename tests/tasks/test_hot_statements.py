@@ -10,6 +10,7 @@ from relay.database.batch import connector
 from relay.database.engine import dsn
 from relay.proxy.query import LIST
 from relay.tasks.look import CLAIM_DUE, END_LOOKS, PUT_OFF
+from relay.tasks.record import RECORD
 from relay.tasks.statements import CLAIM_REFRESH, FINISH, HOLD, MOVE_CHANNEL, READ
 
 # A tenth is refused and so has no id of Kling's for ever, a fiftieth lives.
@@ -40,10 +41,11 @@ FILL = """
 BATCHED = {
     "HOLD": (HOLD, {"accounts_pkey"}),
     "FINISH": (FINISH, {"tasks_pkey"}),
+    "RECORD": (RECORD, {"tasks_pkey"}),
     "MOVE_CHANNEL": (MOVE_CHANNEL, {"tasks_pkey"}),
-    "READ": (READ, {"tasks_by_kling_id", "tasks_tenant_external_id"}),
+    "READ": (READ, {"tasks_kling_key", "tasks_tenant_external_id"}),
     "CLAIM_REFRESH": (CLAIM_REFRESH, {"tasks_pkey"}),
-    "FIND": (FIND, {"tasks_external_id_key", "tasks_kling_id"}),
+    "FIND": (FIND, {"tasks_external_id_key", "tasks_kling_key"}),
 }
 POOLED = {
     "LIST": (LIST, {"tasks_list", "owners_deleted"}),
