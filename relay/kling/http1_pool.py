@@ -5,16 +5,20 @@ import math
 import socket
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import aiohappyeyeballs
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 from relay.kling.http1_connection import Connection
 from relay.kling.transport import MaybeSent, NotSent
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """Before the next address is tried beside the first one (RFC 8305, section 8)."""
+
+ADDRESSES_KEPT_S = 10.0
+"""A burst of new connections asks the resolver once, and a change of the name is soon followed."""
 
 _CLOSE_S = 1.0
 
@@ -34,6 +38,9 @@ class Origin:
     """By bearer: what the head of every request says after its first line."""
     idle: list[Connection] = field(default_factory=list)
     """The last one used is the next one taken, so that what is not needed grows old."""
+    addresses: Sequence[AddrInfoType] = ()
+    addresses_until: float = -math.inf
+    lookup: asyncio.Task[None] | None = None
 
 
 class Pool:
@@ -147,9 +154,11 @@ class Pool:
         if self._is_closed:
             raise NotSent("the transport is closed")
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        sock = await aiohappyeyeballs.start_connection(
-            addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S, loop=loop
+        if origin.addresses_until < loop.time():
+            origin.lookup = origin.lookup or loop.create_task(_look_up(origin))
+            await asyncio.shield(origin.lookup)  # others may wait for it too
+        sock = await start_connection(
+            origin.addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S, loop=loop
         )
         connection = Connection(
             loop,
@@ -194,3 +203,12 @@ class Pool:
         self.alarm_at = math.inf
         if next_end < math.inf:
             self.wake_at(max(next_end, now + _ALARMS_APART_S))
+
+
+async def _look_up(origin: Origin) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        origin.addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        origin.addresses_until = loop.time() + ADDRESSES_KEPT_S
+    finally:
+        origin.lookup = None

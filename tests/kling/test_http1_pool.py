@@ -109,3 +109,24 @@ async def test_closing_ends_what_is_under_way() -> None:
                 await call(transport, peer.url, "/")
 
     assert [type(outcome) for outcome in outcomes] == [MaybeSent, NotSent, NotSent]
+
+
+async def test_a_burst_asks_for_the_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten calls at once need ten connections and one lookup, which the first caller may leave."""
+    loop = asyncio.get_running_loop()
+    look_up, asked = loop.getaddrinfo, []
+
+    async def count(host: str, port: int, **options: int) -> object:
+        asked.append(host)
+        return await look_up(host, port, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", count)
+    async with listen(answer_all) as peer, aclosing(Http1Transport()) as transport:
+        url = f"http://localhost:{peer.port}"
+        calls = [asyncio.create_task(call(transport, url, "/")) for _ in range(10)]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert asked == ["localhost"]
+    assert outcomes[1:] == [200] * 9
