@@ -20,6 +20,7 @@ from tests.benchmarks import machine, report
 from tests.benchmarks.bare_hold import measure_holds
 from tests.benchmarks.books import Books, Task
 from tests.benchmarks.hot_spots import profile_submits
+from tests.benchmarks.loads import BODY, CLIENTS, Plan, polls, submits
 from tests.benchmarks.servers import (
     LITELLM_KEY,
     LITELLM_PATH,
@@ -30,12 +31,11 @@ from tests.benchmarks.servers import (
     running_proxy,
     running_stub,
 )
-from tests.benchmarks.works import BODY, CLIENTS, Plan, RelayRound, polls, submits
+from tests.benchmarks.works import RelayRound
 from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
 
 STUB_TIMES_MIN = 1.5
 FULL_GROWTH = [10_000, 1_000_000, 10_000_000]
-FOREIGN_MAX = 0.05
 PYTHON_PACKAGES = ("uvicorn", "uvloop", "httptools", "asyncpg", "litestar", "msgspec")
 
 
@@ -166,12 +166,8 @@ async def run_rounds(
         except VoidRoundError as error:
             say(f"THE ROUND IS VOID: {error}")
             continue
-        disturbed = {
-            key: m.foreign for key, m in one.items() if m.foreign > FOREIGN_MAX and m.cpu_s
-        }
-        if disturbed:
-            shown = ", ".join(f"{key} {share:.0%}" for key, share in disturbed.items())
-            say(f"others used the contender's core: {shown}")
+        if disturbed := report.disturbed([one]):
+            say(disturbed)
         found.append(one)
     if len(found) < rounds:
         raise SystemExit("too many void rounds; the reasons stand above")
@@ -220,7 +216,8 @@ async def main(options: argparse.Namespace) -> None:
         data["growth"] = {rows: report.as_data(found) for rows, found in sizes.items()}
     head = f"{datetime.now(UTC):%Y-%m-%d}, {data['machine']}; {data['versions']};"
     head += f" median of {options.rounds} rounds of {options.seconds:g} s"
-    sections = [head, report.goals_table(rounds, sizes), report.works_table(rounds), profile]
+    sections = [head, report.goals_table(rounds, sizes), report.works_table(rounds)]
+    sections += [report.disturbed(rounds), profile]
     if sizes:
         sections.append(report.growth_table(sizes))
     sys.stdout.write("\n\n".join(filter(None, sections)) + "\n")

@@ -13,7 +13,7 @@ from tests.benchmarks.books import Books, quote_of_clip
 from tests.benchmarks.wrk import Measured, VoidRoundError
 from tests.relay_app import CLIP_MICROS
 
-CLIENTS = (8, 32, 64)
+CLIENTS = (2, 4, 8, 16, 32)
 DATABASE = "benchmark_hold"
 # As the relay's own connections for such statements.
 OPTIONS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"

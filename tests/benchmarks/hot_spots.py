@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tests.benchmarks import machine
 from tests.benchmarks.books import Books
+from tests.benchmarks.loads import CLIENTS, submits
 from tests.benchmarks.servers import running_relay
-from tests.benchmarks.works import CLIENTS, submits
 from tests.benchmarks.wrk import Load, Measured, measure
 
-SAMPLES_A_SECOND = 200
+SAMPLES_A_SECOND = 250
+SECONDS_MIN = 8.0
 
 # The innermost frame of a stack that belongs to a part names it.
 PARTS = (
@@ -24,7 +25,7 @@ PARTS = (
     ("the log line", ("relay/logs.py", "structlog/", "_log_line")),
     (
         "uvicorn, httptools: HTTP to the tenant",
-        ("uvicorn/", "relay/proxy/answers.py", "cli/bounded_"),
+        ("uvicorn/protocols/", "uvicorn/middleware/", "proxy/answers.py", "cli/bounded_"),
     ),
     ("Litestar: from uvicorn to our surface", ("litestar/",)),
     ("authenticate", ("relay/tenants/",)),
@@ -46,6 +47,7 @@ async def profile_submits(books: Books, directory: Path, options: argparse.Names
         machine.MissingProgramError: py-spy cannot be had.
     """
     program = await _find_py_spy(options.litellm_home.with_name("kling-relay-py-spy"))
+    seconds = max(SECONDS_MIN, options.seconds)
     url = await books.clone("benchmark_base", "benchmark_profile")
     settings = {"secret_key": books.secret_key, "public_url": books.public_url}
     # Callbacks arrive: else the worker would ask about each task after 3 s, within the window.
@@ -60,12 +62,12 @@ async def profile_submits(books: Books, directory: Path, options: argparse.Names
             )
 
         await submit(2)
-        plain = await submit(options.seconds)
-        sampling = asyncio.create_task(_record(program, relay.pid, options.seconds, raw))
-        await submit(options.seconds + 2)
+        plain = await submit(seconds)
+        sampling = asyncio.create_task(_record(program, relay.pid, seconds, raw))
+        await submit(seconds + 2)
         await sampling
     await books.drop("benchmark_profile")
-    return _table(_counts(raw.read_text().splitlines()), plain.cpu_us)
+    return table(counts_of(raw.read_text().splitlines()), plain.cpu_us)
 
 
 async def _record(program: Path, pid: int, seconds: float, raw: Path) -> None:
@@ -111,15 +113,15 @@ async def _find_py_spy(home: Path) -> Path:
     return program
 
 
-def _counts(lines: Iterable[str]) -> Counter[str]:
+def counts_of(lines: Iterable[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for line in lines:
         stack, _, number = line.rpartition(" ")
-        counts[_part(stack.split(";"))] += int(number)
+        counts[part_of(stack.split(";"))] += int(number)
     return counts
 
 
-def _part(frames: list[str]) -> str:
+def part_of(frames: list[str]) -> str:
     """The part of the innermost frame that belongs to one."""
     for frame in reversed(frames):
         for name, marks in PARTS:
@@ -128,7 +130,7 @@ def _part(frames: list[str]) -> str:
     return LOOP
 
 
-def _table(counts: Counter[str], cpu_us: float) -> str:
+def table(counts: Counter[str], cpu_us: float) -> str:
     total = counts.total()
     lines = [
         f"Where the {cpu_us:.0f} us of a submit (a) go, by {total:,} samples:",

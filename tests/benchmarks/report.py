@@ -151,6 +151,7 @@ GOALS = (
     Goal("two processes: CPU, of one's", _cpu("relay: a two", "relay: a"), 1.1, 1.0, is_most=True),
 )
 GROWTH_MUST, GROWTH_STRETCH = 1.15, 1.05
+FOREIGN_MAX = 0.05
 GROWING = ("relay: a", "relay: b", "relay: c", "relay: d", "relay: e")
 
 
@@ -217,6 +218,17 @@ def growth_ratios(sizes: Sizes) -> dict[str, float]:
 def _growth_goal(work: str) -> Goal:
     name = f"({work[-1]}) growth, most rows to fewest: CPU"
     return Goal(name, lambda _: math.nan, GROWTH_MUST, GROWTH_STRETCH, is_most=True)
+
+
+def disturbed(rounds: Sequence[Round]) -> str:
+    """Say which works had not their core for themselves; empty if all had."""
+    shares: dict[str, float] = {}
+    for one in rounds:
+        for key, measured in one.items():
+            if measured.cpu_s and measured.foreign > FOREIGN_MAX:
+                shares[key] = max(measured.foreign, shares.get(key, 0.0))
+    shown = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
+    return f"Not calm: others used the contender's core during {shown}." if shown else ""
 
 
 def growth_table(sizes: Sizes) -> str:

@@ -1,18 +1,16 @@
 """The works of one round on the relay, (a) to (i), and the counts that must come out even."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.books import Books, Task
 from tests.benchmarks.counts import Counts
 from tests.benchmarks.large_bodies import offer
+from tests.benchmarks.loads import CLIENTS, Plan, polls, submits
 from tests.benchmarks.machine import cpu_s, memory_peak_mb
 from tests.benchmarks.servers import (
-    CREATE_PATH,
     ENDED,
     Server,
     Stub,
@@ -21,36 +19,13 @@ from tests.benchmarks.servers import (
     running_slow_stub,
 )
 from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
-from tests.relay_app import CLIP
 
-CLIENTS = 128
 LIVE = 2000
 SLOW_DELAY_MS = 200
 SLOW_CLIENTS = 500
 CALLBACKS_MAX = 20_000
 REFRESH_WITH_CALLBACKS_S, REFRESH_S = 30.0, 3.0
 MB = 1024 * 1024
-
-BODY = json.dumps(CLIP | {"prompt": "a red fox in the snow, " + "slowly " * 130})
-"""1 KB."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long each load runs."""
-
-    seconds: float
-    polling_seconds: float
-    """Of the polls at 1 Hz."""
-    large_bodies: int = 24
-
-
-def submits(api_keys: Sequence[str]) -> list[Request]:
-    return [Request(CREATE_PATH, api_key, BODY) for api_key in api_keys]
-
-
-def polls(tasks: Sequence[Task]) -> list[Request]:
-    return [Request(f"{CREATE_PATH}/{task.task_id}", task.api_key, method="GET") for task in tasks]
 
 
 class RelayRound:

@@ -69,8 +69,8 @@ class Measured:
 
     @property
     def full_rate(self) -> float:
-        """What the rate would be if the load had filled the contender's core."""
-        return self.rate / min(1.0, self.busy)
+        """What the rate would be if the contender's core had been full, and the contender's own."""
+        return self.rate / min(1.0, self.busy - self.foreign)
 
 
 async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
@@ -96,6 +96,10 @@ async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
     )
     try:
         return await asyncio.wait_for(read(process), seconds + 2 * SPARE_S)
+    except VoidRoundError as error:
+        first = load.requests[0]
+        work = f"{load.connections} connections, {first.method} {first.path}"
+        raise VoidRoundError(f"{error} ({work})") from error
     finally:
         if process.returncode is None:
             process.kill()
