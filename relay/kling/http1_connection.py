@@ -209,9 +209,9 @@ class Connection(asyncio.Protocol):
         headers, chunks = self._headers, self._chunks
         return Reply(
             self._parser.get_status_code(),
-            _decode(headers.get(b"content-type", b"")),
+            _decode(headers.get(b"content-type")),
             chunks[0] if len(chunks) == 1 else b"".join(chunks),
-            _decode(headers.get(b"retry-after", b"")),
+            _decode(headers.get(b"retry-after")),
         )
 
     def _finish(self, waiter: asyncio.Future[Reply], reply: Reply) -> None:
@@ -255,5 +255,5 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _decode(value: bytes) -> str:
-    return value.strip(b" \t").decode("utf-8", "surrogateescape")
+def _decode(value: bytes | None) -> str:
+    return value.strip(b" \t").decode("utf-8", "surrogateescape") if value else ""
