@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from relay.kling.http1_transport import Http1Transport
-from relay.kling.transport import MaybeSent, Transport
+from relay.kling.transport import Body, MaybeSent, Transport
 from tests.kling.transport_peer import OK, Connection, answer_all, hang, listen, post
 
 
@@ -84,6 +84,23 @@ async def a_connection_with_unsent_bytes_is_left() -> None:
         async with listen(answer_the_head) as peer, aclosing(Http1Transport()) as transport:
             for _ in range(2):
                 await transport.send("POST", peer.url, bearer="b", body=body, timeout_s=2)
+
+    assert peer.connections == 2
+
+
+async def an_early_reply_ends_the_upload() -> None:
+    """A 413 in the middle of 20 MB, from a peer that reads no further, is the answer at once."""
+
+    async def refuse(connection: Connection) -> None:
+        await connection.reader.readuntil(b"\r\n\r\n")
+        await connection.answer(OK.replace(b"200 OK", b"413 Too Large"))
+        await asyncio.sleep(60)
+
+    body: Body = [b"{", memoryview(bytes(20_000_000)), b"}"]
+    async with listen(refuse) as peer, aclosing(Http1Transport()) as transport:
+        for _ in range(2):
+            reply = await transport.send("POST", peer.url, bearer="b", body=body, timeout_s=5)
+            assert (reply.status, reply.body) == (413, b"{}")
 
     assert peer.connections == 2
 
@@ -269,6 +286,7 @@ RULES: list[Callable[[], Awaitable[None]]] = [
     a_connection_that_spoke_while_idle_is_left,
     a_connection_the_peer_wants_closed_is_left,
     a_connection_with_unsent_bytes_is_left,
+    an_early_reply_ends_the_upload,
     a_get_on_a_broken_kept_connection_is_repeated_once,
     a_get_is_not_repeated_once_a_reply_began,
     a_get_whose_repetition_cannot_connect_may_have_been_sent,
