@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import pytest
 import uvloop
 
 from relay.kling.http1_transport import Http1Transport
-from relay.kling.transport import Body, MaybeSent, Transport
+from relay.kling.transport import MaybeSent, Transport
 from tests.kling.transport_peer import OK, Connection, answer_all, hang, listen, post
 
 
@@ -88,6 +88,18 @@ async def a_connection_with_unsent_bytes_is_left() -> None:
     assert peer.connections == 2
 
 
+class Noted(list[bytes]):
+    """Parts of a body, of which the last reading is counted."""
+
+    read = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.read = 0
+        for part in super().__iter__():
+            self.read += 1
+            yield part
+
+
 async def an_early_reply_ends_the_upload() -> None:
     """A 413 in the middle of 20 MB, from a peer that reads no further, is the answer at once."""
 
@@ -96,11 +108,12 @@ async def an_early_reply_ends_the_upload() -> None:
         await connection.answer(OK.replace(b"200 OK", b"413 Too Large"))
         await asyncio.sleep(60)
 
-    body: Body = [b"{", memoryview(bytes(20_000_000)), b"}"]
+    body = Noted([bytes(200_000)] * 100)
     async with listen(refuse) as peer, aclosing(Http1Transport()) as transport:
         for _ in range(2):
             reply = await transport.send("POST", peer.url, bearer="b", body=body, timeout_s=5)
             assert (reply.status, reply.body) == (413, b"{}")
+            assert 0 < body.read < 100
 
     assert peer.connections == 2
 
@@ -121,6 +134,24 @@ async def a_get_on_a_broken_kept_connection_is_repeated_once() -> None:
 
     assert first == [b"{}", b"{}"]
     assert (peer.connections, len(peer.requests)) == (3, 5)
+
+
+async def a_get_is_repeated_on_a_fresh_connection() -> None:
+    """Of two kept ones that both broke, the second one is no better than the first."""
+    both = asyncio.Barrier(2)
+
+    async def break_when_kept(connection: Connection) -> None:
+        await connection.receive()
+        if connection.number < 3:
+            await both.wait()
+        await connection.answer()
+        await connection.receive()
+
+    async with listen(break_when_kept) as peer, aclosing(Http1Transport()) as transport:
+        await asyncio.gather(get(transport, peer.url), get(transport, peer.url))
+        body = await get(transport, peer.url)
+
+    assert (body, peer.connections) == (b"{}", 3)
 
 
 async def a_get_is_not_repeated_once_a_reply_began() -> None:
@@ -288,6 +319,7 @@ RULES: list[Callable[[], Awaitable[None]]] = [
     a_connection_with_unsent_bytes_is_left,
     an_early_reply_ends_the_upload,
     a_get_on_a_broken_kept_connection_is_repeated_once,
+    a_get_is_repeated_on_a_fresh_connection,
     a_get_is_not_repeated_once_a_reply_began,
     a_get_whose_repetition_cannot_connect_may_have_been_sent,
     a_cancelled_call_closes_its_connection,
