@@ -130,3 +130,27 @@ async def test_a_burst_asks_for_the_name_once(monkeypatch: pytest.MonkeyPatch) -
 
     assert asked == ["localhost"]
     assert outcomes[1:] == [200] * 9
+
+
+async def test_a_kept_connection_is_no_place() -> None:
+    """One place, busy at one host: the connection kept to another one does not let a call past."""
+    arrived = asyncio.Event()
+
+    async def say_and_hang(connection: Connection) -> None:
+        arrived.set()
+        await hang(connection)
+
+    async with (
+        listen(answer_all) as kept,
+        listen(say_and_hang) as busy,
+        aclosing(Http1Transport(connections_max=1, connect_timeout_s=0.2)) as transport,
+    ):
+        await call(transport, kept.url, "/")
+        long = asyncio.create_task(call(transport, busy.url, "/"))
+        await arrived.wait()
+        with pytest.raises(NotSent):
+            await call(transport, kept.url, "/")
+        long.cancel()
+        await asyncio.gather(long, return_exceptions=True)
+
+    assert len(kept.requests) == 1
