@@ -193,6 +193,7 @@ def first_version(said: str, program: str) -> str:
 async def main(options: argparse.Namespace) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two cores are needed: one for the contender, one for the load")
+    compared: list[str] = []
     data: dict[str, object] = {"machine": machine.describe(), "load before": os.getloadavg()}
     async with open_benchmark(options) as benchmark:
         if options.with_litellm:
@@ -200,6 +201,8 @@ async def main(options: argparse.Namespace) -> None:
                 benchmark.litellm = await install_litellm(options.litellm_home)
             except machine.MissingProgramError as error:
                 say(f"without LiteLLM: {error}")
+            found = options.litellm_home.glob("lib/python*/site-packages/litellm-*.dist-info")
+            compared += [path.stem.replace("-", " ") for path in found]
         settings = await benchmark.books.fetch(
             "postgres",
             "SELECT current_setting('server_version') || ', fsync '"
@@ -207,7 +210,10 @@ async def main(options: argparse.Namespace) -> None:
             " || current_setting('synchronous_commit')",
         )
         rounds = await run_rounds(benchmark, "benchmark_base", rounds=options.rounds)
-        data |= {"versions": versions(settings[0][0]), "rounds": report.as_data(rounds)}
+        data |= {
+            "versions": ", ".join([versions(settings[0][0]), *compared]),
+            "rounds": report.as_data(rounds),
+        }
         options.output.write_text(json.dumps(data, indent=1))
         profile = ""
         if options.profile:

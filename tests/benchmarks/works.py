@@ -135,7 +135,7 @@ class RelayRound:
                 results["h"].notes["slow stub's core"] = stub_s / results["h"].seconds
             load = Load(requests, SLOW_CLIENTS, self._plan.seconds / 2)
             results["h stub"] = await measure(
-                [(load, stub.port)], self._directory, pids=[stub.pid], postmaster=0
+                [(load, stub.port)], self._directory, pids=[], postmaster=0
             )
             for name, size in (("f 13 MB", 13 * MB), ("f 60 MB", 60 * MB)):
                 async with self._relay(**settings) as relay:
