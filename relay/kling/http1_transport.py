@@ -1,4 +1,4 @@
-"""Kling over an HTTP/1.1 client of our own: the hot path, at a tenth of aiohttp's cost.
+"""Kling over an HTTP/1.1 client of our own: the hot path, at a sixth of aiohttp's cost.
 
 It is small because it does only what the seam asks: no redirects, cookies, proxies, compression,
 streaming or HTTP/2. llhttp parses (httptools), aiohappyeyeballs connects, the event loop does TLS.
