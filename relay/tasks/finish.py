@@ -61,7 +61,7 @@ class Unsettled(Exception):
 
 
 class Finisher:
-    """Moves tasks; the only object that runs FINISH."""
+    """Moves tasks; the only object that runs FINISH and RECORD."""
 
     def __init__(self, connect: Connect, asker: Asker, catalogue: Catalogue) -> None:
         def batcher(statement: str, *, durable: bool) -> Batcher:

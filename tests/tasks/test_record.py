@@ -27,6 +27,12 @@ UNION ALL SELECT to_jsonb(o) - 'id' FROM owners o
 ORDER BY 1
 """
 
+# Nothing is as a fresh row has it, so that whatever is not set again is seen.
+LOOKED_AT = """
+UPDATE tasks SET look_attempts = 3, look_lease = gen_random_uuid(),
+    refresh_at = now() - interval '1 hour', next_look_at = now() - interval '1 hour'
+"""
+
 
 def told_of(
     id_: int, state: str, via: str, *, task_id: str | None = "k1", number: str = "first"
@@ -82,6 +88,7 @@ async def test_record_and_finish_write_the_same_for_what_stays_alive(books: str)
                 savepoint = connection.transaction()
                 await savepoint.start()
                 await run(connection, FINISH, told_of(task.id, before, "callback", task_id=known))
+                await connection.execute(LOOKED_AT)
                 for state in LIVE:
                     for via in ("submit", "callback", "operator"):
                         row = told_of(task.id, state, via, number="second")
