@@ -10,12 +10,50 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
 import structlog
 
 _json = msgspec.json.Encoder(enc_hook=str)
+_log = structlog.get_logger()
+
+
+class RequestLine(msgspec.Struct):
+    """What a request's one log line says; the whole story of it."""
+
+    request_id: str
+    method: str
+    client: str
+    route: str = "unknown"
+    status: int = 0
+    code: int = 0
+    error: str = ""
+    tenant: str = ""
+    token_id: int | None = None
+    id: int | None = None
+    channel: str = ""
+    ms: float = 0.0
+    event: str = "request.answered"
+    level: str = "info"
+    timestamp: datetime | None = None
+
+
+_request_lines: "_Lines | None" = None
+"""Where request lines go at once; None where structlog renders them, or the level hides them."""
+
+
+def log_request(line: RequestLine) -> None:
+    """Log a request as structlog would: its processors cost 13 us, a fifth of a poll."""
+    if _request_lines is not None:
+        line.timestamp = datetime.now(UTC)
+        _request_lines.msg(line)
+        return
+    fields = msgspec.structs.asdict(line)
+    for name in ("event", "level", "timestamp"):
+        del fields[name]
+    _log.info(line.event, **fields)
 
 
 def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None:
@@ -41,6 +79,8 @@ def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None
         [] if on_terminal else [structlog.processors.format_exc_info]
     )
     lines = _Lines(stream)
+    global _request_lines  # noqa: PLW0603 (as structlog's own configuration is)
+    _request_lines = None if on_terminal or number > logging.INFO else lines
     structlog.configure(
         processors=[*shared, *traceback, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -75,10 +115,10 @@ class _Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._waiting: list[str] = []
+        self._waiting: list[str | RequestLine] = []
         atexit.register(self._write)
 
-    def msg(self, message: str) -> None:
+    def msg(self, message: str | RequestLine) -> None:
         self._waiting.append(message)
         if len(self._waiting) > 1:
             return
@@ -97,9 +137,12 @@ class _Lines:
     def _write(self) -> None:
         if not self._waiting:
             return
-        self._waiting.append("")
-        text = "\n".join(self._waiting)
+        lines = [
+            line if isinstance(line, str) else _json.encode(line).decode() for line in self._waiting
+        ]
         self._waiting.clear()
+        lines.append("")
+        text = "\n".join(lines)
         with suppress(OSError, ValueError):  # ValueError: the stream was closed
             self._stream.write(text)
             self._stream.flush()

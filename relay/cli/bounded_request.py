@@ -9,7 +9,7 @@ Between requests the clock is uvicorn's keep-alive timer; while a request is ans
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -42,9 +42,10 @@ class BoundedRequest(HttpToolsProtocol):
     _waited = False
     _timer: asyncio.TimerHandle | None = None
     flow: "_TimedFlow"
+    transport: "_JoinedWrites"  # type: ignore[assignment]  # what uvicorn uses of one
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+        super().connection_made(_JoinedWrites(transport))  # type: ignore[arg-type]  # see above
         self.flow = _TimedFlow(transport, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,6 +62,10 @@ class BoundedRequest(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._complete = self.scope
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # of an answer without a body
+        super().on_response_complete()
 
     def body_limit_s(self) -> float:
         """How long the whole request may take."""
@@ -116,6 +121,39 @@ class BoundedRequest(HttpToolsProtocol):
         if self._is_in_head():
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline)
+
+
+class _JoinedWrites:
+    """A transport that writes an answer's head together with its body.
+
+    uvicorn writes each by itself, and uvloop hands each write to the kernel at once: two calls and
+    two packets for 400 bytes, which was a sixth of a poll.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _TimedFlow(FlowControl):

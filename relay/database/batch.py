@@ -16,6 +16,9 @@ import structlog
 log = structlog.get_logger()
 
 Row = tuple[Any, ...]
+LINGER_S, ROWS_FEW = 0.001, 16
+"""How long a statement that would have few rows waits for more, if one has just ended: a statement
+costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
 LOCK_TIMEOUT_MS = 250
 SPLIT_LOCK_TIMEOUT_MS = 25
 CONNECT_TIMEOUT_S = 5.0
@@ -124,6 +127,8 @@ class Batcher:
                     await self._run_batch(batch)
                 except Exception as error:  # noqa: BLE001 (handed to whoever waits for the rows)
                     _fail(batch, error)
+                if 0 < len(self._waiting) < ROWS_FEW:
+                    await asyncio.sleep(LINGER_S)
         finally:
             self._runner = None
 

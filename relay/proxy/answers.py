@@ -1,6 +1,7 @@
 """Answers in Kling's envelope, and how they are sent."""
 
-import os
+import random
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from litestar.types import Send
 
 JSON = b"application/json"
+_chance = random.SystemRandom()
 
 
 class Sent(msgspec.Struct):
@@ -42,10 +44,16 @@ def answer_data(data: bytes, request_id: str) -> Sent:
 
 
 def new_request_id() -> str:
-    """Kling's request ids are UUIDs: spelt here, since `uuid4` takes three times as long."""
-    h = os.urandom(16).hex()
-    variant = "89ab"[int(h[16], 16) & 3]
-    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"
+    """Kling's request ids are UUIDs. Ours are of version 7, which Python has no function for yet.
+
+    They begin with the time, so that the index of tasks by them grows at its end.
+    """
+    bits = _chance.getrandbits(74)
+    ms = time.time_ns() // 1_000_000
+    return (
+        f"{ms >> 16 & 0xFFFFFFFF:08x}-{ms & 0xFFFF:04x}-7{bits & 0xFFF:03x}"
+        f"-{0x8000 | bits >> 12 & 0x3FFF:04x}-{bits >> 26:012x}"
+    )
 
 
 async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:

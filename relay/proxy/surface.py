@@ -5,13 +5,13 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-import msgspec
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.database.batch import DatabaseUnavailable, RowBlocked
 from relay.errors import RelayError, Unavailable, UnknownPath
 from relay.kling.body import read_fields
+from relay.logs import RequestLine, log_request
 from relay.pricing.quote import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
@@ -31,17 +31,6 @@ log = structlog.get_logger()
 UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
 INTERNAL = RelayError(500, 5000, "Internal error")
-
-
-class _Line(msgspec.Struct):
-    """What the request's one log line says."""
-
-    route: str = ""
-    caller: Caller | None = None
-    id: int | None = None
-    channel: str = ""
-    code: int = 0
-    error: str = ""
 
 
 class KlingSurface:
@@ -77,9 +66,10 @@ class KlingSurface:
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request_id = new_request_id()
-        line = _Line()
+        client = scope.get("client")
+        line = RequestLine(request_id, scope["method"], client[0] if client else "")
         try:
-            answer = await self._answer(scope, receive, request_id, line)
+            answer = await self._answer(scope, receive, line)
         except ClientGone:
             log.info("request.abandoned", request_id=request_id, route=line.route)
             return
@@ -95,7 +85,9 @@ class KlingSurface:
             line.code, line.error = INTERNAL.code, type(error).__name__
             answer = answer_error(INTERNAL, request_id)
         await send_answer(send, answer, request_id)
-        _log_line(scope, line, answer, request_id, began)
+        line.status = answer.status
+        line.ms = round((time.perf_counter() - began) * 1000, 1)
+        log_request(line)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the submits that are under way."""
@@ -103,28 +95,25 @@ class KlingSurface:
             log.info("submits.draining", submits=len(self._running))
             await asyncio.wait(set(self._running), timeout=timeout_s)
 
-    async def _answer(
-        self, scope: HTTPScope, receive: Receive, request_id: str, line: _Line
-    ) -> Sent:
-        line.caller = caller = await self._authenticator.authenticate(
-            _authorization(scope), now_s=time.time()
-        )
+    async def _answer(self, scope: HTTPScope, receive: Receive, line: RequestLine) -> Sent:
+        caller = await self._authenticator.authenticate(_authorization(scope), now_s=time.time())
+        line.tenant, line.token_id = caller.tenant, caller.token_id
         raw_path = scope["raw_path"].partition(b"?")[0]
         own_path = find_own_path(raw_path)
         if own_path is not None:
             line.route = "relay.deliveries"
-            return await self._answer_own(caller, own_path, scope, receive, request_id)
+            return await self._answer_own(caller, own_path, scope, receive, line.request_id)
         route = self._route(scope["method"], raw_path)
         line.route = route.label
         if route.operation is Operation.CREATE:
             body = await self._read(scope, receive, caller)
-            return await self._create(route, caller, body, request_id, line)
+            return await self._create(route, caller, body, line)
         if route.operation is Operation.READ:
             assert route.endpoint is not None, "a read belongs to one endpoint"
             read = self._pass_through.read(caller, route.endpoint, scope["query_string"])
             return _sent(await read, line)
         data = await self._from_rows(route, caller, scope, receive)
-        return answer_data(data, request_id)
+        return answer_data(data, line.request_id)
 
     async def _from_rows(
         self, route: Route, caller: Caller, scope: HTTPScope, receive: Receive
@@ -199,7 +188,7 @@ class KlingSurface:
         return answer_data(data, request_id)
 
     async def _create(
-        self, route: Route, caller: Caller, body: ReadBody, request_id: str, line: _Line
+        self, route: Route, caller: Caller, body: ReadBody, line: RequestLine
     ) -> Sent:
         endpoint = route.endpoint
         assert endpoint is not None, "a create belongs to one endpoint"
@@ -210,7 +199,7 @@ class KlingSurface:
             raise
         if endpoint.makes_a_row:
             submit = self._submitter.submit(
-                caller, endpoint, fields, request_id=request_id, model=route.model
+                caller, endpoint, fields, request_id=line.request_id, model=route.model
             )
         else:
             submit = self._pass_through.call(caller, endpoint, fields)
@@ -228,7 +217,7 @@ class KlingSurface:
         return await asyncio.shield(running)
 
 
-def _sent(answer: Answer, line: _Line) -> Sent:
+def _sent(answer: Answer, line: RequestLine) -> Sent:
     line.id, line.channel, line.code = answer.id, answer.channel, answer.code
     return Sent(answer.status, answer.body, retry_after=answer.retry_after)
 
@@ -245,23 +234,3 @@ def _authorization(scope: HTTPScope) -> str | None:
         if name == b"authorization":
             return value.decode("latin-1")
     return None
-
-
-def _log_line(scope: HTTPScope, line: _Line, answer: Sent, request_id: str, began: float) -> None:
-    caller = line.caller
-    client = scope.get("client")
-    log.info(
-        "request.answered",
-        request_id=request_id,
-        method=scope["method"],
-        route=line.route or "unknown",
-        status=answer.status,
-        code=line.code,
-        error=line.error,
-        tenant=caller.tenant if caller else "",
-        token_id=caller.token_id if caller else None,
-        id=line.id,
-        channel=line.channel,
-        client=client[0] if client else "",
-        ms=round((time.perf_counter() - began) * 1000, 1),
-    )

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Self
 
 import msgspec
@@ -17,6 +18,9 @@ QUOTES_MAX = 4096
 
 LIVE = frozenset({TaskState.PENDING, TaskState.UNKNOWN, TaskState.SUBMITTED, TaskState.PROCESSING})
 """States whose hold is open."""
+
+
+_STATES = {state.value: state for state in TaskState}
 
 
 class TaskRow(msgspec.Struct, frozen=True):
@@ -47,29 +51,9 @@ class TaskRow(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, record: Any) -> Self:
-        return cls(
-            id=record["id"],
-            tenant_id=record["tenant_id"],
-            channel_id=record["channel_id"],
-            endpoint_name=record["endpoint"],
-            state=TaskState(record["state"]),
-            task_id=record["task_id"],
-            external_id=record["external_id"],
-            tenant_external_id=record["tenant_external_id"],
-            callback_url=record["callback_url"],
-            quote_json=record["quote"],
-            hold_micros=record["hold_micros"],
-            charged_micros=record["charged_micros"],
-            reply=record["reply"],
-            is_reply_full=record["is_reply_full"],
-            fail_message=record["fail_message"],
-            created_at=record["created_at"],
-            ended_via=record["ended_via"],
-            submit_deadline_at=record["submit_deadline_at"],
-            request_id=record["request_id"],
-            refreshed_s_ago=record["refreshed_s_ago"],
-            is_unasked=record["is_unasked"],
-        )
+        values = list(_columns_of(record))
+        values[_STATE] = _STATES[values[_STATE]]
+        return cls(*values)
 
     @property
     def quote(self) -> Quote:
@@ -95,3 +79,10 @@ class TaskRow(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=QUOTES_MAX)
 def _read_quote(text: str) -> Quote:
     return _quote.decode(text)
+
+
+_COLUMN_NAMES = {"endpoint_name": "endpoint", "quote_json": "quote"}
+_FIELDS = TaskRow.__struct_fields__
+_STATE = _FIELDS.index("state")
+# In one call: 21 lookups of Python's were 3 us of each poll.
+_columns_of = itemgetter(*(_COLUMN_NAMES.get(field, field) for field in _FIELDS))

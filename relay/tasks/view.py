@@ -52,7 +52,7 @@ def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
 def _without_callback_urls(raw: bytes | str | Raw) -> bytes | str | Raw:
     """Take out our callback URL, should Kling ever repeat it: it is a credential."""
     text = raw.encode() if isinstance(raw, str) else bytes(raw)
-    if not any(mark in text for mark in _CALLBACK_MARKS):
+    if b"internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
         return raw
     return _CALLBACK_URL.sub(b'""', text)
 

@@ -70,6 +70,8 @@ class Authenticator:
         self._keys = keys
         self._found: dict[str | bytes, _Found | float] = {}
         self._verified: dict[str, tuple[_Claims, _Found]] = {}
+        self._opened: dict[int, tuple[str, str]] = {}
+        """Sealed and opened secret keys of tokens: each is read again every two seconds."""
 
     async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
         """Tell who sends it.
@@ -100,7 +102,7 @@ class Authenticator:
     async def _by_jwt(self, bearer: str, *, now_s: float) -> _Found | None:
         known = self._verified.get(bearer)
         if known is None or _is_old(known[1].read_at):
-            known = await self._verify(bearer)
+            known = await (self._verify(bearer) if known is None else self._verify_again(*known))
             if known is None:
                 return None
             _remember(self._verified, bearer, known)
@@ -134,6 +136,13 @@ class Authenticator:
             return None
         return (claims, found) if found else None
 
+    async def _verify_again(self, claims: _Claims, before: _Found) -> tuple[_Claims, _Found] | None:
+        """Read the token again; what its secret key signed once, it signed."""
+        found = await self._find(claims.iss)
+        if found is None or found.secret_key != before.secret_key:
+            return None
+        return claims, found
+
     async def _find(self, key: str | bytes) -> _Found | None:
         cached = self._found.get(key)
         if isinstance(cached, _Found) and not _is_old(cached.read_at):
@@ -153,13 +162,6 @@ class Authenticator:
 
     def _read(self, record: Any) -> _Found:
         token_id = record["token_id"]
-        try:
-            secret_key = self._keys.open(
-                record["secret_key_sealed"], context=secret_context(token_id)
-            )
-        except SecretKeyError:
-            # Its API key still works, so the operator's missing key locks out signers only.
-            secret_key = _NOBODYS_SECRET
         return _Found(
             caller=Caller(
                 token_id=token_id,
@@ -168,10 +170,22 @@ class Authenticator:
                 multiplier=record["multiplier"],
                 shows_quote=record["shows_quote"],
             ),
-            secret_key=secret_key,
+            secret_key=self._open(token_id, record["secret_key_sealed"]),
             is_enabled=record["enabled"],
             read_at=time.monotonic(),
         )
+
+    def _open(self, token_id: int, sealed: str) -> str:
+        known = self._opened.get(token_id)
+        if known is not None and known[0] == sealed:
+            return known[1]
+        try:
+            secret_key = self._keys.open(sealed, context=secret_context(token_id))
+        except SecretKeyError:
+            # Its API key still works, so the operator's missing key locks out signers only.
+            secret_key = _NOBODYS_SECRET
+        _remember(self._opened, token_id, (sealed, secret_key))
+        return secret_key
 
 
 def _invalid() -> Unauthorized:
