@@ -5,10 +5,11 @@ all of it. Time until a request is complete: kept here, where the socket is seen
 that arrives in one piece, as nearly all do, starts no timer. A connection that is given up is
 closed, and the application's `receive()` says `http.disconnect`.
 
-Between requests the clock is uvicorn's keep-alive timer; while a request is answered there is none.
+Between requests the clock is the keep-alive timer; while a request is answered there is none.
 """
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -41,6 +42,7 @@ class BoundedRequest(HttpToolsProtocol):
     _heard_s = 0.0
     _waited = False
     _timer: asyncio.TimerHandle | None = None
+    _idle_since_s = math.inf
     flow: "_TimedFlow"
     transport: "_JoinedWrites"  # type: ignore[assignment]  # what uvicorn uses of one
 
@@ -52,6 +54,8 @@ class BoundedRequest(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,9 +67,33 @@ class BoundedRequest(HttpToolsProtocol):
         super().on_message_complete()
         self._complete = self.scope
 
+    # uvicorn starts and cancels a keep-alive timer for each request, 3 us. Here one runs on, and
+    # looks when it fires; all else is uvicorn's own `on_response_complete`.
+
     def on_response_complete(self) -> None:
         self.transport.flush()  # of an answer without a body
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since_s = math.inf
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        due_s = self._idle_since_s + self.timeout_keep_alive
+        if due_s <= self.loop.time():
+            super().timeout_keep_alive_handler()
+        elif due_s < math.inf:
+            self.timeout_keep_alive_task = self.loop.call_at(due_s, self.timeout_keep_alive_handler)
 
     def body_limit_s(self) -> float:
         """How long the whole request may take."""

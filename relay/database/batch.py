@@ -16,7 +16,7 @@ import structlog
 log = structlog.get_logger()
 
 Row = tuple[Any, ...]
-LINGER_S, ROWS_FEW = 0.001, 16
+LINGER_S, ROWS_FEW = 0.002, 16
 """How long a statement that would have few rows waits for more, if one has just ended: a statement
 costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
 LOCK_TIMEOUT_MS = 250

@@ -340,7 +340,7 @@ class ReadRow(NamedTuple):
 
 TASK_COLUMNS = """t.id, t.tenant_id, t.channel_id, t.endpoint, t.state, t.task_id, t.external_id,
     t.tenant_external_id, t.callback_url, t.quote, t.hold_micros, t.charged_micros, t.reply,
-    t.is_reply_full, t.fail_message, t.created_at, t.ended_at, t.ended_via,
+    t.is_reply_full, t.fail_message, t.created_at, t.ended_via,
     t.submit_deadline_at, t.request_id, t.refresh_at = t.ended_at AS is_unasked,
     extract(epoch FROM now() - t.refresh_at)::float8 AS refreshed_s_ago"""
 

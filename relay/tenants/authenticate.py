@@ -69,6 +69,8 @@ class Authenticator:
         self._tokens = Batcher(connect, FIND_TOKENS, is_idempotent=True)
         self._keys = keys
         self._found: dict[str | bytes, _Found | float] = {}
+        self._by_header: dict[str, _Found] = {}
+        """Of API keys alone: a JWT has its times besides."""
         self._verified: dict[str, tuple[_Claims, _Found]] = {}
         self._opened: dict[int, tuple[str, str]] = {}
         """Sealed and opened secret keys of tokens: each is read again every two seconds."""
@@ -80,13 +82,17 @@ class Authenticator:
             Unauthorized: 1001 no header; 1002 anything that does not belong to a token; 1003 and
                 1004 a JWT of ours out of its time; 1000 the tenant is disabled.
         """
+        known = self._by_header.get(authorization or "")
+        if known is not None and not _is_old(known.read_at):
+            return known.caller
         scheme, _, bearer = (authorization or "").strip().partition(" ")
         bearer = bearer.strip()
         if not scheme:
             raise Unauthorized(1001, "Authorization is empty")
         if scheme.lower() != "bearer" or not bearer or len(bearer) > BEARER_CHARS_MAX:
             raise _invalid()
-        if looks_like_jwt(bearer):
+        is_jwt = looks_like_jwt(bearer)
+        if is_jwt:
             found = await self._by_jwt(bearer, now_s=now_s)
         else:
             found = await self._find(hash_api_key(bearer))
@@ -94,6 +100,8 @@ class Authenticator:
             raise _invalid()
         if not found.is_enabled:
             raise Unauthorized(1000, "Authentication failed")
+        if authorization is not None and not is_jwt:
+            _remember(self._by_header, authorization, found)
         return found.caller
 
     async def aclose(self) -> None:
