@@ -23,6 +23,8 @@ from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measur
 LIVE = 2000
 SLOW_DELAY_MS = 200
 SLOW_CLIENTS = 500
+SLOW_PAUSE_MS = 50
+"""Slows the clients of (a) to about the rate that (h) can have: 500 in 0.2 s and a little."""
 CALLBACKS_MAX = 20_000
 REFRESH_WITH_CALLBACKS_S, REFRESH_S = 30.0, 3.0
 MB = 1024 * 1024
@@ -89,6 +91,9 @@ class RelayRound:
             await self._warm_up()
             results["a"] = await self._submit(Load(submits(keys), CLIENTS, seconds))
             results["b"] = await self._submit(Load(submits(keys[:1]), CLIENTS, seconds))
+            paced = Load(submits(keys), CLIENTS, seconds, pause_ms=SLOW_PAUSE_MS)
+            if not is_growth:
+                results["a paced"] = await self._submit(paced)
             await self._books.put_off_looks(self._database)
             results["g submit"] = await self._submit(Load(submits(keys), 1, seconds / 2))
             live = await self._books.live(self._database, LIVE)
@@ -213,7 +218,7 @@ class RelayRound:
         """A callback for each live task in a burst; each answer comes after its commit."""
         tasks = await self._books.live(self._database, CALLBACKS_MAX)
         before = await self._books.count(self._database)
-        result = await self._load(Load([self._callback(task) for task in tasks], 64, 0))
+        result = await self._load(Load([self._callback(task) for task in tasks], CLIENTS, 0))
         if result.requests != len(tasks):
             raise VoidRoundError(f"{result.requests} of {len(tasks)} callbacks were answered")
         await self._expect(before.with_ends(len(tasks)), "callbacks")
