@@ -23,6 +23,10 @@ AGE_MAX_S = 2.0
 """How long a revoked token may still be taken by a running process."""
 CACHED_MAX = 20_000
 BEARER_CHARS_MAX = 8192
+REMEMBERED_CHARS_MAX = 1024
+"""Of a header or a JWT that is kept: an SDK's has 200. Longer ones are checked each time."""
+ACCESS_KEY_CHARS_MAX = 64
+"""Ours have 32."""
 SKEW_S = 60
 """Clocks differ, and one public client keeps a token for its full life (kling-api.md 13)."""
 _NOBODYS_SECRET = entropy.token_hex(32)
@@ -100,7 +104,7 @@ class Authenticator:
             raise _invalid()
         if not found.is_enabled:
             raise Unauthorized(1000, "Authentication failed")
-        if authorization is not None and not is_jwt:
+        if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and not is_jwt:
             _remember(self._by_header, authorization, found)
         return found.caller
 
@@ -113,7 +117,8 @@ class Authenticator:
             known = await (self._verify(bearer) if known is None else self._verify_again(*known))
             if known is None:
                 return None
-            _remember(self._verified, bearer, known)
+            if len(bearer) <= REMEMBERED_CHARS_MAX:
+                _remember(self._verified, bearer, known)
         claims, found = known
         if now_s + SKEW_S < claims.nbf:
             raise Unauthorized(1003, "Authorization is not yet valid")
@@ -158,7 +163,7 @@ class Authenticator:
         if isinstance(cached, float) and not _is_old(cached):
             return None
         is_hash = isinstance(key, bytes)
-        if not is_hash and "\x00" in key:
+        if not is_hash and ("\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX):
             return None
         record = await self._tokens.run((None if is_hash else key, key if is_hash else None))
         if record is None:
