@@ -256,7 +256,6 @@ def create_app(
             try:
                 yield
             finally:
-                await parts.surface.drain(settings.drain_s)
                 if loops is not None:
                     loops.cancel()
                     await asyncio.gather(loops, return_exceptions=True)

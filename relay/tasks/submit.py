@@ -106,7 +106,7 @@ class _Submission(msgspec.Struct):
 
 
 class Submitter:
-    """Takes submits; each runs as a task of the process, which a client's hang-up does not end."""
+    """Takes submits."""
 
     def __init__(
         self,

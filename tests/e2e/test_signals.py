@@ -77,6 +77,6 @@ async def is_refused(port: int) -> bool:
         try:
             async with connected(port):
                 pass
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it closed in between
             return True
     return False
