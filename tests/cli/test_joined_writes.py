@@ -1,0 +1,300 @@
+"""On sockets: an answer is one write, nothing is held back, and idle connections are closed.
+
+Each server is uvicorn's own, with keep-alive shortened; waits have lower bounds only.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from relay.cli.bounded_request import BoundedRequest
+
+PATIENCE_S = 5.0
+KEEP_ALIVE_S = 0.4
+LARGE = b"x" * 8 * 1024 * 1024
+"""More than the sockets of both sides hold."""
+
+
+class Recorded:
+    """A transport that notes each write that reaches the socket."""
+
+    def __init__(self, transport: asyncio.Transport, writes: list[bytes]) -> None:
+        self._transport = transport
+        self._writes = writes
+
+    def write(self, data: bytes) -> None:
+        self._writes.append(bytes(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Peer:
+    """A server whose application answers a path with its name, when `may_answer` is set."""
+
+    def __init__(self, *, keep_alive_s: float) -> None:
+        self.keep_alive_s = keep_alive_s
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.protocols: list[BoundedRequest] = []
+        self.writes: list[bytes] = []
+        self.port = 0
+
+    def protocol(self) -> type[BoundedRequest]:
+        peer = self
+
+        class Watched(BoundedRequest):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+                super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
+                self.timeout_keep_alive = peer.keep_alive_s  # type: ignore[assignment]  # uvicorn's settings are whole seconds
+                peer.protocols.append(self)
+
+        return Watched
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        while path == "/read" and (await receive()).get("more_body"):
+            pass
+        if path != "/unread":
+            await self.may_answer.wait()
+        body = LARGE if path == "/large" else path.encode()
+        headers = [] if path == "/parts" else [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if path == "/parts":
+            await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def ask(self, path: str, more: str = "", *, method: str = "GET") -> None:
+        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: r\r\n{more}\r\n".encode())
+
+    async def head(self) -> bytes:
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+
+    async def answer(self) -> bytes:
+        head = await self.head()
+        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        return await asyncio.wait_for(self.reader.readexactly(length), PATIENCE_S)
+
+    async def rest(self) -> bytes:
+        """Everything until the server closes."""
+        return await asyncio.wait_for(self.reader.read(), PATIENCE_S)
+
+    def reset(self) -> None:
+        """Go away without a goodbye, so that the server sees an error."""
+        connection = self.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def connected(*, keep_alive_s: float = 60.0) -> AsyncIterator[tuple[Peer, Client]]:
+    """Serve, and connect one client."""
+    peer = Peer(keep_alive_s=keep_alive_s)
+    config = uvicorn.Config(
+        peer.app,
+        http=peer.protocol(),
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer.port = listener.getsockname()[1]
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
+        try:
+            yield peer, Client(reader, writer)
+        finally:
+            writer.transport.abort()
+            peer.may_answer.set()
+            server.should_exit = True
+            await asyncio.wait_for(running, 10)
+
+
+@pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
+async def test_an_answers_head_and_body_are_one_write(more: str) -> None:
+    """Two answers, two writes; also where the connection is closed behind it."""
+    async with connected() as (peer, client):
+        client.ask("/one")
+        first = await client.answer()
+        client.ask("/two", more)
+        second = await client.answer()
+
+        assert (first, second) == (b"/one", b"/two")
+        assert [write.rpartition(b"\r\n\r\n")[2] for write in peer.writes] == [b"/one", b"/two"]
+        assert all(write.startswith(b"HTTP/1.1 200 OK\r\n") for write in peer.writes)
+
+
+async def test_an_answer_in_parts_waits_for_none_but_the_first() -> None:
+    """The head goes with the first part, the others by themselves and in order."""
+    async with connected() as (peer, client):
+        client.ask("/parts", "Connection: close\r\n")
+
+        text = await client.rest()
+
+    assert text.endswith(b"\r\n\r\n5\r\nfirst\r\n6\r\n/parts\r\n0\r\n\r\n")
+    assert len(peer.writes) == 2
+
+
+@pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
+async def test_an_answer_without_a_body_is_not_held_back(more: str) -> None:
+    """To HEAD, uvicorn writes a head and then nothing more."""
+    async with connected() as (_, client):
+        client.ask("/head", more, method="HEAD")
+
+        assert (await client.head()).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_answers_with_and_without_a_body_keep_their_order() -> None:
+    """Five requests in one write; each answer is whole before the next begins."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/1")
+        client.ask("/2", method="HEAD")
+        client.ask("/3")
+        client.ask("/4", method="HEAD")
+        client.ask("/5", "Connection: close\r\n")
+        await asyncio.sleep(0.05)
+
+        peer.may_answer.set()
+        text = await client.rest()
+
+    assert [part[:2] for part in text.split(b"\r\n\r\n")[1:]] == [b"/1", b"HT", b"/3", b"HT", b"/5"]
+    assert text.count(b"HTTP/1.1 200 OK") == 5
+
+
+async def test_100_continue_is_said_before_there_is_an_answer() -> None:
+    """It is no answer's head: nothing follows it until the client has sent its body."""
+    async with connected() as (_, client):
+        client.ask("/read", "Content-Length: 2\r\nExpect: 100-continue\r\n", method="POST")
+        said = await client.head()
+        client.writer.write(b"{}")
+
+        assert (said, await client.answer()) == (b"HTTP/1.1 100 Continue\r\n\r\n", b"/read")
+
+
+async def test_a_client_that_speaks_no_http_is_told_so() -> None:
+    """uvicorn's own 400 arrives whole, behind an answer too, and the connection is closed."""
+    async with connected() as (_, client):
+        client.ask("/first")
+        first = await client.answer()
+        client.writer.write(b"\x16\x03\x01 nonsense\r\n\r\n")
+
+        text = await client.rest()
+
+    assert first == b"/first"
+    assert text.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert text.endswith(b"\r\n\r\nInvalid HTTP request received.")
+
+
+async def test_a_connection_is_closed_after_the_whole_answer() -> None:
+    """Of eight megabytes, which no socket takes at once."""
+    async with connected() as (_, client):
+        client.ask("/large", "Connection: close\r\n")
+
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+
+    assert b"connection: close" in head
+    assert body == LARGE
+
+
+async def test_an_idle_connection_is_closed_and_not_early() -> None:
+    """Keep-alive counts from the last request; its timer had begun with the first."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (_, client):
+        client.ask("/first")
+        await client.answer()
+        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        asked_s = asyncio.get_running_loop().time()
+        client.ask("/last")
+        last = await client.answer()
+
+        text = await client.rest()
+
+    assert (last, text) == (b"/last", b"")
+    assert asyncio.get_running_loop().time() - asked_s >= KEEP_ALIVE_S
+
+
+async def test_a_connection_whose_requests_go_on_is_kept() -> None:
+    """For twice keep-alive, on one connection."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        for _ in range(8):
+            client.ask("/again")
+            assert await client.answer() == b"/again"
+            await asyncio.sleep(KEEP_ALIVE_S / 4)
+
+    assert len(peer.protocols) == 1
+
+
+async def test_a_request_under_way_is_never_idle() -> None:
+    """Twice keep-alive, behind one that began the timer; idle again, it is closed."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.ask("/first")
+        await client.answer()
+        peer.may_answer.clear()
+        client.ask("/slow")
+        await asyncio.sleep(2 * KEEP_ALIVE_S)
+
+        let_go_s = asyncio.get_running_loop().time()
+        peer.may_answer.set()
+        slow = await client.answer()
+        text = await client.rest()
+
+    assert (slow, text) == (b"/slow", b"")
+    assert asyncio.get_running_loop().time() - let_go_s >= KEEP_ALIVE_S
+
+
+async def test_one_timer_serves_all_requests_of_a_connection() -> None:
+    """Nothing is started or cancelled per request."""
+    async with connected() as (peer, client):
+        client.ask("/first")
+        await client.answer()
+        timer = peer.protocols[0].timeout_keep_alive_task
+
+        for _ in range(5):
+            client.ask("/again")
+            await client.answer()
+
+        assert timer is not None
+        assert peer.protocols[0].timeout_keep_alive_task is timer
+        assert not timer.cancelled()
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_no_timer_outlives_its_connection(*, is_reset: bool) -> None:
+    """Closed in order or reset, idle, with a head begun."""
+    async with connected() as (peer, client):
+        client.ask("/first")
+        await client.answer()
+        (protocol,) = peer.protocols
+        timer = protocol.timeout_keep_alive_task
+        client.writer.write(b"GET /half")
+        async with asyncio.timeout(PATIENCE_S):
+            while protocol._timer is None:  # noqa: ASYNC110, SLF001 (no event tells of its bytes)
+                await asyncio.sleep(0.01)
+        watch = protocol._timer  # noqa: SLF001 (what must not be left)
+
+        if is_reset:
+            client.reset()
+        else:
+            client.writer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while protocol.connections:  # noqa: ASYNC110 (it happens in the server)
+                await asyncio.sleep(0.01)
+
+        assert timer is not None
+        assert (timer.cancelled(), watch.cancelled()) == (True, True)
