@@ -1,0 +1,138 @@
+"""A statement of few rows waits for more, if one has just ended; nothing else waits.
+
+The linger is an hour where a test would hang if it were waited for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from relay.database import batch
+from relay.database.batch import ROWS_FEW, Batcher, connector
+from relay.database.engine import dsn
+
+GATED = """
+    SELECT ord, id, pg_current_xact_id()::text AS transaction
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord),
+         (SELECT pg_advisory_xact_lock_shared(4711) OFFSET 0) gate
+"""
+"""Runs while nobody shuts the gate; the rows of one statement name one transaction."""
+PATIENCE_S = 5.0
+HOUR_S = 3600.0
+WHILE_S = 0.2
+"""Long enough for whatever else the loop has to do."""
+
+
+class Gate:
+    """Another session's lock, for which statements wait."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def shut(self) -> None:
+        await self._session.execute("SELECT pg_advisory_lock(4711)")
+
+    async def open(self) -> None:
+        await self._session.execute("SELECT pg_advisory_unlock(4711)")
+
+    async def has_come(self) -> None:
+        """Wait until a statement stands before it."""
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self._session.fetchval(query):  # noqa: ASYNC110 (it is in the server)
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def gate(database_url: str) -> AsyncIterator[Gate]:
+    connection = await asyncpg.connect(dsn(database_url))
+    yield Gate(connection)
+    await connection.close()
+
+
+@pytest.fixture
+async def batcher(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Batcher]:
+    """Its rows may wait at the gate for as long as a statement may."""
+    monkeypatch.setattr(batch, "LOCK_TIMEOUT_MS", 5000)
+    batcher = Batcher(connector(dsn(database_url)), GATED, is_idempotent=True)
+    await batcher.run((0,))
+    yield batcher
+    monkeypatch.setattr(batch, "LINGER_S", 0.0)
+    await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
+
+
+async def transaction_of(batcher: Batcher, number: int) -> str:
+    async with asyncio.timeout(PATIENCE_S):
+        return str((await batcher.run((number,)))["transaction"])
+
+
+async def test_the_first_row_after_an_idle_moment_never_waits(
+    batcher: Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five, each alone: with a linger of an hour, none of them meets it."""
+    monkeypatch.setattr(batch, "LINGER_S", HOUR_S)
+
+    transactions = [await transaction_of(batcher, number) for number in range(5)]
+
+    assert len(set(transactions)) == 5
+
+
+async def test_few_rows_wait_for_those_that_come_next(
+    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One came while a statement ran, one after it had ended: they share the next."""
+    monkeypatch.setattr(batch, "LINGER_S", WHILE_S)
+    await gate.shut()
+    first = asyncio.create_task(transaction_of(batcher, 1))
+    await gate.has_come()
+    during = asyncio.create_task(transaction_of(batcher, 2))
+    await asyncio.sleep(0)
+
+    await gate.open()
+    ended = await first
+    after = await transaction_of(batcher, 3)
+
+    assert ended != after
+    assert await during == after
+
+
+async def test_many_rows_wait_for_no_more(
+    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From sixteen on the next statement begins at once; a linger would be an hour."""
+    monkeypatch.setattr(batch, "LINGER_S", HOUR_S)
+    await gate.shut()
+    first = asyncio.create_task(transaction_of(batcher, 1))
+    await gate.has_come()
+    others = [asyncio.create_task(transaction_of(batcher, 2 + n)) for n in range(ROWS_FEW)]
+    await asyncio.sleep(0)
+
+    await gate.open()
+    transactions = {await other for other in others}
+
+    assert len(transactions) == 1
+    assert await first not in transactions
+
+
+async def test_closing_waits_for_the_rows_that_linger(
+    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed between two statements: the row that waits is run, and answered."""
+    monkeypatch.setattr(batch, "LINGER_S", WHILE_S)
+    await gate.shut()
+    first = asyncio.create_task(transaction_of(batcher, 1))
+    await gate.has_come()
+    lingering = asyncio.create_task(batcher.run((2,)))
+    await asyncio.sleep(0)
+    await gate.open()
+    await first
+    was_done = lingering.done()
+
+    await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
+    await asyncio.sleep(0)
+
+    assert (was_done, lingering.done()) == (False, True)
+    assert lingering.result()["id"] == 2

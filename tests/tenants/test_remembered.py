@@ -1,0 +1,196 @@
+"""What is remembered of a bearer ends with its token; ages are made, not waited for."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from relay.errors import Unauthorized
+from relay.secrets import KeyRing, new_secret_key
+from relay.tenants import authenticate as module
+from relay.tenants.authenticate import SKEW_S, Authenticator
+from relay.tenants.tokens import IssuedToken, secret_context
+from tests.relay_app import Relay, fixture_relay, signed
+
+NOW_S = 1_800_000_000
+GONE = "UPDATE tokens SET revoked_at = now()"
+DISABLED = "UPDATE tenants SET enabled = false"
+
+
+@pytest.fixture
+async def relay(database_url: str) -> AsyncIterator[Relay]:
+    async with fixture_relay(database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def token(relay: Relay) -> IssuedToken:
+    return await relay.add_tenant()
+
+
+@pytest.fixture
+def authenticator(relay: Relay) -> Authenticator:
+    return relay.parts.surface._authenticator  # noqa: SLF001 (time is its argument)
+
+
+@pytest.fixture
+def all_is_old(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call it, and whatever was read until then, or is from now on, is out of date."""
+    return lambda: monkeypatch.setattr(module, "AGE_MAX_S", -1.0)
+
+
+def header_of(token: IssuedToken, *, is_jwt: bool) -> str:
+    return f"Bearer {signed(token, now_s=NOW_S) if is_jwt else token.api_key}"
+
+
+async def code_of(authenticator: Authenticator, header: str, *, now_s: float = NOW_S) -> int:
+    """0 for who is let in."""
+    try:
+        await authenticator.authenticate(header, now_s=now_s)
+    except Unauthorized as error:
+        return error.code
+    return 0
+
+
+@pytest.mark.parametrize("is_jwt", [False, True])
+@pytest.mark.parametrize(("change", "code"), [(GONE, 1002), (DISABLED, 1000)])
+async def test_a_known_bearer_is_refused_once_its_token_is(
+    relay: Relay,
+    token: IssuedToken,
+    authenticator: Authenticator,
+    all_is_old: Any,
+    *,
+    is_jwt: bool,
+    change: str,
+    code: int,
+) -> None:
+    """Revoked or disabled: at most `AGE_MAX_S` later, API keys and JWTs alike."""
+    header = header_of(token, is_jwt=is_jwt)
+    known = await code_of(authenticator, header)
+    await relay.rows(change)
+    at_once = await code_of(authenticator, header)
+
+    all_is_old()
+    later = [await code_of(authenticator, header) for _ in range(2)]
+
+    assert (known, at_once, later) == (0, 0, [code, code])
+
+
+@pytest.mark.parametrize("is_jwt", [False, True])
+async def test_a_tenant_that_is_enabled_again_is_let_in(
+    relay: Relay,
+    token: IssuedToken,
+    authenticator: Authenticator,
+    all_is_old: Any,
+    *,
+    is_jwt: bool,
+) -> None:
+    """A refusal is not remembered for longer than a welcome."""
+    header = header_of(token, is_jwt=is_jwt)
+    await relay.rows(DISABLED)
+    before = await code_of(authenticator, header)
+    await relay.rows("UPDATE tenants SET enabled = true")
+
+    all_is_old()
+
+    assert (before, await code_of(authenticator, header)) == (1000, 0)
+
+
+@pytest.mark.parametrize("spelling", ["Bearer {}", "bearer  {}", " Bearer {} ", "BEARER {}"])
+async def test_a_known_jwt_ends_with_its_time(
+    token: IssuedToken, authenticator: Authenticator, spelling: str
+) -> None:
+    """However it is spelt: no cache of headers serves it, and none holds it."""
+    header = spelling.format(signed(token, now_s=NOW_S))
+    known = [await code_of(authenticator, header) for _ in range(2)]
+
+    late = await code_of(authenticator, header, now_s=NOW_S + 1800 + SKEW_S)
+    early = await code_of(authenticator, header, now_s=NOW_S - 6 - SKEW_S)
+
+    assert (known, late, early) == ([0, 0], 1004, 1003)
+    assert authenticator._by_header == {}  # noqa: SLF001 (what is promised of it)
+
+
+async def test_an_api_key_is_known_by_its_whole_header(
+    token: IssuedToken, authenticator: Authenticator
+) -> None:
+    """Neither a part of a known header nor more than it is known."""
+    header = header_of(token, is_jwt=False)
+    known = await code_of(authenticator, header)
+
+    others = [await code_of(authenticator, other) for other in (header[:-1], header + "x", "")]
+
+    assert (known, others) == (0, [1002, 1002, 1001])
+
+
+async def test_a_jwt_survives_the_rotation_of_the_key_that_seals(
+    relay: Relay, token: IssuedToken, authenticator: Authenticator, all_is_old: Any
+) -> None:
+    """Its secret is sealed anew, by the same key or a newer one, and is the same secret."""
+    header = header_of(token, is_jwt=True)
+    known = await code_of(authenticator, header)
+    await _seal(relay, token, token.secret_key, relay.keys)
+
+    all_is_old()
+
+    assert (known, await code_of(authenticator, header)) == (0, 0)
+    fresh = f"Bearer {signed(token, now_s=NOW_S + 1)}"
+    assert await code_of(authenticator, fresh) == 0
+
+
+async def test_a_jwt_ends_with_the_secret_that_signed_it(
+    relay: Relay, token: IssuedToken, authenticator: Authenticator, all_is_old: Any
+) -> None:
+    """Another secret in its place refuses the JWT that was known, and takes its own."""
+    header = header_of(token, is_jwt=True)
+    known = await code_of(authenticator, header)
+    other = await relay.add_tenant("other")
+    await _seal(relay, token, other.secret_key, relay.keys)
+
+    all_is_old()
+    refused = [await code_of(authenticator, header) for _ in range(2)]
+    await _seal(relay, token, token.secret_key, relay.keys)
+
+    assert (known, refused, await code_of(authenticator, header)) == (0, [1002, 1002], 0)
+
+
+async def test_a_known_jwt_ends_when_its_secret_cannot_be_opened(
+    relay: Relay, token: IssuedToken, authenticator: Authenticator, all_is_old: Any
+) -> None:
+    """The operator dropped the sealing key; what was opened before is not served for it."""
+    header = header_of(token, is_jwt=True)
+    known = await code_of(authenticator, header)
+    await _seal(relay, token, token.secret_key, KeyRing.parse(new_secret_key("gone")))
+
+    all_is_old()
+
+    assert (known, await code_of(authenticator, header)) == (0, 1002)
+    assert await code_of(authenticator, header_of(token, is_jwt=False)) == 0
+
+
+async def test_a_secret_is_opened_once(
+    token: IssuedToken, authenticator: Authenticator, all_is_old: Any
+) -> None:
+    """Read again every two seconds by each process, it is decrypted when it changed."""
+    opened: list[str] = []
+
+    class Counted(KeyRing):
+        def open(self, sealed: str, *, context: str) -> str:
+            opened.append(context)
+            return keys.open(sealed, context=context)
+
+    keys = authenticator._keys  # noqa: SLF001 (counted, and otherwise the same)
+    authenticator._keys = Counted.parse(new_secret_key())  # noqa: SLF001 (see above)
+    all_is_old()
+
+    for moment in range(3):
+        header = f"Bearer {signed(token, now_s=int(time.time()) - moment)}"
+        assert await code_of(authenticator, header, now_s=time.time()) == 0
+
+    assert opened == [secret_context(token.id)]
+
+
+async def _seal(relay: Relay, token: IssuedToken, secret_key: str, keys: KeyRing) -> None:
+    sealed = keys.seal(secret_key, context=secret_context(token.id))
+    await relay.rows("UPDATE tokens SET secret_key_sealed = $1 WHERE id = $2", sealed, token.id)
