@@ -1,0 +1,63 @@
+"""A row is read by position: each column must land in the field of its name."""
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from relay.database.batch import Batcher, connector
+from relay.database.engine import dsn
+from relay.tasks.statements import READ, ReadRow
+from relay.tasks.tables import TaskState
+from relay.tasks.task import TaskRow
+
+NAMED_OTHERWISE = {"endpoint_name": "endpoint", "quote_json": "quote"}
+FILL = """
+    INSERT INTO tenants (id, name) OVERRIDING SYSTEM VALUE VALUES (11, 'acme');
+    INSERT INTO tokens (id, tenant_id, api_key_hash, api_key_hint)
+        OVERRIDING SYSTEM VALUE VALUES (12, 11, 'hash', 'hint');
+    INSERT INTO channels (id, name, base_url, api_key_sealed)
+        OVERRIDING SYSTEM VALUE VALUES (13, 'main', 'http://kling', 'sealed');
+    INSERT INTO tasks (id, tenant_id, token_id, channel_id, endpoint, state, task_id, external_id,
+        tenant_external_id, callback_url, request_id, kling_request_id, quote, hold_micros,
+        hold_ended_at, charged_micros, created_at, submit_deadline_at, ended_at, ended_via, reply,
+        is_reply_full, fail_message, refresh_at)
+    OVERRIDING SYSTEM VALUE
+    VALUES (14, 11, 12, 13, 'text2video', 'succeed', 'kling-id', 'our-id',
+        'their-id', 'http://hook', 'request-id', 'their-request-id', '{"quote":15}', 17,
+        '2026-01-01T00:00:00Z', 16, '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z',
+        '2026-01-04T00:00:00Z', 'callback', 'reply', true, 'message',
+        '2026-01-05T00:00:00Z');
+"""
+
+
+async def test_every_column_lands_in_its_field(database_url: str) -> None:
+    """One row, no two of its values alike, read as a poll reads it."""
+    connection = await asyncpg.connect(dsn(database_url))
+    await connection.execute(FILL)
+    await connection.close()
+    batcher = Batcher(connector(dsn(database_url)), READ, is_idempotent=True)
+    record = await batcher.run(ReadRow(11, "kling-id"))
+    await batcher.aclose()
+
+    row = TaskRow.of(record)
+
+    by_name: dict[str, Any] = {
+        field: record[NAMED_OTHERWISE.get(field, field)] for field in TaskRow.__struct_fields__
+    }
+    assert msgspec.structs.asdict(row) == by_name
+    assert len({(type(value), value) for value in by_name.values()}) == len(by_name)
+    assert row.state is TaskState.SUCCEED
+    assert (row.id, row.tenant_id, row.channel_id) == (14, 11, 13)
+    assert (row.hold_micros, row.charged_micros) == (17, 16)
+    assert (row.task_id, row.external_id, row.tenant_external_id) == (
+        *("kling-id", "our-id", "their-id"),
+    )
+    assert (row.created_at.day, row.submit_deadline_at.day) == (2, 3)
+    assert (row.is_reply_full, row.is_unasked) == (True, False)
+    assert (row.endpoint_name, row.request_id, row.reply) == ("text2video", "request-id", "reply")
+    assert (row.ended_via, row.fail_message, row.callback_url) == (
+        *("callback", "message", "http://hook"),
+    )
+    assert row.quote_json == '{"quote": 15}'
+    assert row.refreshed_s_ago == record["refreshed_s_ago"] > 0
