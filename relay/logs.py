@@ -6,6 +6,7 @@ Never a bearer, a secret, a prompt, an image or a callback path: callers log ids
 
 import asyncio
 import atexit
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -116,16 +117,20 @@ class _Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._waiting: list[str | RequestLine] = []
+        self._turn: asyncio.AbstractEventLoop | None = None
+        """The loop at the end of whose turn they are written."""
         atexit.register(self._write)
 
     def msg(self, message: str | RequestLine) -> None:
         self._waiting.append(message)
-        if len(self._waiting) > 1:
-            return
         try:
-            asyncio.get_running_loop().call_soon(self._write)
-        except RuntimeError:  # no loop is running
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # none is running
             self._write()
+            return
+        if loop is not self._turn:
+            self._turn = loop
+            loop.call_soon(self._write)
 
     def error(self, message: str) -> None:
         self._waiting.append(message)
@@ -135,18 +140,21 @@ class _Lines:
     fatal = failure = err = critical = exception = error
 
     def _write(self) -> None:
-        if not self._waiting:
+        lines, self._waiting, self._turn = self._waiting, [], None
+        if not lines:
             return
-        lines = [
-            line if isinstance(line, str) else _json.encode(line).decode() for line in self._waiting
-        ]
-        self._waiting.clear()
-        lines.append("")
-        text = "\n".join(lines)
+        text = "".join(f"{line if isinstance(line, str) else _spell(line)}\n" for line in lines)
         with suppress(OSError, ValueError):  # ValueError: the stream was closed
             self._stream.write(text)
             self._stream.flush()
 
 
 def _render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:
-    return _json.encode(event).decode()
+    return _spell(event)
+
+
+def _spell(event: object) -> str:
+    try:
+        return _json.encode(event).decode()
+    except (ValueError, TypeError):  # half a surrogate pair, or a key that is no text
+        return json.dumps(msgspec.to_builtins(event, str_keys=True, enc_hook=repr))

@@ -3,8 +3,10 @@
 Each index is built under a SHARE lock: tasks can be read meanwhile and not written, which takes
 about a second per million rows. The old ones are dropped under ACCESS EXCLUSIVE, for an instant.
 Where writers cannot wait for that, build the new ones before, with CREATE INDEX CONCURRENTLY and
-the definitions below; those are then left as they are. The previous version's code finds all its
-rows by the new indexes too.
+the definitions below; those are then left as they are, and one whose build had failed is built
+again. All of it is one transaction, during which running processes answer submits with 503: their
+statements wait 250 ms for a lock. So upgrade in a quiet minute. The previous version's code finds all
+its rows by the new indexes too.
 """
 
 from collections.abc import Sequence
@@ -18,8 +20,20 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
+DROP_INVALID = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid) THEN
+        DROP INDEX {name};
+    END IF;
+END $$
+"""
+"""What a cancelled CREATE INDEX CONCURRENTLY leaves: it has the name, and nothing is found by it."""
+
+
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    for name in ("tasks_kling_key", "tasks_kling_request"):
+        op.execute(DROP_INVALID.format(name=name))
     op.create_index(
         "tasks_kling_key",
         "tasks",

@@ -34,9 +34,9 @@ class BoundedRequest(HttpToolsProtocol):
     body_bytes_max = 100 * 1024 * 1024
     """What a body of unknown length may become; more than this gets no more time."""
 
-    _complete: "HTTPScope | None" = None
-    """The scope of the last request that arrived whole; uvicorn makes a new one for each."""
-    _watched: "HTTPScope | None" = None
+    _complete_scope: "HTTPScope | None" = None
+    """Of the last request that arrived whole; uvicorn makes a new one for each."""
+    _watched_scope: "HTTPScope | None" = None
     _head_bytes = 0
     _began_s = 0.0
     _heard_s = 0.0
@@ -49,6 +49,7 @@ class BoundedRequest(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(_JoinedWrites(transport))  # type: ignore[arg-type]  # see above
         self.flow = _TimedFlow(transport, self.loop)
+        self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -60,15 +61,21 @@ class BoundedRequest(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.scope is not self._complete:
+        if self.scope is not self._complete_scope:
             self._watch(len(data))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._complete = self.scope
+        self._complete_scope = self.scope
+        if self.cycle.response_complete:  # refused before its body had ended
+            self._rest()
 
     # uvicorn starts and cancels a keep-alive timer for each request, 3 us. Here one runs on, and
     # looks when it fires; all else is uvicorn's own `on_response_complete`.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._idle_since_s = math.inf
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # of an answer without a body
@@ -80,12 +87,16 @@ class BoundedRequest(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
             return
+        if self.scope is self._complete_scope:  # else the next one has begun, or this one goes on
+            self._rest()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer: stray bytes between two requests are no request."""
+
+    def _rest(self) -> None:
         self._idle_since_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_handler()
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since_s = math.inf
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
@@ -106,8 +117,8 @@ class BoundedRequest(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._heard_s = self.loop.time()
-        if self._watched is not self.scope:
-            self._watched, self._began_s = self.scope, self._heard_s
+        if self._watched_scope is not self.scope:
+            self._watched_scope, self._began_s = self.scope, self._heard_s
             self._head_bytes, self._waited = 0, False
         if self._is_in_head():
             self._head_bytes += size
@@ -122,7 +133,7 @@ class BoundedRequest(HttpToolsProtocol):
     def _look(self) -> None:
         """Give the request up, or look again when it may be time."""
         self._timer = None
-        if self.scope is self._complete or self.transport.is_closing():
+        if self.scope is self._complete_scope or self.transport.is_closing():
             return
         now_s = self.loop.time()
         waits = self._waits_for_its_turn()
@@ -155,7 +166,8 @@ class _JoinedWrites:
     """A transport that writes an answer's head together with its body.
 
     uvicorn writes each by itself, and uvloop hands each write to the kernel at once: two calls and
-    two packets for 400 bytes, which was a sixth of a poll.
+    two packets for 400 bytes, which was a tenth of a poll. A head is told by how it begins, so a
+    part of a body that begins so would wait for the next part; our answers have one part.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:

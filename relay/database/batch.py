@@ -111,7 +111,10 @@ class Batcher:
         self._waiting.append((row, future))
         if self._runner is None:
             self._runner = asyncio.create_task(self._drain())
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # with an exception in it, it and this frame would keep each other alive
 
     async def aclose(self) -> None:
         """Finish what waits, then disconnect."""

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._is_uploading = True
         self._transport.write(head)
         for view in views:
-            if waiter.done():
+            if waiter.done() or self._transport.is_closing():
                 return
             self._transport.write(view)
             if self._drained is not None:

@@ -134,6 +134,9 @@ class Http1Transport:
             raise MaybeSent(describe(error)) from None
         finally:
             connection.abandon(waiter)
+            # It holds the exception, whose traceback holds this frame: a circle with the body in
+            # it, which nothing would free until the collector comes.
+            del waiter
 
     def _find_origin(self, base: str) -> Origin:
         try:

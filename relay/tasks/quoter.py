@@ -75,6 +75,7 @@ class Quoter:
         book = await self._book.get()
         if book is not self._known_of:
             self._known.clear()
+            self._readings.clear()
             self._known_of = book
         about = (endpoint.name, model, caller.multiplier)
         for names in self._readings.get(endpoint.name, ()):
