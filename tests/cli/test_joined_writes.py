@@ -52,8 +52,8 @@ class Peer:
 
         class Watched(BoundedRequest):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-                super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
                 self.timeout_keep_alive = peer.keep_alive_s  # type: ignore[assignment]  # uvicorn's settings are whole seconds
+                super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
                 peer.protocols.append(self)
 
         return Watched
@@ -298,3 +298,46 @@ async def test_no_timer_outlives_its_connection(*, is_reset: bool) -> None:
 
         assert timer is not None
         assert (timer.cancelled(), watch.cancelled()) == (True, True)
+
+
+async def test_a_connection_that_says_nothing_is_closed() -> None:
+    """Not even the first byte of a request."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (_, client):
+        assert await client.rest() == b""
+
+
+async def test_stray_bytes_between_requests_keep_no_connection() -> None:
+    """Some clients end a body with a line break too many."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (_, client):
+        client.ask("/a")
+        await client.answer()
+        client.writer.write(b"\r\n")
+
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_ends_after_its_answer_leaves_an_idle_connection() -> None:
+    """Refused before it was read, sent to its end all the same, and then nothing more."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (_, client):
+        client.ask("/unread", "Content-Length: 10\r\n", method="POST")
+        await client.answer()
+        client.writer.write(b"x" * 10)
+
+        assert await client.rest() == b""
+
+
+async def test_a_second_request_that_began_before_the_first_answer_is_not_idle() -> None:
+    """Its head arrives in two parts, on both sides of the first answer; its answer takes long."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/a")
+        client.writer.write(b"GET /b HTTP/1.1\r\n")
+        await asyncio.sleep(0.05)
+        peer.may_answer.set()
+        first = await client.answer()
+        peer.may_answer.clear()
+        client.writer.write(b"Host: r\r\n\r\n")
+        await asyncio.sleep(2 * KEEP_ALIVE_S)
+        peer.may_answer.set()
+
+        assert (first, await client.answer()) == (b"/a", b"/b")
