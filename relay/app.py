@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
-import asyncpg
 import structlog
 from litestar import Litestar, MediaType, Response, get
 from litestar.di import NamedDependency, Provide
@@ -18,7 +17,7 @@ from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface, find_token
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import connector
-from relay.database.engine import Sessions, dsn, open_engine, open_sessions
+from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -93,7 +92,7 @@ class Parts:
         self.engine = open_engine(url)
         closing.push_async_callback(self.engine.dispose)
         self.sessions = open_sessions(self.engine)
-        self.pool = await asyncpg.create_pool(self._dsn, min_size=0, max_size=10)
+        self.pool = await open_pool(url)
         closing.push_async_callback(self.pool.close)
         transport = self._given_transport or Http1Transport()
         if self._given_transport is None:

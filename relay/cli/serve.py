@@ -125,6 +125,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
             app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
             http=Protocol,
             loop="auto",  # uvloop where it can be imported
+            ws="none",  # Kling has no websockets
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -38,5 +38,14 @@ def open_engine(url: str, *, connections: int = 5) -> AsyncEngine:
     )
 
 
+async def open_pool(url: str) -> Any:
+    """Open asyncpg connections for statements that are neither hot nor worth an ORM.
+
+    Each is planned for its values: a plan kept from when `tasks` was empty would scan it for ever.
+    """
+    settings = {"plan_cache_mode": "force_custom_plan"}
+    return await asyncpg.create_pool(dsn(url), min_size=0, max_size=10, server_settings=settings)
+
+
 def open_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)

@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
-import asyncpg
-
-from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
 from relay.deliveries.deliver import Deliverer, LeasedDelivery, Places
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.names import Lookup
@@ -158,7 +156,7 @@ class Bench:
 @asynccontextmanager
 async def open_bench(database_url: str) -> AsyncIterator[Bench]:
     engine = open_engine(database_url)
-    pool = await asyncpg.create_pool(database_url, min_size=0, max_size=10)
+    pool = await open_pool(database_url)
     try:
         await pool.execute(
             "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://x', 'x')"
