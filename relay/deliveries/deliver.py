@@ -13,7 +13,7 @@ from relay.database.engine import Sessions
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
 from relay.deliveries.signature import read_secrets, sign
-from relay.deliveries.statements import BY_INDEX, CLAIM, COMPLETE, LEASE_S
+from relay.deliveries.statements import CLAIM, COMPLETE, LEASE_S, TAKE_TURN
 from relay.deliveries.tables import DeliveryState
 from relay.secrets import KeyRing, SecretKeyError
 
@@ -87,7 +87,7 @@ class Deliverer:
         in_hand = list(self._in_hand.elements())
         claimed_at = time.monotonic()
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(BY_INDEX)
+            await connection.execute(TAKE_TURN)
             records = await connection.fetch(
                 CLAIM,
                 limit,

@@ -7,11 +7,17 @@ skipped, and somebody else's to handle.
 LEASE_S = 30.0
 """Longer than any attempt; a worker that dies leaves its rows to others after that."""
 
-BY_INDEX = """
+TAKE_TURN = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-    set_config('jit', 'off', true)
+    set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true),
+    pg_advisory_xact_lock(hashtextextended('deliveries.claim', 0))
 """
-"""For the transaction of CLAIM: its plan must not go by what the table was when it was made."""
+"""What the transaction of CLAIM begins with.
+
+Its plan must not go by what the table was when it was made. And of two claims at once neither would
+see the other's leases, so that two statuses of one task were on the way together. A worker that stops
+in the midst of its turn loses it.
+"""
 
 CLAIM = """
 WITH RECURSIVE in_hand AS MATERIALIZED (

@@ -6,6 +6,7 @@ import pytest
 
 from relay.deliveries.schedule import HOUR_S, RetrySchedule
 from relay.deliveries.send import CONTENT_TYPE
+from relay.deliveries.statements import CLAIM, TAKE_TURN
 from tests.deliveries.bench import ENDED, Bench
 from tests.deliveries.tenant_server import TenantServer
 from tests.tasks.waiting import wait_until
@@ -169,6 +170,27 @@ async def test_deliveries_of_one_task_are_never_in_flight_together(
     assert server.at_once_max == 1
     assert told == sorted(told)
     assert told[-1] == 11
+
+
+async def test_a_claim_sees_what_the_one_before_it_leased(bench: Bench) -> None:
+    """A worker is about to commit its lease; another, that finds a newer status, waits for it."""
+    task = await bench.add_task(await bench.add_tenant(), "http://127.0.0.1:1/hook")
+    await bench.tell(task, "submitted")
+    async with bench.pool.acquire() as first, bench.worker() as other:
+        turn = first.transaction()
+        await turn.start()
+        await first.execute(TAKE_TURN)
+        claimed = await first.fetch(CLAIM, 10, [], [], 0, "", 1000, 8, 16, 32, 30.0)
+        await bench.tell(task, "processing")
+
+        claiming = asyncio.create_task(other.claim())
+        done, _ = await asyncio.wait({claiming}, timeout=0.3)
+        await turn.commit()
+        leased = await claiming
+
+    assert len(claimed) == 2, "one row, and the record of lanes"
+    assert done == set()
+    assert leased == []
 
 
 @pytest.mark.parametrize(
