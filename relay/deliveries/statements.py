@@ -15,8 +15,8 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan'
 """What the transaction of CLAIM begins with.
 
 Its plan must not go by what the table was when it was made. And of two claims at once neither would
-see the other's leases, so that two statuses of one task were on the way together. A worker that stops
-in the midst of its turn loses it.
+see the other's leases, so that two statuses of one task were on the way together. A worker that
+stops in the midst of its turn loses it.
 """
 
 CLAIM = """
