@@ -1,7 +1,7 @@
 """Builds everything from the settings; the only module that knows every other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
@@ -217,20 +217,21 @@ class Relay(Litestar):
     request of a tenant Litestar's routing and exception layers, 12 us, for nothing it uses.
     """
 
-    async def __call__(self, scope: Scope | LifeSpanScope, receive: Any, send: Any) -> None:
+    def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Any, send: Any
+    ) -> Coroutine[Any, Any, None]:
+        """Choose; no coroutine, since what it returns is awaited in its place."""
         if (
             scope["type"] == "lifespan"
             or scope["type"] == ScopeType.WEBSOCKET
             or scope["path"].startswith(OWN_PAGES)
         ):
-            await super().__call__(scope, receive, send)
-            return
+            return super().__call__(scope, receive, send)
         parts: Parts = self.state.parts
         token = find_token(scope["raw_path"].partition(b"?")[0])
         if token is None:
-            await parts.surface(scope, receive, send)
-        else:
-            await parts.callbacks(scope, receive, send, token=token)
+            return parts.surface(scope, receive, send)
+        return parts.callbacks(scope, receive, send, token=token)
 
 
 def create_app(

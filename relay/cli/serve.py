@@ -95,7 +95,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     import structlog
     import uvicorn
 
-    from relay.cli.bounded_request import BoundedRequest
+    from relay.server.bounded_request import BoundedRequest
 
     log = structlog.get_logger()
 
@@ -123,6 +123,7 @@ def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
     server = Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
+            interface="asgi3",
             http=Protocol,
             loop="auto",  # uvloop where it can be imported
             ws="none",  # Kling has no websockets

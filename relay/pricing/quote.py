@@ -4,6 +4,7 @@ Decimal throughout, rounded half up once, to a micro.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -11,6 +12,8 @@ from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
 
 MICROS = 1_000_000
+AMOUNTS_MAX = 4096
+"""Spelled amounts that are kept: tasks of one price cost the same, and are asked for again."""
 
 
 class UnitPrices(msgspec.Struct, frozen=True):
@@ -121,13 +124,18 @@ def list_unit_micros(quote: Quote, package: str | None) -> int:
 
 def shown_units(charged_micros: int, quote: Quote, package: str | None = None) -> str:
     """The tenant's own deduction: its charge in units at list price, at most 4 places."""
-    list_micros = list_unit_micros(quote, package)
+    return _units(charged_micros, list_unit_micros(quote, package))
+
+
+@lru_cache(maxsize=AMOUNTS_MAX)
+def _units(charged_micros: int, list_micros: int) -> str:
     if list_micros == 0:
         return "0"
     units = Decimal(charged_micros) / list_micros
     return plain(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
 
 
+@lru_cache(maxsize=AMOUNTS_MAX)
 def decimal_of(micros: int) -> str:
     """Spell micros as a decimal number: 350000 is "0.35"."""
     return plain(Decimal(micros) / MICROS)

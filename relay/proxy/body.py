@@ -103,8 +103,8 @@ class ReadBody:
 def body_time_s(size: int) -> float:
     """How long a request may take, its body's wait for the budget included.
 
-    The server's protocol keeps this (`relay/cli/bounded_request.py`), and gives a silent client up
-    earlier: nobody keeps a share by a byte a minute.
+    The server keeps this (`relay/server/bounded_request.py`), and gives a silent client up earlier:
+    nobody keeps a share by a byte a minute.
     """
     return BODY_S + size / BYTES_PER_S_MIN
 

@@ -104,10 +104,11 @@ def _replace_costs(fields: Fields, shown: Shown) -> None:
     if fields.keys().isdisjoint(COST_FIELDS):
         return
     charge = decimal_of(shown.charged_micros)
-    units = shown_units(shown.charged_micros, shown.quote)
     own = fields.get("final_unit_deduction")
-    if own is not None and _is_set(own) and not _is_number(own, units):
-        fields["final_unit_deduction"] = _raw(units)
+    if own is not None and _is_set(own):
+        units = shown_units(shown.charged_micros, shown.quote)
+        if not _is_number(own, units):
+            fields["final_unit_deduction"] = _raw(units)
     balance = fields.get("final_balance_deduction")
     if balance is not None and _is_set(balance):
         fields["final_balance_deduction"] = _with_amounts(balance, charge)
@@ -192,7 +193,8 @@ def _is_set(raw: Raw) -> bool:
 def _is_number(raw: Raw, number: str) -> bool:
     """Whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
     try:
-        return Decimal(bytes(raw).decode().strip('"')) == Decimal(number)
+        text = bytes(raw).decode().strip('"')
+        return text == number or Decimal(text) == Decimal(number)
     except (InvalidOperation, UnicodeDecodeError):
         return False
 

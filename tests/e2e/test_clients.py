@@ -14,8 +14,8 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
-from relay.cli.bounded_request import HEAD_BYTES_MAX
 from relay.database.embedded import EmbeddedPostgres
+from relay.server.bounded_request import HEAD_BYTES_MAX
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.processes import Process, until
 from tests.e2e.raw import connected, post

@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from relay.cli.bounded_request import BoundedRequest
 from relay.proxy.body import BodyBudget, ClientGone, declared_length, read_body
+from relay.server.bounded_request import BoundedRequest
 
 PATIENCE_S = 3.0
 BIG = 8 * 1024 * 1024

@@ -10,16 +10,23 @@ Between requests the clock is the keep-alive timer; while a request is answered 
 
 import asyncio
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import httptools
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.proxy.body import body_time_s, declared_length
+from relay.server.exchange import Application, Exchange
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
 
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+"""What uvicorn's middleware for trusted proxies reads; a request without them goes past it."""
 HEAD_BYTES_MAX = 256 * 1024
 """Far above any credential: a header of 100 KB is still answered with 401."""
 
@@ -44,10 +51,22 @@ class BoundedRequest(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _idle_since_s = math.inf
     flow: "_TimedFlow"
-    transport: "_JoinedWrites"  # type: ignore[assignment]  # what uvicorn uses of one
+    # Ours, with what uvicorn's protocol uses of one.
+    cycle: Exchange  # type: ignore[assignment]
+    pipeline: deque[tuple[Exchange, Application]]  # type: ignore[assignment]
+    _is_forwarded = False
+    """Whether a proxy tells whom it speaks for."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        app: Any = self.app
+        self._forwarded_app: Application = app
+        self._plain_app: Application = app
+        if isinstance(app, ProxyHeadersMiddleware):
+            self._plain_app = app.app  # type: ignore[assignment]  # uvicorn's types of the same
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(_JoinedWrites(transport))  # type: ignore[arg-type]  # see above
+        super().connection_made(transport)
         self.flow = _TimedFlow(transport, self.loop)
         self._rest()
 
@@ -65,27 +84,66 @@ class BoundedRequest(HttpToolsProtocol):
             self._watch(len(data))
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        cycle = self.cycle
         self._complete_scope = self.scope
-        if self.cycle.response_complete:  # refused before its body had ended
+        if cycle.response_complete:  # refused before its body had ended
             self._rest()
+        else:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     # uvicorn starts and cancels a keep-alive timer for each request, 3 us. Here one runs on, and
     # looks when it fires; all else is uvicorn's own `on_response_complete`.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_forwarded = False
         self._idle_since_s = math.inf
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        elif name in FORWARDED:
+            self._is_forwarded = True
+
+    def on_headers_complete(self) -> None:
+        """Do as uvicorn's, which has no seam for its cycle; without websockets and limits."""
+        scope, parser = self.scope, self.parser
+        version = parser.get_http_version()
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        url = httptools.parse_url(self.url)
+        scope["raw_path"] = url.path
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = cycle = Exchange(
+            scope,
+            self.transport,
+            self.flow,
+            connection_headers=self.server_state.default_headers,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expects_100_continue=self.expect_100_continue,
+            on_response=self.on_response_complete,
+        )
+        app = self._forwarded_app if self._is_forwarded else self._plain_app
+        if before is None or before.response_complete:
+            cycle.start(app, self.loop, self.tasks)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
+
     def on_response_complete(self) -> None:
-        self.transport.flush()  # of an answer without a body
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+            cycle.start(app, self.loop, self.tasks)
             return
         if self.scope is self._complete_scope:  # else the next one has begun, or this one goes on
             self._rest()
@@ -160,40 +218,6 @@ class BoundedRequest(HttpToolsProtocol):
         if self._is_in_head():
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline)
-
-
-class _JoinedWrites:
-    """A transport that writes an answer's head together with its body.
-
-    uvicorn writes each by itself, and uvloop hands each write to the kernel at once: two calls and
-    two packets for 400 bytes, which was a tenth of a poll. A head is told by how it begins, so a
-    part of a body that begins so would wait for the next part; our answers have one part.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 class _TimedFlow(FlowControl):

@@ -1,0 +1,159 @@
+"""One request and its answer, between uvicorn's protocol and an ASGI application.
+
+In place of uvicorn's `RequestResponseCycle`, whose attributes its protocol sets, at half its cost.
+What it spares: an answer comes in one piece, as all of ours do, so its head waits for the body and
+both are one write, one packet; and a body that arrives in one piece is handed on without a copy.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+Headers = list[tuple[bytes, bytes]]
+Message = dict[str, Any]
+Application = Callable[..., Coroutine[Any, Any, None]]
+
+log = logging.getLogger("uvicorn.error")
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FAILED = b"Internal Server Error"
+FAILED_HEADERS: Headers = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", b"%d" % len(FAILED)),
+]
+
+
+class Exchange:
+    """Calls the application for one request, and writes its answer."""
+
+    __slots__ = (
+        "_connection_headers",
+        "_flow",
+        "_on_response",
+        "_start",
+        "_task",
+        "_transport",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+        "scope",
+        "waiting_for_100_continue",
+    )
+
+    def __init__(
+        self,
+        scope: Mapping[str, Any],
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        *,
+        connection_headers: Headers,
+        keep_alive: bool,
+        expects_100_continue: bool,
+        on_response: Callable[[], None],
+    ) -> None:
+        """`connection_headers`: of every answer (Date)."""
+        self.scope = scope
+        self._transport = transport
+        self._flow = flow
+        self._connection_headers = connection_headers
+        self._on_response = on_response
+        self._start: Message | None = None
+        self._task: asyncio.Task[None]
+        # The protocol's to set, and to read.
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expects_100_continue
+        self.body: bytes = b""
+        self.more_body = True
+        self.message_event = asyncio.Event()
+        self.disconnected = False
+        self.response_complete = False
+
+    def start(
+        self, app: Application, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]
+    ) -> None:
+        """Call the application in a task of its own, which stands in `tasks` until it has ended."""
+        self._task = loop.create_task(self._run(app, tasks))
+        tasks.add(self._task)
+
+    async def _run(self, app: Application, tasks: set[asyncio.Task[None]]) -> None:
+        """Call the application; a request that it leaves without an answer gets a 500."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException as error:
+            log.error("Exception in ASGI application", exc_info=error)  # noqa: TRY400 (any error)
+            self._fail()
+        else:
+            if not self.response_complete and not self.disconnected:
+                log.error("ASGI application left a request without an answer")
+                self._fail()
+        finally:
+            tasks.discard(self._task)
+            self._on_response = _nothing  # it holds the protocol, and the protocol holds us
+
+    async def receive(self) -> Message:
+        """The bytes of the body that arrived since, once there are some; ASGI's own message."""
+        if self.waiting_for_100_continue and not self._transport.is_closing():
+            self._transport.write(CONTINUE)
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            self._flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = self.body, b""
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send(self, message: Message) -> None:
+        """Take an answer's head, or write it with its body.
+
+        Raises:
+            RuntimeError: not the one start and the one body, or headers that would break HTTP.
+        """
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is None or message.get("more_body", False):
+            raise RuntimeError("An answer is one start, and one body behind it.")
+        if self._flow.write_paused and not self.disconnected:
+            await self._flow.drain()
+        if not self.disconnected:
+            self._answer(start["status"], list(start["headers"]), message.get("body", b""))
+
+    def _answer(self, status: int, headers: Headers, body: bytes) -> None:
+        headers = self._connection_headers + headers
+        if not self.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+            raise RuntimeError("A header holds a line break.")
+        if self.scope["method"] == "HEAD":
+            body = b""
+        elif b"content-length: %d\r\n" % len(body) not in head:
+            raise RuntimeError("An answer tells the length of its body.")
+        self.response_complete = True
+        self.waiting_for_100_continue = False
+        self._transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        if not self.keep_alive:
+            self._transport.close()
+        self._on_response()
+
+    def _fail(self) -> None:
+        """Say that the application failed, if it said nothing, and close."""
+        if self.response_complete or self.disconnected:
+            self._transport.close()
+        else:
+            self.keep_alive = False
+            self._answer(500, FAILED_HEADERS, FAILED)
+
+
+def _nothing() -> None:
+    """Stand where a callback stood."""
