@@ -375,13 +375,22 @@ WITH told AS (
     WITH ORDINALITY AS i (id, older_than_s, ord)
 ),
 due AS MATERIALIZED (
-    SELECT t.id, n.ord
+    SELECT t.id, n.ord, n.older_than_s
     FROM told n JOIN tasks t USING (id)
     WHERE t.refresh_at <= now() - n.older_than_s * interval '1 second'
     -- Rows stand here in the order of pollers. Whoever holds one claims it or writes what it
     -- learned of it, so nobody waits: not for long, nor in a circle.
     FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE tasks t SET refresh_at = now() FROM due WHERE t.id = due.id RETURNING due.ord
+UPDATE tasks t
+SET refresh_at = now(),
+    -- The worker need not ask as well, as long as tenants do; what Kling is not known to have, is
+    -- looked for by the worker alone.
+    next_look_at = CASE WHEN t.state IN ('submitted', 'processing')
+        THEN greatest(t.next_look_at, now() + 2 * due.older_than_s * interval '1 second')
+        ELSE t.next_look_at END
+FROM due
+WHERE t.id = due.id
+RETURNING due.ord
 """
 """Claim the flight that asks Kling about a task: one at a time across replicas."""

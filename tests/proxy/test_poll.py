@@ -88,6 +88,38 @@ async def test_kling_is_asked_once_per_interval(database_url: str) -> None:
     assert len(kling.queries) == 2
 
 
+@pytest.mark.parametrize(
+    ("told", "due_s", "look_s"),
+    [("submitted", 1, 20), ("submitted", 90, 90), ("unknown", 1, 1), ("pending", 1, 1)],
+)
+async def test_what_tenants_ask_about_is_not_looked_at_besides(
+    database_url: str, told: str, due_s: float, look_s: float
+) -> None:
+    """Two intervals from the question, unless the look is later; but what may be lost is."""
+    accept, not_found = accepts_then(state("submitted")), refusal(400, 1201, "Task not found")
+
+    async def give(asked: Asked) -> Reply:
+        return await accept(asked) if asked.method == "POST" else not_found
+
+    kling = ScriptedKling(give)
+    async with running_relay(database_url, transport=kling, refresh_s=10.0) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        await relay.submit(token)
+        await relay.rows(
+            "UPDATE tasks SET state = $1, next_look_at = now() + $2 * interval '1 second',"
+            " refresh_at = now() - interval '11 seconds'",
+            *(told, due_s),
+        )
+
+        await relay.get(token, TASK_ID)
+        ((rest_s,),) = await relay.rows(
+            "SELECT extract(epoch FROM next_look_at - now())::float8 FROM tasks"
+        )
+
+    assert len(kling.queries) == 1
+    assert look_s - 3 < rest_s <= look_s
+
+
 async def test_zero_asks_at_every_get(database_url: str) -> None:
     """`RELAY_REFRESH_S=0`: three GETs in a row are three questions."""
     kling = ScriptedKling(accepts_then(state("processing")))
