@@ -20,7 +20,8 @@ from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
 
 AGE_MAX_S = 2.0
-"""How long a revoked token may still be taken by a running process."""
+"""How long a revoked token may still be taken by a running process: between two looks at whether
+any token or tenant was changed. Until one was, all that was read of them holds."""
 CACHED_MAX = 20_000
 BEARER_CHARS_MAX = 8192
 REMEMBERED_CHARS_MAX = 1024
@@ -41,6 +42,12 @@ JOIN tenants t ON t.id = k.tenant_id
 WHERE k.revoked_at IS NULL
 """
 
+COUNT_CHANGES = """
+SELECT n.ord, c.number
+FROM unnest($1::bigint[]) WITH ORDINALITY AS n (known, ord), token_changes c
+"""
+"""How often tokens and tenants were changed; `known` is nothing but a row to ask with."""
+
 
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
@@ -57,7 +64,6 @@ class _Found(msgspec.Struct, frozen=True):
     caller: Caller
     secret_key: str
     is_enabled: bool
-    read_at: float
 
 
 class _Claims(msgspec.Struct):
@@ -67,17 +73,22 @@ class _Claims(msgspec.Struct):
 
 
 class Authenticator:
-    """Tells tenants by their bearers, from memory for at most `AGE_MAX_S`."""
+    """Tells tenants by their bearers, from memory until a token or a tenant is changed."""
 
     def __init__(self, connect: Connect, keys: KeyRing) -> None:
         self._tokens = Batcher(connect, FIND_TOKENS, is_idempotent=True)
+        self._changes = Batcher(connect, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
-        self._found: dict[str | bytes, _Found | float] = {}
+        self._number = -1
+        """Of changes, as of `_asked_at`: what is remembered was read after that many."""
+        self._asked_at = -math.inf
+        self._found: dict[str | bytes, _Found | None] = {}
+        """By access keys and hashes of API keys; None is no token's."""
         self._by_header: dict[str, _Found] = {}
         """Of API keys alone: a JWT has its times besides."""
         self._verified: dict[str, tuple[_Claims, _Found]] = {}
         self._opened: dict[int, tuple[str, str]] = {}
-        """Sealed and opened secret keys of tokens: each is read again every two seconds."""
+        """Sealed and opened secret keys of tokens: all are read again after each change."""
 
     async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
         """Tell who sends it.
@@ -86,9 +97,12 @@ class Authenticator:
             Unauthorized: 1001 no header; 1002 anything that does not belong to a token; 1003 and
                 1004 a JWT of ours out of its time; 1000 the tenant is disabled.
         """
+        if time.monotonic() - self._asked_at > AGE_MAX_S:
+            await self._forget_if_changed()
         known = self._by_header.get(authorization or "")
-        if known is not None and not _is_old(known.read_at):
+        if known is not None:
             return known.caller
+        number = self._number
         scheme, _, bearer = (authorization or "").strip().partition(" ")
         bearer = bearer.strip()
         if not scheme:
@@ -105,20 +119,38 @@ class Authenticator:
         if not found.is_enabled:
             raise Unauthorized(1000, "Authentication failed")
         if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and not is_jwt:
-            _remember(self._by_header, authorization, found)
+            self._remember(self._by_header, authorization, found, read_at=number)
         return found.caller
 
     async def aclose(self) -> None:
         await self._tokens.aclose()
+        await self._changes.aclose()
+
+    async def _forget_if_changed(self) -> None:
+        asked_at = time.monotonic()
+        record = await self._changes.run((0,))
+        number = -1 if record is None else record["number"]
+        if number != self._number or record is None:
+            self._number = number
+            self._found.clear()
+            self._by_header.clear()
+            self._verified.clear()
+        self._asked_at = asked_at
+
+    def _remember(self, cache: dict[Any, Any], key: object, value: object, *, read_at: int) -> None:
+        """Keep what was read when there had been `read_at` changes, unless there was one since."""
+        if read_at == self._number:
+            _keep(cache, key, value)
 
     async def _by_jwt(self, bearer: str, *, now_s: float) -> _Found | None:
         known = self._verified.get(bearer)
-        if known is None or _is_old(known[1].read_at):
-            known = await (self._verify(bearer) if known is None else self._verify_again(*known))
+        if known is None:
+            number = self._number
+            known = await self._verify(bearer)
             if known is None:
                 return None
             if len(bearer) <= REMEMBERED_CHARS_MAX:
-                _remember(self._verified, bearer, known)
+                self._remember(self._verified, bearer, known, read_at=number)
         claims, found = known
         if now_s + SKEW_S < claims.nbf:
             raise Unauthorized(1003, "Authorization is not yet valid")
@@ -149,28 +181,16 @@ class Authenticator:
             return None
         return (claims, found) if found else None
 
-    async def _verify_again(self, claims: _Claims, before: _Found) -> tuple[_Claims, _Found] | None:
-        """Read the token again; what its secret key signed once, it signed."""
-        found = await self._find(claims.iss)
-        if found is None or found.secret_key != before.secret_key:
-            return None
-        return claims, found
-
     async def _find(self, key: str | bytes) -> _Found | None:
-        cached = self._found.get(key)
-        if isinstance(cached, _Found) and not _is_old(cached.read_at):
-            return cached
-        if isinstance(cached, float) and not _is_old(cached):
-            return None
+        if key in self._found:
+            return self._found[key]
         is_hash = isinstance(key, bytes)
         if not is_hash and ("\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX):
             return None
+        number = self._number
         record = await self._tokens.run((None if is_hash else key, key if is_hash else None))
-        if record is None:
-            _remember(self._found, key, time.monotonic())
-            return None
-        found = self._read(record)
-        _remember(self._found, key, found)
+        found = None if record is None else self._read(record)
+        self._remember(self._found, key, found, read_at=number)
         return found
 
     def _read(self, record: Any) -> _Found:
@@ -185,7 +205,6 @@ class Authenticator:
             ),
             secret_key=self._open(token_id, record["secret_key_sealed"]),
             is_enabled=record["enabled"],
-            read_at=time.monotonic(),
         )
 
     def _open(self, token_id: int, sealed: str) -> str:
@@ -197,7 +216,7 @@ class Authenticator:
         except SecretKeyError:
             # Its API key still works, so the operator's missing key locks out signers only.
             secret_key = _NOBODYS_SECRET
-        _remember(self._opened, token_id, (sealed, secret_key))
+        _keep(self._opened, token_id, (sealed, secret_key))
         return secret_key
 
 
@@ -206,11 +225,7 @@ def _invalid() -> Unauthorized:
     return Unauthorized(1002, "api key not found")
 
 
-def _is_old(read_at: float) -> bool:
-    return time.monotonic() - read_at > AGE_MAX_S
-
-
-def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
+def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
     if len(cache) >= CACHED_MAX:
         cache.clear()
     cache[key] = value

@@ -2,7 +2,15 @@
 
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Numeric, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, moment, stamped
@@ -44,3 +52,13 @@ class Token(Base):
     """Its last four characters, for people to tell keys apart."""
     created_at: Mapped[stamped]
     revoked_at: Mapped[moment | None]
+
+
+class TokenChanges(Base):
+    """One row: how often tokens and tenants were changed. Triggers count, whoever changes them."""
+
+    __tablename__ = "token_changes"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, server_default=text("1"))
+    number: Mapped[int] = mapped_column(server_default=text("0"))

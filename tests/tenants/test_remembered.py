@@ -36,7 +36,7 @@ def authenticator(relay: Relay) -> Authenticator:
 
 @pytest.fixture
 def all_is_old(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Call it, and whatever was read until then, or is from now on, is out of date."""
+    """Call it, and changes of tokens and tenants are looked for at each request from now on."""
     return lambda: monkeypatch.setattr(module, "AGE_MAX_S", -1.0)
 
 
@@ -170,9 +170,9 @@ async def test_a_known_jwt_ends_when_its_secret_cannot_be_opened(
 
 
 async def test_a_secret_is_opened_once(
-    token: IssuedToken, authenticator: Authenticator, all_is_old: Any
+    relay: Relay, token: IssuedToken, authenticator: Authenticator, all_is_old: Any
 ) -> None:
-    """Read again every two seconds by each process, it is decrypted when it changed."""
+    """Each change of anybody's token reads it again; decrypted it is when it changed."""
     opened: list[str] = []
 
     class Counted(KeyRing):
@@ -185,10 +185,108 @@ async def test_a_secret_is_opened_once(
     all_is_old()
 
     for moment in range(3):
+        await relay.rows("UPDATE tenants SET enabled = true")
         header = f"Bearer {signed(token, now_s=int(time.time()) - moment)}"
         assert await code_of(authenticator, header, now_s=time.time()) == 0
 
     assert opened == [secret_context(token.id)]
+
+
+@pytest.mark.parametrize("is_jwt", [False, True])
+async def test_a_bearer_is_read_once_until_something_changes(
+    relay: Relay,
+    token: IssuedToken,
+    authenticator: Authenticator,
+    all_is_old: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_jwt: bool,
+) -> None:
+    """However many looks for changes there are; nobody's bearer is remembered as such too."""
+    read: list[Any] = []
+    run = authenticator._tokens.run  # noqa: SLF001 (counted)
+
+    async def counted(row: Any) -> Any:
+        read.append(row)
+        return await run(row)
+
+    monkeypatch.setattr(authenticator._tokens, "run", counted)  # noqa: SLF001 (see above)
+    headers = [header_of(token, is_jwt=is_jwt), "Bearer sk-nobodys"]
+    all_is_old()
+
+    counts = []
+    for change in (None, None, "UPDATE tenants SET multiplier = 2", None):
+        if change:
+            await relay.rows(change)
+        for header in headers:
+            await code_of(authenticator, header)
+        counts.append(len(read))
+
+    assert counts == [2, 2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO tenants (name) VALUES ('new')",
+        "DELETE FROM tenants WHERE name = 'unused'",
+        "UPDATE tokens SET api_key_hint = 'abcd'",
+        "DELETE FROM tokens WHERE api_key_hash IS NULL",
+        "INSERT INTO tokens (tenant_id, api_key_hash) SELECT min(id), '\\x00' FROM tenants",
+    ],
+)
+async def test_every_kind_of_change_is_counted(relay: Relay, change: str) -> None:
+    """By whomever it is made, and once it is committed: the count is seen with it."""
+    await relay.add_tenant("acme")
+    before = await relay.rows("SELECT number FROM token_changes")
+
+    await relay.rows(change)
+
+    assert await relay.rows("SELECT number FROM token_changes") > before
+
+
+async def test_a_new_key_is_let_in_though_it_was_refused_before(
+    relay: Relay, authenticator: Authenticator, all_is_old: Any
+) -> None:
+    """An operator takes over a key that a tenant uses already."""
+    other = await relay.add_tenant("other")
+    header = header_of(other, is_jwt=False)
+    await relay.rows("UPDATE tokens SET api_key_hash = api_key_hash || '\\x00'")
+    refused = await code_of(authenticator, header)
+    await relay.rows("UPDATE tokens SET api_key_hash = substr(api_key_hash, 1, 32)")
+
+    all_is_old()
+
+    assert (refused, await code_of(authenticator, header)) == (1002, 0)
+
+
+@pytest.mark.parametrize("is_jwt", [False, True])
+async def test_what_was_read_before_a_change_is_not_remembered_after_it(
+    relay: Relay,
+    token: IssuedToken,
+    authenticator: Authenticator,
+    all_is_old: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_jwt: bool,
+) -> None:
+    """Its token is revoked, and that is noticed, while the answer about it is on its way."""
+    header = header_of(token, is_jwt=is_jwt)
+    other = header_of(await relay.add_tenant("other"), is_jwt=False)
+    run = authenticator._tokens.run  # noqa: SLF001 (slowed down)
+    all_is_old()
+
+    async def slow(row: Any) -> Any:
+        record = await run(row)
+        monkeypatch.setattr(authenticator._tokens, "run", run)  # noqa: SLF001 (once)
+        await relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id)
+        assert await code_of(authenticator, other) == 0
+        return record
+
+    monkeypatch.setattr(authenticator._tokens, "run", slow)  # noqa: SLF001 (see above)
+    first = await code_of(authenticator, header)
+
+    assert (first, await code_of(authenticator, header)) == (0, 1002)
 
 
 async def _seal(relay: Relay, token: IssuedToken, secret_key: str, keys: KeyRing) -> None:

@@ -1,0 +1,51 @@
+"""Count changes of tokens and tenants, so that a relay may remember them until there is one.
+
+By triggers: whoever changes a row, by whatever means, is counted. The count is a row and no
+sequence, since a reader must see it change together with what was changed. Locks no reader out.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0005"
+down_revision: str | None = "0004"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+COUNTED = ("tokens", "tenants")
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.create_table(
+        "token_changes",
+        sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("token_changes_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("token_changes_pkey")),
+    )
+    op.execute("INSERT INTO token_changes DEFAULT VALUES")
+    op.execute(
+        """
+        CREATE FUNCTION count_token_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE token_changes SET number = number + 1;
+            RETURN NULL;
+        END $$
+        """
+    )
+    for table in COUNTED:
+        op.execute(
+            f"CREATE TRIGGER changes_are_counted AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE"
+            f" ON {table} FOR EACH STATEMENT EXECUTE FUNCTION count_token_change()"
+        )
+
+
+def downgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    for table in COUNTED:
+        op.execute(f"DROP TRIGGER changes_are_counted ON {table}")
+    op.execute("DROP FUNCTION count_token_change()")
+    op.drop_table("token_changes")
