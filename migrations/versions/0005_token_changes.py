@@ -1,7 +1,9 @@
 """Count changes of tokens and tenants, so that a relay may remember them until there is one.
 
 By triggers: whoever changes a row, by whatever means, is counted. The count is a row and no
-sequence, since a reader must see it change together with what was changed. Locks no reader out.
+sequence, since a reader must see it change together with what was changed. It is written at the
+commit, so that a transaction that stays open holds up nobody who revokes a token, and it never
+comes to a number again, though a backup was restored meanwhile. Locks no reader out.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 COUNTED = ("tokens", "tenants")
+MOMENT = "extract(epoch FROM clock_timestamp()) * 1000000"
 
 
 def upgrade() -> None:
@@ -26,20 +29,22 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name=op.f("token_changes_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("token_changes_pkey")),
     )
-    op.execute("INSERT INTO token_changes DEFAULT VALUES")
+    op.execute(f"INSERT INTO token_changes (number) VALUES ({MOMENT})")  # noqa: S608 (constants)
     op.execute(
-        """
-        CREATE FUNCTION count_token_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        f"""
+        CREATE FUNCTION count_token_change() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$
         BEGIN
-            UPDATE token_changes SET number = number + 1;
+            UPDATE token_changes SET number = greatest(number + 1, {MOMENT});
             RETURN NULL;
         END $$
-        """
+        """  # noqa: S608 (constants)
     )
     for table in COUNTED:
         op.execute(
-            f"CREATE TRIGGER changes_are_counted AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE"
-            f" ON {table} FOR EACH STATEMENT EXECUTE FUNCTION count_token_change()"
+            f"CREATE CONSTRAINT TRIGGER changes_are_counted AFTER INSERT OR UPDATE OR DELETE"
+            f" ON {table} DEFERRABLE INITIALLY DEFERRED"
+            f" FOR EACH ROW EXECUTE FUNCTION count_token_change()"
         )
 
 

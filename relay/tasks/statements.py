@@ -384,10 +384,12 @@ due AS MATERIALIZED (
 )
 UPDATE tasks t
 SET refresh_at = now(),
-    -- The worker need not ask as well, as long as tenants do; what Kling is not known to have, is
-    -- looked for by the worker alone.
+    -- The worker need not ask as well, as long as tenants do, each second or two; what Kling is not
+    -- known to have, is looked for by the worker alone.
     next_look_at = CASE WHEN t.state IN ('submitted', 'processing')
-        THEN greatest(t.next_look_at, now() + 2 * due.older_than_s * interval '1 second')
+        THEN greatest(t.next_look_at, now() + interval '1 second' * (
+            due.older_than_s + least(due.older_than_s, 1.5)
+        ))
         ELSE t.next_look_at END
 FROM due
 WHERE t.id = due.id

@@ -19,9 +19,11 @@ from relay.errors import Unauthorized
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
 
-AGE_MAX_S = 2.0
+NOTICED_S = 2.0
 """How long a revoked token may still be taken by a running process: between two looks at whether
-any token or tenant was changed. Until one was, all that was read of them holds."""
+any token or tenant was changed. Until one was, what was read of them holds."""
+AGE_MAX_S = 60.0
+"""And no longer, should a change ever go uncounted: triggers can be switched off."""
 CACHED_MAX = 20_000
 BEARER_CHARS_MAX = 8192
 REMEMBERED_CHARS_MAX = 1024
@@ -81,7 +83,7 @@ class Authenticator:
         self._keys = keys
         self._number = -1
         """Of changes, as of `_asked_at`: what is remembered was read after that many."""
-        self._asked_at = -math.inf
+        self._asked_at = self._read_since = -math.inf
         self._found: dict[str | bytes, _Found | None] = {}
         """By access keys and hashes of API keys; None is no token's."""
         self._by_header: dict[str, _Found] = {}
@@ -97,7 +99,7 @@ class Authenticator:
             Unauthorized: 1001 no header; 1002 anything that does not belong to a token; 1003 and
                 1004 a JWT of ours out of its time; 1000 the tenant is disabled.
         """
-        if time.monotonic() - self._asked_at > AGE_MAX_S:
+        if time.monotonic() - self._asked_at > NOTICED_S:
             await self._forget_if_changed()
         known = self._by_header.get(authorization or "")
         if known is not None:
@@ -130,8 +132,8 @@ class Authenticator:
         asked_at = time.monotonic()
         record = await self._changes.run((0,))
         number = -1 if record is None else record["number"]
-        if number != self._number or record is None:
-            self._number = number
+        if number != self._number or asked_at - self._read_since > AGE_MAX_S or record is None:
+            self._number, self._read_since = number, asked_at
             self._found.clear()
             self._by_header.clear()
             self._verified.clear()

@@ -1,11 +1,14 @@
 """What is remembered of a bearer ends with its token; ages are made, not waited for."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 
+from relay.database.engine import dsn
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, new_secret_key
 from relay.tenants import authenticate as module
@@ -37,7 +40,7 @@ def authenticator(relay: Relay) -> Authenticator:
 @pytest.fixture
 def all_is_old(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Call it, and changes of tokens and tenants are looked for at each request from now on."""
-    return lambda: monkeypatch.setattr(module, "AGE_MAX_S", -1.0)
+    return lambda: monkeypatch.setattr(module, "NOTICED_S", -1.0)
 
 
 def header_of(token: IssuedToken, *, is_jwt: bool) -> str:
@@ -65,7 +68,7 @@ async def test_a_known_bearer_is_refused_once_its_token_is(
     change: str,
     code: int,
 ) -> None:
-    """Revoked or disabled: at most `AGE_MAX_S` later, API keys and JWTs alike."""
+    """Revoked or disabled: at most `NOTICED_S` later, API keys and JWTs alike."""
     header = header_of(token, is_jwt=is_jwt)
     known = await code_of(authenticator, header)
     await relay.rows(change)
@@ -231,18 +234,84 @@ async def test_a_bearer_is_read_once_until_something_changes(
         "INSERT INTO tenants (name) VALUES ('new')",
         "DELETE FROM tenants WHERE name = 'unused'",
         "UPDATE tokens SET api_key_hint = 'abcd'",
-        "DELETE FROM tokens WHERE api_key_hash IS NULL",
+        "DELETE FROM tokens",
         "INSERT INTO tokens (tenant_id, api_key_hash) SELECT min(id), '\\x00' FROM tenants",
     ],
 )
 async def test_every_kind_of_change_is_counted(relay: Relay, change: str) -> None:
     """By whomever it is made, and once it is committed: the count is seen with it."""
     await relay.add_tenant("acme")
+    await relay.rows("INSERT INTO tenants (name) VALUES ('unused')")
     before = await relay.rows("SELECT number FROM token_changes")
 
     await relay.rows(change)
 
     assert await relay.rows("SELECT number FROM token_changes") > before
+
+
+async def test_a_change_waits_for_nobody_who_has_not_committed(
+    relay: Relay, token: IssuedToken, database_url: str
+) -> None:
+    """A forgotten psql with another tenant in it does not keep a token from being revoked."""
+    await relay.add_tenant("other")
+    psql = await asyncpg.connect(dsn(database_url))
+    transaction = psql.transaction()
+    await transaction.start()
+    await psql.execute("UPDATE tenants SET multiplier = 2 WHERE name = 'other'")
+
+    await asyncio.wait_for(
+        relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id), 5
+    )
+    ((before,),) = await relay.rows("SELECT number FROM token_changes")
+    await transaction.commit()
+    await psql.close()
+
+    assert await relay.rows("SELECT number FROM token_changes") > [(before,)]
+
+
+async def test_the_count_comes_to_no_number_again(relay: Relay, token: IssuedToken) -> None:
+    """Though an old backup was restored, or the count set back by whatever means."""
+    numbers = []
+    for _ in range(2):
+        await relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id)
+        numbers += await relay.rows("SELECT number FROM token_changes")
+        await relay.rows("UPDATE token_changes SET number = 0")
+
+    assert numbers[0] < numbers[1]
+
+
+async def test_a_change_is_counted_whatever_the_search_path(
+    token: IssuedToken, database_url: str
+) -> None:
+    """pg_dump's data, and careful people, write with none."""
+    psql = await asyncpg.connect(dsn(database_url))
+    before = await psql.fetchval("SELECT number FROM token_changes")
+    await psql.execute("SET search_path = ''")
+
+    await psql.execute("UPDATE public.tokens SET revoked_at = now() WHERE id = $1", token.id)
+
+    assert await psql.fetchval("SELECT number FROM public.token_changes") > before
+    await psql.close()
+
+
+async def test_an_uncounted_change_is_noticed_within_a_minute(
+    relay: Relay,
+    token: IssuedToken,
+    authenticator: Authenticator,
+    all_is_old: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its triggers were switched off; the minute is made, not waited for."""
+    header = header_of(token, is_jwt=True)
+    known = await code_of(authenticator, header)
+    await relay.rows("ALTER TABLE tokens DISABLE TRIGGER changes_are_counted")
+    await relay.rows(GONE)
+    all_is_old()
+    unnoticed = await code_of(authenticator, header)
+
+    monkeypatch.setattr(module, "AGE_MAX_S", -1.0)
+
+    assert (known, unnoticed, await code_of(authenticator, header)) == (0, 0, 1002)
 
 
 async def test_a_new_key_is_let_in_though_it_was_refused_before(
