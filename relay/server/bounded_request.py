@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.proxy.body import body_time_s, declared_length
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 """What uvicorn's middleware for trusted proxies reads; a request without them goes past it."""
+PIPELINED_MAX = 100
+"""Requests of a connection that wait for their turn; clients that pipeline at all send a few."""
 HEAD_BYTES_MAX = 256 * 1024
 """Far above any credential: a header of 100 KB is still answered with 401."""
 
@@ -56,6 +58,9 @@ class BoundedRequest(HttpToolsProtocol):
     pipeline: deque[tuple[Exchange, Application]]  # type: ignore[assignment]
     _is_forwarded = False
     """Whether a proxy tells whom it speaks for."""
+    _offers_upgrade = False
+    _left = 0
+    """Bytes of answers that an idle client had not read when the clock was last looked at."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -67,7 +72,7 @@ class BoundedRequest(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self.flow = _TimedFlow(transport, self.loop)
+        self.flow = _TimedFlow(transport, self.loop, self.pipeline)
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,13 +82,50 @@ class BoundedRequest(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
+        while self.pipeline:
+            self.pipeline.pop()[0].abandon()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._offers_upgrade:
+                self._read_again(data[upgrade.args[0] :])
+                return
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self.scope is not self._complete_scope:
             self._watch(len(data))
 
+    def _read_again(self, rest: bytes) -> None:
+        """Read a request without the upgrade that it offers (Java's client: h2c), as servers may.
+
+        httptools would take its body for the other protocol.
+        """
+        offered = {b"upgrade", b"http2-settings"}
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                kept = b", ".join(token for token in tokens if token.lower() not in offered)
+                lines.append(b"connection: %b" % (kept or b"keep-alive"))
+            elif name not in offered:
+                lines.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if not cycle.response_complete and cycle.add(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+
     def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            return
         cycle = self.cycle
         self._complete_scope = self.scope
         if cycle.response_complete:  # refused before its body had ended
@@ -97,7 +139,7 @@ class BoundedRequest(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_forwarded = False
+        self._is_forwarded = self._offers_upgrade = False
         self._idle_since_s = math.inf
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -113,7 +155,12 @@ class BoundedRequest(HttpToolsProtocol):
         scope, parser = self.scope, self.parser
         version = parser.get_http_version()
         scope["http_version"] = version
-        scope["method"] = parser.get_method().decode("ascii")
+        scope["method"] = method = parser.get_method().decode("ascii")
+        self._offers_upgrade = parser.should_upgrade() and method != "CONNECT"
+        if self._offers_upgrade:
+            return
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise ValueError("too many requests at once")  # uvicorn's 400, and the end
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
         path = url.path.decode("ascii")
@@ -140,11 +187,12 @@ class BoundedRequest(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self.flow.resume_reading()
             cycle.start(app, self.loop, self.tasks)
             return
+        self.flow.resume_reading()
         if self.scope is self._complete_scope:  # else the next one has begun, or this one goes on
             self._rest()
 
@@ -160,9 +208,20 @@ class BoundedRequest(HttpToolsProtocol):
         self.timeout_keep_alive_task = None
         due_s = self._idle_since_s + self.timeout_keep_alive
         if due_s <= self.loop.time():
-            super().timeout_keep_alive_handler()
+            self._let_go()
         elif due_s < math.inf:
             self.timeout_keep_alive_task = self.loop.call_at(due_s, self.timeout_keep_alive_handler)
+
+    def _let_go(self) -> None:
+        """Close an idle connection; one that still reads its answer, only when it stops."""
+        left, before = self.transport.get_write_buffer_size(), self._left
+        self._left = left
+        if not left:
+            self.transport.close()
+        elif left < before or not before:
+            self._rest()
+        else:
+            self.transport.abort()
 
     def body_limit_s(self) -> float:
         """How long the whole request may take."""
@@ -221,14 +280,20 @@ class BoundedRequest(HttpToolsProtocol):
 
 
 class _TimedFlow(FlowControl):
-    """Knows since when it reads again."""
+    """Knows since when it reads again, and reads nothing while a request waits for its turn."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        pipeline: deque[tuple[Exchange, Application]],
+    ) -> None:
         super().__init__(transport)
         self._loop = loop
+        self._pipeline = pipeline
         self.resumed_s = 0.0
 
     def resume_reading(self) -> None:
-        if self.read_paused:
+        if self.read_paused and not self._pipeline:
             self.resumed_s = self._loop.time()
             super().resume_reading()

@@ -20,6 +20,8 @@ Application = Callable[..., Coroutine[Any, Any, None]]
 log = logging.getLogger("uvicorn.error")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+DRAINED_S = 75.0
+"""The longest that an answer waits for the client to read the one before it."""
 FAILED = b"Internal Server Error"
 FAILED_HEADERS: Headers = [
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -69,7 +71,7 @@ class Exchange:
         # The protocol's to set, and to read.
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = expects_100_continue
-        self.body: bytes = b""
+        self.body: bytes | bytearray = b""
         self.more_body = True
         self.message_event = asyncio.Event()
         self.disconnected = False
@@ -97,6 +99,22 @@ class Exchange:
             tasks.discard(self._task)
             self._on_response = _nothing  # it holds the protocol, and the protocol holds us
 
+    def add(self, piece: bytes) -> int:
+        """Keep a piece of the body until it is asked for; the bytes that wait now."""
+        if not self.body:
+            self.body = piece
+        elif isinstance(self.body, bytes):
+            self.body = bytearray(self.body + piece)
+        else:
+            self.body += piece
+        self.message_event.set()
+        return len(self.body)
+
+    def abandon(self) -> None:
+        """Never start: the client went before its turn."""
+        self.disconnected = True
+        self._on_response = _nothing
+
     async def receive(self) -> Message:
         """The bytes of the body that arrived since, once there are some; ASGI's own message."""
         if self.waiting_for_100_continue and not self._transport.is_closing():
@@ -109,7 +127,7 @@ class Exchange:
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body, self.body = self.body, b""
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:
         """Take an answer's head, or write it with its body.
@@ -121,10 +139,15 @@ class Exchange:
             self._start = message
             return
         start, self._start = self._start, None
-        if start is None or message.get("more_body", False):
+        if start is None or self.response_complete or message.get("more_body", False):
             raise RuntimeError("An answer is one start, and one body behind it.")
         if self._flow.write_paused and not self.disconnected:
-            await self._flow.drain()
+            try:
+                async with asyncio.timeout(DRAINED_S):
+                    await self._flow.drain()
+            except TimeoutError:
+                self.disconnected = True
+                self._transport.abort()
         if not self.disconnected:
             self._answer(start["status"], list(start["headers"]), message.get("body", b""))
 
@@ -139,9 +162,10 @@ class Exchange:
             body = b""
         elif b"content-length: %d\r\n" % len(body) not in head:
             raise RuntimeError("An answer tells the length of its body.")
+        answer = b"%b%b\r\n%b" % (STATUS_LINE[status], head, body)
         self.response_complete = True
         self.waiting_for_100_continue = False
-        self._transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        self._transport.write(answer)
         if not self.keep_alive:
             self._transport.close()
         self._on_response()

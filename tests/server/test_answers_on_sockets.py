@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from relay.server.bounded_request import BoundedRequest
+from relay.server import exchange
+from relay.server.bounded_request import PIPELINED_MAX, BoundedRequest
 
 PATIENCE_S = 5.0
 KEEP_ALIVE_S = 0.4
@@ -47,6 +48,8 @@ class Peer:
         self.may_answer.set()
         self.protocols: list[BoundedRequest] = []
         self.writes: list[bytes] = []
+        self.waiting: list[int] = []
+        """Requests of the connection that had arrived and not begun, at each that began."""
         self.port = 0
 
     def protocol(self) -> type[BoundedRequest]:
@@ -62,11 +65,15 @@ class Peer:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
-        while path == "/read" and (await receive()).get("more_body"):
-            pass
+        read = await read_all(receive) if path == "/read" else b""
+        self.waiting.append(len(self.protocols[0].pipeline))
+        if path == "/tick":
+            await asyncio.sleep(0.005)
         if path != "/unread":
             await self.may_answer.wait()
         body = LARGE if path == "/large" else path.encode()
+        if path == "/read":
+            body += b" %d" % len(read)
         length = len(body) + {"/long": -1, "/short": 1}.get(path, 0)
         headers = [(b"content-length", b"%d" % length)]
         if path.startswith("/split"):
@@ -79,8 +86,20 @@ class Peer:
         if path == "/parts":
             await send({"type": "http.response.body", "body": b"first", "more_body": True})
         await send({"type": "http.response.body", "body": body})
+        if path == "/twice":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         if path == "/then-fail":
             raise RuntimeError("behind its answer")
+
+
+async def read_all(receive: Any) -> bytes:
+    message = await receive()
+    body: bytes = message["body"]
+    while message["more_body"]:
+        message = await receive()
+        body += message["body"]
+    return body
 
 
 class Client:
@@ -181,15 +200,102 @@ async def test_an_answer_that_would_break_the_connection_is_a_500(path: str) -> 
     assert b"planted" not in head
 
 
-async def test_a_failure_behind_an_answer_closes_the_connection() -> None:
-    """The answer arrives; whether the application is still sound, nobody knows."""
+@pytest.mark.parametrize("path", ["/then-fail", "/twice"])
+async def test_a_failure_behind_an_answer_closes_the_connection(path: str) -> None:
+    """The answer arrives, once; whether the application is still sound, nobody knows."""
     async with connected() as (_, client):
-        client.ask("/then-fail")
+        client.ask(path)
 
         text = await client.rest()
 
     assert text.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert text.endswith(b"\r\n\r\n/then-fail")
+    assert text.endswith(f"\r\n\r\n{path}".encode())
+    assert text.count(b"HTTP/1.1") == 1
+
+
+async def test_a_client_that_asks_without_end_is_hung_up_on() -> None:
+    """A quarter of a megabyte of requests, before any is answered."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.writer.write(b"GET /many HTTP/1.1\r\n\r\n" * 10_000)
+        async with asyncio.timeout(PATIENCE_S):
+            while not peer.writes:  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.01)
+        waiting = len(peer.protocols[0].pipeline)
+        await until_gone(peer.protocols[0])
+
+    assert peer.writes[0].startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert waiting <= PIPELINED_MAX
+
+
+async def test_more_is_read_only_when_all_that_waited_began() -> None:
+    """Each answer would let another quarter of a megabyte of requests in."""
+    async with connected() as (peer, client):
+        for _ in range(2):
+            client.writer.write(b"GET /tick HTTP/1.1\r\n\r\n" * 10)
+            await asyncio.sleep(0.01)
+        answers = [await client.answer() for _ in range(20)]
+
+    assert answers == [b"/tick"] * 20
+    assert max(peer.waiting) == 9
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+@pytest.mark.parametrize("is_chunked", [True, False])
+@pytest.mark.parametrize("connection", ["Upgrade, HTTP2-Settings", "close, Upgrade"])
+async def test_an_upgrade_that_is_offered_is_passed_over(
+    connection: str, *, is_at_once: bool, is_chunked: bool
+) -> None:
+    """Java's client offers h2c with every first request; its body is a body, and no request."""
+    length = "Transfer-Encoding: chunked" if is_chunked else "Content-Length: 25"
+    body = b"GET /planted HTTP/1.1\r\n\r\n"
+    async with connected() as (_, client):
+        client.ask(
+            "/read",
+            f"{length}\r\nConnection: {connection}\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n",
+            method="POST",
+        )
+        if not is_at_once:
+            await asyncio.sleep(0.05)
+        client.writer.write(b"19\r\n%b\r\n0\r\n\r\n" % body if is_chunked else body)
+        first = await client.answer()
+        client.ask("/next", "Connection: close\r\n")
+        text = await client.rest()
+
+    assert first == b"/read 25"
+    assert text.endswith(b"/next") == (connection != "close, Upgrade")
+    assert b"/planted" not in text
+
+
+async def test_a_client_that_stops_reading_its_answer_is_let_go() -> None:
+    """After two looks of the keep-alive clock between which nothing left; not a slow reader."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large")
+        await asyncio.sleep(KEEP_ALIVE_S * 1.5)
+        (protocol,) = peer.protocols
+        kept = protocol in protocol.connections
+
+        await until_gone(protocol)
+
+    assert kept
+
+
+async def test_a_client_that_stops_reading_between_two_answers_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second waits for the first to leave, and not for ever."""
+    monkeypatch.setattr(exchange, "DRAINED_S", 0.2)
+    async with connected() as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large")
+        client.ask("/large")
+        await asyncio.sleep(0.05)
+        (protocol,) = peer.protocols
+
+        await until_gone(protocol)
+
+    assert len(peer.writes) == 1
 
 
 async def test_an_answer_waits_until_the_one_before_has_left() -> None:
@@ -239,6 +345,33 @@ async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
                 await asyncio.sleep(0.01)
 
         assert peer.writes == []
+
+
+async def test_a_request_that_never_began_leaves_nothing_for_the_garbage_collector() -> None:
+    """It waited behind another, and its client went."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected() as (peer, client):
+            peer.may_answer.clear()
+            client.ask("/first")
+            client.ask("/waits", "Content-Length: 2\r\n", method="POST")
+            client.writer.write(b"{}")
+            await asyncio.sleep(0.05)
+            (protocol,) = peer.protocols
+            scope = Watchable(protocol.pipeline[0][0].scope)
+            protocol.pipeline[0][0].scope = scope
+            left = weakref.ref(scope)
+            client.reset()  # noticed with the first answer, since nothing is read meanwhile
+            peer.may_answer.set()
+            await until_gone(protocol)
+            peer.protocols.clear()
+            del protocol, scope
+            await asyncio.sleep(0.05)
+
+            assert left() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
@@ -297,7 +430,7 @@ async def test_100_continue_is_said_before_there_is_an_answer() -> None:
         said = await client.head()
         client.writer.write(b"{}")
 
-        assert (said, await client.answer()) == (b"HTTP/1.1 100 Continue\r\n\r\n", b"/read")
+        assert (said, await client.answer()) == (b"HTTP/1.1 100 Continue\r\n\r\n", b"/read 2")
 
 
 async def test_a_body_behind_a_refusal_is_read_though_it_was_to_wait() -> None:
