@@ -34,7 +34,7 @@ INTERNAL = RelayError(500, 5000, "Internal error")
 class KlingSurface:
     """An ASGI application: authenticates, routes by the catalogue, answers in Kling's bytes.
 
-    A request runs to its end though its client hangs up: uvicorn cancels none for that, so a submit
+    A request runs to its end though its client hangs up: `server` cancels none for that, so a submit
     needs no task of its own (tests/e2e/test_hangups.py).
     """
 
