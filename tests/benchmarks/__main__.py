@@ -220,6 +220,7 @@ async def main(options: argparse.Namespace) -> None:
             profile = await profile_submits(benchmark.books, benchmark.directory, options)
         sizes = await grown(benchmark, options)
         data["growth"] = {rows: report.as_data(found) for rows, found in sizes.items()}
+        options.output.write_text(json.dumps(data, indent=1))
     head = f"{datetime.now(UTC):%Y-%m-%d}, {data['machine']}; {data['versions']};"
     head += f" median of {options.rounds} rounds of {options.seconds:g} s"
     sections = [head, report.goals_table(rounds, sizes), report.works_table(rounds)]
@@ -227,7 +228,6 @@ async def main(options: argparse.Namespace) -> None:
     if sizes:
         sections.append(report.growth_table(sizes))
     sys.stdout.write("\n\n".join(filter(None, sections)) + "\n")
-    options.output.write_text(json.dumps(data, indent=1))
     say(f"all figures are in {options.output}")
 
 
@@ -273,6 +273,8 @@ def read_options() -> argparse.Namespace:
     if options.full:
         options.with_litellm = options.profile = True
         options.growth = options.growth or FULL_GROWTH
+    if options.rounds < 1 or options.growth_rounds < 1:
+        parser.error("--rounds and --growth-rounds: at least 1")
     options.output = options.output.resolve()
     return options
 
