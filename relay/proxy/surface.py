@@ -34,8 +34,8 @@ INTERNAL = RelayError(500, 5000, "Internal error")
 class KlingSurface:
     """An ASGI application: authenticates, routes by the catalogue, answers in Kling's bytes.
 
-    A request runs to its end though its client hangs up: `server` cancels none for that, so a submit
-    needs no task of its own (tests/e2e/test_hangups.py).
+    A request runs to its end though its client hangs up: the server cancels none for that, so a
+    submit needs no task of its own (tests/e2e/test_hangups.py).
     """
 
     def __init__(
