@@ -27,13 +27,13 @@ from relay.tasks.statements import (
     READ,
     ChannelRow,
     ClaimRow,
-    FinishRow,
     HoldRow,
     ReadRow,
 )
-from relay.tenants.authenticate import FIND_TOKENS
+from relay.tenants.authenticate import COUNT_CHANGES, FIND_TOKENS
 from tests.benchmarks.books import Books, quote_of_clip
 from tests.relay_app import CLIP_MICROS
+from tests.tasks.told import told_success
 
 SIZES = [30_000, pytest.param(1_000_000, marks=pytest.mark.soak)]
 PAGES_MAX = 200
@@ -67,25 +67,7 @@ HELD = HoldRow(
     deadline_s=90.0,
     random="0123456789abcdef",
 )
-FINISHED = FinishRow(
-    id=ID,
-    state="succeed",
-    via="callback",
-    task_id="old-10001",
-    charge_micros=CLIP_MICROS,
-    deduction=None,
-    reply="{}",
-    is_reply_full=False,
-    fail_message=None,
-    result_ids="[]",
-    result_urls="[]",
-    kling_request_id=None,
-    next_look_s=15.0,
-    delivery_body=None,
-    event="callback",
-    event_body=b"{}",
-    made="[]",
-)
+FINISHED = told_success(ID, "old-10001")
 BATCHED: dict[str, tuple[str, tuple[object, ...]]] = {
     "HOLD": (HOLD, HELD),
     "FINISH": (FINISH, FINISHED),
@@ -95,6 +77,7 @@ BATCHED: dict[str, tuple[str, tuple[object, ...]]] = {
     "CLAIM_REFRESH": (CLAIM_REFRESH, ClaimRow(ID, 3.0)),
     "FIND": (FIND, ("old-1000-0123456789abcdef", 1, "old-1000")),
     "FIND_TOKENS": (FIND_TOKENS, ("nobody", b"nothing")),
+    "COUNT_CHANGES": (COUNT_CHANGES, (0,)),
 }
 POOLED: dict[str, tuple[str, tuple[object, ...]]] = {
     "LIST": (LIST, (1, "text2video", 30, 0, False)),

@@ -319,7 +319,7 @@ async def test_a_client_that_asks_on_is_not_read_until_it_is_answered() -> None:
         client.ask("/first")
         client.ask("/second")
         async with asyncio.timeout(PATIENCE_S):
-            while not (peer.protocols and peer.protocols[0].flow.read_paused):  # noqa: ASYNC110 (as above)
+            while not (peer.protocols and peer.protocols[0].flow.read_paused):  # noqa: ASYNC110 (no event tells)
                 await asyncio.sleep(0.01)
         client.ask("/third")
         await asyncio.sleep(0.05)

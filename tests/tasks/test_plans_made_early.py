@@ -21,11 +21,11 @@ from relay.tasks.statements import (
     HOLD,
     READ,
     ClaimRow,
-    FinishRow,
     HoldRow,
     ReadRow,
 )
 from tests.relay_app import CLIP_MICROS
+from tests.tasks.told import told_success
 
 PAGES_MAX = 100
 """Of 8 KB, for one row; all tasks are on 1,000, and to walk them by an index takes 20,000."""
@@ -68,25 +68,7 @@ HELD = HoldRow(
     deadline_s=90.0,
     random="0123456789abcdef",
 )
-FINISHED = FinishRow(
-    id=ID,
-    state="succeed",
-    via="callback",
-    task_id=f"k{ID}",
-    charge_micros=CLIP_MICROS,
-    deduction=None,
-    reply="{}",
-    is_reply_full=False,
-    fail_message=None,
-    result_ids="[]",
-    result_urls="[]",
-    kling_request_id=None,
-    next_look_s=15.0,
-    delivery_body=None,
-    event="callback",
-    event_body=b"{}",
-    made='[{"kind":"video","id":"v1"}]',
-)
+FINISHED = told_success(ID, f"k{ID}", made='[{"kind":"video","id":"v1"}]')
 BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
     "read_by_klings_id": (READ, ReadRow(1, f"k{ID}"), 1),
     "read_by_the_tenants_id": (READ, ReadRow(1, f"mine{ID}"), 1),

@@ -1,0 +1,27 @@
+"""What a callback tells of one task, for tests of the statements' plans."""
+
+from relay.tasks.statements import FinishRow
+from tests.relay_app import CLIP_MICROS
+
+
+def told_success(task: int, task_id: str, *, made: str = "[]") -> FinishRow:
+    """A success of a clip at its price; `made` as `owners.own.spell_made` spells it."""
+    return FinishRow(
+        id=task,
+        state="succeed",
+        via="callback",
+        task_id=task_id,
+        charge_micros=CLIP_MICROS,
+        deduction=None,
+        reply="{}",
+        is_reply_full=False,
+        fail_message=None,
+        result_ids="[]",
+        result_urls="[]",
+        kling_request_id=None,
+        next_look_s=15.0,
+        delivery_body=None,
+        event="callback",
+        event_body=b"{}",
+        made=made,
+    )
