@@ -232,14 +232,18 @@ async def main(options: argparse.Namespace) -> None:
 
 
 async def grown(benchmark: Benchmark, options: argparse.Namespace) -> report.Sizes:
-    """(a) to (e) with few rows and with many, in turn."""
+    """(a) to (e) with few rows and with many, in turn; every other round begins with the most.
+
+    So a machine that becomes slower or faster in the meantime does it to both ends alike.
+    """
     sizes: dict[int, list[report.Round]] = {rows: [] for rows in options.growth}
     for rows in sizes:
         say(f"filling {rows:,} rows")
         await benchmark.books.grow("benchmark_base", f"benchmark_{rows}", rows=rows)
-    for _ in range(options.growth_rounds):
-        for rows, found in sizes.items():
-            found.extend(await run_rounds(benchmark, f"benchmark_{rows}", rounds=1, is_growth=True))
+    for number in range(options.growth_rounds):
+        for rows in sorted(sizes, reverse=number % 2 == 1):
+            name = f"benchmark_{rows}"
+            sizes[rows] += await run_rounds(benchmark, name, rounds=1, is_growth=True)
     for rows in sizes:
         await benchmark.books.drop(f"benchmark_{rows}")
     return sizes

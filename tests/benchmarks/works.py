@@ -65,7 +65,7 @@ class RelayRound:
     async def _start(self, **settings: object) -> dict[str, object]:
         """Settings for a relay, and a fresh database that callbacks count as arriving in."""
         if self._database == self._template:
-            url = self._books.url(self._database)
+            url = await self._books.settle(self._database)
         else:
             url = await self._books.clone(self._template, self._database)
         await self._books.fetch(self._database, "UPDATE channels SET callback_at = now()")
