@@ -22,7 +22,7 @@ NAMES = {
     "relay: a": "(a) submit, 1,000 tenants, 128 clients",
     "relay: b": "(b) submit, one tenant",
     "relay: a paced": "(a) paced to the rate of (h)",
-    "relay: c": "(c) poll 2,000 live tasks, 128 clients",
+    "relay: c": "(c) poll 2,000 live tasks just asked about, 128 clients",
     "relay: c 1 Hz": "(c) poll 2,000 live tasks, each at 1 Hz",
     "relay: c 1 Hz, no callbacks": "(c) the same, callbacks off",
     "relay: d": "(d) poll finished tasks",
@@ -35,8 +35,8 @@ NAMES = {
     "relay: g poll": "(g) poll, one client",
     "relay: h": "(h) submit, 500 in flight, Kling takes 200 ms",
     "relay: h stub": "(h) POST to the slow Kling itself, 500 clients",
-    "relay: a two": "(a) with two processes on the one core",
-    "relay: mix": "a mix: polls of 128 clients, submits of 16",
+    "relay: a two": "(a) with two processes on the one core, memory of both",
+    "relay: mix": "a mix: polls, submits and callbacks at once",
 }
 
 
@@ -47,7 +47,8 @@ class Goal:
     name: str
     value: Callable[[Round], float]
     must: float
-    stretch: float
+    stretch: float = math.nan
+    """NaN: none."""
     is_most: bool = False
     """The figure must stay below, not come above."""
     unit: str = ""
@@ -145,17 +146,16 @@ GOALS = (
         unit=" ms",
     ),
     Goal("(h) CPU, of (a)'s", _cpu("relay: h", "relay: a"), 1.3, 1.1, is_most=True),
-    Goal("(h) the same at equal rates", _cpu("relay: h", "relay: a paced"), 1.3, 1.1, is_most=True),
     Goal(
         "`relay serve` ready, on one core",
         _note("relay: a", "ready s"),
-        1.5,
         1.5,
         is_most=True,
         unit=" s",
     ),
     Goal("two processes: CPU, of one's", _cpu("relay: a two", "relay: a"), 1.1, 1.0, is_most=True),
 )
+GOALS_HEAD = "| work | must | stretch | measured | |\n|---|---|---|---|---|"
 GROWTH_MUST, GROWTH_STRETCH = 1.15, 1.05
 FOREIGN_MAX = 0.05
 GROWING = ("relay: a", "relay: b", "relay: c", "relay: d", "relay: e")
@@ -179,7 +179,7 @@ def _cells(found: Sequence[Measured]) -> list[str]:
     database_us = median(one.database_cpu_s for one in found) / requests * 1e6
     return [
         _shown(median(one.cpu_us for one in found), "us"),
-        f"{median(one.rate for one in found):,.4g}",
+        _number(median(one.rate for one in found)),
         _shown(median(one.p50_ms for one in found), "ms"),
         _shown(median(one.p99_ms for one in found), "ms"),
         _shown(median(one.memory_mb for one in found), "MB"),
@@ -190,29 +190,41 @@ def _cells(found: Sequence[Measured]) -> list[str]:
 def _shown(number: float, unit: str) -> str:
     if math.isnan(number) or number == 0:
         return ""
-    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+    return f"{_number(number)} {unit}"
 
 
-def goals_table(rounds: Sequence[Round], sizes: Sizes) -> str:
-    """The median of each round's ratio against what it must reach; `sizes` may be empty."""
-    lines = ["| work | must | stretch | measured | |", "|---|---|---|---|---|"]
-    lines += [_line(goal, median(goal.value(one) for one in rounds)) for goal in GOALS]
-    lines += [_line(_growth_goal(work), ratio) for work, ratio in growth_ratios(sizes).items()]
-    return "\n".join(lines)
+def _number(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def goals_table(rounds: Sequence[Round]) -> str:
+    """The median of each round's ratio against what it must reach."""
+    lines = [_line(goal, median(goal.value(one) for one in rounds)) for goal in GOALS]
+    return "\n".join([GOALS_HEAD, *lines])
+
+
+def growth_goals(sizes: Sizes) -> str:
+    """The same for CPU per request with the most rows against the fewest; empty for one size."""
+    lines = [_line(_growth_goal(work), ratio) for work, ratio in growth_ratios(sizes).items()]
+    return "\n".join([GOALS_HEAD, *lines]) if lines else ""
 
 
 def _line(goal: Goal, found: float) -> str:
     bound = "at most" if goal.is_most else "at least"
     shown = "" if math.isnan(found) else f"{found:.3g}{goal.unit}"
+    stretch = "" if math.isnan(goal.stretch) else f"{goal.stretch:g}{goal.unit}"
     return (
-        f"| {goal.name} | {bound} {goal.must:g}{goal.unit} | {goal.stretch:g}{goal.unit}"
+        f"| {goal.name} | {bound} {goal.must:g}{goal.unit} | {stretch}"
         f" | {shown} | {goal.says(found)} |"
     )
 
 
 def growth_ratios(sizes: Sizes) -> dict[str, float]:
-    """CPU per request with the most rows against that with the fewest, by work."""
-    if not sizes:
+    """CPU per request with the most rows against that with the fewest, by work.
+
+    The ratio is taken within each turn: its rounds ran next to each other.
+    """
+    if len(sizes) < 2:
         return {}
     pairs = list(zip(sizes[min(sizes)], sizes[max(sizes)], strict=True))
     return {

@@ -72,7 +72,7 @@ def test_the_goals_table_has_a_line_for_each_goal_and_says_what_was_not_measured
         for cpu_us, base in ((100, 100), (240, 200), (900, 300))
     ]
 
-    lines = report.goals_table(rounds, {}).splitlines()
+    lines = report.goals_table(rounds).splitlines()
 
     assert len(lines) == len(GOALS) + 2
     assert "| (h) CPU, of (a)'s | at most 1.3 | 1.1 | 1.2 | met |" in lines
@@ -84,10 +84,22 @@ def test_growth_compares_rounds_that_ran_next_to_each_other() -> None:
     few = [_round({"relay: a": _measured(cpu_us=cpu_us)}) for cpu_us in (100, 200, 100)]
     many = [_round({"relay: a": _measured(cpu_us=cpu_us)}) for cpu_us in (110, 220, 500)]
 
-    lines = report.goals_table(few, {10_000: few, 10_000_000: many}).splitlines()
+    lines = report.growth_goals({10_000: few, 10_000_000: many}).splitlines()
 
     (line,) = (line for line in lines if line.startswith("| (a) growth"))
     assert line.endswith("| at most 1.15 | 1.05 | 1.1 | met |")
+
+
+def test_one_size_has_nothing_to_grow_from() -> None:
+    """No line, rather than one that is met by being compared with itself."""
+    assert report.growth_goals({10_000: [_round({})]}) == ""
+
+
+def test_a_goal_without_a_stretch_is_met_and_no_more() -> None:
+    """The issue names none for the start of `relay serve`."""
+    lines = report.goals_table([_round({})]).splitlines()
+
+    assert "| `relay serve` ready, on one core | at most 1.5 s |  | 1 s | met |" in lines
 
 
 def test_the_works_table_leaves_out_what_was_not_measured() -> None:

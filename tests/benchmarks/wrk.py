@@ -1,6 +1,7 @@
 """Loads by wrk, with what they cost the process under load."""
 
 import asyncio
+import itertools
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from tests.benchmarks import machine
 
+NUMBERS = itertools.count(1)
+"""Of the loads: two may go to one port."""
 SCRIPT = Path(__file__).with_name("load.lua")
 SPARE_S = 30
 """What a load may take beyond its time before wrk ends it by itself; then the round is void."""
@@ -79,7 +82,7 @@ async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
     Raises:
         VoidRoundError: an answer was an error, or one did not come.
     """
-    path = directory / f"requests-{port}.tsv"
+    path = directory / f"requests-{next(NUMBERS)}.tsv"
     path.write_text("".join(request.line() for request in load.requests))
     seconds = load.seconds or SPARE_S
     command = machine.pinned(
@@ -104,6 +107,7 @@ async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        path.unlink()
 
 
 async def read(process: asyncio.subprocess.Process) -> Measured:
@@ -158,6 +162,6 @@ async def measure(
         ),
         foreign=max(0.0, core_s.processes + core_s.stolen - spent_s) / seconds,
         busy=(core_s.processes + core_s.interrupts) / seconds,
-        memory_mb=max(map(machine.memory_peak_mb, pids), default=0.0),
+        memory_mb=sum(map(machine.memory_peak_mb, pids)),
         parts=[part.requests for part in parts],
     )
