@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.benchmarks.machine import cpu_s, memory_peak_mb
 from tests.benchmarks.servers import Server
-from tests.benchmarks.wrk import Measured, VoidRoundError
+from tests.benchmarks.wrk import Measured, VoidRoundError, together
 from tests.relay_app import CLIP
 
 AT_A_TIME = 8
@@ -15,11 +15,18 @@ PATIENCE_S = 300.0
 PATH = "/v1/videos/image2video"
 
 
-async def offer(relay: Server, api_keys: Sequence[str], *, size: int, bodies: int) -> Measured:
+async def offer(
+    relay: Server,
+    api_keys: Sequence[str],
+    *,
+    size: int,
+    bodies: int,
+    patience_s: float = PATIENCE_S,
+) -> Measured:
     """Send so many bodies of this size, of all keys in turn.
 
     Raises:
-        VoidRoundError: one was not accepted.
+        VoidRoundError: one was not accepted, or all took too long.
     """
     fields = CLIP | {"image": "A" * size}
     body = json.dumps(fields).encode()
@@ -30,7 +37,12 @@ async def offer(relay: Server, api_keys: Sequence[str], *, size: int, bodies: in
     began = loop.time()
     keys = itertools.cycle(api_keys)
     clients = [_send(relay.port, next(keys), body, numbers, taken) for _ in range(AT_A_TIME)]
-    await asyncio.wait_for(asyncio.gather(*clients), PATIENCE_S)
+    try:
+        async with asyncio.timeout(patience_s):
+            await together(clients)
+    except OSError as error:
+        reason = str(error) or f"they have not ended after {patience_s:.0f} s"
+        raise VoidRoundError(f"bodies of {size} bytes: {reason}") from error
     seconds = loop.time() - began
     taken.sort()
     return Measured(

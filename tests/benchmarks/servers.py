@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import os
-import re
-import shutil
 import sys
 import time
 import urllib.request
@@ -13,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import machine
+from tests.benchmarks.wrk import VoidRoundError
 from tests.e2e.processes import REPOSITORY, free_port
 
 CREATE_PATH = "/v1/videos/text2video"
-LITELLM_PATH = "/kling" + CREATE_PATH
-LITELLM_KEY = "sk-benchmark"
 
 NGINX = """
 daemon off;
@@ -60,14 +57,6 @@ PROXY = """
         }}
     }}
 """
-LITELLM = """
-general_settings:
-  master_key: {key}
-  pass_through_endpoints:
-    - path: "{path}"
-      target: "{target}"
-      headers: {{Authorization: "Bearer upstream"}}
-"""
 
 
 def kling_says(task_id: str, status: str, *, rest: str = "") -> str:
@@ -108,9 +97,18 @@ class Stub:
         self._ended = directory / "ended"
 
     def requests(self) -> int:
-        """How many it has answered, this question left out of the next one's count."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/requests", timeout=5) as page:
-            return int(page.read().split(b"requests")[1].split()[2])
+        """How many it has answered, this question left out of the next one's count.
+
+        Raises:
+            VoidRoundError: it does not answer.
+        """
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/requests", timeout=5
+            ) as page:
+                return int(page.read().split(b"requests")[1].split()[2])
+        except OSError as error:
+            raise VoidRoundError(f"the stub does not say what it has answered: {error}") from error
 
     def say_ended(self, *, is_ended: bool) -> None:
         """What every task answers from now on."""
@@ -134,6 +132,9 @@ async def running(
     """Start something that listens, and kill it at the end.
 
     `path`, `expected`: what is asked until it is up, and how its answer then begins.
+
+    Raises:
+        VoidRoundError: it ended, or did not answer so within a minute.
     """
     log = directory / f"{name}-{port}.out"
     began = time.monotonic()
@@ -149,7 +150,9 @@ async def running(
     try:
         if not await machine.answers(port, process, path=path, expected=expected):
             said = log.read_text(errors="replace")[-1000:]
-            raise RuntimeError(f"{name} does not answer; its log ends with: {said}")
+            code = process.returncode
+            reason = "does not answer" if code is None else f"has ended with {code}"
+            raise VoidRoundError(f"{name} {reason}; its log ends with: {said}")
         yield Server(name, port, process.pid, time.monotonic() - began)
     finally:
         if process.returncode is None:
@@ -197,7 +200,7 @@ async def _nginx(
 async def running_relay(directory: Path, **settings: object) -> AsyncIterator[Server]:
     """`relay serve` as it is run in production, its log in a file."""
     port = free_port()
-    environ = _python_environ(directory)
+    environ = python_environ(directory)
     environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
     command = (sys.executable, "-m", "relay", "serve", "--port", str(port))
     async with running(
@@ -213,7 +216,7 @@ async def running_relay(directory: Path, **settings: object) -> AsyncIterator[Se
         yield server
 
 
-def _python_environ(directory: Path) -> dict[str, str]:
+def python_environ(directory: Path) -> dict[str, str]:
     """Ours without the relay's settings; compiled modules are kept, as where it is installed."""
     left_out = ("RELAY_", "PYTHONDONTWRITEBYTECODE")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
@@ -234,52 +237,6 @@ async def running_slow_stub(directory: Path, *, delay_ms: int) -> AsyncIterator[
         *command,
         core=machine.LOAD_CORE,
         directory=directory,
-        environ=_python_environ(directory),
+        environ=python_environ(directory),
     ) as server:
         yield server
-
-
-@contextlib.asynccontextmanager
-async def running_litellm(
-    directory: Path, *, program: Path, upstream: int
-) -> AsyncIterator[Server]:
-    """LiteLLM's pass-through in its lightest form: a master key, no database, no log."""
-    port = free_port()
-    config = directory / "litellm.yaml"
-    target = f"http://127.0.0.1:{upstream}{CREATE_PATH}"
-    config.write_text(LITELLM.format(key=LITELLM_KEY, path=LITELLM_PATH, target=target))
-    environ = _python_environ(directory)
-    del environ["PYTHONPATH"]  # its own environment has its own packages
-    environ |= {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    command = (program, "--config", config, "--host", "127.0.0.1", "--port", str(port))
-    async with running(
-        "litellm",
-        port,
-        *command,
-        core=machine.CONTENDER_CORE,
-        directory=directory,
-        environ=environ,
-    ) as server:
-        yield server
-
-
-async def install_litellm(home: Path) -> Path:
-    """Install LiteLLM into an environment of its own, once; its program.
-
-    Raises:
-        machine.MissingProgramError: it cannot be had here.
-    """
-    program = home / "bin" / "litellm"
-    if shutil.which(program) is None:
-        for command in (
-            (sys.executable, "-m", "venv", str(home)),
-            (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "litellm[proxy]"),
-        ):
-            process = await asyncio.create_subprocess_exec(
-                *command, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
-            )
-            _, errors = await asyncio.wait_for(process.communicate(), 600)
-            if process.returncode:
-                last = re.sub(r"\s+", " ", errors.decode()[-300:])
-                raise machine.MissingProgramError(f"LiteLLM cannot be installed: {last}")
-    return program

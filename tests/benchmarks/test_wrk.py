@@ -1,12 +1,24 @@
 """What is read from wrk's output, by a program that says what wrk would."""
 
 import asyncio
+import os
 import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.__main__ import first_version, rows_of
-from tests.benchmarks.wrk import Measured, Request, VoidRoundError, read
+from tests.benchmarks import machine
+from tests.benchmarks.wrk import (
+    Load,
+    Measured,
+    Request,
+    VoidRoundError,
+    read,
+    run,
+    together,
+)
 
 
 async def _said(*lines: str, code: int = 0) -> Measured:
@@ -56,19 +68,49 @@ def test_a_request_is_one_line() -> None:
     assert line == 'POST\t/v1/videos/text2video\tkey\t{"a":1}\n'
 
 
-def test_sizes_are_typed_short() -> None:
-    """`10k,1M` for growth."""
-    assert rows_of("10k,1M,250") == [10_000, 1_000_000, 250]
+@pytest.fixture
+def endless_wrk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Have a `wrk` that does not end; its pid, once it has begun."""
+    if sys.platform != "linux":
+        pytest.skip("loads need Linux")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / "wrk"
+    program.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return lambda: int((tmp_path / "pids").read_text())
 
 
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("nginx version: nginx/1.22.1\n", "nginx 1.22.1"),
-        ("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012 Will Glozer", "wrk 4.1.0-3+b2"),
-        ("?", "nginx"),
-    ],
-)
-def test_a_version_is_found_in_what_a_program_says(said: str, shown: str) -> None:
-    """In the head line, without its copyright."""
-    assert first_version(said, shown.partition(" ")[0]) == shown
+async def test_a_wrk_that_does_not_end_makes_the_round_void_and_is_ended(
+    endless_wrk: Callable[[], int], tmp_path: Path
+) -> None:
+    """The reason names the load; a `TimeoutError` would end all rounds."""
+    load = Load([Request("/path", "key")], 7, 0.4)
+
+    with pytest.raises(VoidRoundError, match=r"has not ended after .*7 connections, POST /path"):
+        await run(load, 1, tmp_path, core=machine.LOAD_CORE, spare_s=0.3)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(endless_wrk(), 0)
+
+
+async def test_a_load_that_fails_ends_the_others_before_it_is_told() -> None:
+    """Else they would run into what is measured next."""
+    ended: list[str] = []
+
+    async def go_on() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)  # as a process takes a moment to end
+            ended.append("the other")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise VoidRoundError("an answer was an error")
+
+    with pytest.raises(VoidRoundError):
+        await together([go_on(), fail()])
+
+    assert ended == ["the other"]

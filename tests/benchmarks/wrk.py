@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.benchmarks import machine
 
@@ -14,6 +15,8 @@ NUMBERS = itertools.count(1)
 SCRIPT = Path(__file__).with_name("load.lua")
 SPARE_S = 30
 """What a load may take beyond its time before wrk ends it by itself; then the round is void."""
+
+Found = TypeVar("Found")
 
 
 class VoidRoundError(Exception):
@@ -76,20 +79,23 @@ class Measured:
         return self.rate / min(1.0, self.busy - self.foreign)
 
 
-async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
+async def run(
+    load: Load, port: int, directory: Path, *, core: int, spare_s: float = SPARE_S
+) -> Measured:
     """Put a load on a port.
 
     Raises:
-        VoidRoundError: an answer was an error, or one did not come.
+        VoidRoundError: an answer was an error, or one did not come, or wrk did not end.
     """
     path = directory / f"requests-{next(NUMBERS)}.tsv"
     path.write_text("".join(request.line() for request in load.requests))
     seconds = load.seconds or SPARE_S
+    limit_s = seconds + 2 * spare_s
     command = machine.pinned(
         core,
         machine.need("wrk", "wrk"),
         *("--threads", "1", "--connections", str(load.connections), "--timeout", "20s"),
-        *("--duration", f"{seconds + (0 if load.is_cut else SPARE_S):.0f}s"),
+        *("--duration", f"{seconds + (0 if load.is_cut else spare_s):.0f}s"),
         *("--script", SCRIPT, f"http://127.0.0.1:{port}", "--"),
         *(path, str(load.seconds), str(load.pause_ms), str(load.connections)),
         *(("plain",) if load.is_cut else ()),
@@ -98,11 +104,13 @@ async def run(load: Load, port: int, directory: Path, *, core: int) -> Measured:
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
     try:
-        return await asyncio.wait_for(read(process), seconds + 2 * SPARE_S)
-    except VoidRoundError as error:
+        async with asyncio.timeout(limit_s):
+            return await read(process)
+    except (VoidRoundError, TimeoutError) as error:
         first = load.requests[0]
         work = f"{load.connections} connections, {first.method} {first.path}"
-        raise VoidRoundError(f"{error} ({work})") from error
+        reason = str(error) or f"wrk has not ended after {limit_s:.0f} s"
+        raise VoidRoundError(f"{reason} ({work})") from error
     finally:
         if process.returncode is None:
             process.kill()
@@ -132,6 +140,20 @@ async def read(process: asyncio.subprocess.Process) -> Measured:
     return measured
 
 
+async def together(loads: Sequence[Coroutine[Any, Any, Found]]) -> list[Found]:
+    """Wait for all; if one fails, the others end before its error is raised.
+
+    Else they would go on, and disturb whatever is measured next.
+    """
+    tasks = [asyncio.create_task(load) for load in loads]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def measure(
     loads: Sequence[tuple[Load, int]],
     directory: Path,
@@ -147,7 +169,7 @@ async def measure(
     before_s = sum(map(machine.cpu_s, pids))
     database_before_s = machine.cpu_of_children_s(postmaster) if postmaster else 0.0
     core_before = machine.core_times(machine.CONTENDER_CORE)
-    parts = await asyncio.gather(*(run(load, port, directory, core=core) for load, port in loads))
+    parts = await together([run(load, port, directory, core=core) for load, port in loads])
     spent_s = sum(map(machine.cpu_s, pids)) - before_s
     core_s = machine.core_times(machine.CONTENDER_CORE).since(core_before)
     seconds = max(part.seconds for part in parts)
