@@ -1,9 +1,9 @@
 """The server's HTTP protocol, with bounds on what a client may take to send a request.
 
-Bytes before the body: httptools takes a request line and headers of any length, and uvicorn keeps
-all of it. Time until a request is complete: kept here, where the socket is seen, so that a request
-that arrives in one piece, as nearly all do, starts no timer. A connection that is given up is
-closed, and the application's `receive()` says `http.disconnect`.
+Bytes that bring no body: httptools takes a request line, headers and trailers of any length, and
+uvicorn keeps all of them. Time until a request is complete: kept here, where the socket is seen, so
+that a request that arrives in one piece, as nearly all do, starts no timer. A connection that is
+given up is closed, and the application's `receive()` says `http.disconnect`.
 
 Between requests the clock is the keep-alive timer; while a request is answered there is none.
 """
@@ -30,7 +30,9 @@ FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 PIPELINED_MAX = 100
 """Requests of a connection that wait for their turn; clients that pipeline at all send a few."""
 HEAD_BYTES_MAX = 256 * 1024
-"""Far above any credential: a header of 100 KB is still answered with 401."""
+"""Of a head, and of what stands between or behind the pieces of a body. Far above any credential: a
+header of 100 KB is still answered with 401."""
+INVALID = "Invalid HTTP request received."
 
 
 class BoundedRequest(HttpToolsProtocol):
@@ -46,7 +48,9 @@ class BoundedRequest(HttpToolsProtocol):
     _complete_scope: "HTTPScope | None" = None
     """Of the last request that arrived whole; uvicorn makes a new one for each."""
     _watched_scope: "HTTPScope | None" = None
-    _head_bytes = 0
+    _bodiless_bytes = 0
+    """That arrived since the last piece of a body."""
+    _had_body = False
     _began_s = 0.0
     _heard_s = 0.0
     _waited = False
@@ -59,6 +63,8 @@ class BoundedRequest(HttpToolsProtocol):
     _is_forwarded = False
     """Whether a proxy tells whom it speaks for."""
     _offers_upgrade = False
+    _is_refused = False
+    """Whether 400 is to be said behind the answers that are still owed."""
     _left = 0
     """Bytes of answers that an idle client had not read when the clock was last looked at."""
 
@@ -79,13 +85,14 @@ class BoundedRequest(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
+        self._unset_keepalive_if_required()  # uvicorn's does so only where there was no error
         super().connection_lost(exc)
         while self.pipeline:
             self.pipeline.pop()[0].abandon()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return  # left unread, it would turn the close into a reset, which loses answers
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -93,8 +100,8 @@ class BoundedRequest(HttpToolsProtocol):
                 self._read_again(data[upgrade.args[0] :])
                 return
         except httptools.HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
-            self.send_400_response("Invalid HTTP request received.")
+            self.logger.warning(INVALID)
+            self._refuse()
             return
         if self.scope is not self._complete_scope:
             self._watch(len(data))
@@ -118,7 +125,26 @@ class BoundedRequest(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
+    def _refuse(self) -> None:
+        """Say 400 behind the answers to all that arrived whole before the fault.
+
+        uvicorn says it at once: a tenant was told 400, and charged for the task that ran.
+        """
+        last = self.cycle
+        if self.pipeline:
+            if last.more_body:
+                self.pipeline.popleft()[0].abandon()
+        elif last is None or last.more_body or last.response_complete:
+            self._say_refused()
+            return
+        self._is_refused = True
+
+    def _say_refused(self) -> None:
+        self.send_400_response(INVALID)
+        self._close()
+
     def on_body(self, body: bytes) -> None:
+        self._had_body = True
         cycle = self.cycle
         if not cycle.response_complete and cycle.add(body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -134,13 +160,11 @@ class BoundedRequest(HttpToolsProtocol):
             cycle.more_body = False
             cycle.message_event.set()
 
-    # uvicorn starts and cancels a keep-alive timer for each request, 3 us. Here one runs on, and
-    # looks when it fires; all else is uvicorn's own `on_response_complete`.
-
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_forwarded = self._offers_upgrade = False
         self._idle_since_s = math.inf
+        self._left = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -186,18 +210,28 @@ class BoundedRequest(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._close()
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self.flow.resume_reading()
             cycle.start(app, self.loop, self.tasks)
             return
+        if self._is_refused:
+            self._say_refused()
+            return
         self.flow.resume_reading()
         if self.scope is self._complete_scope:  # else the next one has begun, or this one goes on
             self._rest()
 
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer: stray bytes between two requests are no request."""
+    def _close(self) -> None:
+        """Close when all is written; a client that reads none of it is let go by the clock."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._rest()
+
+    # uvicorn starts and cancels a keep-alive timer for each request, 3 us. Here one runs on, and
+    # looks when it fires.
 
     def _rest(self) -> None:
         self._idle_since_s = self.loop.time()
@@ -236,13 +270,13 @@ class BoundedRequest(HttpToolsProtocol):
         self._heard_s = self.loop.time()
         if self._watched_scope is not self.scope:
             self._watched_scope, self._began_s = self.scope, self._heard_s
-            self._head_bytes, self._waited = 0, False
-        if self._is_in_head():
-            self._head_bytes += size
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self.transport.close()
-                return
-        elif self.cycle.waiting_for_100_continue:
+            self._bodiless_bytes, self._waited = 0, False
+        self._bodiless_bytes = 0 if self._had_body else self._bodiless_bytes + size
+        self._had_body = False
+        if self._bodiless_bytes > HEAD_BYTES_MAX:
+            self._close()
+            return
+        if not self._is_in_head() and self.cycle.waiting_for_100_continue:
             self.flow.pause_reading()  # until receive() asks: its silence is not the client's
         if self._timer is None:
             self._timer = self.loop.call_at(self._due_s(self._heard_s), self._look)
@@ -259,7 +293,7 @@ class BoundedRequest(HttpToolsProtocol):
         self._waited = waits
         due_s = self._due_s(now_s)
         if due_s <= now_s:
-            self.transport.close()
+            self._close()
         else:
             self._timer = self.loop.call_at(due_s, self._look)
 

@@ -20,6 +20,8 @@ Application = Callable[..., Coroutine[Any, Any, None]]
 log = logging.getLogger("uvicorn.error")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have no body, nor tell its length (RFC 9110, 15)."""
 DRAINED_S = 75.0
 """The longest that an answer waits for the client to read the one before it."""
 FAILED = b"Internal Server Error"
@@ -148,6 +150,8 @@ class Exchange:
             except TimeoutError:
                 self.disconnected = True
                 self._transport.abort()
+        if self._transport.is_closing():  # only the last request of a connection is told
+            self.disconnected = True
         if not self.disconnected:
             self._answer(start["status"], list(start["headers"]), message.get("body", b""))
 
@@ -158,12 +162,13 @@ class Exchange:
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
         if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
             raise RuntimeError("A header holds a line break.")
-        if self.scope["method"] == "HEAD":
+        if self.scope["method"] == "HEAD" or status in BODILESS:
             body = b""
         elif b"content-length: %d\r\n" % len(body) not in head:
             raise RuntimeError("An answer tells the length of its body.")
         answer = b"%b%b\r\n%b" % (STATUS_LINE[status], head, body)
         self.response_complete = True
+        self.message_event.set()  # whoever waits in receive() is told that it is over
         self.waiting_for_100_continue = False
         self._transport.write(answer)
         if not self.keep_alive:

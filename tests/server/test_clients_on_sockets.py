@@ -1,0 +1,308 @@
+"""On sockets: clients that ask too much, read too little, vanish, or speak no HTTP."""
+
+import asyncio
+import contextlib
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from relay.server import exchange
+from relay.server.bounded_request import HEAD_BYTES_MAX, PIPELINED_MAX
+from tests.server.peer import (
+    KEEP_ALIVE_S,
+    LARGE,
+    PATIENCE_S,
+    Watchable,
+    connected,
+    until_gone,
+)
+
+
+async def test_a_client_that_asks_without_end_is_hung_up_on() -> None:
+    """A quarter of a megabyte of requests before any is answered: so many are, and no more."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.writer.write(b"GET /many HTTP/1.1\r\n\r\n" * 10_000)
+        await asyncio.sleep(0.2)
+        waiting = len(peer.protocols[0].pipeline)
+        peer.may_answer.set()
+        await until_gone(peer.protocols[0])
+
+    assert waiting == PIPELINED_MAX
+    assert [write[9:12] for write in peer.writes] == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
+
+
+@pytest.mark.parametrize(
+    "stray", ["\0", "\r\n\r\nno request", "POST /broken HTTP/1.1\r\nA b\r\n\r\n"]
+)
+async def test_what_arrived_whole_is_answered_before_a_fault_is_told(
+    stray: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told 400 at once, the client would pay for a task of which it never hears."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/read", "Content-Length: 3\r\n", method="POST")
+        client.writer.write(b"abc" + b"GET /tick HTTP/1.1\r\n\r\n" + stray.encode())
+        await asyncio.sleep(0.05)
+        client.writer.write(b"and more, which nobody reads")
+        await asyncio.sleep(0.05)
+        too_early = list(peer.writes)
+        peer.may_answer.set()
+
+        answers = [await client.answer(), await client.answer()]
+        rest = await client.rest()
+
+    assert too_early == []
+    assert answers == [b"/read 3", b"/tick"]
+    assert rest.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
+
+
+async def test_a_body_that_breaks_off_is_no_request() -> None:
+    """It is not answered, though the one before it is; its application is told, if it began."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/first")
+        client.ask("/read", "Transfer-Encoding: chunked\r\n", method="POST")
+        client.writer.write(b"no length\r\n")
+        await asyncio.sleep(0.05)
+        peer.may_answer.set()
+
+        first = await client.answer()
+        rest = await client.rest()
+
+    assert first == b"/first"
+    assert rest.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert len(peer.waiting) == 1
+
+
+@pytest.mark.parametrize("path", ["/unread", "/read"])
+async def test_trailers_without_end_are_not_kept(path: str) -> None:
+    """Nor one of any length; whether the request was answered before its end or not."""
+    for trailers in (b"a:b\r\n" * 1000, b"a" * 4000):
+        async with connected() as (peer, client):
+            client.ask(path, "Transfer-Encoding: chunked\r\n", method="POST")
+            client.writer.write(b"3\r\nabc\r\n0\r\na:")
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(PATIENCE_S):
+                    while sent < 20 * HEAD_BYTES_MAX and not client.reader.at_eof():
+                        client.writer.write(trailers)
+                        await client.writer.drain()
+                        sent += len(trailers)
+                        await asyncio.sleep(0)
+            (protocol,) = peer.protocols
+            await until_gone(protocol)
+
+        assert sent < 20 * HEAD_BYTES_MAX
+
+
+async def test_a_body_in_the_smallest_pieces_has_as_many_bytes_as_it_likes() -> None:
+    """Six bytes of a chunk bring one of the body: that is no head."""
+    pieces = HEAD_BYTES_MAX // 4
+    async with connected() as (_, client):
+        client.ask("/read", "Transfer-Encoding: chunked\r\n", method="POST")
+        client.writer.write(b"1\r\na\r\n" * pieces + b"0\r\n\r\n")
+
+        answer = await client.answer()
+
+    assert answer == b"/read %d" % pieces
+
+
+async def test_more_is_read_only_when_all_that_waited_began() -> None:
+    """Each answer would let another quarter of a megabyte of requests in."""
+    async with connected() as (peer, client):
+        for _ in range(2):
+            client.writer.write(b"GET /tick HTTP/1.1\r\n\r\n" * 10)
+            await asyncio.sleep(0.01)
+        answers = [await client.answer() for _ in range(20)]
+
+    assert answers == [b"/tick"] * 20
+    assert max(peer.waiting) == 9
+
+
+async def test_a_client_that_stops_reading_its_answer_is_let_go() -> None:
+    """After two looks of the keep-alive clock between which nothing left; not a slow reader."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large")
+        await asyncio.sleep(KEEP_ALIVE_S * 1.5)
+        (protocol,) = peer.protocols
+        kept = protocol in protocol.connections
+
+        await until_gone(protocol)
+
+    assert kept
+
+
+@pytest.mark.parametrize(
+    ("more", "behind"), [("Connection: close\r\n", ""), ("", "GET no\r\n\r\n")]
+)
+async def test_so_is_one_whose_connection_was_to_be_closed(more: str, behind: str) -> None:
+    """The answer is the last thing, or only a refusal comes behind it."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large", more)
+        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        client.writer.write(behind.encode())
+        (protocol,) = peer.protocols
+        kept = protocol in protocol.connections
+
+        await until_gone(protocol)
+
+    assert kept
+
+
+async def test_a_client_that_pauses_is_kept_whatever_it_left_of_an_earlier_answer() -> None:
+    """The first look at an answer only notes how much of it is unread."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.ask("/first")
+        await client.answer()
+        peer.protocols[0]._left = 1  # noqa: SLF001 (as a look leaves it that came a byte too early)
+        transport: Any = client.writer.transport
+        transport.pause_reading()
+        client.ask("/large")
+        await asyncio.sleep(KEEP_ALIVE_S * 1.5)
+        transport.resume_reading()
+
+        answer = await client.answer()
+
+    assert answer == LARGE
+
+
+async def test_a_client_that_stops_reading_between_two_answers_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second waits for the first to leave, and not for ever."""
+    monkeypatch.setattr(exchange, "DRAINED_S", 0.2)
+    async with connected() as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large")
+        client.ask("/large")
+        await asyncio.sleep(0.05)
+        (protocol,) = peer.protocols
+
+        await until_gone(protocol)
+
+    assert len(peer.writes) == 1
+
+
+async def test_a_client_that_asks_on_is_not_read_until_it_is_answered() -> None:
+    """Its requests wait in its socket, not in our memory."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/first")
+        client.ask("/second")
+        async with asyncio.timeout(PATIENCE_S):
+            while not (peer.protocols and peer.protocols[0].flow.read_paused):  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.01)
+        client.ask("/third")
+        await asyncio.sleep(0.05)
+        waiting = len(peer.protocols[0].pipeline)
+        peer.may_answer.set()
+
+        assert [await client.answer() for _ in range(3)] == [b"/first", b"/second", b"/third"]
+        assert waiting == 1
+
+
+async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
+    """Its request ends all the same; the answer has nowhere to go."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/slow")
+        await asyncio.sleep(0.05)
+        client.reset()
+        (protocol,) = peer.protocols
+        await until_gone(protocol)
+        peer.may_answer.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
+                await asyncio.sleep(0.01)
+
+        assert peer.writes == []
+
+
+async def test_a_connection_that_is_closed_under_two_requests_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The first one's answer has nowhere to go either, though only the last one is told."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/first")
+        client.ask("/second")
+        await asyncio.sleep(0.05)
+        (protocol,) = peer.protocols
+        protocol.transport.abort()
+        await until_gone(protocol)
+        peer.may_answer.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
+                await asyncio.sleep(0.01)
+
+    assert peer.writes == []
+    assert [record.message for record in caplog.records if record.levelname != "INFO"] == []
+
+
+async def test_a_request_that_never_began_leaves_nothing_for_the_garbage_collector() -> None:
+    """It waited behind another, and its client went."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected() as (peer, client):
+            peer.may_answer.clear()
+            client.ask("/first")
+            client.ask("/waits", "Content-Length: 2\r\n", method="POST")
+            client.writer.write(b"{}")
+            await asyncio.sleep(0.05)
+            (protocol,) = peer.protocols
+            scope = Watchable(protocol.pipeline[0][0].scope)
+            protocol.pipeline[0][0].scope = scope
+            left = weakref.ref(scope)
+            client.reset()  # noticed with the first answer, since nothing is read meanwhile
+            peer.may_answer.set()
+            await until_gone(protocol)
+            peer.protocols.clear()
+            del protocol, scope
+            await asyncio.sleep(0.05)
+
+            assert left() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
+    """It runs rarely here (`relay/cli/serve.py`), and a request may have held 60 MB."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected() as (peer, client):
+            client.ask("/first")
+            await client.answer()
+            cycle = peer.protocols[0].cycle
+            scope = Watchable(cycle.scope)
+            cycle.scope = scope
+            left = weakref.ref(scope)
+            client.reset()
+            await until_gone(peer.protocols.pop())
+            del cycle, scope
+            await asyncio.sleep(0.05)
+
+            assert left() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_client_that_speaks_no_http_is_told_so() -> None:
+    """uvicorn's own 400 arrives whole, behind an answer too, and the connection is closed."""
+    async with connected() as (_, client):
+        client.ask("/first")
+        first = await client.answer()
+        client.writer.write(b"\x16\x03\x01 nonsense\r\n\r\n")
+
+        text = await client.rest()
+
+    assert first == b"/first"
+    assert text.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert text.endswith(b"\r\n\r\nInvalid HTTP request received.")
