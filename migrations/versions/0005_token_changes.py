@@ -3,7 +3,8 @@
 By triggers: whoever changes a row, by whatever means, is counted. The count is a row and no
 sequence, since a reader must see it change together with what was changed. It is written at the
 commit, so that a transaction that stays open holds up nobody who revokes a token, and it never
-comes to a number again, though a backup was restored meanwhile. Locks no reader out.
+comes to a number again, though a backup was restored meanwhile. Up, it locks no reader out; down, it
+does for a moment.
 """
 
 from collections.abc import Sequence

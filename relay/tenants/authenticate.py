@@ -48,8 +48,7 @@ COUNT_CHANGES = """
 SELECT n.ord, c.number
 FROM unnest($1::bigint[]) WITH ORDINALITY AS n (known, ord), token_changes c
 """
-"""How often tokens and tenants were changed; `known` is nothing but a row to ask with."""
-
+"""The number of the latest change of a token or tenant; `known` is but a row to ask with."""
 
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
@@ -82,15 +81,13 @@ class Authenticator:
         self._changes = Batcher(connect, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
         self._number = -1
-        """Of changes, as of `_asked_at`: what is remembered was read after that many."""
+        """Of the latest change, as of `_asked_at`: what is remembered was read after that one."""
         self._asked_at = self._read_since = -math.inf
         self._found: dict[str | bytes, _Found | None] = {}
         """By access keys and hashes of API keys; None is no token's."""
         self._by_header: dict[str, _Found] = {}
         """Of API keys alone: a JWT has its times besides."""
         self._verified: dict[str, tuple[_Claims, _Found]] = {}
-        self._opened: dict[int, tuple[str, str]] = {}
-        """Sealed and opened secret keys of tokens: all are read again after each change."""
 
     async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
         """Tell who sends it.
@@ -140,7 +137,7 @@ class Authenticator:
         self._asked_at = asked_at
 
     def _remember(self, cache: dict[Any, Any], key: object, value: object, *, read_at: int) -> None:
-        """Keep what was read when there had been `read_at` changes, unless there was one since."""
+        """Keep what was read when `read_at` was the latest change, unless there was one since."""
         if read_at == self._number:
             _keep(cache, key, value)
 
@@ -210,16 +207,11 @@ class Authenticator:
         )
 
     def _open(self, token_id: int, sealed: str) -> str:
-        known = self._opened.get(token_id)
-        if known is not None and known[0] == sealed:
-            return known[1]
         try:
-            secret_key = self._keys.open(sealed, context=secret_context(token_id))
+            return self._keys.open(sealed, context=secret_context(token_id))
         except SecretKeyError:
             # Its API key still works, so the operator's missing key locks out signers only.
-            secret_key = _NOBODYS_SECRET
-        _keep(self._opened, token_id, (sealed, secret_key))
-        return secret_key
+            return _NOBODYS_SECRET
 
 
 def _invalid() -> Unauthorized:

@@ -55,7 +55,10 @@ class Token(Base):
 
 
 class TokenChanges(Base):
-    """One row: how often tokens and tenants were changed. Triggers count, whoever changes them."""
+    """One row: the number of the latest change of a token or tenant, written by triggers.
+
+    Its moment in microseconds; one more than the number before it, should the clock be behind.
+    """
 
     __tablename__ = "token_changes"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -1,7 +1,6 @@
 """What is remembered of a bearer ends with its token; ages are made, not waited for."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -172,29 +171,6 @@ async def test_a_known_jwt_ends_when_its_secret_cannot_be_opened(
     assert await code_of(authenticator, header_of(token, is_jwt=False)) == 0
 
 
-async def test_a_secret_is_opened_once(
-    relay: Relay, token: IssuedToken, authenticator: Authenticator, all_is_old: Any
-) -> None:
-    """Each change of anybody's token reads it again; decrypted it is when it changed."""
-    opened: list[str] = []
-
-    class Counted(KeyRing):
-        def open(self, sealed: str, *, context: str) -> str:
-            opened.append(context)
-            return keys.open(sealed, context=context)
-
-    keys = authenticator._keys  # noqa: SLF001 (counted, and otherwise the same)
-    authenticator._keys = Counted.parse(new_secret_key())  # noqa: SLF001 (see above)
-    all_is_old()
-
-    for moment in range(3):
-        await relay.rows("UPDATE tenants SET enabled = true")
-        header = f"Bearer {signed(token, now_s=int(time.time()) - moment)}"
-        assert await code_of(authenticator, header, now_s=time.time()) == 0
-
-    assert opened == [secret_context(token.id)]
-
-
 @pytest.mark.parametrize("is_jwt", [False, True])
 async def test_a_bearer_is_read_once_until_something_changes(
     relay: Relay,
@@ -291,6 +267,38 @@ async def test_a_change_is_counted_whatever_the_search_path(
     await psql.execute("UPDATE public.tokens SET revoked_at = now() WHERE id = $1", token.id)
 
     assert await psql.fetchval("SELECT number FROM public.token_changes") > before
+    await psql.close()
+
+
+async def test_a_change_is_counted_in_whatever_schema_and_by_whatever_role(
+    token: IssuedToken, database_url: str
+) -> None:
+    """The relay's tables in a schema of its role, and the operator in another role."""
+    psql = await asyncpg.connect(dsn(database_url))
+    before = await psql.fetchval("SELECT number FROM token_changes")
+    await psql.execute("ALTER SCHEMA public RENAME TO kling")
+
+    await psql.execute("UPDATE kling.tokens SET revoked_at = now() WHERE id = $1", token.id)
+
+    assert await psql.fetchval("SELECT number FROM kling.token_changes") > before
+    await psql.close()
+
+
+async def test_a_transaction_is_counted_once(token: IssuedToken, database_url: str) -> None:
+    """However many rows it changes, before and behind a savepoint: the counter has one version."""
+    assert token.id
+    psql = await asyncpg.connect(dsn(database_url))
+    before = await psql.fetchval("SELECT number FROM token_changes")
+    versions = "SELECT n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'token_changes'"
+    async with psql.transaction():
+        await psql.execute("INSERT INTO tenants (name) SELECT n FROM generate_series(1, 100) n")
+        async with psql.transaction():
+            await psql.execute("UPDATE tenants SET multiplier = 2")
+        await psql.execute("SET CONSTRAINTS ALL IMMEDIATE")  # as the commit does
+        counted = await psql.fetchval(versions)
+
+    assert counted == 1
+    assert await psql.fetchval("SELECT number FROM token_changes") > before
     await psql.close()
 
 
