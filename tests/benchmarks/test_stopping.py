@@ -17,6 +17,8 @@ async def main():
     try:
         print("begun", flush=True)
         await asyncio.sleep(float(sys.argv[1]))
+        if len(sys.argv) > 2:
+            raise SystemExit(sys.argv[2])
     finally:
         await asyncio.sleep(0.01)
         print("cleaned", flush=True)
@@ -25,9 +27,10 @@ sys.exit(run_until_stopped(main()))
 """
 
 
-async def _start(*, sleep_s: float) -> asyncio.subprocess.Process:
+async def _start(*rest: str, sleep_s: float) -> asyncio.subprocess.Process:
+    """Start it; `rest`: with which sentence it ends by itself."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, str(sleep_s)),
+        *(sys.executable, "-c", PROGRAM, str(sleep_s), *rest),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
@@ -59,3 +62,13 @@ async def test_without_a_signal_it_ends_with_0() -> None:
     said, errors = await asyncio.wait_for(process.communicate(), 20)
 
     assert (said, errors, process.returncode) == (b"cleaned\n", b"", 0)
+
+
+async def test_an_end_of_its_own_cleans_up_too() -> None:
+    """Where too much was void: the sentence, and exit code 1."""
+    process = await _start("too many void rounds", sleep_s=0)
+
+    said, errors = await asyncio.wait_for(process.communicate(), 20)
+
+    assert said == b"cleaned\n"
+    assert (errors, process.returncode) == (b"too many void rounds\n", 1)

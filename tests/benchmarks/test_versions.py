@@ -22,12 +22,17 @@ def test_a_version_is_found_in_what_a_program_says(said: str, shown: str) -> Non
     assert first_version(said, shown.partition(" ")[0]) == shown
 
 
+def _make_repository(path: Path) -> None:
+    """With one file in one commit."""
+    who = ("-c", "user.name=n", "-c", "user.email=n@example.test")
+    (path / "file").write_text("one")
+    for arguments in (("init", "--quiet"), ("add", "file"), (*who, "commit", "-qm", "one")):
+        subprocess.run(["git", "-C", path, *arguments], check=True, timeout=20)
+
+
 def test_the_commit_is_named_and_whether_more_was_changed(tmp_path: Path) -> None:
     """Figures are of a state that can be looked up, or say that they are not."""
-    who = ("-c", "user.name=n", "-c", "user.email=n@example.test")
-    (tmp_path / "file").write_text("one")
-    for arguments in (("init", "--quiet"), ("add", "file"), (*who, "commit", "-qm", "one")):
-        subprocess.run(["git", "-C", tmp_path, *arguments], check=True, timeout=20)
+    _make_repository(tmp_path)
 
     clean = commit(tmp_path)
     (tmp_path / "file").write_text("two")
@@ -38,7 +43,7 @@ def test_the_commit_is_named_and_whether_more_was_changed(tmp_path: Path) -> Non
 
 def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     """An unpacked archive within somebody's repository has not that one's commit."""
-    subprocess.run(["git", "-C", tmp_path, "init", "--quiet"], check=True, timeout=20)
+    _make_repository(tmp_path)
     inner = tmp_path / "inner"
     inner.mkdir()
 

@@ -111,6 +111,6 @@ async def test_a_load_that_fails_ends_the_others_before_it_is_told() -> None:
         raise VoidRoundError("an answer was an error")
 
     with pytest.raises(VoidRoundError):
-        await together([go_on(), fail()])
+        await asyncio.wait_for(together([go_on(), fail()]), 5)
 
     assert ended == ["the other"]
