@@ -50,9 +50,12 @@ async def test_what_counts_is_kept_when_too_much_is_void(
 async def test_a_round_that_is_stopped_is_not_void() -> None:
     """Ctrl-C ends wrk too: its error must not begin the round again."""
 
+    begun: list[str] = []
+
     async def run() -> Round:
+        begun.append("a round")
         try:
-            return await asyncio.sleep(60, _round(0))
+            return await asyncio.sleep(60 if len(begun) == 1 else 0, _round(0))
         except asyncio.CancelledError as error:
             raise VoidRoundError("wrk ended with 130") from error
 
@@ -63,6 +66,7 @@ async def test_a_round_that_is_stopped_is_not_void() -> None:
     await asyncio.wait({rounds}, timeout=5)
 
     assert rounds.cancelled()
+    assert len(begun) == 1
 
 
 async def test_growth_begins_every_other_turn_with_the_most_rows() -> None:
