@@ -160,6 +160,10 @@ class Books:
     async def drop(self, name: str) -> None:
         await self.fetch("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    async def size_mb(self, name: str) -> float:
+        found = await self.fetch("postgres", "SELECT pg_database_size($1)", name)
+        return float(found[0][0]) / 1e6
+
     async def count(self, name: str) -> Counts:
         """Count what a load may have made."""
         found = await self.fetch(

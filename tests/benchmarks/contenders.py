@@ -16,7 +16,7 @@ from tests.benchmarks.books import Books, Task
 from tests.benchmarks.litellm import LITELLM_KEY, LITELLM_PATH, running_litellm
 from tests.benchmarks.loads import BODY, CLIENTS, Plan, polls, submits
 from tests.benchmarks.servers import Server, Stub, running_proxy, running_stub
-from tests.benchmarks.works import RelayRound
+from tests.benchmarks.works import SLOW_PAUSE_MS, RelayRound
 from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
 
 BASE = "benchmark_base"
@@ -74,6 +74,8 @@ class Contenders:
             for name, requests in (("submit", posts), ("poll", gets)):
                 load = Load(requests, CLIENTS, seconds, is_cut=True)
                 found[f"nginx: {name}"] = await self._plain(load, nginx)
+            paced = Load(posts, CLIENTS, seconds, pause_ms=SLOW_PAUSE_MS)
+            found["nginx: paced"] = await self._plain(paced, nginx)
         load = Load(posts, CLIENTS, seconds / 2, is_cut=True)
         # From the contender's core: so much can the stub answer when nobody shares its own.
         found["stub"] = await measure(

@@ -6,12 +6,14 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import machine
 from tests.benchmarks.books import Books
 from tests.benchmarks.loads import CLIENTS, submits
-from tests.benchmarks.servers import running_relay
+from tests.benchmarks.servers import Server, running_relay, running_slow_stub
+from tests.benchmarks.works import SLOW_CLIENTS, SLOW_DELAY_MS
 from tests.benchmarks.wrk import Load, Measured, measure
 
 SAMPLES_A_SECOND = 250
@@ -25,49 +27,84 @@ PARTS = (
     ("the log line", ("relay/logs.py", "structlog/", "_log_line")),
     (
         "uvicorn, httptools: HTTP to the tenant",
-        ("uvicorn/protocols/", "uvicorn/middleware/", "proxy/answers.py", "cli/bounded_"),
+        ("uvicorn/protocols/", "uvicorn/middleware/", "relay/server/", "proxy/answers.py"),
     ),
     ("Litestar: from uvicorn to our surface", ("litestar/",)),
     ("authenticate", ("relay/tenants/",)),
     ("read the body and the fields", ("relay/proxy/body.py", "relay/kling/body.py")),
-    ("price and quote", ("relay/pricing/", "relay/kling/wanted.py")),
+    ("price and quote", ("relay/pricing/", "relay/kling/wanted.py", "relay/tasks/quoter.py")),
     ("choose a channel, references", ("relay/channels/", "relay/tasks/place.py", "references.py")),
     ("judge and show Kling's reply", ("relay/kling/wire.py", "relay/tasks/view.py")),
-    ("hold and finish: rows and results", ("relay/tasks/hold.py", "relay/tasks/finish.py")),
+    (
+        "hold and finish: rows and results",
+        ("relay/tasks/hold.py", "relay/tasks/finish.py", "relay/tasks/record.py"),
+    ),
     ("submit itself", ("relay/tasks/",)),
+    ("endpoints and other facts of Kling's", ("relay/kling/", "relay/deliveries/guard.py")),
     ("the surface itself", ("relay/proxy/", "relay/app.py")),
 )
 LOOP = "the event loop (uvloop, system calls)"
 
 
+@dataclass(frozen=True)
+class Profile:
+    """Of one load: what a submit costs unobserved, and samples by part."""
+
+    cpu_us: float
+    wakings: float
+    """How often the process woke from a sleep, a second."""
+    counts: Counter[str]
+
+
 async def profile_submits(books: Books, directory: Path, options: argparse.Namespace) -> str:
-    """A table of parts, with microseconds a submit.
+    """A table of parts, with microseconds a submit, of (a) and of (h).
 
     Raises:
         machine.MissingProgramError: py-spy cannot be had.
     """
     program = await _find_py_spy(options.litellm_home.with_name("kling-relay-py-spy"))
-    seconds = max(SECONDS_MIN, options.seconds)
-    url = await books.clone("benchmark_base", "benchmark_profile")
-    settings = {"secret_key": books.secret_key, "public_url": books.public_url}
-    # Callbacks arrive: else the worker would ask about each task after 3 s, within the window.
-    await books.fetch("benchmark_profile", "UPDATE channels SET callback_at = now()")
-    raw = directory / "stacks.txt"
-    async with running_relay(directory, database_url=url, **settings) as relay:
+    sampler = _Sampler(books, directory, program, max(SECONDS_MIN, options.seconds))
+    fast = await sampler.sample(CLIENTS, kling=None)
+    async with running_slow_stub(directory, delay_ms=SLOW_DELAY_MS) as stub:
+        slow = await sampler.sample(SLOW_CLIENTS, kling=f"http://127.0.0.1:{stub.port}")
+    return table(fast, slow)
 
-        async def submit(seconds: float) -> Measured:
-            load = Load(submits(books.api_keys), CLIENTS, seconds)
-            return await measure(
-                [(load, relay.port)], directory, pids=[relay.pid], postmaster=books.postmaster
-            )
 
-        await submit(2)
-        plain = await submit(seconds)
-        sampling = asyncio.create_task(_record(program, relay.pid, seconds, raw))
-        await submit(seconds + 2)
-        await sampling
-    await books.drop("benchmark_profile")
-    return table(counts_of(raw.read_text().splitlines()), plain.cpu_us)
+class _Sampler:
+    def __init__(self, books: Books, directory: Path, program: Path, seconds: float) -> None:
+        self._books = books
+        self._directory = directory
+        self._program = program
+        self._seconds = seconds
+
+    async def sample(self, clients: int, *, kling: str | None) -> Profile:
+        """Submit on a fresh database, once plainly and once observed."""
+        books, name = self._books, "benchmark_profile"
+        url = await books.clone("benchmark_base", name)
+        # Callbacks arrive: else the worker would ask about each task after 3 s, within the window.
+        await books.fetch(name, "UPDATE channels SET callback_at = now()")
+        if kling:
+            await books.fetch(name, "UPDATE channels SET base_url = $1", kling)
+        settings = {"secret_key": books.secret_key, "public_url": books.public_url}
+        raw = self._directory / "stacks.txt"
+        async with running_relay(self._directory, database_url=url, **settings) as relay:
+            await self._submit(relay, clients, 2)
+            wakings_before = machine.wakings(relay.pid)
+            plain = await self._submit(relay, clients, self._seconds)
+            wakings = (machine.wakings(relay.pid) - wakings_before) / plain.seconds
+            sampling = asyncio.create_task(_record(self._program, relay.pid, self._seconds, raw))
+            await self._submit(relay, clients, self._seconds + 2)
+            await sampling
+        await books.drop(name)
+        return Profile(plain.cpu_us, wakings, counts_of(raw.read_text().splitlines()))
+
+    async def _submit(self, relay: Server, clients: int, seconds: float) -> Measured:
+        return await measure(
+            [(Load(submits(self._books.api_keys), clients, seconds), relay.port)],
+            self._directory,
+            pids=[relay.pid],
+            postmaster=self._books.postmaster,
+        )
 
 
 async def _record(program: Path, pid: int, seconds: float, raw: Path) -> None:
@@ -130,16 +167,22 @@ def part_of(frames: list[str]) -> str:
     return LOOP
 
 
-def table(counts: Counter[str], cpu_us: float) -> str:
-    total = counts.total()
+def table(fast: Profile, slow: Profile) -> str:
+    """Microseconds of each part, most of (a) first."""
+    samples = f"{fast.counts.total():,} and {slow.counts.total():,} samples"
+    wakings = f"the process woke {fast.wakings:,.0f} and {slow.wakings:,.0f} times a second"
     lines = [
-        f"Where the {cpu_us:.0f} us of a submit (a) go, by {total:,} samples:",
+        f"Where the {fast.cpu_us:.0f} us of a submit (a) go, and the {slow.cpu_us:.0f} us of (h):",
+        f"{samples}; {wakings}.",
         "",
-        "| part | share | us |",
-        "|---|---|---|",
+        "| part | (a) share | (a) us | (h) us | (h) of (a) |",
+        "|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {name} | {count / total:.0%} | {count / total * cpu_us:.0f} |"
-        for name, count in counts.most_common()
-    ]
+    for name, count in fast.counts.most_common():
+        share = count / fast.counts.total()
+        fast_us = share * fast.cpu_us
+        slow_us = slow.counts[name] / max(1, slow.counts.total()) * slow.cpu_us
+        lines.append(
+            f"| {name} | {share:.0%} | {fast_us:.0f} | {slow_us:.0f} | {slow_us / fast_us:.1f} |"
+        )
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 
 from tests.benchmarks.machine import cpu_s, memory_peak_mb
@@ -49,7 +50,7 @@ async def offer(
         requests=len(taken),
         seconds=seconds,
         p50_ms=taken[len(taken) // 2] * 1000,
-        p99_ms=taken[-1] * 1000,
+        p99_ms=math.nan,  # of two dozen it would be the longest
         cpu_s=cpu_s(relay.pid) - before_s,
         memory_mb=memory_peak_mb(relay.pid),
     )

@@ -60,6 +60,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
+def wakings(pid: int) -> int:
+    """How often a process slept until something came."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 def cpu_of_children_s(parent: int) -> float:
     """The same of all children a process has had: Postgres has one per connection.
 

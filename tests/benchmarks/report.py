@@ -15,6 +15,7 @@ Sizes = Mapping[int, Sequence[Round]]
 NAMES = {
     "stub": "stub alone",
     "nginx: submit": "nginx, POST",
+    "nginx: paced": "nginx, POST, paced to the rate of (h)",
     "nginx: poll": "nginx, GET",
     "pgbench: 1000": "pgbench, bare hold, 1,000 tenants",
     "pgbench: 1": "pgbench, bare hold, one tenant",
