@@ -250,6 +250,7 @@ class RelayRound:
         are left out, since only the slow stub reads them.
         """
         books, database, seconds = self._books, self._database, self._plan.seconds
+        await self._submit(Load(submits(books.api_keys * 4), CLIENTS, 0))
         before = await books.count(database)
         live = await books.live(database, 2 * LIVE)
         called_back, polled = live[:LIVE], live[LIVE:]
