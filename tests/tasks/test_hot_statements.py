@@ -1,93 +1,135 @@
-"""Every statement that runs per request or per look has an index to go by, at 20,000 rows."""
+"""No statement runs per request, callback, look or delivery without its plan being tested.
 
-from typing import Any
-
-import asyncpg
-import pytest
-
-from relay.callbacks.receive import FIND
-from relay.database.batch import connector
-from relay.database.engine import dsn
-from relay.proxy.query import LIST
-from relay.tasks.look import CLAIM_DUE, END_LOOKS, PUT_OFF
-from relay.tasks.record import RECORD
-from relay.tasks.statements import CLAIM_REFRESH, FINISH, HOLD, MOVE_CHANNEL, READ
-
-# A tenth is refused and so has no id of Kling's for ever, a fiftieth lives.
-FILL = """
-    INSERT INTO tenants (name) SELECT 'tenant ' || n FROM generate_series(1, 100) n;
-    INSERT INTO accounts (tenant_id) SELECT id FROM tenants;
-    INSERT INTO tokens (tenant_id, api_key_hash, api_key_hint)
-        SELECT id, sha256(name::bytea), 'hint' FROM tenants;
-    INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
-    INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, task_id, external_id,
-        tenant_external_id, request_id, quote, hold_micros, submit_deadline_at, hold_ended_at,
-        charged_micros, next_look_at)
-    SELECT 1 + n % 100, 1 + n % 100, 1, 'text2video', state,
-           CASE WHEN state <> 'refused' THEN 'k' || n END, 'e' || n, 'mine' || n, 'r' || n, '{}',
-           420000, now(), CASE WHEN state <> 'processing' THEN now() END,
-           CASE WHEN state = 'succeed' THEN 1 END,
-           CASE WHEN state = 'processing' THEN now() + n * interval '1 second' END
-    FROM (
-        SELECT n, CASE WHEN n % 50 = 0 THEN 'processing' WHEN n % 10 = 3 THEN 'refused'
-                  ELSE 'succeed' END AS state
-        FROM generate_series(1, 20000) n
-    ) made;
-    INSERT INTO owners (kind, resource_id, channel_id, tenant_id, task_id)
-        SELECT 'video', external_id, channel_id, tenant_id, id FROM tasks;
-    ANALYZE;
+Found by walking the source: each call that runs a statement, and each statement that a function
+names. `tests/benchmarks/plan_samples.py` has the tested ones, `cold_statements.py` the others.
 """
 
-BATCHED = {
-    "HOLD": (HOLD, {"accounts_pkey"}),
-    "FINISH": (FINISH, {"tasks_pkey"}),
-    "RECORD": (RECORD, {"tasks_pkey"}),
-    "MOVE_CHANNEL": (MOVE_CHANNEL, {"tasks_pkey"}),
-    "READ": (READ, {"tasks_kling_key", "tasks_tenant_external_id"}),
-    "CLAIM_REFRESH": (CLAIM_REFRESH, {"tasks_pkey"}),
-    "FIND": (FIND, {"tasks_external_id_key", "tasks_kling_key"}),
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy import TextClause
+
+import relay
+from tests.benchmarks.plan_samples import BATCHED, POOLED
+from tests.benchmarks.plan_sessions import CALLS
+from tests.tasks.cold_statements import COLD
+
+RELAY = Path(relay.__file__).parent
+# The operator's commands, and a Kling for tests.
+ELSEWHERE = ("cli", "sandbox")
+RUNS = {
+    *("fetch", "fetchrow", "fetchval", "fetchmany", "execute", "executemany", "prepare", "cursor"),
+    *("scalar", "scalars", "stream", "stream_scalars", "copy_from_query"),
 }
-POOLED = {
-    "LIST": (LIST, {"tasks_list", "owners_deleted"}),
-    "CLAIM_DUE": (CLAIM_DUE, {"tasks_due"}),
-    "PUT_OFF": (PUT_OFF, {"tasks_pkey"}),
-    "END_LOOKS": (END_LOOKS, {"tasks_pkey"}),
+"""Methods of asyncpg's connections and pools, and of SQLAlchemy's sessions."""
+RUNS_OF_A_SESSION = {"add", "add_all", "delete", "get", "get_one", "merge", "refresh"}
+"""Whose names others have too, so they count of what is called a session."""
+SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CALL)\s")
+
+
+def statement_of(module: ModuleType, node: ast.AST) -> str | None:
+    """The SQL that a name of the module, or of one that it imports, stands for."""
+    match node:
+        case ast.Name(id=name):
+            value = getattr(module, name, None)
+        case ast.Attribute(value=ast.Name(id=other), attr=name):
+            value = getattr(getattr(module, other, None), name, None)
+        case _:
+            return None
+    text = value.text if isinstance(value, TextClause) else value
+    return text if isinstance(text, str) and SQL.match(text) else None
+
+
+def runs_a_statement(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Name(id="Batcher"):
+            return True
+        case ast.Attribute(value=receiver, attr=name):
+            is_session = isinstance(receiver, ast.Name) and "session" in receiver.id
+            return name in RUNS or (is_session and name in RUNS_OF_A_SESSION)
+        case _:
+            return False
+
+
+def functions(tree: ast.AST, above: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Functions by their qualified names; one inside another counts as part of it."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.ClassDef(name=name):
+                yield from functions(node, f"{above}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield f"{above}{name}", node
+            case _:
+                pass
+
+
+def runs_of(module: ModuleType, source: str) -> Iterator[tuple[str, str | None]]:
+    """Where statements are run, and which; None for one that has no name."""
+    for name, function in functions(ast.parse(source)):
+        place = f"{module.__name__}:{name}"
+        for node in ast.walk(function):
+            if statement := statement_of(module, node):
+                yield place, statement
+            if isinstance(node, ast.Call) and runs_a_statement(node):
+                inside = (part for argument in node.args for part in ast.walk(argument))
+                if not any(statement_of(module, part) for part in inside):
+                    yield place, None
+
+
+def all_runs() -> Iterator[tuple[str, str | None]]:
+    for path in sorted(RELAY.rglob("*.py")):
+        parts = path.relative_to(RELAY.parent).with_suffix("").parts
+        if parts[1] not in (*ELSEWHERE, "__main__"):
+            module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
+            yield from runs_of(module, path.read_text(encoding="utf-8"))
+
+
+TESTED = {sample.statement for sample in (BATCHED | POOLED).values()} | {
+    sample.before for sample in POOLED.values()
 }
 
 
-@pytest.fixture
-async def filled_url(database_url: str) -> str:
-    connection = await asyncpg.connect(dsn(database_url))
-    await connection.execute(FILL)
-    await connection.close()
-    return database_url
+def test_every_statement_is_tested_at_a_million_rows_or_known_to_be_cold() -> None:
+    """Who adds one adds its sample, or says why it needs none."""
+    untested = {
+        place
+        for place, statement in all_runs()
+        if statement not in TESTED and place not in CALLS and place not in COLD
+    }
+
+    assert untested == set()
 
 
-async def plan_of(connection: Any, statement: str) -> str:
-    """The plan as it is kept for any parameters, which is how prepared statements end up."""
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
-    prepared = await connection.prepare(statement)
-    places = ", ".join("NULL" for _ in prepared.get_parameters())
-    types = ", ".join(parameter.name for parameter in prepared.get_parameters())
-    await connection.execute(f"PREPARE asked ({types}) AS {statement}")
-    rows = await connection.fetch(f"EXPLAIN EXECUTE asked ({places})")
-    return "\n".join(row[0] for row in rows)
+def test_what_is_listed_is_still_there() -> None:
+    """A reason for what is gone would cover its successor."""
+    runs = set(all_runs())
+    untested = {place for place, statement in runs if statement not in TESTED}
+
+    assert set(COLD) - untested == set()
+    assert set(CALLS) - untested == set()
+    assert TESTED - {statement for _, statement in runs} == {"SELECT"}
 
 
-async def test_statements_go_by_their_indexes(filled_url: str) -> None:
-    """With the settings of their own connections, and no scan of all tasks in any plan."""
-    batcher = await connector(dsn(filled_url))(durable=True)
-    pooled = await asyncpg.connect(dsn(filled_url))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Batcher(connect, 'SELECT 1', is_idempotent=True)",
+        "await self._pool.fetch(HOLD_TEXT)",
+        "await connection.execute(f'DELETE FROM tasks WHERE {condition}')",
+        "await session.scalar(select(Task).where(Task.id == 1))",
+        "session.add(Task())",
+        "statement = statements.HOLD",
+        "return text(look.FLAG)",
+    ],
+)
+def test_a_new_statement_is_found(line: str) -> None:
+    """However it is spelled: the walk can fail."""
+    module = importlib.import_module("relay.tasks")
+    source = f"class Looker:\n    async def look(self):\n        {line}\n"
 
-    plans = {}
-    for connection, statements in ((batcher, BATCHED), (pooled, POOLED)):
-        for name, (statement, _) in statements.items():
-            plans[name] = await plan_of(connection, statement)
-            await connection.execute("DEALLOCATE asked")
-        await connection.close()
-
-    for name, (_, indexes) in (BATCHED | POOLED).items():
-        assert "Seq Scan on tasks" not in plans[name], plans[name]
-        assert "Seq Scan on accounts" not in plans[name], plans[name]
-        for index in indexes:
-            assert index in plans[name], plans[name]
+    assert [place for place, _ in runs_of(module, source)] == ["relay.tasks:Looker.look"]

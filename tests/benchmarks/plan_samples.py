@@ -1,0 +1,224 @@
+"""Every hot statement, with values that it finds something by in `plan_rows.sql`."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import UUID
+
+from relay.callbacks import receive
+from relay.deliveries import statements as deliveries
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import Generation
+from relay.owners import own
+from relay.proxy import account, many, query
+from relay.tasks import look, record
+from relay.tasks import statements as tasks
+from relay.tenants import authenticate
+from tests.benchmarks.books import quote_of_clip
+from tests.benchmarks.plans import Sample
+from tests.relay_app import CLIP_MICROS
+from tests.tasks.told import told_success
+
+
+def batched(statement: str, row: tuple[object, ...], *writes: str, records: int = 1) -> Sample:
+    """A batch of one row."""
+    values = tuple([value] for value in row)
+    return Sample(statement, values, frozenset(writes), records=records)
+
+
+LARGE_TENANT, MIDDLE_TENANT, SMALL_TENANT = 1, 2, 1007
+"""Of 100,000 tasks, of 1,000, of 100."""
+SUBMITTED, DELIVERY = 999_960, 199_992
+"""A task of the large tenant, and what is still to be told of it."""
+PENDING = 999_997
+ENDED, FAILED, REFUSED = 1_004, 1_009, 57
+LEASE = UUID(int=1)
+BEGIN, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+NEWEST = 2**63 - 1
+NEW_NAMES = [
+    endpoint.name
+    for endpoint in Catalogue.with_added(()).endpoints
+    if endpoint.generation is Generation.NEW
+]
+MADE = '[{"kind":"video","id":"new-1"}]'
+HELD = tasks.HoldRow(
+    tenant_id=LARGE_TENANT,
+    token_id=1,
+    channel_id=1,
+    endpoint="text2video",
+    tenant_external_id="new",
+    callback_url=None,
+    request_id="r",
+    quote=quote_of_clip(),
+    hold_micros=CLIP_MICROS,
+    deadline_s=90.0,
+    random="0123456789abcdef",
+)
+TOLD = told_success(SUBMITTED, f"kling-{SUBMITTED}", made=MADE)._replace(delivery_body="{}")
+NOTED = ("Update tasks", "Insert task_events")
+CHARGED = (*NOTED, "Insert entries", "Update accounts")
+TO_DELIVER = ("Update deliveries", "Insert deliveries")
+
+BATCHED = {
+    "HOLD": batched(tasks.HOLD, HELD, "Insert tasks", "Update accounts"),
+    "HOLD of a duplicate": batched(
+        tasks.HOLD, HELD._replace(tenant_external_id="mine-1020"), "Insert tasks"
+    ),
+    "FINISH": batched(
+        tasks.FINISH,
+        TOLD,
+        *CHARGED,
+        *TO_DELIVER,
+        "Insert owners",
+    ),
+    "FINISH late": batched(
+        tasks.FINISH,
+        told_success(REFUSED, "new", made=MADE),
+        *CHARGED,
+        "Insert owners",
+    ),
+    "FINISH by a full reply": batched(
+        tasks.FINISH,
+        told_success(FAILED, f"kling-{FAILED}")._replace(state="failed", is_reply_full=True),
+        *NOTED,
+    ),
+    "FINISH that learns an id": batched(
+        tasks.FINISH, told_success(REFUSED, "new")._replace(state="failed"), *NOTED
+    ),
+    "RECORD": batched(
+        record.RECORD,
+        TOLD._replace(state="processing"),
+        *NOTED,
+        *TO_DELIVER,
+        "Insert owners",
+    ),
+    "RECORD that learns an id": batched(
+        record.RECORD, told_success(REFUSED, "new")._replace(state="processing"), *NOTED
+    ),
+    "MOVE_CHANNEL": batched(tasks.MOVE_CHANNEL, tasks.ChannelRow(PENDING, 1, "full"), *NOTED),
+    "READ by Kling's id": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "kling-1000")),
+    "READ by the tenant's": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "mine-1020")),
+    "READ in vain": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "nothing"), records=0),
+    "CLAIM_REFRESH": batched(tasks.CLAIM_REFRESH, tasks.ClaimRow(SUBMITTED, 3.0), "Update tasks"),
+    "FIND by our id": batched(receive.FIND, ("relay-1000-0123456789abcdef", 1, None)),
+    "FIND by Kling's": batched(receive.FIND, (None, 1, "kling-1000")),
+    "FIND_TOKENS by access key": batched(authenticate.FIND_TOKENS, ("access-1000", None)),
+    "FIND_TOKENS by API key": batched(
+        authenticate.FIND_TOKENS, (None, sha256(b"key-1000").digest())
+    ),
+    "FIND_TOKENS in vain": batched(authenticate.FIND_TOKENS, ("nobody", None), records=0),
+    "COUNT_CHANGES": batched(authenticate.COUNT_CHANGES, (0,)),
+}
+"""On the batchers' own connections, whose plans are made once, for any values."""
+
+
+def listed(tenant: int, endpoint: str, *, is_call: bool = False) -> Sample:
+    """The first page of a list, by the size that Kling has."""
+    values = (tenant, endpoint, query.SIZE_DEFAULT, 0, is_call)
+    return Sample(query.LIST, values, records=30, rows_max=30, sorted_max=0, pages_max=200)
+
+
+def listed_new(
+    tenant: int, *, limit: int, states: list[str] | None = None, records: int | None = None
+) -> Sample:
+    """A page of 2.0's list: so many of each endpoint are read and merged."""
+    read = limit * len(NEW_NAMES)
+    return Sample(
+        many.LIST,
+        (tenant, NEW_NAMES, NEWEST, BEGIN, END, states, limit),
+        records=limit if records is None else records,
+        rows_max=read,
+        sorted_max=read,
+        pages_max=2 * read,
+    )
+
+
+POOLED = {
+    "LIST": listed(LARGE_TENANT, "text2video"),
+    "LIST of a tenant of a thousand": listed(MIDDLE_TENANT, "text-to-video"),
+    "LIST of calls": listed(LARGE_TENANT, "identify-face", is_call=True),
+    # Passed by in the index; of a task itself there is a page or more.
+    "LIST deep": Sample(
+        query.LIST,
+        (LARGE_TENANT, "text2video", 500, 30_000, False),
+        records=500,
+        rows_max=30_500,
+        sorted_max=0,
+        pages_max=3_000,
+    ),
+    "many.LIST": listed_new(LARGE_TENANT, limit=31),
+    "many.LIST of a tenant of a thousand": listed_new(MIDDLE_TENANT, limit=31),
+    "many.LIST of a small tenant": listed_new(SMALL_TENANT, limit=31, records=-1),
+    "many.LIST by state": listed_new(LARGE_TENANT, limit=501, states=["succeed"]),
+    "CLAIM_DUE": Sample(
+        look.CLAIM_DUE,
+        (20,),
+        frozenset({"Update tasks"}),
+        records=20,
+        rows_max=20,
+        sorted_max=0,
+        pages_max=1_000,
+    ),
+    "PUT_OFF": Sample(look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True), frozenset({"Update tasks"})),
+    "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),
+    "FLAG": Sample(
+        look.FLAG,
+        (SUBMITTED, "kind", "detail", b""),
+        frozenset({"Update tasks", "Insert task_events"}),
+        records=0,
+    ),
+    "HURRY": Sample(
+        look.HURRY,
+        (SUBMITTED, "why", b""),
+        frozenset({"Update tasks", "Insert task_events"}),
+        records=0,
+    ),
+    # Eight of each of a thousand lanes are looked at, and each for what else its task has.
+    "deliveries.CLAIM": Sample(
+        deliveries.CLAIM,
+        (128, [], [], 0, "", 1_000, 8, 16, 32, 30.0),
+        frozenset({"Update deliveries", "Insert delivery_attempts"}),
+        records=129,
+        rows_max=1_100,
+        sorted_max=1_100,
+        pages_max=15_000,
+        before=deliveries.TAKE_TURN,
+    ),
+    "deliveries.COMPLETE": Sample(
+        deliveries.COMPLETE,
+        (DELIVERY, LEASE, 1, 200, None, 12, "ok", "delivered", None, None),
+        frozenset({"Update deliveries", "Update delivery_attempts"}),
+    ),
+    "deliveries.COMPLETE to be tried again": Sample(
+        deliveries.COMPLETE,
+        (DELIVERY, LEASE, 1, None, "no answer", 12, None, "due", "no answer", 5.0),
+        frozenset({"Update deliveries", "Update delivery_attempts"}),
+    ),
+    "owners.FIND": Sample(own.FIND, ([f"video-{ENDED}", "nothing"],)),
+    "owners.LEARN_ONE": Sample(
+        own.LEARN_ONE, (1, LARGE_TENANT, MADE), frozenset({"Insert owners"}), records=0
+    ),
+    "owners.DELETE": Sample(
+        own.DELETE,
+        (1, SMALL_TENANT, "video", [f"video-{ENDED}"]),
+        frozenset({"Update owners", "Update tasks"}),
+        records=0,
+    ),
+    "account.CHARGES": Sample(
+        account.CHARGES,
+        (LARGE_TENANT, NEWEST, BEGIN, END, None, 101),
+        records=101,
+        rows_max=110,
+        sorted_max=0,
+        pages_max=1_000,
+    ),
+    # These two sum up what a tenant ever did.
+    "account.TOTALS": Sample(account.TOTALS, (MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200),
+    "account.QUOTAS_AFTER": Sample(
+        account.QUOTAS_AFTER,
+        (MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
+        rows_max=1_100,
+        sorted_max=1_100,
+        pages_max=1_200,
+    ),
+}
+"""On the pool, which plans for the values."""

@@ -1,0 +1,57 @@
+"""Where statements are run whose plans are not tested, and why they need not be.
+
+None of these is on the way of a request, a callback, a look or a delivery; or it reads a table that
+stays small, whatever the traffic.
+"""
+
+_COMMAND = "run by an operator's command"
+_START = "run when a process starts"
+_CHANNELS = "reads the channels, of which there are a few"
+
+COLD = {
+    # Not statements of their own.
+    "relay.database.batch:Batcher._fetch": "runs what a Batcher was made with",
+    "relay.database.batch:Batcher._wait_for_locks": "a SET, when a batch is split",
+    "relay.tasks.finish:Finisher.__init__": "makes batchers of FINISH and RECORD, named below it",
+    # Small tables, and seldom.
+    "relay.app:health_ready": "SELECT 1",
+    "relay.channels.directory:ChannelDirectory._refresh": f"every 2 s: {_CHANNELS}",
+    "relay.channels.directory:ChannelDirectory.note_callback": "once a minute, by primary key",
+    "relay.channels.directory:read_channels": _CHANNELS,
+    "relay.pricing.prices:read_book": "every 2 s: reads the operator's prices, all of them",
+    "relay.pricing.prices:note_miss": "a submit without a price, by key; a thousand are kept",
+    # Now and then, over everything by intent.
+    "relay.ledger.invariants:audit": "recomputes the books from all rows",
+    "relay.worker.chores:check_books": "takes a lock, then audits",
+    "relay.worker.chores:forget_raw": "once an hour, a thousand rows at a time",
+    # The operator.
+    "relay.channels.edit:add_channel": _COMMAND,
+    "relay.channels.edit:channel_names": _COMMAND,
+    "relay.channels.edit:find_channel": _COMMAND,
+    "relay.channels.edit:read_rows": _COMMAND,
+    "relay.deliveries.signature:issue_secret": _COMMAND,
+    "relay.ledger.accounts:read_accounts": _COMMAND,
+    "relay.ledger.accounts:set_tasks_max": _COMMAND,
+    "relay.ledger.accounts:topup_of": _COMMAND,
+    "relay.ledger.entries:_enter": _COMMAND,
+    "relay.ledger.entries:check_currency": f"{_START}, and {_COMMAND}; one row",
+    "relay.ledger.entries:open_account": _COMMAND,
+    "relay.owners.claim:claim": _COMMAND,
+    "relay.owners.claim:list_owners": _COMMAND,
+    "relay.pricing.prices:read_misses": _COMMAND,
+    "relay.pricing.prices:remove_price": _COMMAND,
+    "relay.pricing.prices:set_price": _COMMAND,
+    "relay.tasks.inspect:_list": _COMMAND,
+    "relay.tasks.inspect:read_story": _COMMAND,
+    "relay.tasks.operate:_read_in": _COMMAND,
+    "relay.tasks.operate:unflag": _COMMAND,
+    "relay.tenants.tenants:add_tenant": _COMMAND,
+    "relay.tenants.tenants:find_tenant": _COMMAND,
+    "relay.tenants.tenants:read_tenants": _COMMAND,
+    "relay.tenants.tenants:read_tokens": _COMMAND,
+    "relay.tenants.tenants:tenant_names": _COMMAND,
+    "relay.tenants.tokens:_check_brought_key": _COMMAND,
+    "relay.tenants.tokens:issue_token": _COMMAND,
+    "relay.tenants.tokens:revoke_token": _COMMAND,
+}
+"""By module and function, as `test_hot_statements.py` names them; what is inside counts as it."""
