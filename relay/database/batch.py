@@ -19,6 +19,9 @@ Row = tuple[Any, ...]
 LINGER_S, ROWS_FEW = 0.002, 16
 """How long a statement that would have few rows waits for more, if one has just ended: a statement
 costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
+ROWS_MANY, ROWS_MAX = 64, 256
+"""Of more than `ROWS_MANY` a statement takes half, `ROWS_MAX` at most: callers of one half go on
+while the other commits, so that Postgres and we work side by side and not in turns."""
 LOCK_TIMEOUT_MS = 250
 SPLIT_LOCK_TIMEOUT_MS = 25
 CONNECT_TIMEOUT_S = 5.0
@@ -81,7 +84,6 @@ class Batcher:
         is_idempotent: bool,
         durable: bool = True,
         key: Callable[[Row], Hashable] | None = None,
-        rows_max: int = 256,
     ) -> None:
         """Nothing is connected until the first row.
 
@@ -93,7 +95,6 @@ class Batcher:
         self._is_idempotent = is_idempotent
         self._durable = durable
         self._key = key
-        self._rows_max = rows_max
         self._waiting: deque[tuple[Row, asyncio.Future[Any]]] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
@@ -139,7 +140,8 @@ class Batcher:
         batch: list[tuple[Row, asyncio.Future[Any]]] = []
         later: list[tuple[Row, asyncio.Future[Any]]] = []
         keys: set[Hashable] = set()
-        while self._waiting and len(batch) < self._rows_max:
+        rows_max = min(max(ROWS_MANY, len(self._waiting) // 2), ROWS_MAX)
+        while self._waiting and len(batch) < rows_max:
             item = self._waiting.popleft()
             if self._key is None or (key := self._key(item[0])) not in keys:
                 batch.append(item)

@@ -4,6 +4,7 @@ The linger is an hour where a test would hang if it were waited for.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -115,6 +116,27 @@ async def test_many_rows_wait_for_no_more(
 
     assert len(transactions) == 1
     assert await first not in transactions
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sizes"), [(64, [64]), (100, [64, 36]), (200, [100, 64, 36]), (600, [256, 172])]
+)
+async def test_of_many_rows_a_statement_takes_half(
+    batcher: Batcher, gate: Gate, waiting: int, sizes: list[int]
+) -> None:
+    """Sixty-four at once are few enough, and more than 256 too many."""
+    await gate.shut()
+    first = asyncio.create_task(transaction_of(batcher, 1))
+    await gate.has_come()
+    others = [asyncio.create_task(transaction_of(batcher, 2 + n)) for n in range(waiting)]
+    await asyncio.sleep(0)
+
+    await gate.open()
+    transactions = Counter([await other for other in others])
+
+    assert await first not in transactions
+    assert list(transactions.values())[: len(sizes)] == sizes
+    assert transactions.total() == waiting
 
 
 async def test_closing_waits_for_the_rows_that_linger(
