@@ -21,14 +21,19 @@ PAGE_DEFAULT, PAGE_MAX = 1, 1000
 SIZE_DEFAULT = 30
 
 LIST = f"""
-SELECT {TASK_COLUMNS} FROM tasks t
-WHERE t.tenant_id = $1 AND t.endpoint = $2 AND t.task_id IS NOT NULL AND t.state <> 'refused'
-    AND NOT ($5 AND EXISTS (
-        SELECT FROM owners o WHERE o.task_id = t.id AND o.deleted_at IS NOT NULL
-    ))
-ORDER BY t.id DESC LIMIT $3 OFFSET $4
+SELECT {TASK_COLUMNS}
+FROM (
+    SELECT l.id FROM tasks l
+    WHERE l.tenant_id = $1 AND l.endpoint = $2 AND l.task_id IS NOT NULL AND l.state <> 'refused'
+        -- A count: for an EXISTS, Postgres reads whatever was deleted of anybody.
+        AND NOT ($5 AND 0 < (
+            SELECT count(*) FROM owners o WHERE o.task_id = l.id AND o.deleted_at IS NOT NULL
+        ))
+    ORDER BY l.id DESC LIMIT $3 OFFSET $4
+) page JOIN tasks t ON t.id = page.id
+ORDER BY t.id DESC
 """  # noqa: S608 (composed of constants)
-"""Newest first, as Kling lists them.
+"""Newest first, as Kling lists them. Pages before this one are passed in the index alone.
 
 What a synchronous call made and a later one deleted is left out; of tasks Kling's own word tells.
 """

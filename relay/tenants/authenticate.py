@@ -39,7 +39,12 @@ FIND_TOKENS = """
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
        t.enabled, t.shows_quote
 FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n (access_key, api_key_hash, ord)
-JOIN tokens k ON k.access_key = n.access_key OR k.api_key_hash = n.api_key_hash
+JOIN LATERAL (
+    -- Not one OR: planned while there are few tokens, it reads all of them.
+    SELECT * FROM tokens a WHERE a.access_key = n.access_key
+    UNION ALL
+    SELECT * FROM tokens b WHERE b.api_key_hash = n.api_key_hash
+) k ON true
 JOIN tenants t ON t.id = k.tenant_id
 WHERE k.revoked_at IS NULL
 """

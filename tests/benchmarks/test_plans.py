@@ -18,13 +18,6 @@ from tests.benchmarks.plan_samples import BATCHED, POOLED
 from tests.benchmarks.plan_sessions import CALLS, statements_of
 from tests.benchmarks.plans import Sample, explained, faults
 
-GROWING = [
-    "LIST of calls",
-    "LIST deep",
-    "many.LIST",
-    "many.LIST of a tenant of a thousand",
-    "many.LIST by state",
-]
 KEPT_FROM = 6
 """The run from which Postgres may keep a plan for all values."""
 
@@ -69,22 +62,11 @@ async def test_batched_statements_stay_small_at_a_million_rows(batchers: Any) ->
 
 async def test_pooled_statements_stay_small_at_a_million_rows(pools: Any) -> None:
     """Of tenants with a hundred thousand tasks, a thousand and a hundred."""
-    samples = {name: sample for name, sample in POOLED.items() if name not in GROWING}
-
     found = {
-        name: faults(await explained(pools, sample), sample) for name, sample in samples.items()
+        name: faults(await explained(pools, sample), sample) for name, sample in POOLED.items()
     }
 
-    assert found == {name: [] for name in samples}
-
-
-@pytest.mark.xfail(reason="these lists read all that a tenant, or everybody, has", strict=True)
-@pytest.mark.parametrize("name", GROWING)
-async def test_lists_stay_small_at_a_million_rows(pools: Any, name: str) -> None:
-    """A page is read, and not what it is a page of."""
-    found = faults(await explained(pools, POOLED[name]), POOLED[name])
-
-    assert found == []
+    assert found == {name: [] for name in POOLED}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -202,7 +202,6 @@ async def test_the_workers_claim_goes_by_what_is_due(url: str, *, is_early: bool
     assert excess(plan) == []
 
 
-@pytest.mark.xfail(reason="FIND_TOKENS joins by either key: all tokens are read", strict=True)
 @pytest.mark.parametrize("key", TOKENS)
 async def test_a_token_is_found_by_its_index_though_there_were_none(url: str, key: str) -> None:
     """Planned before the first of 20,000."""
