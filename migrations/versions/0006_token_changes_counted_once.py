@@ -5,7 +5,8 @@ tenants, while nobody could revoke a token. And the counter was looked for in th
 whoever ran the migration, whose `$user` is somebody else for an operator in another role.
 
 Under REPEATABLE READ and above, a transaction that changes a token fails at its commit
-(serialization_failure) if another one changed any meanwhile; ours all run at READ COMMITTED.
+(serialization_failure) if another one changed any meanwhile; ours all run at READ COMMITTED. A role
+of your own that may change them needs SELECT and UPDATE on token_changes.
 """
 
 from collections.abc import Sequence

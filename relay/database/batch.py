@@ -20,8 +20,8 @@ LINGER_S, ROWS_FEW = 0.002, 16
 """How long a statement that would have few rows waits for more, if one has just ended: a statement
 costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
 ROWS_MANY, ROWS_MAX = 64, 256
-"""Of more than `ROWS_MANY` a statement takes half, `ROWS_MAX` at most: callers of one half go on
-while the other commits, so that Postgres and we work side by side and not in turns."""
+"""Of many rows a statement takes half, but no fewer than the first and no more than the second: the
+callers of one half go on while the other commits, so that Postgres and we work side by side."""
 LOCK_TIMEOUT_MS = 250
 SPLIT_LOCK_TIMEOUT_MS = 25
 CONNECT_TIMEOUT_S = 5.0

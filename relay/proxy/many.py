@@ -27,7 +27,7 @@ FROM unnest($2::text[]) AS asked (endpoint) CROSS JOIN LATERAL (
 ) t
 ORDER BY t.id DESC LIMIT $7
 """  # noqa: S608 (composed of constants)
-"""A page of each endpoint, in the order of its index, and of those the newest.
+"""A page of each endpoint, no two of one name, in the order of its index; of those the newest.
 
 Of all endpoints at once, Postgres reads and sorts everything that the tenant has, or walks over
 other tenants' tasks.

@@ -90,6 +90,9 @@ class BoundedRequest(HttpToolsProtocol):
         while self.pipeline:
             self.pipeline.pop()[0].abandon()
 
+    def eof_received(self) -> None:
+        self._close()  # the transport closes by itself, but would wait for a reader for ever
+
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return  # left unread, it would turn the close into a reset, which loses answers
@@ -134,6 +137,7 @@ class BoundedRequest(HttpToolsProtocol):
         if self.pipeline:
             if last.more_body:
                 self.pipeline.popleft()[0].abandon()
+                self.flow.resume_reading()
         elif last is None or last.more_body or last.response_complete:
             self._say_refused()
             return
@@ -199,6 +203,7 @@ class BoundedRequest(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             expects_100_continue=self.expect_100_continue,
             on_response=self.on_response_complete,
+            close=self._close,
         )
         app = self._forwarded_app if self._is_forwarded else self._plain_app
         if before is None or before.response_complete:
@@ -274,7 +279,10 @@ class BoundedRequest(HttpToolsProtocol):
         self._bodiless_bytes = 0 if self._had_body else self._bodiless_bytes + size
         self._had_body = False
         if self._bodiless_bytes > HEAD_BYTES_MAX:
-            self._close()
+            if self._waits_for_its_turn():
+                self._refuse()
+            else:
+                self._close()
             return
         if not self._is_in_head() and self.cycle.waiting_for_100_continue:
             self.flow.pause_reading()  # until receive() asks: its silence is not the client's
@@ -284,7 +292,7 @@ class BoundedRequest(HttpToolsProtocol):
     def _look(self) -> None:
         """Give the request up, or look again when it may be time."""
         self._timer = None
-        if self.scope is self._complete_scope or self.transport.is_closing():
+        if self.scope is self._complete_scope or self._is_refused or self.transport.is_closing():
             return
         now_s = self.loop.time()
         waits = self._waits_for_its_turn()

@@ -35,6 +35,7 @@ class Exchange:
     """Calls the application for one request, and writes its answer."""
 
     __slots__ = (
+        "_close",
         "_connection_headers",
         "_flow",
         "_on_response",
@@ -61,13 +62,15 @@ class Exchange:
         keep_alive: bool,
         expects_100_continue: bool,
         on_response: Callable[[], None],
+        close: Callable[[], None],
     ) -> None:
-        """`connection_headers`: of every answer (Date)."""
+        """`connection_headers`: of every answer (Date). `close`: once all is written."""
         self.scope = scope
         self._transport = transport
         self._flow = flow
         self._connection_headers = connection_headers
         self._on_response = on_response
+        self._close = close
         self._start: Message | None = None
         self._task: asyncio.Task[None]
         # The protocol's to set, and to read.
@@ -99,7 +102,7 @@ class Exchange:
                 self._fail()
         finally:
             tasks.discard(self._task)
-            self._on_response = _nothing  # it holds the protocol, and the protocol holds us
+            self._on_response = self._close = _nothing  # they hold the protocol, and it holds us
 
     def add(self, piece: bytes) -> int:
         """Keep a piece of the body until it is asked for; the bytes that wait now."""
@@ -115,7 +118,7 @@ class Exchange:
     def abandon(self) -> None:
         """Never start: the client went before its turn."""
         self.disconnected = True
-        self._on_response = _nothing
+        self._on_response = self._close = _nothing
 
     async def receive(self) -> Message:
         """The bytes of the body that arrived since, once there are some; ASGI's own message."""
@@ -177,8 +180,8 @@ class Exchange:
 
     def _fail(self) -> None:
         """Say that the application failed, if it said nothing, and close."""
-        if self.response_complete or self.disconnected:
-            self._transport.close()
+        if self.response_complete or self.disconnected or self._transport.is_closing():
+            self._close()
         else:
             self.keep_alive = False
             self._answer(500, FAILED_HEADERS, FAILED)

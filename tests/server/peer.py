@@ -69,7 +69,7 @@ class Peer:
             await asyncio.sleep(0.005)
         if path != "/unread":
             await self.may_answer.wait()
-        body = LARGE if path == "/large" else path.encode()
+        body = LARGE if path.startswith("/large") else path.encode()
         if path == "/read":
             body += b" %d" % len(read)
         length = len(body) + {"/long": -1, "/short": 1}.get(path, 0)
@@ -91,7 +91,7 @@ class Peer:
         if path == "/twice":
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-        if path == "/then-fail":
+        if path.endswith("then-fail"):
             raise RuntimeError("behind its answer")
 
 

@@ -96,6 +96,63 @@ async def test_a_body_that_breaks_off_is_no_request() -> None:
     assert len(peer.waiting) == 1
 
 
+async def test_a_head_without_end_behind_a_request_takes_nothing_of_its_answer() -> None:
+    """The request runs, and is paid for; the head is refused when it is answered."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/read", "Content-Length: 3\r\n", method="POST")
+        client.writer.write(b"abc")
+        await asyncio.sleep(0.05)
+        client.writer.write(b"GET /second HTTP/1.1\r\nA: " + b"a" * 3 * HEAD_BYTES_MAX)
+        await asyncio.sleep(0.1)
+        peer.may_answer.set()
+
+        answer = await client.answer()
+        rest = await client.rest()
+
+    assert answer == b"/read 3"
+    assert rest.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+async def test_what_comes_behind_a_fault_is_read_and_dropped() -> None:
+    """Left in the socket, it would make a reset of the close, and the client might lose both."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/first")
+        client.ask("/read", "Transfer-Encoding: chunked\r\n", method="POST")
+        client.writer.write(b"no length\r\n" + b"x" * 3_000_000)
+        await asyncio.wait_for(client.writer.drain(), PATIENCE_S)
+        await asyncio.sleep(0.2)
+        peer.may_answer.set()
+
+        answer = await client.answer()
+        rest = await client.rest()
+
+    assert answer == b"/first"
+    assert rest.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+async def test_the_clock_of_a_refused_request_takes_nothing_of_the_answer_before_it() -> None:
+    """It began before the fault was seen, and would end before the answer."""
+    async with connected() as (peer, client):
+        peer.may_answer.clear()
+        client.ask("/first")
+        client.writer.write(b"POST /read HTTP/1.1\r\nTransfer-Enc")
+        await asyncio.sleep(0.05)
+        (protocol,) = peer.protocols
+        protocol.head_s = protocol.silence_s = 0.2
+        client.writer.write(b"oding: chunked\r\n\r\nno length\r\n")
+        await asyncio.sleep(0.05)
+        protocol._look()  # noqa: SLF001 (its timer was set for a minute)
+        await asyncio.sleep(0.3)
+        protocol._look()  # noqa: SLF001 (the same)
+        peer.may_answer.set()
+
+        answer = await client.answer()
+
+    assert answer == b"/first"
+
+
 @pytest.mark.parametrize("path", ["/unread", "/read"])
 async def test_trailers_without_end_are_not_kept(path: str) -> None:
     """Nor one of any length; whether the request was answered before its end or not."""
@@ -171,6 +228,68 @@ async def test_so_is_one_whose_connection_was_to_be_closed(more: str, behind: st
         await until_gone(protocol)
 
     assert kept
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"POST /read HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf",
+        b"POST /read HTTP/1.1\r\nContent-Le",
+        b"GET /slow HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_so_is_one_that_half_closes_and_reads_nothing(behind: bytes) -> None:
+    """Nothing more comes from it, so no clock of a request or an idle connection runs."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.ask("/large")
+        client.writer.write(behind)
+        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        peer.may_answer.clear()
+        client.writer.write_eof()
+        (protocol,) = peer.protocols
+
+        await until_gone(protocol)
+        peer.may_answer.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
+                await asyncio.sleep(0.01)
+
+
+async def test_so_is_one_whose_connection_a_failure_closed() -> None:
+    """The application failed behind an answer, and the next request had begun."""
+    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
+        client.writer.write(b"GET /large-then-fail HTTP/1.1\r\n\r\nGET /tick HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(PATIENCE_S):
+            while not peer.writes:  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.01)
+
+        await until_gone(peer.protocols[0])
+
+    assert len(peer.writes) == 1
+
+
+async def test_a_failure_says_nothing_behind_a_refusal() -> None:
+    """The body broke off, and then its application gave up: one request has one answer."""
+    async with connected() as (peer, client):
+        transport: Any = client.writer.transport
+        client.ask("/large")
+        await client.head()
+        transport.pause_reading()
+        peer.may_answer.clear()
+        client.ask("/nothing", "Transfer-Encoding: chunked\r\n", method="POST")
+        await asyncio.sleep(0.05)
+        client.writer.write(b"no length\r\n")
+        await asyncio.sleep(0.05)
+        peer.may_answer.set()
+        await asyncio.sleep(0.05)
+        transport.resume_reading()
+
+        rest = await client.rest()
+
+    assert rest.removeprefix(LARGE).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert rest.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_client_that_pauses_is_kept_whatever_it_left_of_an_earlier_answer() -> None:
