@@ -24,7 +24,7 @@ from tests.server.peer import (
 
 @pytest.fixture
 def warnings() -> Iterator[list[logging.LogRecord]]:
-    """What the server warns of, whatever other tests did to the loggers above its own."""
+    """What the server warns of, whatever other tests' servers did to its logger."""
     records: list[logging.LogRecord] = []
     logger = logging.getLogger("uvicorn.error")
 
@@ -32,9 +32,11 @@ def warnings() -> Iterator[list[logging.LogRecord]]:
         def emit(self, record: logging.LogRecord) -> None:
             records.append(record)
 
-    handler = Kept(logging.WARNING)
+    handler, level = Kept(logging.WARNING), logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
     yield records
+    logger.setLevel(level)
     logger.removeHandler(handler)
 
 
