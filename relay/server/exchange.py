@@ -116,7 +116,7 @@ class Exchange:
         return len(self.body)
 
     def abandon(self) -> None:
-        """Never start: the client went before its turn."""
+        """Never start: before its turn the client went, or its body broke off."""
         self.disconnected = True
         self._on_response = self._close = _nothing
 

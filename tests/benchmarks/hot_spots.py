@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks import machine
 from tests.benchmarks.books import Books
+from tests.benchmarks.installed import installed
 from tests.benchmarks.loads import CLIENTS, submits
 from tests.benchmarks.servers import Server, running_relay, running_slow_stub
 from tests.benchmarks.works import SLOW_CLIENTS, SLOW_DELAY_MS
@@ -132,22 +132,7 @@ async def _record(program: Path, pid: int, seconds: float, raw: Path) -> None:
 
 async def _find_py_spy(home: Path) -> Path:
     found = shutil.which("py-spy")
-    if found:
-        return Path(found)
-    program = home / "bin" / "py-spy"
-    if shutil.which(program) is None:
-        for command in (
-            (sys.executable, "-m", "venv", str(home)),
-            (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "py-spy"),
-        ):
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            if await asyncio.wait_for(process.wait(), 300):
-                raise machine.MissingProgramError("py-spy is missing: pip install py-spy.")
-    return program
+    return Path(found) if found else await installed("py-spy", home, package="py-spy")
 
 
 def counts_of(lines: Iterable[str]) -> Counter[str]:

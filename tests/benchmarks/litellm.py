@@ -1,20 +1,16 @@
 """LiteLLM's pass-through beside the relay: installed on demand, into an environment of its own."""
 
-import asyncio
 import contextlib
-import re
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.benchmarks import machine
+from tests.benchmarks.installed import installed
 from tests.benchmarks.servers import CREATE_PATH, Server, python_environ, running
 from tests.e2e.processes import free_port
 
 LITELLM_PATH = "/kling" + CREATE_PATH
 LITELLM_KEY = "sk-benchmark"
-INSTALL_S = 600
 LITELLM = """
 general_settings:
   master_key: {key}
@@ -55,26 +51,4 @@ async def install_litellm(home: Path) -> Path:
     Raises:
         machine.MissingProgramError: it cannot be had here.
     """
-    program = home / "bin" / "litellm"
-    if shutil.which(program) is None:
-        for command in (
-            (sys.executable, "-m", "venv", str(home)),
-            (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "litellm[proxy]"),
-        ):
-            process = await asyncio.create_subprocess_exec(
-                *command, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
-            )
-            try:
-                async with asyncio.timeout(INSTALL_S):
-                    _, errors = await process.communicate()
-            except TimeoutError as error:
-                reason = f"LiteLLM is not installed after {INSTALL_S} s."
-                raise machine.MissingProgramError(reason) from error
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-            if process.returncode:
-                last = re.sub(r"\s+", " ", errors.decode()[-300:])
-                raise machine.MissingProgramError(f"LiteLLM cannot be installed: {last}")
-    return program
+    return await installed("litellm", home, package="litellm[proxy]")
