@@ -30,7 +30,7 @@ from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
 from relay.proxy.body import BodyBudget
 from relay.proxy.many import ManyQueries
-from relay.proxy.own import OwnPaths
+from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
@@ -38,10 +38,12 @@ from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.finish import Finisher
+from relay.tasks.flags import Flags
 from relay.tasks.look import Looker, LookRules
 from relay.tasks.pass_through import PassThrough
-from relay.tasks.place import Places
+from relay.tasks.presets import Presets
 from relay.tasks.quoter import Quoter
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.upstream import Upstream
@@ -104,7 +106,8 @@ class Parts:
         paths = CallbackPaths(self._keys, public_url)
         catalogue = Catalogue.with_added(settings.endpoints)
         asker = Asker(upstream, directory, catalogue)
-        places = Places(self.pool, directory, upstream, catalogue)
+        chooser = ChannelChooser(self.pool, directory, Presets(upstream, catalogue))
+        flags = Flags(self.pool)
         self.finisher = Finisher(connect, asker, catalogue)
         closing.push_async_callback(self.finisher.aclose)
         self.looker = Looker(
@@ -112,6 +115,7 @@ class Parts:
             self.pool,
             asker=asker,
             finisher=self.finisher,
+            flags=flags,
             directory=directory,
             catalogue=catalogue,
             rules=LookRules(
@@ -131,7 +135,7 @@ class Parts:
         submitter = Submitter(
             connect,
             quoter=Quoter(self.sessions, CachedPriceBook(self.sessions), prices),
-            places=places,
+            chooser=chooser,
             upstream=upstream,
             finisher=self.finisher,
             looker=self.looker,
@@ -149,7 +153,12 @@ class Parts:
         queries = Queries(connect, self.pool, self.looker)
         closing.push_async_callback(queries.aclose)
         self.receiver = CallbackReceiver(
-            connect, paths=paths, directory=directory, finisher=self.finisher, looker=self.looker
+            connect,
+            paths=paths,
+            directory=directory,
+            finisher=self.finisher,
+            looker=self.looker,
+            flags=flags,
         )
         closing.push_async_callback(self.receiver.aclose)
         self.callbacks = CallbackSurface(self.receiver)
@@ -157,13 +166,13 @@ class Parts:
             authenticator=authenticator,
             submitter=submitter,
             pass_through=PassThrough(
-                self.pool, places=places, upstream=upstream, timeout_s=settings.kling_timeout_s
+                self.pool, chooser=chooser, upstream=upstream, timeout_s=settings.kling_timeout_s
             ),
             queries=queries,
             many=ManyQueries(queries, self.pool, catalogue),
             accounts=Accounts(self.pool, prices=prices, currency=settings.currency),
             router=Router(catalogue),
-            own_paths=OwnPaths(self.sessions, sender=sender, guard=guard, keys=self._keys),
+            own_paths=OwnDeliveries(self.sessions, sender=sender, guard=guard, keys=self._keys),
             budget=BodyBudget(settings.body_budget_mb * 1024 * 1024),
             body_limit_bytes=settings.body_limit_mb * 1024 * 1024,
         )
@@ -195,7 +204,7 @@ class Parts:
                     "deliveries",
                     self.deliverer.claim_due,
                     self.deliverer.deliver,
-                    at_once=self.deliverer.places.in_all,
+                    at_once=self.deliverer.limits.in_all,
                 )
             )
             loops.create_task(

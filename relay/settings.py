@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from relay.money import micros_of
+
 ENV_PREFIX = "RELAY_"
 CONFIG_ENV = "RELAY_CONFIG"
 
@@ -96,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         video, image = LIST_UNIT_PRICES.get(self.currency, (None, None))
         prices = (self.video_unit_price or video, self.image_unit_price or image)
         assert None not in prices, "checked when the settings were read"
-        first, second = (int(Decimal(price or 0) * 1_000_000) for price in prices)
+        first, second = (micros_of(Decimal(price or 0)) for price in prices)
         return first, second
 
     @property

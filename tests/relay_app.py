@@ -121,7 +121,7 @@ class Relay:
         return row["quota_micros"], row["held_micros"]
 
     async def task(self, kling_id: str) -> Any:
-        return await self.row("SELECT * FROM tasks WHERE task_id = $1", kling_id)
+        return await self.row("SELECT * FROM tasks WHERE kling_id = $1", kling_id)
 
     async def row(self, query: str, *values: object) -> Any:
         return (await self.rows(query, *values))[0]
@@ -136,12 +136,12 @@ class Relay:
     async def call_back(self, kling_id: str, body: bytes | dict[str, Any]) -> httpx.Response:
         """Send a callback on the path that was injected for this task."""
         task = await self.task(kling_id)
-        return await self.call_back_on(task["external_id"], task["channel_id"], body)
+        return await self.call_back_on(task["injected_id"], task["channel_id"], body)
 
     async def call_back_on(
-        self, external_id: str, channel_id: int, body: bytes | dict[str, Any]
+        self, injected_id: str, channel_id: int, body: bytes | dict[str, Any]
     ) -> httpx.Response:
-        url = self.parts.receiver.paths.url(external_id, channel_id)
+        url = self.parts.receiver.paths.url(injected_id, channel_id)
         assert url is not None
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return await self.client.post(url.removeprefix(PUBLIC_URL), **content)

@@ -49,7 +49,7 @@ async def tell_a_whole_story(relay: Relay, kling: ScriptedKling) -> list[str]:
     jwt = signed(token)
     await relay.submit(token, BODY)
     task = await relay.task(TASK_ID)
-    path = relay.parts.receiver.paths.url(task["external_id"], task["channel_id"]) or ""
+    path = relay.parts.receiver.paths.url(task["injected_id"], task["channel_id"]) or ""
     await relay.get(token, "external-marker")
     await relay.client.get("/v1/videos/external-marker", headers={"Authorization": f"Bearer {jwt}"})
     await relay.client.get("/v1/external-marker?x=prompt-marker", headers=bearer(token))
@@ -73,7 +73,7 @@ async def tell_a_whole_story(relay: Relay, kling: ScriptedKling) -> list[str]:
     kling.answer = good
     await relay.client.post(f"{path}x".removeprefix(PUBLIC_URL), content=b"prompt-marker")
     await relay.call_back(TASK_ID, told("external-marker", "succeed"))
-    await relay.call_back(TASK_ID, told(task["external_id"], "succeed", note="message-marker"))
+    await relay.call_back(TASK_ID, told(task["injected_id"], "succeed", note="message-marker"))
     await relay.get(token, TASK_ID)
     async with relay.sessions.begin() as session:
         await revoke_token(session, other.id)
@@ -169,7 +169,7 @@ async def test_one_id_follows_a_task_from_submit_to_charge(
         await relay.submit(token)
         task = await relay.task(TASK_ID)
         for status in ("processing", "succeed"):
-            await relay.call_back(TASK_ID, told(task["external_id"], status))
+            await relay.call_back(TASK_ID, told(task["injected_id"], status))
 
     lines = [line for line in lines_of(logged) if line.get("id") == task["id"]]
     moved = [line["state"] for line in lines if line["event"] == "task.moved"]

@@ -6,13 +6,14 @@ import msgspec
 import structlog
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from relay.channels.channel import Channel
 from relay.channels.directory import ChannelDirectory
+from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher, Connect
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
-from relay.tasks.callback_path import CallbackPaths, Named
+from relay.tasks.callback_path import CallbackPaths, CallbackTarget
 from relay.tasks.finish import EVENT_BYTES_MAX, Finisher, Unsettled, Via
+from relay.tasks.flags import Flags
 from relay.tasks.look import Looker, differing_ids
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
@@ -22,11 +23,11 @@ log = structlog.get_logger()
 FIND = f"""
 SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
 FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY
-    AS n (external_id, channel_id, task_id, ord)
+    AS n (injected_id, channel_id, kling_id, ord)
 JOIN LATERAL (
-    SELECT 0 AS preference, a.* FROM tasks a WHERE a.external_id = n.external_id
+    SELECT 0 AS preference, a.* FROM tasks a WHERE a.injected_id = n.injected_id
     UNION ALL
-    SELECT 1, b.* FROM tasks b WHERE b.channel_id = n.channel_id AND b.task_id = n.task_id
+    SELECT 1, b.* FROM tasks b WHERE b.channel_id = n.channel_id AND b.kling_id = n.kling_id
 ) t ON true
 ORDER BY n.ord, t.preference
 """  # noqa: S608 (composed of constants)
@@ -51,30 +52,32 @@ class CallbackReceiver:
         directory: ChannelDirectory,
         finisher: Finisher,
         looker: Looker,
+        flags: Flags,
     ) -> None:
         self._finds = Batcher(connect, FIND, is_idempotent=True, durable=False)
         self.paths = paths
         self._directory = directory
         self._finisher = finisher
         self._looker = looker
+        self._flags = flags
 
     async def has_signers(self) -> bool:
         """Whether the bare path is open at all."""
         return any(channel.webhook_secret for channel in await self._directory.all())
 
-    async def receive_on_path(self, named: Named, body: bytes) -> Received:
+    async def receive_on_path(self, target: CallbackTarget, body: bytes) -> Received:
         """Take a callback on a path that we injected, and `paths` has read.
 
         The path is the authority: it names one task on one channel. A body about another task is
-        kept on the named one, flagged, and not applied.
+        kept on the target one, flagged, and not applied.
         """
         news = _read(body)
         if news is None:
             return Received(400, "not a task object")
-        task = await self._find(named.external_id, named.channel_id, None)
+        task = await self._find(target.injected_id, target.channel_id, None)
         if task is None:
             return Received(200, "its task is gone")
-        if task.channel_id != named.channel_id:
+        if task.channel_id != target.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
             return Received(200, "of another channel", id=task.id)
         return await self._apply(task, news, body)
@@ -87,8 +90,8 @@ class CallbackReceiver:
         news = _read(body)
         if news is None:
             return Received(400, "not a task object")
-        external_id = news.external_ids[0] if news.external_ids else None
-        task = await self._find(external_id, channel.id, news.task_id)
+        injected_id = news.external_ids[0] if news.external_ids else None
+        task = await self._find(injected_id, channel.id, news.kling_id)
         if task is None:
             return Received(200, "its task is gone")
         if task.channel_id != channel.id:
@@ -100,7 +103,7 @@ class CallbackReceiver:
         await self._finds.aclose()
 
     async def _apply(self, task: TaskRow, news: TaskNews, body: bytes) -> Received:
-        if not news.external_ids and news.task_id is None:
+        if not news.external_ids and news.kling_id is None:
             await self._flag(task, "it names no task", body)
             return Received(200, "names no task", id=task.id)
         if difference := differing_ids(task, news):
@@ -118,20 +121,20 @@ class CallbackReceiver:
                 look_after_s=await self._looker.look_pause_s(task),
             )
         except Unsettled as error:
-            await self._looker.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])
+            await self._flags.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])
             return Received(200, "Kling is asked what it cost", id=task.id)
         return Received(200, "applied" if finished.moved else "nothing new", id=task.id)
 
     async def _find(
-        self, external_id: str | None, channel_id: int, task_id: str | None
+        self, injected_id: str | None, channel_id: int, kling_id: str | None
     ) -> TaskRow | None:
-        record: Any = await self._finds.run((external_id, channel_id, task_id))
+        record: Any = await self._finds.run((injected_id, channel_id, kling_id))
         return None if record is None else TaskRow.of(record)
 
     async def _flag(self, task: TaskRow, why: str, body: bytes) -> None:
-        await self._looker.flag(task.id, "callback.not_applied", why, body[:EVENT_BYTES_MAX])
+        await self._flags.flag(task.id, "callback.not_applied", why, body[:EVENT_BYTES_MAX])
 
-    async def _signer(self, headers: dict[str, str], body: bytes) -> Channel | None:
+    async def _signer(self, headers: dict[str, str], body: bytes) -> OpenedChannel | None:
         for channel in await self._directory.all():
             if channel.webhook_secret is None:
                 continue

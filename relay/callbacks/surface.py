@@ -75,10 +75,10 @@ class CallbackSurface:
     async def _receive(self, scope: HTTPScope, receive: Receive, token: bytes) -> Received:
         if scope["method"] != "POST":
             return Received(404, "not a POST")
-        named = None
+        target = None
         if token:
-            named = self._receiver.paths.read(token.decode(errors="replace"))
-            if named is None:
+            target = self._receiver.paths.read(token.decode(errors="replace"))
+            if target is None:
                 # Before its body: whoever has no path must not fill our memory.
                 return Received(401, "the path was not made by us")
         elif not await self._receiver.has_signers():
@@ -86,8 +86,8 @@ class CallbackSurface:
         body = await _read(receive)  # the server's protocol hangs up on a slow sender
         if body is None:
             return Received(400, "cut or too large")
-        if named is not None:
-            return await self._receiver.receive_on_path(named, body)
+        if target is not None:
+            return await self._receiver.receive_on_path(target, body)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }

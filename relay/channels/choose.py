@@ -3,13 +3,13 @@
 import random
 from collections.abc import Iterable
 
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.kling.endpoint import Endpoint
 
 
 def in_order(
-    channels: Iterable[Channel], endpoint: Endpoint, *, chance: random.Random
-) -> list[Channel]:
+    channels: Iterable[OpenedChannel], endpoint: Endpoint, *, chance: random.Random
+) -> list[OpenedChannel]:
     """Order the enabled channels that can call an endpoint: by priority, then drawn by weight."""
     able = [
         channel

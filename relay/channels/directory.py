@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels import tables
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.database.engine import Sessions
 from relay.secrets import KeyRing, SecretKeyError
 
@@ -26,16 +26,16 @@ class ChannelDirectory:
     def __init__(self, sessions: Sessions, keys: KeyRing) -> None:
         self._sessions = sessions
         self._keys = keys
-        self._channels: dict[int, Channel] = {}
-        self._all: tuple[Channel, ...] = ()
+        self._channels: dict[int, OpenedChannel] = {}
+        self._all: tuple[OpenedChannel, ...] = ()
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def all(self) -> tuple[Channel, ...]:
+    async def all(self) -> tuple[OpenedChannel, ...]:
         await self._refresh()
         return self._all
 
-    async def get(self, channel_id: int) -> Channel:
+    async def get(self, channel_id: int) -> OpenedChannel:
         """One channel, disabled ones too: their tasks are still asked about.
 
         Raises:
@@ -46,7 +46,7 @@ class ChannelDirectory:
         await self._refresh()
         return self._channels[channel_id]
 
-    async def note_callback(self, channel: Channel) -> None:
+    async def note_callback(self, channel: OpenedChannel) -> None:
         """Remember that this account's callbacks reach us; written once a minute at most."""
         noted = channel.callback_at
         if noted and (datetime.now(UTC) - noted).total_seconds() < CALLBACK_NOTED_EVERY_S:
@@ -72,7 +72,7 @@ class ChannelDirectory:
             self._read_at = time.monotonic()
 
 
-async def read_channels(session: AsyncSession, keys: KeyRing) -> list[Channel]:
+async def read_channels(session: AsyncSession, keys: KeyRing) -> list[OpenedChannel]:
     """Read every channel.
 
     Raises:
@@ -82,13 +82,13 @@ async def read_channels(session: AsyncSession, keys: KeyRing) -> list[Channel]:
     return [_opened(row, keys) for row in rows]
 
 
-def _usable(row: tables.Channel, keys: KeyRing) -> Channel:
+def _usable(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
     """A channel as it is, or switched off if its keys cannot be opened: the others go on."""
     try:
         return _opened(row, keys)
     except SecretKeyError as error:
         log.error("channel.keys_sealed", channel=row.name, reason=str(error))  # noqa: TRY400
-        return Channel(
+        return OpenedChannel(
             id=row.id,
             name=row.name,
             base_url=row.base_url,
@@ -125,11 +125,11 @@ def seal_into(
         )
 
 
-def _opened(row: tables.Channel, keys: KeyRing) -> Channel:
+def _opened(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
     def open_(sealed: str | None, name: str) -> str | None:
         return None if sealed is None else keys.open(sealed, context=_context(row.id, name))
 
-    return Channel(
+    return OpenedChannel(
         id=row.id,
         name=row.name,
         base_url=row.base_url,

@@ -44,7 +44,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, is_wanted: b
 
 @click.group(
     cls=LazyGroup,
-    places=COMMANDS,
+    modules=COMMANDS,
     context_settings={
         "max_content_width": 100,
         "rich_help_config": {"text_paragraph_linebreaks": "\n\n", "text_emojis": False},

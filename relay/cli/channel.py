@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.channels.channel import Channel as OpenedChannel
     from relay.channels.edit import ChannelKeys
+    from relay.channels.opened import OpenedChannel
     from relay.channels.tables import Channel
 
 key_option = click.option(

@@ -25,6 +25,7 @@ from relay.cli.show import (
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.database.ids import TaskId
     from relay.deliveries.guard import Network
     from relay.deliveries.read import Attempt, ListedDelivery, Replayed, ShownDelivery
     from relay.deliveries.send import Outcome
@@ -59,7 +60,7 @@ def list_command(
             session,
             tenant_id=tenant_id,
             state=state,
-            task=await _task_id(session, task_key, tenant_id) if task_key else None,
+            task_id=await _task_id(session, task_key, tenant_id) if task_key else None,
             limit=limit,
         )
 
@@ -74,7 +75,7 @@ def list_command(
             (
                 str(row.id),
                 row.tenant,
-                str(row.task),
+                str(row.task_id),
                 row.task_status,
                 row.state,
                 str(row.attempts),
@@ -114,8 +115,8 @@ def show(id: str, *, as_json: bool) -> None:  # noqa: A002 (click)
             ("delivery", f"{listed.id}, {listed.state}"),
             ("webhook-id", listed.webhook_id),
             ("tenant", listed.tenant),
-            ("task", f"{listed.task}, {listed.task_status}"),
-            ("Kling's id", listed.task_id),
+            ("task", f"{listed.task_id}, {listed.task_status}"),
+            ("Kling's id", listed.kling_id),
             ("url", listed.url),
             ("reason", listed.reason),
             ("made", moment(listed.created_at)),
@@ -229,7 +230,7 @@ async def _delivery_id(session: AsyncSession, key: str) -> int:
     return found
 
 
-async def _task_id(session: AsyncSession, key: str, tenant_id: int | None) -> int:
+async def _task_id(session: AsyncSession, key: str, tenant_id: int | None) -> TaskId:
     from relay.tasks.inspect import find_tasks
 
     found = await find_tasks(session, key, tenant_id=tenant_id)

@@ -11,26 +11,26 @@ from relay.cli.failure import Failure
 
 
 class LazyGroup(click.RichGroup):
-    """`places` says of each command where it is, as `module:attribute`, and what it does.
+    """`modules` says of each command where it is, as `module:attribute`, and what it does.
 
     Listing the commands imports none of them: `relay --help` is for people who wait.
     """
 
     def __init__(
-        self, *args: Any, places: dict[str, tuple[str, str]] | None = None, **kwargs: Any
+        self, *args: Any, modules: dict[str, tuple[str, str]] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._places = places or {}
+        self._modules = modules or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List them in the order they were written: what one starts with stands first."""
-        return [*self._places, *super().list_commands(ctx)]
+        return [*self._modules, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a stand-in with the short help; `resolve_command` returns the command."""
-        if cmd_name not in self._places:
+        if cmd_name not in self._modules:
             return super().get_command(ctx, cmd_name)
-        return click.RichCommand(name=cmd_name, help=self._places[cmd_name][1])
+        return click.RichCommand(name=cmd_name, help=self._modules[cmd_name][1])
 
     def get_help(self, ctx: click.Context) -> str:
         """Show boxes on a terminal; a pipe gets plain text, and waits for no package of boxes."""
@@ -47,8 +47,8 @@ class LazyGroup(click.RichGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if name in self._places:
-            module, _, attribute = self._places[name][0].partition(":")
+        if name in self._modules:
+            module, _, attribute = self._modules[name][0].partition(":")
             command = getattr(import_module(module), attribute)
             assert isinstance(command, click.Command)
         return name, command, rest

@@ -10,7 +10,9 @@ import rich_click as click
 from relay.cli.database import Database, open_database
 from relay.cli.failure import Failure
 from relay.cli.named import catalogue
-from relay.cli.show import money, print_json
+from relay.cli.show import print_json
+from relay.database.ids import TaskId
+from relay.money import money
 
 if TYPE_CHECKING:
     from relay.tasks.inspect import ListedTask
@@ -20,7 +22,7 @@ Operation = Literal["settle", "release", "refund"]
 
 
 def operate(
-    operation: Operation, task_id: int, *, reason: str, is_sure: bool, as_json: bool
+    operation: Operation, task_id: TaskId, *, reason: str, is_sure: bool, as_json: bool
 ) -> None:
     """Do it after asking; Failure, and nothing is changed, if it cannot be done."""
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -61,7 +63,7 @@ def _confirm(operation: Operation, task: ListedTask, currency: str) -> None:
     )
 
 
-async def _do(database: Database, operation: Operation, task_id: int, reason: str) -> Operated:
+async def _do(database: Database, operation: Operation, task_id: TaskId, reason: str) -> Operated:
     from relay.channels.directory import ChannelDirectory
     from relay.database.batch import connector
     from relay.database.engine import dsn, open_engine, open_sessions

@@ -6,6 +6,8 @@ from typing import Any
 
 import rich_click as click
 
+from relay.money import micros_of
+
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?")
 PLACES_MAX = 6
 AMOUNT_MAX = 1_000_000_000
@@ -61,7 +63,7 @@ class Amount(Number):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, int):
             return value
-        return int(super().convert(value, param, ctx) * 1_000_000)
+        return micros_of(super().convert(value, param, ctx))
 
 
 class SignedAmount(Amount):

@@ -12,16 +12,8 @@ from relay.cli.failure import Failure
 from relay.cli.named import endpoint_named, tenant_named
 from relay.cli.parameters import Amount, Number
 from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced, wanted_of
-from relay.cli.show import (
-    json_option,
-    moment,
-    money,
-    note,
-    number,
-    print_json,
-    print_pairs,
-    print_table,
-)
+from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
+from relay.money import money, plain
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -159,16 +151,16 @@ def set_price(
     """
     from decimal import Decimal
 
-    from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
+    from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
     from relay.pricing.prices import set_price as put
 
     prices = {
-        "--units-per-second": (Kind.UNITS, Per.SECOND, units_per_second),
-        "--units": (Kind.UNITS, Per.TASK, units),
-        "--units-per-image": (Kind.UNITS, Per.IMAGE, units_per_image),
-        "--amount": (Kind.FIXED, Per.TASK, amount),
-        "--amount-per-second": (Kind.FIXED, Per.SECOND, amount_per_second),
-        "--amount-per-image": (Kind.FIXED, Per.IMAGE, amount_per_image),
+        "--units-per-second": (PriceKind.UNITS, Per.SECOND, units_per_second),
+        "--units": (PriceKind.UNITS, Per.TASK, units),
+        "--units-per-image": (PriceKind.UNITS, Per.IMAGE, units_per_image),
+        "--amount": (PriceKind.FIXED, Per.TASK, amount),
+        "--amount-per-second": (PriceKind.FIXED, Per.SECOND, amount_per_second),
+        "--amount-per-image": (PriceKind.FIXED, Per.IMAGE, amount_per_image),
     }
     given = [price for price in prices.values() if price[2] is not None]
     if len(given) != 1:
@@ -176,7 +168,7 @@ def set_price(
     kind, per, value = given[0]
     if key.endpoint == ANY_ENDPOINT and per is not Per.TASK:
         raise click.UsageError("'*' takes --units or --amount: its tasks' length is not known.")
-    if kind is Kind.FIXED and times is not None:
+    if kind is PriceKind.FIXED and times is not None:
         raise click.UsageError("--times multiplies units; an --amount is what it is.")
     if hold_seconds is not None and per is not Per.SECOND:
         raise click.UsageError("--hold-seconds goes with a price per second.")
@@ -186,7 +178,7 @@ def set_price(
         per=per,
         units=value if isinstance(value, Decimal) else None,
         amount_micros=value if isinstance(value, int) else None,
-        pack=Pack.IMAGE if per is Per.IMAGE and kind is Kind.UNITS else Pack(pack),
+        pack=Pack.IMAGE if per is Per.IMAGE and kind is PriceKind.UNITS else Pack(pack),
         multiplier=Decimal(1) if times is None else times,
         hold_seconds=hold_seconds,
     )
@@ -333,9 +325,9 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
 
 
 def _settled_by(row: PriceRow) -> str:
-    from relay.pricing.book import Kind, Per
+    from relay.pricing.book import Per, PriceKind
 
-    if row.kind is Kind.UNITS:
+    if row.kind is PriceKind.UNITS:
         return "Kling's deduction, at most the hold"
     return "the amount" if row.per is Per.TASK else "the seconds Kling bills, at most the hold"
 
@@ -344,8 +336,8 @@ def _described(row: PriceRow) -> dict[str, object]:
     import msgspec
 
     return msgspec.structs.asdict(row) | {
-        "units": None if row.units is None else number(row.units),
-        "multiplier": number(row.multiplier),
+        "units": None if row.units is None else plain(row.units),
+        "multiplier": plain(row.multiplier),
     }
 
 
@@ -353,9 +345,9 @@ def _priced(row: PriceRow, currency: str) -> str:
     per = f"/{row.per.value}"
     if row.units is None:
         return f"{money(row.amount_micros or 0, currency)}{per}"
-    times = "" if row.multiplier == 1 else f" x {number(row.multiplier)}"
+    times = "" if row.multiplier == 1 else f" x {plain(row.multiplier)}"
     pack = "" if row.pack == "video" else f" {row.pack.value}"
-    return f"{number(row.units)}{pack} units{per}{times}"
+    return f"{plain(row.units)}{pack} units{per}{times}"
 
 
 def _switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)

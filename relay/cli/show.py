@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import rich_click as click
@@ -57,17 +56,6 @@ def print_pairs(pairs: Iterable[tuple[str, str | None]]) -> None:
 def note(text: str) -> None:
     """Say something that is not data."""
     click.echo(text, err=True)
-
-
-def money(micros: int, currency: str) -> str:
-    """Spell an amount for people: 350000 is "0.35 USD"."""
-    return f"{number(Decimal(micros) / 1_000_000)} {currency}"
-
-
-def number(value: Decimal) -> str:
-    """Spell a number without exponent and trailing zeros."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def moment(at: datetime | None) -> str:

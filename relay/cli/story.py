@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.show import moment, money, print_pairs, printable, raw_json
+from relay.cli.show import moment, print_pairs, printable, raw_json
+from relay.money import money
 
 if TYPE_CHECKING:
     from relay.tasks.inspect import Story
@@ -21,9 +22,9 @@ def described(story: Story, currency: str) -> dict[str, object]:
         "endpoint": task.endpoint,
         "status": task.state,
         "is_flagged": task.is_flagged,
-        "task_id": task.task_id,
-        "external_task_id": task.tenant_external_id,
-        "injected_external_id": task.external_id,
+        "kling_id": task.kling_id,
+        "tenant_external_id": task.tenant_external_id,
+        "injected_id": task.injected_id,
         "request_id": task.request_id,
         "kling_request_id": task.kling_request_id,
         "token_id": task.token_id,
@@ -66,9 +67,9 @@ def tell(story: Story, currency: str) -> None:
             ("endpoint", task.endpoint),
             ("channel", story.channel),
             ("tried before", ", ".join(story.channels_tried) or None),
-            ("Kling's id", task.task_id),
+            ("Kling's id", task.kling_id),
             ("tenant's id", task.tenant_external_id),
-            ("injected id", task.external_id),
+            ("injected id", task.injected_id),
             ("request", task.request_id),
             ("Kling's request", task.kling_request_id),
             ("failure", task.fail_message),

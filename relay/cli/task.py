@@ -12,8 +12,10 @@ from relay.cli.failure import Failure
 from relay.cli.named import tenant_named
 from relay.cli.operate import operate
 from relay.cli.parameters import ID, Name
-from relay.cli.show import json_option, moment, money, print_json, print_table
+from relay.cli.show import json_option, moment, print_json, print_table
 from relay.cli.story import described, tell
+from relay.database.ids import TaskId
+from relay.money import money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +125,7 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
 @examples("relay task settle 117 --reason 'Kling delivered it, ticket 9'")
 def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Count a task as a success and charge what is held for it."""
-    operate("settle", id, reason=reason, is_sure=is_sure, as_json=as_json)
+    operate("settle", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
 
 
 @task.command()
@@ -131,7 +133,7 @@ def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # no
 @examples("relay task release 117 --reason 'Kling lost it, ticket 9'")
 def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Give back what is held for a live task; should Kling still deliver it, it is charged."""
-    operate("release", id, reason=reason, is_sure=is_sure, as_json=as_json)
+    operate("release", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
 
 
 @task.command()
@@ -139,7 +141,7 @@ def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # n
 @examples("relay task refund 117 --reason 'the clip was black'")
 def refund(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Give a success's charge back, once; the task stays a success."""
-    operate("refund", id, reason=reason, is_sure=is_sure, as_json=as_json)
+    operate("refund", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
 
 
 @task.command()
@@ -153,7 +155,7 @@ def unflag(id: int, reason: str | None, *, as_json: bool) -> None:  # noqa: A002
     async def work(session: AsyncSession) -> Operated:
         from relay.tasks.operate import unflag as take_off
 
-        return await take_off(session, id, reason=reason)
+        return await take_off(session, TaskId(id), reason=reason)
 
     with open_database() as database:
         done = database.run(work)
@@ -172,7 +174,7 @@ def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:
     print_table(
         [
             *(">id", "tenant", "endpoint", "status", ">held", ">charged", "created"),
-            *("task_id", "external_task_id", "channel", ""),
+            *("Kling's id", "tenant's id", "channel", ""),
         ],
         [
             (
@@ -183,8 +185,8 @@ def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:
                 money(row.hold_micros, currency),
                 "-" if row.charged_micros is None else money(row.charged_micros, currency),
                 moment(row.created_at),
-                row.task_id or "-",
-                row.external_task_id or "-",
+                row.kling_id or "-",
+                row.tenant_external_id or "-",
                 row.channel,
                 "flagged" if row.is_flagged else "",
             )

@@ -11,17 +11,8 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.named import tenant_named
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
-from relay.cli.show import (
-    json_option,
-    moment,
-    money,
-    note,
-    number,
-    print_json,
-    print_pairs,
-    print_table,
-    yes_no,
-)
+from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table, yes_no
+from relay.money import money, plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -335,7 +326,7 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
         "quota_micros": account.quota_micros,
         "held_micros": account.held_micros,
         "available_micros": account.quota_micros - account.held_micros,
-        "multiplier": number(row.multiplier),
+        "multiplier": plain(row.multiplier),
         "shows_quote": row.shows_quote,
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
@@ -353,7 +344,7 @@ def _print(found: list[tuple[Tenant, Account]], currency: str) -> None:
                 money(account.quota_micros, currency),
                 money(account.held_micros, currency),
                 money(account.quota_micros - account.held_micros, currency),
-                number(row.multiplier),
+                plain(row.multiplier),
                 "none" if account.tasks_max is None else str(account.tasks_max),
                 str(account.open_holds),
             )

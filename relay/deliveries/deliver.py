@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from relay.database.engine import Sessions
+from relay.database.ids import TaskId
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
 from relay.deliveries.signature import read_secrets, sign
@@ -23,7 +24,7 @@ START = (0, "")
 """Before every lane."""
 
 
-class Places(msgspec.Struct, frozen=True):
+class AttemptLimits(msgspec.Struct, frozen=True):
     """How many attempts one worker has under way at a time."""
 
     in_all: int = 128
@@ -31,7 +32,7 @@ class Places(msgspec.Struct, frozen=True):
     of_host: int = 32
     """Several tenants may name one host."""
     of_lane: int = 8
-    """What one tenant has for one host: its dead endpoint leaves places for its others."""
+    """What one tenant has for one host: its dead endpoint leaves room for its others."""
     lanes_looked_at: int = 1000
     """By one claim; where there are more, the next claim goes on after them."""
 
@@ -41,7 +42,7 @@ class LeasedDelivery(msgspec.Struct, frozen=True):
 
     id: int
     webhook_id: str
-    task_id: int
+    task_id: TaskId
     tenant_id: int
     host: str
     url: str
@@ -65,7 +66,7 @@ class Deliverer:
         sender: Sender,
         keys: KeyRing,
         schedule: RetrySchedule | None = None,
-        places: Places | None = None,
+        limits: AttemptLimits | None = None,
         lease_s: float = LEASE_S,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
@@ -75,7 +76,7 @@ class Deliverer:
         self._sender = sender
         self._keys = keys
         self._schedule = schedule or RetrySchedule()
-        self.places = places or Places()
+        self.limits = limits or AttemptLimits()
         self._lease_s = lease_s
         self._send_within_s = lease_s - timeout_s
         self._in_hand: Counter[tuple[int, str]] = Counter()
@@ -83,7 +84,7 @@ class Deliverer:
 
     async def claim_due(self, limit: int) -> list[LeasedDelivery]:
         """Lease rows that are due, by turns among tenants and hosts."""
-        places = self.places
+        limits = self.limits
         in_hand = list(self._in_hand.elements())
         claimed_at = time.monotonic()
         async with self._pool.acquire() as connection, connection.transaction():
@@ -94,14 +95,14 @@ class Deliverer:
                 [tenant_id for tenant_id, _ in in_hand],
                 [host for _, host in in_hand],
                 *self._after,
-                places.lanes_looked_at,
-                places.of_lane,
-                places.of_tenant,
-                places.of_host,
+                limits.lanes_looked_at,
+                limits.of_lane,
+                limits.of_tenant,
+                limits.of_host,
                 self._lease_s,
             )
         seen = next(record for record in records if record["id"] is None)
-        has_more = seen["lanes"] == places.lanes_looked_at
+        has_more = seen["lanes"] == limits.lanes_looked_at
         self._after = (seen["last_tenant_id"], seen["last_host"]) if has_more else START
         leased = [_leased(record, claimed_at) for record in records if record is not seen]
         self._in_hand.update((one.tenant_id, one.host) for one in leased)

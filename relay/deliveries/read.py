@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.ids import TaskId
 from relay.deliveries.tables import DeliveryState
 
 ID_CHARS_MAX = 18
@@ -18,10 +19,9 @@ class ListedDelivery(msgspec.Struct, frozen=True):
     id: int
     webhook_id: str
     tenant: str
-    task: int
-    """Our id of the task; `task_id` is Kling's."""
-    task_id: str | None
-    external_task_id: str | None
+    task_id: TaskId
+    kling_id: str | None
+    tenant_external_id: str | None
     task_status: str
     url: str
     state: str
@@ -60,8 +60,8 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 _LISTED = """
-SELECT d.id, d.webhook_id, n.name AS tenant, d.task_id AS task, t.task_id,
-    t.tenant_external_id AS external_task_id, d.task_status, d.url, d.state, d.attempts,
+SELECT d.id, d.webhook_id, n.name AS tenant, d.task_id, t.kling_id,
+    t.tenant_external_id, d.task_status, d.url, d.state, d.attempts,
     CASE WHEN d.state = 'due' THEN d.next_attempt_at END AS next_attempt_at, d.created_at,
     d.ended_at, d.reason
 FROM deliveries d JOIN tasks t ON t.id = d.task_id JOIN tenants n ON n.id = d.tenant_id
@@ -70,7 +70,7 @@ FROM deliveries d JOIN tasks t ON t.id = d.task_id JOIN tenants n ON n.id = d.te
 _LIST = """
 WHERE (CAST(:tenant_id AS bigint) IS NULL OR d.tenant_id = :tenant_id)
     AND (CAST(:state AS text) IS NULL OR d.state = :state)
-    AND (CAST(:task AS bigint) IS NULL OR d.task_id = :task)
+    AND (CAST(:task_id AS bigint) IS NULL OR d.task_id = :task_id)
     AND (CAST(:before AS text) IS NULL OR d.id < (
         SELECT b.id FROM deliveries b WHERE b.webhook_id = :before AND b.tenant_id = d.tenant_id
     ))
@@ -108,7 +108,7 @@ async def list_deliveries(
     *,
     tenant_id: int | None = None,
     state: str | None = None,
-    task: int | None = None,
+    task_id: TaskId | None = None,
     before: str | None = None,
     limit: int,
 ) -> list[ListedDelivery]:
@@ -116,7 +116,7 @@ async def list_deliveries(
     values = {
         "tenant_id": tenant_id,
         "state": state,
-        "task": task,
+        "task_id": task_id,
         "before": before,
         "limit": limit,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import BY_NAME, ENDPOINTS, QUERY_PATHS
 from relay.settings import AddedEndpoint
 
@@ -38,7 +38,7 @@ class Catalogue:
             Endpoint(
                 name=one.name,
                 path=one.path,
-                kind=Kind.CALL if one.is_sync else Kind.TASK,
+                kind=EndpointKind.CALL if one.is_sync else EndpointKind.TASK,
                 is_free=one.is_free,
                 is_listed=not one.is_sync,
             )
@@ -49,10 +49,10 @@ class Catalogue:
         """Raise LookupError if there is none, such as one that was configured once."""
         return self._by_name[name]
 
-    def kind_of(self, name: str) -> Kind:
+    def kind_of(self, name: str) -> EndpointKind:
         """What a task of this name is; of an endpoint that is gone, a task."""
         endpoint = self._by_name.get(name)
-        return Kind.TASK if endpoint is None else endpoint.kind
+        return EndpointKind.TASK if endpoint is None else endpoint.kind
 
     @property
     def names(self) -> list[str]:

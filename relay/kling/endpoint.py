@@ -16,7 +16,7 @@ class Generation(StrEnum):
     """`/solutions/...`, in the words of 2.0."""
 
 
-class Kind(StrEnum):
+class EndpointKind(StrEnum):
     """How an endpoint answers."""
 
     TASK = "task"
@@ -90,7 +90,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """`{model}` stands for one segment."""
     method: str = "POST"
     generation: Generation = Generation.LEGACY
-    kind: Kind = Kind.TASK
+    kind: EndpointKind = EndpointKind.TASK
     is_free: bool = False
     pricing: Pricing = Pricing()
     credentials: frozenset[Credential] = frozenset(Credential)
@@ -110,6 +110,6 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def makes_a_row(self) -> bool:
         """Whether what it does is kept as a task: it costs, or can be asked for later."""
-        return self.kind is Kind.TASK or (
-            self.kind is Kind.CALL and (not self.is_free or self.is_listed)
+        return self.kind is EndpointKind.TASK or (
+            self.kind is EndpointKind.CALL and (not self.is_free or self.is_listed)
         )

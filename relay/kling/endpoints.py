@@ -6,9 +6,9 @@ Source: kling-api.md sections 3 and 4. Where it says CONFLICT, all readings are 
 from relay.kling.endpoint import (
     Credential,
     Endpoint,
+    EndpointKind,
     Field,
     Generation,
-    Kind,
     Pricing,
     Reference,
     Resource,
@@ -107,7 +107,7 @@ VIDEOS = (
     Endpoint(
         name="identify-face",
         path="/v1/videos/identify-face",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         references=(_VIDEO,),
         is_listed=False,
     ),
@@ -138,7 +138,7 @@ VIDEOS = (
     Endpoint(
         name="init-selection",
         path="/v1/videos/multi-elements/init-selection",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         is_free=True,
         references=(_VIDEO,),
         is_listed=False,
@@ -147,7 +147,7 @@ VIDEOS = (
         Endpoint(
             name=f"{step}-selection",
             path=f"/v1/videos/multi-elements/{step}-selection",
-            kind=Kind.CALL,
+            kind=EndpointKind.CALL,
             is_free=True,
             references=(_SESSION,),
             is_listed=False,
@@ -157,7 +157,7 @@ VIDEOS = (
     Endpoint(
         name="image-recognize",
         path="/v1/videos/image-recognize",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         is_listed=False,
     ),
 )
@@ -196,7 +196,7 @@ AUDIO = (
     Endpoint(
         name="tts",
         path="/v1/audio/tts",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         references=(Reference(Resource.VOICE, "voice_id"),),
         has_fixed_voices=True,
         is_listed=False,
@@ -208,14 +208,14 @@ GENERAL = (
     Endpoint(
         name="custom-elements",
         path="/v1/general/custom-elements",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         is_free=True,
     ),
     Endpoint(
         name="presets-elements",
         path="/v1/general/presets-elements",
         method="GET",
-        kind=Kind.READ,
+        kind=EndpointKind.READ,
         is_free=True,
         is_listed=False,
     ),
@@ -229,7 +229,7 @@ GENERAL = (
         name="advanced-presets-elements",
         path="/v1/general/advanced-presets-elements",
         method="GET",
-        kind=Kind.READ,
+        kind=EndpointKind.READ,
         is_free=True,
         is_listed=False,
     ),
@@ -237,7 +237,7 @@ GENERAL = (
         Endpoint(
             name=name,
             path=f"/v1/general/{name}",
-            kind=Kind.CALL,
+            kind=EndpointKind.CALL,
             is_free=True,
             references=(Reference(Resource.ELEMENT, "element_id"),),
             deletes=Resource.ELEMENT,
@@ -256,14 +256,14 @@ GENERAL = (
         name="presets-voices",
         path="/v1/general/presets-voices",
         method="GET",
-        kind=Kind.READ,
+        kind=EndpointKind.READ,
         is_free=True,
         is_listed=False,
     ),
     Endpoint(
         name="delete-voices",
         path="/v1/general/delete-voices",
-        kind=Kind.CALL,
+        kind=EndpointKind.CALL,
         is_free=True,
         references=(Reference(Resource.VOICE, "voice_id"),),
         deletes=Resource.VOICE,

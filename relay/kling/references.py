@@ -27,7 +27,7 @@ _fields = msgspec.json.Decoder(Fields)
 _items = msgspec.json.Decoder(list[Raw])
 
 
-class Named(msgspec.Struct, frozen=True):
+class NamedResource(msgspec.Struct, frozen=True):
     """One resource that a request names, or a reply makes."""
 
     kind: Resource
@@ -36,7 +36,7 @@ class Named(msgspec.Struct, frozen=True):
     """Where it stands in the request."""
 
 
-def read_named(endpoint: Endpoint, fields: Fields) -> list[Named]:
+def read_named(endpoint: Endpoint, fields: Fields) -> list[NamedResource]:
     """List what a request names.
 
     What stands where an id may stand and cannot be read as one is refused, not left for Kling: it
@@ -47,7 +47,7 @@ def read_named(endpoint: Endpoint, fields: Fields) -> list[Named]:
         InvalidParameter: of another shape than Kling documents, or more than anybody needs.
     """
     named = [
-        Named(reference.kind, found, field=_spelt(reference))
+        NamedResource(reference.kind, found, field=_spelt(reference))
         for reference in endpoint.references
         for found in _find(fields, reference, reference.path)
     ]
@@ -129,7 +129,7 @@ _MADE_MARKS = (b"task_result", b"outputs", b"session_id", b"element_id", rb"\u")
 """Without one of these, nothing is made: the names of `_made` and an escape that may spell one."""
 
 
-def read_made(raw: bytes | Raw) -> list[Named]:
+def read_made(raw: bytes | Raw) -> list[NamedResource]:
     """List what a reply's `data` or a callback's body made; [] if it is no such object."""
     text = bytes(raw)
     if not any(mark in text for mark in _MADE_MARKS):
@@ -153,12 +153,14 @@ def read_made(raw: bytes | Raw) -> list[Named]:
     return list(dict.fromkeys(made))
 
 
-def _made(item: dict[str, Any], places: tuple[tuple[Resource, str], ...]) -> Iterator[Named]:
+def _made(
+    item: dict[str, Any], places: tuple[tuple[Resource, str], ...]
+) -> Iterator[NamedResource]:
     for kind, name in places:
         value = item.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
             text = str(value)[:ID_CHARS_MAX].replace("\x00", "")
-            yield Named(kind, text.encode(errors="replace").decode())  # no half surrogates
+            yield NamedResource(kind, text.encode(errors="replace").decode())  # no half surrogates
 
 
 def _dicts(items: object) -> list[dict[str, Any]]:

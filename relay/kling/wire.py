@@ -62,7 +62,7 @@ _list = msgspec.json.Decoder(list[Raw])
 class TaskNews(msgspec.Struct, frozen=True):
     """What one reply or callback says about one task."""
 
-    task_id: str | None
+    kling_id: str | None
     external_ids: tuple[str, ...]
     """As it stands in each of the places where it may stand; empty strings are left out."""
     status: Status | None
@@ -117,7 +117,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
     results = _results(task)
     costs = _costs(task)
     return TaskNews(
-        task_id=_storable(task.task_id or task.id or "") or None,
+        kling_id=_storable(task.task_id or task.id or "") or None,
         external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
         status=_STATUS_WORDS.get(task.task_status or task.status or ""),
         message=_storable(task.task_status_msg or task.message or ""),
@@ -293,14 +293,14 @@ class Unknown(msgspec.Struct, frozen=True):
 Verdict = Accepted | Refused | Unknown
 
 
-def judge_create(reply: Reply, *, external_id: str, callback_url: str | None = None) -> Verdict:
+def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = None) -> Verdict:
     """Conclude what a create's reply says of the task (design.md, "Path of a submit", step 8)."""
     envelope = read_envelope(reply)
     if envelope is None:
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
     if _is_trouble(reply, envelope):
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
-    if _is_own_duplicate(envelope, external_id, callback_url):
+    if _is_own_duplicate(envelope, injected_id, callback_url):
         return Unknown(reason="Kling already has a task under our external id")
     if envelope.code != 0:
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
@@ -315,16 +315,16 @@ def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
     return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
 
 
-def _is_own_duplicate(envelope: Envelope, external_id: str, callback_url: str | None) -> bool:
+def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
     """Whether a 1201 says that our external id is taken: then the first try has landed.
 
     The real message is not known (kling-api.md section 7), so both the field's name and our id are
     looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
     URL quotes the id too, as a part of the URL, and says nothing of it.
     """
-    message = envelope.message.replace(callback_url or external_id + "~", "").lower()
+    message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
     return envelope.code == 1201 and (  # noqa: PLR2004
-        external_id.lower() in message
+        injected_id.lower() in message
         or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
     )
 
@@ -371,7 +371,7 @@ def _tasks_of(envelope: Envelope) -> list[TaskNews]:
             news.append(read_task(raw))
         except UnreadableTask:
             continue
-    return [task for task in news if task.task_id]
+    return [task for task in news if task.kling_id]
 
 
 def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
@@ -393,7 +393,7 @@ def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
     element = _value(_fields_of(data).get("element_id", UNSET)) if is_listed else None
     done = msgspec.structs.replace(
         news,
-        task_id=None if element is None else str(element),
+        kling_id=None if element is None else str(element),
         status=Status.SUCCEED,
         raw=bytes(data),
     )

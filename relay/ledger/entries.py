@@ -4,6 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.ids import TaskId
 from relay.ledger.tables import Account, Books, Entry, EntryKind
 
 ENTER_CHARGES = """
@@ -83,7 +84,7 @@ async def adjust(
 
 
 async def refund_charge(
-    session: AsyncSession, tenant_id: int, *, task_id: int, amount_micros: int, reason: str
+    session: AsyncSession, tenant_id: int, *, task_id: TaskId, amount_micros: int, reason: str
 ) -> bool:
     """Give a task's charge back. False, and nothing is changed, if it was refunded before."""
     return await _enter(
@@ -102,7 +103,7 @@ async def _enter(
     kind: EntryKind,
     *,
     amount_micros: int,
-    task_id: int | None = None,
+    task_id: TaskId | None = None,
     reference: str | None = None,
     reason: str | None = None,
     currency: str | None = None,

@@ -10,7 +10,7 @@ Order of locks everywhere: task rows by id, then accounts by tenant id.
 
 LOCK_ACCOUNTS = """
     SELECT tenant_id, quota_micros - held_micros AS available_micros,
-           tasks_max - open_holds AS places
+           tasks_max - open_holds AS tasks_left
     FROM accounts
     WHERE tenant_id = ANY (ARRAY(SELECT tenant_id FROM {source}))
     ORDER BY tenant_id
@@ -19,14 +19,15 @@ LOCK_ACCOUNTS = """
 """Lock the accounts of `source`'s tenants. NO KEY, so that foreign keys to them do not wait."""
 
 JUDGE_HOLDS = """
-    SELECT r.*, a.available_micros, a.places,
+    SELECT r.*, a.available_micros, a.tasks_left,
            r.hold_micros <= a.available_micros AS has_quota,
-           a.places IS NULL OR a.places > 0 AS has_place,
+           a.tasks_left IS NULL OR a.tasks_left > 0 AS has_tasks_left,
            sum(r.hold_micros) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier
                <= a.available_micros
-           AND (a.places IS NULL OR
-               count(*) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier <= a.places)
-               AS fits_with_others
+           AND (a.tasks_left IS NULL OR
+               count(*) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier
+                   <= a.tasks_left)
+           AS fits_with_others
     FROM {requested} r JOIN {accounts} a USING (tenant_id)
     WINDOW earlier AS (PARTITION BY r.tenant_id ORDER BY r.ord)
 """

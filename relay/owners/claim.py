@@ -8,8 +8,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
 
+from relay.database.ids import TaskId
 from relay.kling.endpoint import Resource
-from relay.owners.own import LIFETIMES
+from relay.owners.learn import LIFETIMES
 
 CLAIM = text(
     """
@@ -54,7 +55,7 @@ class ListedOwner(msgspec.Struct, frozen=True):
     channel: str
     kind: str
     id: str
-    task_id: int | None
+    task_id: TaskId | None
     """Our id of the task that made it, if one did."""
     expires_at: datetime | None
     deleted_at: datetime | None

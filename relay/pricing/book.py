@@ -15,7 +15,7 @@ FOUND_MAX = 10_000
 """Answers that a book remembers; tenants ask for the same few kinds of task again and again."""
 
 
-class Kind(StrEnum):
+class PriceKind(StrEnum):
     """How a row prices a task."""
 
     UNITS = "units"
@@ -43,7 +43,7 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """One row; a key field that is None fits anything."""
 
     endpoint: str
-    kind: Kind = Kind.UNITS
+    kind: PriceKind = PriceKind.UNITS
     per: Per = Per.SECOND
     units: Decimal | None = None
     amount_micros: int | None = None
@@ -78,7 +78,11 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 FREE = PriceRow(
-    endpoint=ANY_ENDPOINT, kind=Kind.FIXED, per=Per.TASK, amount_micros=0, source="free of charge"
+    endpoint=ANY_ENDPOINT,
+    kind=PriceKind.FIXED,
+    per=Per.TASK,
+    amount_micros=0,
+    source="free of charge",
 )
 """Of endpoints that Kling charges nothing for."""
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
-from relay.pricing.book import Kind, Pack, Per, PriceBook, PriceRow
+from relay.pricing.book import Pack, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.official import OFFICIAL
 from relay.pricing.tables import Price, PriceMiss
 
@@ -95,7 +95,7 @@ async def read_misses(session: AsyncSession) -> list[PriceMiss]:
 def _row(price: Price) -> PriceRow:
     return PriceRow(
         **{name: getattr(price, name) for name in KEY},
-        kind=Kind(price.kind),
+        kind=PriceKind(price.kind),
         per=Per(price.per),
         units=price.units,
         amount_micros=price.amount_micros,

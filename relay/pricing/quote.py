@@ -9,11 +9,8 @@ from functools import lru_cache
 import msgspec
 
 from relay.kling.wanted import Wanted
-from relay.pricing.book import ANY_ENDPOINT, Kind, Pack, Per, PriceRow
-
-MICROS = 1_000_000
-AMOUNTS_MAX = 4096
-"""Spelled amounts that are kept: tasks of one price cost the same, and are asked for again."""
+from relay.money import AMOUNTS_MAX, plain, rounded
+from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
 
 
 class UnitPrices(msgspec.Struct, frozen=True):
@@ -61,7 +58,7 @@ def quote(
     list_unit_micros = prices.of(pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
     times = {Per.TASK: 1, Per.SECOND: seconds, Per.IMAGE: wanted.count}[row.per]
-    if row.kind is Kind.UNITS:
+    if row.kind is PriceKind.UNITS:
         assert row.units is not None, "a row of units has units (constraint)"
         hold = row.units * times * unit_micros
     else:
@@ -82,7 +79,7 @@ def quote(
 
 def needs_deduction(quote: Quote) -> bool:
     """Whether the charge follows from what Kling says at the end, not from the quote alone."""
-    return quote.row.kind is Kind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
+    return quote.row.kind is PriceKind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
 
 
 def charge_micros(
@@ -98,7 +95,7 @@ def charge_micros(
     is the pack that Kling took them from, where it said so.
     """
     match quote.row.kind:
-        case Kind.UNITS:
+        case PriceKind.UNITS:
             if deduction is None:
                 return quote.hold_micros
             unit_micros = quote.unit_micros
@@ -107,11 +104,11 @@ def charge_micros(
                 # Another pack's units: the multipliers are the quote's all the same.
                 unit_micros = unit_micros * list_micros / Decimal(quote.list_unit_micros)
             return rounded(deduction * unit_micros)
-        case Kind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
+        case PriceKind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
             # Kling bills the output's length to the nearest second (kling-api.md section 10).
             return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
-        case Kind.FIXED:
+        case PriceKind.FIXED:
             return quote.hold_micros
 
 
@@ -133,20 +130,3 @@ def _units(charged_micros: int, list_micros: int) -> str:
         return "0"
     units = Decimal(charged_micros) / list_micros
     return plain(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
-
-
-@lru_cache(maxsize=AMOUNTS_MAX)
-def decimal_of(micros: int) -> str:
-    """Spell micros as a decimal number: 350000 is "0.35"."""
-    return plain(Decimal(micros) / MICROS)
-
-
-def plain(number: Decimal) -> str:
-    """Spell a number without exponent and trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def rounded(micros: Decimal) -> int:
-    """Round half up to a whole micro, the only rounding of money there is."""
-    return int(micros.to_integral_value(ROUND_HALF_UP))

@@ -15,7 +15,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from relay.errors import InvalidParameter
-from relay.pricing.quote import Quote, UnitPrices, plain
+from relay.money import MICROS, decimal_of, plain
+from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.page import MS_MAX, Page, moment_of
 from relay.tenants.tokens import Caller
 
@@ -32,7 +33,7 @@ FROM entries WHERE tenant_id = $1
 """
 
 CHARGES = """
-SELECT e.id, -e.amount_micros AS charged, e.created_at, t.task_id, t.endpoint, t.token_id,
+SELECT e.id, -e.amount_micros AS charged, e.created_at, t.kling_id, t.endpoint, t.token_id,
        t.quote, t.id AS own_id
 FROM entries e JOIN tasks t ON t.id = e.task_id
 WHERE e.tenant_id = $1 AND e.kind = 'charge' AND e.id < $2
@@ -138,7 +139,7 @@ class Accounts:
         words = dict(part.split("=", 1) for part in quote.wanted.split(" ") if "=" in part)
         charged = record["charged"]
         row: dict[str, Any] = {
-            "task_id": record["task_id"] or str(record["own_id"]),
+            "task_id": record["kling_id"] or str(record["own_id"]),
             "api_key_name": f"token-{record['token_id']}",
             "product_function": record["endpoint"],
             "model_name": words.get("model", ""),
@@ -161,7 +162,7 @@ class Accounts:
         return {
             **row,
             "cash_type": "balance",
-            "list_price": plain(Decimal(charged) / 1_000_000),
+            "list_price": decimal_of(charged),
             "currency": self._currency,
             "balance_before_deduction": _money(after + charged),
             "deduction_amount": _money(charged),
@@ -192,7 +193,7 @@ def _spelt(rows: list[dict[str, Any]], *, last_id: int | None, has_more: bool) -
 
 
 def _money(micros: int) -> msgspec.Raw:
-    return _number(Decimal(micros) / 1_000_000)
+    return _number(Decimal(micros) / MICROS)
 
 
 def _number(number: Decimal) -> msgspec.Raw:

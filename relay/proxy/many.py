@@ -20,7 +20,7 @@ LIST = f"""
 SELECT {TASK_COLUMNS}
 FROM unnest($2::text[]) AS asked (endpoint) CROSS JOIN LATERAL (
     SELECT * FROM tasks
-    WHERE tenant_id = $1 AND endpoint = asked.endpoint AND task_id IS NOT NULL
+    WHERE tenant_id = $1 AND endpoint = asked.endpoint AND kling_id IS NOT NULL
         AND state <> 'refused' AND id < $3 AND created_at >= $4 AND created_at <= $5
         AND ($6::text[] IS NULL OR state = ANY($6))
     ORDER BY id DESC LIMIT $7
@@ -99,10 +99,10 @@ class ManyQueries:
         task = await self._queries.find(caller, key)
         if task is None or task.endpoint_name not in self._names[generation]:
             return None
-        if key != (task.task_id if by_kling else task.tenant_external_id):
+        if key != (task.kling_id if by_kling else task.tenant_external_id):
             return None
         task = await self._queries.fresh(caller, task, key)
-        is_known = task.task_id is not None and task.state not in NOT_YET_KLINGS
+        is_known = task.kling_id is not None and task.state not in NOT_YET_KLINGS
         return task if is_known else None
 
 

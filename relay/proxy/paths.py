@@ -12,7 +12,7 @@ import msgspec
 
 from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import Endpoint, Generation, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import FAMILIES, QUERY_PATHS
 
 PREFIX = b"kling"
@@ -128,7 +128,9 @@ class Router:
             return None
         endpoint = self._by_segments.get(parent)
         if endpoint is not None:
-            has_tasks = endpoint.kind is Kind.TASK and endpoint.generation is Generation.LEGACY
+            has_tasks = (
+                endpoint.kind is EndpointKind.TASK and endpoint.generation is Generation.LEGACY
+            )
             return Route(Operation.QUERY, endpoint, key=_text(last)) if has_tasks else None
         if len(parent) == 1 and parent[0] in _FAMILIES:
             return Route(Operation.QUERY, key=_text(last))
@@ -137,7 +139,7 @@ class Router:
 
 def _of_endpoint(method: str, endpoint: Endpoint) -> Route | None:
     if method == endpoint.method:
-        operation = Operation.READ if endpoint.kind is Kind.READ else Operation.CREATE
+        operation = Operation.READ if endpoint.kind is EndpointKind.READ else Operation.CREATE
         return Route(operation, endpoint, generation=endpoint.generation)
     if method == "GET" and endpoint.is_listed:
         return Route(Operation.LIST, endpoint)

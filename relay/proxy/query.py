@@ -7,7 +7,7 @@ import msgspec
 
 from relay.database.batch import Batcher, Connect
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.tasks.look import Looker
 from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
@@ -24,7 +24,7 @@ LIST = f"""
 SELECT {TASK_COLUMNS}
 FROM (
     SELECT l.id FROM tasks l
-    WHERE l.tenant_id = $1 AND l.endpoint = $2 AND l.task_id IS NOT NULL AND l.state <> 'refused'
+    WHERE l.tenant_id = $1 AND l.endpoint = $2 AND l.kling_id IS NOT NULL AND l.state <> 'refused'
         -- A count: for an EXISTS, Postgres reads whatever was deleted of anybody.
         AND NOT ($5 AND 0 < (
             SELECT count(*) FROM owners o WHERE o.task_id = l.id AND o.deleted_at IS NOT NULL
@@ -60,7 +60,7 @@ class Queries:
         if task is None or not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
-        if task.task_id is None or task.state in NOT_YET_KLINGS:
+        if task.kling_id is None or task.state in NOT_YET_KLINGS:
             raise Unavailable
         return shown_data(task)
 
@@ -92,7 +92,7 @@ class Queries:
             endpoint.name,
             size,
             (page - 1) * size,
-            endpoint.kind is Kind.CALL,
+            endpoint.kind is EndpointKind.CALL,
         )
         return b"[" + b",".join(shown_data(TaskRow.of(record)) for record in records) + b"]"
 
@@ -104,7 +104,7 @@ def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
     """Whether a query on this endpoint's path may find it; None is the short path for all."""
     if endpoint is None:
         return True
-    is_found = endpoint.is_found_by_external_id or key == task.task_id
+    is_found = endpoint.is_found_by_external_id or key == task.kling_id
     return is_found and endpoint.name == task.endpoint_name
 
 
@@ -116,7 +116,7 @@ def shown_data(task: TaskRow) -> bytes:
     info = {"external_task_id": task.tenant_external_id} if task.tenant_external_id else {}
     return msgspec.json.encode(
         {
-            "task_id": task.task_id,
+            "task_id": task.kling_id,
             "task_status": task.state.value,
             "task_status_msg": task.fail_message or "",
             "task_info": info,

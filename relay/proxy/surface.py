@@ -10,12 +10,12 @@ from relay.database.batch import DatabaseUnavailable, RowBlocked
 from relay.errors import RelayError, TimedOut, Unavailable, UnknownPath
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request
-from relay.pricing.quote import decimal_of
+from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import BodyBudget, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.many import ManyQueries
-from relay.proxy.own import OwnPaths, find_own_path
+from relay.proxy.own_deliveries import OwnDeliveries, find_own_path
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
@@ -48,7 +48,7 @@ class KlingSurface:
         many: ManyQueries,
         accounts: Accounts,
         router: Router,
-        own_paths: OwnPaths,
+        own_paths: OwnDeliveries,
         budget: BodyBudget,
         body_limit_bytes: int,
     ) -> None:

@@ -1,9 +1,10 @@
 """One question to Kling about one task, in the words of its generation."""
 
+import msgspec
 import structlog
 
-from relay.channels.channel import Channel
 from relay.channels.directory import ChannelDirectory
+from relay.channels.opened import OpenedChannel
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Endpoint
 from relay.kling.transport import NoUsableReply, Reply
@@ -24,6 +25,18 @@ LIST_PAGES_MAX = 3
 LIST_SIZE = 500
 
 
+class NotFound(msgspec.Struct, frozen=True):
+    """Kling says that it has no such task."""
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """Nothing usable came back, so nothing follows from it."""
+
+
+KlingsWord = TaskNews | NotFound | NoAnswer
+"""What a question about one task may come to."""
+
+
 class Asker:
     """Asks Kling, and says what it said; what follows from it is for others."""
 
@@ -34,43 +47,42 @@ class Asker:
         self._directory = directory
         self._catalogue = catalogue
 
-    async def ask(self, task: TaskRow) -> TaskNews | bool | None:
-        """Kling's word on a task: news, True for "not found", None for nothing usable."""
+    async def ask(self, task: TaskRow) -> KlingsWord:
+        """Ask Kling about a task, wherever it may be found."""
         try:
             endpoint = self._catalogue.of(task.endpoint_name)
         except LookupError:
             # An endpoint that the operator took out of the settings: its tasks keep their holds.
             log.warning("task.endpoint_gone", id=task.id, endpoint=task.endpoint_name)
-            return None
+            return NoAnswer()
         channel = await self._directory.get(task.channel_id)
         try:
             return await self._ask(channel, endpoint, task)
         except NoUsableReply as error:
             log.warning("task.ask_failed", id=task.id, channel=channel.name, reason=error.reason)
-            return None
+            return NoAnswer()
 
-    async def _ask(
-        self, channel: Channel, endpoint: Endpoint, task: TaskRow
-    ) -> TaskNews | bool | None:
+    async def _ask(self, channel: OpenedChannel, endpoint: Endpoint, task: TaskRow) -> KlingsWord:
         reply = await self._upstream.query(
             channel,
             endpoint,
-            task_id=task.task_id,
-            external_id=task.external_id,
+            kling_id=task.kling_id,
+            injected_id=task.injected_id,
             timeout_s=ASK_TIMEOUT_S,
         )
         if says_not_found(reply):
-            if task.task_id is None and not endpoint.is_found_by_external_id:
+            if task.kling_id is None and not endpoint.is_found_by_external_id:
                 return await self._search(channel, endpoint, task)
-            return True
+            return NotFound()
         news = read_queried_task(reply)
         if news is None:
             _log_unanswered(task, channel, reply)
+            return NoAnswer()
         return news
 
     async def _search(
-        self, channel: Channel, endpoint: Endpoint, task: TaskRow
-    ) -> TaskNews | bool | None:
+        self, channel: OpenedChannel, endpoint: Endpoint, task: TaskRow
+    ) -> KlingsWord:
         """Look for our external id in the endpoint's list.
 
         Some endpoints document no query by external id, so their "not found" proves nothing.
@@ -81,18 +93,18 @@ class Asker:
             envelope = read_envelope(reply)
             if envelope is None or envelope.code != 0:
                 _log_unanswered(task, channel, reply)
-                return None
+                return NoAnswer()
             tasks = read_listed_tasks(reply)
             for news in tasks:
-                if task.external_id in news.external_ids:
+                if task.injected_id in news.external_ids:
                     return news
             if len(tasks) < LIST_SIZE:
-                return True
+                return NotFound()
         # It may stand further down; the next look searches again.
-        return None
+        return NoAnswer()
 
 
-def _log_unanswered(task: TaskRow, channel: Channel, reply: Reply) -> None:
+def _log_unanswered(task: TaskRow, channel: OpenedChannel, reply: Reply) -> None:
     envelope = read_envelope(reply)
     log.warning(
         "task.ask_unanswered",

@@ -13,10 +13,10 @@ from relay.secrets import KeyRing
 PREFIX = "/internal/callback"
 
 
-class Named(NamedTuple):
+class CallbackTarget(NamedTuple):
     """What an authentic path names."""
 
-    external_id: str
+    injected_id: str
     channel_id: int
 
 
@@ -30,20 +30,20 @@ class CallbackPaths:
     def are_on(self) -> bool:
         return self._public_url is not None
 
-    def url(self, external_id: str, channel_id: int) -> str | None:
+    def url(self, injected_id: str, channel_id: int) -> str | None:
         """What we inject as `callback_url`; None if callbacks are off."""
         if self._public_url is None:
             return None
-        task = f"{external_id}~{channel_id}"
+        task = f"{injected_id}~{channel_id}"
         mac = self._keys.mac(task, key_id=self._keys.current)
         return f"{self._public_url}{PREFIX}/{self._keys.current}.{task}.{mac}"
 
-    def read(self, token: str) -> Named | None:
+    def read(self, token: str) -> CallbackTarget | None:
         """Read the last segment of a path; None if it was not made by us."""
         key_id, _, rest = token.partition(".")
         task, _, mac = rest.rpartition(".")
-        external_id, _, channel = task.rpartition("~")
+        injected_id, _, channel = task.rpartition("~")
         expected = self._keys.mac(task, key_id=key_id)
         if expected is None or not mac.isascii() or not hmac.compare_digest(expected, mac):
             return None
-        return Named(external_id, int(channel))
+        return CallbackTarget(injected_id, int(channel))

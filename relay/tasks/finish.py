@@ -14,11 +14,12 @@ import msgspec
 import structlog
 
 from relay.database.batch import Batcher, Connect, RowBlocked
+from relay.database.ids import TaskId
 from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import Kind
+from relay.kling.endpoint import EndpointKind
 from relay.kling.references import read_made
 from relay.kling.wire import Status, TaskNews
-from relay.owners.own import spell_made
+from relay.owners.learn import spell_made
 from relay.pricing.quote import charge_micros, needs_deduction
 from relay.tasks.ask import Asker
 from relay.tasks.record import RECORD
@@ -94,7 +95,7 @@ class Finisher:
             Unsettled: nothing moved; a look will ask again.
         """
         told = news
-        is_call = self._catalogue.kind_of(task.endpoint_name) is Kind.CALL
+        is_call = self._catalogue.kind_of(task.endpoint_name) is EndpointKind.CALL
         is_full = via in (Via.QUERY, Via.LOOK) or is_call
         is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
         if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
@@ -115,7 +116,7 @@ class Finisher:
             id=task.id,
             state=state.value,
             via=via.value,
-            task_id=news.task_id or told.task_id,
+            kling_id=news.kling_id or told.kling_id,
             charge_micros=charge,
             deduction=news.deduction_raw,
             reply=news.raw.decode(errors="replace"),
@@ -134,7 +135,7 @@ class Finisher:
 
     async def end(
         self,
-        task_id: int,
+        task_id: TaskId,
         state: TaskState,
         *,
         via: Via,
@@ -154,7 +155,7 @@ class Finisher:
             id=task_id,
             state=state.value,
             via=via.value,
-            task_id=None,
+            kling_id=None,
             charge_micros=charge,
             deduction=None,
             reply=None,
@@ -209,7 +210,7 @@ class Finisher:
             tell(
                 "task.moved",
                 id=row.id,
-                task_id=row.task_id,
+                kling_id=row.kling_id,
                 tenant_id=record["tenant_id"],
                 before=record["old_state"],
                 state=row.state,

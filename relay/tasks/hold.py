@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.database.ids import TaskId
 from relay.errors import InsufficientQuota, InvalidParameter, TooManyTasks, Unavailable
-from relay.pricing.quote import decimal_of
+from relay.money import decimal_of
 from relay.tasks.statements import HOLD, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -35,11 +36,11 @@ class Holder:
                 break
         match outcome:
             case "held":
-                return _held_task(row, record["id"], record["external_id"])
+                return _held_task(row, record["id"], record["injected_id"])
             case "duplicate":
                 # The words are the most likely ones of Kling (kling-api.md section 7).
                 raise InvalidParameter("external_task_id", "duplicate external_task_id")
-            case "no_place":
+            case "too_many_tasks":
                 raise TooManyTasks
             case _:
                 available = record["available_micros"] if record else 0
@@ -54,7 +55,7 @@ class Holder:
         await self._holds.aclose()
 
 
-def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:
+def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
     """The row that HOLD has just inserted, without reading it back."""
     now = datetime.now(UTC)
     return TaskRow(
@@ -63,8 +64,8 @@ def _held_task(row: HoldRow, task_id: int, external_id: str) -> TaskRow:
         channel_id=row.channel_id,
         endpoint_name=row.endpoint,
         state=TaskState.PENDING,
-        task_id=None,
-        external_id=external_id,
+        kling_id=None,
+        injected_id=injected_id,
         tenant_external_id=row.tenant_external_id,
         callback_url=row.callback_url,
         quote_json=row.quote,

@@ -8,6 +8,7 @@ from sqlalchemy import Select, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
+from relay.database.ids import TaskId
 from relay.deliveries.tables import Delivery
 from relay.ledger.tables import Entry, EntryKind
 from relay.tasks.tables import Task, TaskEvent, TaskState
@@ -21,13 +22,13 @@ ID_MAX = 2**63 - 1
 class ListedTask(msgspec.Struct, frozen=True):
     """One row of a list."""
 
-    id: int
+    id: TaskId
     tenant: str
     channel: str
     endpoint: str
     status: str
-    task_id: str | None
-    external_task_id: str | None
+    kling_id: str | None
+    tenant_external_id: str | None
     hold_micros: int
     charged_micros: int | None
     is_flagged: bool
@@ -86,8 +87,8 @@ async def find_tasks(
     number = int(key) if key.isascii() and key.isdigit() and len(key) <= len(str(ID_MAX)) else 0
     indexed = or_(
         *([Task.id == number] if 0 < number <= ID_MAX else []),
-        Task.task_id == key,
-        Task.external_id == key,
+        Task.kling_id == key,
+        Task.injected_id == key,
         Task.request_id == key,
         Task.kling_request_id == key,
         and_(
@@ -104,7 +105,7 @@ async def find_tasks(
     return found
 
 
-async def read_story(session: AsyncSession, task_id: int) -> Story:
+async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     """Read one task that exists."""
     task = await session.get_one(Task, task_id)
     tenant = await session.get_one(Tenant, task.tenant_id)
@@ -143,8 +144,8 @@ def _listed() -> Select[*tuple[Any, ...]]:
             Channel.name.label("channel"),
             Task.endpoint,
             Task.state.label("status"),
-            Task.task_id,
-            Task.tenant_external_id.label("external_task_id"),
+            Task.kling_id,
+            Task.tenant_external_id,
             Task.hold_micros,
             Task.charged_micros,
             Task.is_flagged,
@@ -175,7 +176,7 @@ def _steps(task: Task, *, first_channel: str) -> list[Happening]:
         Happening(task.created_at, "held", f"{task.hold_micros} micros"),
     ]
     if task.submitted_at is not None:
-        known = f"as {task.task_id}" if task.task_id else "without an id so far"
+        known = f"as {task.kling_id}" if task.kling_id else "without an id so far"
         steps.append(Happening(task.submitted_at, "submitted", f"Kling has it {known}"))
     if task.ended_at is not None:
         why = f": {task.fail_message}" if task.fail_message else ""

@@ -7,7 +7,7 @@ deadline, is the only thing that releases a hold without Kling's verdict.
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
@@ -16,10 +16,11 @@ import structlog
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher, Connect
 from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import Kind
+from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
-from relay.tasks.ask import ASK_TIMEOUT_S, Asker
+from relay.tasks.ask import ASK_TIMEOUT_S, Asker, NoAnswer, NotFound
 from relay.tasks.finish import Finisher, Via
+from relay.tasks.flags import Flags
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -53,16 +54,6 @@ WHERE id = $1 AND look_lease = $2
 RETURNING not_found, extract(epoch FROM now() - not_found_since)::float8 AS not_found_s
 """
 """Fenced by the lease: a worker that slept past it changes nothing."""
-
-FLAG = """
-WITH flagged AS (UPDATE tasks SET is_flagged = true WHERE id = $1 RETURNING id)
-INSERT INTO task_events (task_id, kind, detail, body) SELECT id, $2, $3, $4 FROM flagged
-"""
-
-HURRY = """
-WITH hurried AS (UPDATE tasks SET next_look_at = now() WHERE id = $1 RETURNING id)
-INSERT INTO task_events (task_id, kind, detail, body) SELECT id, 'callback', $2, $3 FROM hurried
-"""
 
 END_LOOKS = """
 UPDATE tasks SET next_look_at = NULL, look_lease = NULL WHERE id = $1 AND look_lease = $2
@@ -98,6 +89,7 @@ class Looker:
         *,
         asker: Asker,
         finisher: Finisher,
+        flags: Flags,
         directory: ChannelDirectory,
         catalogue: Catalogue,
         rules: LookRules,
@@ -108,6 +100,7 @@ class Looker:
         self._asker = asker
         self._catalogue = catalogue
         self._finisher = finisher
+        self._flags = flags
         self._directory = directory
         self._rules = rules
         self._flights: dict[int, asyncio.Task[None]] = {}
@@ -168,7 +161,7 @@ class Looker:
         """Look at one due task: learn, put off, or release what Kling never had."""
         task = leased.task
         is_lost = False
-        if self._catalogue.kind_of(task.endpoint_name) is Kind.CALL:
+        if self._catalogue.kind_of(task.endpoint_name) is EndpointKind.CALL:
             await self._give_up_call(leased)
             return
         answer = await self._asker.ask(task)
@@ -176,11 +169,14 @@ class Looker:
             case TaskNews():
                 if await self._learn(task, answer, via=Via.LOOK):
                     return
-            case bool():
-                is_lost = answer and task.task_id is None
-            case None:
+            case NotFound():
+                is_lost = task.kling_id is None
+            case NoAnswer():
                 pass
-        is_asked_enough = answer is not None or leased.attempts >= self._rules.lost_looks
+            case _:
+                assert_never(answer)
+        is_answered = not isinstance(answer, NoAnswer)
+        is_asked_enough = is_answered or leased.attempts >= self._rules.lost_looks
         is_back = (
             task.state is TaskState.REFUSED
             and isinstance(answer, TaskNews)
@@ -227,16 +223,7 @@ class Looker:
         reason = "a synchronous call without a verdict: released after an hour"
         finished = await self._finisher.end(task.id, TaskState.REFUSED, via=Via.LOOK, reason=reason)
         if finished.moved:
-            await self.flag(task.id, "call.given_up", reason)
-
-    async def flag(self, task_id: int, kind: str, detail: str, body: bytes | None = None) -> None:
-        """Keep something for the operator to read, and mark the task."""
-        log.warning(kind, id=task_id, detail=detail)
-        await self._pool.execute(FLAG, task_id, kind, detail, body)
-
-    async def hurry(self, task_id: int, why: str, body: bytes) -> None:
-        """Keep a callback that could not be applied, and let the worker look at once."""
-        await self._pool.execute(HURRY, task_id, why, body)
+            await self._flags.flag(task.id, "call.given_up", reason)
 
     async def aclose(self) -> None:
         """Let the flights that are in the air land, for a moment."""
@@ -256,7 +243,7 @@ class Looker:
     async def _learn(self, task: TaskRow, news: TaskNews, *, via: Via) -> bool:
         """Apply an answer if it is about this task. True if it changed the row."""
         if difference := differing_ids(task, news):
-            await self.flag(task.id, "reply.of_another_task", difference, news.raw)
+            await self._flags.flag(task.id, "reply.of_another_task", difference, news.raw)
             return False
         finished = await self._finisher.learn(
             task, news, via=via, look_after_s=await self.look_pause_s(task)
@@ -266,8 +253,8 @@ class Looker:
 
 def differing_ids(task: TaskRow, news: TaskNews) -> str | None:
     """Say how a message's ids contradict the row, or None if they do not."""
-    if any(external_id != task.external_id for external_id in news.external_ids):
+    if any(injected_id != task.injected_id for injected_id in news.external_ids):
         return "its external_task_id is another task's"
-    if task.task_id is not None and news.task_id is not None and news.task_id != task.task_id:
+    if task.kling_id is not None and news.kling_id is not None and news.kling_id != task.kling_id:
         return "its task_id is another task's"
     return None

@@ -11,22 +11,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
+from relay.database.ids import TaskId
 from relay.ledger.entries import refund_charge
-from relay.pricing.quote import decimal_of
+from relay.money import decimal_of
+from relay.tasks import flags
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_callback
-
-UNFLAG = """
-WITH unflagged AS (
-    UPDATE tasks SET is_flagged = false WHERE id = :id AND is_flagged RETURNING id
-)
-INSERT INTO task_events (task_id, kind, detail)
-SELECT id, 'operator.unflagged', :reason FROM unflagged
-RETURNING task_id
-"""
 
 
 class Operated(msgspec.Struct, frozen=True):
@@ -36,7 +29,9 @@ class Operated(msgspec.Struct, frozen=True):
     message: str
 
 
-async def settle(finisher: Finisher, sessions: Sessions, task_id: int, *, reason: str) -> Operated:
+async def settle(
+    finisher: Finisher, sessions: Sessions, task_id: TaskId, *, reason: str
+) -> Operated:
     """Count a task as a success and charge its quote, the whole hold.
 
     For a live task that Kling is known to have delivered, or one that failed by mistake.
@@ -50,7 +45,9 @@ async def settle(finisher: Finisher, sessions: Sessions, task_id: int, *, reason
     return Operated(done=True, message=f"charged {decimal_of(task.hold_micros)}")
 
 
-async def release(finisher: Finisher, sessions: Sessions, task_id: int, *, reason: str) -> Operated:
+async def release(
+    finisher: Finisher, sessions: Sessions, task_id: TaskId, *, reason: str
+) -> Operated:
     """Give a live task's hold back; the tenant sees it as failed, or not at all without an id.
 
     If Kling reports its success later, it is charged after all, and flagged.
@@ -58,7 +55,7 @@ async def release(finisher: Finisher, sessions: Sessions, task_id: int, *, reaso
     task = await _read(sessions, task_id)
     if task is None:
         return Operated(done=False, message=f"there is no task {task_id}")
-    state = TaskState.FAILED if task.task_id else TaskState.REFUSED
+    state = TaskState.FAILED if task.kling_id else TaskState.REFUSED
     if not await _end(finisher, task, state, reason=reason, charge=0):
         return Operated(
             done=False, message=f"task {task_id} has no open hold: it is {task.state.value}"
@@ -66,7 +63,7 @@ async def release(finisher: Finisher, sessions: Sessions, task_id: int, *, reaso
     return Operated(done=True, message=f"released {decimal_of(task.hold_micros)}")
 
 
-async def refund(sessions: Sessions, task_id: int, *, reason: str) -> Operated:
+async def refund(sessions: Sessions, task_id: TaskId, *, reason: str) -> Operated:
     """Give a charge back as a new entry; once per task. The task stays a success."""
     async with sessions.begin() as session:
         task = await _read_in(session, task_id)
@@ -84,10 +81,9 @@ async def refund(sessions: Sessions, task_id: int, *, reason: str) -> Operated:
     return Operated(done=True, message=f"refunded {decimal_of(task.charged_micros)}")
 
 
-async def unflag(session: AsyncSession, task_id: int, *, reason: str | None) -> Operated:
+async def unflag(session: AsyncSession, task_id: TaskId, *, reason: str | None) -> Operated:
     """Take the flag off a task that the operator has read about; its events stay."""
-    found = await session.execute(text(UNFLAG), {"id": task_id, "reason": reason})
-    if found.first() is None:
+    if not await flags.unflag(session, task_id, reason=reason):
         return Operated(done=False, message=f"there is no task {task_id} with a flag")
     return Operated(done=True, message="the flag is off")
 
@@ -101,7 +97,7 @@ async def _end(
         via=Via.OPERATOR,
         reason=reason,
         charge=charge,
-        has_result_at_kling=state is TaskState.SUCCEED and task.task_id is not None,
+        has_result_at_kling=state is TaskState.SUCCEED and task.kling_id is not None,
         delivery_body=_delivery(task, state, reason=reason, charge=charge),
     )
     return finished.moved
@@ -116,12 +112,12 @@ def _delivery(task: TaskRow, state: TaskState, *, reason: str, charge: int) -> s
     return show_callback(task.reply, told.shown()).decode()
 
 
-async def _read(sessions: Sessions, task_id: int) -> TaskRow | None:
+async def _read(sessions: Sessions, task_id: TaskId) -> TaskRow | None:
     async with sessions() as session:
         return await _read_in(session, task_id)
 
 
-async def _read_in(session: AsyncSession, task_id: int) -> TaskRow | None:
+async def _read_in(session: AsyncSession, task_id: TaskId) -> TaskRow | None:
     found = await session.execute(
         text(f"SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id"),  # noqa: S608 (constants)
         {"id": task_id},

@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 import structlog
 
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.errors import TimedOut, Unavailable
 from relay.kling.body import join_fields, take_text
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint
-from relay.kling.references import Named, read_made, read_named
+from relay.kling.references import NamedResource, read_made, read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import Envelope, Fields, read_envelope
-from relay.owners.own import forget, learn
+from relay.owners.learn import forget, learn
 from relay.pricing.book import FREE, Pack
 from relay.pricing.quote import Quote, UnitPrices
-from relay.tasks.place import Places
+from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.submit import Answer
 from relay.tasks.upstream import Upstream
 from relay.tasks.view import Shown, show_data
@@ -43,9 +43,11 @@ _NOTHING = Quote(
 
 
 class PassThrough:
-    def __init__(self, pool: Any, *, places: Places, upstream: Upstream, timeout_s: float) -> None:
+    def __init__(
+        self, pool: Any, *, chooser: ChannelChooser, upstream: Upstream, timeout_s: float
+    ) -> None:
         self._pool = pool
-        self._places = places
+        self._chooser = chooser
         self._upstream = upstream
         self._timeout_s = timeout_s
 
@@ -58,7 +60,7 @@ class PassThrough:
         for path in (endpoint.callback_field, endpoint.external_id_field):
             take_text(fields, path, chars_max=1 << 20)
         named = read_named(endpoint, fields)
-        channels = await self._places.channels_for(caller.tenant_id, endpoint, named)
+        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
         refusal: Answer | None = None
         for channel in channels:
             try:
@@ -96,7 +98,7 @@ class PassThrough:
 
     async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Answer:
         """Get what all tenants share from the first channel that answers."""
-        for channel in await self._places.channels_for(caller.tenant_id, endpoint, []):
+        for channel in await self._chooser.choose(caller.tenant_id, endpoint, []):
             try:
                 reply = await self._upstream.read(
                     channel, endpoint, query_string, timeout_s=self._timeout_s
@@ -110,7 +112,7 @@ class PassThrough:
         raise Unavailable
 
     async def _show(
-        self, caller: Caller, channel: Channel, reply: Reply, envelope: Envelope
+        self, caller: Caller, channel: OpenedChannel, reply: Reply, envelope: Envelope
     ) -> bytes:
         """Learn what was made, and show the reply as the tenant's own."""
         if not isinstance(envelope.data, msgspec.Raw):
@@ -123,7 +125,7 @@ class PassThrough:
         return show_data(reply.body, shown)
 
     async def _forget(
-        self, caller: Caller, endpoint: Endpoint, channel: Channel, named: list[Named]
+        self, caller: Caller, endpoint: Endpoint, channel: OpenedChannel, named: list[NamedResource]
     ) -> None:
         if endpoint.deletes is not None:
             await forget(

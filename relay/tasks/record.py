@@ -21,7 +21,7 @@ moved AS (
     -- Whatever is told of a hold stays as it is: constraints refuse an end that comes this way.
     UPDATE tasks t
     SET state = j.state,
-        task_id = coalesce(t.task_id, j.task_id),
+        kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         reply = coalesce(j.reply, t.reply),
         is_reply_full = j.is_reply_full,

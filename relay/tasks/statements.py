@@ -6,9 +6,10 @@ parts that touch accounts and entries come from `ledger`.
 
 from typing import NamedTuple
 
+from relay.database.ids import TaskId
 from relay.ledger.entries import ENTER_CHARGES
 from relay.ledger.holds import END_HOLDS, JUDGE_HOLDS, LOCK_ACCOUNTS, TAKE_HOLDS
-from relay.owners.own import LEARN
+from relay.owners.learn import LEARN
 
 
 class HoldRow(NamedTuple):
@@ -46,7 +47,7 @@ judged AS MATERIALIZED (
 ),
 inserted AS (
     INSERT INTO tasks (
-        id, tenant_id, token_id, channel_id, endpoint, state, external_id, tenant_external_id,
+        id, tenant_id, token_id, channel_id, endpoint, state, injected_id, tenant_external_id,
         callback_url, request_id, quote, hold_micros, submit_deadline_at, next_look_at
     )
     SELECT id, tenant_id, token_id, channel_id, endpoint, 'pending',
@@ -54,13 +55,13 @@ inserted AS (
            tenant_external_id, callback_url, request_id, quote::jsonb, hold_micros,
            now() + deadline_s * interval '1 second', now() + deadline_s * interval '1 second'
     FROM judged
-    WHERE has_quota AND has_place AND fits_with_others
+    WHERE has_quota AND has_tasks_left AND fits_with_others
     -- The one conflict there can be is the tenant's own external id: all other keys are fresh.
     ON CONFLICT DO NOTHING
-    RETURNING id, tenant_id, hold_micros, external_id
+    RETURNING id, tenant_id, hold_micros, injected_id
 ),
 held AS ({TAKE_HOLDS.format(inserted="inserted")})
-SELECT j.ord, j.id, i.external_id, j.available_micros, j.places,
+SELECT j.ord, j.id, i.injected_id, j.available_micros, j.tasks_left,
        CASE
            WHEN i.id IS NOT NULL THEN 'held'
            -- Also without quota: who repeats a submit learns that the first one landed.
@@ -72,7 +73,7 @@ SELECT j.ord, j.id, i.external_id, j.available_micros, j.places,
                LIMIT 1
            ) THEN 'duplicate'
            WHEN NOT j.has_quota THEN 'no_quota'
-           WHEN NOT j.has_place THEN 'no_place'
+           WHEN NOT j.has_tasks_left THEN 'too_many_tasks'
            WHEN NOT j.fits_with_others THEN 'again'
            ELSE 'duplicate'
        END AS outcome
@@ -87,10 +88,10 @@ A tenant without an account returns no record.
 class FinishRow(NamedTuple):
     """One call of FINISH: what we learned of one task, from whomever."""
 
-    id: int
+    id: TaskId
     state: str
     via: str
-    task_id: str | None
+    kling_id: str | None
     charge_micros: int
     """By the quote, not yet capped at the hold; used for a success only."""
     deduction: str | None
@@ -109,7 +110,7 @@ class FinishRow(NamedTuple):
     """Kind of the event to keep, if any; `callback` is kept also when it moves nothing."""
     event_body: bytes | None
     made: str
-    """JSON list of the resources that it made; see `owners.own.spell_made`."""
+    """JSON list of the resources that it made; see `owners.learn.spell_made`."""
 
 
 RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitted' THEN 2
@@ -123,13 +124,13 @@ told AS MATERIALIZED (
         $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::float8[],
         $14::text[], $15::text[], $16::bytea[], $17::text[]
     ) WITH ORDINALITY AS i (
-        id, state, via, task_id, charge_micros, deduction, reply, is_reply_full, fail_message,
+        id, state, via, kling_id, charge_micros, deduction, reply, is_reply_full, fail_message,
         result_ids, result_urls, kling_request_id, next_look_s, delivery_body, event, event_body,
         made, ord
     )
 ),
 tasks_locked AS MATERIALIZED (
-    SELECT id, tenant_id, channel_id, state, task_id, hold_micros,
+    SELECT id, tenant_id, channel_id, state, kling_id, hold_micros,
            hold_ended_at IS NULL AS is_open,
            callback_url, is_reply_full
     FROM tasks
@@ -147,7 +148,7 @@ judged AS MATERIALIZED (
                -- No verdict, and a refusal of the create, say nothing once Kling is known to have
                -- the task.
                WHEN n.state IN ('unknown', 'refused') AND n.via <> 'operator'
-                   THEN t.state IN ('pending', 'unknown') AND t.task_id IS NULL
+                   THEN t.state IN ('pending', 'unknown') AND t.kling_id IS NULL
                         AND n.state <> t.state
                WHEN t.is_open
                    THEN {RANK.format(state="n.state")} > {RANK.format(state="t.state")}
@@ -168,7 +169,7 @@ RESULT_URLS = LIST_OF.format(list="j.result_urls")
 
 NAME_KNOWN = """
     UPDATE tasks t
-    SET task_id = coalesce(t.task_id, j.task_id),
+    SET kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         -- Kling works on what we gave up: its end must be learned, with or without a callback.
         is_flagged = t.is_flagged OR j.is_back,
@@ -176,7 +177,7 @@ NAME_KNOWN = """
                        ELSE t.next_look_at END
     FROM judged j
     WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
-        AND (t.task_id IS NULL AND j.task_id IS NOT NULL
+        AND (t.kling_id IS NULL AND j.kling_id IS NOT NULL
              OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
              OR j.is_back AND t.next_look_at IS NULL)
 """
@@ -226,7 +227,7 @@ settled AS ({END_HOLDS.format(ended="ended", accounts="accounts_locked")}),
 moved AS (
     UPDATE tasks t
     SET state = j.state,
-        task_id = coalesce(t.task_id, j.task_id),
+        kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         reply = coalesce(j.reply, t.reply),
         is_reply_full = j.is_reply_full,
@@ -301,7 +302,7 @@ is told. A task that is gone returns no record.
 class ChannelRow(NamedTuple):
     """One call of MOVE_CHANNEL."""
 
-    id: int
+    id: TaskId
     channel_id: int
     reason: str
 
@@ -315,7 +316,7 @@ moved AS (
     UPDATE tasks t
     SET channels_tried = t.channels_tried || t.channel_id, channel_id = n.channel_id
     FROM told n
-    WHERE t.id = n.id AND t.state = 'pending' AND t.task_id IS NULL
+    WHERE t.id = n.id AND t.state = 'pending' AND t.kling_id IS NULL
         AND t.submit_deadline_at > now()
     RETURNING t.id
 ),
@@ -338,7 +339,7 @@ class ReadRow(NamedTuple):
     key: str
 
 
-TASK_COLUMNS = """t.id, t.tenant_id, t.channel_id, t.endpoint, t.state, t.task_id, t.external_id,
+TASK_COLUMNS = """t.id, t.tenant_id, t.channel_id, t.endpoint, t.state, t.kling_id, t.injected_id,
     t.tenant_external_id, t.callback_url, t.quote, t.hold_micros, t.charged_micros, t.reply,
     t.is_reply_full, t.fail_message, t.created_at, t.ended_via,
     t.submit_deadline_at, t.request_id, t.refresh_at = t.ended_at AS is_unasked,
@@ -350,7 +351,7 @@ SELECT * FROM (
     FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS n (tenant_id, key, ord)
     JOIN LATERAL (
         -- Fenced: a planner without statistics would rather walk all tasks of the tenant.
-        SELECT 0 AS preference, a.* FROM (SELECT * FROM tasks WHERE task_id = n.key OFFSET 0) a
+        SELECT 0 AS preference, a.* FROM (SELECT * FROM tasks WHERE kling_id = n.key OFFSET 0) a
         WHERE a.tenant_id = n.tenant_id AND a.state <> 'refused'
         UNION ALL
         SELECT 1, b.* FROM tasks b
@@ -365,7 +366,7 @@ SELECT * FROM (
 class ClaimRow(NamedTuple):
     """One call of CLAIM_REFRESH."""
 
-    id: int
+    id: TaskId
     older_than_s: float
 
 

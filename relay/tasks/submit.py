@@ -12,7 +12,7 @@ from typing import NamedTuple, assert_never
 import msgspec
 import structlog
 
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
 from relay.deliveries.guard import CallbackGuard
 from relay.errors import (
@@ -28,7 +28,7 @@ from relay.kling.body import (
     take_text,
 )
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.references import read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import (
@@ -41,10 +41,10 @@ from relay.kling.wire import (
     read_envelope,
 )
 from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.finish import Finisher, Via
 from relay.tasks.hold import Holder
 from relay.tasks.look import Looker
-from relay.tasks.place import Places
 from relay.tasks.quoter import Quoter
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
@@ -113,7 +113,7 @@ class Submitter:
         connect: Connect,
         *,
         quoter: Quoter,
-        places: Places,
+        chooser: ChannelChooser,
         upstream: Upstream,
         finisher: Finisher,
         looker: Looker,
@@ -124,7 +124,7 @@ class Submitter:
         self._holds = Holder(connect, currency=rules.currency)
         self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
         self._quoter = quoter
-        self._places = places
+        self._chooser = chooser
         self._upstream = upstream
         self._finisher = finisher
         self._looker = looker
@@ -149,16 +149,18 @@ class Submitter:
             RelayError: what the tenant is told. Before the hold nothing was written; after it the
                 hold is released, except with TimedOut, where it stays until Kling tells.
         """
-        external_id = take_text(fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX)
+        tenant_external_id = take_text(
+            fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
+        )
         callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
-        if endpoint.kind is Kind.CALL:
+        if endpoint.kind is EndpointKind.CALL:
             # Neither is a field of a call; what would be the tenant's id among all tenants' is not
             # sent, nor is a URL that Kling should not know.
-            external_id = callback_url = None
+            tenant_external_id = callback_url = None
         _check_callback_url(endpoint, callback_url, self._callback_guard)
         named = read_named(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
-        channels = await self._places.channels_for(caller.tenant_id, endpoint, named)
+        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
         deadline = time.monotonic() + self._rules.submit_timeout_s
         task = await self._holds.take(
             HoldRow(
@@ -166,7 +168,7 @@ class Submitter:
                 token_id=caller.token_id,
                 channel_id=channels[0].id,
                 endpoint=endpoint.name,
-                tenant_external_id=external_id,
+                tenant_external_id=tenant_external_id,
                 callback_url=callback_url,
                 request_id=request_id,
                 quote=quoted.json,
@@ -183,7 +185,7 @@ class Submitter:
         await self._holds.aclose()
         await self._moves.aclose()
 
-    async def _send(self, submission: _Submission, channels: list[Channel]) -> Answer:
+    async def _send(self, submission: _Submission, channels: list[OpenedChannel]) -> Answer:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
         passed_on: _PassedOn | None = None
         for channel in channels:
@@ -215,7 +217,7 @@ class Submitter:
             id=submission.task.id,
         )
 
-    async def _try(self, submission: _Submission, channel: Channel) -> Answer | _PassedOn:
+    async def _try(self, submission: _Submission, channel: OpenedChannel) -> Answer | _PassedOn:
         """Send to one channel; passed on if it was not sent or refused because of the account."""
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
@@ -231,15 +233,15 @@ class Submitter:
             return _PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
             return await self._keep(task, channel, error.reason, reply=None)
-        if endpoint.kind is Kind.CALL:
+        if endpoint.kind is EndpointKind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
-            verdict = judge_create(reply, external_id=task.external_id, callback_url=callback_url)
+            verdict = judge_create(reply, injected_id=task.injected_id, callback_url=callback_url)
         if isinstance(verdict, Accepted):
             return await self._record(submission, channel, reply, verdict)
         told = show_refusal(
             reply.body,
-            ours={task.external_id: task.tenant_external_id, callback_url: task.callback_url},
+            ours={task.injected_id: task.tenant_external_id, callback_url: task.callback_url},
         )
         match verdict:
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
@@ -261,19 +263,19 @@ class Submitter:
             case _:
                 assert_never(verdict)
 
-    def _inject(self, submission: _Submission, channel: Channel) -> str | None:
+    def _inject(self, submission: _Submission, channel: OpenedChannel) -> str | None:
         """Put our own id and callback URL into the body of a task; return the URL."""
         endpoint, task = submission.endpoint, submission.task
-        if endpoint.kind is not Kind.TASK:
+        if endpoint.kind is not EndpointKind.TASK:
             return None
-        callback_url = self._callback_paths.url(task.external_id, channel.id)
-        put_text(submission.fields, endpoint.external_id_field, task.external_id)
+        callback_url = self._callback_paths.url(task.injected_id, channel.id)
+        put_text(submission.fields, endpoint.external_id_field, task.injected_id)
         if callback_url is not None:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
 
     async def _record(
-        self, submission: _Submission, channel: Channel, reply: Reply, accepted: Accepted
+        self, submission: _Submission, channel: OpenedChannel, reply: Reply, accepted: Accepted
     ) -> Answer:
         task = submission.task
         charged_micros = None
@@ -289,8 +291,8 @@ class Submitter:
         except Exception as error:
             # Kling has the task and the row has its hold: a look finds it under our external id,
             # and the tenant gets the id that Kling gave, or it would submit again.
-            log.exception("submit.record_failed", id=task.id, task_id=accepted.news.task_id)
-            if submission.endpoint.kind is Kind.CALL:
+            log.exception("submit.record_failed", id=task.id, kling_id=accepted.news.kling_id)
+            if submission.endpoint.kind is EndpointKind.CALL:
                 # Nothing is found of a call: given away, its result would never be charged (D2).
                 raise TimedOut from error
         shown = Shown(
@@ -303,14 +305,14 @@ class Submitter:
             body = show_data(reply.body, shown)
         except Exception as error:
             # Accepted all the same: the tenant finds it by its external id, or in the list.
-            log.exception("submit.reply_unshown", id=task.id, task_id=accepted.news.task_id)
+            log.exception("submit.reply_unshown", id=task.id, kling_id=accepted.news.kling_id)
             raise TimedOut from error
         return Answer(reply.status, body, id=task.id, channel=channel.name)
 
     async def _keep(
         self,
         task: TaskRow,
-        channel: Channel,
+        channel: OpenedChannel,
         reason: str,
         *,
         reply: Reply | None,
@@ -355,7 +357,7 @@ class Submitter:
         except Exception:
             log.exception("submit.end_failed", id=task.id, state=state.value)
 
-    async def _move(self, task: TaskRow, channel: Channel, passed_on: _PassedOn) -> bool:
+    async def _move(self, task: TaskRow, channel: OpenedChannel, passed_on: _PassedOn) -> bool:
         """Name the next channel in the row, durably, before it is tried (D1)."""
         try:
             moved = await self._moves.run(

@@ -19,7 +19,7 @@ class TaskState(StrEnum):
     UNKNOWN = "unknown"
     """Sent without a verdict: a video may exist, so the hold stays until Kling tells."""
     SUBMITTED = "submitted"
-    """Kling has it; `task_id` is known, unless a callback without one came first."""
+    """Kling has it; `kling_id` is known, unless a callback without one came first."""
     PROCESSING = "processing"
     """Kling works on it."""
     SUCCEED = "succeed"
@@ -52,9 +52,9 @@ class Task(Base):
         CheckConstraint("hold_micros >= 0", name="hold_not_negative"),
         Index(  # by Kling's id first, so that a tenant's GET, which names no channel, has it too
             "tasks_kling_key",
-            *("task_id", "channel_id"),
+            *("kling_id", "channel_id"),
             unique=True,
-            postgresql_where="task_id IS NOT NULL",
+            postgresql_where="kling_id IS NOT NULL",
         ),
         Index(
             "tasks_tenant_external_id",
@@ -65,7 +65,7 @@ class Task(Base):
         Index(
             "tasks_list",
             *("tenant_id", "endpoint", "id"),
-            postgresql_where="task_id IS NOT NULL AND state <> 'refused'",
+            postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
         ),
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
         Index("tasks_open", "tenant_id", postgresql_where="hold_ended_at IS NULL"),
@@ -88,9 +88,9 @@ class Task(Base):
     endpoint: Mapped[str]
     """Name of its row in `kling/endpoints.py`."""
     state: Mapped[str]
-    task_id: Mapped[str | None]
+    kling_id: Mapped[str | None]
     """Kling's id; null until Kling accepted it."""
-    external_id: Mapped[str] = mapped_column(unique=True)
+    injected_id: Mapped[str] = mapped_column(unique=True)
     """The `external_task_id` that we injected: deployment prefix, our id, 64 random bits."""
     tenant_external_id: Mapped[str | None]
     callback_url: Mapped[str | None]

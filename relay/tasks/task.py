@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
+from relay.database.ids import TaskId
 from relay.kling.wire import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
@@ -26,13 +27,13 @@ _STATES = {state.value: state for state in TaskState}
 class TaskRow(msgspec.Struct, frozen=True):
     """The columns that `TASK_COLUMNS` names; the quote stays JSON until somebody asks."""
 
-    id: int
+    id: TaskId
     tenant_id: int
     channel_id: int
     endpoint_name: str
     state: TaskState
-    task_id: str | None
-    external_id: str
+    kling_id: str | None
+    injected_id: str
     tenant_external_id: str | None
     callback_url: str | None
     quote_json: str

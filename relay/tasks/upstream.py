@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.kling.codes import RESIGN
 from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
@@ -31,7 +31,7 @@ class Upstream:
 
     async def create(
         self,
-        channel: Channel,
+        channel: OpenedChannel,
         endpoint: Endpoint,
         body: Body,
         *,
@@ -51,11 +51,11 @@ class Upstream:
 
     async def query(
         self,
-        channel: Channel,
+        channel: OpenedChannel,
         endpoint: Endpoint,
         *,
-        task_id: str | None,
-        external_id: str,
+        kling_id: str | None,
+        injected_id: str,
         timeout_s: float,
     ) -> Reply:
         """Ask about one task by Kling's id, or by the external id that we injected.
@@ -63,16 +63,16 @@ class Upstream:
         Raises:
             NotSent, MaybeSent: no answer; nothing can be concluded.
         """
-        key = quote(task_id or external_id, safe="")
+        key = quote(kling_id or injected_id, safe="")
         many = QUERY_PATHS.get(endpoint.generation)
         if many is None:
             path = f"{endpoint.path}/{key}"
         else:
-            path = f"{many}?{'task_ids' if task_id else 'external_task_ids'}={key}"
+            path = f"{many}?{'task_ids' if kling_id else 'external_task_ids'}={key}"
         return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
 
     async def read(
-        self, channel: Channel, endpoint: Endpoint, query_string: bytes, *, timeout_s: float
+        self, channel: OpenedChannel, endpoint: Endpoint, query_string: bytes, *, timeout_s: float
     ) -> Reply:
         """Get a list: what all tenants share, or the account's tasks of one endpoint.
 
@@ -85,7 +85,7 @@ class Upstream:
         return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
 
     async def _call(
-        self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
+        self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
         began = time.monotonic()
         reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
@@ -98,7 +98,7 @@ class Upstream:
         return reply
 
     async def _send(
-        self, channel: Channel, endpoint: Endpoint, call: _Call, *, timeout_s: float
+        self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
         reply = await self._transport.send(
             call.method,
@@ -110,7 +110,7 @@ class Upstream:
         body = mended(reply.body)
         return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 
-    def _bearer(self, channel: Channel, endpoint: Endpoint) -> str:
+    def _bearer(self, channel: OpenedChannel, endpoint: Endpoint) -> str:
         kinds = channel.credentials & endpoint.credentials
         if Credential.KEY_PAIR in kinds:
             assert channel.access_key, "a key pair has both (constraint)"

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw
 
 from relay.kling.wire import Fields, Status
-from relay.pricing.quote import Quote, decimal_of, shown_units
+from relay.money import decimal_of
+from relay.pricing.quote import Quote, shown_units
 
 _fields = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])

@@ -44,7 +44,7 @@ NUMBERED = """
 """
 FILL_TASKS = f"""
 INSERT INTO tasks (
-    id, tenant_id, token_id, channel_id, endpoint, state, task_id, external_id, request_id,
+    id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id, request_id,
     kling_request_id, quote, hold_micros, submit_deadline_at, created_at, submitted_at,
     hold_ended_at, ended_at, ended_via, charged_micros, deduction, reply, is_reply_full
 )
@@ -86,8 +86,8 @@ class Task:
     """What a load needs of one task."""
 
     api_key: str
-    task_id: str
-    external_id: str
+    kling_id: str
+    injected_id: str
 
 
 class Books:
@@ -175,18 +175,18 @@ class Books:
         return Counts(*found[0])
 
     async def live(self, name: str, limit: int) -> list[Task]:
-        return await self._tasks(name, "hold_ended_at IS NULL AND task_id IS NOT NULL", limit)
+        return await self._tasks(name, "hold_ended_at IS NULL AND kling_id IS NOT NULL", limit)
 
     async def ended(self, name: str, limit: int) -> list[Task]:
         """Of this round: the generated ones are left out."""
-        return await self._tasks(name, "state = 'succeed' AND task_id NOT LIKE 'old-%'", limit)
+        return await self._tasks(name, "state = 'succeed' AND kling_id NOT LIKE 'old-%'", limit)
 
     async def refreshed_now(self, name: str, tasks: Sequence[Task]) -> None:
         """As if Kling had just been asked about these tasks."""
         await self.fetch(
             name,
-            "UPDATE tasks SET refresh_at = now() WHERE task_id = ANY($1)",
-            [task.task_id for task in tasks],
+            "UPDATE tasks SET refresh_at = now() WHERE kling_id = ANY($1)",
+            [task.kling_id for task in tasks],
         )
 
     async def put_off_looks(self, name: str) -> None:
@@ -203,13 +203,13 @@ class Books:
             name,
             "UPDATE tasks SET refresh_at = at, next_look_at = at + $2 * interval '1 second'"
             " FROM (SELECT id AS found, now() - random() * $2 * interval '1 second' AS at"
-            "       FROM tasks WHERE task_id = ANY($1)) spread WHERE id = found",
-            [task.task_id for task in tasks],
+            "       FROM tasks WHERE kling_id = ANY($1)) spread WHERE id = found",
+            [task.kling_id for task in tasks],
             every_s,
         )
 
     def callback_path(self, task: Task) -> str:
-        url = self._paths.url(task.external_id, 1)
+        url = self._paths.url(task.injected_id, 1)
         assert url is not None
         return url.removeprefix(self.public_url)
 
@@ -231,7 +231,7 @@ class Books:
     async def _tasks(self, name: str, condition: str, limit: int) -> list[Task]:
         rows = await self.fetch(
             name,
-            f"SELECT tenant_id, task_id, external_id FROM tasks WHERE {condition}"
+            f"SELECT tenant_id, kling_id, injected_id FROM tasks WHERE {condition}"
             f" ORDER BY id DESC LIMIT {limit}",
         )
         return [Task(self.api_keys[row[0] - 1], row[1], row[2]) for row in rows]

@@ -30,4 +30,4 @@ def submits(api_keys: Sequence[str]) -> list[Request]:
 
 
 def polls(tasks: Sequence[Task]) -> list[Request]:
-    return [Request(f"{CREATE_PATH}/{task.task_id}", task.api_key, method="GET") for task in tasks]
+    return [Request(f"{CREATE_PATH}/{task.kling_id}", task.api_key, method="GET") for task in tasks]

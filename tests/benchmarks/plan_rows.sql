@@ -15,7 +15,7 @@ SELECT n, 1 + n % 10000, 'access-' || n, 'sealed', sha256(('key-' || n)::bytea),
 FROM generate_series(1, 30000) n;
 
 INSERT INTO tasks (
-    id, tenant_id, token_id, channel_id, endpoint, state, task_id, external_id, tenant_external_id,
+    id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id, tenant_external_id,
     callback_url, request_id, kling_request_id, quote, hold_micros, hold_ended_at, charged_micros,
     deduction, created_at, submit_deadline_at, submitted_at, ended_at, ended_via, reply,
     is_reply_full, refresh_at, next_look_at, look_lease

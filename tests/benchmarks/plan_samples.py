@@ -5,12 +5,13 @@ from hashlib import sha256
 from uuid import UUID
 
 from relay.callbacks import receive
+from relay.database.ids import TaskId
 from relay.deliveries import statements as deliveries
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
-from relay.owners import own
+from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import look, record
+from relay.tasks import flags, look, record
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate
 from tests.benchmarks.books import quote_of_clip
@@ -94,11 +95,15 @@ BATCHED = {
     "RECORD that learns an id": batched(
         record.RECORD, told_success(REFUSED, "new")._replace(state="processing"), *NOTED
     ),
-    "MOVE_CHANNEL": batched(tasks.MOVE_CHANNEL, tasks.ChannelRow(PENDING, 1, "full"), *NOTED),
+    "MOVE_CHANNEL": batched(
+        tasks.MOVE_CHANNEL, tasks.ChannelRow(TaskId(PENDING), 1, "full"), *NOTED
+    ),
     "READ by Kling's id": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "kling-1000")),
     "READ by the tenant's": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "mine-1020")),
     "READ in vain": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "nothing"), records=0),
-    "CLAIM_REFRESH": batched(tasks.CLAIM_REFRESH, tasks.ClaimRow(SUBMITTED, 3.0), "Update tasks"),
+    "CLAIM_REFRESH": batched(
+        tasks.CLAIM_REFRESH, tasks.ClaimRow(TaskId(SUBMITTED), 3.0), "Update tasks"
+    ),
     "FIND by our id": batched(receive.FIND, ("relay-1000-0123456789abcdef", 1, None)),
     "FIND by Kling's": batched(receive.FIND, (None, 1, "kling-1000")),
     "FIND_TOKENS by access key": batched(authenticate.FIND_TOKENS, ("access-1000", None)),
@@ -161,13 +166,13 @@ POOLED = {
     "PUT_OFF": Sample(look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True), frozenset({"Update tasks"})),
     "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),
     "FLAG": Sample(
-        look.FLAG,
+        flags.FLAG,
         (SUBMITTED, "kind", "detail", b""),
         frozenset({"Update tasks", "Insert task_events"}),
         records=0,
     ),
     "HURRY": Sample(
-        look.HURRY,
+        flags.HURRY,
         (SUBMITTED, "why", b""),
         frozenset({"Update tasks", "Insert task_events"}),
         records=0,
@@ -193,12 +198,12 @@ POOLED = {
         (DELIVERY, LEASE, 1, None, "no answer", 12, None, "due", "no answer", 5.0),
         frozenset({"Update deliveries", "Update delivery_attempts"}),
     ),
-    "owners.FIND": Sample(own.FIND, ([f"video-{ENDED}", "nothing"],)),
+    "owners.FIND": Sample(learn.FIND, ([f"video-{ENDED}", "nothing"],)),
     "owners.LEARN_ONE": Sample(
-        own.LEARN_ONE, (1, LARGE_TENANT, MADE), frozenset({"Insert owners"}), records=0
+        learn.LEARN_ONE, (1, LARGE_TENANT, MADE), frozenset({"Insert owners"}), records=0
     ),
     "owners.DELETE": Sample(
-        own.DELETE,
+        learn.DELETE,
         (1, SMALL_TENANT, "video", [f"video-{ENDED}"]),
         frozenset({"Update owners", "Update tasks"}),
         records=0,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.engine import open_engine, open_sessions
 from relay.deliveries.read import find_delivery, list_deliveries, read_delivery, replay
 from relay.deliveries.signature import read_secrets
-from relay.proxy.own import _find_task
+from relay.proxy.own_deliveries import _find_task
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
 from relay.tenants.tokens import Caller
 from tests.benchmarks.plan_samples import LARGE_TENANT, MIDDLE_TENANT
@@ -39,7 +39,9 @@ async def _list_deliveries(session: AsyncSession) -> None:
 
 CALLS: dict[str, Call] = {
     "relay.deliveries.signature:read_secrets": _read_secrets,
-    "relay.proxy.own:_find_task": lambda session: _find_task(session, CALLER, "mine-1020"),
+    "relay.proxy.own_deliveries:_find_task": lambda session: _find_task(
+        session, CALLER, "mine-1020"
+    ),
     "relay.deliveries.read:list_deliveries": _list_deliveries,
     "relay.deliveries.read:find_delivery": lambda session: find_delivery(
         session, "msg_nothing", tenant_id=LARGE_TENANT

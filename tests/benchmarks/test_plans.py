@@ -127,7 +127,7 @@ REWRITTEN = [
     ("LIST", ".id DESC", ".created_at DESC"),
     ("LIST of a tenant of a thousand", ".id DESC", ".created_at DESC"),
     ("COUNT_CHANGES", "c.number", "c.number, (SELECT count(*) FROM tasks) AS tasks"),
-    ("READ by Kling's id", "task_id = n.key", "lower(task_id) = n.key"),
+    ("READ by Kling's id", "kling_id = n.key", "lower(kling_id) = n.key"),
     ("HOLD of a duplicate", "o.tenant_external_id =", "o.tenant_external_id || '' ="),
     ("FINISH", "task_id = ANY (ARRAY(", "task_id + 0 = ANY (ARRAY("),
     ("FINISH late", "o.tenant_external_id =", "o.tenant_external_id || '' ="),

@@ -219,7 +219,7 @@ class RelayRound:
 
     def _callback(self, task: Task) -> Request:
         return Request(
-            self._books.callback_path(task), "", kling_says(task.task_id, "succeed", rest=ENDED)
+            self._books.callback_path(task), "", kling_says(task.kling_id, "succeed", rest=ENDED)
         )
 
     async def _call_back(self) -> Measured:

@@ -38,7 +38,7 @@ async def token(relay: Relay) -> IssuedToken:
 
 
 @pytest.fixture
-async def external_id(relay: Relay, token: IssuedToken) -> str:
+async def injected_id(relay: Relay, token: IssuedToken) -> str:
     """What we injected."""
     _ = token
-    return str((await relay.row("SELECT external_id FROM tasks"))["external_id"])
+    return str((await relay.row("SELECT injected_id FROM tasks"))["injected_id"])

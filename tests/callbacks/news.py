@@ -13,7 +13,7 @@ RESULT = {
 
 
 def told(
-    external_id: str | None, status: str, *, task_id: str | None = TASK_ID, **more: Any
+    injected_id: str | None, status: str, *, task_id: str | None = TASK_ID, **more: Any
 ) -> dict[str, Any]:
     """A flat body; a success brings result and deduction."""
     return {
@@ -22,7 +22,7 @@ def told(
         "task_status_msg": "",
         "created_at": 1722769557708,
         "updated_at": 1722769557708,
-        "task_info": {} if external_id is None else {"external_task_id": external_id},
+        "task_info": {} if injected_id is None else {"external_task_id": injected_id},
         **(RESULT if status == "succeed" else {}),
         **more,
     }
@@ -31,7 +31,7 @@ def told(
 def queried(status: str) -> Any:
     """A query's data of one status, for `accepts_then`."""
 
-    def data(external_id: str) -> bytes:
-        return json.dumps(json.loads(created(external_id)) | told(external_id, status)).encode()
+    def data(injected_id: str) -> bytes:
+        return json.dumps(json.loads(created(injected_id)) | told(injected_id, status)).encode()
 
     return data

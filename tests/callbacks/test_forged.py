@@ -50,19 +50,19 @@ async def post(relay: Relay, path: str, body: Any, **headers: str) -> httpx.Resp
 
 async def good_path(relay: Relay) -> str:
     row = await relay.task(TASK_ID)
-    url = relay.parts.receiver.paths.url(row["external_id"], row["channel_id"])
+    url = relay.parts.receiver.paths.url(row["injected_id"], row["channel_id"])
     assert url is not None
     return url.removeprefix(PUBLIC_URL)
 
 
-async def test_a_forged_path_is_401_and_writes_nothing(relay: Relay, external_id: str) -> None:
+async def test_a_forged_path_is_401_and_writes_nothing(relay: Relay, injected_id: str) -> None:
     """Every part of it changed, cut, empty or made with another key."""
     path = await good_path(relay)
     token = path.removeprefix(f"{PREFIX}/")
     key_id, task, mac = token.split(".")
     channel = task.rpartition("~")[2]
     others = CallbackPaths(KeyRing.parse(new_secret_key(key_id)), PUBLIC_URL)
-    theirs = others.url(external_id, int(channel))
+    theirs = others.url(injected_id, int(channel))
     assert theirs is not None
     flipped = ("0" if mac[0] != "0" else "1") + mac[1:]
     forged = [
@@ -73,9 +73,9 @@ async def test_a_forged_path_is_401_and_writes_nothing(relay: Relay, external_id
         f"{key_id}.{task}.{mac.upper()}",
         f"{key_id}x.{task}.{mac}",
         f"{key_id.upper()}.{task}.{mac}",
-        f"{key_id}.{external_id}~{int(channel) + 1}.{mac}",
-        f"{key_id}.{external_id[:-1]}~{channel}.{mac}",
-        f"{key_id}.{external_id}.{mac}",
+        f"{key_id}.{injected_id}~{int(channel) + 1}.{mac}",
+        f"{key_id}.{injected_id[:-1]}~{channel}.{mac}",
+        f"{key_id}.{injected_id}.{mac}",
         f"{key_id}.{task}.%C3%A9{mac[1:]}",
         f"{key_id}.%ED%A0%80{task}.{mac}",
         f"{key_id}.{task}.{mac}%00",
@@ -85,21 +85,21 @@ async def test_a_forged_path_is_401_and_writes_nothing(relay: Relay, external_id
     before = await everything(relay)
 
     statuses = {
-        one: (await post(relay, f"{PREFIX}/{one}", told(external_id, "succeed"))).status_code
+        one: (await post(relay, f"{PREFIX}/{one}", told(injected_id, "succeed"))).status_code
         for one in forged
     }
 
     assert {one: status for one, status in statuses.items() if status != 401} == {}
     assert await everything(relay) == before
-    assert (await post(relay, path, told(external_id, "succeed"))).status_code == 200
+    assert (await post(relay, path, told(injected_id, "succeed"))).status_code == 200
     assert await relay.account() == CHARGED
 
 
 async def test_a_forged_path_does_not_read_the_body_for_garbage(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """401 comes before 400: nobody learns what a good body looks like."""
-    _ = external_id
+    _ = injected_id
 
     response = await post(relay, f"{PREFIX}/a.b.c", b"garbage")
 
@@ -126,15 +126,15 @@ async def test_who_has_no_path_is_refused_before_the_body_is_read(
 
 
 async def test_another_tasks_path_ends_only_that_task(
-    relay: Relay, token: IssuedToken, external_id: str
+    relay: Relay, token: IssuedToken, injected_id: str
 ) -> None:
     """A tenant's hook is told nothing of our paths, but say one leaked: it opens one task."""
-    await relay.rows("UPDATE tasks SET task_id = 'first'")
+    await relay.rows("UPDATE tasks SET kling_id = 'first'")
     assert (await relay.submit(token)).status_code == 200
     second = await relay.task(TASK_ID)
 
     await relay.call_back_on(
-        second["external_id"], second["channel_id"], told(external_id, "succeed")
+        second["injected_id"], second["channel_id"], told(injected_id, "succeed")
     )
 
     assert {row["state"] for row in await relay.rows("SELECT state FROM tasks")} == {"submitted"}
@@ -142,12 +142,12 @@ async def test_another_tasks_path_ends_only_that_task(
 
 
 async def test_a_path_of_a_channel_that_the_task_has_left_is_not_applied(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """The first channel refused it, the second has it: what the first says now is not about it."""
     other = await relay.add_channel("other")
 
-    response = await relay.call_back_on(external_id, other, told(external_id, "succeed"))
+    response = await relay.call_back_on(injected_id, other, told(injected_id, "succeed"))
 
     assert response.status_code == 200
     assert await relay.account() == OPEN
@@ -207,10 +207,10 @@ def test_the_vendors_vector_is_what_the_library_signs() -> None:
     assert signed == VECTOR_HEADERS["webhook-signature"]
 
 
-async def test_the_bare_path_takes_kling_s_own_signature(relay: Relay, external_id: str) -> None:
+async def test_the_bare_path_takes_kling_s_own_signature(relay: Relay, injected_id: str) -> None:
     """By our external id, or by Kling's id on the channel whose secret signed it."""
     await signing_channel(relay)
-    first = json.dumps(told(external_id, "processing")).encode()
+    first = json.dumps(told(injected_id, "processing")).encode()
     second = json.dumps(told(None, "succeed")).encode()
 
     assert (await post(relay, PREFIX, first, **signature(first))).status_code == 200
@@ -220,10 +220,10 @@ async def test_the_bare_path_takes_kling_s_own_signature(relay: Relay, external_
     assert await relay.account() == CHARGED
 
 
-async def test_a_bad_signature_is_401_and_writes_nothing(relay: Relay, external_id: str) -> None:
+async def test_a_bad_signature_is_401_and_writes_nothing(relay: Relay, injected_id: str) -> None:
     """Missing, of another secret or body, stale, early, garbled; the vendor's vector is stale."""
     await signing_channel(relay)
-    body = json.dumps(told(external_id, "succeed")).encode()
+    body = json.dumps(told(injected_id, "succeed")).encode()
     good = signature(body)
     other = "whsec_" + base64.b64encode(b"x" * 32).decode()
     raw = hmac.new(b"", b"msg_1.%d.%b" % (int(time.time()), body), hashlib.sha256).digest()
@@ -264,10 +264,10 @@ def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
 
 
-async def test_one_good_signature_of_two_is_enough(relay: Relay, external_id: str) -> None:
+async def test_one_good_signature_of_two_is_enough(relay: Relay, injected_id: str) -> None:
     """During Kling's rotation of seven days both secrets sign, separated by a space."""
     await signing_channel(relay)
-    body = json.dumps(told(external_id, "succeed")).encode()
+    body = json.dumps(told(injected_id, "succeed")).encode()
     headers = signature(body)
     headers["webhook-signature"] = f"v1,{'A' * 43}= {headers['webhook-signature']}"
 
@@ -276,9 +276,9 @@ async def test_one_good_signature_of_two_is_enough(relay: Relay, external_id: st
     assert await relay.account() == CHARGED
 
 
-async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, external_id: str) -> None:
+async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, injected_id: str) -> None:
     """No channel has one: 401, whatever is signed."""
-    body = json.dumps(told(external_id, "succeed")).encode()
+    body = json.dumps(told(injected_id, "succeed")).encode()
 
     response = await post(relay, PREFIX, body, **signature(body))
 
@@ -286,11 +286,11 @@ async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, external_i
     assert await relay.account() == OPEN
 
 
-async def test_another_channels_signature_is_not_applied(relay: Relay, external_id: str) -> None:
+async def test_another_channels_signature_is_not_applied(relay: Relay, injected_id: str) -> None:
     """An account that signs with its own secret ends no task of another account."""
     await relay.add_channel("other", webhook_secret=SECRET)
     relay.parts.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
-    for body in (told(external_id, "succeed"), told(None, "succeed")):
+    for body in (told(injected_id, "succeed"), told(None, "succeed")):
         content = json.dumps(body).encode()
 
         response = await post(relay, PREFIX, content, **signature(content))
@@ -299,9 +299,9 @@ async def test_another_channels_signature_is_not_applied(relay: Relay, external_
     assert await relay.account() == OPEN
 
 
-async def test_an_oversize_body_is_refused(relay: Relay, external_id: str) -> None:
+async def test_an_oversize_body_is_refused(relay: Relay, injected_id: str) -> None:
     """Beyond 4 MB: 400, on a good path too, and nothing is written."""
-    body = told(external_id, "succeed", padding="x" * BODY_BYTES_MAX)
+    body = told(injected_id, "succeed", padding="x" * BODY_BYTES_MAX)
     before = await everything(relay)
 
     response = await post(relay, await good_path(relay), body)
@@ -310,7 +310,7 @@ async def test_an_oversize_body_is_refused(relay: Relay, external_id: str) -> No
     assert await everything(relay) == before
 
 
-async def test_a_callback_path_answers_to_post_only(relay: Relay, external_id: str) -> None:
+async def test_a_callback_path_answers_to_post_only(relay: Relay, injected_id: str) -> None:
     """A GET of it, as a browser or a scanner sends, tells nothing and does nothing."""
     path = await good_path(relay)
     before = await everything(relay)
@@ -318,5 +318,5 @@ async def test_a_callback_path_answers_to_post_only(relay: Relay, external_id: s
     answers = [await relay.client.request(method, path) for method in ("GET", "PUT", "DELETE")]
 
     assert all(400 <= answer.status_code < 500 for answer in answers)
-    assert external_id not in "".join(answer.text for answer in answers)
+    assert injected_id not in "".join(answer.text for answer in answers)
     assert await everything(relay) == before

@@ -39,10 +39,10 @@ async def state_of(relay: Relay) -> str:
     ],
 )
 async def test_each_status_moves_the_task(
-    relay: Relay, external_id: str, status: str, state: str, account: tuple[int, int]
+    relay: Relay, injected_id: str, status: str, state: str, account: tuple[int, int]
 ) -> None:
     """Both generations' words; the account follows; the raw body is kept."""
-    body = told(external_id, status, **told(external_id, "succeed") | {"task_status": status})
+    body = told(injected_id, status, **told(injected_id, "succeed") | {"task_status": status})
     raw = json.dumps(body, indent=1).encode()
 
     await say(relay, raw)
@@ -54,10 +54,10 @@ async def test_each_status_moves_the_task(
 
 
 async def test_a_flat_body_and_the_form_with_a_top_level_id_are_read_alike(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """`external_task_id` beside the fields, and no `task_info`."""
-    body = told(external_id, "succeed", external_task_id=external_id)
+    body = told(injected_id, "succeed", external_task_id=injected_id)
     del body["task_info"]
 
     await say(relay, body)
@@ -65,9 +65,9 @@ async def test_a_flat_body_and_the_form_with_a_top_level_id_are_read_alike(
     assert await relay.account() == CHARGED
 
 
-async def test_a_callback_may_name_the_task_by_one_id_only(relay: Relay, external_id: str) -> None:
+async def test_a_callback_may_name_the_task_by_one_id_only(relay: Relay, injected_id: str) -> None:
     """Ours without Kling's, Kling's without ours; the path has named the task already."""
-    await say(relay, told(external_id, "processing", task_id=None))
+    await say(relay, told(injected_id, "processing", task_id=None))
     assert await state_of(relay) == "processing"
 
     await say(relay, told(None, "succeed"))
@@ -87,7 +87,7 @@ async def test_every_order_of_messages_ends_in_one_charge(
         row = await relay.task(task_id)
 
         for status in order:
-            body = told(row["external_id"], status, task_id=task_id)
+            body = told(row["injected_id"], status, task_id=task_id)
             assert (await relay.call_back(task_id, body)).status_code == 200
 
         assert (await relay.task(task_id))["state"] == "succeed", order
@@ -97,21 +97,21 @@ async def test_every_order_of_messages_ends_in_one_charge(
 
 
 async def test_fifty_at_once_charge_once_and_tell_the_tenant_once(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """Fifty equal successes in the same moment."""
-    await asyncio.gather(*(say(relay, told(external_id, "succeed")) for _ in range(50)))
+    await asyncio.gather(*(say(relay, told(injected_id, "succeed")) for _ in range(50)))
 
     assert await relay.account() == CHARGED
     rows = await relay.rows("SELECT task_status FROM deliveries ORDER BY id")
     assert [row["task_status"] for row in rows] == ["submitted", "succeed"]
 
 
-async def test_a_failure_after_the_success_changes_nothing(relay: Relay, external_id: str) -> None:
+async def test_a_failure_after_the_success_changes_nothing(relay: Relay, injected_id: str) -> None:
     """The first end stands; the charge stays."""
-    await say(relay, told(external_id, "succeed"))
+    await say(relay, told(injected_id, "succeed"))
 
-    await say(relay, told(external_id, "failed", task_status_msg="oops"))
+    await say(relay, told(injected_id, "failed", task_status_msg="oops"))
 
     assert await state_of(relay) == "succeed"
     assert await relay.account() == CHARGED
@@ -119,14 +119,14 @@ async def test_a_failure_after_the_success_changes_nothing(relay: Relay, externa
 
 
 async def test_a_success_after_the_failure_is_charged_and_flagged(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """The one move back: Kling delivered after all."""
-    await say(relay, told(external_id, "failed", task_status_msg="oops"))
+    await say(relay, told(injected_id, "failed", task_status_msg="oops"))
     assert await relay.account() == RELEASED
 
-    await say(relay, told(external_id, "succeed"))
-    await say(relay, told(external_id, "failed"))
+    await say(relay, told(injected_id, "succeed"))
+    await say(relay, told(injected_id, "failed"))
 
     assert await state_of(relay) == "succeed"
     assert await relay.account() == CHARGED
@@ -134,13 +134,13 @@ async def test_a_success_after_the_failure_is_charged_and_flagged(
 
 
 async def test_a_success_without_a_deduction_is_asked_for_first(
-    relay: Relay, external_id: str, kling: ScriptedKling
+    relay: Relay, injected_id: str, kling: ScriptedKling
 ) -> None:
     """Kling is asked what it cost: 2 units by its reply, not the quote's 3."""
-    answer = json.loads(queried("succeed")(external_id)) | {"final_unit_deduction": "2"}
+    answer = json.loads(queried("succeed")(injected_id)) | {"final_unit_deduction": "2"}
     kling.answer = accepts_then(lambda _: json.dumps(answer).encode())
     await kling.answer(kling.creates[0])
-    body = told(external_id, "succeed")
+    body = told(injected_id, "succeed")
     del body["final_unit_deduction"]
 
     await say(relay, body)
@@ -150,7 +150,7 @@ async def test_a_success_without_a_deduction_is_asked_for_first(
 
 
 async def test_a_success_that_cannot_be_priced_yet_is_kept_and_hurried(
-    relay: Relay, external_id: str, kling: ScriptedKling
+    relay: Relay, injected_id: str, kling: ScriptedKling
 ) -> None:
     """Kling does not answer: 200, nothing moves, a look is due; the next message settles."""
 
@@ -158,7 +158,7 @@ async def test_a_success_that_cannot_be_priced_yet_is_kept_and_hurried(
         return refusal(503, 5001)
 
     kling.answer = down
-    body = told(external_id, "succeed")
+    body = told(injected_id, "succeed")
     del body["final_unit_deduction"]
 
     await say(relay, body)
@@ -166,16 +166,16 @@ async def test_a_success_that_cannot_be_priced_yet_is_kept_and_hurried(
     assert await relay.account() == OPEN
     due = await relay.row("SELECT next_look_at <= now() AS is_due FROM tasks")
     assert due["is_due"]
-    await say(relay, told(external_id, "succeed"))
+    await say(relay, told(injected_id, "succeed"))
     assert await relay.account() == CHARGED
 
 
 async def test_a_late_callback_of_a_task_that_is_gone_is_answered_well(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """200, or Kling would send it again for ever; nothing is written."""
     channel_id = (await relay.task(TASK_ID))["channel_id"]
-    gone = f"{external_id[:-4]}beef"
+    gone = f"{injected_id[:-4]}beef"
 
     response = await relay.call_back_on(gone, channel_id, told(gone, "succeed"))
 
@@ -189,9 +189,9 @@ GARBAGE = (
 )
 
 
-async def test_garbage_is_refused_and_leaves_nothing(relay: Relay, external_id: str) -> None:
+async def test_garbage_is_refused_and_leaves_nothing(relay: Relay, injected_id: str) -> None:
     """400, and not even an event."""
-    _ = external_id
+    _ = injected_id
     before = await relay.rows("SELECT * FROM task_events")
 
     for body in GARBAGE:
@@ -201,9 +201,9 @@ async def test_garbage_is_refused_and_leaves_nothing(relay: Relay, external_id: 
     assert await relay.account() == OPEN
 
 
-async def test_odd_values_do_not_hide_an_end(relay: Relay, external_id: str) -> None:
+async def test_odd_values_do_not_hide_an_end(relay: Relay, injected_id: str) -> None:
     """Unknown fields, 1e400 and integers beyond all types, where only their bytes matter."""
-    raw = json.dumps(told(external_id, "succeed")).encode()[:-1]
+    raw = json.dumps(told(injected_id, "succeed")).encode()[:-1]
     raw += b',"x":1e400,"task_result":{"videos":[{"id":18446744073709551616123,"n":1e400,'
     raw += b'"url":"https://cdn/1.mp4","duration":1e400}],"y":-1e999}}'
 
@@ -224,10 +224,10 @@ async def test_odd_values_do_not_hide_an_end(relay: Relay, external_id: str) -> 
     ids=str,
 )
 async def test_a_body_about_another_task_is_kept_and_not_applied(
-    relay: Relay, external_id: str, change: dict[str, Any]
+    relay: Relay, injected_id: str, change: dict[str, Any]
 ) -> None:
     """200; the task is flagged and the body is there for the operator to read."""
-    body = told(external_id, "succeed") | change
+    body = told(injected_id, "succeed") | change
 
     await say(relay, body)
 
@@ -243,10 +243,10 @@ async def test_a_body_about_another_task_is_kept_and_not_applied(
     "body", [{}, {"task_status": "succeed"}, {"task_id": "", "task_info": {}}], ids=str
 )
 async def test_a_body_that_names_no_task_is_kept_and_not_applied(
-    relay: Relay, external_id: str, body: dict[str, Any]
+    relay: Relay, injected_id: str, body: dict[str, Any]
 ) -> None:
     """The path names one, but no callback of Kling's is without an id."""
-    _ = external_id
+    _ = injected_id
 
     await say(relay, body)
 
@@ -255,17 +255,17 @@ async def test_a_body_that_names_no_task_is_kept_and_not_applied(
 
 
 async def test_a_status_that_we_do_not_know_concludes_nothing(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """Kept and flagged."""
-    await say(relay, told(external_id, "paused"))
+    await say(relay, told(injected_id, "paused"))
 
     assert await state_of(relay) == "submitted"
     assert (await relay.task(TASK_ID))["is_flagged"]
 
 
 async def test_a_success_is_told_on_in_klings_shape_with_the_tenants_ids_and_costs(
-    relay: Relay, token: IssuedToken, external_id: str
+    relay: Relay, token: IssuedToken, injected_id: str
 ) -> None:
     """Flat; external id restored; at multiplier 1.5 of the frozen quote the tenant's own costs."""
     _ = token
@@ -274,7 +274,7 @@ async def test_a_success_is_told_on_in_klings_shape_with_the_tenants_ids_and_cos
         " hold_micros = 630000"
     )
     await relay.rows("UPDATE accounts SET held_micros = 630000")
-    raw = json.dumps(told(external_id, "succeed")).encode()[:-1]
+    raw = json.dumps(told(injected_id, "succeed")).encode()[:-1]
     result = b'{"videos":[{"id":"v","url":"u","duration":"5.10","k":9007199254740993}]}'
     raw += b',"task_result":%b,"watermark_info":{"enabled":true},"unheard_of":1}' % result
 
@@ -287,7 +287,7 @@ async def test_a_success_is_told_on_in_klings_shape_with_the_tenants_ids_and_cos
     assert body["final_unit_deduction"] == "4.5"
     assert body["final_balance_deduction"] == {"quota": "0.63", "list_price": "0.63"}
     assert result.decode() in row["body"]
-    assert external_id not in row["body"]
+    assert injected_id not in row["body"]
     assert set(body) == {
         *("task_id", "task_status", "task_status_msg", "created_at", "updated_at", "task_info"),
         *("task_result", "final_unit_deduction", "final_balance_deduction"),
@@ -295,11 +295,11 @@ async def test_a_success_is_told_on_in_klings_shape_with_the_tenants_ids_and_cos
 
 
 async def test_every_change_is_told_once_in_the_order_it_happened(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """submitted by the create's reply, processing and failed by callbacks, each repeated."""
     for status in ("submitted", "processing", "processing", "failed", "failed", "processing"):
-        await say(relay, told(external_id, status, task_status_msg="why"))
+        await say(relay, told(injected_id, status, task_status_msg="why"))
 
     rows = await relay.rows("SELECT task_status, body FROM deliveries ORDER BY id")
     assert [row["task_status"] for row in rows] == ["submitted", "processing", "failed"]
@@ -307,12 +307,12 @@ async def test_every_change_is_told_once_in_the_order_it_happened(
 
 
 async def test_the_channel_is_noted_as_one_whose_callbacks_arrive(
-    relay: Relay, external_id: str
+    relay: Relay, injected_id: str
 ) -> None:
     """Which makes polls rarer; a body that is not applied does not count."""
     await say(relay, told("another", "succeed"))
     assert (await relay.row("SELECT callback_at FROM channels"))["callback_at"] is None
 
-    await say(relay, told(external_id, "processing"))
+    await say(relay, told(injected_id, "processing"))
 
     assert (await relay.row("SELECT callback_at FROM channels"))["callback_at"] is not None

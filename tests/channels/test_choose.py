@@ -6,8 +6,8 @@ from collections import Counter
 import msgspec
 import pytest
 
-from relay.channels.channel import Channel
 from relay.channels.choose import in_order
+from relay.channels.opened import OpenedChannel
 from relay.kling.endpoint import Credential
 from relay.kling.endpoints import BY_NAME
 
@@ -25,8 +25,8 @@ def channel(
     enabled: bool = True,
     api_key: str | None = "key",
     access_key: str | None = "ak",
-) -> Channel:
-    return Channel(
+) -> OpenedChannel:
+    return OpenedChannel(
         id=number,
         name=f"c{number}",
         base_url="http://kling",

@@ -49,7 +49,7 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
         "channel_id": 1,
         "endpoint": "text2video",
         "state": "submitted",
-        "external_id": f"x-{tenant_id}-{columns}",
+        "injected_id": f"x-{tenant_id}-{columns}",
         "request_id": "request-0",
         "quote": json.dumps(QUOTE),
         "hold_micros": 420000,
@@ -85,8 +85,8 @@ def test_a_task_is_shown_by_any_of_its_ids(tenants: Command) -> None:
     task_id = put_task(
         tenants,
         1,
-        task_id="880001",
-        external_id="r1-1-ff",
+        kling_id="880001",
+        injected_id="r1-1-ff",
         tenant_external_id="order-9",
         request_id="request-1",
         kling_request_id="kling-request-1",
@@ -112,7 +112,7 @@ def test_an_id_of_two_tenants_is_listed_not_guessed(tenants: Command) -> None:
 
 def test_the_story_has_the_money_and_kling_own_bytes(tenants: Command) -> None:
     """Integers in micros, the frozen quote with its row, and raw JSON digit by digit."""
-    task_id = put_task(tenants, 1, task_id="880001")
+    task_id = put_task(tenants, 1, kling_id="880001")
     execute(
         tenants,
         "INSERT INTO task_events (task_id, kind, detail, body) VALUES"
@@ -139,7 +139,7 @@ def test_the_story_has_the_money_and_kling_own_bytes(tenants: Command) -> None:
 
 def test_lists_are_filtered_and_limited(tenants: Command) -> None:
     """Newest first; by tenant, by status, at most --limit."""
-    ids = [put_task(tenants, 1, external_id=f"e{n}") for n in range(3)]
+    ids = [put_task(tenants, 1, injected_id=f"e{n}") for n in range(3)]
     other = put_task(tenants, 2, state="unknown")
 
     def listed(*options: str) -> list[int]:
@@ -153,11 +153,11 @@ def test_lists_are_filtered_and_limited(tenants: Command) -> None:
 
 def test_stuck_tasks_are_those_worth_a_look(tenants: Command) -> None:
     """Older than an hour, without a verdict past the deadline, or flagged; not the fresh ones."""
-    put_task(tenants, 1, external_id="fresh")
-    put_task(tenants, 1, external_id="being sent", state="pending")
-    old = put_task(tenants, 1, external_id="old")
-    late = put_task(tenants, 1, external_id="late", state="unknown")
-    flagged = put_task(tenants, 1, external_id="flagged", is_flagged=True)
+    put_task(tenants, 1, injected_id="fresh")
+    put_task(tenants, 1, injected_id="being sent", state="pending")
+    old = put_task(tenants, 1, injected_id="old")
+    late = put_task(tenants, 1, injected_id="late", state="unknown")
+    flagged = put_task(tenants, 1, injected_id="flagged", is_flagged=True)
     execute(tenants, "UPDATE tasks SET created_at = now() - interval '2 hours' WHERE id = $1", old)
     execute(
         tenants, "UPDATE tasks SET submit_deadline_at = now() - interval '1 s' WHERE id = $1", late
@@ -170,7 +170,7 @@ def test_stuck_tasks_are_those_worth_a_look(tenants: Command) -> None:
 
 def test_a_success_of_the_operators_word_is_charged_and_refunded_once(tenants: Command) -> None:
     """settle charges the hold, refund gives it back; a second time of either changes nothing."""
-    task_id = str(put_task(tenants, 1, task_id="880001"))
+    task_id = str(put_task(tenants, 1, kling_id="880001"))
 
     tenants("task", "settle", task_id, "--reason", "delivered", "--yes")
     charged = tenants.json("tenant", "list")[0]
@@ -191,7 +191,7 @@ def test_a_success_of_the_operators_word_is_charged_and_refunded_once(tenants: C
 
 def test_a_release_gives_the_hold_back(tenants: Command) -> None:
     """The task failed for the tenant; nothing was charged, and there is nothing to refund."""
-    task_id = str(put_task(tenants, 1, task_id="880001"))
+    task_id = str(put_task(tenants, 1, kling_id="880001"))
 
     done = tenants.json("task", "release", task_id, "--reason", "lost", "--yes")
 
@@ -219,7 +219,7 @@ def test_an_operation_asks_first(tenants: Command) -> None:
 
 def test_an_operation_on_no_task_is_a_sentence(tenants: Command) -> None:
     """Exit code 1; Kling's id is not taken for ours."""
-    put_task(tenants, 1, task_id="880001")
+    put_task(tenants, 1, kling_id="880001")
 
     message = tenants.refused("task", "settle", "880001", "--reason", "x", "--yes")
 

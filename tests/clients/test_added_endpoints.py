@@ -12,7 +12,7 @@ from relay.cli.failure import WrongSettings
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoints import ENDPOINTS
 from relay.kling.transport import Reply
-from relay.pricing.book import Kind, Per, PriceRow
+from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.prices import BOOK_AGE_MAX_S, set_price
 from relay.secrets import new_secret_key
 from relay.settings import AddedEndpoint, read_settings
@@ -47,7 +47,7 @@ DONE = {
 
 async def a_kling_with_more(asked: Asked) -> Reply:
     if asked.method == "POST" and asked.url.endswith("/new-thing"):
-        return envelope(created(asked.external_id))
+        return envelope(created(asked.injected_id))
     if asked.method == "POST":
         return envelope(b'{"seen":true}')
     return envelope(json.dumps(json.loads(created("x")) | {"task_info": {}} | DONE).encode())
@@ -56,7 +56,9 @@ async def a_kling_with_more(asked: Asked) -> Reply:
 async def price(relay: Relay, *names: str) -> None:
     async with relay.sessions.begin() as session:
         for name in names:
-            row = PriceRow(endpoint=name, kind=Kind.FIXED, per=Per.TASK, amount_micros=2_000_000)
+            row = PriceRow(
+                endpoint=name, kind=PriceKind.FIXED, per=Per.TASK, amount_micros=2_000_000
+            )
             await set_price(session, row)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
 from relay.tenants.tokens import IssuedToken
 from tests.corpus.examples import EXAMPLES, MAKERS, PHASES, PRESET, UNPRICED, Example
@@ -85,7 +85,7 @@ async def record(world: World) -> Recording:
     reads = {
         endpoint.name: await _read(world, endpoint)
         for endpoint in ENDPOINTS
-        if endpoint.kind is Kind.READ
+        if endpoint.kind is EndpointKind.READ
     }
     unpriced, misses = await _refuse_unpriced(world)
     await set_prices(world.relay)
@@ -115,7 +115,7 @@ async def play(
     What it makes is put into `ids`.
     """
     tag += example.name
-    external_id = f"{tag} é/1" if example.endpoint.kind is Kind.TASK else None
+    external_id = f"{tag} é/1" if example.endpoint.kind is EndpointKind.TASK else None
     sent = example.body(ids, tag=tag, external_id=external_id)
     began_at = (await world.relay.row("SELECT now()"))["now"]
     response = await post(world, token, example.path, sent)
@@ -132,7 +132,7 @@ async def play(
         arrived,
         began_at,
     )
-    if example.endpoint.kind is Kind.TASK:
+    if example.endpoint.kind is EndpointKind.TASK:
         await _follow(world, token, one)
     await _read_books(world, token, one)
     if example.makes:
@@ -178,7 +178,7 @@ async def _follow(world: World, token: IssuedToken, one: Recorded) -> None:
 async def _read_books(world: World, token: IssuedToken, one: Recorded) -> None:
     rows = await world.relay.rows(
         "SELECT tasks.* FROM tasks JOIN tenants ON tenants.id = tenant_id"
-        " WHERE endpoint = $1 AND tenants.name = $2 AND coalesce(task_id = $3, true)"
+        " WHERE endpoint = $1 AND tenants.name = $2 AND coalesce(kling_id = $3, true)"
         " ORDER BY tasks.id DESC",
         one.example.endpoint_name,
         token.tenant,
@@ -235,7 +235,9 @@ async def _name_foreign(
     for example in EXAMPLES:
         for place in example.places:
             before = await world.written(world.acme)
-            external_id = f"foreign {example.name}" if example.endpoint.kind is Kind.TASK else None
+            external_id = (
+                f"foreign {example.name}" if example.endpoint.kind is EndpointKind.TASK else None
+            )
             body = example.body({**ids, place: theirs[place]}, external_id=external_id)
             response = await post(world, world.acme, example.path, body)
             is_clean = await world.written(world.acme) == before

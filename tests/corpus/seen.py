@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from relay.kling.endpoint import Kind
+from relay.kling.endpoint import EndpointKind
 from tests.corpus.bytes_of import differences, leaves, under
 from tests.corpus.play import Recorded
 
@@ -20,10 +20,10 @@ def wrong_requests(one: Recorded) -> list[str]:
     )
     expected.pop(url), expected.pop(external_id, None)
     wrong = []
-    if endpoint.kind is Kind.TASK:
+    if endpoint.kind is EndpointKind.TASK:
         if not got.pop(url, b"").startswith(CREDENTIAL):
             wrong.append("Kling was not told our callback URL")
-        ours = one.row.get("external_id", "")
+        ours = one.row.get("injected_id", "")
         if got.pop(external_id, b"") != b'"%b"' % ours.encode():
             wrong.append("Kling was not told our external id")
     if one.arrived["path"] != one.example.path:

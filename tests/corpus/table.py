@@ -16,7 +16,7 @@ import asyncpg
 
 from relay.database.embedded import embedded_postgres
 from relay.database.migrate import migrate
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import ENDPOINTS
 from tests.corpus.play import Recorded, Recording, record
 from tests.corpus.seen import (
@@ -48,7 +48,7 @@ def render(recording: Recording) -> str:
 
 
 def _row(recording: Recording, endpoint: Endpoint) -> tuple[str, ...]:
-    kinds = {Kind.TASK: "async", Kind.CALL: "sync", Kind.READ: "sync"}
+    kinds = {EndpointKind.TASK: "async", EndpointKind.CALL: "sync", EndpointKind.READ: "sync"}
     seen = recording.of(endpoint)
     relayed = _relayed(seen) if seen else _read(recording, endpoint)
     return (
@@ -119,7 +119,7 @@ def _owned(seen: list[Recorded]) -> str:
 
 
 def _told(seen: list[Recorded]) -> str:
-    tasks = [one for one in seen if one.example.endpoint.kind is Kind.TASK]
+    tasks = [one for one in seen if one.example.endpoint.kind is EndpointKind.TASK]
     if not tasks:
         return NONE
     return NOT if any(list(wrong_deliveries(one)) for one in tasks) else "yes"

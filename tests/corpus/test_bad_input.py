@@ -5,7 +5,7 @@ import uuid
 import httpx
 import pytest
 
-from relay.kling.endpoint import Field, Kind
+from relay.kling.endpoint import EndpointKind, Field
 from relay.tenants.tokens import IssuedToken
 from tests.corpus.examples import BY_EXAMPLE, EXAMPLES, UNPRICED, Example
 from tests.corpus.play import Recording, post
@@ -80,7 +80,9 @@ async def test_a_pricing_field_of_another_type(recording: Recording, name: str) 
         assert response.json()["message"].startswith(f"{field.name}: ")
 
 
-@pytest.mark.parametrize("name", [one.name for one in FIRST if one.endpoint.kind is Kind.TASK])
+@pytest.mark.parametrize(
+    "name", [one.name for one in FIRST if one.endpoint.kind is EndpointKind.TASK]
+)
 async def test_a_bad_callback_url_or_external_id(recording: Recording, name: str) -> None:
     """400/1201: not a URL, a private address, not a string, too long."""
     example = BY_EXAMPLE[name]

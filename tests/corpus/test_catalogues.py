@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.kling.endpoint import Credential, Endpoint, Generation, Kind
+from relay.kling.endpoint import Credential, Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
 from relay.sandbox.catalogue import Row, list_rows
 
@@ -55,7 +55,7 @@ def test_a_body_names_ids_at_the_same_places(key: tuple[str, str]) -> None:
 
 
 def _facts(endpoint: Endpoint) -> dict[str, object]:
-    is_task = endpoint.kind is Kind.TASK
+    is_task = endpoint.kind is EndpointKind.TASK
     return {
         "generation": endpoint.generation.value,
         "is_sync": not is_task,

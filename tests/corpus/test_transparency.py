@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.kling.endpoint import Kind
+from relay.kling.endpoint import EndpointKind
 from relay.kling.endpoints import ENDPOINTS
 from tests.corpus.bytes_of import differences, leaves, under
 from tests.corpus.examples import BY_EXAMPLE
@@ -10,12 +10,12 @@ from tests.corpus.play import Recording
 from tests.corpus.seen import wrong_deliveries, wrong_queries, wrong_reply, wrong_requests
 from tests.relay_app import bearer
 
-TASKS = [name for name, one in BY_EXAMPLE.items() if one.endpoint.kind is Kind.TASK]
+TASKS = [name for name, one in BY_EXAMPLE.items() if one.endpoint.kind is EndpointKind.TASK]
 
 
 def test_every_endpoint_has_an_example() -> None:
     """A new row of the catalogue needs one here."""
-    posts = {endpoint.name for endpoint in ENDPOINTS if endpoint.kind is not Kind.READ}
+    posts = {endpoint.name for endpoint in ENDPOINTS if endpoint.kind is not EndpointKind.READ}
 
     assert {example.endpoint_name for example in BY_EXAMPLE.values()} == posts
 
@@ -50,7 +50,7 @@ async def test_a_callback_is_to_be_told_as_kling_told_it(recording: Recording, n
     assert list(wrong_deliveries(one)) == []
 
 
-@pytest.mark.parametrize("name", [one.name for one in ENDPOINTS if one.kind is Kind.READ])
+@pytest.mark.parametrize("name", [one.name for one in ENDPOINTS if one.kind is EndpointKind.READ])
 async def test_what_all_share_passes_as_it_is(recording: Recording, name: str) -> None:
     """The presets: Kling's reply to the byte, and the tenant's query to Kling."""
     read = recording.reads[name]

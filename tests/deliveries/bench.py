@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
-from relay.deliveries.deliver import Deliverer, LeasedDelivery, Places
+from relay.deliveries.deliver import AttemptLimits, Deliverer, LeasedDelivery
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.names import Lookup
 from relay.deliveries.schedule import RetrySchedule
@@ -22,8 +22,8 @@ ENDED = 0.0
 """A lease that is over when it begins."""
 
 ADD_TASKS = """
-INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, external_id, callback_url,
-    request_id, quote, hold_micros, submit_deadline_at, task_id)
+INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id, callback_url,
+    request_id, quote, hold_micros, submit_deadline_at, kling_id)
 SELECT $1, (SELECT id FROM tokens WHERE tenant_id = $1),
     (SELECT id FROM channels), 'text2video', 'submitted', gen_random_uuid()::text, $2,
     'request', '{}', 0, now(), gen_random_uuid()::text
@@ -61,7 +61,7 @@ class Worker:
                 "deliveries",
                 self.deliverer.claim_due,
                 self.deliverer.deliver,
-                at_once=self.deliverer.places.in_all,
+                at_once=self.deliverer.limits.in_all,
                 idle_s=0.02,
             )
         )
@@ -130,7 +130,7 @@ class Bench:
         allowed: str = "127.0.0.0/8",
         lookup: Lookup | None = None,
         schedule: RetrySchedule = QUICK,
-        places: Places | None = None,
+        limits: AttemptLimits | None = None,
         lease_s: float = 30.0,
         timeout_s: float = 10.0,
     ) -> AsyncIterator[Worker]:
@@ -144,7 +144,7 @@ class Bench:
                     sender=sender,
                     keys=self.keys,
                     schedule=schedule,
-                    places=places,
+                    limits=limits,
                     lease_s=lease_s,
                     timeout_s=timeout_s,
                 )

@@ -139,7 +139,7 @@ async def test_a_replay_waits_for_the_tasks_other_status(
     (listed,) = (await get(relay, token))["data"]
     await relay.rows(
         "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)"
-        " SELECT id, tenant_id, callback_url, 'processing', '{}' FROM tasks WHERE task_id = $1",
+        " SELECT id, tenant_id, callback_url, 'processing', '{}' FROM tasks WHERE kling_id = $1",
         task_id,
     )
 

@@ -46,7 +46,7 @@ async def test_a_tenant_is_told_without_a_public_url_of_ours(
     assert (told["task_id"], told["task_info"]) == (task_id, {"external_task_id": "order-9"})
     assert told["final_unit_deduction"] == "3"
     assert told["task_result"]["videos"][0]["url"]
-    assert task["external_id"] not in str(server.posts)
+    assert task["injected_id"] not in str(server.posts)
     statuses = [json.loads(post.body)["task_status"] for post in server.posts]
     assert statuses == sorted(set(statuses), key=["submitted", "processing", "succeed"].index)
 

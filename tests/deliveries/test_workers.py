@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import time
 
-from relay.deliveries.deliver import Places
+from relay.deliveries.deliver import AttemptLimits
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import Outcome
 from tests.deliveries.bench import ENDED, Bench
 from tests.deliveries.tenant_server import TenantServer
 from tests.tasks.waiting import wait_until
 
-ONE = Places(in_all=8, of_tenant=4, of_host=4, of_lane=2)
+ONE = AttemptLimits(in_all=8, of_tenant=4, of_host=4, of_lane=2)
 
 
 async def test_another_worker_takes_over_from_one_that_died(
@@ -104,7 +104,7 @@ async def test_a_slow_endpoint_holds_up_no_other_tenant(bench: Bench, server: Te
     """Two thousand rows wait for a server that never answers; another tenant's row, the newest of
     all, arrives within a second."""
     slow, quick = await bench.add_tenant("slow"), await bench.add_tenant("quick")
-    async with TenantServer() as stuck, bench.worker(places=ONE) as worker:
+    async with TenantServer() as stuck, bench.worker(limits=ONE) as worker:
         stuck.gate.clear()
         await bench.tell_all(await bench.add_tasks(slow, stuck.url(), 2000))
         async with worker.running():
@@ -123,7 +123,7 @@ async def test_a_slow_endpoint_holds_up_no_other_of_its_tenant(
 ) -> None:
     """The same within one tenant: its dead endpoint fills its own lane only."""
     tenant = await bench.add_tenant()
-    async with TenantServer() as stuck, bench.worker(places=ONE) as worker:
+    async with TenantServer() as stuck, bench.worker(limits=ONE) as worker:
         stuck.gate.clear()
         await bench.tell_all(await bench.add_tasks(tenant, stuck.url(), 500))
         async with worker.running():
@@ -135,13 +135,13 @@ async def test_a_slow_endpoint_holds_up_no_other_of_its_tenant(
 
 
 async def test_one_tenants_many_hosts_leave_places_for_others(bench: Bench) -> None:
-    """Thirty hosts of one tenant, one of another: the first gets its four places of eight."""
+    """Thirty hosts of one tenant, one of another: the first gets its four limits of eight."""
     many, one = await bench.add_tenant("many"), await bench.add_tenant("one")
     for number in range(30):
         await bench.tell(await bench.add_task(many, f"http://h{number}.example/"))
     await bench.tell(await bench.add_task(one, "http://z.example/"))
 
-    async with bench.worker(places=ONE) as worker:
+    async with bench.worker(limits=ONE) as worker:
         first = await worker.claim(8)
         second = await worker.claim(8 - len(first))
 
@@ -150,13 +150,13 @@ async def test_one_tenants_many_hosts_leave_places_for_others(bench: Bench) -> N
 
 
 async def test_many_tenants_of_one_host_leave_places_for_others(bench: Bench) -> None:
-    """Ten tenants name the same host: it gets its four places, and another host its own."""
+    """Ten tenants name the same host: it gets its four limits, and another host its own."""
     tenants = [await bench.add_tenant(f"tenant {number}") for number in range(10)]
     for tenant in tenants:
         await bench.tell(await bench.add_task(tenant, "http://shared.example/x"))
     await bench.tell(await bench.add_task(tenants[-1], "http://other.example/"))
 
-    async with bench.worker(places=ONE) as worker:
+    async with bench.worker(limits=ONE) as worker:
         hosts = [leased.host for leased in await worker.claim(8)]
 
     assert sorted(hosts) == ["other.example"] + ["shared.example"] * 4
@@ -168,7 +168,7 @@ async def test_lanes_beyond_one_claims_reach_come_with_the_next(bench: Bench) ->
     for number in range(10):
         await bench.tell(await bench.add_task(tenant, f"http://h{number}.example/"))
 
-    async with bench.worker(places=Places(lanes_looked_at=3)) as worker:
+    async with bench.worker(limits=AttemptLimits(lanes_looked_at=3)) as worker:
         claims = [[leased.host for leased in await worker.claim()] for _ in range(4)]
 
     assert [len(hosts) for hosts in claims] == [3, 3, 3, 1]
@@ -176,11 +176,11 @@ async def test_lanes_beyond_one_claims_reach_come_with_the_next(bench: Bench) ->
 
 
 async def test_places_are_given_back(bench: Bench, server: TenantServer) -> None:
-    """Twenty rows through a lane of two places: all arrive, failing ones too."""
+    """Twenty rows through a lane of two limits: all arrive, failing ones too."""
     tasks = await bench.add_tasks(await bench.add_tenant(), server.url(), 20)
     told = await bench.tell_all(tasks)
 
-    async with bench.worker(places=ONE) as worker, worker.running():
+    async with bench.worker(limits=ONE) as worker, worker.running():
         await wait_until(lambda: bench.is_ended(*told))
 
     assert (len(server.posts), server.at_once_max) == (20, 2)

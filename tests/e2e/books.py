@@ -26,21 +26,21 @@ def find_differences(
     for entry in entries:
         amounts[entry["task_id"]].append(entry["amount_micros"])
     ends = {end["task_id"]: end for end in ended}
-    by_external_id = {task["external_id"]: task for task in tasks}
+    by_injected_id = {task["injected_id"]: task for task in tasks}
     differences: list[str] = []
     for entry in accepted:
-        task = by_external_id.pop(entry["external_task_id"], None)
+        task = by_injected_id.pop(entry["external_task_id"], None)
         end = ends.get(entry["task_id"])
         if task is None or end is None:
             differences.append(f"Kling has {entry['task_id']}, row {task}, end {end}")
             continue
         wanted = (entry["task_id"], end["status"], _charges(end))
-        found = (task["task_id"], task["state"], amounts.pop(task["id"], []))
+        found = (task["kling_id"], task["state"], amounts.pop(task["id"], []))
         if wanted != found:
             differences.append(f"by Kling {wanted}, by us {found}")
     differences += [
-        f"Kling has not {task['external_id']}, by us {task['state']}"
-        for task in by_external_id.values()
+        f"Kling has not {task['injected_id']}, by us {task['state']}"
+        for task in by_injected_id.values()
         if task["state"] != "refused"
     ]
     differences += [f"charged {amounts[task_id]}, but not for {task_id}" for task_id in amounts]

@@ -54,7 +54,7 @@ async def test_killed_after_sending(world: World) -> None:
         await world.settle()
         answer = await world.ask(token, "order-1")
 
-    assert [(task["state"], task["task_id"]) for task in before] == [("pending", None)]
+    assert [(task["state"], task["kling_id"]) for task in before] == [("pending", None)]
     assert answer.json()["data"]["task_id"] == accepted["task_id"]
     assert answer.json()["data"]["task_status"] == "succeed"
     assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
@@ -87,7 +87,7 @@ async def test_killed_before_recording(world: World) -> None:
             answer = await world.ask(token, "order-1")
 
     assert before["state"] == "pending"
-    assert [(task["state"], task["task_id"]) for task in recorded] == [("pending", None)]
+    assert [(task["state"], task["kling_id"]) for task in recorded] == [("pending", None)]
     assert answer.json()["data"]["task_id"] == accepted["task_id"]
     assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
     await world.check_books()

@@ -40,7 +40,7 @@ async def test_eight_large_images_at_once_stay_within_the_budget(
     requests = (await world.http.get(f"{world.kling_url}/sandbox/requests")).json()
 
     arrived = {request["body_sha256"] for request in requests if request["method"] == "POST"}
-    ids = {task["tenant_external_id"]: task["external_id"] for task in await world.tasks()}
+    ids = {task["tenant_external_id"]: task["injected_id"] for task in await world.tasks()}
     assert [answer.status_code for answer in answers] == [200] * BODIES
     assert arrived == {digest(image, n, ids[f"order-{n}"]) for n in range(BODIES)}
     assert peak_mb - idle_mb < growth_mb_max

@@ -28,7 +28,7 @@ async def test_sigterm_lets_a_submit_end_and_takes_no_other(world: World) -> Non
 
     assert was_refused_meanwhile
     assert (answer.status_code, answer.json()["data"]["task_id"]) == (200, accepted["task_id"])
-    assert [task["task_id"] for task in await world.tasks()] == [accepted["task_id"]]
+    assert [task["kling_id"] for task in await world.tasks()] == [accepted["task_id"]]
     assert exit_code == 0
 
 
@@ -46,7 +46,7 @@ async def test_sigterm_finishes_a_submit_whose_client_has_gone(world: World) -> 
         relay.terminate()
         exit_code = await relay.ended()
 
-    assert [task["task_id"] for task in await world.tasks()] == [accepted["task_id"]]
+    assert [task["kling_id"] for task in await world.tasks()] == [accepted["task_id"]]
     assert exit_code == 0
 
 

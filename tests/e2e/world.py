@@ -27,7 +27,7 @@ QUICK = {
 """A submit that nobody finished is looked for after 2 s, and given up about 2 s later."""
 
 OPEN = """
-SELECT id, state, task_id, look_attempts, not_found, next_look_at - now() AS next_look, look_lease
+SELECT id, state, kling_id, look_attempts, not_found, next_look_at - now() AS next_look, look_lease
 FROM tasks WHERE hold_ended_at IS NULL
 """
 END_LEASES = "UPDATE tasks SET next_look_at = now() WHERE look_lease IS NOT NULL"

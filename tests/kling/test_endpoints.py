@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from relay.kling.endpoint import Credential, Endpoint, Generation, Kind
+from relay.kling.endpoint import Credential, Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS, FAMILIES
 
 LEGACY_TASKS = [
     endpoint
     for endpoint in ENDPOINTS
-    if endpoint.generation is Generation.LEGACY and endpoint.kind is Kind.TASK
+    if endpoint.generation is Generation.LEGACY and endpoint.kind is EndpointKind.TASK
 ]
 
 

@@ -26,9 +26,9 @@ def test_a_task_with_a_cut_message_is_read() -> None:
     """Else its end would never be learned, and its hold would stay for ever."""
     news = read_task(mended(rb'{"task_id":"7","task_status":"failed","task_status_msg":"a\ud83e"}'))
 
-    assert (news.task_id, news.status, news.message) == ("7", "failed", "a\ufffd")
+    assert (news.kling_id, news.status, news.message) == ("7", "failed", "a\ufffd")
 
 
 def test_an_id_with_a_nul_is_stored_without_it() -> None:
     """Postgres has no NUL in a text; the row must be written all the same."""
-    assert read_task(rb'{"task_id":"7\u0000","task_status":"succeed"}').task_id == "7"
+    assert read_task(rb'{"task_id":"7\u0000","task_status":"succeed"}').kling_id == "7"

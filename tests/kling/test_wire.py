@@ -32,7 +32,7 @@ def _json(value: object) -> bytes:
 
 
 def judged(status: int, body: bytes | dict[str, Any]) -> object:
-    return judge_create(reply(status, body), external_id=EXTERNAL_ID)
+    return judge_create(reply(status, body), injected_id=EXTERNAL_ID)
 
 
 GOOD = {"code": 0, "data": {"task_id": "1", "task_status": "submitted"}}
@@ -139,8 +139,8 @@ def test_ids_are_found_wherever_they_stand() -> None:
     )
     empty = read_task(_json({"task_info": {"external_task_id": ""}, "external_task_id": None}))
 
-    assert (news.task_id, news.external_ids) == ("9", ("a", "b", "c"))
-    assert (empty.task_id, empty.external_ids) == (None, ())
+    assert (news.kling_id, news.external_ids) == ("9", ("a", "b", "c"))
+    assert (empty.kling_id, empty.external_ids) == (None, ())
 
 
 DEDUCTIONS: list[tuple[dict[str, Any], str | None]] = [
@@ -276,7 +276,7 @@ def test_a_refused_callback_url_is_no_duplicate() -> None:
     url = f"https://relay.example.com/internal/callback/k1.{EXTERNAL_ID}~3.0123"
     refusal = reply(400, {"code": 1201, "message": f"callback_url {url} is not reachable"})
 
-    verdict = judge_create(refusal, external_id=EXTERNAL_ID, callback_url=url)
+    verdict = judge_create(refusal, injected_id=EXTERNAL_ID, callback_url=url)
 
     assert isinstance(verdict, Refused)
 

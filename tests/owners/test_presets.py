@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from relay.channels.channel import Channel
+from relay.channels.opened import OpenedChannel
 from relay.errors import Unavailable
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Resource
 from relay.kling.jwt import JwtCache
-from relay.kling.references import Named
+from relay.kling.references import NamedResource
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.sandbox.presets import NEW_PRESET_ELEMENTS, OLD_PRESET_ELEMENTS, PRESET_VOICES
-from relay.tasks.place import PRESETS_AGE_MIN_S, Presets
+from relay.tasks.presets import PRESETS_AGE_MIN_S, Presets
 from relay.tasks.upstream import Upstream
 from tests.owners.two_accounts import TTS, URL, Shop, kling_error
 from tests.proxy.scripted_kling import (
@@ -26,7 +26,7 @@ from tests.proxy.scripted_kling import (
 )
 from tests.relay_app import bearer, running_relay
 
-CHANNEL = Channel(
+CHANNEL = OpenedChannel(
     id=1,
     name="main",
     base_url="http://kling.test",
@@ -39,7 +39,7 @@ CHANNEL = Channel(
     enabled=True,
     callback_at=None,
 )
-FOX = Named(Resource.ELEMENT, "829836802793406551")
+FOX = NamedResource(Resource.ELEMENT, "829836802793406551")
 
 
 class Lists:
@@ -68,7 +68,7 @@ class Lists:
         )
 
     async def has(self, number: int) -> bool:
-        return await self.presets.has(CHANNEL, Named(Resource.ELEMENT, str(number)))
+        return await self.presets.has(CHANNEL, NamedResource(Resource.ELEMENT, str(number)))
 
 
 async def test_all_tenants_may_name_klings_own(shop: Shop) -> None:
@@ -251,7 +251,7 @@ async def test_the_next_account_tells_what_the_first_cannot(database_url: str) -
             raise NotSent("ConnectError")
         if asked.method == "GET":
             return envelope(json.dumps([element]).encode())
-        return envelope(created(asked.external_id))
+        return envelope(created(asked.injected_id))
 
     kling = ScriptedKling(only_the_second)
     async with running_relay(database_url, transport=kling) as relay:

@@ -11,7 +11,7 @@ import jwt
 
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Body, NotSent, Reply
-from relay.pricing.book import Kind, Per, PriceRow
+from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.prices import set_price
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import Account, SandboxSettings
@@ -166,7 +166,7 @@ async def open_shop(database_url: str) -> AsyncIterator[Shop]:
         async with relay.sessions.begin() as session:
             await set_price(
                 session,
-                PriceRow(endpoint="*", kind=Kind.FIXED, per=Per.TASK, amount_micros=1_000_000),
+                PriceRow(endpoint="*", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=1_000_000),
             )
         yield Shop(relay, kling, channels)
         asgi = httpx.ASGITransport(app=kling.sandbox)  # type: ignore[arg-type]  # a Litestar is an ASGI app

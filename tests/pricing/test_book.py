@@ -8,7 +8,7 @@ from sqlalchemy import text
 from relay.database.engine import open_engine, open_sessions
 from relay.kling.transport import Reply
 from relay.kling.wanted import Wanted
-from relay.pricing.book import ANY_ENDPOINT, Kind, Per, PriceBook, PriceRow
+from relay.pricing.book import ANY_ENDPOINT, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.official import OFFICIAL
 from relay.pricing.prices import (
     MISSES_MAX,
@@ -27,7 +27,7 @@ WANTED = Wanted("text2video", model="kling-v3", mode="std", sound=False, voice=F
 
 def row(number: int, endpoint: str = "text2video", **key: object) -> PriceRow:
     """A row that is recognised by its amount."""
-    return PriceRow(endpoint, kind=Kind.FIXED, per=Per.TASK, amount_micros=number, **key)  # type: ignore[arg-type]  # the key fields differ in type
+    return PriceRow(endpoint, kind=PriceKind.FIXED, per=Per.TASK, amount_micros=number, **key)  # type: ignore[arg-type]  # the key fields differ in type
 
 
 @pytest.mark.parametrize(

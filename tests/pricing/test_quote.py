@@ -6,15 +6,14 @@ import msgspec
 import pytest
 
 from relay.kling.wanted import Wanted
-from relay.pricing.book import Kind, Pack, Per, PriceRow
+from relay.money import decimal_of, rounded
+from relay.pricing.book import Pack, Per, PriceKind, PriceRow
 from relay.pricing.quote import (
     Quote,
     UnitPrices,
     charge_micros,
-    decimal_of,
     needs_deduction,
     quote,
-    rounded,
     shown_units,
 )
 
@@ -25,8 +24,8 @@ CLIP = Wanted("text2video", model="kling-v3", mode="std", seconds=5)
 OPEN = Wanted("omni-video", model="kling-v3-omni", mode="std", is_open=True, seconds_max=15)
 PER_SECOND = PriceRow("text2video", units=Decimal("0.6"))
 PER_TASK = PriceRow("text2video", units=Decimal("3.5"), per=Per.TASK)
-FIXED_TASK = PriceRow("text2video", kind=Kind.FIXED, per=Per.TASK, amount_micros=3_000_000)
-FIXED_SECOND = PriceRow("text2video", kind=Kind.FIXED, amount_micros=90_000)
+FIXED_TASK = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
+FIXED_SECOND = PriceRow("text2video", kind=PriceKind.FIXED, amount_micros=90_000)
 
 
 def quoted(

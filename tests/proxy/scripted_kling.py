@@ -16,7 +16,7 @@ class Asked(NamedTuple):
     body: bytes
 
     @property
-    def external_id(self) -> str:
+    def injected_id(self) -> str:
         """What the relay injected; of a create."""
         return str(json.loads(self.body)["external_task_id"])
 
@@ -80,16 +80,16 @@ def accepts_then(data: Callable[[str], bytes], *, task_id: str = TASK_ID) -> Ans
 
     async def give(asked: Asked) -> Reply:
         if asked.method == "POST":
-            external_ids.append(asked.external_id)
-            return envelope(created(asked.external_id, task_id=task_id))
+            external_ids.append(asked.injected_id)
+            return envelope(created(asked.injected_id, task_id=task_id))
         return envelope(data(external_ids[0]))
 
     return give
 
 
-def created(external_id: str, *, task_id: str = TASK_ID) -> bytes:
+def created(injected_id: str, *, task_id: str = TASK_ID) -> bytes:
     return (
         b'{"task_id":"%b","task_status":"submitted","task_info":{"external_task_id":"%b"},'
         b'"created_at":1774805076166,"updated_at":1774805076166}'
-        % (task_id.encode(), external_id.encode())
+        % (task_id.encode(), injected_id.encode())
     )

@@ -20,7 +20,7 @@ async def test_no_key_that_there_is_finds_another_tenants_task(shared: Relay, te
     task_id = response.json()["data"]["task_id"]
     row = await shared.task(task_id)
     keys = (
-        *(task_id, f"x-{tenant}", str(row["id"]), row["external_id"]),
+        *(task_id, f"x-{tenant}", str(row["id"]), row["injected_id"]),
         *(row["request_id"], row["kling_request_id"]),
     )
 
@@ -35,7 +35,7 @@ async def test_no_key_that_there_is_finds_another_tenants_task(shared: Relay, te
     assert (await shared.get(owner, f"x-{tenant}")).status_code == 200
     # Only the two ids that the tenant knows are keys, for the owner too.
     assert (await shared.get(owner, str(row["id"]))).status_code == 400
-    assert (await shared.get(owner, row["external_id"])).status_code == 400
+    assert (await shared.get(owner, row["injected_id"])).status_code == 400
 
 
 async def test_lists_hold_the_tenants_own_tasks_only(shared: Relay, tenant: str) -> None:

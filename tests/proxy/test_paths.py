@@ -6,7 +6,7 @@ import pytest
 
 from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import Endpoint, Kind
+from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import VIDEOS
 from relay.proxy.paths import Operation, Router
 from relay.tenants.tokens import IssuedToken
@@ -16,7 +16,7 @@ find_route = Router(Catalogue()).find
 TASKS = [
     endpoint
     for endpoint in VIDEOS
-    if endpoint.kind is Kind.TASK and endpoint.path == f"/v1/videos/{endpoint.name}"
+    if endpoint.kind is EndpointKind.TASK and endpoint.path == f"/v1/videos/{endpoint.name}"
 ]
 
 SPELLINGS = (

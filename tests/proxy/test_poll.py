@@ -320,7 +320,7 @@ async def test_an_end_by_callback_is_asked_once_more_for_the_full_reply(
         token, _ = await relay.add_tenant(), await relay.add_channel()
         await relay.submit(token)
         row = await relay.task(TASK_ID)
-        told = json.loads(state("succeed", SUCCESS)(row["external_id"]))
+        told = json.loads(state("succeed", SUCCESS)(row["injected_id"]))
         assert (await relay.call_back(TASK_ID, told)).status_code == 200
         assert len(kling.queries) == 0
 
@@ -350,7 +350,7 @@ async def test_the_full_reply_is_asked_for_once_though_kling_is_down(database_ur
         token, _ = await relay.add_tenant(), await relay.add_channel()
         await relay.submit(token)
         row = await relay.task(TASK_ID)
-        told = json.loads(state("succeed", SUCCESS)(row["external_id"]))
+        told = json.loads(state("succeed", SUCCESS)(row["injected_id"]))
         await relay.call_back(TASK_ID, told)
 
         answers = [await relay.get(token, TASK_ID) for _ in range(4)]
@@ -394,7 +394,7 @@ async def test_an_unknown_task_is_looked_up_under_its_external_id(database_url: 
     ]
     assert found[2].json()["data"]["task_id"] == TASK_ID
     assert found[2].json()["data"]["task_info"] == {"external_task_id": "order/1"}
-    injected = kling.creates[0].external_id
+    injected = kling.creates[0].injected_id
     assert {url.rpartition("/")[2] for url in queried} == {injected}
 
 

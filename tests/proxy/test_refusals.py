@@ -118,7 +118,7 @@ async def test_the_next_channel_takes_what_an_account_refuses(database_url: str)
             return refusal(429, 1102)
         return envelope(
             b'{"task_id":"1","task_status":"submitted","task_info":{"external_task_id":"%b"}}'
-            % asked.external_id.encode()
+            % asked.injected_id.encode()
         )
 
     async with running_relay(database_url, transport=ScriptedKling(answer)) as relay:

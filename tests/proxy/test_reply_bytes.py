@@ -51,7 +51,7 @@ async def test_a_create_reply_keeps_its_bytes(database_url: str) -> None:
     """Kling's request_id, unknown fields and spellings; the tenant's id stands where ours stood."""
 
     async def answer(asked: Asked) -> Reply:
-        data = created(asked.external_id)[:-1] + b',"big":829836802793406551,"f":1.0,"e":"\\u00e9"}'
+        data = created(asked.injected_id)[:-1] + b',"big":829836802793406551,"f":1.0,"e":"\\u00e9"}'
         return reply(
             200,
             b'{"code":0,"message":"SUC\\u0043EED","request_id":"kling-1","new":[1E2],"data":%b}'
@@ -87,7 +87,7 @@ async def test_a_tenant_without_an_external_id_sees_none(
 
     assert b'"task_info":{},' in first.content
     assert b'"task_info":{},' in second.content
-    assert kling.creates[0].external_id.encode() not in first.content + second.content
+    assert kling.creates[0].injected_id.encode() not in first.content + second.content
 
 
 async def test_a_query_at_list_price_is_kling_s_own_object(database_url: str) -> None:

@@ -128,12 +128,12 @@ async def test_the_tenants_callback_url_never_reaches_kling(
         row = await relay.task(response.json()["data"]["task_id"])
     assert "tenant.example" not in sent["body"]
     body = json.loads(sent["body"])
-    assert body["external_task_id"] == row["external_id"] != "t-1"
+    assert body["external_task_id"] == row["injected_id"] != "t-1"
     assert row["tenant_external_id"] == "t-1"
     assert row["callback_url"] == "https://tenant.example/hook"
     if with_callbacks:
         path = body["callback_url"].removeprefix("http://relay.test/internal/callback/")
-        assert path.split(".")[1] == f"{row['external_id']}~{row['channel_id']}"
+        assert path.split(".")[1] == f"{row['injected_id']}~{row['channel_id']}"
     else:
         assert "callback_url" not in body
 

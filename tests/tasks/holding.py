@@ -73,7 +73,7 @@ async def read_row(relay: Relay, id_: int) -> TaskRow:
 
 def kling_id(task: TaskRow) -> str:
     """What a Kling of the test's own calls this task."""
-    return f"kling-{task.external_id}"
+    return f"kling-{task.injected_id}"
 
 
 def told(task: TaskRow, status: str, **fields: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def told(task: TaskRow, status: str, **fields: Any) -> dict[str, Any]:
         "task_id": kling_id(task),
         "task_status": status,
         "task_status_msg": "",
-        "task_info": {"external_task_id": task.external_id},
+        "task_info": {"external_task_id": task.injected_id},
         "created_at": 1,
         "updated_at": 2,
         **fields,

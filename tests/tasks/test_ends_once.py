@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from relay.database.ids import TaskId
 from relay.sandbox.settings import SandboxSettings
 from relay.tasks.finish import Via
 from relay.tasks.operate import Operated, refund, release, settle
@@ -45,7 +46,7 @@ async def test_fifty_concurrent_success_callbacks_charge_once(books: str, replic
 
         answers = await asyncio.gather(
             *(
-                relays[number % replicas].call_back_on(task["external_id"], task["channel_id"], end)
+                relays[number % replicas].call_back_on(task["injected_id"], task["channel_id"], end)
                 for number in range(50)
             )
         )
@@ -69,7 +70,7 @@ async def test_success_and_failure_at_the_same_time_charge_once(books: str, repl
         await asyncio.gather(
             *(
                 relays[number % replicas].call_back_on(
-                    task.external_id,
+                    task.injected_id,
                     task.channel_id,
                     told(
                         task,
@@ -116,7 +117,7 @@ async def test_a_live_state_never_goes_back(books: str) -> None:
         (task,) = await hold_tasks(relay, token, callback_url="https://tenant.test/hook")
 
         for status in ("processing", "submitted", "processing"):
-            await relay.call_back_on(task.external_id, task.channel_id, told(task, status))
+            await relay.call_back_on(task.injected_id, task.channel_id, told(task, status))
         for state in (TaskState.UNKNOWN, TaskState.REFUSED):
             await relay.parts.finisher.end(task.id, state, via=Via.SUBMIT, reason="no reply")
 
@@ -133,27 +134,27 @@ async def test_a_callback_before_the_create_reply_was_recorded_counts(books: str
         prompt = {**CLIP, "prompt": "a fox [delay 0.4]"}
         submitting = asyncio.create_task(relay.submit(token, prompt))
         await wait_until(lambda: _has_accepted(relay))
-        pending = await relay.row("SELECT external_id, channel_id, state, task_id FROM tasks")
+        pending = await relay.row("SELECT injected_id, channel_id, state, kling_id FROM tasks")
         (key,) = accepted_ids(relay.sandbox)
 
         for status in ("processing", "succeed"):
             await relay.call_back_on(
-                pending["external_id"],
+                pending["injected_id"],
                 pending["channel_id"],
                 {
                     "task_id": key,
                     "task_status": status,
                     "final_unit_deduction": "2.5" if status == "succeed" else None,
-                    "task_info": {"external_task_id": pending["external_id"]},
+                    "task_info": {"external_task_id": pending["injected_id"]},
                 },
             )
-        between = await relay.row("SELECT state, task_id FROM tasks")
+        between = await relay.row("SELECT state, kling_id FROM tasks")
         reply = await submitting
 
-        assert (pending["state"], pending["task_id"]) == ("pending", None)
+        assert (pending["state"], pending["kling_id"]) == ("pending", None)
         assert tuple(between) == ("succeed", key)
         assert reply.json()["data"]["task_id"] == key
-        after = await relay.row("SELECT state, task_id, kling_request_id IS NOT NULL FROM tasks")
+        after = await relay.row("SELECT state, kling_id, kling_request_id IS NOT NULL FROM tasks")
         assert tuple(after) == ("succeed", key, True)
         assert await relay.account() == (QUOTA_MICROS - 350_000, 0)
 
@@ -179,7 +180,7 @@ async def test_the_operators_word_and_callbacks_at_once_end_a_task_once(books: s
                     release(relay.parts.finisher, relay.sessions, task.id, reason="gone"),
                     *(
                         replica.call_back_on(
-                            task.external_id,
+                            task.injected_id,
                             task.channel_id,
                             told(task, "succeed", final_unit_deduction="2"),
                         )
@@ -241,7 +242,7 @@ async def test_a_settle_that_comes_too_late_leaves_the_result_alone(books: str) 
         (task,) = await hold_tasks(relay, token)
         result = {"videos": [{"id": "v1", "url": "https://cdn.test/v1.mp4", "duration": "5"}]}
         done = told(task, "succeed", final_unit_deduction="3", task_result=result)
-        await relay.call_back_on(task.external_id, task.channel_id, done)
+        await relay.call_back_on(task.injected_id, task.channel_id, done)
 
         settled = await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
 
@@ -262,9 +263,9 @@ async def test_what_was_not_charged_cannot_be_refunded(books: str) -> None:
 
         refunds = [
             await refund(relay.sessions, number, reason="sorry")
-            for number in (live.id, released.id, 4711)
+            for number in (live.id, released.id, TaskId(4711))
         ]
-        nothing = await settle(relay.parts.finisher, relay.sessions, 4711, reason="seen")
+        nothing = await settle(relay.parts.finisher, relay.sessions, TaskId(4711), reason="seen")
 
         assert not any(operated.done for operated in (*refunds, nothing))
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
@@ -280,7 +281,7 @@ async def test_a_charge_that_was_refunded_is_not_charged_again(books: str) -> No
         await refund(relay.sessions, task.id, reason="sorry")
 
         await relay.call_back_on(
-            task.external_id, task.channel_id, told(task, "succeed", final_unit_deduction="3")
+            task.injected_id, task.channel_id, told(task, "succeed", final_unit_deduction="3")
         )
 
         assert await relay.account() == (QUOTA_MICROS, 0)

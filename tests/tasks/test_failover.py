@@ -35,7 +35,7 @@ class TwoAccounts:
             """
             SELECT c.name,
                    ARRAY(SELECT o.name FROM channels o WHERE o.id = ANY (t.channels_tried)) AS tried
-            FROM tasks t JOIN channels c ON c.id = t.channel_id WHERE t.external_id = $1
+            FROM tasks t JOIN channels c ON c.id = t.channel_id WHERE t.injected_id = $1
             """,
             call.body["external_task_id"],
         )
@@ -182,9 +182,9 @@ async def test_a_task_that_kling_called_back_about_is_not_sent_again(books: str)
     """Kling said no and means yes: the callback wins, the row stays on its channel, held."""
 
     async def call_back_and_refuse(_: Call) -> Reply:
-        row = await relay.row("SELECT external_id, channel_id FROM tasks")
+        row = await relay.row("SELECT injected_id, channel_id FROM tasks")
         await relay.call_back_on(
-            row["external_id"], row["channel_id"], {"task_id": "k0", "task_status": "processing"}
+            row["injected_id"], row["channel_id"], {"task_id": "k0", "task_status": "processing"}
         )
         return refusal(429, 1303)
 
@@ -197,7 +197,7 @@ async def test_a_task_that_kling_called_back_about_is_not_sent_again(books: str)
 
         assert response.status_code == 504
         assert accounts.kling.posts_to("second.test") == 0
-        row = await relay.row("SELECT state, task_id FROM tasks")
+        row = await relay.row("SELECT state, kling_id FROM tasks")
         assert tuple(row) == ("processing", "k0")
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
 
@@ -206,9 +206,9 @@ async def test_a_refusal_after_kling_called_back_releases_nothing(books: str) ->
     """A 400 to a create whose task is already processing: the task counts, the hold stays."""
 
     async def call_back_and_refuse(_: Call) -> Reply:
-        row = await relay.row("SELECT external_id, channel_id FROM tasks")
+        row = await relay.row("SELECT injected_id, channel_id FROM tasks")
         await relay.call_back_on(
-            row["external_id"], row["channel_id"], {"task_id": "k0", "task_status": "submitted"}
+            row["injected_id"], row["channel_id"], {"task_id": "k0", "task_status": "submitted"}
         )
         return refusal(400, 1301)
 
@@ -230,10 +230,10 @@ async def test_a_channel_that_a_task_has_left_is_not_believed(books: str) -> Non
         await add_both(relay)
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         await relay.submit(token)
-        row = await relay.row("SELECT external_id, channels_tried FROM tasks")
+        row = await relay.row("SELECT injected_id, channels_tried FROM tasks")
 
         answer = await relay.call_back_on(
-            row["external_id"],
+            row["injected_id"],
             row["channels_tried"][0],
             {"task_id": "k1", "task_status": "succeed", "final_unit_deduction": "3"},
         )

@@ -27,7 +27,7 @@ async def refuse(relay: Relay, task: TaskRow) -> None:
 
 async def succeed(relay: Relay, task: TaskRow, units: str = "3") -> int:
     answer = await relay.call_back_on(
-        task.external_id, task.channel_id, told(task, "succeed", final_unit_deduction=units)
+        task.injected_id, task.channel_id, told(task, "succeed", final_unit_deduction=units)
     )
     return answer.status_code
 
@@ -43,7 +43,7 @@ async def test_a_late_success_is_charged_at_most_the_former_hold(
         token = await relay.add_tenant(quota_micros=CLIP_MICROS)
         (task,) = await hold_tasks(relay, token, callback_url="https://tenant.test/hook")
         if before == "failed":
-            await relay.call_back_on(task.external_id, task.channel_id, told(task, "failed"))
+            await relay.call_back_on(task.injected_id, task.channel_id, told(task, "failed"))
         elif before == "refused":
             await refuse(relay, task)
         else:
@@ -63,7 +63,7 @@ async def test_a_late_success_is_charged_at_most_the_former_hold(
         assert statuses == [200] * 3
         assert after_release == (CLIP_MICROS, 0)
         assert await relay.account() == (-charged, 0)
-        row = await relay.row("SELECT state, charged_micros, is_flagged, task_id FROM tasks")
+        row = await relay.row("SELECT state, charged_micros, is_flagged, kling_id FROM tasks")
         assert tuple(row) == ("succeed", charged, True, kling_id(task))
         late = await relay.rows("SELECT 1 FROM task_events WHERE kind = 'task.succeeded_late'")
         assert len(late) == 1
@@ -80,7 +80,7 @@ async def test_nothing_but_a_success_moves_a_task_whose_hold_ended(books: str, s
         (task,) = await hold_tasks(relay, token)
         await refuse(relay, task)
 
-        await relay.call_back_on(task.external_id, task.channel_id, told(task, state))
+        await relay.call_back_on(task.injected_id, task.channel_id, told(task, state))
 
         assert (await relay.row("SELECT state FROM tasks"))["state"] == "refused"
         assert await relay.account() == (QUOTA_MICROS, 0)
@@ -99,7 +99,7 @@ async def test_a_late_success_leaves_the_external_id_to_the_task_that_has_it_now
         first = await relay.row("SELECT * FROM tasks ORDER BY id LIMIT 1")
 
         answer = await relay.call_back_on(
-            first["external_id"],
+            first["injected_id"],
             first["channel_id"],
             {"task_id": "late-1", "task_status": "succeed", "final_unit_deduction": "3"},
         )
@@ -123,12 +123,12 @@ async def test_two_late_successes_of_one_external_id_are_both_charged(books: str
         body = {**CLIP, "external_task_id": "order-1", "prompt": "a fox [error 1301]"}
         for _ in range(8):
             await relay.submit(token, body)
-        rows = await relay.rows("SELECT id, external_id, channel_id FROM tasks")
+        rows = await relay.rows("SELECT id, injected_id, channel_id FROM tasks")
 
         answers = await asyncio.gather(
             *(
                 (relay, other)[number % 2].call_back_on(
-                    row["external_id"],
+                    row["injected_id"],
                     row["channel_id"],
                     {"task_id": f"k{number}", "task_status": "succeed", "final_unit_deduction": 3},
                 )
@@ -158,7 +158,7 @@ async def test_a_late_success_survives_a_submit_that_takes_its_external_id_meanw
         await submit.execute("SELECT 1 FROM accounts FOR NO KEY UPDATE")
         await submit.execute(
             """
-            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, external_id,
+            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id,
                 tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
             SELECT tenant_id, token_id, channel_id, endpoint, 'pending', 'another',
                 tenant_external_id, request_id, quote, 0, now() + interval '1 hour'
@@ -169,7 +169,7 @@ async def test_a_late_success_survives_a_submit_that_takes_its_external_id_meanw
 
         success = asyncio.create_task(
             relay.call_back_on(
-                first["external_id"],
+                first["injected_id"],
                 first["channel_id"],
                 {"task_id": "late-1", "task_status": "succeed", "final_unit_deduction": "3"},
             )

@@ -38,7 +38,7 @@ async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: 
         await submit.execute("SELECT 1 FROM accounts FOR NO KEY UPDATE")
         ending = asyncio.create_task(
             relay.call_back_on(
-                task["external_id"],
+                task["injected_id"],
                 task["channel_id"],
                 {"task_id": key, "task_status": "succeed", "final_unit_deduction": "3"},
             )
@@ -47,7 +47,7 @@ async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: 
 
         inserted = await submit.fetch(
             """
-            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, external_id,
+            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id,
                 tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
             SELECT tenant_id, token_id, channel_id, endpoint, 'pending', 'another',
                 tenant_external_id, request_id, quote, 0, now() FROM tasks
@@ -78,7 +78,7 @@ async def test_what_was_learned_while_the_row_was_locked_is_judged_by_its_newest
         )
         success = asyncio.create_task(
             relay.call_back_on(
-                task.external_id, task.channel_id, told(task, "succeed", final_unit_deduction="2")
+                task.injected_id, task.channel_id, told(task, "succeed", final_unit_deduction="2")
             )
         )
         await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
@@ -101,7 +101,7 @@ def end_row(task: TaskRow, state: str, charge_micros: int = 0) -> FinishRow:
         id=task.id,
         state=state,
         via="callback",
-        task_id="k1",
+        kling_id="k1",
         charge_micros=charge_micros,
         deduction=None,
         reply=None,

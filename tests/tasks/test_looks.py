@@ -48,7 +48,7 @@ async def test_two_workers_never_look_at_one_task_at_the_same_time(books: str) -
         most_at_once = max(most_at_once, asking[call.key])
         await asyncio.sleep(0.1)
         asking[call.key] -= 1
-        task = next(task for task in tasks if call.key in (task.external_id, f"k{task.id}"))
+        task = next(task for task in tasks if call.key in (task.injected_id, f"k{task.id}"))
         return success({**told(task, "processing"), "task_id": f"k{task.id}"})
 
     kling = ScriptedKling(slow)

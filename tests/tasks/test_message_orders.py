@@ -92,7 +92,7 @@ async def looked_at(bench: Bench, task: TaskRow) -> None:
 
 async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) -> None:
     receiver = bench.relay.parts.receiver
-    url = receiver.paths.url(task.external_id, task.channel_id)
+    url = receiver.paths.url(task.injected_id, task.channel_id)
     assert url is not None
     body = msgspec.json.encode(told(task, status, **fields))
     named = receiver.paths.read(url.rpartition("/")[2])
@@ -134,7 +134,7 @@ async def tell_in_orders(
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=len(stories) * CLIP_MICROS)
         tasks = await hold_tasks(relay, token, len(stories))
-        truths |= {task.external_id: truth for task, (truth, _) in zip(tasks, stories, strict=True)}
+        truths |= {task.injected_id: truth for task, (truth, _) in zip(tasks, stories, strict=True)}
 
         async def tell(task: TaskRow, story: tuple[Truth, Sequence[Message]]) -> None:
             truth, messages = story
@@ -144,26 +144,26 @@ async def tell_in_orders(
         await asyncio.gather(*map(tell, tasks, stories))
         ends = await relay.rows(
             """
-            SELECT t.external_id, t.state, t.charged_micros,
-                   t.task_id = 'kling-' || t.external_id AS is_named,
+            SELECT t.injected_id, t.state, t.charged_micros,
+                   t.kling_id = 'kling-' || t.injected_id AS is_named,
                    count(e.id) AS charges, -sum(e.amount_micros) AS charged
             FROM tasks t LEFT JOIN entries e ON e.task_id = t.id GROUP BY t.id
             """
         )
         assert (await relay.account())[1] == 0
-        by_id = {row["external_id"]: tuple(row)[1:] for row in ends}
-        return [by_id[task.external_id] for task in tasks]
+        by_id = {row["injected_id"]: tuple(row)[1:] for row in ends}
+        return [by_id[task.injected_id] for task in tasks]
 
 
 def _asked(truths: dict[str, Truth]) -> Callable[[Call], Awaitable[Reply]]:
     async def answer(call: Call) -> Reply:
-        external_id = call.key.removeprefix("kling-")
+        injected_id = call.key.removeprefix("kling-")
         return success(
             {
-                "task_id": f"kling-{external_id}",
-                "task_status": truths[external_id].status,
-                "task_info": {"external_task_id": external_id},
-                **truths[external_id].costs,
+                "task_id": f"kling-{injected_id}",
+                "task_status": truths[injected_id].status,
+                "task_info": {"external_task_id": injected_id},
+                **truths[injected_id].costs,
             }
         )
 

@@ -14,6 +14,7 @@ import pytest
 from relay.callbacks.receive import FIND
 from relay.database.batch import connector
 from relay.database.engine import dsn, open_pool
+from relay.database.ids import TaskId
 from relay.tasks.look import CLAIM_DUE
 from relay.tasks.record import RECORD
 from relay.tasks.statements import (
@@ -46,7 +47,7 @@ BASE = f"""
 """
 # A tenth is refused, a fiftieth lives, one task is due, and what it told last is not delivered.
 FILL = f"""
-    INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, task_id, external_id,
+    INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id,
         tenant_external_id, callback_url, request_id, quote, hold_micros, submit_deadline_at,
         hold_ended_at, charged_micros, next_look_at, refresh_at)
     SELECT 1, 1, 1, 'text2video', state,
@@ -95,9 +96,9 @@ BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
     "hold_of_a_duplicate": (HOLD, HELD, 1),
     "finish": (FINISH, FINISHED, 1),
     "record": (RECORD, FINISHED._replace(state="processing"), 1),
-    "move_channel": (MOVE_CHANNEL, ChannelRow(PENDING, 1, "full"), 1),
+    "move_channel": (MOVE_CHANNEL, ChannelRow(TaskId(PENDING), 1, "full"), 1),
     "count_changes": (COUNT_CHANGES, (0,), 1),
-    "claim_refresh": (CLAIM_REFRESH, ClaimRow(ID, 3.0), 1),
+    "claim_refresh": (CLAIM_REFRESH, ClaimRow(TaskId(ID), 3.0), 1),
 }
 """Statement, its one row, and how many records it returns."""
 TOKENS: dict[str, tuple[object, ...]] = {

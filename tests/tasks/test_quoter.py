@@ -13,7 +13,7 @@ from relay.errors import RelayError
 from relay.kling.body import read_fields
 from relay.kling.endpoint import Endpoint, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
-from relay.pricing.book import ANY_ENDPOINT, Kind, Per, PriceRow
+from relay.pricing.book import ANY_ENDPOINT, Per, PriceKind, PriceRow
 from relay.pricing.prices import CachedPriceBook, set_price
 from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.quoter import VALUE_BYTES_MAX, Quoter
@@ -49,7 +49,7 @@ async def sessions(database_url: str) -> AsyncIterator[Sessions]:
     sessions = open_sessions(engine)
     async with sessions.begin() as session:
         catch_all = PriceRow(
-            endpoint=ANY_ENDPOINT, kind=Kind.FIXED, per=Per.SECOND, amount_micros=1000
+            endpoint=ANY_ENDPOINT, kind=PriceKind.FIXED, per=Per.SECOND, amount_micros=1000
         )
         await set_price(session, catch_all)
     yield sessions
@@ -126,7 +126,7 @@ async def test_a_changed_price_is_quoted_by_the_next_book(sessions: Sessions) ->
     async with sessions.begin() as session:
         await set_price(
             session,
-            PriceRow(endpoint="text2video", kind=Kind.FIXED, per=Per.TASK, amount_micros=7),
+            PriceRow(endpoint="text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=7),
         )
     quoter._book._read_at = float("-inf")  # noqa: SLF001 (its two seconds are over)
 

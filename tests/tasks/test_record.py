@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from relay.database.engine import dsn
+from relay.database.ids import TaskId
 from relay.sandbox.settings import SandboxSettings
 from relay.tasks.record import RECORD
 from relay.tasks.statements import FINISH, FinishRow
@@ -35,13 +36,13 @@ UPDATE tasks SET look_attempts = 3, look_lease = gen_random_uuid(),
 
 
 def told_of(
-    id_: int, state: str, via: str, *, task_id: str | None = "k1", number: str = "first"
+    id_: int, state: str, via: str, *, kling_id: str | None = "k1", number: str = "first"
 ) -> FinishRow:
     return FinishRow(
-        id=id_,
+        id=TaskId(id_),
         state=state,
         via=via,
-        task_id=None if state == "unknown" else task_id,
+        kling_id=None if state == "unknown" else kling_id,
         charge_micros=CLIP_MICROS,
         deduction=f'{{"final_unit_deduction":"{number}"}}',
         reply=f'{{"reply":"{number}"}}',
@@ -87,7 +88,7 @@ async def test_record_and_finish_write_the_same_for_what_stays_alive(books: str)
             for known in (None, "k1"):
                 savepoint = connection.transaction()
                 await savepoint.start()
-                await run(connection, FINISH, told_of(task.id, before, "callback", task_id=known))
+                await run(connection, FINISH, told_of(task.id, before, "callback", kling_id=known))
                 await connection.execute(LOOKED_AT)
                 for state in LIVE:
                     for via in ("submit", "callback", "operator"):

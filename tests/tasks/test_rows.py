@@ -18,7 +18,7 @@ FILL = """
         OVERRIDING SYSTEM VALUE VALUES (12, 11, 'hash', 'hint');
     INSERT INTO channels (id, name, base_url, api_key_sealed)
         OVERRIDING SYSTEM VALUE VALUES (13, 'main', 'http://kling', 'sealed');
-    INSERT INTO tasks (id, tenant_id, token_id, channel_id, endpoint, state, task_id, external_id,
+    INSERT INTO tasks (id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id,
         tenant_external_id, callback_url, request_id, kling_request_id, quote, hold_micros,
         hold_ended_at, charged_micros, created_at, submit_deadline_at, ended_at, ended_via, reply,
         is_reply_full, fail_message, refresh_at)
@@ -50,7 +50,7 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     assert row.state is TaskState.SUCCEED
     assert (row.id, row.tenant_id, row.channel_id) == (14, 11, 13)
     assert (row.hold_micros, row.charged_micros) == (17, 16)
-    assert (row.task_id, row.external_id, row.tenant_external_id) == (
+    assert (row.kling_id, row.injected_id, row.tenant_external_id) == (
         *("kling-id", "our-id", "their-id"),
     )
     assert (row.created_at.day, row.submit_deadline_at.day) == (2, 3)

@@ -39,7 +39,7 @@ async def test_a_task_that_kling_made_unheard_is_found_and_charged(books: str, w
         await wait_until(lambda: _looked_to_success(relay))
         assert await relay.account() == (QUOTA_MICROS - CLIP_MICROS, 0)
         assert creates_seen(relay.sandbox) == 1
-        row = await relay.row("SELECT task_id, ended_via FROM tasks")
+        row = await relay.row("SELECT kling_id, ended_via FROM tasks")
         assert tuple(row) == (accepted_ids(relay.sandbox)[0], "look")
 
 
@@ -196,7 +196,7 @@ async def test_a_row_whose_process_died_after_sending_is_found(books: str) -> No
 
     async def answer(call: Call) -> Reply:
         (task,) = tasks
-        assert call.key == task.external_id
+        assert call.key == task.injected_id
         return success(told(task, "succeed", final_unit_deduction="2.5"))
 
     async with running_relay(books, transport=ScriptedKling(answer)) as relay:
@@ -206,7 +206,7 @@ async def test_a_row_whose_process_died_after_sending_is_found(books: str) -> No
 
         await look_now(relay)
 
-        row = await relay.row("SELECT state, task_id, charged_micros FROM tasks")
+        row = await relay.row("SELECT state, kling_id, charged_micros FROM tasks")
         assert tuple(row) == ("succeed", kling_id(tasks[0]), 350_000)
         assert await relay.account() == (QUOTA_MICROS - 350_000, 0)
 
@@ -249,6 +249,6 @@ async def test_an_answer_about_another_task_moves_nothing(books: str) -> None:
 
         await look_now(relay)
 
-        row = await relay.row("SELECT state, task_id, is_flagged FROM tasks")
+        row = await relay.row("SELECT state, kling_id, is_flagged FROM tasks")
         assert tuple(row) == ("unknown", None, True)
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)

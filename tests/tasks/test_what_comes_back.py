@@ -23,7 +23,7 @@ async def test_a_released_task_that_kling_works_on_is_looked_at(books: str) -> N
         )
 
         told = {"task_id": reply["task_id"], "task_status": "processing"}
-        answered = await relay.call_back_on(task["external_id"], task["channel_id"], told)
+        answered = await relay.call_back_on(task["injected_id"], task["channel_id"], told)
 
         assert answered.status_code == 200
         row = await relay.task(reply["task_id"])

@@ -1,16 +1,17 @@
 """What a callback tells of one task, for tests of the statements' plans."""
 
+from relay.database.ids import TaskId
 from relay.tasks.statements import FinishRow
 from tests.relay_app import CLIP_MICROS
 
 
-def told_success(task: int, task_id: str, *, made: str = "[]") -> FinishRow:
-    """A success of a clip at its price; `made` as `owners.own.spell_made` spells it."""
+def told_success(task: int, kling_id: str, *, made: str = "[]") -> FinishRow:
+    """A success of a clip at its price; `made` as `owners.learn.spell_made` spells it."""
     return FinishRow(
-        id=task,
+        id=TaskId(task),
         state="succeed",
         via="callback",
-        task_id=task_id,
+        kling_id=kling_id,
         charge_micros=CLIP_MICROS,
         deduction=None,
         reply="{}",

@@ -19,7 +19,7 @@ CALLBACKS_MAX_S = 5.0
 POLL_S = 0.05
 
 TASKS = """
-SELECT k.id, t.name AS tenant, k.endpoint, k.task_id, k.external_id, k.tenant_external_id,
+SELECT k.id, t.name AS tenant, k.endpoint, k.kling_id, k.injected_id, k.tenant_external_id,
        k.state, k.hold_micros, k.charged_micros,
        (SELECT count(*) FROM task_events e WHERE e.task_id = k.id AND e.kind = 'callback'
             AND e.detail LIKE k.state || '%') AS end_callbacks,
@@ -39,8 +39,8 @@ class TaskBook(msgspec.Struct, frozen=True):
     id: int
     tenant: str
     endpoint: str
-    task_id: str | None
-    external_id: str
+    kling_id: str | None
+    injected_id: str
     tenant_external_id: str | None
     state: str
     hold_micros: int

@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Compare what the tenants saw, what the relay wrote and what the sandbox did."""
     played, refused = story.played, story.refused
-    rows = {row.task_id: row for row in books.tasks}
+    rows = {row.kling_id: row for row in books.tasks}
     units = {e["task_id"]: e["units"] for e in books.kling if e["event"] == "ended"}
     for one in played:
         _check_answers(expect, one, units.get(one.task_id))
@@ -101,16 +101,16 @@ def _check_sandbox(expect: Expectations, played: list[Played], books: Books) -> 
         return sorted([e[n] for n in names] for e in books.kling if e["event"] == event)
 
     rows = books.tasks
-    expect.equal("tasks in the rows", sorted(str(r.task_id) for r in rows), sorted(_ids(played)))
+    expect.equal("tasks in the rows", sorted(str(r.kling_id) for r in rows), sorted(_ids(played)))
     expect.equal(
         "tasks that Kling accepted, by its id and ours",
         of("accepted", "task_id", "external_task_id"),
-        sorted([r.task_id, r.external_id] for r in rows),
+        sorted([r.kling_id, r.injected_id] for r in rows),
     )
     expect.equal(
         "tasks that Kling ended",
         of("ended", "task_id", "status"),
-        sorted([r.task_id, r.state] for r in rows),
+        sorted([r.kling_id, r.state] for r in rows),
     )
     expect.equal(
         "ends that Kling told by callback",

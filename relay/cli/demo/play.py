@@ -22,9 +22,10 @@ from relay.cli.demo.stop import Stopper
 from relay.cli.demo.story import Story, Tenants
 from relay.cli.demo.tenants import CURRENCY, DemoTenant, add_sandbox_channel, add_tenants
 from relay.cli.failure import Failure
-from relay.cli.show import money, note
+from relay.cli.show import note
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.money import money
 from relay.secrets import KeyRing, new_secret_key
 
 TASK_SECONDS = 2.0

@@ -8,7 +8,7 @@ from relay.cli.demo.books import Books, told_ends
 from relay.cli.demo.story import Played
 from relay.cli.demo.tenants import CURRENCY, DemoTenant
 from relay.cli.show import print_json, print_table
-from relay.pricing.quote import decimal_of
+from relay.money import decimal_of
 
 
 def print_document(books: Books, refused: Played) -> None:
@@ -17,7 +17,7 @@ def print_document(books: Books, refused: Played) -> None:
         {
             "endpoint": row.endpoint,
             "id": row.id,
-            "task_id": row.task_id,
+            "task_id": row.kling_id,
             "external_task_id": row.tenant_external_id,
             "status": row.state,
             "held_micros": row.hold_micros,
@@ -44,7 +44,7 @@ def print_tables(books: Books, refused: Played, tenants: dict[str, DemoTenant]) 
             [
                 row.endpoint,
                 str(row.id),
-                row.task_id or "-",
+                row.kling_id or "-",
                 row.tenant_external_id or "-",
                 row.state,
                 _amount(row.hold_micros),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from relay.kling.endpoint import Resource
-from relay.kling.references import Named
+from relay.kling.references import NamedResource
 
 LIFETIMES = {
     Resource.VIDEO: timedelta(days=30),
@@ -71,7 +71,7 @@ class Owned(msgspec.Struct, frozen=True):
     tenant_id: int
 
 
-def spell_made(made: Iterable[Named]) -> str:
+def spell_made(made: Iterable[NamedResource]) -> str:
     """As LEARN reads it."""
     return msgspec.json.encode([{"kind": one.kind.value, "id": one.id} for one in made]).decode()
 
@@ -89,7 +89,7 @@ async def find_owners(pool: Any, ids: list[str]) -> list[Owned]:
     ]
 
 
-async def learn(pool: Any, *, channel_id: int, tenant_id: int, made: list[Named]) -> None:
+async def learn(pool: Any, *, channel_id: int, tenant_id: int, made: list[NamedResource]) -> None:
     """Learn what a call made that is not kept as a task."""
     if made:
         await pool.execute(LEARN_ONE, channel_id, tenant_id, spell_made(made))

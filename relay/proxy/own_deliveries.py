@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
+from relay.database.ids import TaskId
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.ping import ping
 from relay.deliveries.read import (
@@ -44,7 +45,7 @@ PING_EVERY_S = 6.0
 PINGS_KEPT = 10_000
 
 FIND_TASK = """
-SELECT id FROM tasks WHERE tenant_id = :tenant_id AND state <> 'refused' AND task_id = :key
+SELECT id FROM tasks WHERE tenant_id = :tenant_id AND state <> 'refused' AND kling_id = :key
 UNION ALL
 SELECT id FROM tasks
 WHERE tenant_id = :tenant_id AND state <> 'refused' AND tenant_external_id = :key
@@ -75,7 +76,7 @@ class _Ping(msgspec.Struct):
     url: str
 
 
-class OwnPaths:
+class OwnDeliveries:
     """Answers a tenant about its deliveries."""
 
     def __init__(
@@ -116,16 +117,16 @@ class OwnPaths:
             raise InvalidParameter("state", f"must be one of {', '.join(DeliveryState)}")
         size = read_number(given, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
         async with self._sessions() as session:
-            task = None
+            task_id = None
             if "task_id" in values:
-                task = await _find_task(session, caller, values["task_id"])
-                if task is None:
+                task_id = await _find_task(session, caller, values["task_id"])
+                if task_id is None:
                     return []
             found = await list_deliveries(
                 session,
                 tenant_id=caller.tenant_id,
                 state=state,
-                task=task,
+                task_id=task_id,
                 before=values.get("before"),
                 limit=size,
             )
@@ -184,18 +185,18 @@ async def _find(session: AsyncSession, caller: Caller, key: str) -> int:
     return found
 
 
-async def _find_task(session: AsyncSession, caller: Caller, key: str) -> int | None:
+async def _find_task(session: AsyncSession, caller: Caller, key: str) -> TaskId | None:
     values = {"tenant_id": caller.tenant_id, "key": key}
     found = await session.scalar(text(FIND_TASK), values)
-    return None if found is None else int(found)
+    return None if found is None else TaskId(found)
 
 
 def _shown(one: ListedDelivery) -> dict[str, Any]:
     """What the tenant sees: its own ids, and times in milliseconds as Kling has them."""
     return {
         "id": one.webhook_id,
-        "task_id": one.task_id,
-        "external_task_id": one.external_task_id,
+        "task_id": one.kling_id,
+        "external_task_id": one.tenant_external_id,
         "task_status": one.task_status,
         "url": one.url,
         "state": one.state,

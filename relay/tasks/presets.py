@@ -1,30 +1,21 @@
-"""Which channels may take a request: the owner of what it names, else all that are able.
-
-An id of another tenant, and one that we never learned, are refused as if they did not exist (T4),
-unless the account shows it to everybody as a preset.
-"""
+"""Ids that a Kling account shows to everybody, from its lists of presets."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 import structlog
 
-from relay.channels.channel import Channel
-from relay.channels.choose import in_order
-from relay.channels.directory import ChannelDirectory
-from relay.errors import InvalidParameter, Unavailable
+from relay.channels.opened import OpenedChannel
+from relay.errors import Unavailable
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import ABOUT_THE_ACCOUNT, Code
-from relay.kling.endpoint import Endpoint, Kind, Resource
-from relay.kling.references import Named
+from relay.kling.endpoint import Endpoint, EndpointKind, Resource
+from relay.kling.references import NamedResource
 from relay.kling.transport import NoUsableReply
 from relay.kling.wire import read_any, read_envelope
-from relay.owners.own import find_owners
 from relay.tasks.upstream import Upstream
 
 log = structlog.get_logger()
@@ -42,68 +33,8 @@ PAGE_SIZE = 500
 ASK_TIMEOUT_S = 10.0
 
 
-class Places:
-    """Finds channels for requests."""
-
-    def __init__(
-        self, pool: Any, directory: ChannelDirectory, upstream: Upstream, catalogue: Catalogue
-    ) -> None:
-        self._pool = pool
-        self._directory = directory
-        self._presets = Presets(upstream, catalogue)
-        self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
-
-    async def channels_for(
-        self, tenant_id: int, endpoint: Endpoint, named: list[Named]
-    ) -> list[Channel]:
-        """The channels that may take it, in the order to try them; at least one.
-
-        Raises:
-            InvalidParameter: it names what is not this tenant's, or things of two accounts.
-            Unavailable: no channel, or the owner is off.
-        """
-        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
-        if named and channels:
-            tied = await self._tied(tenant_id, endpoint, named, channels)
-            if tied is not None:
-                channels = [channel for channel in channels if channel.id in tied]
-        if not channels:
-            log.error("submit.no_channel", endpoint=endpoint.name)
-            raise Unavailable
-        return channels
-
-    async def _tied(
-        self, tenant_id: int, endpoint: Endpoint, named: list[Named], channels: list[Channel]
-    ) -> set[int] | None:
-        """The channels that all named things live on, usually one; None if nothing is tied."""
-        owners = await find_owners(self._pool, [one.id for one in named])
-        tied: set[int] | None = None
-        for one in named:
-            of_it = [owner for owner in owners if (owner.kind, owner.id) == (one.kind, one.id)]
-            own = {owner.channel_id for owner in of_it if owner.tenant_id == tenant_id}
-            if not own:
-                if of_it or not await self._is_shared(one, endpoint, channels):
-                    raise _not_found(one)
-                continue
-            tied = own if tied is None else tied & own
-            if not tied:
-                raise _not_found(one)
-        return tied
-
-    async def _is_shared(self, one: Named, endpoint: Endpoint, channels: list[Channel]) -> bool:
-        if endpoint.deletes is not None:
-            return False
-        if endpoint.has_fixed_voices and one.kind is Resource.VOICE:
-            return True
-        for channel in channels:
-            with suppress(Unavailable):
-                return await self._presets.has(channel, one)
-        # None of them tells: it may be there.
-        raise Unavailable
-
-
 class Presets:
-    """Ids that an account shows to everybody, from its preset lists; fetched again on a miss."""
+    """Knows the presets of every channel; a miss fetches them again."""
 
     def __init__(
         self,
@@ -117,7 +48,7 @@ class Presets:
         self._clock = clock
         self._known: dict[tuple[int, Resource], _Known] = {}
 
-    async def has(self, channel: Channel, one: Named) -> bool:
+    async def has(self, channel: OpenedChannel, one: NamedResource) -> bool:
         """Whether all may use it on this channel's account.
 
         Raises:
@@ -143,13 +74,13 @@ class Presets:
             raise Unavailable
         return one.id in known.ids
 
-    async def _fetch(self, channel: Channel, kind: Resource) -> tuple[frozenset[str], bool]:
+    async def _fetch(self, channel: OpenedChannel, kind: Resource) -> tuple[frozenset[str], bool]:
         """Every id of the lists, and whether all of them answered."""
         ids: set[str] = set()
         is_whole = True
         for name in PRESETS[kind]:
             endpoint = self._catalogue.of(name)
-            assert endpoint.kind is Kind.READ, "presets are read"
+            assert endpoint.kind is EndpointKind.READ, "presets are read"
             for page in range(1, PRESET_PAGES_MAX + 1):
                 items = await self._page(channel, endpoint, page)
                 is_whole = is_whole and items is not None
@@ -158,7 +89,9 @@ class Presets:
                     break
         return frozenset(ids), is_whole
 
-    async def _page(self, channel: Channel, endpoint: Endpoint, page: int) -> list[Any] | None:
+    async def _page(
+        self, channel: OpenedChannel, endpoint: Endpoint, page: int
+    ) -> list[Any] | None:
         """One page; None without a usable answer. A list that Kling does not have is empty."""
         try:
             reply = await self._upstream.read(
@@ -202,7 +135,3 @@ def _ids(items: list[Any], kind: Resource) -> set[str]:
         elif isinstance(item, list):
             queue.extend(item)
     return found
-
-
-def _not_found(one: Named) -> InvalidParameter:
-    return InvalidParameter(one.field, f"{one.kind.value} not found")

@@ -8,7 +8,7 @@ import msgspec
 from relay.kling.endpoint import Credential
 
 
-class Channel(msgspec.Struct, frozen=True, dict=True):
+class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     """Never log one: it holds keys."""
 
     id: int
@@ -34,4 +34,4 @@ class Channel(msgspec.Struct, frozen=True, dict=True):
         return frozenset(kinds)
 
     def __repr__(self) -> str:
-        return f"Channel({self.id}, {self.name!r})"
+        return f"OpenedChannel({self.id}, {self.name!r})"

@@ -1,0 +1,90 @@
+"""Which channels may take a request: the owner of what it names, else all that are able.
+
+An id of another tenant, and one that we never learned, are refused as if they did not exist (T4),
+unless the account shows it to everybody as a preset.
+"""
+
+import random
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from relay.channels.choose import in_order
+from relay.channels.directory import ChannelDirectory
+from relay.channels.opened import OpenedChannel
+from relay.errors import InvalidParameter, Unavailable
+from relay.kling.endpoint import Endpoint, Resource
+from relay.kling.references import NamedResource
+from relay.owners.learn import find_owners
+from relay.tasks.presets import Presets
+
+log = structlog.get_logger()
+
+
+class ChannelChooser:
+    """Finds channels for requests."""
+
+    def __init__(self, pool: Any, directory: ChannelDirectory, presets: Presets) -> None:
+        self._pool = pool
+        self._directory = directory
+        self._presets = presets
+        self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
+
+    async def choose(
+        self, tenant_id: int, endpoint: Endpoint, named: list[NamedResource]
+    ) -> list[OpenedChannel]:
+        """The channels that may take it, in the order to try them; at least one.
+
+        Raises:
+            InvalidParameter: it names what is not this tenant's, or things of two accounts.
+            Unavailable: no channel, or the owner is off.
+        """
+        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
+        if named and channels:
+            tied = await self._tied(tenant_id, endpoint, named, channels)
+            if tied is not None:
+                channels = [channel for channel in channels if channel.id in tied]
+        if not channels:
+            log.error("submit.no_channel", endpoint=endpoint.name)
+            raise Unavailable
+        return channels
+
+    async def _tied(
+        self,
+        tenant_id: int,
+        endpoint: Endpoint,
+        named: list[NamedResource],
+        channels: list[OpenedChannel],
+    ) -> set[int] | None:
+        """The channels that all named things live on, usually one; None if nothing is tied."""
+        owners = await find_owners(self._pool, [one.id for one in named])
+        tied: set[int] | None = None
+        for one in named:
+            of_it = [owner for owner in owners if (owner.kind, owner.id) == (one.kind, one.id)]
+            own = {owner.channel_id for owner in of_it if owner.tenant_id == tenant_id}
+            if not own:
+                if of_it or not await self._is_shared(one, endpoint, channels):
+                    raise _not_found(one)
+                continue
+            tied = own if tied is None else tied & own
+            if not tied:
+                raise _not_found(one)
+        return tied
+
+    async def _is_shared(
+        self, one: NamedResource, endpoint: Endpoint, channels: list[OpenedChannel]
+    ) -> bool:
+        if endpoint.deletes is not None:
+            return False
+        if endpoint.has_fixed_voices and one.kind is Resource.VOICE:
+            return True
+        for channel in channels:
+            with suppress(Unavailable):
+                return await self._presets.has(channel, one)
+        # None of them tells: it may be there.
+        raise Unavailable
+
+
+def _not_found(one: NamedResource) -> InvalidParameter:
+    return InvalidParameter(one.field, f"{one.kind.value} not found")

@@ -1,0 +1,57 @@
+"""What the operator should read about a task: raised by the relay, taken off at the desk.
+
+The task's events say what it is. `hurry` raises no flag: the worker looks at once and finds out.
+"""
+
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.ids import TaskId
+
+log = structlog.get_logger()
+
+FLAG = """
+WITH flagged AS (UPDATE tasks SET is_flagged = true WHERE id = $1 RETURNING id)
+INSERT INTO task_events (task_id, kind, detail, body) SELECT id, $2, $3, $4 FROM flagged
+"""
+
+HURRY = """
+WITH hurried AS (UPDATE tasks SET next_look_at = now() WHERE id = $1 RETURNING id)
+INSERT INTO task_events (task_id, kind, detail, body) SELECT id, 'callback', $2, $3 FROM hurried
+"""
+
+UNFLAG = """
+WITH unflagged AS (
+    UPDATE tasks SET is_flagged = false WHERE id = :id AND is_flagged RETURNING id
+)
+INSERT INTO task_events (task_id, kind, detail)
+SELECT id, 'operator.unflagged', :reason FROM unflagged
+RETURNING task_id
+"""
+
+
+class Flags:
+    """Marks tasks, in a statement of its own each time."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    async def flag(
+        self, task_id: TaskId, kind: str, detail: str, body: bytes | None = None
+    ) -> None:
+        """Keep something for the operator to read, and mark the task."""
+        log.warning(kind, id=task_id, detail=detail)
+        await self._pool.execute(FLAG, task_id, kind, detail, body)
+
+    async def hurry(self, task_id: TaskId, why: str, body: bytes) -> None:
+        """Keep a callback that could not be applied, and let the worker look at once."""
+        await self._pool.execute(HURRY, task_id, why, body)
+
+
+async def unflag(session: AsyncSession, task_id: TaskId, *, reason: str | None) -> bool:
+    """Take the flag off a task; its events stay. False if there is no such task with a flag."""
+    found = await session.execute(text(UNFLAG), {"id": task_id, "reason": reason})
+    return found.first() is not None
