@@ -8,13 +8,14 @@ secret: all others get one and the same answer (kling-api.md sections 2 and 8).
 import math
 import secrets as entropy
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import msgspec
 from jwt.types import Options
 
 from relay.database.batch import Batcher, Connect
+from relay.database.rows import unnest
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
@@ -35,10 +36,18 @@ SKEW_S = 60
 _NOBODYS_SECRET = entropy.token_hex(32)
 """Stands in where there is no secret key, so that an unknown issuer costs the same work."""
 
-FIND_TOKENS = """
+
+class TokenRow(NamedTuple):
+    """One call of FIND_TOKENS: one of the two."""
+
+    access_key: str | None
+    api_key_hash: bytes | None
+
+
+FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
        t.enabled, t.shows_quote
-FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n (access_key, api_key_hash, ord)
+FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
     SELECT * FROM tokens a WHERE a.access_key = n.access_key
@@ -47,13 +56,21 @@ JOIN LATERAL (
 ) k ON true
 JOIN tenants t ON t.id = k.tenant_id
 WHERE k.revoked_at IS NULL
-"""
+"""  # noqa: S608 (composed of constants)
 
-COUNT_CHANGES = """
+
+class ChangesRow(NamedTuple):
+    """One call of COUNT_CHANGES."""
+
+    known: int
+    """The number that the asker has. Nothing goes by it: a batch is of rows, a row of columns."""
+
+
+COUNT_CHANGES = f"""
 SELECT n.ord, c.number
-FROM unnest($1::bigint[]) WITH ORDINALITY AS n (known, ord), token_changes c
-"""
-"""The number of the latest change of a token or tenant; `known` is but a row to ask with."""
+FROM {unnest(ChangesRow, "n")}, token_changes c
+"""  # noqa: S608 (composed of constants)
+"""Read the number of the latest change of a token or tenant."""
 
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
@@ -132,7 +149,7 @@ class Authenticator:
 
     async def _forget_if_changed(self) -> None:
         asked_at = time.monotonic()
-        record = await self._changes.run((0,))
+        record = await self._changes.run(ChangesRow(self._number))
         number = -1 if record is None else record["number"]
         if number != self._number or asked_at - self._read_since > AGE_MAX_S or record is None:
             self._number, self._read_since = number, asked_at
@@ -188,11 +205,14 @@ class Authenticator:
     async def _find(self, key: str | bytes) -> _Found | None:
         if key in self._found:
             return self._found[key]
-        is_hash = isinstance(key, bytes)
-        if not is_hash and ("\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX):
+        if isinstance(key, bytes):
+            row = TokenRow(access_key=None, api_key_hash=key)
+        elif "\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX:
             return None
+        else:
+            row = TokenRow(access_key=key, api_key_hash=None)
         number = self._number
-        record = await self._tokens.run((None if is_hash else key, key if is_hash else None))
+        record = await self._tokens.run(row)
         found = None if record is None else self._read(record)
         self._remember(self._found, key, found, read_at=number)
         return found
