@@ -25,7 +25,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
-from relay.pricing.prices import CachedPriceBook
+from relay.pricing.prices import cached_book
 from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
 from relay.proxy.body import BodyBudget
@@ -134,7 +134,7 @@ class Parts:
         prices = UnitPrices(video_micros=video_micros, image_micros=image_micros)
         submitter = Submitter(
             connect,
-            quoter=Quoter(self.sessions, CachedPriceBook(self.sessions), prices),
+            quoter=Quoter(self.sessions, cached_book(self.sessions), prices),
             chooser=chooser,
             upstream=upstream,
             finisher=self.finisher,

@@ -1,6 +1,6 @@
 """Kling's callbacks (design.md, "Callback from Kling"; kling-api.md section 6)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -9,6 +9,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher, Connect
+from relay.database.rows import unnest
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
 from relay.tasks.callback_path import CallbackPaths, CallbackTarget
@@ -20,10 +21,18 @@ from relay.tasks.task import TaskRow
 
 log = structlog.get_logger()
 
+
+class FindRow(NamedTuple):
+    """One call of FIND."""
+
+    injected_id: str | None
+    channel_id: int
+    kling_id: str | None
+
+
 FIND = f"""
 SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
-FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY
-    AS n (injected_id, channel_id, kling_id, ord)
+FROM {unnest(FindRow, "n")}
 JOIN LATERAL (
     SELECT 0 AS preference, a.* FROM tasks a WHERE a.injected_id = n.injected_id
     UNION ALL
@@ -128,7 +137,7 @@ class CallbackReceiver:
     async def _find(
         self, injected_id: str | None, channel_id: int, kling_id: str | None
     ) -> TaskRow | None:
-        record: Any = await self._finds.run((injected_id, channel_id, kling_id))
+        record: Any = await self._finds.run(FindRow(injected_id, channel_id, kling_id))
         return None if record is None else TaskRow.of(record)
 
     async def _flag(self, task: TaskRow, why: str, body: bytes) -> None:

@@ -1,8 +1,9 @@
 """The operator's channels, read from the database with their keys opened."""
 
-import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import func, select, update
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels import tables
 from relay.channels.opened import OpenedChannel
+from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.secrets import KeyRing, SecretKeyError
 
@@ -20,20 +22,25 @@ AGE_MAX_S = 2.0
 CALLBACK_NOTED_EVERY_S = 60.0
 
 
+class _Channels(NamedTuple):
+    """One reading of the table."""
+
+    all: tuple[OpenedChannel, ...]
+    by_id: dict[int, OpenedChannel]
+
+
 class ChannelDirectory:
     """All channels, at most `AGE_MAX_S` old."""
 
-    def __init__(self, sessions: Sessions, keys: KeyRing) -> None:
+    def __init__(
+        self, sessions: Sessions, keys: KeyRing, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sessions = sessions
         self._keys = keys
-        self._channels: dict[int, OpenedChannel] = {}
-        self._all: tuple[OpenedChannel, ...] = ()
-        self._read_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._channels = Cached(self._read, age_max_s=AGE_MAX_S, clock=clock)
 
     async def all(self) -> tuple[OpenedChannel, ...]:
-        await self._refresh()
-        return self._all
+        return (await self._channels.get()).all
 
     async def get(self, channel_id: int) -> OpenedChannel:
         """One channel, disabled ones too: their tasks are still asked about.
@@ -41,10 +48,11 @@ class ChannelDirectory:
         Raises:
             LookupError: there is none; channels are never deleted.
         """
-        if channel_id not in self._channels:
-            self._read_at = float("-inf")
-        await self._refresh()
-        return self._channels[channel_id]
+        channels = (await self._channels.get()).by_id
+        if channel_id not in channels:
+            self.forget()
+            channels = (await self._channels.get()).by_id
+        return channels[channel_id]
 
     async def note_callback(self, channel: OpenedChannel) -> None:
         """Remember that this account's callbacks reach us; written once a minute at most."""
@@ -57,19 +65,17 @@ class ChannelDirectory:
                 .where(tables.Channel.id == channel.id)
                 .values(callback_at=func.now())
             )
-        self._read_at = float("-inf")
+        self.forget()
 
-    async def _refresh(self) -> None:
-        if time.monotonic() - self._read_at <= AGE_MAX_S:
-            return
-        async with self._lock:
-            if time.monotonic() - self._read_at <= AGE_MAX_S:
-                return
-            async with self._sessions() as session:
-                rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
-                self._all = tuple(_usable(row, self._keys) for row in rows)
-                self._channels = {channel.id: channel for channel in self._all}
-            self._read_at = time.monotonic()
+    def forget(self) -> None:
+        """Have the table read at the next question."""
+        self._channels.forget()
+
+    async def _read(self) -> _Channels:
+        async with self._sessions() as session:
+            rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
+            channels = tuple(_usable(row, self._keys) for row in rows)
+        return _Channels(channels, {channel.id: channel for channel in channels})
 
 
 async def read_channels(session: AsyncSession, keys: KeyRing) -> list[OpenedChannel]:

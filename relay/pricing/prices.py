@@ -1,12 +1,10 @@
 """The price book in the database: read for quoting, written by the operator."""
 
-import asyncio
-import time
-
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.pricing.book import Pack, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.official import OFFICIAL
@@ -19,23 +17,14 @@ MISSES_MAX = 1000
 KEY = ("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s")
 
 
-class CachedPriceBook:
-    """The book in force, at most `BOOK_AGE_MAX_S` old."""
+def cached_book(sessions: Sessions) -> Cached[PriceBook]:
+    """Keep the book in force, at most `BOOK_AGE_MAX_S` old."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._book = PriceBook([], OFFICIAL)
-        self._read_at = float("-inf")
-        self._lock = asyncio.Lock()
+    async def read() -> PriceBook:
+        async with sessions() as session:
+            return await read_book(session)
 
-    async def get(self) -> PriceBook:
-        if time.monotonic() - self._read_at > BOOK_AGE_MAX_S:
-            async with self._lock:
-                if time.monotonic() - self._read_at > BOOK_AGE_MAX_S:
-                    async with self._sessions() as session:
-                        self._book = await read_book(session)
-                    self._read_at = time.monotonic()
-        return self._book
+    return Cached(read, age_max_s=BOOK_AGE_MAX_S)
 
 
 async def read_book(session: AsyncSession) -> PriceBook:

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.errors import Unpriced
 from relay.kling.endpoint import Endpoint
 from relay.kling.wanted import read_wanted
 from relay.kling.wire import Fields
 from relay.pricing.book import FREE, PriceBook
-from relay.pricing.prices import CachedPriceBook, note_miss
+from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.tenants.tokens import Caller
 
@@ -55,7 +56,7 @@ class _Watched(dict[str, Any]):
 
 
 class Quoter:
-    def __init__(self, sessions: Sessions, book: CachedPriceBook, prices: UnitPrices) -> None:
+    def __init__(self, sessions: Sessions, book: Cached[PriceBook], prices: UnitPrices) -> None:
         self._sessions = sessions
         self._book = book
         self._prices = prices

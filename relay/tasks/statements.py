@@ -7,6 +7,7 @@ parts that touch accounts and entries come from `ledger`.
 from typing import NamedTuple
 
 from relay.database.ids import TaskId
+from relay.database.rows import unnest
 from relay.ledger.entries import ENTER_CHARGES
 from relay.ledger.holds import END_HOLDS, JUDGE_HOLDS, LOCK_ACCOUNTS, TAKE_HOLDS
 from relay.owners.learn import LEARN
@@ -33,13 +34,7 @@ class HoldRow(NamedTuple):
 HOLD = f"""
 WITH requested AS MATERIALIZED (
     SELECT i.*, nextval('tasks_id_seq') AS id
-    FROM unnest(
-        $1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[], $9::bigint[], $10::float8[], $11::text[]
-    ) WITH ORDINALITY AS i (
-        tenant_id, token_id, channel_id, endpoint, tenant_external_id, callback_url, request_id,
-        quote, hold_micros, deadline_s, random, ord
-    )
+    FROM {unnest(HoldRow)}
 ),
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="requested")}),
 judged AS MATERIALIZED (
@@ -119,15 +114,7 @@ RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitt
 JUDGE_TOLD = f"""
 told AS MATERIALIZED (
     SELECT i.*
-    FROM unnest(
-        $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-        $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::float8[],
-        $14::text[], $15::text[], $16::bytea[], $17::text[]
-    ) WITH ORDINALITY AS i (
-        id, state, via, kling_id, charge_micros, deduction, reply, is_reply_full, fail_message,
-        result_ids, result_urls, kling_request_id, next_look_s, delivery_body, event, event_body,
-        made, ord
-    )
+    FROM {unnest(FinishRow)}
 ),
 tasks_locked AS MATERIALIZED (
     SELECT id, tenant_id, channel_id, state, kling_id, hold_micros,
@@ -307,10 +294,9 @@ class ChannelRow(NamedTuple):
     reason: str
 
 
-MOVE_CHANNEL = """
+MOVE_CHANNEL = f"""
 WITH told AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])
-    WITH ORDINALITY AS i (id, channel_id, reason, ord)
+    SELECT * FROM {unnest(ChannelRow)}
 ),
 moved AS (
     UPDATE tasks t
@@ -325,7 +311,7 @@ noted AS (
     SELECT id, 'task.channel_changed', reason FROM told JOIN moved USING (id)
 )
 SELECT n.ord FROM told n JOIN moved USING (id)
-"""
+"""  # noqa: S608 (composed of constants)
 """Name the next channel in the row before it is tried (D1).
 
 Returns no record if the task is no longer ours to send: past its deadline, or known to Kling.
@@ -348,7 +334,7 @@ TASK_COLUMNS = """t.id, t.tenant_id, t.channel_id, t.endpoint, t.state, t.kling_
 READ = f"""
 SELECT * FROM (
     SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
-    FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS n (tenant_id, key, ord)
+    FROM {unnest(ReadRow, "n")}
     JOIN LATERAL (
         -- Fenced: a planner without statistics would rather walk all tasks of the tenant.
         SELECT 0 AS preference, a.* FROM (SELECT * FROM tasks WHERE kling_id = n.key OFFSET 0) a
@@ -370,10 +356,9 @@ class ClaimRow(NamedTuple):
     older_than_s: float
 
 
-CLAIM_REFRESH = """
+CLAIM_REFRESH = f"""
 WITH told AS (
-    SELECT * FROM unnest($1::bigint[], $2::float8[])
-    WITH ORDINALITY AS i (id, older_than_s, ord)
+    SELECT * FROM {unnest(ClaimRow)}
 ),
 due AS MATERIALIZED (
     SELECT t.id, n.ord, n.older_than_s
@@ -395,5 +380,5 @@ SET refresh_at = now(),
 FROM due
 WHERE t.id = due.id
 RETURNING due.ord
-"""
+"""  # noqa: S608 (composed of constants)
 """Claim the flight that asks Kling about a task: one at a time across replicas."""

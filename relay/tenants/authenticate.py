@@ -8,13 +8,16 @@ secret: all others get one and the same answer (kling-api.md sections 2 and 8).
 import math
 import secrets as entropy
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jwt
 import msgspec
 from jwt.types import Options
 
 from relay.database.batch import Batcher, Connect
+from relay.database.cached import Cached
+from relay.database.rows import unnest
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
@@ -35,10 +38,18 @@ SKEW_S = 60
 _NOBODYS_SECRET = entropy.token_hex(32)
 """Stands in where there is no secret key, so that an unknown issuer costs the same work."""
 
-FIND_TOKENS = """
+
+class TokenRow(NamedTuple):
+    """One call of FIND_TOKENS: one of the two."""
+
+    access_key: str | None
+    api_key_hash: bytes | None
+
+
+FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
        t.enabled, t.shows_quote
-FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n (access_key, api_key_hash, ord)
+FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
     SELECT * FROM tokens a WHERE a.access_key = n.access_key
@@ -47,13 +58,21 @@ JOIN LATERAL (
 ) k ON true
 JOIN tenants t ON t.id = k.tenant_id
 WHERE k.revoked_at IS NULL
-"""
+"""  # noqa: S608 (composed of constants)
 
-COUNT_CHANGES = """
+
+class ChangesRow(NamedTuple):
+    """One call of COUNT_CHANGES."""
+
+    known: int
+    """The number that the asker has. Nothing goes by it: a batch is of rows, a row of columns."""
+
+
+COUNT_CHANGES = f"""
 SELECT n.ord, c.number
-FROM unnest($1::bigint[]) WITH ORDINALITY AS n (known, ord), token_changes c
-"""
-"""The number of the latest change of a token or tenant; `known` is but a row to ask with."""
+FROM {unnest(ChangesRow, "n")}, token_changes c
+"""  # noqa: S608 (composed of constants)
+"""Read the number of the latest change of a token or tenant."""
 
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
@@ -81,13 +100,17 @@ class _Claims(msgspec.Struct):
 class Authenticator:
     """Tells tenants by their bearers, from memory until a token or a tenant is changed."""
 
-    def __init__(self, connect: Connect, keys: KeyRing) -> None:
+    def __init__(
+        self, connect: Connect, keys: KeyRing, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tokens = Batcher(connect, FIND_TOKENS, is_idempotent=True)
         self._changes = Batcher(connect, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
+        self._clock = clock
+        self._changed = Cached(self._forget_if_changed, age_max_s=NOTICED_S, clock=clock)
         self._number = -1
-        """Of the latest change, as of `_asked_at`: what is remembered was read after that one."""
-        self._asked_at = self._read_since = -math.inf
+        """Of the latest change that was looked for: what is remembered was read after that one."""
+        self._read_since = -math.inf
         self._found: dict[str | bytes, _Found | None] = {}
         """By access keys and hashes of API keys; None is no token's."""
         self._by_header: dict[str, _Found] = {}
@@ -101,8 +124,9 @@ class Authenticator:
             Unauthorized: 1001 no header; 1002 anything that does not belong to a token; 1003 and
                 1004 a JWT of ours out of its time; 1000 the tenant is disabled.
         """
-        if time.monotonic() - self._asked_at > NOTICED_S:
-            await self._forget_if_changed()
+        clock = self._clock  # a call of the attribute itself takes 10 ns more
+        if clock() > self._changed.good_until:
+            await self._changed.get()
         known = self._by_header.get(authorization or "")
         if known is not None:
             return known.caller
@@ -131,15 +155,14 @@ class Authenticator:
         await self._changes.aclose()
 
     async def _forget_if_changed(self) -> None:
-        asked_at = time.monotonic()
-        record = await self._changes.run((0,))
+        asked_at = self._clock()
+        record = await self._changes.run(ChangesRow(self._number))
         number = -1 if record is None else record["number"]
         if number != self._number or asked_at - self._read_since > AGE_MAX_S or record is None:
             self._number, self._read_since = number, asked_at
             self._found.clear()
             self._by_header.clear()
             self._verified.clear()
-        self._asked_at = asked_at
 
     def _remember(self, cache: dict[Any, Any], key: object, value: object, *, read_at: int) -> None:
         """Keep what was read when `read_at` was the latest change, unless there was one since."""
@@ -188,11 +211,14 @@ class Authenticator:
     async def _find(self, key: str | bytes) -> _Found | None:
         if key in self._found:
             return self._found[key]
-        is_hash = isinstance(key, bytes)
-        if not is_hash and ("\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX):
+        if isinstance(key, bytes):
+            row = TokenRow(access_key=None, api_key_hash=key)
+        elif "\x00" in key or len(key) > ACCESS_KEY_CHARS_MAX:
             return None
+        else:
+            row = TokenRow(access_key=key, api_key_hash=None)
         number = self._number
-        record = await self._tokens.run((None if is_hash else key, key if is_hash else None))
+        record = await self._tokens.run(row)
         found = None if record is None else self._read(record)
         self._remember(self._found, key, found, read_at=number)
         return found

@@ -195,7 +195,7 @@ async def signing_channel(relay: Relay) -> None:
     channel_id = (await relay.task(TASK_ID))["channel_id"]
     sealed = relay.keys.seal(SECRET, context=f"channels/{channel_id}/webhook_secret")
     await relay.rows("UPDATE channels SET webhook_secret_sealed = $1", sealed)
-    relay.parts.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
+    relay.parts.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
 
 
 def test_the_vendors_vector_is_what_the_library_signs() -> None:
@@ -289,7 +289,7 @@ async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, injected_i
 async def test_another_channels_signature_is_not_applied(relay: Relay, injected_id: str) -> None:
     """An account that signs with its own secret ends no task of another account."""
     await relay.add_channel("other", webhook_secret=SECRET)
-    relay.parts.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
+    relay.parts.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
     for body in (told(injected_id, "succeed"), told(None, "succeed")):
         content = json.dumps(body).encode()
 

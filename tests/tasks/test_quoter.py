@@ -14,7 +14,7 @@ from relay.kling.body import read_fields
 from relay.kling.endpoint import Endpoint, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceKind, PriceRow
-from relay.pricing.prices import CachedPriceBook, set_price
+from relay.pricing.prices import cached_book, set_price
 from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.quoter import VALUE_BYTES_MAX, Quoter
 from relay.tenants.tokens import Caller
@@ -57,7 +57,7 @@ async def sessions(database_url: str) -> AsyncIterator[Sessions]:
 
 
 def opened(sessions: Sessions) -> Quoter:
-    return Quoter(sessions, CachedPriceBook(sessions), PRICES)
+    return Quoter(sessions, cached_book(sessions), PRICES)
 
 
 def model_of(endpoint: Endpoint, chance: random.Random) -> str | None:
@@ -128,7 +128,7 @@ async def test_a_changed_price_is_quoted_by_the_next_book(sessions: Sessions) ->
             session,
             PriceRow(endpoint="text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=7),
         )
-    quoter._book._read_at = float("-inf")  # noqa: SLF001 (its two seconds are over)
+    quoter._book.forget()  # noqa: SLF001 (its two seconds are over)
 
     after = await quoter.quote(CALLER, BY_NAME["text2video"], fields, None)
 

@@ -7,11 +7,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from relay.database.batch import connector
 from relay.database.engine import dsn
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, new_secret_key
-from relay.tenants import authenticate as module
-from relay.tenants.authenticate import SKEW_S, Authenticator
+from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator
 from relay.tenants.tokens import IssuedToken, secret_context
 from tests.relay_app import Relay, fixture_relay, signed
 
@@ -31,15 +31,37 @@ async def token(relay: Relay) -> IssuedToken:
     return await relay.add_tenant()
 
 
-@pytest.fixture
-def authenticator(relay: Relay) -> Authenticator:
-    return relay.parts.surface._authenticator  # noqa: SLF001 (time is its argument)
+class Clock:
+    """Stands still but for what passes from one request to the next."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.pause_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
-def all_is_old(monkeypatch: pytest.MonkeyPatch) -> Any:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def authenticator(relay: Relay, clock: Clock) -> AsyncIterator[Authenticator]:
+    authenticator = Authenticator(connector(dsn(relay.database_url)), relay.keys, clock=clock)
+    yield authenticator
+    await authenticator.aclose()
+
+
+@pytest.fixture
+def all_is_old(clock: Clock) -> Any:
     """Call it, and changes of tokens and tenants are looked for at each request from now on."""
-    return lambda: monkeypatch.setattr(module, "NOTICED_S", -1.0)
+
+    def pass_more_than_that() -> None:
+        clock.pause_s = NOTICED_S + 0.1
+
+    return pass_more_than_that
 
 
 def header_of(token: IssuedToken, *, is_jwt: bool) -> str:
@@ -48,6 +70,9 @@ def header_of(token: IssuedToken, *, is_jwt: bool) -> str:
 
 async def code_of(authenticator: Authenticator, header: str, *, now_s: float = NOW_S) -> int:
     """0 for who is let in."""
+    clock = authenticator._clock  # noqa: SLF001 (the test's own)
+    assert isinstance(clock, Clock)
+    clock.now_s += clock.pause_s
     try:
         await authenticator.authenticate(header, now_s=now_s)
     except Unauthorized as error:
@@ -307,7 +332,7 @@ async def test_an_uncounted_change_is_noticed_within_a_minute(
     token: IssuedToken,
     authenticator: Authenticator,
     all_is_old: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
     """Its triggers were switched off; the minute is made, not waited for."""
     header = header_of(token, is_jwt=True)
@@ -317,7 +342,7 @@ async def test_an_uncounted_change_is_noticed_within_a_minute(
     all_is_old()
     unnoticed = await code_of(authenticator, header)
 
-    monkeypatch.setattr(module, "AGE_MAX_S", -1.0)
+    clock.pause_s = AGE_MAX_S
 
     assert (known, unnoticed, await code_of(authenticator, header)) == (0, 0, 1002)
 
