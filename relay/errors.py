@@ -1,99 +1,193 @@
-"""What we answer when we refuse a tenant's request ourselves.
+"""What we answer when we refuse a request ourselves.
 
 Every leaf is an expected answer: an HTTP status and one of Kling's own codes, rendered in Kling's
-envelope by one handler (`proxy/answers.py`) and logged at info. Anything else that is raised in a
-request is a bug: 500/5000 and a traceback in the log.
+envelope by one handler (`proxy/answers.py`) and logged at info. Whatever else is raised in a
+request is a bug: it is answered by InternalError, with a traceback in the log.
 
     RelayError
-    ├── Unauthorized          401  1000-1004  no tenant can be told from the credential
-    ├── BadRequest            400  1200       the body as a whole cannot be read
-    ├── InvalidParameter      400  1201       one field, named in the message
-    ├── TaskNotFound          400  1201       no task of this tenant and kind under that id
-    ├── UnknownPath           404  1202       not one of Kling's paths or methods
-    ├── Unpriced              404  1203       no row of the price book fits
-    ├── InsufficientQuota     429  1102       quota - held is less than the quote
-    ├── TooManyTasks          429  1303       the tenant's own limit of open tasks
-    ├── Unavailable           503  5001       no channel can take it now, or we cannot
-    └── TimedOut              504  5002       sent, and no answer in time; the hold stays
+    ├── Unauthorized                       no tenant can be told from the credential
+    │   ├── TenantDisabled         401  1000  its credential is right, and it is switched off
+    │   ├── CredentialMissing      401  1001  no header
+    │   ├── CredentialUnknown      401  1002  anything that belongs to no token of ours
+    │   ├── CredentialNotYetValid  401  1003  a JWT of ours before its time
+    │   └── CredentialExpired      401  1004  a JWT of ours after its time
+    ├── BadRequest                 400  1200  the body as a whole cannot be read
+    ├── InvalidParameter           400  1201  one field, named in the message
+    ├── IdsRequired                400  1201  a query of several tasks names none, or in two ways
+    ├── TaskNotFound               400  1201  no task of this tenant and kind under that id
+    ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
+    ├── UnknownPath                404  1202  not one of Kling's paths or methods
+    ├── Unpriced                   404  1203  no row of the price book fits
+    ├── InsufficientQuota          429  1102  quota - held is less than the quote
+    ├── TooManyPings               429  1302  a second test callback within seconds
+    ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
+    ├── InternalError              500  5000  a bug of ours
+    ├── Unavailable                503  5001  no channel can take it now, or we cannot
+    ├── TimedOut                   504  5002  sent, and no answer in time; the hold stays
+    └── CallbackRefused                    told to Kling, or to whoever posed as Kling
+        ├── CallbackUnreadable     400  1200  not a task object, cut or too large
+        ├── CallbackForged         401  1000  neither our path nor Kling's signature
+        └── CallbackNotPosted      404  1202  another method than POST
 
-Source of the codes: kling-api.md section 8.
+A refusal never changes once it is made; tests/test_errors.py holds this drawing to the classes.
+Source of the codes and their statuses: kling-api.md section 8, as `kling/codes.py` has them.
 """
+
+from typing import ClassVar
+
+from relay.kling.codes import Code
 
 
 class RelayError(Exception):
-    """An expected answer to a tenant, in Kling's terms."""
+    """An expected answer, in Kling's terms; only its leaves are raised."""
 
-    def __init__(self, http_status: int, code: int, message: str) -> None:
+    code: ClassVar[Code]
+    http_status: ClassVar[int]
+
+    def __init_subclass__(cls, *, code: Code | None = None) -> None:
+        """Give a leaf its code, and with it the status that Kling sends with that code."""
+        if code is not None:
+            cls.code = code
+            cls.http_status = code.http_status
+
+    def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.http_status = http_status
-        self.code = code
-        self.message = message
+
+    @property
+    def message(self) -> str:
+        return str(self)
 
 
 class Unauthorized(RelayError):
     """Nothing about the tenant may be told from the message: bad credentials look alike."""
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(401, code, message)
+
+class TenantDisabled(Unauthorized, code=Code.AUTH_FAILED):
+    def __init__(self) -> None:
+        super().__init__("Authentication failed")
 
 
-class BadRequest(RelayError):
-    def __init__(self, message: str) -> None:
-        super().__init__(400, 1200, message)
+class CredentialMissing(Unauthorized, code=Code.AUTH_EMPTY):
+    def __init__(self) -> None:
+        super().__init__("Authorization is empty")
 
 
-class InvalidParameter(RelayError):
+class CredentialUnknown(Unauthorized, code=Code.AUTH_INVALID):
+    """One answer for everything that no token of ours made, in Kling's words (kling-api.md 5.6)."""
+
+    def __init__(self) -> None:
+        super().__init__("api key not found")
+
+
+class CredentialNotYetValid(Unauthorized, code=Code.AUTH_NOT_YET_VALID):
+    def __init__(self) -> None:
+        super().__init__("Authorization is not yet valid")
+
+
+class CredentialExpired(Unauthorized, code=Code.AUTH_EXPIRED):
+    def __init__(self) -> None:
+        super().__init__("Authorization has expired")
+
+
+class BadRequest(RelayError, code=Code.INVALID_REQUEST):
+    pass
+
+
+class InvalidParameter(RelayError, code=Code.INVALID_PARAMETER):
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(400, 1201, f"{field}: {message}")
+        super().__init__(f"{field}: {message}")
         self.field = field
 
 
-class TaskNotFound(RelayError):
+class IdsRequired(RelayError, code=Code.INVALID_PARAMETER):
+    """The words are Kling's own."""
+
+    def __init__(self) -> None:
+        super().__init__("task_ids or external_task_ids is required")
+
+
+class TaskNotFound(RelayError, code=Code.INVALID_PARAMETER):
     """The words are Kling's own (kling-api.md 5.6), as clients match on them."""
 
     def __init__(self) -> None:
-        super().__init__(400, 1201, "Task not found")
+        super().__init__("Task not found")
 
 
-class UnknownPath(RelayError):
+class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    def __init__(self) -> None:
+        super().__init__("Delivery not found")
+
+
+class UnknownPath(RelayError, code=Code.INVALID_METHOD):
     def __init__(self, method: str, path: str) -> None:
-        super().__init__(404, 1202, f"Invalid method: {method} {path}")
+        super().__init__(f"Invalid method: {method} {path}")
         self.path = path
 
 
-class Unpriced(RelayError):
+class Unpriced(RelayError, code=Code.NO_SUCH_RESOURCE):
     """No row of the price book fits. Nothing was written, Kling was not called."""
 
     def __init__(self, wanted: str) -> None:
-        super().__init__(404, 1203, f"Not available here: {wanted}")
+        super().__init__(f"Not available here: {wanted}")
         self.wanted = wanted
 
 
-class InsufficientQuota(RelayError):
+class InsufficientQuota(RelayError, code=Code.RESOURCE_PACK_USED_UP):
     """Nothing was written. The two sums are the tenant's own, so the message names them."""
 
     def __init__(
         self, *, needed: str, available: str, needed_micros: int, available_micros: int
     ) -> None:
-        super().__init__(
-            429, 1102, f"Account quota not enough: needed {needed}, available {available}"
-        )
+        super().__init__(f"Account quota not enough: needed {needed}, available {available}")
         self.needed_micros = needed_micros
         self.available_micros = available_micros
 
 
-class TooManyTasks(RelayError):
+class TooManyPings(RelayError, code=Code.RATE_LIMITED):
+    """The address was not called."""
+
+    def __init__(self, *, every_s: float) -> None:
+        super().__init__(f"One test callback in {every_s:g} seconds")
+
+
+class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):
     """In Kling's own words for a resource pack's limit (kling-api.md 5.6)."""
 
     def __init__(self) -> None:
-        super().__init__(429, 1303, "parallel task over resource pack limit")
+        super().__init__("parallel task over resource pack limit")
 
 
-class Unavailable(RelayError):
-    def __init__(self, message: str = "Service temporarily unavailable, retry later") -> None:
-        super().__init__(503, 5001, message)
+class InternalError(RelayError, code=Code.INTERNAL_ERROR):
+    """What went wrong stands in our log only."""
 
-
-class TimedOut(RelayError):
     def __init__(self) -> None:
-        super().__init__(504, 5002, "Internal timeout, retry later")
+        super().__init__("Internal error")
+
+
+class Unavailable(RelayError, code=Code.UNAVAILABLE):
+    def __init__(self) -> None:
+        super().__init__("Service temporarily unavailable, retry later")
+
+
+class TimedOut(RelayError, code=Code.INTERNAL_TIMEOUT):
+    def __init__(self) -> None:
+        super().__init__("Internal timeout, retry later")
+
+
+class CallbackRefused(RelayError):
+    """No row was changed by it, and a sender that retries may."""
+
+
+class CallbackUnreadable(CallbackRefused, code=Code.INVALID_REQUEST):
+    def __init__(self) -> None:
+        super().__init__("Invalid body")
+
+
+class CallbackForged(CallbackRefused, code=Code.AUTH_FAILED):
+    def __init__(self) -> None:
+        super().__init__("Authentication failed")
+
+
+class CallbackNotPosted(CallbackRefused, code=Code.INVALID_METHOD):
+    def __init__(self) -> None:
+        super().__init__("Invalid method")

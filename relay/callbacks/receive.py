@@ -10,6 +10,8 @@ from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher, Connect
 from relay.database.rows import unnest
+from relay.errors import CallbackForged, CallbackRefused, CallbackUnreadable, InternalError
+from relay.kling.codes import Code
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
 from relay.tasks.callback_path import CallbackPaths, CallbackTarget
@@ -46,10 +48,14 @@ ORDER BY n.ord, t.preference
 class Received(msgspec.Struct, frozen=True):
     """How a callback is answered, and why; the reason is for the log."""
 
-    http_status: int
     reason: str
     id: int | None = None
     """Our id of the task it was about."""
+    refusal: CallbackRefused | InternalError | None = None
+
+    @property
+    def http_status(self) -> int:
+        return Code.OK.http_status if self.refusal is None else self.refusal.http_status
 
 
 class CallbackReceiver:
@@ -82,30 +88,30 @@ class CallbackReceiver:
         """
         news = _read(body)
         if news is None:
-            return Received(400, "not a task object")
+            return Received("not a task object", refusal=CallbackUnreadable())
         task = await self._find(target.injected_id, target.channel_id, None)
         if task is None:
-            return Received(200, "its task is gone")
+            return Received("its task is gone")
         if task.channel_id != target.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
-            return Received(200, "of another channel", id=task.id)
+            return Received("of another channel", id=task.id)
         return await self._apply(task, news, body)
 
     async def receive_signed(self, headers: dict[str, str], body: bytes) -> Received:
         """Take a callback on the bare path, with Kling's own Standard Webhooks signature."""
         channel = await self._signer(headers, body)
         if channel is None:
-            return Received(401, "no channel's secret made this signature")
+            return Received("no channel's secret made this signature", refusal=CallbackForged())
         news = _read(body)
         if news is None:
-            return Received(400, "not a task object")
+            return Received("not a task object", refusal=CallbackUnreadable())
         injected_id = news.external_ids[0] if news.external_ids else None
         task = await self._find(injected_id, channel.id, news.kling_id)
         if task is None:
-            return Received(200, "its task is gone")
+            return Received("its task is gone")
         if task.channel_id != channel.id:
             await self._flag(task, "signed by another channel than the task's", body)
-            return Received(200, "of another channel", id=task.id)
+            return Received("of another channel", id=task.id)
         return await self._apply(task, news, body)
 
     async def aclose(self) -> None:
@@ -114,14 +120,14 @@ class CallbackReceiver:
     async def _apply(self, task: TaskRow, news: TaskNews, body: bytes) -> Received:
         if not news.external_ids and news.kling_id is None:
             await self._flag(task, "it names no task", body)
-            return Received(200, "names no task", id=task.id)
+            return Received("names no task", id=task.id)
         if difference := differing_ids(task, news):
             await self._flag(task, difference, body)
-            return Received(200, difference, id=task.id)
+            return Received(difference, id=task.id)
         await self._directory.note_callback(await self._directory.get(task.channel_id))
         if news.status is None:
             await self._flag(task, "its status is not one we know", body)
-            return Received(200, "of unknown status", id=task.id)
+            return Received("of unknown status", id=task.id)
         try:
             finished = await self._finisher.learn(
                 task,
@@ -131,8 +137,8 @@ class CallbackReceiver:
             )
         except Unsettled as error:
             await self._flags.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])
-            return Received(200, "Kling is asked what it cost", id=task.id)
-        return Received(200, "applied" if finished.moved else "nothing new", id=task.id)
+            return Received("Kling is asked what it cost", id=task.id)
+        return Received("applied" if finished.moved else "nothing new", id=task.id)
 
     async def _find(
         self, injected_id: str | None, channel_id: int, kling_id: str | None

@@ -10,18 +10,13 @@ import structlog
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.callbacks.receive import CallbackReceiver, Received
+from relay.errors import CallbackForged, CallbackNotPosted, CallbackUnreadable, InternalError
+from relay.kling.codes import Code
 from relay.tasks.callback_path import PREFIX
 
 log = structlog.get_logger()
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
-_CODES = {
-    200: (0, "SUCCEED"),
-    400: (1200, "Invalid body"),
-    401: (1000, "Authentication failed"),
-    404: (1202, "Invalid method"),
-    500: (5000, "Internal error"),
-}
 _PREFIX = PREFIX.encode()
 
 
@@ -53,15 +48,16 @@ class CallbackSurface:
         except Exception:
             # Not 200: a sender that retries should. If it does not, a look finds the same end.
             log.exception("callback.failed")
-            received = Received(500, "failed")
-        level = log.info if received.http_status == 200 else log.warning  # noqa: PLR2004
+            received = Received("failed", refusal=InternalError())
+        refusal = received.refusal
+        level = log.info if refusal is None else log.warning
         level(
             "callback.received",
             id=received.id,
             status=received.http_status,
             outcome=received.reason,
         )
-        code, message = _CODES[received.http_status]
+        code, message = (Code.OK, "SUCCEED") if refusal is None else (refusal.code, refusal.message)
         body = msgspec.json.encode({"code": code, "message": message})
         headers = [
             (b"content-type", b"application/json"),
@@ -74,18 +70,18 @@ class CallbackSurface:
 
     async def _receive(self, scope: HTTPScope, receive: Receive, token: bytes) -> Received:
         if scope["method"] != "POST":
-            return Received(404, "not a POST")
+            return Received("not a POST", refusal=CallbackNotPosted())
         target = None
         if token:
             target = self._receiver.paths.read(token.decode(errors="replace"))
             if target is None:
                 # Before its body: whoever has no path must not fill our memory.
-                return Received(401, "the path was not made by us")
+                return Received("the path was not made by us", refusal=CallbackForged())
         elif not await self._receiver.has_signers():
-            return Received(401, "no channel has a secret to sign with")
+            return Received("no channel has a secret to sign with", refusal=CallbackForged())
         body = await _read(receive)  # the server's protocol hangs up on a slow sender
         if body is None:
-            return Received(400, "cut or too large")
+            return Received("cut or too large", refusal=CallbackUnreadable())
         if target is not None:
             return await self._receiver.receive_on_path(target, body)
         headers = {

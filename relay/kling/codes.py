@@ -108,6 +108,12 @@ RESELLERS_BUSINESS = frozenset(
 ABOUT_THE_ACCOUNT = RESELLERS_BUSINESS | {Code.RATE_LIMITED, Code.CONCURRENCY_LIMITED}
 """No task exists and another channel may take the same request."""
 
+NOT_FOUND = frozenset({Code.INVALID_PARAMETER, Code.NO_SUCH_RESOURCE})
+"""With one of these Kling says that it has no such task; its words must say so too."""
+
+TROUBLE_MIN = Code.INTERNAL_ERROR
+"""From this one on Kling itself failed, whatever the HTTP status: a task may exist."""
+
 
 def http_status(code: int) -> int:
     """Look up the HTTP status that Kling sends with `code`; ValueError if it has no such code."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from relay.kling.codes import NOT_FOUND, TROUBLE_MIN, Code
 from relay.kling.transport import Reply
 
 Fields = dict[str, Raw]
@@ -81,9 +82,6 @@ class TaskNews(msgspec.Struct, frozen=True):
     raw: bytes
     """The whole object."""
 
-
-TROUBLE_MIN = 5000
-"""5000-5002 are Kling's own failures, whatever the HTTP status (kling-api.md section 8)."""
 
 URL_FIELDS = (
     "url",
@@ -300,9 +298,9 @@ def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = N
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
     if _is_trouble(reply, envelope):
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
-    if _is_own_duplicate(envelope, injected_id, callback_url):
-        return Unknown(reason="Kling already has a task under our external id")
     if envelope.code != 0:
+        if _is_own_duplicate(envelope, injected_id, callback_url):
+            return Unknown(reason="Kling already has a task under our external id")
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
     tasks = _tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
     if not tasks:
@@ -323,7 +321,7 @@ def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | 
     URL quotes the id too, as a part of the URL, and says nothing of it.
     """
     message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
-    return envelope.code == 1201 and (  # noqa: PLR2004
+    return envelope.code == Code.INVALID_PARAMETER and (
         injected_id.lower() in message
         or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
     )
@@ -339,7 +337,7 @@ def says_not_found(reply: Reply) -> bool:
         return False
     if envelope.code == 0:
         return isinstance(envelope.data, Raw) and _is_empty_list(envelope.data)
-    return envelope.code in (1201, 1203) and "not found" in envelope.message.lower()
+    return envelope.code in NOT_FOUND and "not found" in envelope.message.lower()
 
 
 def _is_empty_list(raw: Raw) -> bool:

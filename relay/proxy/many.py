@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs
 
-from relay.errors import InvalidParameter
+from relay.errors import IdsRequired, InvalidParameter
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.proxy.page import Page, spell_page
@@ -54,15 +54,16 @@ class ManyQueries:
         """The tasks that are found, in the order asked for; unknown ids are left out.
 
         Raises:
-            InvalidParameter: not exactly one of the two parameters; the words are Kling's.
+            IdsRequired: not exactly one of the two parameters.
+            InvalidParameter: too many ids.
         """
         values = parse_qs(query_string.decode("latin-1"))
         asked = [name for name in ("task_ids", "external_task_ids") if values.get(name)]
         if len(asked) != 1:
-            raise _one_of_two()
+            raise IdsRequired
         ids = [one for one in ",".join(values[asked[0]]).split(",") if one and "\x00" not in one]
         if not ids:
-            raise _one_of_two()
+            raise IdsRequired
         if len(ids) > IDS_MAX:
             raise InvalidParameter(asked[0], f"must be at most {IDS_MAX} ids")
         by_kling = asked[0] == "task_ids"
@@ -104,9 +105,3 @@ class ManyQueries:
         task = await self._queries.fresh(caller, task, key)
         is_known = task.kling_id is not None and task.state not in NOT_YET_KLINGS
         return task if is_known else None
-
-
-def _one_of_two() -> InvalidParameter:
-    error = InvalidParameter("task_ids", "")
-    error.message = "task_ids or external_task_ids is required"
-    return error

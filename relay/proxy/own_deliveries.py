@@ -32,7 +32,7 @@ from relay.deliveries.read import (
 from relay.deliveries.send import Sender
 from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
-from relay.errors import InvalidParameter, RelayError, UnknownPath
+from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, UnknownPath
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
@@ -65,11 +65,6 @@ def find_own_path(raw_path: bytes) -> tuple[str, ...] | None:
         unquote_to_bytes(part).decode(errors="replace").replace("\x00", "\ufffd")
         for part in segments[len(ROOT) :]
     )
-
-
-class DeliveryNotFound(RelayError):
-    def __init__(self) -> None:
-        super().__init__(400, 1201, "Delivery not found")
 
 
 class _Ping(msgspec.Struct):
@@ -172,7 +167,7 @@ class OwnDeliveries:
         """Refuse a second ping within 6 s, so that nobody scans the net with us."""
         now = time.monotonic()
         if now - self._pinged_at.get(caller.tenant_id, float("-inf")) < PING_EVERY_S:
-            raise RelayError(429, 1302, f"One test callback in {PING_EVERY_S:g} seconds")
+            raise TooManyPings(every_s=PING_EVERY_S)
         if len(self._pinged_at) >= PINGS_KEPT:
             self._pinged_at.clear()
         self._pinged_at[caller.tenant_id] = now

@@ -7,7 +7,7 @@ import structlog
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.database.batch import DatabaseUnavailable, RowBlocked
-from relay.errors import RelayError, TimedOut, Unavailable, UnknownPath
+from relay.errors import InternalError, RelayError, TimedOut, Unavailable, UnknownPath
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
-INTERNAL = RelayError(500, 5000, "Internal error")
 
 
 class KlingSurface:
@@ -75,11 +74,11 @@ class KlingSurface:
             log.info("request.abandoned", request_id=request_id, route=line.route)
             return
         except RelayError as error:
-            line.code, line.error = error.code, type(error).__name__
+            line.code, line.error = int(error.code), type(error).__name__
             answer = answer_error(error, request_id)
         except (DatabaseUnavailable, RowBlocked, OSError) as error:
             log.exception("request.database_unavailable", request_id=request_id)
-            line.code, line.error = Unavailable().code, type(error).__name__
+            line.code, line.error = int(Unavailable.code), type(error).__name__
             answer = answer_error(Unavailable(), request_id)
         except asyncio.CancelledError:
             # We are stopping, and RELAY_DRAIN_S is over. A submit under way is looked up later,
@@ -89,8 +88,8 @@ class KlingSurface:
             raise
         except Exception as error:
             log.exception("request.failed", request_id=request_id)
-            line.code, line.error = INTERNAL.code, type(error).__name__
-            answer = answer_error(INTERNAL, request_id)
+            line.code, line.error = int(InternalError.code), type(error).__name__
+            answer = answer_error(InternalError(), request_id)
         await send_answer(send, answer, request_id)
         line.status = answer.status
         line.ms = round((time.perf_counter() - began) * 1000, 1)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS, RESIGN, Code, http_status
+from relay.kling.codes import (
+    ABOUT_THE_ACCOUNT,
+    NOT_FOUND,
+    RESELLERS_BUSINESS,
+    RESIGN,
+    TROUBLE_MIN,
+    Code,
+    http_status,
+)
 
 TABLE = {
     200: {0},
@@ -44,3 +52,5 @@ def test_the_groups_hold_exactly_the_codes_of_the_design() -> None:
     assert resellers == RESELLERS_BUSINESS
     assert resellers | {1302, 1303} == ABOUT_THE_ACCOUNT
     assert {1003, 1004} == RESIGN
+    assert {1201, 1203} == NOT_FOUND
+    assert {5000, 5001, 5002} == {code for code in Code if code >= TROUBLE_MIN}

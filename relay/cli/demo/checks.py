@@ -6,9 +6,10 @@ from typing import Any
 from relay.cli.demo.books import Books, TaskBook, told_ends
 from relay.cli.demo.story import Played, Story
 from relay.cli.demo.tenants import DemoTenant
+from relay.kling.codes import Code
 from relay.settings import Settings
 
-QUOTA_REFUSAL = (429, 1102)
+QUOTA_REFUSAL = (Code.RESOURCE_PACK_USED_UP.http_status, Code.RESOURCE_PACK_USED_UP)
 """How Kling says that an account has not enough left (kling-api.md section 8)."""
 
 
