@@ -1,7 +1,7 @@
 """Rows of what is answered at once (kling-api.md 3.1, 3.2, 3.3); prices of section 10."""
 
 from relay.sandbox.account_pages import list_balance, list_package, show_costs
-from relay.sandbox.endpoint import Call
+from relay.sandbox.calls import Call
 from relay.sandbox.library import (
     create_element,
     delete_element,

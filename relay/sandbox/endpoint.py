@@ -1,14 +1,14 @@
-"""What a row of the catalogue says: an endpoint that makes tasks, or a call answered at once."""
+"""What the catalogue says of an endpoint that makes tasks; what is answered at once is in `calls`.
+
+It imports nothing of what a sandbox remembers, since orders, tasks and charges are made of it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from relay.sandbox.fields import Fields
 from relay.sandbox.things import Kind
-
-if TYPE_CHECKING:
-    from relay.sandbox.books import Asked, Books
 
 Generation = Literal["legacy", "2.0", "solutions", "account"]
 Credential = Literal["api_key", "jwt"]
@@ -71,23 +71,3 @@ class Endpoint:
     def pack(self) -> str:
         """Which kind of pack lends the slots."""
         return "try-on" if self.path == "/solutions/virtual_try_on" else self.results
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One method and path whose reply is the whole answer: no task, no callback."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    answer: "Callable[[Books, Asked], object]"
-    """Makes `data` of the reply."""
-    generation: Generation = "legacy"
-    units: str | None = None
-    """What the call costs, in video units; None if it is free and says nothing about it."""
-    needs: tuple[tuple[str, ...], ...] = ()
-    ids: tuple[tuple[Kind, str], ...] = ()
-
-    @property
-    def credentials(self) -> tuple[Credential, ...]:
-        """Which credentials are let in."""
-        return ANY_CREDENTIAL if self.generation in {"legacy", "account"} else API_KEY_ONLY

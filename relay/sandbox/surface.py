@@ -13,10 +13,10 @@ from litestar.types import HTTPScope, Receive, Send
 from relay.sandbox import envelopes
 from relay.sandbox.bodies import faults_of, read_body
 from relay.sandbox.books import Asked, Books
+from relay.sandbox.calls import Call, charge_call
 from relay.sandbox.catalogue import CreateTask, FindTask, ListTasks, find_route
-from relay.sandbox.charges import charge_call
 from relay.sandbox.credentials import Accounts
-from relay.sandbox.endpoint import Call, Endpoint
+from relay.sandbox.endpoint import Endpoint
 from relay.sandbox.errors import Refusal
 from relay.sandbox.faults import FIELD, HEADER, Faults
 from relay.sandbox.fields import Fields
