@@ -9,7 +9,7 @@ from relay.sandbox.books import Asked, Books
 from relay.sandbox.charges import Charge
 from relay.sandbox.endpoint import ANY_CREDENTIAL, API_KEY_ONLY, Credential, Generation
 from relay.sandbox.envelopes import deduction
-from relay.sandbox.things import Kind
+from relay.sandbox.things import ThingKind
 from relay.sandbox.units import plain
 
 
@@ -25,7 +25,7 @@ class Call:
     units: str | None = None
     """What the call costs, in video units; None if it is free and says nothing about it."""
     needs: tuple[tuple[str, ...], ...] = ()
-    ids: tuple[tuple[Kind, str], ...] = ()
+    ids: tuple[tuple[ThingKind, str], ...] = ()
 
     @property
     def credentials(self) -> tuple[Credential, ...]:

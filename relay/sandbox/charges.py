@@ -36,15 +36,15 @@ class Charge:
 
 
 class Charges:
-    """Every account's charges, the oldest first. `account` is an access key."""
+    """Every account's charges, the oldest first. `owner` is its access key."""
 
     def __init__(self) -> None:
         self._of: defaultdict[str, list[Charge]] = defaultdict(list)
         self._used: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
 
-    def add(self, account: str, charge: Charge) -> None:
+    def add(self, owner: str, charge: Charge) -> None:
         """Deduct it from what is left."""
-        pack = (account, charge.product_type)
+        pack = (owner, charge.product_type)
         kept = Charge(
             task_id=charge.task_id,
             at_ms=charge.at_ms,
@@ -54,19 +54,19 @@ class Charges:
             cash=charge.cash,
             about=charge.about,
             before=PACK_UNITS[charge.product_type] - self._used[pack],
-            cash_before=CASH - self._used[account, "cash"],
+            cash_before=CASH - self._used[owner, "cash"],
         )
         self._used[pack] += charge.units
-        self._used[account, "cash"] += charge.cash
-        self._of[account].append(kept)
+        self._used[owner, "cash"] += charge.cash
+        self._of[owner].append(kept)
 
-    def of(self, account: str) -> list[Charge]:
+    def of(self, owner: str) -> list[Charge]:
         """List an account's charges; only ever appended to."""
-        return self._of[account]
+        return self._of[owner]
 
-    def left(self, account: str, product_type: str) -> Decimal:
+    def left(self, owner: str, product_type: str) -> Decimal:
         """Say what a pack still holds."""
-        return PACK_UNITS[product_type] - self._used[account, product_type]
+        return PACK_UNITS[product_type] - self._used[owner, product_type]
 
     def clear(self) -> None:
         """Forget every charge."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relay.sandbox.fields import Fields
-from relay.sandbox.things import Kind
+from relay.sandbox.things import ThingKind
 
 Generation = Literal["legacy", "2.0", "solutions", "account"]
 Credential = Literal["api_key", "jwt"]
@@ -20,6 +20,9 @@ API_KEY_ONLY: tuple[Credential, ...] = ("api_key",)
 
 MODEL = "{model}"
 """The segment of a path that names the model."""
+
+TRY_ON = "/solutions/virtual_try_on"
+"""The one path with a pack and slots of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Endpoint:
     generation: Generation = "legacy"
     dialect: Dialect = LEGACY
     results: Results = "videos"
-    """What a finished task's `task_result` holds; images use an image pack's slots."""
+    """What a finished task's `task_result` holds."""
     models: tuple[str, ...] = ()
     """Accepted `model_name`s, the default first; empty where the body has no such field."""
     default_mode: Literal["std", "pro"] | None = None
@@ -53,7 +56,7 @@ class Endpoint:
     """Of each group one field must be there."""
     check: Callable[[Fields, str], None] | None = None
     """The endpoint's own rules, given the body and the model."""
-    ids: tuple[tuple[Kind, str], ...] = ()
+    ids: tuple[tuple[ThingKind, str], ...] = ()
     """Where the body names things of the account: `face_choose[].audio_id`."""
     repeats: tuple[str, ...] = ()
     """Fields of the body that the result says again."""
@@ -68,6 +71,6 @@ class Endpoint:
         return ANY_CREDENTIAL if self.generation == "legacy" else API_KEY_ONLY
 
     @property
-    def pack(self) -> str:
-        """Which kind of pack lends the slots."""
-        return "try-on" if self.path == "/solutions/virtual_try_on" else self.results
+    def slots_for(self) -> str:
+        """What is counted together: all that make the same results, and try-on apart."""
+        return "try-on" if self.path == TRY_ON else self.results

@@ -26,7 +26,7 @@ from relay.sandbox.new_orders import new_order, solution_order
 from relay.sandbox.orders import Order, legacy_order
 from relay.sandbox.replies import Reply, ended_by, receive_body, refused_by, send_reply
 from relay.sandbox.settings import Account, SandboxSettings
-from relay.sandbox.things import Kind, Thing
+from relay.sandbox.things import Thing, ThingKind
 from relay.sandbox.timeline import Timeline
 
 
@@ -141,7 +141,7 @@ class Surface:
     def _things(
         self,
         account: Account,
-        ids: tuple[tuple[Kind, str], ...],
+        ids: tuple[tuple[ThingKind, str], ...],
         values: dict[str, object],
         faults: Faults,
     ) -> list[Thing]:
