@@ -33,7 +33,7 @@ def test_every_runtime_dependency_is_locked() -> None:
 def test_pins_that_are_not_locked_are_tools_of_the_tests() -> None:
     """A pin outside the lock belongs to the dev group: nothing of production is left loose."""
     tools = {re.split(r"[>=]", need)[0] for need in PROJECT["dependency-groups"]["dev"]}
-    needed_by_tools = {"ast-serialize", "execnet", "grimp", "iniconfig", "librt"}
+    needed_by_tools = {"ast-serialize", "execnet", "iniconfig", "librt"}
     needed_by_tools |= {"mypy-extensions", "packaging", "pathspec", "pluggy"}
 
     assert set(pins()) - set(locked()) <= tools | needed_by_tools

@@ -18,7 +18,8 @@ Choices of ours where Kling's behaviour is unknown, each one constant or row to 
 - Retired models (`kling-v1`, `kling-v1-6` ...) still work. multi-image2video has no other model.
 - The credential is checked before the path, parameters before the duplicate check, that before
   the concurrency limit. A refused create does not use up its `external_task_id`.
-- Slots are counted per account and kind of pack (video, image), the limit is the same for each.
+- Slots are counted per account and what is made (videos, images, audios ...; try-on apart), the
+  limit is the same for each.
 - A callback is tried 3 times, 0.3 s and 1 s apart, with 5 s for each; any 2xx is an answer.
 - An input whose length we would have to download to know counts as 5 s long.
 - Lists are newest first. A JWT may be 5 s early or late.

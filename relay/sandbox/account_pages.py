@@ -25,7 +25,7 @@ def show_costs(books: Books, asked: Asked) -> dict[str, Any]:
         asked.fields.number(name, lowest=0, highest=1e15)
     reply: dict[str, Any] = {"code": 0, "msg": "success"}
     wanted = asked.fields.text("resource_pack_name")
-    packs = [_pack(books, asked, kind) for kind in PACK_UNITS if wanted in {"", _pack_name(kind)}]
+    packs = [_pack(books, asked, pack) for pack in PACK_UNITS if wanted in {"", _pack_name(pack)}]
     if packs and "no packs" not in asked.faults:
         reply["resource_pack_subscribe_infos"] = packs
     return reply
@@ -58,18 +58,18 @@ def _listed(asked: Asked, charges: list[Charge], keys: tuple[str, ...], row: Any
     return with_cursor({"result": {"detail": detail, "count": len(detail)}}, cursor)
 
 
-def _pack_name(kind: str) -> str:
-    return f"sandbox {kind} pack"
+def _pack_name(pack: str) -> str:
+    return f"sandbox {pack} pack"
 
 
-def _pack(books: Books, asked: Asked, kind: str) -> dict[str, Any]:
+def _pack(books: Books, asked: Asked, pack: str) -> dict[str, Any]:
     began_ms = asked.now_ms - 10 * _DAY_MS
     return {
-        "resource_pack_name": _pack_name(kind),
-        "resource_pack_id": _PACK_IDS[kind],
+        "resource_pack_name": _pack_name(pack),
+        "resource_pack_id": _PACK_IDS[pack],
         "resource_pack_type": "decreasing_total",
-        "total_quantity": float(PACK_UNITS[kind]),
-        "remaining_quantity": float(books.charges.left(asked.owner, kind)),
+        "total_quantity": float(PACK_UNITS[pack]),
+        "remaining_quantity": float(books.charges.left(asked.owner, pack)),
         "purchase_time": began_ms,
         "effective_time": began_ms,
         "invalid_time": began_ms + 180 * _DAY_MS,

@@ -30,8 +30,8 @@ _MEDIA = {
     "wav": ("audio/wav", "sound.wav"),
 }
 _FILES = {
-    kind: (media_type, (Path(__file__).parent / "media" / name).read_bytes())
-    for kind, (media_type, name) in _MEDIA.items()
+    extension: (media_type, (Path(__file__).parent / "media" / name).read_bytes())
+    for extension, (media_type, name) in _MEDIA.items()
 }
 """One small real file of each kind stands for all results; made with ffmpeg."""
 
@@ -128,8 +128,8 @@ async def show_requests(requests: NamedDependency[Requests]) -> list[dict[str, o
 @get("/sandbox/files/{name:str}", raises=[NotFoundException])
 async def serve_file(name: FromPath[str]) -> Response[bytes]:
     """Serve a result; every id has the same content, and needs no credential as Kling's URLs."""
-    file_id, _, kind = name.partition(".")
-    if kind not in _FILES or not file_id.isdecimal():
+    file_id, _, extension = name.partition(".")
+    if extension not in _FILES or not file_id.isdecimal():
         raise NotFoundException
-    media_type, content = _FILES[kind]
+    media_type, content = _FILES[extension]
     return Response(content, media_type=media_type)

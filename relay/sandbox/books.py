@@ -35,9 +35,9 @@ class Asked:
         """The access key under which things are kept."""
         return self.account.access_key
 
-    def file(self, name: str, kind: str) -> str:
+    def file(self, name: str, extension: str) -> str:
         """Write the URL of a file; `name` must be digits."""
-        return f"{self.base_url}/sandbox/files/{name}.{kind}"
+        return f"{self.base_url}/sandbox/files/{name}.{extension}"
 
 
 @dataclass(frozen=True, slots=True)

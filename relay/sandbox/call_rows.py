@@ -1,7 +1,7 @@
 """Rows of what is answered at once (kling-api.md 3.1, 3.2, 3.3); prices of section 10."""
 
 from relay.sandbox.account_pages import list_balance, list_package, show_costs
-from relay.sandbox.endpoint import Call
+from relay.sandbox.calls import Call
 from relay.sandbox.library import (
     create_element,
     delete_element,
@@ -20,12 +20,12 @@ from relay.sandbox.selections import (
     preview_selection,
 )
 from relay.sandbox.task_queries import find_solutions, find_tasks, list_solutions, list_tasks
-from relay.sandbox.things import Kind
+from relay.sandbox.things import ThingKind
 
 _VIDEO = (("video_id", "video_url"),)
-_VIDEO_ID: tuple[tuple[Kind, str], ...] = (("video", "video_id"),)
+_VIDEO_ID: tuple[tuple[ThingKind, str], ...] = (("video", "video_id"),)
 _SESSION = (("session_id",),)
-_SESSION_ID: tuple[tuple[Kind, str], ...] = (("session", "session_id"),)
+_SESSION_ID: tuple[tuple[ThingKind, str], ...] = (("session", "session_id"),)
 _MARK = (("session_id",), ("frame_index",), ("points",))
 _SELECTION = "/v1/videos/multi-elements"
 _ELEMENT = (("element_id",),)

@@ -37,7 +37,7 @@ class Callbacks:
         self._ledger = ledger
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
-        self._places = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._sending: set[asyncio.Task[None]] = set()
 
     def announce(self, task: Task) -> None:
@@ -83,7 +83,7 @@ class Callbacks:
 
     async def _send(self, task: Task, status: Status, body: bytes, message_id: str) -> None:
         for attempt, pause in enumerate((*PAUSES_S, None), start=1):
-            async with self._places:
+            async with self._in_flight:
                 http_status = await self._post(task, body, message_id)
             self._ledger.add(
                 "callback",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from relay.sandbox.call_rows import CALLS
-from relay.sandbox.endpoint import MODEL, Call, Credential, Endpoint, Generation
+from relay.sandbox.calls import Call
+from relay.sandbox.endpoint import MODEL, Credential, Endpoint, Generation
 from relay.sandbox.media_rows import MEDIA
 from relay.sandbox.new_rows import NEW_ENDPOINTS, SOLUTIONS
 from relay.sandbox.video_rows import VIDEOS

@@ -3,15 +3,11 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from relay.sandbox.endpoint import Call, Results
-from relay.sandbox.envelopes import deduction
+from relay.sandbox.endpoint import Results
 from relay.sandbox.tasks import Task
-from relay.sandbox.units import pack_of, plain
-
-if TYPE_CHECKING:
-    from relay.sandbox.books import Asked, Books
+from relay.sandbox.units import pack_of
 
 API_KEY_NAME = "sandbox"
 PACK_UNITS = {"video": Decimal(1_000_000), "image": Decimal(10_000_000), "try-on": Decimal(10_000)}
@@ -40,15 +36,15 @@ class Charge:
 
 
 class Charges:
-    """Every account's charges, the oldest first. `account` is an access key."""
+    """Every account's charges, the oldest first. `owner` is its access key."""
 
     def __init__(self) -> None:
         self._of: defaultdict[str, list[Charge]] = defaultdict(list)
         self._used: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
 
-    def add(self, account: str, charge: Charge) -> None:
+    def add(self, owner: str, charge: Charge) -> None:
         """Deduct it from what is left."""
-        pack = (account, charge.product_type)
+        pack = (owner, charge.product_type)
         kept = Charge(
             task_id=charge.task_id,
             at_ms=charge.at_ms,
@@ -58,46 +54,24 @@ class Charges:
             cash=charge.cash,
             about=charge.about,
             before=PACK_UNITS[charge.product_type] - self._used[pack],
-            cash_before=CASH - self._used[account, "cash"],
+            cash_before=CASH - self._used[owner, "cash"],
         )
         self._used[pack] += charge.units
-        self._used[account, "cash"] += charge.cash
-        self._of[account].append(kept)
+        self._used[owner, "cash"] += charge.cash
+        self._of[owner].append(kept)
 
-    def of(self, account: str) -> list[Charge]:
+    def of(self, owner: str) -> list[Charge]:
         """List an account's charges; only ever appended to."""
-        return self._of[account]
+        return self._of[owner]
 
-    def left(self, account: str, product_type: str) -> Decimal:
+    def left(self, owner: str, product_type: str) -> Decimal:
         """Say what a pack still holds."""
-        return PACK_UNITS[product_type] - self._used[account, product_type]
+        return PACK_UNITS[product_type] - self._used[owner, product_type]
 
     def clear(self) -> None:
         """Forget every charge."""
         self._of.clear()
         self._used.clear()
-
-
-def charge_call(books: "Books", asked: "Asked", call: Call, data: dict[str, Any]) -> dict[str, Any]:
-    """Charge for a synchronous call, tell the ledger, and write what was deducted.
-
-    The id that a bill names is the reply's, or one that nobody else hears of.
-    """
-    words = asked.faults.words
-    units = Decimal(words.get("units", "0" if "cash" in words else call.units or "0"))
-    cash = Decimal(words.get("cash", words.get("mixed", 0)))
-    is_charged = "no deduction" not in words
-    if is_charged:
-        name = data.get("task_id") or data.get("session_id") or books.ids.task(asked.now_ms)
-        charge = Charge(name, asked.now_ms, "video", call.path.strip("/"), units, cash)
-        books.charges.add(asked.owner, charge)
-    books.ledger.add(
-        "answered",
-        account=asked.owner,
-        endpoint=call.path,
-        units=plain(units) if is_charged else None,
-    )
-    return deduction(units, cash) if is_charged else {}
 
 
 def charge_of(task: Task) -> Charge | None:

@@ -1,14 +1,14 @@
-"""What a row of the catalogue says: an endpoint that makes tasks, or a call answered at once."""
+"""What the catalogue says of an endpoint that makes tasks; what is answered at once is in `calls`.
+
+It imports nothing of what a sandbox remembers, since orders, tasks and charges are made of it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from relay.sandbox.fields import Fields
-from relay.sandbox.things import Kind
-
-if TYPE_CHECKING:
-    from relay.sandbox.books import Asked, Books
+from relay.sandbox.things import ThingKind
 
 Generation = Literal["legacy", "2.0", "solutions", "account"]
 Credential = Literal["api_key", "jwt"]
@@ -20,6 +20,9 @@ API_KEY_ONLY: tuple[Credential, ...] = ("api_key",)
 
 MODEL = "{model}"
 """The segment of a path that names the model."""
+
+TRY_ON = "/solutions/virtual_try_on"
+"""The one path with a pack and slots of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Endpoint:
     generation: Generation = "legacy"
     dialect: Dialect = LEGACY
     results: Results = "videos"
-    """What a finished task's `task_result` holds; images use an image pack's slots."""
+    """What a finished task's `task_result` holds."""
     models: tuple[str, ...] = ()
     """Accepted `model_name`s, the default first; empty where the body has no such field."""
     default_mode: Literal["std", "pro"] | None = None
@@ -53,7 +56,7 @@ class Endpoint:
     """Of each group one field must be there."""
     check: Callable[[Fields, str], None] | None = None
     """The endpoint's own rules, given the body and the model."""
-    ids: tuple[tuple[Kind, str], ...] = ()
+    ids: tuple[tuple[ThingKind, str], ...] = ()
     """Where the body names things of the account: `face_choose[].audio_id`."""
     repeats: tuple[str, ...] = ()
     """Fields of the body that the result says again."""
@@ -68,26 +71,6 @@ class Endpoint:
         return ANY_CREDENTIAL if self.generation == "legacy" else API_KEY_ONLY
 
     @property
-    def pack(self) -> str:
-        """Which kind of pack lends the slots."""
-        return "try-on" if self.path == "/solutions/virtual_try_on" else self.results
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One method and path whose reply is the whole answer: no task, no callback."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    answer: "Callable[[Books, Asked], object]"
-    """Makes `data` of the reply."""
-    generation: Generation = "legacy"
-    units: str | None = None
-    """What the call costs, in video units; None if it is free and says nothing about it."""
-    needs: tuple[tuple[str, ...], ...] = ()
-    ids: tuple[tuple[Kind, str], ...] = ()
-
-    @property
-    def credentials(self) -> tuple[Credential, ...]:
-        """Which credentials are let in."""
-        return ANY_CREDENTIAL if self.generation in {"legacy", "account"} else API_KEY_ONLY
+    def slots_for(self) -> str:
+        """What is counted together: all that make the same results, and try-on apart."""
+        return "try-on" if self.path == TRY_ON else self.results

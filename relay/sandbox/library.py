@@ -10,7 +10,7 @@ from relay.sandbox.books import Asked, Books
 from relay.sandbox.errors import Refusal
 from relay.sandbox.presets import NEW_PRESET_ELEMENTS, OLD_PRESET_ELEMENTS, PRESET_VOICES
 from relay.sandbox.results import owner_of
-from relay.sandbox.things import Kind, Thing
+from relay.sandbox.things import Thing, ThingKind
 
 _BEGAN_MS = 1_740_000_000_000
 """When Kling's own were made."""
@@ -62,7 +62,7 @@ def delete_voice(books: Books, asked: Asked) -> dict[str, Any]:
     return _delete(books, asked, "voice", "voice_id")
 
 
-def _delete(books: Books, asked: Asked, kind: Kind, field: str) -> dict[str, Any]:
+def _delete(books: Books, asked: Asked, kind: ThingKind, field: str) -> dict[str, Any]:
     """Delete what the account made itself: presets stay.
 
     Raises:

@@ -114,17 +114,17 @@ def _types_of(fields: Fields, parts: list[Fields], rules: Rules) -> list[str]:
     types = []
     for part in parts:
         part.need("type")
-        kind = part.choice("type", ("prompt", *rules.contents), "")
-        if kind == "prompt":
+        type_name = part.choice("type", ("prompt", *rules.contents), "")
+        if type_name == "prompt":
             part.need("text")
             continue
-        part.need(_NAMED.get(kind, "url"))
-        if kind not in _NAMED:
+        part.need(_NAMED.get(type_name, "url"))
+        if type_name not in _NAMED:
             part.picture("url")
-        types.append(kind)
-    for kind, most in rules.contents.items():
-        if types.count(kind) > most:
-            raise fields.refusal("contents", f"must have at most {most} of type {kind}")
+        types.append(type_name)
+    for type_name, most in rules.contents.items():
+        if types.count(type_name) > most:
+            raise fields.refusal("contents", f"must have at most {most} of type {type_name}")
     if "last_frame" in types and "first_frame" not in types:
         raise fields.refusal("contents", "with a last_frame needs a first_frame")
     if all(one in types for one in _VIDEOS):

@@ -1,10 +1,10 @@
 """Rows of API 2.0 and of the solutions (kling-api.md 3.2 and 3.3)."""
 
-from relay.sandbox.endpoint import LEGACY, MODEL, NEW, Endpoint
-from relay.sandbox.things import Kind
+from relay.sandbox.endpoint import LEGACY, MODEL, NEW, TRY_ON, Endpoint
+from relay.sandbox.things import ThingKind
 
-_ELEMENTS: tuple[Kind, str] = ("element", "contents[].element_id")
-_VOICES: tuple[Kind, str] = ("voice", "contents[].voice_id")
+_ELEMENTS: tuple[ThingKind, str] = ("element", "contents[].element_id")
+_VOICES: tuple[ThingKind, str] = ("voice", "contents[].voice_id")
 
 NEW_ENDPOINTS = (
     Endpoint(f"/text-to-video/{MODEL}", "2.0", NEW),
@@ -15,7 +15,7 @@ NEW_ENDPOINTS = (
 
 SOLUTIONS = (
     # The vendor's page of this one writes task_id and succeed, the others' id and succeeded.
-    Endpoint("/solutions/virtual_try_on", "solutions", LEGACY, results="images"),
+    Endpoint(TRY_ON, "solutions", LEGACY, results="images"),
     Endpoint("/solutions/e-commerce/goods_studio", "solutions", NEW, results="images"),
     Endpoint("/solutions/e-commerce/clothing_dupe", "solutions", NEW, results="images"),
     Endpoint("/solutions/talking_agent", "solutions", NEW),

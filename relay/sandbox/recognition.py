@@ -28,8 +28,8 @@ def recognize_image(books: Books, asked: Asked) -> dict[str, Any]:
     asked.fields.picture("image")
     name = books.ids.other(asked.now_ms, "6")
     images = [
-        {"type": kind, "is_contain": True, "url": asked.file(f"{name}{i}", "png")}
-        for i, kind in enumerate(SEGMENTS)
+        {"type": segment, "is_contain": True, "url": asked.file(f"{name}{i}", "png")}
+        for i, segment in enumerate(SEGMENTS)
     ]
     return {"task_result": {"images": images}}
 

@@ -16,12 +16,12 @@ def part_id(task: Task, index: int) -> str:
     return f"{task.id[::-1]}{index}"
 
 
-def file_of(task: Task, index: int, kind: str) -> str:
+def file_of(task: Task, index: int, extension: str) -> str:
     """Make the URL of one file."""
-    return f"{task.base_url}/sandbox/files/{part_id(task, index)}.{kind}"
+    return f"{task.base_url}/sandbox/files/{part_id(task, index)}.{extension}"
 
 
-def seconds_of(task: Task) -> str:
+def _duration_of(task: Task) -> str:
     """Write how long a result is: a string, and not whole (5.2)."""
     return f"{task.order.seconds}.1"
 
@@ -74,15 +74,15 @@ def outputs_of(task: Task) -> list[dict[str, Any]]:
     """Write `outputs` of API 2.0 and the solutions (5.5); [] before the end."""
     if task.status != "succeed":
         return []
-    kind = "png" if task.order.endpoint.results == "images" else "mp4"
-    output: dict[str, Any] = {"type": "image" if kind == "png" else "video"}
-    if kind == "mp4":
+    extension = "png" if task.order.endpoint.results == "images" else "mp4"
+    output: dict[str, Any] = {"type": "image" if extension == "png" else "video"}
+    if extension == "mp4":
         output["id"] = part_id(task, 0)
-    output["url"] = file_of(task, 0, kind)
+    output["url"] = file_of(task, 0, extension)
     if task.order.watermark:
-        output["watermark_url"] = file_of(task, 1, kind)
-    if kind == "mp4":
-        output["duration"] = seconds_of(task)
+        output["watermark_url"] = file_of(task, 1, extension)
+    if extension == "mp4":
+        output["duration"] = _duration_of(task)
     return [output]
 
 
@@ -91,7 +91,7 @@ def _video(task: Task, *, marked: bool) -> dict[str, Any]:
     if marked:
         video["watermark_url"] = file_of(task, 1, "mp4")
     if task.order.endpoint.path != "/v1/videos/effects":
-        video["duration"] = seconds_of(task)
+        video["duration"] = _duration_of(task)
     return {**video, **task.order.repeats}
 
 
@@ -115,7 +115,7 @@ def _image(task: Task, index: int, *, marked: bool) -> dict[str, Any]:
 
 
 def _audios(task: Task) -> dict[str, Any]:
-    seconds = seconds_of(task)
+    seconds = _duration_of(task)
     audio = {
         "id": part_id(task, 0),
         "url_mp3": file_of(task, 0, "mp3"),

@@ -57,7 +57,7 @@ class SandboxSettings(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse two accounts that share a key: nobody could say whose task it is."""
-        for kind in ("access_key", "api_key"):
-            if len({getattr(account, kind) for account in self.accounts}) < len(self.accounts):
-                message = f"Two accounts of the sandbox have the same {kind}."
+        for name in ("access_key", "api_key"):
+            if len({getattr(account, name) for account in self.accounts}) < len(self.accounts):
+                message = f"Two accounts of the sandbox have the same {name}."
                 raise ValueError(message)

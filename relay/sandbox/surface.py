@@ -13,10 +13,10 @@ from litestar.types import HTTPScope, Receive, Send
 from relay.sandbox import envelopes
 from relay.sandbox.bodies import faults_of, read_body
 from relay.sandbox.books import Asked, Books
+from relay.sandbox.calls import Call, charge_call
 from relay.sandbox.catalogue import CreateTask, FindTask, ListTasks, find_route
-from relay.sandbox.charges import charge_call
 from relay.sandbox.credentials import Accounts
-from relay.sandbox.endpoint import Call, Endpoint
+from relay.sandbox.endpoint import Endpoint
 from relay.sandbox.errors import Refusal
 from relay.sandbox.faults import FIELD, HEADER, Faults
 from relay.sandbox.fields import Fields
@@ -26,7 +26,7 @@ from relay.sandbox.new_orders import new_order, solution_order
 from relay.sandbox.orders import Order, legacy_order
 from relay.sandbox.replies import Reply, ended_by, receive_body, refused_by, send_reply
 from relay.sandbox.settings import Account, SandboxSettings
-from relay.sandbox.things import Kind, Thing
+from relay.sandbox.things import Thing, ThingKind
 from relay.sandbox.timeline import Timeline
 
 
@@ -141,7 +141,7 @@ class Surface:
     def _things(
         self,
         account: Account,
-        ids: tuple[tuple[Kind, str], ...],
+        ids: tuple[tuple[ThingKind, str], ...],
         values: dict[str, object],
         faults: Faults,
     ) -> list[Thing]:

@@ -146,4 +146,4 @@ class Tasks:
 
 
 def _slot_key(account: Account, endpoint: Endpoint) -> tuple[str, str]:
-    return account.access_key, endpoint.pack
+    return account.access_key, endpoint.slots_for

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from relay.sandbox.errors import Refusal
 from relay.sandbox.presets import PRESET_ELEMENTS, PRESET_VOICES
 
-Kind = Literal["video", "audio", "element", "voice", "session"]
+ThingKind = Literal["video", "audio", "element", "voice", "session"]
 
 _DAY_MS = 24 * 60 * 60 * 1000
-LIVES_MS: dict[Kind, int] = {"video": 30 * _DAY_MS, "audio": 30 * _DAY_MS, "session": _DAY_MS}
+LIVES_MS: dict[ThingKind, int] = {"video": 30 * _DAY_MS, "audio": 30 * _DAY_MS, "session": _DAY_MS}
 """How long an id can be named (section 12); elements and voices stay until they are deleted."""
 
 
@@ -19,7 +19,7 @@ LIVES_MS: dict[Kind, int] = {"video": 30 * _DAY_MS, "audio": 30 * _DAY_MS, "sess
 class Thing:
     """One id, with what later calls need to know of it."""
 
-    kind: Kind
+    kind: ThingKind
     id: str
     made_ms: int
     seconds: int = 5
@@ -37,7 +37,7 @@ class Thing:
         return not self.is_deleted and (lives_ms is None or now_ms - self.made_ms < lives_ms)
 
 
-_PRESETS: dict[tuple[Kind, str], Thing] = {
+_PRESETS: dict[tuple[ThingKind, str], Thing] = {
     ("element", str(one["element_id"])): Thing("element", str(one["element_id"]), 0)
     for one in PRESET_ELEMENTS
 } | {
@@ -47,34 +47,34 @@ _PRESETS: dict[tuple[Kind, str], Thing] = {
 
 
 class Things:
-    """Every account's things. `account` is an access key."""
+    """Every account's things. `owner` is its access key."""
 
     def __init__(self) -> None:
-        self._of: defaultdict[str, dict[tuple[Kind, str], Thing]] = defaultdict(dict)
+        self._of: defaultdict[str, dict[tuple[ThingKind, str], Thing]] = defaultdict(dict)
 
-    def add(self, account: str, thing: Thing) -> Thing:
-        """Make `thing` known to `account`."""
-        self._of[account][thing.kind, thing.id] = thing
+    def add(self, owner: str, thing: Thing) -> Thing:
+        """Make `thing` known to `owner`."""
+        self._of[owner][thing.kind, thing.id] = thing
         return thing
 
-    def find(self, account: str, kind: Kind, name: str, *, now_ms: int) -> Thing | None:
-        """Find what `account` may name: its own, or a preset of Kling's."""
-        return self.own(account, kind, name, now_ms=now_ms) or _PRESETS.get((kind, name))
+    def find(self, owner: str, kind: ThingKind, name: str, *, now_ms: int) -> Thing | None:
+        """Find what `owner` may name: its own, or a preset of Kling's."""
+        return self.own(owner, kind, name, now_ms=now_ms) or _PRESETS.get((kind, name))
 
-    def own(self, account: str, kind: Kind, name: str, *, now_ms: int) -> Thing | None:
-        """Find what `account` made itself."""
-        thing = self._of[account].get((kind, name))
+    def own(self, owner: str, kind: ThingKind, name: str, *, now_ms: int) -> Thing | None:
+        """Find what `owner` made itself."""
+        thing = self._of[owner].get((kind, name))
         return thing if thing is not None and thing.is_known(now_ms) else None
 
-    def shown(self, account: str, kind: Kind) -> list[dict[str, Any]]:
+    def shown(self, owner: str, kind: ThingKind) -> list[dict[str, Any]]:
         """List what there is to show of one kind, the newest first."""
-        own = reversed(self._of[account].values())
+        own = reversed(self._of[owner].values())
         return [thing.shown for thing in own if thing.kind == kind and thing.shown]
 
     def need(
         self,
-        account: str,
-        ids: tuple[tuple[Kind, str], ...],
+        owner: str,
+        ids: tuple[tuple[ThingKind, str], ...],
         values: dict[str, object],
         *,
         now_ms: int,
@@ -89,7 +89,7 @@ class Things:
             for name in values_at(values, where):
                 if isinstance(name, bool) or not isinstance(name, int | str):
                     raise Refusal(1201, f"{where} must be an id")
-                thing = self.find(account, kind, str(name), now_ms=now_ms)
+                thing = self.find(owner, kind, str(name), now_ms=now_ms)
                 if thing is None:
                     raise Refusal(1201, f"{where} {str(name)[:100]} not found")
                 found.append(thing)

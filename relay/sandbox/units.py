@@ -6,7 +6,7 @@ being the same object. Video units and image units are different currencies; a t
 
 from decimal import Decimal
 
-from relay.sandbox.endpoint import Endpoint
+from relay.sandbox.endpoint import TRY_ON, Endpoint
 from relay.sandbox.orders import Order
 
 _PER_SECOND: dict[tuple[str, str], dict[str, str]] = {
@@ -50,7 +50,7 @@ _PER_CALL = {
     "/v1/general/custom-voices": "0.05",
     "/v1/general/advanced-custom-elements": "0",  # no price is known: free
     # Nor was that of the solutions; try-on costs what it did before, $0.07 at $0.0035 a unit.
-    "/solutions/virtual_try_on": "20",
+    TRY_ON: "20",
     "/solutions/e-commerce/goods_studio": "20",
     "/solutions/e-commerce/clothing_dupe": "20",
     "/solutions/talking_agent": "2",
@@ -131,7 +131,7 @@ def _feature(order: Order) -> str:
 
 def pack_of(endpoint: Endpoint) -> str:
     """Say which pack pays: `video`, also for audio (section 10), `image` or `try-on`."""
-    if endpoint.pack == "try-on":
+    if endpoint.path == TRY_ON:
         return "try-on"
     return "image" if endpoint.results == "images" else "video"
 

@@ -8,7 +8,7 @@ from relay.sandbox.materials import (
     check_effects,
     check_lip_sync,
 )
-from relay.sandbox.things import Kind
+from relay.sandbox.things import ThingKind
 from relay.sandbox.videos import (
     check_image2video,
     check_motion_control,
@@ -17,8 +17,8 @@ from relay.sandbox.videos import (
     check_text2video,
 )
 
-ELEMENTS: tuple[Kind, str] = ("element", "element_list[].element_id")
-_VOICES: tuple[Kind, str] = ("voice", "voice_list[].voice_id")
+ELEMENTS: tuple[ThingKind, str] = ("element", "element_list[].element_id")
+_VOICES: tuple[ThingKind, str] = ("voice", "voice_list[].voice_id")
 _V2_ON = ("kling-v2-master", "kling-v2-1-master", "kling-v2-5-turbo", "kling-v2-6", "kling-v3")
 
 VIDEOS = (

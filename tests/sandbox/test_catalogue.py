@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from relay.sandbox.calls import Call
 from relay.sandbox.catalogue import CreateTask, find_route, list_rows
-from relay.sandbox.endpoint import Call
 from relay.sandbox.errors import HTTP_STATUS
 from relay.sandbox.new_models import MODELS
 from relay.sandbox.settings import DEFAULT_ACCOUNT

@@ -7,7 +7,7 @@ import pytest
 from relay.sandbox.errors import Refusal
 from relay.sandbox.presets import PRESET_VOICES
 from relay.sandbox.settings import DEFAULT_ACCOUNT, Account, SandboxSettings
-from relay.sandbox.things import Kind, Thing, Things, values_at
+from relay.sandbox.things import Thing, ThingKind, Things, values_at
 from tests.sandbox.bodies import BODIES, URL
 from tests.sandbox.client import TEXT2VIDEO, Caller
 from tests.sandbox.conftest import Opened
@@ -172,7 +172,7 @@ async def test_the_parent_video_is_the_one_that_was_named(kling: Caller) -> None
 def test_sessions_end_after_a_day_and_media_after_thirty() -> None:
     """Section 12: at the last millisecond known, at the next not; elements stay."""
     things = Things()
-    ends: dict[Kind, int] = {"session": DAY_MS, "video": 30 * DAY_MS}
+    ends: dict[ThingKind, int] = {"session": DAY_MS, "video": 30 * DAY_MS}
     for kind in (*ends, "element"):
         things.add("ak", Thing(kind, "1", made_ms=0))
 
