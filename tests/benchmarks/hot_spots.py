@@ -33,7 +33,10 @@ PARTS = (
     ("authenticate", ("relay/tenants/",)),
     ("read the body and the fields", ("relay/proxy/body.py", "relay/kling/body.py")),
     ("price and quote", ("relay/pricing/", "relay/kling/wanted.py", "relay/tasks/quoter.py")),
-    ("choose a channel, references", ("relay/channels/", "relay/tasks/place.py", "references.py")),
+    (
+        "choose a channel, references",
+        ("relay/channels/", "relay/tasks/choose_channel.py", "references.py"),
+    ),
     ("judge and show Kling's reply", ("relay/kling/wire.py", "relay/tasks/view.py")),
     (
         "hold and finish: rows and results",

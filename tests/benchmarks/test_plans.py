@@ -101,7 +101,7 @@ UNINDEXED = [
     ("READ by Kling's id", "DROP INDEX tasks_kling_key"),
     ("READ by the tenant's", "DROP INDEX tasks_tenant_external_id"),
     ("CLAIM_REFRESH", without("tasks_pkey")),
-    ("FIND by our id", without("tasks_external_id_key")),
+    ("FIND by our id", without("tasks_injected_id_key")),
     ("FIND by Kling's", "DROP INDEX tasks_kling_key"),
     ("FIND_TOKENS by access key", without("tokens_access_key_key")),
     ("FIND_TOKENS by API key", without("tokens_api_key_hash_key")),

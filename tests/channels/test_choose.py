@@ -85,4 +85,4 @@ def test_a_channel_needs_a_credential_that_the_endpoint_takes(
 
 def test_a_channel_shows_no_key() -> None:
     """Its repr may end in a log or a traceback."""
-    assert repr(channel(7)) == "Channel(7, 'c7')"
+    assert repr(channel(7)) == "OpenedChannel(7, 'c7')"

@@ -81,31 +81,6 @@ async def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     await connection.close()
 
 
-async def test_an_index_that_was_built_before_is_taken_only_if_it_is_whole(empty_url: str) -> None:
-    """A cancelled CREATE INDEX CONCURRENTLY leaves a name by which nothing is found."""
-    await migrate(empty_url, revision="0003")
-    connection = await asyncpg.connect(dsn(empty_url))
-    await connection.execute(
-        """
-        CREATE UNIQUE INDEX tasks_kling_key ON tasks (task_id, channel_id)
-            WHERE task_id IS NOT NULL;
-        CREATE INDEX tasks_kling_request ON tasks (kling_request_id)
-            WHERE kling_request_id IS NOT NULL;
-        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_kling_key'::regclass
-        """
-    )
-    find = "SELECT '{}'::regclass::oid"
-    whole = await connection.fetchval(find.format("tasks_kling_request"))
-
-    await migrate(empty_url)
-
-    assert await connection.fetchval(find.format("tasks_kling_request")) == whole
-    assert await connection.fetchval(
-        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'tasks_kling_key'::regclass"
-    )
-    await connection.close()
-
-
 async def test_processes_that_migrate_at_once_take_turns(empty_url: str) -> None:
     """Five at a time on an empty database: none fails, and the schema is whole."""
     await asyncio.gather(*(migrate(empty_url) for _ in range(5)))

@@ -44,7 +44,7 @@ COLD = {
     "relay.tasks.inspect:_list": _COMMAND,
     "relay.tasks.inspect:read_story": _COMMAND,
     "relay.tasks.operate:_read_in": _COMMAND,
-    "relay.tasks.operate:unflag": _COMMAND,
+    "relay.tasks.flags:unflag": _COMMAND,
     "relay.tenants.tenants:add_tenant": _COMMAND,
     "relay.tenants.tenants:find_tenant": _COMMAND,
     "relay.tenants.tenants:read_tenants": _COMMAND,

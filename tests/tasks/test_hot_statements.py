@@ -124,7 +124,7 @@ def test_what_is_listed_is_still_there() -> None:
         "await session.scalar(select(Task).where(Task.id == 1))",
         "session.add(Task())",
         "statement = statements.HOLD",
-        "return text(look.FLAG)",
+        "return text(look.PUT_OFF)",
     ],
 )
 def test_a_new_statement_is_found(line: str) -> None:
