@@ -39,8 +39,9 @@ from relay.settings import Settings
 from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.finish import Finisher
+from relay.tasks.door import Door
 from relay.tasks.flags import Flags
+from relay.tasks.learn import Learner
 from relay.tasks.look import Looker, LookRules
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.presets import Presets
@@ -79,7 +80,7 @@ class Parts:
     engine: AsyncEngine
     sessions: Sessions
     pool: Any
-    finisher: Finisher
+    door: Door
     looker: Looker
     deliverer: Deliverer
     surface: KlingSurface
@@ -108,13 +109,15 @@ class Parts:
         asker = Asker(upstream, directory, catalogue)
         chooser = ChannelChooser(self.pool, directory, Presets(upstream, catalogue))
         flags = Flags(self.pool)
-        self.finisher = Finisher(connect, asker, catalogue)
-        closing.push_async_callback(self.finisher.aclose)
+        self.door = Door(connect)
+        closing.push_async_callback(self.door.aclose)
+        learner = Learner(self.door, asker, catalogue)
         self.looker = Looker(
             connect,
             self.pool,
             asker=asker,
-            finisher=self.finisher,
+            door=self.door,
+            learner=learner,
             flags=flags,
             directory=directory,
             catalogue=catalogue,
@@ -137,7 +140,8 @@ class Parts:
             quoter=Quoter(self.sessions, cached_book(self.sessions), prices),
             chooser=chooser,
             upstream=upstream,
-            finisher=self.finisher,
+            door=self.door,
+            learner=learner,
             looker=self.looker,
             callback_paths=paths,
             callback_guard=guard,
@@ -156,7 +160,7 @@ class Parts:
             connect,
             paths=paths,
             directory=directory,
-            finisher=self.finisher,
+            learner=learner,
             looker=self.looker,
             flags=flags,
         )

@@ -3,12 +3,23 @@
 from relay.channels import tables as channels
 from relay.database.base import Base
 from relay.deliveries import tables as deliveries
+from relay.desk import tables as desk
 from relay.ledger import tables as ledger
 from relay.owners import tables as owners
 from relay.pricing import tables as pricing
 from relay.tasks import tables as tasks
 from relay.tenants import tables as tenants
 
-__all__ = ["channels", "deliveries", "ledger", "metadata", "owners", "pricing", "tasks", "tenants"]
+__all__ = [
+    "channels",
+    "deliveries",
+    "desk",
+    "ledger",
+    "metadata",
+    "owners",
+    "pricing",
+    "tasks",
+    "tenants",
+]
 
 metadata = Base.metadata

@@ -15,9 +15,10 @@ from relay.kling.codes import Code
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
 from relay.tasks.callback_path import CallbackPaths, CallbackTarget
-from relay.tasks.finish import EVENT_BYTES_MAX, Finisher, Unsettled, Via
+from relay.tasks.door import EVENT_BYTES_MAX, Via
 from relay.tasks.flags import Flags
-from relay.tasks.look import Looker, differing_ids
+from relay.tasks.learn import Learner, Unsettled, differing_ids
+from relay.tasks.look import Looker
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
 
@@ -65,14 +66,14 @@ class CallbackReceiver:
         *,
         paths: CallbackPaths,
         directory: ChannelDirectory,
-        finisher: Finisher,
+        learner: Learner,
         looker: Looker,
         flags: Flags,
     ) -> None:
         self._finds = Batcher(connect, FIND, is_idempotent=True, durable=False)
         self.paths = paths
         self._directory = directory
-        self._finisher = finisher
+        self._learner = learner
         self._looker = looker
         self._flags = flags
 
@@ -129,7 +130,7 @@ class CallbackReceiver:
             await self._flag(task, "its status is not one we know", body)
             return Received("of unknown status", id=task.id)
         try:
-            finished = await self._finisher.learn(
+            finished = await self._learner.learn(
                 task,
                 news,
                 via=Via.CALLBACK,

@@ -22,6 +22,7 @@ COMMANDS = {
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
+    "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
     "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),
     "secret-key": ("relay.cli.secret_key:secret_key", "Make a fresh RELAY_SECRET_KEY."),

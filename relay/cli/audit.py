@@ -20,7 +20,7 @@ def audit(*, as_json: bool) -> None:
     from relay.ledger.invariants import audit as audit_books
 
     with open_database() as database:
-        report = database.run(audit_books)
+        report = database.read(audit_books)
     if as_json:
         print_json(report)
     elif report.ok:

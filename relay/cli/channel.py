@@ -9,8 +9,6 @@ import rich_click as click
 from relay.cli.channel_keys import probe, read_keys, refuse_bad
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
-from relay.cli.named import channel_named
 from relay.cli.parameters import KeyPair, Name
 from relay.cli.show import json_option, moment, note, print_json, print_table, yes_no
 
@@ -20,9 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.channels.edit import ChannelKeys
     from relay.channels.opened import OpenedChannel
     from relay.channels.tables import Channel
+    from relay.cli.database import Database
+    from relay.desk.actor import Actor
+    from relay.desk.channels import ChannelChanges, ChannelKeys
 
 key_option = click.option(
     "--key",
@@ -94,29 +94,27 @@ def add(
     Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
     Kling for a task that does not exist; if Kling does not take them, nothing is written.
     """
-    from relay.channels.edit import NameTaken, add_channel
-
     url = _base_url(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=True)
 
-    async def work(session: AsyncSession) -> Channel:
-        try:
-            return await add_channel(
-                session,
-                database.keys,
-                name=name,
-                base_url=url,
-                channel_keys=new,
-                priority=priority,
-                weight=weight,
-            )
-        except NameTaken as error:
-            raise Failure(f"{error}; `relay channel set` changes it") from error
+    async def work(session: AsyncSession, actor: Actor) -> Channel:
+        from relay.desk.channels import add_channel
+
+        return await add_channel(
+            session,
+            actor,
+            database.keys,
+            name=name,
+            base_url=url,
+            channel_keys=new,
+            priority=priority,
+            weight=weight,
+        )
 
     with open_database() as database:
         if not no_check:
             refuse_bad(probe(url, new))
-        row = database.run(work)
+        row = database.act(work)
     if url.startswith("http://"):
         note("Its base URL is plain http: right for a sandbox, not for keys that cost money.")
     _show(row, as_json=as_json)
@@ -126,10 +124,10 @@ def add(
 @json_option
 def list_channels(*, as_json: bool) -> None:
     """List channels in the order they are tried, without their keys."""
-    from relay.channels.edit import read_rows
+    from relay.channels.read import read_rows
 
     with open_database() as database:
-        rows = database.run(read_rows)
+        rows = database.read(read_rows)
     if as_json:
         print_json([_described(row) for row in rows])
     else:
@@ -170,10 +168,11 @@ def set_channel(
     same Kling account: its running tasks are asked for with them.
     """
     from relay.channels.directory import read_channels
-    from relay.channels.edit import NameTaken, put_keys, rename_channel
+    from relay.desk.channels import ChannelChanges
+    from relay.desk.find import channel_named
 
-    changes = (key, api_key, webhook_secret, base_url, priority, weight, rename)
-    if all(change is None for change in changes):
+    given = (key, api_key, webhook_secret, base_url, priority, weight, rename)
+    if all(option is None for option in given):
         raise click.UsageError("Say what to change, such as --key - or --priority 10.")
     url = None if base_url is None else _base_url(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=False)
@@ -185,23 +184,14 @@ def set_channel(
         opened = await read_channels(session, database.keys)
         return url, _merged(next(one for one in opened if one.id == row.id), new)
 
-    async def work(session: AsyncSession) -> Channel:
-        row = await channel_named(session, name)
-        put_keys(row, database.keys, new)
-        row.base_url = url or row.base_url
-        row.priority = row.priority if priority is None else priority
-        row.weight = weight or row.weight
-        try:
-            await rename_channel(session, row, rename or row.name)
-        except NameTaken as error:
-            raise Failure(str(error)) from error
-        return row
-
     with open_database() as database:
         has_new_key = new.access_key is not None or new.api_key is not None
         if not no_check and (url is not None or has_new_key):
-            refuse_bad(probe(*database.run(to_try)))
-        row = database.run(work)
+            refuse_bad(probe(*database.read(to_try)))
+        changes = ChannelChanges(
+            base_url=url, priority=priority, weight=weight, rename=rename, keys=new
+        )
+        row = database.act(_change(database, name, changes))
     _show(row, as_json=as_json)
 
 
@@ -210,8 +200,10 @@ def set_channel(
 @json_option
 def enable(name: str, *, as_json: bool) -> None:
     """Give a channel new tasks again."""
+    from relay.desk.channels import ChannelChanges
+
     with open_database() as database:
-        row = database.run(_set_enabled(name, is_enabled=True))
+        row = database.act(_change(database, name, ChannelChanges(enabled=True)))
     _show(row, as_json=as_json)
 
 
@@ -220,24 +212,26 @@ def enable(name: str, *, as_json: bool) -> None:
 @json_option
 def disable(name: str, *, as_json: bool) -> None:
     """Give a channel no new tasks within 2 seconds; its running ones are still asked for."""
+    from relay.desk.channels import ChannelChanges
+
     with open_database() as database:
-        row = database.run(_set_enabled(name, is_enabled=False))
+        row = database.act(_change(database, name, ChannelChanges(enabled=False)))
     _show(row, as_json=as_json)
 
 
-def _set_enabled(
-    name: str, *, is_enabled: bool
-) -> Callable[[AsyncSession], Coroutine[Any, Any, Channel]]:
-    async def work(session: AsyncSession) -> Channel:
-        row = await channel_named(session, name)
-        row.enabled = is_enabled
-        return row
+def _change(
+    database: Database, name: str, changes: ChannelChanges
+) -> Callable[[AsyncSession, Actor], Coroutine[Any, Any, Channel]]:
+    async def work(session: AsyncSession, actor: Actor) -> Channel:
+        from relay.desk.channels import change_channel
+
+        return await change_channel(session, actor, database.keys, name, changes)
 
     return work
 
 
 def _base_url(text: str) -> str:
-    from relay.channels.edit import normalised_base_url
+    from relay.channels.checks import normalised_base_url
 
     try:
         return normalised_base_url(text)
@@ -247,7 +241,7 @@ def _base_url(text: str) -> str:
 
 def _merged(old: OpenedChannel, new: ChannelKeys) -> ChannelKeys:
     """What the channel will hold: new keys stand in place of old ones."""
-    from relay.channels.edit import ChannelKeys
+    from relay.desk.channels import ChannelKeys
 
     return ChannelKeys(
         access_key=new.access_key or old.access_key,

@@ -13,8 +13,8 @@ from relay.cli.secret_input import read_key, read_secret
 from relay.cli.show import note
 
 if TYPE_CHECKING:
-    from relay.channels.edit import ChannelKeys
     from relay.channels.probe import Probe
+    from relay.desk.channels import ChannelKeys
 
 PAIR = "AccessKey|SecretKey"
 
@@ -30,7 +30,8 @@ def read_keys(
 
     `is_asking`: without any key, ask for the pair on a terminal.
     """
-    from relay.channels.edit import ChannelKeys, checked_webhook_secret
+    from relay.channels.checks import checked_webhook_secret
+    from relay.desk.channels import ChannelKeys
 
     if key is None and api_key is None and is_asking:
         if not sys.stdin.isatty():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.desk.actor import Actor
     from relay.secrets import KeyRing
     from relay.settings import Settings
 
@@ -32,17 +33,45 @@ class Database:
     keys: KeyRing
     is_embedded: bool
 
-    def run(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-        """Do `work` in one transaction: committed if it returns, rolled back if it raises.
+    def read(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Look something up, in a transaction that can write nothing: whoever writes, acts.
 
         Raises:
-            Failure: for what the operator can mend: another currency, keys that do not fit, a
-                database that went away.
+            Failure: for what the operator can mend: a database that went away, keys that do not
+                fit, what does not exist.
         """
+
+        async def reading(session: AsyncSession) -> Result:
+            from sqlalchemy import text
+
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            return await work(session)
+
+        return self._run(reading)
+
+    def act(self, work: Callable[[AsyncSession, Actor], Awaitable[Result]]) -> Result:
+        """Do an act of the desk as the user of this process, in one transaction.
+
+        Raises:
+            Failure: it was not done, and nothing was written; as `read`, and another currency.
+        """
+        from relay.desk.actor import system_user
+
+        actor = system_user()
+
+        async def acting(session: AsyncSession) -> Result:
+            return await work(session, actor)
+
+        return self._run(acting)
+
+    def _run(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Do `work` in one transaction: committed if it returns, rolled back if it raises."""
         from sqlalchemy.exc import InterfaceError, OperationalError
 
+        from relay.cli.words import worded
         from relay.database.engine import open_engine, open_sessions
-        from relay.ledger.entries import CurrencyMismatch
+        from relay.desk.errors import DeskError
+        from relay.ledger.read import CurrencyMismatch
         from relay.secrets import SecretKeyError
 
         async def connected() -> Result:
@@ -55,6 +84,8 @@ class Database:
 
         try:
             return asyncio.run(connected())
+        except DeskError as error:
+            raise Failure(worded(error, self.settings.currency)) from error
         except CurrencyMismatch as error:
             raise WrongSettings(str(error)) from error
         except SecretKeyError as error:
@@ -70,12 +101,12 @@ def refuse_other_currency(database: Database) -> None:
     Raises:
         WrongSettings: with a sentence.
     """
-    from relay.ledger.entries import check_currency
+    from relay.ledger.read import check_currency
 
     async def check(session: AsyncSession) -> None:
         await check_currency(session, database.settings.currency)
 
-    database.run(check)
+    database.read(check)
 
 
 @contextlib.contextmanager

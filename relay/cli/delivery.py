@@ -10,7 +10,6 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.named import tenant_named
 from relay.cli.show import (
     json_option,
     moment,
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
 
     from relay.database.ids import TaskId
     from relay.deliveries.guard import Network
-    from relay.deliveries.read import Attempt, ListedDelivery, Replayed, ShownDelivery
+    from relay.deliveries.read import Attempt, ListedDelivery, ShownDelivery
     from relay.deliveries.send import Outcome
+    from relay.desk.actor import Actor
 
+IS_DUE = "it is due again"
 STATES = ["due", "delivered", "superseded", "dead"]
 
 
@@ -54,6 +55,7 @@ def list_command(
 
     async def work(session: AsyncSession) -> list[ListedDelivery]:
         from relay.deliveries.read import list_deliveries
+        from relay.desk.find import tenant_named
 
         tenant_id = (await tenant_named(session, tenant)).id if tenant else None
         return await list_deliveries(
@@ -65,7 +67,7 @@ def list_command(
         )
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
     if as_json:
         print_json(found)
         return
@@ -102,7 +104,7 @@ def show(id: str, *, as_json: bool) -> None:  # noqa: A002 (click)
         return await read_delivery(session, await _delivery_id(session, id))
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
     listed = found.listed
     if as_json:
         import msgspec
@@ -149,20 +151,17 @@ def show(id: str, *, as_json: bool) -> None:  # noqa: A002 (click)
 def replay(id: str, *, as_json: bool) -> None:  # noqa: A002 (click)
     """Send a delivery again that has ended: the same bytes, the same webhook-id."""
 
-    async def work(session: AsyncSession) -> tuple[int, Replayed]:
-        from relay.deliveries.read import replay as replay_delivery
+    async def work(session: AsyncSession, actor: Actor) -> int:
+        from relay.desk.deliveries import replay_delivery
 
-        delivery_id = await _delivery_id(session, id)
-        return delivery_id, await replay_delivery(session, delivery_id)
+        return await replay_delivery(session, actor, id)
 
     with open_database() as database:
-        delivery_id, replayed = database.run(work)
-    if not replayed.done:
-        raise Failure(f"delivery {delivery_id}: {replayed.message}; nothing was changed")
+        delivery_id = database.act(work)
     if as_json:
-        print_json({"id": delivery_id, "message": replayed.message})
+        print_json({"id": delivery_id, "message": IS_DUE})
     else:
-        click.echo(f"delivery {delivery_id}: {replayed.message}")
+        click.echo(f"delivery {delivery_id}: {IS_DUE}")
 
 
 @delivery.command()
@@ -178,12 +177,13 @@ def ping(tenant: str, url: str, *, as_json: bool) -> None:
 
     async def work(session: AsyncSession) -> list[str]:
         from relay.deliveries.signature import read_secrets
+        from relay.desk.find import tenant_named
 
         row = await tenant_named(session, tenant)
         return await read_secrets(session, row.id, database.keys)
 
     with open_database() as database:
-        secrets = database.run(work)
+        secrets = database.read(work)
         allowed = database.settings.callback_networks
     outcome = asyncio.run(_ping(url, secrets, allowed))
     if as_json:

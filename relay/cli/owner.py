@@ -9,8 +9,6 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
-from relay.cli.named import channel_named, tenant_named
 from relay.cli.show import json_option, moment, print_json, print_table
 
 if TYPE_CHECKING:
@@ -19,15 +17,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.owners.claim import Claimed, ListedOwner
+    from relay.desk.actor import Actor
+    from relay.desk.owners import Claimed
+    from relay.owners.read import ListedOwner
 
 KINDS = ["video", "audio", "element", "voice", "session"]
 ID_CHARS_MAX = 256
 IDS_MAX = 1_000_000
-AT_ONCE = 10_000
-"""Ids in one statement."""
-SHOWN_MAX = 5
-"""Ids that a refusal names."""
 
 
 @click.group()
@@ -108,8 +104,9 @@ def list_command(tenant: str | None, kind: str | None, limit: int, *, as_json: b
     """List whose things are, newest first, with those that expired or were deleted."""
 
     async def work(session: AsyncSession) -> list[ListedOwner]:
+        from relay.desk.find import tenant_named
         from relay.kling.endpoint import Resource
-        from relay.owners.claim import list_owners
+        from relay.owners.read import list_owners
 
         return await list_owners(
             session,
@@ -119,7 +116,7 @@ def list_command(tenant: str | None, kind: str | None, limit: int, *, as_json: b
         )
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
     if as_json:
         print_json(found)
         return
@@ -142,38 +139,24 @@ def list_command(tenant: str | None, kind: str | None, limit: int, *, as_json: b
 
 
 def _claim(tenant: str, channel: str, kind: str, ids: list[str], days: int | None) -> Claimed:
-    async def work(session: AsyncSession) -> Claimed:
+    async def work(session: AsyncSession, actor: Actor) -> Claimed:
         from datetime import timedelta
 
+        from relay.desk.owners import claim_owners
         from relay.kling.endpoint import Resource
-        from relay.owners.claim import Claimed, claim
 
-        tenant_id = (await tenant_named(session, tenant)).id
-        channel_id = (await channel_named(session, channel)).id
-        parts = [
-            await claim(
-                session,
-                tenant_id=tenant_id,
-                channel_id=channel_id,
-                kind=Resource(kind),
-                ids=ids[start : start + AT_ONCE],
-                lives=timedelta(days=days) if days else None,
-            )
-            for start in range(0, len(ids), AT_ONCE)
-        ]
-        taken = [one for part in parts for one in part.taken]
-        if taken:
-            named = ", ".join(taken[:SHOWN_MAX]) + (", …" if len(taken) > SHOWN_MAX else "")
-            raise Failure(
-                f"{len(taken)} of {len(ids)} are another tenant's on '{channel}' ({named});"
-                " nothing was written"
-            )
-        return Claimed(
-            new=sum(part.new for part in parts), known=sum(part.known for part in parts), taken=[]
+        return await claim_owners(
+            session,
+            actor,
+            tenant=tenant,
+            channel=channel,
+            kind=Resource(kind),
+            ids=ids,
+            lives=timedelta(days=days) if days else None,
         )
 
     with open_database() as database:
-        return database.run(work)
+        return database.act(work)
 
 
 def _read_ids(lines: Iterable[str]) -> list[str]:

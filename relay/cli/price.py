@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.database import open_database
+from relay.cli.endpoints import endpoint_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.named import endpoint_named, tenant_named
 from relay.cli.parameters import Amount, Number
 from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced, wanted_of
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.desk.actor import Actor
     from relay.pricing.book import PriceBook, PriceRow
-    from relay.pricing.tables import PriceMiss
+    from relay.pricing.prices import Miss
 
 
 @click.group()
@@ -45,7 +46,7 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
     from relay.pricing.prices import read_book
 
     with open_database() as database:
-        book: PriceBook = database.run(read_book)
+        book: PriceBook = database.read(read_book)
         currency = database.settings.currency
     rows = [
         row
@@ -152,7 +153,6 @@ def set_price(
     from decimal import Decimal
 
     from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
-    from relay.pricing.prices import set_price as put
 
     prices = {
         "--units-per-second": (PriceKind.UNITS, Per.SECOND, units_per_second),
@@ -183,12 +183,14 @@ def set_price(
         hold_seconds=hold_seconds,
     )
 
-    async def work(session: AsyncSession) -> None:
-        await put(session, row)
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        from relay.desk.prices import set_price as put
+
+        await put(session, actor, row)
 
     with open_database() as database:
         refuse_unpriced(key)
-        database.run(work)
+        database.act(work)
         currency = database.settings.currency
     if as_json:
         print_json(_described(row))
@@ -201,20 +203,23 @@ def set_price(
 @examples("relay price unset text2video --model kling-v3 --mode std")
 def unset(key: Key) -> None:
     """Take your row with exactly this key out; official rows stay."""
+    from relay.desk.errors import NoSuch
+    from relay.desk.prices import remove_price
     from relay.pricing.book import PriceRow
-    from relay.pricing.prices import remove_price
 
     row = PriceRow(**key.fields())
 
-    async def work(session: AsyncSession) -> None:
-        if not await remove_price(session, row):
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        try:
+            await remove_price(session, actor, row)
+        except NoSuch as error:
             raise Failure(
                 f"there is no row of yours with exactly the key {quoted_key(row)};"
                 " `relay price list` shows them"
-            )
+            ) from error
 
     with open_database() as database:
-        database.run(work)
+        database.act(work)
     click.echo(f"{quoted_key(row)}: removed")
 
 
@@ -222,19 +227,15 @@ def unset(key: Key) -> None:
 @json_option
 def missing(*, as_json: bool) -> None:
     """List what tenants asked for and were refused, and what still has no price."""
-    from relay.cli.price_key import asked_for, ready_line
+    from relay.cli.price_key import ready_line
     from relay.pricing.prices import read_book, read_misses
 
-    async def work(session: AsyncSession) -> list[PriceMiss]:
+    async def work(session: AsyncSession) -> list[Miss]:
         book = await read_book(session)
-        return [
-            miss
-            for miss in await read_misses(session)
-            if (asked := asked_for(miss.wanted)) is None or book.find(asked) is None
-        ]
+        return [miss for miss in await read_misses(session) if book.find(miss.wanted) is None]
 
     with open_database() as database:
-        misses = database.run(work)
+        misses = database.read(work)
     if as_json:
         print_json(
             [
@@ -251,7 +252,7 @@ def missing(*, as_json: bool) -> None:
         return
     print_table(
         ["wanted", ">times", "last"],
-        [(miss.wanted, str(miss.times), moment(miss.last_at)) for miss in misses],
+        [(str(miss.wanted), str(miss.times), moment(miss.last_at)) for miss in misses],
         empty="Nothing was refused that still has no price.",
     )
     lines = [line for miss in misses if (line := ready_line(miss.wanted)) is not None]
@@ -273,6 +274,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     """
     from decimal import Decimal
 
+    from relay.desk.find import tenant_named
     from relay.pricing.prices import read_book
     from relay.pricing.quote import UnitPrices, quote, shown_units
 
@@ -284,7 +286,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
         return await read_book(session), multiplier
 
     with open_database() as database:
-        book, multiplier = database.run(work)
+        book, multiplier = database.read(work)
         settings = database.settings
     row = book.find(wanted)
     if row is None:
@@ -313,7 +315,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
         return
     print_pairs(
         [
-            ("task", made.wanted),
+            ("task", str(made.wanted)),
             ("row", f"{quoted_key(row)}: {_priced(row, settings.currency)}"),
             ("source", row.source),
             ("held", money(made.hold_micros, settings.currency)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from functools import wraps
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from relay.cli.named import catalogue, endpoint_named
+from relay.cli.endpoints import catalogue, endpoint_named
 from relay.cli.parameters import Switch
 
 if TYPE_CHECKING:
@@ -26,12 +25,6 @@ RETIRED = frozenset(
     }
 )
 """Kling ended them on 2026-09-15; whether its API still takes them is not known."""
-_MISS = re.compile(
-    r"(?P<endpoint>\S+)(?: model=(?P<model>.*?))?(?: mode=(?P<mode>.*?))?"
-    r"(?: sound=(?P<sound>on|off))?(?: voice=(?P<voice>on|off))?"
-    r"(?: video-input=(?P<video_input>on|off))? duration=(?P<duration>open|none|\d+)"
-)
-"""`str(Wanted)`; model and mode are the tenant's own words."""
 
 
 @dataclass(frozen=True)
@@ -133,46 +126,28 @@ def quoted_key(row: PriceRow) -> str:
     return " ".join(words)
 
 
-def asked_for(wanted: str) -> Wanted | None:
-    """Read a miss back; None if it is cut off, as a tenant's long words are."""
-    from relay.kling.wanted import Wanted
+def ready_line(wanted: Wanted) -> str | None:
+    """A command that would price what was refused, with X for the number.
 
-    found = _MISS.fullmatch(wanted)
-    if found is None:
-        return None
-    duration = found["duration"]
-    return Wanted(
-        endpoint=found["endpoint"],
-        model=found["model"],
-        mode=found["mode"],
-        sound=_switch(found["sound"]),
-        voice=_switch(found["voice"]),
-        video_input=_switch(found["video_input"]),
-        seconds=int(duration) if duration.isdigit() else None,
-        is_open=duration == "open",
-    )
-
-
-def _switch(word: str | None) -> bool | None:
-    return None if word is None else word == "on"
-
-
-def ready_line(wanted: str) -> str | None:
-    """A command that would price what was refused, with X for the number; None if it is cut off.
-
-    Model and mode are a tenant's words, so they are quoted for a shell, and never with characters
-    that do more than show.
+    Model and mode are a tenant's words, so they are quoted for a shell; None where they hold
+    characters that do more than show.
     """
-    found = _MISS.fullmatch(wanted)
-    if found is None or not wanted.isprintable():
+    if not str(wanted).isprintable():
         return None
-    words = ["relay price set", shlex.quote(found["endpoint"])]
-    for name in ("model", "mode", "sound", "voice", "video_input"):
-        if found[name] is not None:
-            words += [f"--{name.replace('_', '-')}", shlex.quote(found[name])]
-    endpoints = catalogue()
-    endpoint = endpoints.of(found["endpoint"]) if found["endpoint"] in endpoints.names else None
-    price = "--units X" if found["duration"] == "none" else "--units-per-second X"
-    if endpoint is not None and endpoint.pricing.count is not None:
+    words = ["relay price set", shlex.quote(wanted.endpoint)]
+    for option, word in (("--model", wanted.model), ("--mode", wanted.mode)):
+        if word is not None:
+            words += [option, shlex.quote(word)]
+    switches = {
+        "--sound": wanted.sound,
+        "--voice": wanted.voice,
+        "--video-input": wanted.video_input,
+    }
+    for option, flag in switches.items():
+        if flag is not None:
+            words += [option, "on" if flag else "off"]
+    has_length = wanted.seconds is not None or wanted.is_open
+    price = "--units-per-second X" if has_length else "--units X"
+    if wanted.is_image:
         price = "--units-per-image X"
     return " ".join([*words, price])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.database import open_database, refuse_other_currency
+from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
 from relay.cli.failure import Failure, reason
-from relay.cli.named import catalogue
 
 if TYPE_CHECKING:
     import socket

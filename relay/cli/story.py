@@ -76,13 +76,17 @@ def tell(story: Story, currency: str) -> None:
             ("results", ", ".join(task.result_urls) or None),
         ]
     )
+    import msgspec
+
+    from relay.kling.wanted import Wanted
+
     click.echo("\nMoney")
     row = task.quote.get("row", {})
     is_open = task.hold_ended_at is None
     charged, refunded = task.charged_micros, story.refunded_micros
     print_pairs(
         [
-            ("asked for", str(task.quote.get("wanted"))),
+            ("asked for", str(msgspec.convert(task.quote["wanted"], Wanted))),
             ("price row", ", ".join(f"{name}={value}" for name, value in row.items())),
             ("held", money(task.hold_micros, currency) + (", open" if is_open else ", ended")),
             ("charged", None if charged is None else money(charged, currency)),

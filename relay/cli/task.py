@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.named import tenant_named
-from relay.cli.operate import operate
 from relay.cli.parameters import ID, Name
 from relay.cli.show import json_option, moment, print_json, print_table
 from relay.cli.story import described, tell
 from relay.database.ids import TaskId
-from relay.money import money
+from relay.money import decimal_of, money
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.desk.actor import Actor
     from relay.tasks.inspect import ListedTask, Story
-    from relay.tasks.operate import Operated
+
+    Act = Callable[..., Coroutine[Any, Any, int]]
 
 STATUSES = ["pending", "unknown", "submitted", "processing", "succeed", "failed", "refused"]
 
@@ -55,6 +55,7 @@ def list_command(
     """List tasks, newest first."""
 
     async def work(session: AsyncSession) -> list[ListedTask]:
+        from relay.desk.find import tenant_named
         from relay.tasks.inspect import list_tasks
 
         return await list_tasks(
@@ -66,7 +67,7 @@ def list_command(
         )
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
         currency = database.settings.currency
     _print(found, currency, as_json=as_json)
 
@@ -84,6 +85,7 @@ def show(any_id: str, tenant: str | None, *, as_json: bool) -> None:
     """
 
     async def work(session: AsyncSession) -> Story | list[ListedTask]:
+        from relay.desk.find import tenant_named
         from relay.tasks.inspect import find_tasks, read_story
 
         whose = (await tenant_named(session, tenant)).id if tenant else None
@@ -93,7 +95,7 @@ def show(any_id: str, tenant: str | None, *, as_json: bool) -> None:
         return found
 
     with open_database() as database:
-        result = database.run(work)
+        result = database.read(work)
         currency = database.settings.currency
     if not isinstance(result, list):
         if as_json:
@@ -125,7 +127,15 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
 @examples("relay task settle 117 --reason 'Kling delivered it, ticket 9'")
 def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Count a task as a success and charge what is held for it."""
-    operate("settle", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
+    from relay.desk.tasks import settle as act
+
+    _operate(
+        _Operation("settle", "charge {} to", "charged {}", act, lambda task: task.hold_micros),
+        TaskId(id),
+        reason=reason,
+        is_sure=is_sure,
+        as_json=as_json,
+    )
 
 
 @task.command()
@@ -133,7 +143,15 @@ def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # no
 @examples("relay task release 117 --reason 'Kling lost it, ticket 9'")
 def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Give back what is held for a live task; should Kling still deliver it, it is charged."""
-    operate("release", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
+    from relay.desk.tasks import release as act
+
+    _operate(
+        _Operation("release", "give {} back to", "released {}", act, lambda task: task.hold_micros),
+        TaskId(id),
+        reason=reason,
+        is_sure=is_sure,
+        as_json=as_json,
+    )
 
 
 @task.command()
@@ -141,7 +159,17 @@ def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # n
 @examples("relay task refund 117 --reason 'the clip was black'")
 def refund(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
     """Give a success's charge back, once; the task stays a success."""
-    operate("refund", TaskId(id), reason=reason, is_sure=is_sure, as_json=as_json)
+    from relay.desk.tasks import refund as act
+
+    _operate(
+        _Operation(
+            "refund", "refund {} to", "refunded {}", act, lambda task: task.charged_micros or 0
+        ),
+        TaskId(id),
+        reason=reason,
+        is_sure=is_sure,
+        as_json=as_json,
+    )
 
 
 @task.command()
@@ -152,19 +180,61 @@ def refund(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # no
 def unflag(id: int, reason: str | None, *, as_json: bool) -> None:  # noqa: A002 (click)
     """Take the flag off a task that you have read about; `task list --stuck` shows it no more."""
 
-    async def work(session: AsyncSession) -> Operated:
-        from relay.tasks.operate import unflag as take_off
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        from relay.desk.tasks import unflag as act
 
-        return await take_off(session, TaskId(id), reason=reason)
+        await act(session, actor, TaskId(id), reason=reason)
 
     with open_database() as database:
-        done = database.run(work)
-    if not done.done:
-        raise Failure(f"{done.message}; nothing was changed")
+        database.act(work)
     if as_json:
-        print_json({"id": id, "operation": "unflag", "message": done.message})
+        print_json({"id": id, "operation": "unflag", "message": "the flag is off"})
     else:
-        click.echo(f"task {id}: {done.message}")
+        click.echo(f"task {id}: the flag is off")
+
+
+class _Operation(NamedTuple):
+    """An act on a task's money, and how a person is asked and told."""
+
+    name: str
+    question: str
+    told: str
+    act: Act
+    amount_of: Callable[[ListedTask], int]
+
+
+def _operate(
+    operation: _Operation, task_id: TaskId, *, reason: str, is_sure: bool, as_json: bool
+) -> None:
+    """Do it after asking; Failure, and nothing is changed, if it cannot be done."""
+
+    async def find(session: AsyncSession) -> ListedTask:
+        from relay.tasks.inspect import find_tasks
+
+        for task in await find_tasks(session, str(task_id)):
+            if task.id == task_id:
+                return task
+        raise Failure(f"there is no task {task_id} (by our id; `relay task show` takes any id)")
+
+    async def work(session: AsyncSession, actor: Actor) -> int:
+        return await operation.act(session, actor, task_id, reason=reason)
+
+    with open_database() as database:
+        currency = database.settings.currency
+        if not is_sure:
+            task = database.read(find)
+            amount = operation.question.format(money(operation.amount_of(task), currency))
+            click.confirm(
+                f"Task {task.id} is {task.status}: {amount} tenant '{task.tenant}'?",
+                abort=True,
+                err=True,
+            )
+        done_micros = database.act(work)
+    message = operation.told.format(decimal_of(done_micros))
+    if as_json:
+        print_json({"id": task_id, "operation": operation.name, "message": message})
+    else:
+        click.echo(f"task {task_id}: {message} {currency}")
 
 
 def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:

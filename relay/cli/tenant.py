@@ -8,8 +8,6 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
-from relay.cli.named import tenant_named
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table, yes_no
 from relay.money import money, plain
@@ -20,12 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.deliveries.signature import IssuedSecret
+    from relay.desk.actor import Actor
+    from relay.desk.tenants import IssuedSecret, TenantChanges
     from relay.ledger.tables import Account
     from relay.tenants.tables import Tenant
 
-OPENING = "opening"
-"""Reference of the top-up that `tenant add --quota` makes."""
 NEGATIVE = {"ignore_unknown_options": True}
 """So that -5 is an amount, not an option."""
 
@@ -72,29 +69,25 @@ def add(
 ) -> None:
     """Add a tenant and open its account."""
 
-    async def work(session: AsyncSession) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> None:
         from decimal import Decimal
 
-        from relay.ledger.accounts import set_tasks_max
-        from relay.ledger.entries import check_currency, open_account, top_up
-        from relay.tenants.tenants import add_tenant
+        from relay.desk.tenants import open_tenant
 
-        await check_currency(session, currency)
-        row = await add_tenant(
-            session, name, multiplier=Decimal(1) if multiplier is None else multiplier
+        await open_tenant(
+            session,
+            actor,
+            name,
+            quota_micros=quota,
+            currency=currency,
+            multiplier=Decimal(1) if multiplier is None else multiplier,
+            tasks_max=tasks_max if isinstance(tasks_max, int) else None,
         )
-        if row is None:
-            raise Failure(f"there is a tenant '{name}' already; `relay tenant set` changes it")
-        await open_account(session, row.id)
-        if isinstance(tasks_max, int):
-            await set_tasks_max(session, row.id, tasks_max)
-        if quota:
-            await top_up(session, row.id, amount_micros=quota, reference=OPENING, currency=currency)
 
     with open_database() as database:
         currency = database.settings.currency
-        database.run(work)
-        _show(database.run(_one(name)), currency, as_json=as_json)
+        database.act(work)
+        _show(database.read(_one(name)), currency, as_json=as_json)
     note(f"Next: `relay token add {name}` makes its keys.")
 
 
@@ -104,14 +97,14 @@ def list_tenants(*, as_json: bool) -> None:
     """List tenants with their accounts."""
 
     async def work(session: AsyncSession) -> list[tuple[Tenant, Account]]:
-        from relay.ledger.accounts import read_accounts
-        from relay.tenants.tenants import read_tenants
+        from relay.ledger.read import read_accounts
+        from relay.tenants.read import read_tenants
 
         accounts = await read_accounts(session)
-        return [(row, accounts[row.id]) for row in await read_tenants(session)]
+        return [(row, accounts[row.account_id]) for row in await read_tenants(session)]
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
         currency = database.settings.currency
     if as_json:
         print_json([_described(*pair, currency) for pair in found])
@@ -147,21 +140,17 @@ def set_tenant(
     if multiplier is None and tasks_max is None and show_quote is None:
         raise click.UsageError("Say what to change: --multiplier, --tasks-max or --show-quote.")
 
-    async def work(session: AsyncSession) -> None:
-        from relay.ledger.accounts import set_tasks_max
+    from msgspec import UNSET
 
-        row = await tenant_named(session, name)
-        if multiplier is not None:
-            row.multiplier = multiplier
-        if tasks_max is not None:
-            limit = tasks_max if isinstance(tasks_max, int) else None
-            await set_tasks_max(session, row.id, limit)
-        if show_quote is not None:
-            row.shows_quote = show_quote
+    from relay.desk.tenants import TenantChanges
 
-    with open_database() as database:
-        database.run(work)
-        _show(database.run(_one(name)), database.settings.currency, as_json=as_json)
+    limit = tasks_max if isinstance(tasks_max, int) else None
+    changes = TenantChanges(
+        multiplier=UNSET if multiplier is None else multiplier,
+        tasks_max=UNSET if tasks_max is None else limit,
+        shows_quote=UNSET if show_quote is None else show_quote,
+    )
+    _change(name, changes, as_json=as_json)
 
 
 @tenant.command()
@@ -169,7 +158,9 @@ def set_tenant(
 @json_option
 def enable(name: str, *, as_json: bool) -> None:
     """Let a disabled tenant in again."""
-    _set_enabled(name, is_enabled=True, as_json=as_json)
+    from relay.desk.tenants import TenantChanges
+
+    _change(name, TenantChanges(enabled=True), as_json=as_json)
 
 
 @tenant.command()
@@ -177,16 +168,20 @@ def enable(name: str, *, as_json: bool) -> None:
 @json_option
 def disable(name: str, *, as_json: bool) -> None:
     """Refuse all requests of a tenant within 2 seconds; its running tasks still end and settle."""
-    _set_enabled(name, is_enabled=False, as_json=as_json)
+    from relay.desk.tenants import TenantChanges
+
+    _change(name, TenantChanges(enabled=False), as_json=as_json)
 
 
-def _set_enabled(name: str, *, is_enabled: bool, as_json: bool) -> None:
-    async def work(session: AsyncSession) -> None:
-        (await tenant_named(session, name)).enabled = is_enabled
+def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        from relay.desk.tenants import change_tenant
+
+        await change_tenant(session, actor, name, changes)
 
     with open_database() as database:
-        database.run(work)
-        _show(database.run(_one(name)), database.settings.currency, as_json=as_json)
+        database.act(work)
+        _show(database.read(_one(name)), database.settings.currency, as_json=as_json)
 
 
 @tenant.command(context_settings=NEGATIVE)
@@ -204,26 +199,22 @@ def _set_enabled(name: str, *, is_enabled: bool, as_json: bool) -> None:
 def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
     """Add sold quota, once per reference."""
 
-    async def work(session: AsyncSession) -> bool:
-        from relay.ledger.accounts import topup_of
-        from relay.ledger.entries import top_up
+    async def work(session: AsyncSession, actor: Actor) -> bool:
+        from relay.desk.money import add_quota
 
-        row = await tenant_named(session, name)
-        added = await top_up(
-            session, row.id, amount_micros=amount, reference=reference, currency=currency
+        return await add_quota(
+            session,
+            actor,
+            name,
+            amount_micros=amount,
+            reference=reference,
+            currency=currency,
         )
-        before = amount if added else await topup_of(session, row.id, reference)
-        if before is not None and before != amount:
-            raise Failure(
-                f"'{reference}' was already used to add {money(before, currency)} to '{name}';"
-                f" nothing was added: give {money(amount, currency)} a reference of its own"
-            )
-        return added
 
     with open_database() as database:
         currency = database.settings.currency
-        added = database.run(work)
-        pair = database.run(_one(name))
+        added = database.act(work)
+        pair = database.read(_one(name))
     if not added:
         note(f"'{reference}' was already used to add {money(amount, currency)}: added nothing.")
     if as_json:
@@ -249,16 +240,17 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
 def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
     """Correct a quota, up or down; it may fall below zero."""
 
-    async def work(session: AsyncSession) -> None:
-        from relay.ledger.entries import adjust as adjust_quota
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        from relay.desk.money import adjust_quota
 
-        row = await tenant_named(session, name)
-        await adjust_quota(session, row.id, amount_micros=amount, reason=reason, currency=currency)
+        await adjust_quota(
+            session, actor, name, amount_micros=amount, reason=reason, currency=currency
+        )
 
     with open_database() as database:
         currency = database.settings.currency
-        database.run(work)
-        _show(database.run(_one(name)), currency, as_json=as_json)
+        database.act(work)
+        _show(database.read(_one(name)), currency, as_json=as_json)
 
 
 @tenant.command("webhook-secret")
@@ -274,19 +266,15 @@ def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
 def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
     """Make the secret that signs a tenant's callbacks, and show it this once."""
 
-    async def work(session: AsyncSession) -> IssuedSecret | None:
-        from relay.deliveries.signature import issue_secret
+    async def work(session: AsyncSession, actor: Actor) -> IssuedSecret:
+        from relay.desk.tenants import issue_webhook_secret
 
-        row = await tenant_named(session, name)
-        return await issue_secret(session, row.id, database.keys, may_rotate=may_rotate)
+        return await issue_webhook_secret(
+            session, actor, name, database.keys, may_rotate=may_rotate
+        )
 
     with open_database() as database:
-        issued = database.run(work)
-    if issued is None:
-        raise Failure(
-            f"'{name}' has a webhook secret, which was shown when it was made;"
-            " --rotate makes a new one"
-        )
+        issued = database.act(work)
     if as_json:
         print_json(issued)
     else:
@@ -302,10 +290,11 @@ def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
 
 def _one(name: str) -> Callable[[AsyncSession], Awaitable[tuple[Tenant, Account]]]:
     async def work(session: AsyncSession) -> tuple[Tenant, Account]:
+        from relay.desk.find import tenant_named
         from relay.ledger.tables import Account
 
         row = await tenant_named(session, name)
-        return row, await session.get_one(Account, row.id)
+        return row, await session.get_one(Account, row.account_id)
 
     return work
 

@@ -9,8 +9,6 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
-from relay.cli.named import tenant_named
 from relay.cli.parameters import ID
 from relay.cli.secret_input import read_key
 from relay.cli.show import json_option, moment, note, print_json, print_table
@@ -18,8 +16,9 @@ from relay.cli.show import json_option, moment, note, print_json, print_table
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.desk.actor import Actor
+    from relay.desk.tokens import IssuedToken
     from relay.tenants.tables import Token
-    from relay.tenants.tokens import IssuedToken
 
 
 @click.group()
@@ -44,17 +43,13 @@ def add(tenant: str, api_key: str | None) -> None:
     """Make an access key + secret key pair and an API key; prints them once, as JSON."""
     brought = read_key(api_key, "API key")
 
-    async def work(session: AsyncSession) -> IssuedToken:
-        from relay.tenants.tokens import UnusableApiKey, issue_token
+    async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
+        from relay.desk.tokens import issue_token
 
-        row = await tenant_named(session, tenant)
-        try:
-            return await issue_token(session, row, database.keys, api_key=brought)
-        except UnusableApiKey as error:
-            raise Failure(f"{error}; nothing was written") from error
+        return await issue_token(session, actor, tenant, database.keys, api_key=brought)
 
     with open_database() as database:
-        issued = database.run(work)
+        issued = database.act(work)
     print_json(issued)
     if sys.stdout.isatty():
         note("The secret key and the API key are shown this once: keep them now.")
@@ -67,12 +62,13 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
     """List tokens, of one tenant or of all, without their secrets."""
 
     async def work(session: AsyncSession) -> list[tuple[Token, str]]:
-        from relay.tenants.tenants import read_tokens
+        from relay.desk.find import tenant_named
+        from relay.tenants.read import read_tokens
 
         return await read_tokens(session, await tenant_named(session, tenant) if tenant else None)
 
     with open_database() as database:
-        found = database.run(work)
+        found = database.read(work)
     if as_json:
         print_json(
             [
@@ -112,20 +108,15 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 def revoke(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
     """End a token for good; requests with it are refused within 2 seconds."""
 
-    async def work(session: AsyncSession) -> Token:
-        from relay.tenants.tables import Token
-        from relay.tenants.tokens import revoke_token
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Token, bool]:
+        from relay.desk.tokens import revoke_token
 
-        revoked = await revoke_token(session, id)
-        row = await session.get(Token, id)
-        if row is None:
-            raise Failure(f"there is no token {id}; `relay token list` shows them")
-        if not revoked:
-            note(f"Token {id} was revoked before.")
-        return row
+        return await revoke_token(session, actor, id)
 
     with open_database() as database:
-        row = database.run(work)
+        row, was_live = database.act(work)
+    if not was_live:
+        note(f"Token {id} was revoked before.")
     if as_json:
         print_json({"id": row.id, "revoked_at": row.revoked_at})
     else:

@@ -7,7 +7,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import TaskId
-from relay.deliveries.tables import DeliveryState
 
 ID_CHARS_MAX = 18
 """Of our own numbers: all of that length fit Postgres' bigint."""
@@ -52,13 +51,6 @@ class ShownDelivery(msgspec.Struct, frozen=True):
     attempts: list[Attempt]
 
 
-class Replayed(msgspec.Struct, frozen=True):
-    """Whether it is due again, and a sentence."""
-
-    done: bool
-    message: str
-
-
 _LISTED = """
 SELECT d.id, d.webhook_id, n.name AS tenant, d.task_id, t.kling_id,
     t.tenant_external_id, d.task_status, d.url, d.state, d.attempts,
@@ -88,18 +80,6 @@ _FIND = """
 SELECT id FROM deliveries
 WHERE (webhook_id = :key OR id = :number)
     AND (CAST(:tenant_id AS bigint) IS NULL OR tenant_id = :tenant_id)
-"""
-
-_LOCK = """
-SELECT id, state FROM deliveries
-WHERE task_id = (SELECT task_id FROM deliveries WHERE id = :id)
-ORDER BY id FOR NO KEY UPDATE
-"""
-
-_REPLAY = """
-UPDATE deliveries
-SET state = 'due', next_attempt_at = now(), retried_since = NULL, ended_at = NULL, reason = NULL
-WHERE id = :id
 """
 
 
@@ -147,18 +127,3 @@ async def read_delivery(session: AsyncSession, delivery_id: int) -> ShownDeliver
         body=str(body),
         attempts=[Attempt(**attempt) for attempt in attempts],
     )
-
-
-async def replay(session: AsyncSession, delivery_id: int) -> Replayed:
-    """Make an ended delivery due again: the same bytes and id, and 72 new hours.
-
-    Refused while the same task has anything due: a tenant must not hear two statuses at once.
-    """
-    rows = (await session.execute(text(_LOCK), {"id": delivery_id})).mappings()
-    states = {row["id"]: row["state"] for row in rows}
-    if states[delivery_id] == DeliveryState.DUE:
-        return Replayed(done=False, message="it is due already")
-    if DeliveryState.DUE in states.values():
-        return Replayed(done=False, message="another status of its task is still to be told")
-    await session.execute(text(_REPLAY), {"id": delivery_id})
-    return Replayed(done=True, message="it is due again")

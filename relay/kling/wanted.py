@@ -29,8 +29,28 @@ _SWITCH_WORDS = {
 }
 
 
+class Reading:
+    """A body that notes which of its fields are looked at.
+
+    It has nothing but the one way to look: all that a price is read from is noted, and the type
+    checker refuses any other access.
+    """
+
+    __slots__ = ("_fields", "names")
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        self.names: dict[str, None] = {}
+        """Of the fields looked at, in the order of the first look."""
+
+    def field(self, name: str) -> msgspec.Raw | None:
+        """Look at one top-level field; None if it is absent."""
+        self.names[name] = None
+        return self._fields.get(name)
+
+
 class Wanted(msgspec.Struct, frozen=True):
-    """What a task is priced by."""
+    """What a task is priced by; frozen with its quote, and kept where no price was found."""
 
     endpoint: str
     model: str | None = None
@@ -48,9 +68,11 @@ class Wanted(msgspec.Struct, frozen=True):
     seconds_max: int = 10
     is_image: bool = False
     """Made of image units, as far as the endpoint tells."""
+    version: int = 1
+    """Of these fields. One that changes its meaning raises it, so that old quotes stay readable."""
 
     def __str__(self) -> str:
-        """Spell it as `relay price missing` shows it and `relay price set` takes it."""
+        """Spell it for people; nothing reads it back."""
         words = {"model": self.model, "mode": self.mode}
         switches = {"sound": self.sound, "voice": self.voice, "video-input": self.video_input}
         words |= {
@@ -63,61 +85,66 @@ class Wanted(msgspec.Struct, frozen=True):
         return " ".join([self.endpoint, *named])
 
 
-def read_wanted(endpoint: Endpoint, fields: Fields, *, model: str | None = None) -> Wanted:
+def read_wanted(endpoint: Endpoint, body: Reading, *, model: str | None = None) -> Wanted:
     """Read what prices the task; `model` is the one in the path, where it stands there.
 
     Raises:
         InvalidParameter: a field that prices it cannot be read; the message names the field.
     """
     pricing = endpoint.pricing
-    contents = _contents(fields, pricing)
-    videos = _videos(fields, pricing)
+    contents = _contents(body, pricing)
+    videos = _videos(body, pricing)
     is_open = pricing.is_open or _follows_a_video(videos) or "base_video" in contents
     return Wanted(
         endpoint=endpoint.name,
-        model=model or _word(fields, pricing.model),
-        mode=_word(fields, pricing.mode),
-        sound=_switch(fields, pricing.sound),
-        voice=_voice(fields, pricing, contents),
-        video_input=_has_input(fields, pricing, contents),
-        seconds=None if is_open else _whole(fields, pricing.duration, largest=SECONDS_MAX),
+        model=model or _word(body, pricing.model),
+        mode=_word(body, pricing.mode),
+        sound=_switch(body, pricing.sound),
+        voice=_voice(body, pricing, contents),
+        video_input=_has_input(body, pricing, contents),
+        seconds=None if is_open else _whole(body, pricing.duration, largest=SECONDS_MAX),
         is_open=is_open,
-        count=_count(fields, pricing),
+        count=_count(body, pricing),
         seconds_max=pricing.seconds_max,
         is_image=pricing.count is not None,
     )
 
 
-def _raw(fields: Fields, path: str) -> msgspec.Raw | None:
+def _raw(body: Reading, path: str) -> msgspec.Raw | None:
     """Find a field by its dotted path; null is absent."""
-    name, _, rest = path.partition(".")
-    raw = fields.get(name)
+    name, _, inner_path = path.partition(".")
+    return _inside(body.field(name), name, inner_path)
+
+
+def _inside(raw: msgspec.Raw | None, name: str, path: str) -> msgspec.Raw | None:
+    """Find what a dotted path leads to inside the field `name`."""
     if raw is None or bytes(memoryview(raw)[:5]) == b"null":
         return None
-    if not rest:
+    if not path:
         return raw
     try:
         inner = _fields.decode(raw)
     except msgspec.MsgspecError as error:
         raise InvalidParameter(name, "must be an object") from error
-    return _raw(inner, rest)
+    inner_name, _, rest = path.partition(".")
+    return _inside(inner.get(inner_name), inner_name, rest)
 
 
-def _value(fields: Fields, path: str) -> Any:
-    raw = _raw(fields, path)
+def _value(body: Reading, path: str) -> Any:
+    raw = _raw(body, path)
     return None if raw is None else decode_field(path, raw)
 
 
-def _is_set(fields: Fields, path: str) -> bool:
+def _is_set(body: Reading, path: str) -> bool:
     """Whether a field holds anything; it is not decoded, since it may be a large image."""
-    raw = _raw(fields, path)
+    raw = _raw(body, path)
     return raw is not None and bytes(memoryview(raw)[:3]) not in (b'""', b"[]", b"{}")
 
 
-def _word(fields: Fields, field: Field | None) -> str | None:
+def _word(body: Reading, field: Field | None) -> str | None:
     if field is None:
         return None
-    value = _value(fields, field.name)
+    value = _value(body, field.name)
     if value is None or value == "":
         return field.default
     if not isinstance(value, str) or len(value) > 128 or "\x00" in value:  # noqa: PLR2004
@@ -125,10 +152,10 @@ def _word(fields: Fields, field: Field | None) -> str | None:
     return value
 
 
-def _switch(fields: Fields, field: Field | None) -> bool | None:
+def _switch(body: Reading, field: Field | None) -> bool | None:
     if field is None:
         return None
-    value = _value(fields, field.name)
+    value = _value(body, field.name)
     if value is None or value == "":
         value = field.default
     switched = value if isinstance(value, bool) else _SWITCH_WORDS.get(str(value).lower())
@@ -137,11 +164,11 @@ def _switch(fields: Fields, field: Field | None) -> bool | None:
     return switched
 
 
-def _whole(fields: Fields, field: Field | None, *, largest: int) -> int | None:
+def _whole(body: Reading, field: Field | None, *, largest: int) -> int | None:
     """Read 5, "5" and 5.0 alike, as Kling does."""
     if field is None:
         return None
-    value = _value(fields, field.name)
+    value = _value(body, field.name)
     if value is None or value == "":
         value = field.default
     try:
@@ -156,19 +183,19 @@ def _whole(fields: Fields, field: Field | None, *, largest: int) -> int | None:
     return int(number)
 
 
-def _count(fields: Fields, pricing: Pricing) -> int:
+def _count(body: Reading, pricing: Pricing) -> int:
     if pricing.count is None:
         return 1
-    if _value(fields, "result_type") == "series":
-        amount = _value(fields, "series_amount")
+    if _value(body, "result_type") == "series":
+        amount = _value(body, "series_amount")
         if amount == "auto":
             return SERIES_MAX
-        return _whole(fields, Field("series_amount", str(SERIES_DEFAULT)), largest=COUNT_MAX) or 1
-    return _whole(fields, pricing.count, largest=COUNT_MAX) or 1
+        return _whole(body, Field("series_amount", str(SERIES_DEFAULT)), largest=COUNT_MAX) or 1
+    return _whole(body, pricing.count, largest=COUNT_MAX) or 1
 
 
-def _list(fields: Fields, name: str) -> list[Any]:
-    value = _value(fields, name)
+def _list(body: Reading, name: str) -> list[Any]:
+    value = _value(body, name)
     if value is None:
         return []
     if not isinstance(value, list):
@@ -176,13 +203,13 @@ def _list(fields: Fields, name: str) -> list[Any]:
     return value
 
 
-def _videos(fields: Fields, pricing: Pricing) -> list[Any]:
-    return _list(fields, "video_list") if "video_list" in pricing.inputs else []
+def _videos(body: Reading, pricing: Pricing) -> list[Any]:
+    return _list(body, "video_list") if "video_list" in pricing.inputs else []
 
 
-def _contents(fields: Fields, pricing: Pricing) -> set[str]:
+def _contents(body: Reading, pricing: Pricing) -> set[str]:
     """The types of a 2.0 body's items; their images are not decoded."""
-    raw = _raw(fields, pricing.contents) if pricing.contents else None
+    raw = _raw(body, pricing.contents) if pricing.contents else None
     if raw is None:
         return set()
     try:
@@ -198,7 +225,7 @@ def _contents(fields: Fields, pricing: Pricing) -> set[str]:
     return {kind for kind in types if isinstance(kind, str)}
 
 
-def _voice(fields: Fields, pricing: Pricing, contents: set[str]) -> bool | None:
+def _voice(body: Reading, pricing: Pricing, contents: set[str]) -> bool | None:
     """Voices are billed when the list is set and a prompt refers to it (kling-api.md 10).
 
     2.0 refers by names that the items give themselves; a voice there is taken as referred to.
@@ -207,21 +234,21 @@ def _voice(fields: Fields, pricing: Pricing, contents: set[str]) -> bool | None:
         return "voice" in contents
     if pricing.voice_list is None:
         return None
-    if not _list(fields, pricing.voice_list):
+    if not _list(body, pricing.voice_list):
         return False
-    prompts = [_value(fields, "prompt")]
+    prompts = [_value(body, "prompt")]
     prompts += [
-        shot.get("prompt") for shot in _list(fields, "multi_prompt") if isinstance(shot, dict)
+        shot.get("prompt") for shot in _list(body, "multi_prompt") if isinstance(shot, dict)
     ]
     return any(isinstance(text, str) and _VOICE_REFERENCE.search(text) for text in prompts)
 
 
-def _has_input(fields: Fields, pricing: Pricing, contents: set[str]) -> bool | None:
+def _has_input(body: Reading, pricing: Pricing, contents: set[str]) -> bool | None:
     if pricing.contents is not None:
         return bool(contents & _INPUT_TYPES)
     if not pricing.inputs:
         return None
-    return any(_is_set(fields, name) for name in pricing.inputs)
+    return any(_is_set(body, name) for name in pricing.inputs)
 
 
 def _follows_a_video(videos: list[Any]) -> bool:

@@ -60,6 +60,23 @@ _object = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What Kling says that it took for a task, whatever the tenant is charged.
+
+    The two may stand beside each other: an account pays with its packs first, then in money.
+    """
+
+    units: Decimal | None = None
+    pack: str | None = None
+    """Whose units they are, if all of `billing` names the same one."""
+    cash: Decimal | None = None
+    currency: str | None = None
+    """None where Kling does not say, as in `final_balance_deduction` (kling-api.md 5.2)."""
+
+
+NO_COST = Cost()
+
+
 class TaskNews(msgspec.Struct, frozen=True):
     """What one reply or callback says about one task."""
 
@@ -77,6 +94,7 @@ class TaskNews(msgspec.Struct, frozen=True):
     """In units. None unless it is usable: a number above zero, and nothing taken in cash."""
     package: str | None
     """Which pack's units they are, if Kling says: all of `billing` names the same one."""
+    cost: Cost
     deduction_raw: str | None
     """Kling's own cost fields as JSON."""
     raw: bytes
@@ -124,6 +142,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         result_seconds=_seconds(results) if results else None,
         deduction=_deduction(task) if costs else None,
         package=_package(task) if costs else None,
+        cost=_cost(task) if costs else NO_COST,
         deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
         raw=bytes(raw),
     )
@@ -228,6 +247,39 @@ def _deduction(task: _TaskObject) -> Decimal | None:
     if _decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))):
         return None
     return _decimal(_value(task.final_unit_deduction)) or None
+
+
+def _cost(task: _TaskObject) -> Cost:
+    """Sum what was taken; an amount that cannot be read makes its whole sum unknown."""
+    billing = [_fields_of(item) for item in _items_of(task.billing)]
+    if not billing:
+        return Cost(
+            units=_decimal(_value(task.final_unit_deduction)),
+            cash=_decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))),
+        )
+    by_unit, in_cash = (
+        [item for item in billing if _value(item.get("charge_type")) == kind]
+        for kind in ("unit", "cash")
+    )
+    return Cost(
+        units=_sum(by_unit),
+        pack=_common(by_unit, "package_type"),
+        cash=_sum(in_cash),
+        currency=_common(in_cash, "currency"),
+    )
+
+
+def _sum(items: list[Fields]) -> Decimal | None:
+    amounts = [_decimal(_value(item.get("amount"))) for item in items]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(items) else None
+
+
+def _common(items: list[Fields], name: str) -> str | None:
+    """The word that all of them have, if they have the same."""
+    words = {_value(item.get(name)) for item in items if name in item}
+    (word,) = words if len(words) == 1 else (None,)
+    return _storable(word) if isinstance(word, str) else None
 
 
 def _package(task: _TaskObject) -> str | None:

@@ -1,29 +1,24 @@
-"""Accounts as the operator reads and limits them."""
+"""Opening accounts and limiting them."""
 
-from sqlalchemy import select, update
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.ledger.tables import Account, Entry, EntryKind
+from relay.database.ids import AccountId
+from relay.ledger.tables import Account
 
 
-async def read_accounts(session: AsyncSession) -> dict[int, Account]:
-    """Read every account, by its tenant's id."""
-    return {account.tenant_id: account for account in await session.scalars(select(Account))}
+async def open_account(session: AsyncSession) -> AccountId:
+    """Open an account with nothing in it."""
+    opened = await session.scalar(insert(Account).values().returning(Account.id))
+    assert opened is not None, "an insert of one row returns it"
+    return AccountId(opened)
 
 
-async def set_tasks_max(session: AsyncSession, tenant_id: int, tasks_max: int | None) -> None:
+async def set_tasks_max(
+    session: AsyncSession, account_id: AccountId, tasks_max: int | None
+) -> None:
     """Limit the open holds at a time; None is no limit. Open ones above it are left alone."""
     await session.execute(
-        update(Account).where(Account.tenant_id == tenant_id).values(tasks_max=tasks_max)
-    )
-
-
-async def topup_of(session: AsyncSession, tenant_id: int, reference: str) -> int | None:
-    """How much was topped up under a reference, in micros; None if nothing was."""
-    return await session.scalar(
-        select(Entry.amount_micros).where(
-            Entry.tenant_id == tenant_id,
-            Entry.kind == EntryKind.TOPUP.value,
-            Entry.reference == reference,
-        )
+        update(Account).where(Account.id == account_id).values(tasks_max=tasks_max)
     )

@@ -4,13 +4,17 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.database.ids import TaskId
+from relay.database.ids import AccountId, TaskId
+from relay.ledger.read import check_currency
 from relay.ledger.tables import Account, Books, Entry, EntryKind
 
+BY_RELAY = "relay"
+"""The actor of what nobody did by hand; `desk/actor.py` spells the others."""
+
 ENTER_CHARGES = """
-    INSERT INTO entries (tenant_id, kind, amount_micros, task_id)
-    SELECT e.tenant_id, 'charge', -e.charged_micros, e.id
-    FROM {ended} e JOIN {accounts} USING (tenant_id)
+    INSERT INTO entries (account_id, kind, amount_micros, task_id, actor)
+    SELECT e.account_id, 'charge', -e.charged_micros, e.id, e.actor
+    FROM {ended} e JOIN {accounts} USING (account_id)
     WHERE e.charged_micros IS NOT NULL
 """
 """One entry per success, also of nothing: "exactly one charge" can then be counted.
@@ -19,51 +23,43 @@ No ON CONFLICT: a second charge of a task is a bug that must roll the whole stat
 """
 
 
-class UnknownTenant(LookupError):
+class UnknownAccount(LookupError):
     """There is no such account."""
 
 
-class CurrencyMismatch(ValueError):
-    """The books are kept in another currency, for ever."""
-
-    def __init__(self, *, books: str, configured: str) -> None:
-        super().__init__(
-            f"the books of this database are in {books}, and RELAY_CURRENCY is {configured}"
-        )
-
-
-async def open_account(session: AsyncSession, tenant_id: int) -> None:
-    """Open a new tenant's account, with nothing in it."""
-    await session.execute(insert(Account).values(tenant_id=tenant_id))
-
-
-async def check_currency(session: AsyncSession, currency: str) -> None:
-    """Raise CurrencyMismatch if entries exist in another currency; writes nothing."""
-    books = await session.scalar(select(Books.currency))
-    if books is not None and books != currency:
-        raise CurrencyMismatch(books=books, configured=currency)
-
-
 async def top_up(
-    session: AsyncSession, tenant_id: int, *, amount_micros: int, reference: str, currency: str
+    session: AsyncSession,
+    account_id: AccountId,
+    *,
+    amount_micros: int,
+    reference: str,
+    currency: str,
+    actor: str,
 ) -> bool:
     """Add sold quota. False, and nothing is changed, if the reference was entered before.
 
     Raises:
-        UnknownTenant, CurrencyMismatch: nothing was written.
+        UnknownAccount, CurrencyMismatch: nothing was written.
     """
     return await _enter(
         session,
-        tenant_id,
+        account_id,
         EntryKind.TOPUP,
         amount_micros=amount_micros,
         reference=reference,
         currency=currency,
+        actor=actor,
     )
 
 
 async def adjust(
-    session: AsyncSession, tenant_id: int, *, amount_micros: int, reason: str, currency: str
+    session: AsyncSession,
+    account_id: AccountId,
+    *,
+    amount_micros: int,
+    reason: str,
+    currency: str,
+    actor: str,
 ) -> None:
     """Correct a quota by a signed amount.
 
@@ -71,35 +67,43 @@ async def adjust(
     submits only.
 
     Raises:
-        UnknownTenant, CurrencyMismatch: nothing was written.
+        UnknownAccount, CurrencyMismatch: nothing was written.
     """
     await _enter(
         session,
-        tenant_id,
+        account_id,
         EntryKind.ADJUST,
         amount_micros=amount_micros,
         reason=reason,
         currency=currency,
+        actor=actor,
     )
 
 
 async def refund_charge(
-    session: AsyncSession, tenant_id: int, *, task_id: TaskId, amount_micros: int, reason: str
+    session: AsyncSession,
+    account_id: AccountId,
+    *,
+    task_id: TaskId,
+    amount_micros: int,
+    reason: str,
+    actor: str,
 ) -> bool:
     """Give a task's charge back. False, and nothing is changed, if it was refunded before."""
     return await _enter(
         session,
-        tenant_id,
+        account_id,
         EntryKind.REFUND,
         amount_micros=amount_micros,
         task_id=task_id,
         reason=reason,
+        actor=actor,
     )
 
 
 async def _enter(
     session: AsyncSession,
-    tenant_id: int,
+    account_id: AccountId,
     kind: EntryKind,
     *,
     amount_micros: int,
@@ -107,22 +111,24 @@ async def _enter(
     reference: str | None = None,
     reason: str | None = None,
     currency: str | None = None,
+    actor: str,
 ) -> bool:
-    account = select(Account.tenant_id).where(Account.tenant_id == tenant_id)
+    account = select(Account.id).where(Account.id == account_id)
     if await session.scalar(account.with_for_update(key_share=True)) is None:
-        raise UnknownTenant(tenant_id)
+        raise UnknownAccount(account_id)
     if currency is not None:
         await session.execute(insert(Books).values(currency=currency).on_conflict_do_nothing())
         await check_currency(session, currency)
     entered = await session.scalar(
         insert(Entry)
         .values(
-            tenant_id=tenant_id,
+            account_id=account_id,
             kind=kind.value,
             amount_micros=amount_micros,
             task_id=task_id,
             reference=reference,
             reason=reason,
+            actor=actor,
         )
         # Which of the unique indexes it hits follows from the kind: same reference, same refund.
         .on_conflict_do_nothing()
@@ -132,7 +138,7 @@ async def _enter(
         return False
     await session.execute(
         update(Account)
-        .where(Account.tenant_id == tenant_id)
+        .where(Account.id == account_id)
         .values(quota_micros=Account.quota_micros + amount_micros)
     )
     return True

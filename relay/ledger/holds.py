@@ -5,18 +5,18 @@ arguments. All of them run in one statement, so Postgres gives every part the sa
 locked rows are re-read at their newest version: sums are judged as they are now, not as they were
 when the statement began.
 
-Order of locks everywhere: task rows by id, then accounts by tenant id.
+Order of locks everywhere: task rows by id, then accounts by id.
 """
 
 LOCK_ACCOUNTS = """
-    SELECT tenant_id, quota_micros - held_micros AS available_micros,
+    SELECT id AS account_id, quota_micros - held_micros AS available_micros,
            tasks_max - open_holds AS tasks_left
     FROM accounts
-    WHERE tenant_id = ANY (ARRAY(SELECT tenant_id FROM {source}))
-    ORDER BY tenant_id
+    WHERE id = ANY (ARRAY(SELECT account_id FROM {source}))
+    ORDER BY id
     FOR NO KEY UPDATE
 """
-"""Lock the accounts of `source`'s tenants. NO KEY, so that foreign keys to them do not wait."""
+"""Lock the accounts that `source` names. NO KEY, so that foreign keys to them do not wait."""
 
 JUDGE_HOLDS = """
     SELECT r.*, a.available_micros, a.tasks_left,
@@ -28,10 +28,10 @@ JUDGE_HOLDS = """
                count(*) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier
                    <= a.tasks_left)
            AS fits_with_others
-    FROM {requested} r JOIN {accounts} a USING (tenant_id)
-    WINDOW earlier AS (PARTITION BY r.tenant_id ORDER BY r.ord)
+    FROM {requested} r JOIN {accounts} a USING (account_id)
+    WINDOW earlier AS (PARTITION BY r.account_id ORDER BY r.ord)
 """
-"""Judge requests of one tenant in the order they came, each after the ones before it.
+"""Judge requests of one account in the order they came, each after the ones before it.
 
 A request that would fit alone and not after the others is neither taken nor refused: the others may
 yet turn out to be duplicates, so it is judged again in the next statement.
@@ -41,10 +41,10 @@ TAKE_HOLDS = """
     UPDATE accounts a
     SET held_micros = a.held_micros + taken.micros, open_holds = a.open_holds + taken.holds
     FROM (
-        SELECT tenant_id, sum(hold_micros)::bigint AS micros, count(*)::integer AS holds
-        FROM {inserted} GROUP BY tenant_id
+        SELECT account_id, sum(hold_micros)::bigint AS micros, count(*)::integer AS holds
+        FROM {inserted} GROUP BY account_id
     ) taken
-    WHERE a.tenant_id = taken.tenant_id
+    WHERE a.id = taken.account_id
 """
 """Add the holds of the rows that were really inserted to their accounts."""
 
@@ -54,12 +54,12 @@ END_HOLDS = """
         held_micros = a.held_micros - ended.held,
         open_holds = a.open_holds - ended.holds
     FROM (
-        SELECT e.tenant_id, coalesce(sum(e.charged_micros), 0)::bigint AS charged,
+        SELECT e.account_id, coalesce(sum(e.charged_micros), 0)::bigint AS charged,
                coalesce(sum(e.hold_micros) FILTER (WHERE e.is_open), 0)::bigint AS held,
                (count(*) FILTER (WHERE e.is_open))::integer AS holds
-        FROM {ended} e JOIN {accounts} USING (tenant_id) GROUP BY e.tenant_id
+        FROM {ended} e JOIN {accounts} USING (account_id) GROUP BY e.account_id
     ) ended
-    WHERE a.tenant_id = ended.tenant_id
+    WHERE a.id = ended.account_id
 """
 """Charge what ended in success and give the holds back; a hold that was closed counts no more.
 

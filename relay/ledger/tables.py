@@ -12,7 +12,7 @@ class EntryKind(StrEnum):
     """Why an account's quota changed."""
 
     TOPUP = "topup"
-    """The operator sold quota. Its reference is unique per tenant, so a repeat adds nothing."""
+    """The operator sold quota. Its reference is unique per account, so a repeat adds nothing."""
     ADJUST = "adjust"
     """The operator corrected the quota, up or down, with a reason."""
     CHARGE = "charge"
@@ -22,7 +22,7 @@ class EntryKind(StrEnum):
 
 
 class Account(Base):
-    """One tenant's sums. Only statements of `ledger` and `tasks` write here."""
+    """What pays. Only statements of `ledger` and `tasks` write here."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -31,7 +31,7 @@ class Account(Base):
         {"postgresql_with": {"fillfactor": 50}},  # the hottest rows: updated in place on their page
     )
 
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[identity]
     quota_micros: Mapped[micros] = mapped_column(server_default=text("0"))
     """May fall below zero only by a success that Kling reported after its hold was released."""
     held_micros: Mapped[micros] = mapped_column(server_default=text("0"))
@@ -57,20 +57,22 @@ class Entry(Base):
         Index("entries_one_refund", "task_id", unique=True, postgresql_where="kind = 'refund'"),
         Index(
             "entries_one_topup",
-            *("tenant_id", "reference"),
+            *("account_id", "reference"),
             unique=True,
             postgresql_where="kind = 'topup'",
         ),
-        Index(None, "tenant_id", "id"),
+        Index(None, "account_id", "id"),
     )
 
     id: Mapped[identity]
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("accounts.tenant_id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     kind: Mapped[str]
     amount_micros: Mapped[micros]
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     reference: Mapped[str | None]
     reason: Mapped[str | None]
+    actor: Mapped[str]
+    """Who entered it, as `desk/actor.py` spells: `relay` is the relay itself."""
     created_at: Mapped[stamped]
 
 

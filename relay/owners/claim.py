@@ -1,6 +1,6 @@
 """What the operator says of things that were made before their tenant came here."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from sqlalchemy import bindparam, text
@@ -8,7 +8,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
 
-from relay.database.ids import TaskId
 from relay.kling.endpoint import Resource
 from relay.owners.learn import LIFETIMES
 
@@ -26,20 +25,6 @@ CLAIM = text(
 """A row that was there and is this tenant's lives on; another tenant's returns no record."""
 
 
-LIST = text(
-    """
-    SELECT t.name AS tenant, c.name AS channel, o.kind, o.resource_id AS id, o.task_id,
-           o.expires_at, o.deleted_at, o.created_at
-    FROM owners o
-    JOIN tenants t ON t.id = o.tenant_id
-    JOIN channels c ON c.id = o.channel_id
-    WHERE (CAST(:tenant_id AS bigint) IS NULL OR o.tenant_id = :tenant_id)
-        AND (CAST(:kind AS text) IS NULL OR o.kind = :kind)
-    ORDER BY o.id DESC LIMIT :limit
-    """
-)
-
-
 class Claimed(msgspec.Struct, frozen=True):
     """What became of the ids."""
 
@@ -48,18 +33,6 @@ class Claimed(msgspec.Struct, frozen=True):
     """Were this tenant's already; their time begins again."""
     taken: list[str]
     """Another tenant's on this channel, also if expired or deleted."""
-
-
-class ListedOwner(msgspec.Struct, frozen=True):
-    tenant: str
-    channel: str
-    kind: str
-    id: str
-    task_id: TaskId | None
-    """Our id of the task that made it, if one did."""
-    expires_at: datetime | None
-    deleted_at: datetime | None
-    created_at: datetime
 
 
 async def claim(
@@ -92,12 +65,3 @@ async def claim(
     return Claimed(
         new=new, known=len(claimed) - new, taken=[one for one in ids if one not in claimed]
     )
-
-
-async def list_owners(
-    session: AsyncSession, *, tenant_id: int | None, kind: Resource | None, limit: int
-) -> list[ListedOwner]:
-    """List what is known, newest first; expired and deleted ones too."""
-    values = {"tenant_id": tenant_id, "kind": kind and kind.value, "limit": limit}
-    found = await session.execute(LIST, values)
-    return [ListedOwner(**row) for row in found.mappings()]

@@ -1,11 +1,16 @@
-"""The price book in the database: read for quoting, written by the operator."""
+"""The price book in the database, read for quoting, and what was asked for without a price."""
 
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
+from relay.kling.wanted import Wanted
 from relay.pricing.book import Pack, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.official import OFFICIAL
 from relay.pricing.tables import Price, PriceMiss
@@ -32,53 +37,50 @@ async def read_book(session: AsyncSession) -> PriceBook:
     return PriceBook([_row(price) for price in rows], OFFICIAL)
 
 
-async def set_price(session: AsyncSession, row: PriceRow) -> None:
-    """Put a row in force, in place of the operator's row with the same key."""
-    values = {
-        **{name: getattr(row, name) for name in KEY},
-        "kind": row.kind.value,
-        "per": row.per.value,
-        "units": row.units,
-        "amount_micros": row.amount_micros,
-        "pack": row.pack.value,
-        "multiplier": row.multiplier,
-        "hold_seconds": row.hold_seconds,
-    }
-    statement = insert(Price).values(values)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(KEY),
-            set_={name: value for name, value in values.items() if name not in KEY}
-            | {"created_at": func.now()},
+async def find_price(session: AsyncSession, row: PriceRow) -> PriceRow | None:
+    """Find the operator's row with the same key."""
+    found = await session.scalar(
+        select(Price).where(
+            *(getattr(Price, name).is_not_distinct_from(getattr(row, name)) for name in KEY)
         )
     )
+    return None if found is None else _row(found)
 
 
-async def remove_price(session: AsyncSession, row: PriceRow) -> bool:
-    """Take the operator's row with this key out; False if there is none."""
-    removed = await session.execute(
-        delete(Price)
-        .where(*(getattr(Price, name).is_not_distinct_from(getattr(row, name)) for name in KEY))
-        .returning(Price.id)
-    )
-    return removed.first() is not None
-
-
-async def note_miss(session: AsyncSession, wanted: str) -> None:
+async def note_miss(session: AsyncSession, wanted: Wanted) -> None:
     """Remember that a task was refused for want of a price."""
-    statement = insert(PriceMiss).values(wanted=wanted[:300])
+    told_apart = msgspec.structs.replace(wanted, count=1)  # no row is for a number of images
+    statement = insert(PriceMiss).values(
+        # What tells two kinds of task apart; of equal bytes for equal kinds.
+        key=sha256(msgspec.json.encode(told_apart)).digest(),
+        wanted=msgspec.to_builtins(told_apart),
+    )
     await session.execute(
         statement.on_conflict_do_update(
-            index_elements=["wanted"],
+            index_elements=["key"],
             set_={"times": PriceMiss.times + 1, "last_at": func.now()},
         )
     )
-    oldest = select(PriceMiss.wanted).order_by(PriceMiss.last_at.desc()).offset(MISSES_MAX)
-    await session.execute(delete(PriceMiss).where(PriceMiss.wanted.in_(oldest)))
+    oldest = select(PriceMiss.key).order_by(PriceMiss.last_at.desc()).offset(MISSES_MAX)
+    await session.execute(delete(PriceMiss).where(PriceMiss.key.in_(oldest)))
 
 
-async def read_misses(session: AsyncSession) -> list[PriceMiss]:
-    return list(await session.scalars(select(PriceMiss).order_by(PriceMiss.last_at.desc())))
+class Miss(msgspec.Struct, frozen=True):
+    """A kind of task that was refused for want of a price, and how often."""
+
+    wanted: Wanted
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+async def read_misses(session: AsyncSession) -> list[Miss]:
+    """Read what was refused, the latest first."""
+    rows = await session.scalars(select(PriceMiss).order_by(PriceMiss.last_at.desc()))
+    return [
+        Miss(msgspec.convert(row.wanted, Wanted), row.times, row.first_at, row.last_at)
+        for row in rows
+    ]
 
 
 def _row(price: Price) -> PriceRow:

@@ -31,7 +31,8 @@ class Quote(msgspec.Struct, frozen=True):
     """What one task may cost; stored as JSON with the row that made it."""
 
     row: PriceRow
-    wanted: str
+    wanted: Wanted
+    """What was asked for, as data: it is read again, and never parsed."""
     pack: Pack
     """Whose units are held: the row's, or of a catch-all the endpoint's."""
     prices: UnitPrices
@@ -66,7 +67,7 @@ def quote(
         hold = Decimal(row.amount_micros * times)
     return Quote(
         row=row,
-        wanted=str(wanted),
+        wanted=wanted,
         pack=pack,
         prices=prices,
         list_unit_micros=list_unit_micros,

@@ -1,8 +1,10 @@
 """The operator's rows of the price book, and what was asked for without one."""
 
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Numeric, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Numeric, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, moment, stamped
@@ -50,8 +52,10 @@ class PriceMiss(Base):
 
     __tablename__ = "price_misses"
 
-    wanted: Mapped[str] = mapped_column(primary_key=True)
-    """The key as text, such as `text2video model=kling-v9 mode=std sound=off`."""
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """SHA-256 of what was wanted: a tenant's words are as long as it likes."""
+    wanted: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """What was asked for (`kling/wanted.py`)."""
     times: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     first_at: Mapped[stamped]
     last_at: Mapped[moment] = mapped_column(server_default=text("now()"))

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from relay.errors import InvalidParameter
+from relay.kling.wanted import Wanted
 from relay.money import MICROS, decimal_of, plain
 from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.page import MS_MAX, Page, moment_of
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 PACK_ID = "1"
 PACK_NAME = "Quota"
@@ -29,14 +30,14 @@ SELECT coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0 AND kind <> '
            AS sold,
        coalesce(sum(amount_micros), 0) AS quota,
        min(created_at) AS began_at
-FROM entries WHERE tenant_id = $1
+FROM entries WHERE account_id = $1
 """
 
 CHARGES = """
 SELECT e.id, -e.amount_micros AS charged, e.created_at, t.kling_id, t.endpoint, t.token_id,
-       t.quote, t.id AS own_id
+       t.model, t.pack, t.quote, t.id AS own_id
 FROM entries e JOIN tasks t ON t.id = e.task_id
-WHERE e.tenant_id = $1 AND e.kind = 'charge' AND e.id < $2
+WHERE e.account_id = $1 AND t.tenant_id = $7 AND e.kind = 'charge' AND e.id < $2
     AND e.created_at >= $3 AND e.created_at <= $4
     AND ($5::text[] IS NULL OR 'token-' || t.token_id = ANY($5))
 ORDER BY e.id DESC LIMIT $6
@@ -47,9 +48,9 @@ SELECT id, after FROM (
     SELECT id, before.quota + sum(amount_micros) OVER (ORDER BY id) AS after
     FROM entries, (
         SELECT coalesce(sum(amount_micros), 0) AS quota FROM entries
-        WHERE tenant_id = $1 AND id < $3
+        WHERE account_id = $1 AND id < $3
     ) before
-    WHERE tenant_id = $1 AND id BETWEEN $3 AND $4
+    WHERE account_id = $1 AND id BETWEEN $3 AND $4
 ) quotas
 WHERE id = ANY($2)
 """
@@ -78,7 +79,7 @@ class Accounts:
             if not values.get(name):
                 raise InvalidParameter(name, "is required")
             moment_of(name, values[name][-1], 0)
-        totals = await self._pool.fetchrow(TOTALS, caller.tenant_id)
+        totals = await self._pool.fetchrow(TOTALS, caller.account_id)
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
@@ -112,12 +113,13 @@ class Accounts:
         names = page.filters.get("api_key_name")
         records = await self._pool.fetch(
             CHARGES,
-            caller.tenant_id,
+            caller.account_id,
             page.before_id,
             page.start,
             page.end,
             None if names is None else sorted(names),
             page.limit + 1,
+            caller.tenant_id,
         )
         shown = records[: page.limit]
         after = await self._quotas_after(caller, [record["id"] for record in shown])
@@ -131,29 +133,29 @@ class Accounts:
     async def _quotas_after(self, caller: Caller, ids: list[int]) -> dict[int, int]:
         if not ids:
             return {}
-        records = await self._pool.fetch(QUOTAS_AFTER, caller.tenant_id, ids, min(ids), max(ids))
+        records = await self._pool.fetch(QUOTAS_AFTER, caller.account_id, ids, min(ids), max(ids))
         return {record["id"]: int(record["after"]) for record in records}
 
     def _row(self, record: Any, *, after: int, in_units: bool) -> dict[str, Any]:
         quote = _quote.decode(record["quote"])
-        words = dict(part.split("=", 1) for part in quote.wanted.split(" ") if "=" in part)
+        wanted = quote.wanted
         charged = record["charged"]
         row: dict[str, Any] = {
             "task_id": record["kling_id"] or str(record["own_id"]),
             "api_key_name": f"token-{record['token_id']}",
             "product_function": record["endpoint"],
-            "model_name": words.get("model", ""),
-            "resolution": words.get("mode", ""),
-            "duration": words.get("duration", "").replace("open", ""),
-            "refer_video_input": words.get("video-input") == "on",
-            "video_sound": "native" if words.get("sound") == "on" else "off",
-            "voice_control": words.get("voice") == "on",
+            "model_name": record["model"] or "",
+            "resolution": wanted.mode or "",
+            "duration": _length(wanted),
+            "refer_video_input": bool(wanted.video_input),
+            "video_sound": "native" if wanted.sound else "off",
+            "voice_control": bool(wanted.voice),
             "deduction_time": str(_ms(record["created_at"])),
         }
         if in_units:
             return {
                 "package_id": PACK_ID,
-                "product_type": quote.pack.value,
+                "product_type": record["pack"],
                 **row,
                 "unit_before_deduction": self._units(after + charged),
                 "deduction_amount": self._units(charged),
@@ -173,6 +175,13 @@ class Accounts:
         """Video units at list price, as a JSON number of at most 4 places."""
         units = Decimal(micros) / self._prices.video_micros
         return _number(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+
+
+def _length(wanted: Wanted) -> str:
+    """The seconds that were asked for; of images "none", and empty where Kling decides."""
+    if wanted.is_open:
+        return ""
+    return "none" if wanted.seconds is None else str(wanted.seconds)
 
 
 def _is_own_pack(page: Page) -> bool:

@@ -11,7 +11,7 @@ from relay.proxy.page import Page, spell_page
 from relay.proxy.query import NOT_YET_KLINGS, Queries, shown_data
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 IDS_MAX = 100
 """The solutions page says 20, the other none: ours bounds what one request may ask."""

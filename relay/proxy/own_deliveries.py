@@ -27,16 +27,18 @@ from relay.deliveries.read import (
     find_delivery,
     list_deliveries,
     read_delivery,
-    replay,
 )
 from relay.deliveries.send import Sender
 from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
+from relay.desk.actor import Actor, ActorKind
+from relay.desk.deliveries import replay_delivery
+from relay.desk.errors import NoSuch, NotPossible
 from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, UnknownPath
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 ROOT = (b"relay", b"deliveries")
 SIZE_MAX = 500
@@ -84,7 +86,14 @@ class OwnDeliveries:
         self._pinged_at: dict[int, float] = {}
 
     async def answer(
-        self, caller: Caller, method: str, path: tuple[str, ...], query: bytes, body: bytes
+        self,
+        caller: Caller,
+        method: str,
+        path: tuple[str, ...],
+        *,
+        query: bytes,
+        body: bytes,
+        request_id: str,
     ) -> bytes:
         """Answer with `data`; `path` is what follows `/relay/deliveries`.
 
@@ -99,7 +108,7 @@ class OwnDeliveries:
             case "GET", (key,):
                 data = await self._show(caller, key)
             case "POST", (key, "replay"):
-                data = await self._replay(caller, key)
+                data = await self._replay(caller, key, request_id)
             case _:
                 raise UnknownPath(method, "/" + "/".join(("relay", "deliveries", *path))[:200])
         return msgspec.json.encode(data)
@@ -135,12 +144,15 @@ class OwnDeliveries:
         ]
         return {**_shown(found.listed), "body": found.body, "attempt_list": attempts}
 
-    async def _replay(self, caller: Caller, key: str) -> dict[str, Any]:
+    async def _replay(self, caller: Caller, key: str, request_id: str) -> dict[str, Any]:
+        actor = Actor(ActorKind.TENANT, caller.tenant, origin="api", request_id=request_id)
         async with self._sessions.begin() as session:
-            delivery_id = await _find(session, caller, key)
-            replayed = await replay(session, delivery_id)
-            if not replayed.done:
-                raise InvalidParameter("id", f"{replayed.message}; nothing was changed")
+            try:
+                delivery_id = await replay_delivery(session, actor, key, tenant_id=caller.tenant_id)
+            except NoSuch as error:
+                raise DeliveryNotFound from error
+            except NotPossible as error:
+                raise InvalidParameter("id", f"{error}; nothing was changed") from error
             return _shown((await read_delivery(session, delivery_id)).listed)
 
     async def _ping(self, caller: Caller, body: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_task
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 WAIT_S = 1.0
 """The longest a GET waits for Kling; then the stored state is the answer."""

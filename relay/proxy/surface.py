@@ -15,14 +15,15 @@ from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import BodyBudget, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.many import ManyQueries
+from relay.proxy.outcomes import tell_called, tell_read, tell_submitted
 from relay.proxy.own_deliveries import OwnDeliveries, find_own_path
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
 from relay.tasks.pass_through import PassThrough
-from relay.tasks.submit import Answer, Submitter
+from relay.tasks.submit import Submitter
 from relay.tenants.authenticate import Authenticator
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
@@ -111,7 +112,7 @@ class KlingSurface:
         if route.operation is Operation.READ:
             assert route.endpoint is not None, "a read belongs to one endpoint"
             read = self._pass_through.read(caller, route.endpoint, scope["query_string"])
-            return _sent(await read, line)
+            return tell_read(await read, line)
         data = await self._from_rows(route, caller, scope, receive)
         return answer_data(data, line.request_id)
 
@@ -183,7 +184,12 @@ class KlingSurface:
         finally:
             body.release()
         data = await self._own_paths.answer(
-            caller, scope["method"], own_path, scope["query_string"], content
+            caller,
+            scope["method"],
+            own_path,
+            query=scope["query_string"],
+            body=content,
+            request_id=request_id,
         )
         return answer_data(data, request_id)
 
@@ -194,23 +200,18 @@ class KlingSurface:
         assert endpoint is not None, "a create belongs to one endpoint"
         try:
             fields = read_fields(body.content)
-            if endpoint.makes_a_row:
-                answer = await self._submitter.submit(
-                    caller, endpoint, fields, request_id=line.request_id, model=route.model
-                )
-            else:
-                answer = await self._pass_through.call(caller, endpoint, fields)
+            if not endpoint.makes_a_row:
+                passed = await self._pass_through.call(caller, endpoint, fields)
+                return tell_called(passed, caller, line)
+            submitted = await self._submitter.submit(
+                caller, endpoint, fields, request_id=line.request_id, model=route.model
+            )
         finally:
             body.release()
-        sent = _sent(answer, line)
-        if caller.shows_quote and answer.quoted_micros is not None:
-            sent.quote = decimal_of(answer.quoted_micros)
+        sent = tell_submitted(submitted, line)
+        if caller.shows_quote:
+            sent.quote = decimal_of(submitted.task.hold_micros)
         return sent
-
-
-def _sent(answer: Answer, line: RequestLine) -> Sent:
-    line.id, line.channel, line.code = answer.id, answer.channel, answer.code
-    return Sent(answer.status, answer.body, retry_after=answer.retry_after)
 
 
 def _authorization(scope: HTTPScope) -> str | None:

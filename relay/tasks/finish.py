@@ -1,242 +1,124 @@
-"""The one door: whatever we learn of a task, from whomever, passes here.
+"""FINISH: move a task to what we learned, with its money, its delivery and its events.
 
-Callback, tenant query, look, submit and operator all call `Finisher.learn` or `Finisher.end`. The
-order and the number of messages do not matter (M1, M5): FINISH compares and sets in one transaction
-with the charge, the release and the delivery, and a success is priced by the same figures whoever
-reports it.
+The only statement that ends a hold.
 """
 
-import asyncio
-from enum import StrEnum
-
-import asyncpg
-import msgspec
-import structlog
-
-from relay.database.batch import Batcher, Connect, RowBlocked
-from relay.database.ids import TaskId
-from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import EndpointKind
-from relay.kling.references import read_made
-from relay.kling.wire import Status, TaskNews
-from relay.owners.learn import spell_made
-from relay.pricing.quote import charge_micros, needs_deduction
-from relay.tasks.ask import Asker
-from relay.tasks.record import RECORD
-from relay.tasks.statements import FINISH, FinishRow
-from relay.tasks.tables import TaskState
-from relay.tasks.task import LIVE, TaskRow
-from relay.tasks.view import Shown, show_callback
-
-log = structlog.get_logger()
-
-BLOCKED_TRIES = 8
-EVENT_BYTES_MAX = 256 * 1024
-CHARGE_TOLD_MAX = 2**62
-"""An absurd deduction is capped at the hold all the same; Postgres must be able to read it."""
-FULL_REPLY_AFTER_S = 15.0
-"""When an end learned by callback is asked for once more, if no tenant's GET did it before."""
+from relay.ledger.entries import ENTER_CHARGES
+from relay.ledger.holds import END_HOLDS, LOCK_ACCOUNTS
+from relay.tasks.told import (
+    DELIVER,
+    FOLLOW,
+    JUDGE_TOLD,
+    LEARN_MADE,
+    NAME_KNOWN,
+    NOTE,
+    RESULT_IDS,
+    RESULT_URLS,
+    SUPERSEDE,
+)
 
 
-class Via(StrEnum):
-    """Who told us."""
-
-    SUBMIT = "submit"
-    CALLBACK = "callback"
-    QUERY = "query"
-    LOOK = "look"
-    OPERATOR = "operator"
-
-
-class Finished(msgspec.Struct, frozen=True):
-    """What one message did."""
-
-    moved: bool
-    filled: bool = False
-    """The state stayed, and the full reply that callbacks lack was added."""
-    charged_micros: int | None = None
-
-
-class Unsettled(Exception):
-    """A success whose cost Kling has to be asked for, and Kling does not answer. Nothing moved."""
-
-
-class Finisher:
-    """Moves tasks; the only object that runs FINISH and RECORD."""
-
-    def __init__(self, connect: Connect, asker: Asker, catalogue: Catalogue) -> None:
-        def batcher(statement: str, *, durable: bool) -> Batcher:
-            return Batcher(
-                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
-            )
-
-        self._durable = batcher(FINISH, durable=True)
-        # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (design.md, "Path of a submit", step 9).
-        self._relaxed = batcher(FINISH, durable=False)
-        self._records = batcher(RECORD, durable=False)
-        self._asker = asker
-        self._catalogue = catalogue
-
-    async def learn(
-        self,
-        task: TaskRow,
-        news: TaskNews,
-        *,
-        via: Via,
-        look_after_s: float | None,
-        kling_request_id: str | None = None,
-    ) -> Finished:
-        """Apply what Kling says of a task.
-
-        `look_after_s`: when to look at it next, should it live on.
-
-        Raises:
-            Unsettled: nothing moved; a look will ask again.
-        """
-        told = news
-        is_call = self._catalogue.kind_of(task.endpoint_name) is EndpointKind.CALL
-        is_full = via in (Via.QUERY, Via.LOOK) or is_call
-        is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
-        if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
-            news = await self._ask_for_cost(task)
-            is_full = True
-        state = TaskState((news.status or Status.SUBMITTED).value)
-        charge = 0
-        if state is TaskState.SUCCEED:
-            charge = charge_micros(
-                task.quote,
-                deduction=news.deduction,
-                result_seconds=news.result_seconds,
-                package=news.package,
-            )
-            charge = min(charge, CHARGE_TOLD_MAX)
-        is_end = state not in LIVE
-        row = FinishRow(
-            id=task.id,
-            state=state.value,
-            via=via.value,
-            kling_id=news.kling_id or told.kling_id,
-            charge_micros=charge,
-            deduction=news.deduction_raw,
-            reply=news.raw.decode(errors="replace"),
-            is_reply_full=is_full and is_end,
-            fail_message=news.message if state is TaskState.FAILED else None,
-            result_ids=msgspec.json.encode(news.result_ids).decode(),
-            result_urls=msgspec.json.encode(news.result_urls).decode(),
-            kling_request_id=kling_request_id,
-            next_look_s=(None if is_full else FULL_REPLY_AFTER_S) if is_end else look_after_s,
-            delivery_body=_delivery(task, news, min(charge, task.hold_micros)),
-            event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
-            event_body=told.raw[:EVENT_BYTES_MAX],
-            made=spell_made(read_made(news.raw)),
-        )
-        return await self._run(row, durable=is_end)
-
-    async def end(
-        self,
-        task_id: TaskId,
-        state: TaskState,
-        *,
-        via: Via,
-        reason: str,
-        charge: int = 0,
-        look_after_s: float | None = None,
-        delivery_body: str | None = None,
-        body: bytes | None = None,
-        has_result_at_kling: bool = False,
-    ) -> Finished:
-        """Move a task without a word of Kling about it: unknown, refused, or by the operator.
-
-        `has_result_at_kling`: ask Kling for the full reply, as after an end learned by callback.
-        """
-        reason = reason.replace("\x00", "")  # Kling's words may be in it
-        row = FinishRow(
-            id=task_id,
-            state=state.value,
-            via=via.value,
-            kling_id=None,
-            charge_micros=charge,
-            deduction=None,
-            reply=None,
-            is_reply_full=state not in LIVE and not has_result_at_kling,
-            fail_message=reason,
-            result_ids="[]",
-            result_urls="[]",
-            kling_request_id=None,
-            next_look_s=FULL_REPLY_AFTER_S if has_result_at_kling else look_after_s,
-            delivery_body=delivery_body,
-            event=f"{via.value}.{state.value}",
-            event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],
-            made="[]",
-        )
-        return await self._run(row, durable=via is Via.OPERATOR)
-
-    async def aclose(self) -> None:
-        await self._durable.aclose()
-        await self._relaxed.aclose()
-        await self._records.aclose()
-
-    async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
-        """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
-        answer = await self._asker.ask(task)
-        if not isinstance(answer, TaskNews) or answer.status is not Status.SUCCEED:
-            raise Unsettled("Kling was asked for its cost, and told of no success")
-        return answer
-
-    async def _run(self, row: FinishRow, *, durable: bool) -> Finished:
-        is_end = row.state not in LIVE
-        relaxed = self._relaxed if is_end else self._records
-        batcher = self._durable if durable else relaxed
-        for tries in range(1, BLOCKED_TRIES + 1):
-            try:
-                record = await batcher.run(row)
-                break
-            except (RowBlocked, asyncpg.UniqueViolationError):
-                # An operator's session or another replica holds the row; each try waited 250 ms.
-                # Or a refused task succeeded late while another took the external id that it gave
-                # back: the next try sees that one and leaves the id to it.
-                if tries == BLOCKED_TRIES:
-                    raise
-                await asyncio.sleep(0.05 * tries)
-        else:
-            raise AssertionError("the last try breaks or raises")
-        if record is None:
-            return Finished(moved=False)
-        if record["moves"]:
-            # That a submit was taken stands in its request's own line.
-            is_told = row.via == Via.SUBMIT and row.state == TaskState.SUBMITTED
-            tell = log.debug if is_told else log.info
-            tell(
-                "task.moved",
-                id=row.id,
-                kling_id=row.kling_id,
-                tenant_id=record["tenant_id"],
-                before=record["old_state"],
-                state=row.state,
-                via=row.via,
-                charged_micros=record["charged_micros"],
-            )
-        return Finished(
-            moved=record["moves"],
-            filled=record["fills"],
-            charged_micros=record["charged_micros"],
-        )
+def _finish(follow: str = "") -> str:
+    """Spell it; `follow` is one more part, which must not be able to fail."""
+    return f"""
+WITH {JUDGE_TOLD},
+ended AS MATERIALIZED (
+    SELECT id, account_id, hold_micros, is_open, actor,
+           CASE WHEN state = 'succeed' THEN least(charge_micros, hold_micros) END AS charged_micros
+    FROM judged
+    WHERE moves AND is_end
+),
+accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="ended")}),
+entered AS ({ENTER_CHARGES.format(ended="ended", accounts="accounts_locked")}),
+settled AS ({END_HOLDS.format(ended="ended", accounts="accounts_locked")}),
+-- Counted in each update of a task, so that its accounts are locked before: a duplicate submit has
+-- the account and waits for a row that is being written, which must not wait for the account.
+moved AS (
+    UPDATE tasks t
+    SET state = j.state,
+        kling_id = coalesce(t.kling_id, j.kling_id),
+        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
+        reply = coalesce(j.reply, t.reply),
+        is_reply_full = j.is_reply_full,
+        fail_message = CASE WHEN j.state IN ('failed', 'refused') THEN j.fail_message END,
+        result_ids = {RESULT_IDS},
+        result_urls = {RESULT_URLS},
+        deduction = coalesce(j.deduction, t.deduction),
+        cost_units = coalesce(j.cost_units, t.cost_units),
+        cost_pack = coalesce(j.cost_pack, t.cost_pack),
+        cost_cash = coalesce(j.cost_cash, t.cost_cash),
+        cost_currency = coalesce(j.cost_currency, t.cost_currency),
+        submitted_at = CASE WHEN j.state IN ('unknown', 'refused') THEN t.submitted_at
+                       ELSE coalesce(t.submitted_at, now()) END,
+        hold_ended_at = CASE WHEN j.is_end THEN coalesce(t.hold_ended_at, now()) END,
+        charged_micros = (SELECT e.charged_micros FROM ended e WHERE e.id = t.id),
+        ended_at = CASE WHEN j.is_end THEN now() END,
+        ended_via = CASE WHEN j.is_end THEN j.via END,
+        -- A refused task gave its external id back; once used again, it is gone for good.
+        tenant_external_id = CASE WHEN t.state <> 'refused' OR NOT EXISTS (
+            SELECT FROM tasks o
+            WHERE o.tenant_id = t.tenant_id AND o.tenant_external_id = t.tenant_external_id
+                AND o.state <> 'refused' AND o.id <> t.id
+        ) THEN t.tenant_external_id END,
+        refresh_at = now(),
+        next_look_at = now() + j.next_look_s * interval '1 second',
+        look_attempts = 0,
+        look_lease = NULL,
+        is_flagged = t.is_flagged OR j.is_late
+            OR (j.state = 'succeed' AND j.charge_micros > j.hold_micros)
+    FROM judged j
+    WHERE t.id = j.id AND j.moves AND (SELECT count(*) FROM accounts_locked) >= 0
+),
+filled AS (
+    UPDATE tasks t
+    SET reply = j.reply,
+        is_reply_full = true,
+        result_ids = {RESULT_IDS},
+        result_urls = {RESULT_URLS},
+        deduction = coalesce(t.deduction, j.deduction),
+        cost_units = coalesce(t.cost_units, j.cost_units),
+        cost_pack = coalesce(t.cost_pack, j.cost_pack),
+        cost_cash = coalesce(t.cost_cash, j.cost_cash),
+        cost_currency = coalesce(t.cost_currency, j.cost_currency),
+        next_look_at = NULL,
+        look_lease = NULL
+    FROM judged j
+    WHERE t.id = j.id AND j.fills AND NOT j.moves
+        AND (SELECT count(*) FROM accounts_locked) >= 0
+),
+named AS (
+    {NAME_KNOWN} AND (SELECT count(*) FROM accounts_locked) >= 0
+),
+superseded AS ({SUPERSEDE}),
+learned AS ({LEARN_MADE}),
+delivered AS ({DELIVER}),
+noted AS (
+    {NOTE}
+    UNION ALL
+    SELECT id, 'task.underquoted',
+           'cost ' || charge_micros || ' micros by Kling''s deduction, charged the hold', actor,
+           NULL
+    FROM judged
+    WHERE moves AND state = 'succeed' AND charge_micros > hold_micros
+    UNION ALL
+    SELECT id, 'task.succeeded_late', 'was ' || old_state || ' before', actor, NULL
+    FROM judged
+    WHERE moves AND is_late
+){follow}
+SELECT j.ord, j.moves, j.fills, j.old_state, j.tenant_id, e.charged_micros
+FROM judged j LEFT JOIN ended e USING (id)
+"""  # noqa: S608 (composed of constants)
 
 
-def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
-    if not needs_deduction(task.quote):
-        return False
-    return news.deduction is None if task.quote.row.units is not None else not news.result_seconds
+FINISH = _finish()
+"""Move a task to what we learned, once, with its money, its delivery and its events.
 
+What leaves a task alive is as well told to RECORD, at less cost.
 
-def _delivery(task: TaskRow, news: TaskNews, charged_micros: int) -> str | None:
-    if task.callback_url is None:
-        return None
-    shown = Shown(
-        tenant_id=task.tenant_id,
-        tenant_external_id=task.tenant_external_id,
-        quote=task.quote,
-        charged_micros=charged_micros,
-    )
-    return show_callback(news.raw, shown).decode(errors="replace")
+The only statement that ends a hold. What does not move the task changes nothing, however often it
+is told. A task that is gone returns no record.
+"""
+
+FINISH_FOLLOWED = _finish(f""",
+followed AS ({FOLLOW})""")
+"""FINISH for tasks that are followed; all others pay nothing for it."""

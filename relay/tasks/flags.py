@@ -27,8 +27,8 @@ UNFLAG = """
 WITH unflagged AS (
     UPDATE tasks SET is_flagged = false WHERE id = :id AND is_flagged RETURNING id
 )
-INSERT INTO task_events (task_id, kind, detail)
-SELECT id, 'operator.unflagged', :reason FROM unflagged
+INSERT INTO task_events (task_id, kind, detail, actor)
+SELECT id, 'operator.unflagged', :reason, :actor FROM unflagged
 RETURNING task_id
 """
 
@@ -51,7 +51,7 @@ class Flags:
         await self._pool.execute(HURRY, task_id, why, body)
 
 
-async def unflag(session: AsyncSession, task_id: TaskId, *, reason: str | None) -> bool:
+async def unflag(session: AsyncSession, task_id: TaskId, *, reason: str | None, actor: str) -> bool:
     """Take the flag off a task; its events stay. False if there is no such task with a flag."""
-    found = await session.execute(text(UNFLAG), {"id": task_id, "reason": reason})
+    found = await session.execute(text(UNFLAG), {"id": task_id, "reason": reason, "actor": actor})
     return found.first() is not None

@@ -61,6 +61,7 @@ def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
     return TaskRow(
         id=task_id,
         tenant_id=row.tenant_id,
+        account_id=row.account_id,
         channel_id=row.channel_id,
         endpoint_name=row.endpoint,
         state=TaskState.PENDING,
@@ -72,6 +73,7 @@ def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
         hold_micros=row.hold_micros,
         charged_micros=None,
         reply=None,
+        is_followed=bool(row.follows),
         is_reply_full=False,
         fail_message=None,
         created_at=now,

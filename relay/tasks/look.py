@@ -19,8 +19,9 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
 from relay.tasks.ask import ASK_TIMEOUT_S, Asker, NoAnswer, NotFound
-from relay.tasks.finish import Finisher, Via
+from relay.tasks.door import Door, Finished, Via, end_row
 from relay.tasks.flags import Flags
+from relay.tasks.learn import Learner, differing_ids
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -88,7 +89,8 @@ class Looker:
         pool: Any,
         *,
         asker: Asker,
-        finisher: Finisher,
+        door: Door,
+        learner: Learner,
         flags: Flags,
         directory: ChannelDirectory,
         catalogue: Catalogue,
@@ -99,7 +101,8 @@ class Looker:
         self._pool = pool
         self._asker = asker
         self._catalogue = catalogue
-        self._finisher = finisher
+        self._door = door
+        self._learner = learner
         self._flags = flags
         self._directory = directory
         self._rules = rules
@@ -197,11 +200,9 @@ class Looker:
             and record["not_found"] >= self._rules.lost_looks
             and record["not_found_s"] >= self._rules.lost_after_s
         ):
-            await self._finisher.end(
-                task.id,
-                TaskState.REFUSED,
-                via=Via.LOOK,
-                reason=f'Kling never had it: {record["not_found"]} times "Task not found"'
+            await self._release(
+                task,
+                f'Kling never had it: {record["not_found"]} times "Task not found"'
                 f" over {record['not_found_s']:.0f} s",
             )
 
@@ -221,9 +222,13 @@ class Looker:
             await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False)  # noqa: FBT003 (SQL's)
             return
         reason = "a synchronous call without a verdict: released after an hour"
-        finished = await self._finisher.end(task.id, TaskState.REFUSED, via=Via.LOOK, reason=reason)
+        finished = await self._release(task, reason)
         if finished.moved:
             await self._flags.flag(task.id, "call.given_up", reason)
+
+    async def _release(self, task: TaskRow, reason: str) -> Finished:
+        row = end_row(task.id, TaskState.REFUSED, via=Via.LOOK, reason=reason)
+        return await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
 
     async def aclose(self) -> None:
         """Let the flights that are in the air land, for a moment."""
@@ -245,16 +250,7 @@ class Looker:
         if difference := differing_ids(task, news):
             await self._flags.flag(task.id, "reply.of_another_task", difference, news.raw)
             return False
-        finished = await self._finisher.learn(
+        finished = await self._learner.learn(
             task, news, via=via, look_after_s=await self.look_pause_s(task)
         )
         return finished.moved or finished.filled
-
-
-def differing_ids(task: TaskRow, news: TaskNews) -> str | None:
-    """Say how a message's ids contradict the row, or None if they do not."""
-    if any(injected_id != task.injected_id for injected_id in news.external_ids):
-        return "its external_task_id is another task's"
-    if task.kling_id is not None and news.kling_id is not None and news.kling_id != task.kling_id:
-        return "its task_id is another task's"
-    return None

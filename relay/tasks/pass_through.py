@@ -4,11 +4,9 @@ What a call made is learned for the tenant before the tenant hears of it; what i
 forgotten.
 """
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
-import structlog
 
 from relay.channels.opened import OpenedChannel
 from relay.errors import TimedOut, Unavailable
@@ -19,27 +17,19 @@ from relay.kling.references import NamedResource, read_made, read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import Envelope, Fields, read_envelope
 from relay.owners.learn import forget, learn
-from relay.pricing.book import FREE, Pack
-from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.submit import Answer
+from relay.tasks.failover import PassedOn, first_to_take
 from relay.tasks.upstream import Upstream
-from relay.tasks.view import Shown, show_data
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
-log = structlog.get_logger()
 
-_NOTHING = Quote(
-    row=FREE,
-    wanted="",
-    pack=Pack.VIDEO,
-    prices=UnitPrices(video_micros=0, image_micros=0),
-    list_unit_micros=0,
-    unit_micros=Decimal(0),
-    seconds=0,
-    is_open=False,
-    hold_micros=0,
-)
+class Passed(msgspec.Struct, frozen=True):
+    """What Kling answered, in its own bytes."""
+
+    reply: Reply
+    envelope: Envelope
+    channel: str
+    """The name of the channel that answered."""
 
 
 class PassThrough:
@@ -51,7 +41,7 @@ class PassThrough:
         self._upstream = upstream
         self._timeout_s = timeout_s
 
-    async def call(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Answer:
+    async def call(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Passed:
         """Pass one free call to the channel of what it names, or to the first that takes it.
 
         Raises:
@@ -60,73 +50,71 @@ class PassThrough:
         for path in (endpoint.callback_field, endpoint.external_id_field):
             take_text(fields, path, chars_max=1 << 20)
         named = read_named(endpoint, fields)
-        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
-        refusal: Answer | None = None
-        for channel in channels:
+
+        async def attempt(
+            channel: OpenedChannel, _: PassedOn[Passed] | None
+        ) -> Passed | PassedOn[Passed]:
             try:
                 reply = await self._upstream.create(
                     channel, endpoint, join_fields(fields), timeout_s=self._timeout_s
                 )
             except NotSent as error:
-                log.warning("call.not_sent", channel=channel.name, reason=error.reason)
-                continue
+                return PassedOn(f"{channel.name}: not sent, {error.reason}")
             except MaybeSent as error:
                 raise TimedOut from error
             envelope = read_envelope(reply)
             if envelope is None:
                 raise TimedOut
-            if envelope.code in RESELLERS_BUSINESS:
-                log.warning("call.channel_refused", channel=channel.name, code=envelope.code)
-                continue
-            body = reply.body
+            passed = Passed(reply, envelope, channel.name)
+            if envelope.code in ABOUT_THE_ACCOUNT:
+                return PassedOn(
+                    f"{channel.name}: code {envelope.code}, {envelope.message}",
+                    refusal=None if envelope.code in RESELLERS_BUSINESS else passed,
+                )
             if envelope.code == 0:
-                body = await self._show(caller, channel, reply, envelope)
-                await self._forget(caller, endpoint, channel, named)
-            answer = Answer(
-                reply.status,
-                body,
-                retry_after=reply.retry_after,
-                code=envelope.code,
-                channel=channel.name,
-            )
-            if envelope.code not in ABOUT_THE_ACCOUNT:
-                return answer
-            refusal = answer
-        if refusal is None:
-            raise Unavailable
-        return refusal
+                await self._learn(caller, endpoint, channel, named, envelope)
+            return passed
 
-    async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Answer:
+        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
+        outcome = await first_to_take(channels, attempt, what="call")
+        return _taken(outcome)
+
+    async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Passed:
         """Get what all tenants share from the first channel that answers."""
-        for channel in await self._chooser.choose(caller.tenant_id, endpoint, []):
+
+        async def attempt(
+            channel: OpenedChannel, _: PassedOn[Passed] | None
+        ) -> Passed | PassedOn[Passed]:
             try:
                 reply = await self._upstream.read(
                     channel, endpoint, query_string, timeout_s=self._timeout_s
                 )
             except (NotSent, MaybeSent) as error:
-                log.warning("read.unanswered", channel=channel.name, reason=error.reason)
-                continue
+                return PassedOn(f"{channel.name}: {error.reason}")
             envelope = read_envelope(reply)
-            if envelope is not None and envelope.code not in ABOUT_THE_ACCOUNT:
-                return Answer(reply.status, reply.body, code=envelope.code, channel=channel.name)
-        raise Unavailable
+            if envelope is None or envelope.code in ABOUT_THE_ACCOUNT:
+                return PassedOn(f"{channel.name}: HTTP {reply.status}")
+            return Passed(reply, envelope, channel.name)
 
-    async def _show(
-        self, caller: Caller, channel: OpenedChannel, reply: Reply, envelope: Envelope
-    ) -> bytes:
-        """Learn what was made, and show the reply as the tenant's own."""
-        if not isinstance(envelope.data, msgspec.Raw):
-            return reply.body
-        made = read_made(envelope.data)
-        await learn(self._pool, channel_id=channel.id, tenant_id=caller.tenant_id, made=made)
-        shown = Shown(
-            tenant_id=caller.tenant_id, tenant_external_id=None, quote=_NOTHING, charged_micros=0
-        )
-        return show_data(reply.body, shown)
+        channels = await self._chooser.choose(caller.tenant_id, endpoint, [])
+        return _taken(await first_to_take(channels, attempt, what="read"))
 
-    async def _forget(
-        self, caller: Caller, endpoint: Endpoint, channel: OpenedChannel, named: list[NamedResource]
+    async def _learn(
+        self,
+        caller: Caller,
+        endpoint: Endpoint,
+        channel: OpenedChannel,
+        named: list[NamedResource],
+        envelope: Envelope,
     ) -> None:
+        """Keep whose the things are that it made, and forget those that it deleted."""
+        if isinstance(envelope.data, msgspec.Raw):
+            await learn(
+                self._pool,
+                channel_id=channel.id,
+                tenant_id=caller.tenant_id,
+                made=read_made(envelope.data),
+            )
         if endpoint.deletes is not None:
             await forget(
                 self._pool,
@@ -135,3 +123,11 @@ class PassThrough:
                 kind=endpoint.deletes,
                 ids=[one.id for one in named],
             )
+
+
+def _taken(outcome: Passed | PassedOn[Passed]) -> Passed:
+    if isinstance(outcome, Passed):
+        return outcome
+    if outcome.refusal is None:
+        raise Unavailable
+    return outcome.refusal

@@ -14,12 +14,12 @@ from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.errors import Unpriced
 from relay.kling.endpoint import Endpoint
-from relay.kling.wanted import read_wanted
+from relay.kling.wanted import Reading, read_wanted
 from relay.kling.wire import Fields
 from relay.pricing.book import FREE, PriceBook
 from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 VALUE_BYTES_MAX = 64
 """Of a remembered field: a mode, a length, a model; a prompt or an image is read each time."""
@@ -33,26 +33,6 @@ class Quoted(NamedTuple):
 
     quote: Quote
     json: str
-
-
-class _Watched(dict[str, Any]):
-    """Fields that note which of them are looked at."""
-
-    def __init__(self, fields: Fields) -> None:
-        super().__init__(fields)
-        self.names: dict[str, None] = {}
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.names[name] = None
-        return super().get(name, default)
-
-    def __getitem__(self, name: str) -> Any:
-        self.names[name] = None
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        self.names[str(name)] = None
-        return super().__contains__(name)
 
 
 class Quoter:
@@ -83,16 +63,16 @@ class Quoter:
             known = self._known.get((about, names, *_values(fields, names)))
             if known is not None:
                 return known
-        watched = _Watched(fields)
-        wanted = read_wanted(endpoint, watched, model=model)
+        reading = Reading(fields)
+        wanted = read_wanted(endpoint, reading, model=model)
         row = FREE if endpoint.is_free else book.find(wanted)
         if row is None:
             async with self._sessions.begin() as session:
-                await note_miss(session, str(wanted))
+                await note_miss(session, wanted)
             raise Unpriced(str(wanted))
         quoted = quote(row, wanted, prices=self._prices, tenant_multiplier=caller.multiplier)
         found = Quoted(quoted, msgspec.json.encode(quoted).decode())
-        self._remember(about, tuple(watched.names), fields, found)
+        self._remember(about, tuple(reading.names), fields, found)
         return found
 
     def _remember(

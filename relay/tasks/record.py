@@ -4,8 +4,9 @@ Every submit passes here. Postgres sets up each part of a statement also when no
 the money, a record of one row costs it a quarter more, and in a batch of 32 still a tenth.
 """
 
-from relay.tasks.statements import (
+from relay.tasks.told import (
     DELIVER,
+    FOLLOW,
     JUDGE_TOLD,
     LEARN_MADE,
     NAME_KNOWN,
@@ -15,7 +16,10 @@ from relay.tasks.statements import (
     SUPERSEDE,
 )
 
-RECORD = f"""
+
+def _record(follow: str = "") -> str:
+    """Spell it; `follow` is one more part, which must not be able to fail."""
+    return f"""
 WITH {JUDGE_TOLD},
 moved AS (
     -- Whatever is told of a hold stays as it is: constraints refuse an end that comes this way.
@@ -41,12 +45,19 @@ named AS ({NAME_KNOWN}),
 superseded AS ({SUPERSEDE}),
 learned AS ({LEARN_MADE}),
 delivered AS ({DELIVER}),
-noted AS ({NOTE})
+noted AS ({NOTE}){follow}
 SELECT ord, moves, fills, old_state, tenant_id, NULL::bigint AS charged_micros
 FROM judged
 """  # noqa: S608 (composed of constants)
+
+
+RECORD = _record()
 """Move a live task to what we learned, once; its rows are those of FINISH, for live states only.
 
 Judges as FINISH does, so either may be told the same: what is alive moves only a live task, and a
 live task's hold, charge and end are all still open. A task that is gone returns no record.
 """
+
+RECORD_FOLLOWED = _record(f""",
+followed AS ({FOLLOW})""")
+"""RECORD for tasks that are followed."""

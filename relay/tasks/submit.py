@@ -1,13 +1,14 @@
-"""A submit, from the tenant's body to Kling's answer (design.md, "Path of a submit").
+"""A submit, from the tenant's body to what became of it (design.md, "Path of a submit").
 
 Hold, commit, call Kling, record. No transaction is open while Kling is awaited, and the row is
 committed before the first byte goes out: a crash leaves a hold to look up, never a video that
-nobody pays for.
+nobody pays for. How the outcome is told is for the face that took the submit.
 """
 
 import secrets as entropy
 import time
-from typing import NamedTuple, assert_never
+from itertools import takewhile
+from typing import assert_never
 
 import msgspec
 import structlog
@@ -15,11 +16,7 @@ import structlog
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
 from relay.deliveries.guard import CallbackGuard
-from relay.errors import (
-    InvalidParameter,
-    TimedOut,
-    Unavailable,
-)
+from relay.errors import InvalidParameter
 from relay.kling.body import (
     CALLBACK_URL_CHARS_MAX,
     EXTERNAL_ID_CHARS_MAX,
@@ -31,27 +28,20 @@ from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.references import read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
-from relay.kling.wire import (
-    Accepted,
-    Fields,
-    Refused,
-    Unknown,
-    judge_call,
-    judge_create,
-    read_envelope,
-)
+from relay.kling.wire import Accepted, Fields, Refused, Unknown, judge_call, judge_create
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.finish import Finisher, Via
+from relay.tasks.door import Door, Via, end_row
+from relay.tasks.failover import PassedOn, first_to_take
 from relay.tasks.hold import Holder
+from relay.tasks.learn import Learner
 from relay.tasks.look import Looker
 from relay.tasks.quoter import Quoter
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
-from relay.tasks.view import Shown, show_data, show_refusal
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
@@ -69,24 +59,27 @@ class SubmitRules(msgspec.Struct, frozen=True):
     """All channels together; afterwards the row belongs to the looks."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What the tenant gets: Kling's status and bytes."""
-
-    status: int
-    body: bytes
-    retry_after: str = ""
-    code: int = 0
-    """Kling's, for the log; and so are our id and the channel's name."""
-    id: int | None = None
-    channel: str = ""
-    quoted_micros: int | None = None
-    """What was held, for tenants that want to see it."""
-
-
-class _PassedOn(NamedTuple):
-    """A channel did not take it, and surely made no task: another one may."""
+class NotTaken(msgspec.Struct, frozen=True):
+    """No channel took it, for reasons that are the reseller's business."""
 
     reason: str
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """What became of a submit after its hold."""
+
+    task: TaskRow
+    """As it was held."""
+    verdict: Accepted | Refused | Unknown | NotTaken
+    """Of Refused and NotTaken the hold is given back."""
+    reply: Reply | None = None
+    """Kling's own, in its bytes; None where there was none."""
+    channel: str = ""
+    """The name of the channel that gave the reply."""
+    callback_url: str | None = None
+    """What we injected into this try; a credential, should the reply repeat it."""
+    charged_micros: int = 0
+    """Of a synchronous call."""
 
 
 class _Submission(msgspec.Struct):
@@ -98,11 +91,14 @@ class _Submission(msgspec.Struct):
     deadline: float
     """On the monotonic clock."""
     model: str | None = None
-    last_refusal: Reply | None = None
 
     @property
     def time_left_s(self) -> float:
         return self.deadline - time.monotonic()
+
+    @property
+    def has_time(self) -> bool:
+        return self.time_left_s >= SEND_TIME_MIN_S
 
 
 class Submitter:
@@ -115,7 +111,8 @@ class Submitter:
         quoter: Quoter,
         chooser: ChannelChooser,
         upstream: Upstream,
-        finisher: Finisher,
+        door: Door,
+        learner: Learner,
         looker: Looker,
         callback_paths: CallbackPaths,
         callback_guard: CallbackGuard,
@@ -126,7 +123,8 @@ class Submitter:
         self._quoter = quoter
         self._chooser = chooser
         self._upstream = upstream
-        self._finisher = finisher
+        self._door = door
+        self._learner = learner
         self._looker = looker
         self._callback_paths = callback_paths
         self._callback_guard = callback_guard
@@ -140,14 +138,15 @@ class Submitter:
         *,
         request_id: str,
         model: str | None = None,
-    ) -> Answer:
+        follows: tuple[str, ...] = (),
+    ) -> Submitted:
         """Hold, send and record one task or one paid call.
 
-        `model`: as it stands in the path of a 2.0 create.
+        `model`: as it stands in the path of a 2.0 create. `follows`: who is told of every move of
+        the task (`outbox.py`).
 
         Raises:
-            RelayError: what the tenant is told. Before the hold nothing was written; after it the
-                hold is released, except with TimedOut, where it stays until Kling tells.
+            RelayError: refused before the hold; nothing was written.
         """
         tenant_external_id = take_text(
             fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
@@ -165,59 +164,50 @@ class Submitter:
         task = await self._holds.take(
             HoldRow(
                 tenant_id=caller.tenant_id,
+                account_id=caller.account_id,
                 token_id=caller.token_id,
                 channel_id=channels[0].id,
                 endpoint=endpoint.name,
                 tenant_external_id=tenant_external_id,
                 callback_url=callback_url,
                 request_id=request_id,
+                model=quoted.quote.wanted.model,
+                pack=quoted.quote.pack.value,
                 quote=quoted.json,
                 hold_micros=quoted.quote.hold_micros,
                 deadline_s=self._rules.submit_timeout_s,
                 random=entropy.token_hex(8),
+                follows=",".join(follows),
             )
         )
-        submission = _Submission(task, endpoint, fields, deadline, model=model)
-        answer = await self._send(submission, channels)
-        return msgspec.structs.replace(answer, quoted_micros=quoted.quote.hold_micros)
+        return await self._send(_Submission(task, endpoint, fields, deadline, model), channels)
 
     async def aclose(self) -> None:
         await self._holds.aclose()
         await self._moves.aclose()
 
-    async def _send(self, submission: _Submission, channels: list[OpenedChannel]) -> Answer:
+    async def _send(self, submission: _Submission, channels: list[OpenedChannel]) -> Submitted:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
-        passed_on: _PassedOn | None = None
-        for channel in channels:
-            if submission.time_left_s < SEND_TIME_MIN_S:
-                break
-            if passed_on and not await self._move(submission.task, channel, passed_on):
-                # Past its deadline or known to Kling after all: it belongs to the looks now.
-                raise TimedOut
-            outcome = await self._try(submission, channel)
-            if isinstance(outcome, Answer):
-                return outcome
-            passed_on = outcome
-            log.warning(
-                "submit.channel_refused",
-                id=submission.task.id,
-                channel=channel.name,
-                reason=passed_on.reason,
-            )
-        reason = passed_on.reason if passed_on else "no time left"
-        await self._release(submission.task, f"no channel took it: {reason}")
-        refusal = submission.last_refusal
-        if refusal is None:
-            raise Unavailable
-        return Answer(
-            refusal.status,
-            refusal.body,
-            retry_after=refusal.retry_after,
-            code=_code(refusal),
-            id=submission.task.id,
-        )
+        task = submission.task
 
-    async def _try(self, submission: _Submission, channel: OpenedChannel) -> Answer | _PassedOn:
+        async def attempt(
+            channel: OpenedChannel, before: PassedOn[Submitted] | None
+        ) -> Submitted | PassedOn[Submitted]:
+            if before is not None and not await self._move(task, channel, before):
+                # Past its deadline or known to Kling after all: it belongs to the looks now.
+                return Submitted(task, Unknown(reason="it is no longer this submit's to send"))
+            return await self._try(submission, channel)
+
+        in_time = takewhile(lambda _: submission.has_time, channels)
+        outcome = await first_to_take(in_time, attempt, what="submit")
+        if isinstance(outcome, Submitted):
+            return outcome
+        await self._release(task, f"no channel took it: {outcome.reason}")
+        return outcome.refusal or Submitted(task, NotTaken(outcome.reason))
+
+    async def _try(
+        self, submission: _Submission, channel: OpenedChannel
+    ) -> Submitted | PassedOn[Submitted]:
         """Send to one channel; passed on if it was not sent or refused because of the account."""
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
@@ -230,36 +220,27 @@ class Submitter:
                 model=submission.model,
             )
         except NotSent as error:
-            return _PassedOn(f"{channel.name}: not sent, {error.reason}")
+            return PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
-            return await self._keep(task, channel, error.reason, reply=None)
+            return await self._keep(Submitted(task, Unknown(error.reason), channel=channel.name))
         if endpoint.kind is EndpointKind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
             verdict = judge_create(reply, injected_id=task.injected_id, callback_url=callback_url)
-        if isinstance(verdict, Accepted):
-            return await self._record(submission, channel, reply, verdict)
-        told = show_refusal(
-            reply.body,
-            ours={task.injected_id: task.tenant_external_id, callback_url: task.callback_url},
-        )
+        submitted = Submitted(task, verdict, reply, channel.name, callback_url)
         match verdict:
+            case Accepted():
+                return await self._record(submission, submitted, verdict)
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
-                if verdict.code not in RESELLERS_BUSINESS:
-                    submission.last_refusal = msgspec.structs.replace(reply, body=told)
-                return _PassedOn(f"{channel.name}: code {verdict.code}, {verdict.message}")
+                return PassedOn(
+                    f"{channel.name}: code {verdict.code}, {verdict.message}",
+                    refusal=None if verdict.code in RESELLERS_BUSINESS else submitted,
+                )
             case Refused():
                 await self._release(task, f"code {verdict.code}: {verdict.message}", reply.body)
-                return Answer(
-                    reply.status,
-                    told,
-                    retry_after=reply.retry_after,
-                    code=verdict.code,
-                    id=task.id,
-                    channel=channel.name,
-                )
+                return submitted
             case Unknown():
-                return await self._keep(task, channel, verdict.reason, reply=reply, told=told)
+                return await self._keep(submitted)
             case _:
                 assert_never(verdict)
 
@@ -275,62 +256,41 @@ class Submitter:
         return callback_url
 
     async def _record(
-        self, submission: _Submission, channel: OpenedChannel, reply: Reply, accepted: Accepted
-    ) -> Answer:
+        self, submission: _Submission, submitted: Submitted, accepted: Accepted
+    ) -> Submitted:
         task = submission.task
-        charged_micros = None
         try:
-            finished = await self._finisher.learn(
+            finished = await self._learner.learn(
                 task,
                 accepted.news,
                 via=Via.SUBMIT,
                 look_after_s=await self._looker.look_pause_s(task),
                 kling_request_id=accepted.envelope.request_id or None,
             )
-            charged_micros = finished.charged_micros
-        except Exception as error:
+        except Exception:
             # Kling has the task and the row has its hold: a look finds it under our external id,
             # and the tenant gets the id that Kling gave, or it would submit again.
             log.exception("submit.record_failed", id=task.id, kling_id=accepted.news.kling_id)
             if submission.endpoint.kind is EndpointKind.CALL:
                 # Nothing is found of a call: given away, its result would never be charged (D2).
-                raise TimedOut from error
-        shown = Shown(
-            tenant_id=task.tenant_id,
-            tenant_external_id=task.tenant_external_id,
-            quote=task.quote,
-            charged_micros=charged_micros or 0,
-        )
-        try:
-            body = show_data(reply.body, shown)
-        except Exception as error:
-            # Accepted all the same: the tenant finds it by its external id, or in the list.
-            log.exception("submit.reply_unshown", id=task.id, kling_id=accepted.news.kling_id)
-            raise TimedOut from error
-        return Answer(reply.status, body, id=task.id, channel=channel.name)
+                return Submitted(task, Unknown("its result could not be recorded"))
+            return submitted
+        return msgspec.structs.replace(submitted, charged_micros=finished.charged_micros or 0)
 
-    async def _keep(
-        self,
-        task: TaskRow,
-        channel: OpenedChannel,
-        reason: str,
-        *,
-        reply: Reply | None,
-        told: bytes = b"",
-    ) -> Answer:
-        """Keep the hold of a task that Kling may have; the looks find out. `told` goes back."""
-        log.warning("submit.unknown", id=task.id, channel=channel.name, reason=reason)
+    async def _keep(self, submitted: Submitted) -> Submitted:
+        """Keep the hold of a task that Kling may have; the looks find out."""
+        task, verdict, reply = submitted.task, submitted.verdict, submitted.reply
+        assert isinstance(verdict, Unknown), "only what has no verdict keeps its hold"
+        log.warning("submit.unknown", id=task.id, channel=submitted.channel, reason=verdict.reason)
         await self._end(
             task,
             TaskState.UNKNOWN,
-            reason,
+            verdict.reason,
             # A call has nothing to look up: the look gives it up after an hour (D2).
             look_after_s=UNKNOWN_LOOK_AFTER_S,
             body=reply.body if reply else None,
         )
-        if reply is None or reply.status < 500 or read_envelope(reply) is None:  # noqa: PLR2004
-            raise TimedOut
-        return Answer(reply.status, told, code=_code(reply), id=task.id, channel=channel.name)
+        return submitted
 
     async def _release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
         await self._end(task, TaskState.REFUSED, reason, look_after_s=None, body=body)
@@ -345,26 +305,25 @@ class Submitter:
         body: bytes | None,
     ) -> None:
         """Write what became of a submit. Should that fail, the row stays pending for the looks."""
+        row = end_row(
+            task.id, state, via=Via.SUBMIT, reason=reason, look_after_s=look_after_s, body=body
+        )
         try:
-            await self._finisher.end(
-                task.id,
-                state,
-                via=Via.SUBMIT,
-                reason=reason,
-                look_after_s=look_after_s,
-                body=body,
-            )
+            await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
         except Exception:
             log.exception("submit.end_failed", id=task.id, state=state.value)
 
-    async def _move(self, task: TaskRow, channel: OpenedChannel, passed_on: _PassedOn) -> bool:
+    async def _move(
+        self, task: TaskRow, channel: OpenedChannel, before: PassedOn[Submitted]
+    ) -> bool:
         """Name the next channel in the row, durably, before it is tried (D1)."""
         try:
             moved = await self._moves.run(
-                ChannelRow(task.id, channel.id, f"{passed_on.reason}; now {channel.name}")
+                ChannelRow(task.id, channel.id, f"{before.reason}; now {channel.name}")
             )
-        except (RowBlocked, DatabaseUnavailable) as error:
-            raise TimedOut from error
+        except (RowBlocked, DatabaseUnavailable):
+            log.exception("submit.move_failed", id=task.id, channel=channel.name)
+            return False
         return moved is not None
 
 
@@ -375,8 +334,3 @@ def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: Cal
     why = guard.why_unusable(callback_url)
     if why is not None:
         raise InvalidParameter(".".join(endpoint.callback_field), why)
-
-
-def _code(reply: Reply) -> int:
-    envelope = read_envelope(reply)
-    return envelope.code if envelope else 0

@@ -1,14 +1,16 @@
 """Tasks, what happened to them, and this deployment's mark on Kling's accounts."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Numeric, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, Text, Uuid
 
 from relay.database.base import Base, identity, micros, moment, stamped
+from relay.database.xid8 import Xid8
 
 
 class TaskState(StrEnum):
@@ -68,7 +70,7 @@ class Task(Base):
             postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
         ),
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
-        Index("tasks_open", "tenant_id", postgresql_where="hold_ended_at IS NULL"),
+        Index("tasks_open", "account_id", postgresql_where="hold_ended_at IS NULL"),
         Index("tasks_flagged", "id", postgresql_where="is_flagged"),
         Index(None, "request_id"),
         Index(
@@ -81,6 +83,8 @@ class Task(Base):
 
     id: Mapped[identity]
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    """What the hold was taken from and is settled with, whatever its tenant draws on later."""
     token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
     channels_tried: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
@@ -98,6 +102,10 @@ class Task(Base):
     """Ours, of the submit: the `x-request-id` the tenant saw."""
     kling_request_id: Mapped[str | None]
 
+    model: Mapped[str | None]
+    """What was asked for, as the tenant spelled it; Kling's default where it named none."""
+    pack: Mapped[str]
+    """Whose units were held: video or image."""
     quote: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """What it may cost, frozen with the price row that made it (`pricing/quote.py`)."""
     hold_micros: Mapped[micros]
@@ -106,6 +114,13 @@ class Task(Base):
     charged_micros: Mapped[micros | None]
     deduction: Mapped[str | None]
     """Kling's own cost fields, raw JSON as sent."""
+    cost_units: Mapped[Decimal | None] = mapped_column(Numeric)
+    """What Kling took for it in units of a pack; null where it did not say."""
+    cost_pack: Mapped[str | None]
+    """Which pack's, in Kling's word; null where several or none are named."""
+    cost_cash: Mapped[Decimal | None] = mapped_column(Numeric)
+    """What Kling took in money, of accounts without packs or beside them."""
+    cost_currency: Mapped[str | None]
 
     created_at: Mapped[stamped]
     submit_deadline_at: Mapped[moment]
@@ -131,6 +146,8 @@ class Task(Base):
     not_found: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """How often Kling said "Task not found" to a lookup under our external id."""
     not_found_since: Mapped[moment | None]
+    follows: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Who is told of every move by a row in `outbox`; set by HOLD and never later."""
     is_flagged: Mapped[bool] = mapped_column(server_default=text("false"))
     """Something for the operator to read; the events say what."""
 
@@ -145,8 +162,39 @@ class TaskEvent(Base):
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
     kind: Mapped[str]
     detail: Mapped[str | None]
+    actor: Mapped[str] = mapped_column(server_default=text("'relay'"))
+    """Whose doing it is, as `desk/actor.py` spells: `relay` is the relay itself."""
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Raw bytes from Kling; removed with the event after 30 days."""
+    created_at: Mapped[stamped]
+
+
+class Outbox(Base):
+    """One move of a followed task, for one follower; written by the transaction that moved it.
+
+    Nothing here may fail that transaction, which charges: no check, no unique key, no foreign key.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("outbox_due", "next_attempt_at", postgresql_where="done_at IS NULL"),
+        Index("outbox_of_task", "task_id", "id", postgresql_where="done_at IS NULL"),
+        Index("outbox_in_order", "follower", "xact", "id"),
+        Index(None, "created_at"),
+    )
+
+    id: Mapped[identity]
+    task_id: Mapped[int]
+    follower: Mapped[str]
+    state: Mapped[str]
+    """Where the task moved to; the same state again where only the full reply came."""
+    xact: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    """The transaction that wrote it: ids are drawn before a commit, so they alone are no order."""
+    next_attempt_at: Mapped[moment] = mapped_column(server_default=text("now()"))
+    """While it is leased: when the lease ends."""
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    lease: Mapped[Any | None] = mapped_column(Uuid)
+    done_at: Mapped[moment | None]
     created_at: Mapped[stamped]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
-from relay.database.ids import TaskId
+from relay.database.ids import AccountId, TaskId, TenantId
 from relay.kling.wire import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
@@ -28,7 +28,8 @@ class TaskRow(msgspec.Struct, frozen=True):
     """The columns that `TASK_COLUMNS` names; the quote stays JSON until somebody asks."""
 
     id: TaskId
-    tenant_id: int
+    tenant_id: TenantId
+    account_id: AccountId
     channel_id: int
     endpoint_name: str
     state: TaskState
@@ -40,6 +41,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     hold_micros: int
     charged_micros: int | None
     reply: str | None
+    is_followed: bool
     is_reply_full: bool
     fail_message: str | None
     created_at: datetime

@@ -26,7 +26,8 @@ from relay.errors import (
     TenantDisabled,
 )
 from relay.secrets import KeyRing, SecretKeyError
-from relay.tenants.tokens import Caller, hash_api_key, looks_like_jwt, secret_context
+from relay.tenants.caller import Caller
+from relay.tenants.tokens import hash_api_key, looks_like_jwt, secret_context
 
 NOTICED_S = 2.0
 """How long a revoked token may still be taken by a running process: between two looks at whether
@@ -53,7 +54,8 @@ class TokenRow(NamedTuple):
 
 
 FIND_TOKENS = f"""
-SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name, t.multiplier,
+SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
+       t.account_id, t.multiplier,
        t.enabled, t.shows_quote
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
@@ -235,6 +237,7 @@ class Authenticator:
                 token_id=token_id,
                 tenant_id=record["tenant_id"],
                 tenant=record["name"],
+                account_id=record["account_id"],
                 multiplier=record["multiplier"],
                 shows_quote=record["shows_quote"],
             ),

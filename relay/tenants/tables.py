@@ -18,10 +18,15 @@ from relay.database.base import Base, identity, moment, stamped
 
 class Tenant(Base):
     __tablename__ = "tenants"
-    __table_args__ = (CheckConstraint("multiplier >= 0", name="multiplier_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("multiplier >= 0", name="multiplier_not_negative"),
+        Index(None, "account_id"),
+    )
 
     id: Mapped[identity]
     name: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    """What it draws on. Today its own; several may draw on one."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
     """What a `units` price is multiplied by for this tenant."""

@@ -1,7 +1,6 @@
 """Tokens: how they are made, stored and found."""
 
 import secrets as entropy
-from decimal import Decimal
 from hashlib import sha256
 
 import msgspec
@@ -97,14 +96,3 @@ async def _check_brought_key(session: AsyncSession, api_key: str) -> None:
     taken = select(Token.id).where(Token.api_key_hash == hash_api_key(api_key))
     if await session.scalar(taken) is not None:
         raise UnusableApiKey("this API key is already in use")
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """Who sends a request."""
-
-    token_id: int
-    tenant_id: int
-    tenant: str
-    multiplier: Decimal
-    shows_quote: bool = False
-    """Whether answers to its submits carry the quoted price in `x-relay-quote`."""

@@ -31,6 +31,14 @@ DELETE FROM task_events WHERE id IN (
 )
 """
 
+FORGET_MOVES = """
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox
+    WHERE created_at < now() - :days * interval '1 day' AND done_at IS NOT NULL
+    ORDER BY created_at LIMIT :at_once
+)
+"""
+
 
 async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: float) -> None:
     """Run a chore until cancelled; one that fails is logged and tried again at its next turn."""
@@ -57,7 +65,7 @@ async def check_books(sessions: Sessions) -> None:
 
 async def forget_raw(sessions: Sessions, *, days: int) -> None:
     """Delete raw replies, callbacks and attempts older than this, a thousand to a transaction."""
-    for statement in (FORGET_EVENTS, FORGET_ATTEMPTS):
+    for statement in (FORGET_EVENTS, FORGET_ATTEMPTS, FORGET_MOVES):
         deleted = FORGOTTEN_AT_ONCE
         while deleted == FORGOTTEN_AT_ONCE:
             async with sessions.begin() as session:

@@ -1,20 +1,9 @@
-"""Tenants as the operator handles them; their money is the ledger's."""
-
-from decimal import Decimal
+"""Tenants and their tokens as they are read; nothing here writes."""
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.tenants.tables import Tenant, Token
-
-
-async def add_tenant(session: AsyncSession, name: str, *, multiplier: Decimal) -> Tenant | None:
-    """Add a tenant, enabled. None, and nothing is written, if the name is taken."""
-    statement = insert(Tenant).values(name=name, multiplier=multiplier)
-    return await session.scalar(
-        statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
-    )
 
 
 async def find_tenant(session: AsyncSession, name: str) -> Tenant | None:

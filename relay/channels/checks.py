@@ -1,0 +1,47 @@
+"""What an operator gives for a channel, checked."""
+
+import base64
+import binascii
+from urllib.parse import urlsplit
+
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (the public beginning of every such secret)
+
+
+def normalised_base_url(url: str) -> str:
+    """Cut what clients write behind the host: a trailing slash, `/v1`.
+
+    Raises:
+        ValueError: with a sentence.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"'{url}' is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(
+            f"'{url}' must begin with https://, such as https://api-singapore.klingai.com"
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("a base URL has no user, no query and no fragment")
+    if not url.isascii() or not url.strip().isprintable() or " " in url.strip():
+        raise ValueError("a base URL has ASCII characters only, and no white space")
+    path = parts.path.rstrip("/")
+    path = path.removesuffix("/v1").rstrip("/")
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown_host}{f':{port}' if port is not None else ''}{path}"
+
+
+def checked_webhook_secret(secret: str) -> str:
+    """Check a Standard Webhooks secret: `whsec_` and base64 (kling-api.md section 6).
+
+    Raises:
+        ValueError: with a sentence that does not repeat it.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError("a webhook secret is 'whsec_' and base64, as Kling's console shows it")
+    return secret

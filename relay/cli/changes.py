@@ -1,0 +1,164 @@
+"""`relay changes`: what was done at the desk, by whom, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
+from relay.cli.parameters import ID
+from relay.cli.show import json_option, moment, print_json, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.desk.tables import Change
+
+CELL_CHARS_MAX = 60
+"""Of what changed, in a list; `show` has all of it."""
+
+
+@click.group()
+def changes() -> None:
+    """See who did what at the desk, when and why; nothing here is ever altered."""
+
+
+@changes.command("list")
+@click.option("--actor", help="Only of this one, such as system:root.")
+@click.option("--act", help="Only this act, such as tenant.top_up, or all of a kind: tenant.")
+@click.option("--subject", help="Only on what had this name then: a tenant's, a task's id.")
+@click.option("--before", "before_id", type=ID, help="Only before this change, to page on.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most rows."
+)
+@json_option
+@examples(
+    "relay changes list --subject acme",
+    "relay changes list --act task --actor system:ann",
+)
+def list_command(
+    actor: str | None,
+    act: str | None,
+    subject: str | None,
+    before_id: int | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """List changes, newest first."""
+
+    async def work(session: AsyncSession) -> list[Change]:
+        from relay.desk.changes import list_changes
+
+        return await list_changes(
+            session, actor=actor, act=act, subject=subject, before_id=before_id, limit=limit
+        )
+
+    with open_database() as database:
+        found = database.read(work)
+    if as_json:
+        print_json([_described(row) for row in found])
+        return
+    print_table(
+        [">id", "at", "actor", "act", "on", "changed", "reason"],
+        [
+            (
+                str(row.id),
+                moment(row.at),
+                row.actor,
+                row.act,
+                _subject(row),
+                _shortened(_changed(row)),
+                row.reason or "-",
+            )
+            for row in found
+        ],
+        empty="There are no such changes.",
+    )
+
+
+@changes.command()
+@click.argument("id", type=ID, help="As `relay changes list` shows it.")
+@json_option
+@examples("relay changes show 12")
+def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
+    """Show one change: before, after, and from where it was made."""
+
+    async def work(session: AsyncSession) -> Change | None:
+        from relay.desk.changes import find_change
+
+        return await find_change(session, id)
+
+    with open_database() as database:
+        row = database.read(work)
+    if row is None:
+        raise Failure(f"there is no change {id}; `relay changes list` shows them")
+    if as_json:
+        print_json(_described(row))
+        return
+    print_pairs(
+        [
+            ("change", str(row.id)),
+            ("at", moment(row.at)),
+            ("actor", row.actor),
+            ("from", row.origin or None),
+            ("request", row.request_id),
+            ("act", row.act),
+            ("on", _subject(row)),
+            ("before", _spelt(row.before)),
+            ("after", _spelt(row.after)),
+            ("reason", row.reason),
+        ]
+    )
+
+
+def _described(row: Change) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "at": row.at,
+        "actor": row.actor,
+        "origin": row.origin,
+        "request_id": row.request_id,
+        "act": row.act,
+        "subject": {"kind": row.subject_kind, "id": row.subject_id, "name": row.subject},
+        "before": row.before,
+        "after": row.after,
+        "reason": row.reason,
+    }
+
+
+def _subject(row: Change) -> str:
+    return f"{row.subject_kind} {row.subject}"
+
+
+def _changed(row: Change) -> str:
+    """What is new, each value behind the one before it."""
+    before = row.before or {}
+    return ", ".join(
+        f"{name} {_value(before[name])} > {_value(value)}"
+        if name in before
+        else f"{name} {_value(value)}"
+        for name, value in (row.after or {}).items()
+    )
+
+
+def _spelt(values: dict[str, Any] | None) -> str | None:
+    if values is None:
+        return None
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "-"
+
+
+def _value(value: object) -> str:
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _shortened(text: str) -> str:
+    shown = text if len(text) <= CELL_CHARS_MAX else f"{text[: CELL_CHARS_MAX - 1]}…"
+    return shown or "-"

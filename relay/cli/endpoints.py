@@ -1,0 +1,32 @@
+"""Endpoints by the names the operator typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.cli.failure import Failure, WrongSettings, no_such
+
+if TYPE_CHECKING:
+    from relay.kling.catalogue import Catalogue
+
+
+def catalogue() -> Catalogue:
+    """Kling's endpoints and those of the settings."""
+    from relay.cli.database import current_settings
+    from relay.kling.catalogue import Catalogue
+
+    try:
+        return Catalogue.with_added(current_settings().endpoints)
+    except ValueError as error:
+        raise WrongSettings(str(error)) from error
+
+
+def endpoint_named(name: str, *, or_any: bool = False) -> str:
+    """Check an endpoint's name; Failure names close matches. `or_any` takes `*` too."""
+    names = catalogue().names
+    if name in names or (or_any and name == "*"):
+        return name
+    otherwise = f"the endpoints are {', '.join(names)}" + (
+        ", and '*' (in quotes) for what has no row" if or_any else ""
+    )
+    raise Failure(no_such("endpoint", name, names, otherwise=otherwise))

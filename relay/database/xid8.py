@@ -1,0 +1,12 @@
+"""Numbers of transactions as a column's type, which SQLAlchemy has no name for."""
+
+from sqlalchemy.types import UserDefinedType
+
+
+class Xid8(UserDefinedType[int]):
+    """Postgres' number of a transaction, 64 bits wide: it never comes again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"

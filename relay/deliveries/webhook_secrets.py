@@ -1,0 +1,59 @@
+"""Making tenants' webhook secrets.
+
+A secret is sealed at rest and shown once. A rotation leaves the old one signing beside the new one
+for 7 days, and ends the one before it: there are at most two.
+"""
+
+import base64
+import secrets as entropy
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.deliveries.signature import secret_context
+from relay.deliveries.tables import WebhookSecret
+from relay.secrets import KeyRing
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 (of every secret, by the standard)
+SECRET_BYTES = 32
+BOTH_SIGN_FOR = timedelta(days=7)
+
+
+class IssuedSecret(msgspec.Struct, frozen=True):
+    """A new secret; the only moment it exists outside the tenant's hands."""
+
+    secret: str
+    replaced_signs_until: datetime | None
+    """When the one that it replaces, if any, ends to sign."""
+
+
+async def issue_secret(
+    session: AsyncSession, tenant_id: int, keys: KeyRing, *, may_rotate: bool
+) -> IssuedSecret | None:
+    """Make a tenant's secret. None, and nothing is written, if it has one and may not rotate."""
+    # Two at once would leave two that never end.
+    await session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhook_secrets/{tenant_id}", 0)))
+    )
+    of_tenant = WebhookSecret.tenant_id == tenant_id
+    is_current = of_tenant & WebhookSecret.expires_at.is_(None)
+    if not may_rotate and await session.scalar(select(WebhookSecret.id).where(is_current)):
+        return None
+    await session.execute(
+        delete(WebhookSecret).where(of_tenant, WebhookSecret.expires_at.is_not(None))
+    )
+    until = await session.scalar(
+        update(WebhookSecret)
+        .where(is_current)
+        .values(expires_at=func.now() + BOTH_SIGN_FOR)
+        .returning(WebhookSecret.expires_at)
+    )
+    secret = SECRET_PREFIX + base64.b64encode(entropy.token_bytes(SECRET_BYTES)).decode()
+    row = WebhookSecret(tenant_id=tenant_id, secret_sealed="to be sealed")  # noqa: S106
+    session.add(row)
+    await session.flush()  # sealed for the row's id
+    row.secret_sealed = keys.seal(secret, context=secret_context(row.id))
+    await session.flush()
+    return IssuedSecret(secret, until)

@@ -1,0 +1,71 @@
+"""The journal of the desk: written by every act, read by operators."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.actor import Actor
+from relay.desk.tables import Change
+
+
+async def note_change(
+    session: AsyncSession,
+    actor: Actor,
+    act: str,
+    *,
+    kind: str,
+    id: int | None,  # noqa: A002 (ours, as everywhere)
+    name: str,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write down an act, as the last thing of it.
+
+    `before` and `after` hold only what the act changed, in what JSON has; never a secret.
+    """
+    session.add(
+        Change(
+            actor=str(actor),
+            origin=actor.origin,
+            request_id=actor.request_id,
+            act=act,
+            subject_kind=kind,
+            subject_id=id,
+            subject=name,
+            before=before,
+            after=after,
+            reason=reason,
+        )
+    )
+    await session.flush()
+
+
+async def list_changes(
+    session: AsyncSession,
+    *,
+    actor: str | None = None,
+    kind: str | None = None,
+    subject: str | None = None,
+    act: str | None = None,
+    before_id: int | None = None,
+    limit: int,
+) -> list[Change]:
+    """List changes, newest first. `act`: one, or all that begin with it and a dot (`tenant`)."""
+    query = select(Change).order_by(Change.id.desc()).limit(limit)
+    if actor is not None:
+        query = query.where(Change.actor == actor)
+    if kind is not None:
+        query = query.where(Change.subject_kind == kind)
+    if subject is not None:
+        query = query.where(Change.subject == subject)
+    if act is not None:
+        query = query.where((Change.act == act) | Change.act.startswith(f"{act}.", autoescape=True))
+    if before_id is not None:
+        query = query.where(Change.id < before_id)
+    return list(await session.scalars(query))
+
+
+async def find_change(session: AsyncSession, change_id: int) -> Change | None:
+    return await session.get(Change, change_id)

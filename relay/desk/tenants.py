@@ -1,0 +1,170 @@
+"""Opening tenants and changing what they are, may and are told."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.ids import AccountId
+from relay.deliveries.webhook_secrets import IssuedSecret, issue_secret
+from relay.desk.actor import Actor
+from relay.desk.changes import note_change
+from relay.desk.errors import NameTaken, WebhookSecretKept
+from relay.desk.find import tenant_named
+from relay.ledger.accounts import open_account, set_tasks_max
+from relay.ledger.entries import top_up
+from relay.ledger.read import check_currency
+from relay.ledger.tables import Account
+from relay.money import plain
+from relay.secrets import KeyRing
+from relay.tenants.edit import add_tenant
+from relay.tenants.read import find_tenant
+from relay.tenants.tables import Tenant
+
+__all__ = [
+    "OPENING",
+    "IssuedSecret",
+    "TenantChanges",
+    "change_tenant",
+    "issue_webhook_secret",
+    "open_tenant",
+]
+
+OPENING = "opening"
+"""Reference of the top-up that opens an account with quota."""
+
+
+class TenantChanges(msgspec.Struct, frozen=True):
+    """What is to be changed of a tenant; UNSET stays as it is."""
+
+    multiplier: Decimal | msgspec.UnsetType = msgspec.UNSET
+    tasks_max: int | msgspec.UnsetType | None = msgspec.UNSET
+    """None is no limit."""
+    shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+async def open_tenant(
+    session: AsyncSession,
+    actor: Actor,
+    name: str,
+    *,
+    quota_micros: int,
+    currency: str,
+    multiplier: Decimal = Decimal(1),
+    tasks_max: int | None = None,
+) -> Tenant:
+    """Add a tenant with an account of its own.
+
+    Raises:
+        NameTaken, CurrencyMismatch: nothing was written.
+    """
+    await check_currency(session, currency)
+    if await find_tenant(session, name) is not None:
+        raise NameTaken("tenant", name)
+    account_id = await open_account(session)
+    tenant = await add_tenant(session, name, account_id=account_id, multiplier=multiplier)
+    if tenant is None:  # another one took the name meanwhile
+        raise NameTaken("tenant", name)
+    if tasks_max is not None:
+        await set_tasks_max(session, account_id, tasks_max)
+    if quota_micros:
+        await top_up(
+            session,
+            account_id,
+            amount_micros=quota_micros,
+            reference=OPENING,
+            currency=currency,
+            actor=str(actor),
+        )
+    await note_change(
+        session,
+        actor,
+        "tenant.open",
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        after={
+            "account_id": account_id,
+            "quota_micros": quota_micros,
+            "multiplier": plain(multiplier),
+            "tasks_max": tasks_max,
+        },
+    )
+    return tenant
+
+
+async def change_tenant(
+    session: AsyncSession, actor: Actor, name: str, changes: TenantChanges
+) -> Tenant:
+    """Change a tenant; running tasks keep their quote, and open holds above a limit are left alone.
+
+    Raises:
+        NoSuch
+    """
+    tenant = await tenant_named(session, name)
+    account = await session.get_one(Account, tenant.account_id)
+    before, after = _state(tenant, account), _wanted(changes)
+    if changes.multiplier is not msgspec.UNSET:
+        tenant.multiplier = changes.multiplier
+    if changes.shows_quote is not msgspec.UNSET:
+        tenant.shows_quote = changes.shows_quote
+    if changes.enabled is not msgspec.UNSET:
+        tenant.enabled = changes.enabled
+    if changes.tasks_max is not msgspec.UNSET:
+        await set_tasks_max(session, AccountId(account.id), changes.tasks_max)
+    await note_change(
+        session,
+        actor,
+        "tenant.change",
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        before={field: before[field] for field in after},
+        after=after,
+    )
+    return tenant
+
+
+async def issue_webhook_secret(
+    session: AsyncSession, actor: Actor, name: str, keys: KeyRing, *, may_rotate: bool
+) -> IssuedSecret:
+    """Make the secret that signs a tenant's callbacks; it is shown this once.
+
+    Raises:
+        NoSuch, WebhookSecretKept
+    """
+    tenant = await tenant_named(session, name)
+    issued = await issue_secret(session, tenant.id, keys, may_rotate=may_rotate)
+    if issued is None:
+        raise WebhookSecretKept(name)
+    until = issued.replaced_signs_until
+    await note_change(
+        session,
+        actor,
+        "tenant.issue_webhook_secret",
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        after={"replaced_signs_until": None if until is None else until.isoformat()},
+    )
+    return issued
+
+
+def _state(tenant: Tenant, account: Account) -> dict[str, Any]:
+    return {
+        "multiplier": plain(tenant.multiplier),
+        "tasks_max": account.tasks_max,
+        "shows_quote": tenant.shows_quote,
+        "enabled": tenant.enabled,
+    }
+
+
+def _wanted(changes: TenantChanges) -> dict[str, Any]:
+    given = msgspec.structs.asdict(changes)
+    return {
+        name: plain(value) if isinstance(value, Decimal) else value
+        for name, value in given.items()
+        if value is not msgspec.UNSET
+    }

@@ -1,0 +1,73 @@
+"""Issuing tenants' keys, and revoking them."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.actor import Actor
+from relay.desk.changes import note_change
+from relay.desk.errors import NoSuch, Unusable
+from relay.desk.find import tenant_named
+from relay.secrets import KeyRing
+from relay.tenants import tokens
+from relay.tenants.tables import Tenant, Token
+from relay.tenants.tokens import IssuedToken, UnusableApiKey
+
+__all__ = ["IssuedToken", "issue_token", "revoke_token"]
+
+
+async def issue_token(
+    session: AsyncSession,
+    actor: Actor,
+    tenant_name: str,
+    keys: KeyRing,
+    *,
+    api_key: str | None = None,
+) -> IssuedToken:
+    """Make a tenant's keys, shown this once; `api_key` takes one that it has already.
+
+    Raises:
+        NoSuch, Unusable: the API key cannot be taken.
+    """
+    tenant = await tenant_named(session, tenant_name)
+    try:
+        issued = await tokens.issue_token(session, tenant, keys, api_key=api_key)
+    except UnusableApiKey as error:
+        raise Unusable(str(error)) from error
+    await note_change(
+        session,
+        actor,
+        "token.issue",
+        kind="token",
+        id=issued.id,
+        name=str(issued.id),
+        # The access key is public: it is the `iss` of every JWT.
+        after={
+            "tenant": tenant.name,
+            "access_key": issued.access_key,
+            "is_brought": api_key is not None,
+        },
+    )
+    return issued
+
+
+async def revoke_token(session: AsyncSession, actor: Actor, token_id: int) -> tuple[Token, bool]:
+    """End a token for good, and say whether it was this that ended it.
+
+    Raises:
+        NoSuch
+    """
+    was_live = await tokens.revoke_token(session, token_id)
+    token = await session.get(Token, token_id)
+    if token is None:
+        raise NoSuch("token", token_id)
+    if was_live:
+        tenant = await session.get_one(Tenant, token.tenant_id)
+        await note_change(
+            session,
+            actor,
+            "token.revoke",
+            kind="token",
+            id=token.id,
+            name=str(token.id),
+            after={"tenant": tenant.name},
+        )
+    return token, was_live

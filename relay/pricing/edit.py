@@ -1,0 +1,41 @@
+"""The operator's rows of the price book as the desk writes them."""
+
+from sqlalchemy import delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.pricing.book import PriceRow
+from relay.pricing.prices import KEY
+from relay.pricing.tables import Price
+
+
+async def set_price(session: AsyncSession, row: PriceRow) -> None:
+    """Put a row in force, in place of the operator's row with the same key."""
+    values = {
+        **{name: getattr(row, name) for name in KEY},
+        "kind": row.kind.value,
+        "per": row.per.value,
+        "units": row.units,
+        "amount_micros": row.amount_micros,
+        "pack": row.pack.value,
+        "multiplier": row.multiplier,
+        "hold_seconds": row.hold_seconds,
+    }
+    statement = insert(Price).values(values)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(KEY),
+            set_={name: value for name, value in values.items() if name not in KEY}
+            | {"created_at": func.now()},
+        )
+    )
+
+
+async def remove_price(session: AsyncSession, row: PriceRow) -> bool:
+    """Take the operator's row with this key out; False if there is none."""
+    removed = await session.execute(
+        delete(Price)
+        .where(*(getattr(Price, name).is_not_distinct_from(getattr(row, name)) for name in KEY))
+        .returning(Price.id)
+    )
+    return removed.first() is not None

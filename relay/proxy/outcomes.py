@@ -1,0 +1,113 @@
+"""What became of a request at Kling, told to the tenant: Kling's own bytes but for what is ours.
+
+Source of what is replaced: promise T2.
+"""
+
+from decimal import Decimal
+from typing import assert_never
+
+import structlog
+from msgspec import Raw
+
+from relay.errors import TimedOut, Unavailable
+from relay.kling.transport import Reply
+from relay.kling.wanted import Wanted
+from relay.kling.wire import Accepted, Refused, Unknown, read_envelope
+from relay.logs import RequestLine
+from relay.pricing.book import ANY_ENDPOINT, FREE, Pack
+from relay.pricing.quote import Quote, UnitPrices
+from relay.proxy.answers import Sent
+from relay.tasks.pass_through import Passed
+from relay.tasks.submit import NotTaken, Submitted
+from relay.tasks.view import Shown, show_data, show_refusal
+from relay.tenants.caller import Caller
+
+log = structlog.get_logger()
+
+SERVER_ERROR = 500
+
+_NOTHING = Quote(
+    row=FREE,
+    wanted=Wanted(endpoint=ANY_ENDPOINT),
+    pack=Pack.VIDEO,
+    prices=UnitPrices(video_micros=0, image_micros=0),
+    list_unit_micros=0,
+    unit_micros=Decimal(0),
+    seconds=0,
+    is_open=False,
+    hold_micros=0,
+)
+
+
+def tell_submitted(submitted: Submitted, line: RequestLine) -> Sent:
+    """Tell what became of a submit, and note it in the request's line.
+
+    Raises:
+        TimedOut: nobody knows yet whether there is a task; its hold stays until Kling tells.
+        Unavailable: no channel took it; its hold is given back.
+    """
+    line.id, line.channel = submitted.task.id, submitted.channel
+    reply, verdict = submitted.reply, submitted.verdict
+    match verdict:
+        case Accepted():
+            assert reply is not None, "what was accepted was accepted by a reply"
+            return Sent(reply.status, _shown(submitted, reply))
+        case Refused():
+            assert reply is not None, "what was refused was refused by a reply"
+            line.code = verdict.code
+            return Sent(
+                reply.status, _without_ours(submitted, reply), retry_after=reply.retry_after
+            )
+        case Unknown():
+            envelope = read_envelope(reply) if reply is not None else None
+            if reply is None or reply.status < SERVER_ERROR or envelope is None:
+                raise TimedOut
+            line.code = envelope.code
+            return Sent(reply.status, _without_ours(submitted, reply))
+        case NotTaken():
+            raise Unavailable
+        case _:
+            assert_never(verdict)
+
+
+def tell_called(passed: Passed, caller: Caller, line: RequestLine) -> Sent:
+    """Tell what a free call came to; what it made is the tenant's own."""
+    sent = tell_read(passed, line)
+    if passed.envelope.code == 0 and isinstance(passed.envelope.data, Raw):
+        shown = Shown(
+            tenant_id=caller.tenant_id, tenant_external_id=None, quote=_NOTHING, charged_micros=0
+        )
+        sent.body = show_data(sent.body, shown)
+    return sent
+
+
+def tell_read(passed: Passed, line: RequestLine) -> Sent:
+    """Tell what all tenants share, in Kling's own bytes."""
+    line.channel, line.code = passed.channel, passed.envelope.code
+    reply = passed.reply
+    return Sent(reply.status, reply.body, retry_after=reply.retry_after)
+
+
+def _shown(submitted: Submitted, reply: Reply) -> bytes:
+    task = submitted.task
+    shown = Shown(
+        tenant_id=task.tenant_id,
+        tenant_external_id=task.tenant_external_id,
+        quote=task.quote,
+        charged_micros=submitted.charged_micros,
+    )
+    try:
+        return show_data(reply.body, shown)
+    except Exception as error:
+        # Accepted all the same: the tenant finds it by its external id, or in the list.
+        log.exception("submit.reply_unshown", id=task.id)
+        raise TimedOut from error
+
+
+def _without_ours(submitted: Submitted, reply: Reply) -> bytes:
+    task = submitted.task
+    ours = {
+        task.injected_id: task.tenant_external_id,
+        submitted.callback_url: task.callback_url,
+    }
+    return show_refusal(reply.body, ours=ours)

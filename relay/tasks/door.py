@@ -1,0 +1,202 @@
+"""The one door: whatever ends or moves a task passes here, whoever says so.
+
+Callback, tenant query, look and submit reach it through `Door`, which batches; the desk runs the
+same statement inside its own transaction (`pass_in_session`). The order and the number of messages
+do not matter (M1, M5): FINISH compares and sets in one transaction with the charge, the release and
+the delivery. Nothing here asks Kling.
+"""
+
+import asyncio
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.batch import LOCK_TIMEOUT_MS, Batcher, Connect, RowBlocked
+from relay.database.ids import TaskId
+from relay.ledger.entries import BY_RELAY
+from relay.tasks.finish import FINISH, FINISH_FOLLOWED
+from relay.tasks.record import RECORD, RECORD_FOLLOWED
+from relay.tasks.tables import TaskState
+from relay.tasks.task import LIVE
+from relay.tasks.told import FinishRow
+
+log = structlog.get_logger()
+
+BLOCKED_TRIES = 8
+EVENT_BYTES_MAX = 256 * 1024
+FULL_REPLY_AFTER_S = 15.0
+"""When an end learned by callback is asked for once more, if no tenant's GET did it before."""
+
+
+class Via(StrEnum):
+    """Who told us."""
+
+    SUBMIT = "submit"
+    CALLBACK = "callback"
+    QUERY = "query"
+    LOOK = "look"
+    OPERATOR = "operator"
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """What one message did."""
+
+    moved: bool
+    filled: bool = False
+    """The state stayed, and the full reply that callbacks lack was added."""
+    charged_micros: int | None = None
+
+
+NOTHING_MOVED = Finished(moved=False)
+
+
+def end_row(
+    task_id: TaskId,
+    state: TaskState,
+    *,
+    via: Via,
+    reason: str,
+    charge: int = 0,
+    look_after_s: float | None = None,
+    delivery_body: str | None = None,
+    body: bytes | None = None,
+    has_result_at_kling: bool = False,
+    actor: str = BY_RELAY,
+) -> FinishRow:
+    """Spell a state that is not Kling's word: unknown, refused, or the operator's.
+
+    `has_result_at_kling`: ask Kling for the full reply, as after an end learned by callback.
+    """
+    reason = reason.replace("\x00", "")  # Kling's words may be in it
+    return FinishRow(
+        id=task_id,
+        state=state.value,
+        via=via.value,
+        kling_id=None,
+        charge_micros=charge,
+        deduction=None,
+        cost_units=None,
+        cost_pack=None,
+        cost_cash=None,
+        cost_currency=None,
+        reply=None,
+        is_reply_full=state not in LIVE and not has_result_at_kling,
+        fail_message=reason,
+        result_ids="[]",
+        result_urls="[]",
+        kling_request_id=None,
+        next_look_s=FULL_REPLY_AFTER_S if has_result_at_kling else look_after_s,
+        delivery_body=delivery_body,
+        event=f"{via.value}.{state.value}",
+        event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],
+        made="[]",
+        actor=actor,
+    )
+
+
+async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed: bool) -> Finished:
+    """Run FINISH inside a session, as an array of one; its locks are waited for briefly.
+
+    Never with a batcher's row of the same task in flight in this task: it would wait for us.
+
+    Raises:
+        RowBlocked: somebody holds the task or its account for longer than `LOCK_TIMEOUT_MS`; the
+            transaction is to be rolled back.
+    """
+    # By SQLAlchemy, so that its transaction has begun; the rest by the driver, whose arrays it is.
+    await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+    raw = await (await session.connection()).get_raw_connection()
+    driver: Any = raw.driver_connection
+    try:
+        records = await driver.fetch(
+            FINISH_FOLLOWED if is_followed else FINISH, *([value] for value in row)
+        )
+    except asyncpg.LockNotAvailableError as error:
+        raise RowBlocked from error
+    return _finished(row, records[0] if records else None)
+
+
+class Door:
+    """Moves tasks; the only object that batches FINISH and RECORD."""
+
+    def __init__(self, connect: Connect) -> None:
+        def batcher(statement: str, *, durable: bool) -> Batcher:
+            return Batcher(
+                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
+            )
+
+        self._durable = batcher(FINISH, durable=True)
+        # A lost record of an accepted or refused create is found again by a look, so it need not
+        # wait for the disk (design.md, "Path of a submit", step 9).
+        self._relaxed = batcher(FINISH, durable=False)
+        self._records = batcher(RECORD, durable=False)
+        # Of followed tasks all are durable: a follower must not hear of what is lost again.
+        self._followed = batcher(FINISH_FOLLOWED, durable=True)
+        self._followed_records = batcher(RECORD_FOLLOWED, durable=True)
+
+    async def pass_through(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Finished:
+        """Move a task as `row` says, if it is news.
+
+        Raises:
+            RowBlocked, DatabaseUnavailable: see `database/batch.py`; it may be told again.
+        """
+        batcher = self._batcher(row, durable=durable, is_followed=is_followed)
+        for tries in range(1, BLOCKED_TRIES + 1):
+            try:
+                record = await batcher.run(row)
+                break
+            except (RowBlocked, asyncpg.UniqueViolationError):
+                # An operator's session or another replica holds the row; each try waited 250 ms.
+                # Or a refused task succeeded late while another took the external id that it gave
+                # back: the next try sees that one and leaves the id to it.
+                if tries == BLOCKED_TRIES:
+                    raise
+                await asyncio.sleep(0.05 * tries)
+        else:
+            raise AssertionError("the last try breaks or raises")
+        return _finished(row, record)
+
+    async def aclose(self) -> None:
+        for batcher in (
+            *(self._durable, self._relaxed, self._records),
+            *(self._followed, self._followed_records),
+        ):
+            await batcher.aclose()
+
+    def _batcher(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Batcher:
+        is_end = row.state not in LIVE
+        if is_followed:
+            return self._followed if is_end else self._followed_records
+        if durable:
+            return self._durable
+        return self._relaxed if is_end else self._records
+
+
+def _finished(row: FinishRow, record: Any) -> Finished:
+    """Read what the statement did, and say in the log what moved."""
+    if record is None:
+        return NOTHING_MOVED
+    if record["moves"]:
+        # That a submit was taken stands in its request's own line.
+        is_told = row.via == Via.SUBMIT and row.state == TaskState.SUBMITTED
+        tell = log.debug if is_told else log.info
+        tell(
+            "task.moved",
+            id=row.id,
+            kling_id=row.kling_id,
+            tenant_id=record["tenant_id"],
+            before=record["old_state"],
+            state=row.state,
+            via=row.via,
+            charged_micros=record["charged_micros"],
+        )
+    return Finished(
+        moved=record["moves"],
+        filled=record["fills"],
+        charged_micros=record["charged_micros"],
+    )

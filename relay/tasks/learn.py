@@ -1,0 +1,129 @@
+"""Learning what Kling says of a task, from whichever message says it.
+
+A success is priced by the same figures whoever reports it (M5), so that one without its cost makes
+us ask Kling first; then it passes the door.
+"""
+
+import msgspec
+
+from relay.kling.catalogue import Catalogue
+from relay.kling.endpoint import EndpointKind
+from relay.kling.references import read_made
+from relay.kling.wire import Status, TaskNews
+from relay.owners.learn import spell_made
+from relay.pricing.quote import charge_micros, needs_deduction
+from relay.tasks.ask import Asker
+from relay.tasks.door import EVENT_BYTES_MAX, FULL_REPLY_AFTER_S, Door, Finished, Via
+from relay.tasks.tables import TaskState
+from relay.tasks.task import LIVE, TaskRow
+from relay.tasks.told import FinishRow
+from relay.tasks.view import Shown, show_callback
+
+CHARGE_TOLD_MAX = 2**62
+"""An absurd deduction is capped at the hold all the same; Postgres must be able to read it."""
+
+
+class Unsettled(Exception):
+    """A success whose cost Kling has to be asked for, and Kling does not answer. Nothing moved."""
+
+
+class Learner:
+    """Turns Kling's words into rows for the door."""
+
+    def __init__(self, door: Door, asker: Asker, catalogue: Catalogue) -> None:
+        self._door = door
+        self._asker = asker
+        self._catalogue = catalogue
+
+    async def learn(
+        self,
+        task: TaskRow,
+        news: TaskNews,
+        *,
+        via: Via,
+        look_after_s: float | None,
+        kling_request_id: str | None = None,
+    ) -> Finished:
+        """Apply what Kling says of a task.
+
+        `look_after_s`: when to look at it next, should it live on.
+
+        Raises:
+            Unsettled: nothing moved; a look will ask again.
+        """
+        told = news
+        is_call = self._catalogue.kind_of(task.endpoint_name) is EndpointKind.CALL
+        is_full = via in (Via.QUERY, Via.LOOK) or is_call
+        is_new = task.state is not TaskState.SUCCEED  # repeated callbacks cost no question each
+        if news.status is Status.SUCCEED and is_new and not is_full and _lacks_cost(task, news):
+            news = await self._ask_for_cost(task)
+            is_full = True
+        state = TaskState((news.status or Status.SUBMITTED).value)
+        charge = 0
+        if state is TaskState.SUCCEED:
+            charge = charge_micros(
+                task.quote,
+                deduction=news.deduction,
+                result_seconds=news.result_seconds,
+                package=news.package,
+            )
+            charge = min(charge, CHARGE_TOLD_MAX)
+        is_end = state not in LIVE
+        row = FinishRow(
+            id=task.id,
+            state=state.value,
+            via=via.value,
+            kling_id=news.kling_id or told.kling_id,
+            charge_micros=charge,
+            deduction=news.deduction_raw,
+            cost_units=news.cost.units,
+            cost_pack=news.cost.pack,
+            cost_cash=news.cost.cash,
+            cost_currency=news.cost.currency,
+            reply=news.raw.decode(errors="replace"),
+            is_reply_full=is_full and is_end,
+            fail_message=news.message if state is TaskState.FAILED else None,
+            result_ids=msgspec.json.encode(news.result_ids).decode(),
+            result_urls=msgspec.json.encode(news.result_urls).decode(),
+            kling_request_id=kling_request_id,
+            next_look_s=(None if is_full else FULL_REPLY_AFTER_S) if is_end else look_after_s,
+            delivery_body=_delivery(task, news, min(charge, task.hold_micros)),
+            event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
+            event_body=told.raw[:EVENT_BYTES_MAX],
+            made=spell_made(read_made(news.raw)),
+        )
+        return await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+
+    async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
+        """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
+        answer = await self._asker.ask(task)
+        if not isinstance(answer, TaskNews) or answer.status is not Status.SUCCEED:
+            raise Unsettled("Kling was asked for its cost, and told of no success")
+        return answer
+
+
+def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
+    if not needs_deduction(task.quote):
+        return False
+    return news.deduction is None if task.quote.row.units is not None else not news.result_seconds
+
+
+def _delivery(task: TaskRow, news: TaskNews, charged_micros: int) -> str | None:
+    if task.callback_url is None:
+        return None
+    shown = Shown(
+        tenant_id=task.tenant_id,
+        tenant_external_id=task.tenant_external_id,
+        quote=task.quote,
+        charged_micros=charged_micros,
+    )
+    return show_callback(news.raw, shown).decode(errors="replace")
+
+
+def differing_ids(task: TaskRow, news: TaskNews) -> str | None:
+    """Say how a message's ids contradict the row, or None if they do not."""
+    if any(injected_id != task.injected_id for injected_id in news.external_ids):
+        return "its external_task_id is another task's"
+    if task.kling_id is not None and news.kling_id is not None and news.kling_id != task.kling_id:
+        return "its task_id is another task's"
+    return None

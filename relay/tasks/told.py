@@ -1,0 +1,147 @@
+"""What is told of a task, judged: the parts that FINISH and RECORD share.
+
+Both are statements over arrays, for a `Batcher` or, as an array of one, inside a session.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from relay.database.ids import TaskId
+from relay.database.rows import unnest
+from relay.ledger.entries import BY_RELAY
+from relay.owners.learn import LEARN
+
+
+class FinishRow(NamedTuple):
+    """One call of FINISH: what we learned of one task, from whomever."""
+
+    id: TaskId
+    state: str
+    via: str
+    kling_id: str | None
+    charge_micros: int
+    """By the quote, not yet capped at the hold; used for a success only."""
+    deduction: str | None
+    """Kling's own cost fields, raw; what follows are the figures in them."""
+    cost_units: Decimal | None
+    cost_pack: str | None
+    cost_cash: Decimal | None
+    cost_currency: str | None
+    reply: str | None
+    is_reply_full: bool
+    fail_message: str | None
+    result_ids: str
+    """JSON list."""
+    result_urls: str
+    """JSON list."""
+    kling_request_id: str | None
+    next_look_s: float | None
+    """When to look at it, if it moves and lives on, or ends without a full reply."""
+    delivery_body: str | None
+    event: str | None
+    """Kind of the event to keep, if any; `callback` is kept also when it moves nothing."""
+    event_body: bytes | None
+    made: str
+    """JSON list of the resources that it made; see `owners.learn.spell_made`."""
+    actor: str = BY_RELAY
+    """Whose word it is, for the charge and the event."""
+
+
+RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitted' THEN 2
+    WHEN 'processing' THEN 3 ELSE 4 END"""
+
+JUDGE_TOLD = f"""
+told AS MATERIALIZED (
+    SELECT i.*
+    FROM {unnest(FinishRow)}
+),
+tasks_locked AS MATERIALIZED (
+    SELECT id, tenant_id, account_id, channel_id, state, kling_id, hold_micros,
+           hold_ended_at IS NULL AS is_open,
+           callback_url, is_reply_full
+    FROM tasks
+    WHERE id = ANY (ARRAY(SELECT id FROM told))
+    ORDER BY id
+    FOR NO KEY UPDATE
+),
+judged AS MATERIALIZED (
+    SELECT n.*, t.tenant_id, t.account_id, t.channel_id, t.state AS old_state, t.hold_micros,
+           t.is_open, t.callback_url,
+           n.state IN ('succeed', 'failed', 'refused') AS is_end,
+           t.state = 'refused' AND n.state IN ('submitted', 'processing') AS is_back,
+           NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
+           CASE
+               -- No verdict, and a refusal of the create, say nothing once Kling is known to have
+               -- the task.
+               WHEN n.state IN ('unknown', 'refused') AND n.via <> 'operator'
+                   THEN t.state IN ('pending', 'unknown') AND t.kling_id IS NULL
+                        AND n.state <> t.state
+               WHEN t.is_open
+                   THEN {RANK.format(state="n.state")} > {RANK.format(state="t.state")}
+               ELSE n.state = 'succeed' AND t.state <> 'succeed'
+           END AS moves,
+           -- The operator's word comes without a reply, and must not take away the one there is.
+           NOT t.is_open AND n.state = t.state AND n.reply IS NOT NULL AND n.is_reply_full
+               AND NOT t.is_reply_full AS fills
+    FROM told n JOIN tasks_locked t USING (id)
+)
+"""  # noqa: S608 (composed of constants)
+"""Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither."""
+
+LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
+    ELSE ARRAY(SELECT jsonb_array_elements_text({list}::jsonb)) END"""
+RESULT_IDS = LIST_OF.format(list="j.result_ids")
+RESULT_URLS = LIST_OF.format(list="j.result_urls")
+
+NAME_KNOWN = """
+    UPDATE tasks t
+    SET kling_id = coalesce(t.kling_id, j.kling_id),
+        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
+        -- Kling works on what we gave up: its end must be learned, with or without a callback.
+        is_flagged = t.is_flagged OR j.is_back,
+        next_look_at = CASE WHEN j.is_back THEN coalesce(t.next_look_at, now())
+                       ELSE t.next_look_at END
+    FROM judged j
+    WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
+        AND (t.kling_id IS NULL AND j.kling_id IS NOT NULL
+             OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
+             OR j.is_back AND t.next_look_at IS NULL)
+"""
+"""A callback may come before the create's reply is recorded: then only the id is missing."""
+
+SUPERSEDE = """
+    UPDATE deliveries
+    SET state = 'superseded', lease = NULL, ended_at = now()
+    WHERE task_id = ANY (ARRAY(
+            SELECT id FROM judged
+            WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+        ))
+        AND state = 'due' AND (lease IS NULL OR next_attempt_at <= now())
+"""
+"""A newer status replaces what has not arrived; what is just being sent ends by itself."""
+
+DELIVER = """
+    INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)
+    SELECT id, tenant_id, callback_url, state, delivery_body
+    FROM judged
+    WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+"""
+
+LEARN_MADE = LEARN.format(source="judged", condition="s.made <> '[]' AND (s.moves OR s.fills)")
+
+NOTE = """
+    INSERT INTO task_events (task_id, kind, detail, actor, body)
+    SELECT id, event, state || CASE WHEN moves THEN '' ELSE ', changes nothing' END, actor,
+           event_body
+    FROM judged
+    WHERE event IS NOT NULL AND (moves OR fills OR event = 'callback')
+"""
+"""The raw reply or callback is kept with what it did."""
+
+FOLLOW = """
+    INSERT INTO outbox (task_id, follower, state)
+    SELECT j.id, f.follower, j.state
+    FROM judged j JOIN tasks t USING (id) CROSS JOIN LATERAL unnest(t.follows) AS f (follower)
+    WHERE j.moves OR j.fills
+"""
+"""One row per follower of what moved; `follows` never changes, so any snapshot has it."""

@@ -1,0 +1,20 @@
+"""Who sends a request, once its bearer is known."""
+
+from decimal import Decimal
+
+import msgspec
+
+from relay.database.ids import AccountId, TenantId
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who sends a request."""
+
+    token_id: int
+    tenant_id: TenantId
+    tenant: str
+    account_id: AccountId
+    """What its tasks are paid from."""
+    multiplier: Decimal
+    shows_quote: bool = False
+    """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
