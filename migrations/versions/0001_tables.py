@@ -1,6 +1,6 @@
 """Every table of the first version, and the rules that no constraint can say.
 
-Entries are final: a trigger refuses any change of them.
+Entries and the desk's changes are final: a trigger refuses any change of them.
 
 Changes of tokens and tenants are counted, so that a relay may remember them until there is one. By
 triggers: whoever changes a row, by whatever means, is counted. The count is a row and no sequence,
@@ -21,6 +21,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from relay.database.xid8 import Xid8
+
 revision: str = "0001"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
@@ -28,12 +30,24 @@ depends_on: str | Sequence[str] | None = None
 
 COUNTED = ("tokens", "tenants")
 MOMENT = "extract(epoch FROM clock_timestamp()) * 1000000"
-FINAL = ("entries",)
+FINAL = ("entries", "changes")
 """Tables whose rows are never changed."""
 
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("quota_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("held_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("open_holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tasks_max", sa.Integer(), nullable=True),
+        sa.CheckConstraint("held_micros >= 0", name=op.f("accounts_held_not_negative")),
+        sa.CheckConstraint("open_holds >= 0", name=op.f("accounts_open_holds_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("accounts_pkey")),
+        postgresql_with={"fillfactor": 50},
+    )
     op.create_table(
         "books",
         sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
@@ -46,6 +60,35 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("id = 1", name=op.f("books_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("books_pkey")),
+    )
+    op.create_table(
+        "changes",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column(
+            "at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column(
+            "before", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column(
+            "after", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("changes_pkey")),
+    )
+    op.create_index(op.f("changes_actor_id_idx"), "changes", ["actor", "id"], unique=False)
+    op.create_index(
+        op.f("changes_subject_kind_subject_id_id_idx"),
+        "changes",
+        ["subject_kind", "subject_id", "id"],
+        unique=False,
     )
     op.create_table(
         "channels",
@@ -92,8 +135,49 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("deployment_pkey")),
     )
     op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=False),
+        sa.Column("follower", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("xact", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
+        sa.Column(
+            "next_attempt_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("outbox_pkey")),
+    )
+    op.create_index(op.f("outbox_created_at_idx"), "outbox", ["created_at"], unique=False)
+    op.create_index(
+        "outbox_due",
+        "outbox",
+        ["next_attempt_at"],
+        unique=False,
+        postgresql_where="done_at IS NULL",
+    )
+    op.create_index("outbox_in_order", "outbox", ["follower", "xact", "id"], unique=False)
+    op.create_index(
+        "outbox_of_task",
+        "outbox",
+        ["task_id", "id"],
+        unique=False,
+        postgresql_where="done_at IS NULL",
+    )
+    op.create_table(
         "price_misses",
-        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("wanted", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("times", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column(
             "first_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
@@ -101,7 +185,7 @@ def upgrade() -> None:
         sa.Column(
             "last_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
-        sa.PrimaryKeyConstraint("wanted", name=op.f("price_misses_pkey")),
+        sa.PrimaryKeyConstraint("key", name=op.f("price_misses_pkey")),
     )
     op.create_table(
         "prices",
@@ -151,9 +235,17 @@ def upgrade() -> None:
         postgresql_nulls_not_distinct=True,
     )
     op.create_table(
+        "token_changes",
+        sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("token_changes_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("token_changes_pkey")),
+    )
+    op.create_table(
         "tenants",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column(
             "multiplier",
@@ -169,31 +261,13 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint("multiplier >= 0", name=op.f("tenants_multiplier_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("tenants_account_id_fkey")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("tenants_pkey")),
         sa.UniqueConstraint("name", name=op.f("tenants_name_key")),
     )
-    op.create_table(
-        "token_changes",
-        sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
-        sa.Column("number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.CheckConstraint("id = 1", name=op.f("token_changes_one_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("token_changes_pkey")),
-    )
-    op.create_table(
-        "accounts",
-        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
-        sa.Column("quota_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("held_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("open_holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("tasks_max", sa.Integer(), nullable=True),
-        sa.CheckConstraint("held_micros >= 0", name=op.f("accounts_held_not_negative")),
-        sa.CheckConstraint("open_holds >= 0", name=op.f("accounts_open_holds_not_negative")),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("accounts_tenant_id_fkey")
-        ),
-        sa.PrimaryKeyConstraint("tenant_id", name=op.f("accounts_pkey")),
-        postgresql_with={"fillfactor": 50},
-    )
+    op.create_index(op.f("tenants_account_id_idx"), "tenants", ["account_id"], unique=False)
     op.create_table(
         "tokens",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
@@ -246,6 +320,7 @@ def upgrade() -> None:
         "tasks",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("token_id", sa.BigInteger(), nullable=False),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
         sa.Column(
@@ -259,11 +334,17 @@ def upgrade() -> None:
         sa.Column("callback_url", sa.Text(), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("kling_request_id", sa.Text(), nullable=True),
+        sa.Column("model", sa.Text(), nullable=True),
+        sa.Column("pack", sa.Text(), nullable=False),
         sa.Column("quote", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("hold_micros", sa.BigInteger(), nullable=False),
         sa.Column("hold_ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("charged_micros", sa.BigInteger(), nullable=True),
         sa.Column("deduction", sa.Text(), nullable=True),
+        sa.Column("cost_units", sa.Numeric(), nullable=True),
+        sa.Column("cost_pack", sa.Text(), nullable=True),
+        sa.Column("cost_cash", sa.Numeric(), nullable=True),
+        sa.Column("cost_currency", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -290,6 +371,7 @@ def upgrade() -> None:
         sa.Column("look_lease", sa.Uuid(), nullable=True),
         sa.Column("not_found", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("not_found_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("follows", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("is_flagged", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint(
             "(charged_micros IS NOT NULL) = (state = 'succeed')",
@@ -307,6 +389,9 @@ def upgrade() -> None:
             "charged_micros BETWEEN 0 AND hold_micros", name=op.f("tasks_charged_at_most_the_hold")
         ),
         sa.CheckConstraint("hold_micros >= 0", name=op.f("tasks_hold_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("tasks_account_id_fkey")
+        ),
         sa.ForeignKeyConstraint(
             ["channel_id"], ["channels.id"], name=op.f("tasks_channel_id_fkey")
         ),
@@ -346,7 +431,11 @@ def upgrade() -> None:
         postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
     )
     op.create_index(
-        "tasks_open", "tasks", ["tenant_id"], unique=False, postgresql_where="hold_ended_at IS NULL"
+        "tasks_open",
+        "tasks",
+        ["account_id"],
+        unique=False,
+        postgresql_where="hold_ended_at IS NULL",
     )
     op.create_index(op.f("tasks_request_id_idx"), "tasks", ["request_id"], unique=False)
     op.create_index(
@@ -434,12 +523,13 @@ def upgrade() -> None:
     op.create_table(
         "entries",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
-        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("amount_micros", sa.BigInteger(), nullable=False),
         sa.Column("task_id", sa.BigInteger(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -450,11 +540,14 @@ def upgrade() -> None:
             "CASE kind WHEN 'topup' THEN amount_micros > 0 AND reference IS NOT NULL WHEN 'adjust' THEN amount_micros <> 0 AND reason IS NOT NULL WHEN 'charge' THEN amount_micros <= 0 AND task_id IS NOT NULL WHEN 'refund' THEN amount_micros >= 0 AND task_id IS NOT NULL AND reason IS NOT NULL ELSE false END",
             name=op.f("entries_kind_fits"),
         ),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("entries_task_id_fkey")),
         sa.ForeignKeyConstraint(
-            ["tenant_id"], ["accounts.tenant_id"], name=op.f("entries_tenant_id_fkey")
+            ["account_id"], ["accounts.id"], name=op.f("entries_account_id_fkey")
         ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("entries_task_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("entries_pkey")),
+    )
+    op.create_index(
+        op.f("entries_account_id_id_idx"), "entries", ["account_id", "id"], unique=False
     )
     op.create_index(
         "entries_one_charge",
@@ -473,11 +566,10 @@ def upgrade() -> None:
     op.create_index(
         "entries_one_topup",
         "entries",
-        ["tenant_id", "reference"],
+        ["account_id", "reference"],
         unique=True,
         postgresql_where="kind = 'topup'",
     )
-    op.create_index(op.f("entries_tenant_id_id_idx"), "entries", ["tenant_id", "id"], unique=False)
     op.create_table(
         "owners",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False, start=1), nullable=False),
@@ -522,6 +614,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("actor", sa.Text(), server_default=sa.text("'relay'"), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column(
             "created_at",
@@ -607,10 +700,10 @@ def downgrade() -> None:
     op.drop_index("owners_key", table_name="owners")
     op.drop_index("owners_deleted", table_name="owners", postgresql_where="deleted_at IS NOT NULL")
     op.drop_table("owners")
-    op.drop_index(op.f("entries_tenant_id_id_idx"), table_name="entries")
     op.drop_index("entries_one_topup", table_name="entries", postgresql_where="kind = 'topup'")
     op.drop_index("entries_one_refund", table_name="entries", postgresql_where="kind = 'refund'")
     op.drop_index("entries_one_charge", table_name="entries", postgresql_where="kind = 'charge'")
+    op.drop_index(op.f("entries_account_id_id_idx"), table_name="entries")
     op.drop_table("entries")
     op.drop_index(op.f("deliveries_tenant_id_id_idx"), table_name="deliveries")
     op.drop_index(op.f("deliveries_task_id_idx"), table_name="deliveries")
@@ -642,15 +735,24 @@ def downgrade() -> None:
     op.drop_table("webhook_secrets")
     op.drop_index(op.f("tokens_tenant_id_idx"), table_name="tokens")
     op.drop_table("tokens")
-    op.drop_table("accounts")
-    op.drop_table("token_changes")
+    op.drop_index(op.f("tenants_account_id_idx"), table_name="tenants")
     op.drop_table("tenants")
+    op.drop_table("token_changes")
     op.drop_index("prices_key", table_name="prices", postgresql_nulls_not_distinct=True)
     op.drop_table("prices")
     op.drop_table("price_misses")
+    op.drop_index("outbox_of_task", table_name="outbox", postgresql_where="done_at IS NULL")
+    op.drop_index("outbox_in_order", table_name="outbox")
+    op.drop_index("outbox_due", table_name="outbox", postgresql_where="done_at IS NULL")
+    op.drop_index(op.f("outbox_created_at_idx"), table_name="outbox")
+    op.drop_table("outbox")
     op.drop_table("deployment")
     op.drop_table("channels")
+    op.drop_index(op.f("changes_subject_kind_subject_id_id_idx"), table_name="changes")
+    op.drop_index(op.f("changes_actor_id_idx"), table_name="changes")
+    op.drop_table("changes")
     op.drop_table("books")
+    op.drop_table("accounts")
 
     op.execute("DROP FUNCTION count_token_change()")
     op.execute("DROP FUNCTION refuse_change")

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ from relay.cli.show import note
 if TYPE_CHECKING:
     from pathlib import Path
 
-INTERRUPTED = 130
-"""What a shell expects of a command that Ctrl-C ended."""
+SHELL_SIGNAL = 128
+"""What a shell adds to the number of the signal that ended a command."""
 
 
 @click.command()
@@ -39,35 +40,33 @@ def demo(*, keep: bool, as_json: bool) -> None:
     Starts a sandbox, a relay and an empty database, plays two tenants over HTTP, and checks every
     charge. Progress is told on stderr. Exits with 1 if anything is not as it must be.
     """
-    from relay.cli.demo.stop import Stopped, run_stoppable
     from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
 
     try:
         note("Starting the embedded Postgres ...")
         with embedded_postgres(_data_dir()) as server:
-            from relay.cli.demo.play import play
+            from relay.cli.demo.play import run_demo
 
-            run_stoppable(lambda stopper: play(server, stopper, keep=keep, as_json=as_json))
+            stopped_by = run_demo(server, keep=keep, as_json=as_json)
     except EmbeddedPostgresError as error:
         raise Failure(str(error)) from error
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except Stopped as stopped:
+        sys.exit(SHELL_SIGNAL + signal.SIGINT)
+    if stopped_by is not None:
         note("Stopped; everything of it is gone.")
-        sys.exit(stopped.exit_code)
+        sys.exit(SHELL_SIGNAL + stopped_by)
 
 
 def _data_dir() -> Path:
     """Read the one setting that is the demo's too; the others may be as wrong as they like."""
     import os
 
+    from relay.cli.database import data_dir
     from relay.cli.failure import WrongSettings
-    from relay.database.embedded import default_data_dir
     from relay.settings import SettingsError, read_settings
 
     name = "RELAY_DATA_DIR"
     try:
-        settings = read_settings({name: os.environ.get(name, "")})
+        return data_dir(read_settings({name: os.environ.get(name, "")}))
     except SettingsError as error:
         raise WrongSettings(str(error)) from error
-    return settings.data_dir or default_data_dir()

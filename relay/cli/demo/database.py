@@ -11,7 +11,8 @@ from relay.database.embedded import EmbeddedPostgres
 from relay.database.migrate import migrate
 
 PREFIX = "relay_demo_"
-LOCKS = 0x64656D6F  # "demo"
+LOCK = f"{0x64656D6F}, hashtext($1)"
+"""An advisory lock under "demo" and a database's name."""
 
 
 @asynccontextmanager
@@ -25,13 +26,18 @@ async def demo_database(server: EmbeddedPostgres) -> AsyncIterator[str]:
     try:
         await _drop_leftovers(holder)
         name = f"{PREFIX}{secrets.token_hex(4)}"
-        await holder.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, _lock_id(name))
+        await holder.execute(f"SELECT pg_advisory_lock({LOCK})", name)
         try:
             await holder.execute(f"CREATE DATABASE {name}")
             await migrate(server.url(name))
             yield name
         finally:
-            await _drop(server, name)
+            # A connection of its own: the one with the lock may be in a cancelled statement.
+            connection = await asyncpg.connect(server.url("postgres"))
+            try:
+                await _drop(connection, name)
+            finally:
+                await connection.close()
     finally:
         await holder.close()
 
@@ -41,20 +47,10 @@ async def _drop_leftovers(connection: Any) -> None:
         "SELECT datname FROM pg_database WHERE datname ~ $1", f"^{PREFIX}[0-9a-f]{{8}}$"
     )
     for (name,) in rows:
-        lock = (LOCKS, _lock_id(name))
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", *lock):
-            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            await connection.execute("SELECT pg_advisory_unlock($1, $2)", *lock)
+        if await connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK})", name):
+            await _drop(connection, name)
+            await connection.execute(f"SELECT pg_advisory_unlock({LOCK})", name)
 
 
-async def _drop(server: EmbeddedPostgres, name: str) -> None:
-    # A connection of its own: the one that holds the lock may be in a cancelled statement.
-    connection = await asyncpg.connect(server.url("postgres"))
-    try:
-        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    finally:
-        await connection.close()
-
-
-def _lock_id(name: str) -> int:
-    return int.from_bytes(bytes.fromhex(name.removeprefix(PREFIX)), signed=True)
+async def _drop(connection: Any, name: str) -> None:
+    await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

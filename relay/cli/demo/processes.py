@@ -1,16 +1,21 @@
-"""The demo's processes: `relay sandbox` and `relay serve`, on free ports of this machine."""
+"""The demo's processes: `relay sandbox` and `relay serve`, on free ports of this machine.
+
+Each is `python -m relay.cli.demo.processes DESCRIPTOR COMMAND…`. The descriptor is the reading end
+of a pipe whose other end only the demo has: it closes when the demo ends, however that happens, on
+every system (PR_SET_PDEATHSIG is Linux's alone), and then the process ends too.
+"""
 
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from relay.cli.failure import Failure
 
@@ -24,28 +29,30 @@ LOG_LINES_SHOWN = 5
 
 
 class Child:
-    """One running command. Its output goes to `log`, a file."""
+    """One running command, which writes all it says to `log`, a file."""
 
     def __init__(
-        self, arguments: Sequence[str], *, settings: dict[str, str], directory: Path
+        self, name: str, *arguments: str, directory: Path, settings: Mapping[str, str]
     ) -> None:
-        self.name = arguments[0]
+        self.name = name
         self.url = ""
         """Where it listens; known once it has started."""
-        self.log = directory / f"{self.name}.log"
-        ours, self._pipe = os.pipe()
+        self.log = directory / f"{name}.log"
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
+        paths = [str(SOURCE_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+        theirs, self._pipe = os.pipe()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module and our own arguments
-                [sys.executable, "-P", "-m", "relay.cli.demo.child", str(ours), *arguments],
+                [sys.executable, "-P", "-m", __name__, str(theirs), name, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=directory,
-                env=_environment(settings),
-                pass_fds=[ours],
+                env={**kept, "PYTHONPATH": os.pathsep.join(paths), **settings},
+                pass_fds=[theirs],
                 start_new_session=True,  # Ctrl-C is for us; we stop them in order
             )
-        os.close(ours)
+        os.close(theirs)
 
     async def wait_until_started(self) -> None:
         """Wait until it says where it listens.
@@ -53,12 +60,12 @@ class Child:
         Raises:
             Failure: it ended, or said nothing in time.
         """
-        deadline = time.monotonic() + START_MAX_S
-        while time.monotonic() < deadline:
+        for _ in range(round(START_MAX_S / POLL_S)):
             has_ended = self.has_ended  # asked first: what it said before is then in the log
-            if url := self._said_url():
-                self.url = url
-                return
+            for line in self._said():  # other lines than the one event may be anything
+                if line.startswith("{") and f'"{self.name}.started"' in line:
+                    self.url = str(json.loads(line)["url"])
+                    return
             if has_ended:
                 raise self.failure(f"ended with {self._process.returncode} before it served")
             await asyncio.sleep(POLL_S)
@@ -69,39 +76,33 @@ class Child:
         return self._process.poll() is not None
 
     def failure(self, what: str) -> Failure:
-        said = self.log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
-        lines = "".join(f"\n  {line}" for line in said)
+        lines = "".join(f"\n  {line}" for line in self._said()[-LOG_LINES_SHOWN:])
         return Failure(f"`relay {self.name}` {what}; its log is {self.log}{lines and ':'}{lines}")
 
     async def stop(self) -> None:
         """End it by SIGTERM, or by SIGKILL if it does not listen."""
-        if not self.has_ended:
-            self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
         for _ in range(round(STOP_MAX_S / POLL_S)):
             if self.has_ended:
                 break
             await asyncio.sleep(POLL_S)
-        else:
-            self._process.kill()
+        self._process.kill()  # nothing, if it has ended
         self._process.wait()
         os.close(self._pipe)
 
-    def _said_url(self) -> str | None:
-        """Find the one event that tells where it listens; other lines may be anything."""
-        for line in self.log.read_text(errors="replace").splitlines():
-            if line.startswith("{") and f'"{self.name}.started"' in line:
-                return str(json.loads(line)["url"])
-        return None
+    def _said(self) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()
 
 
 @asynccontextmanager
-async def running_sandbox(
-    directory: Path, *, log_file: Path, task_seconds: float
+async def running(
+    name: str,
+    *arguments: str,
+    directory: Path,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Child]:
-    """Start a sandbox; the caller waits for it when it is needed."""
-    arguments = ["sandbox", "--port", "0", "--log-file", str(log_file)]
-    arguments += ["--task-seconds", str(task_seconds)]
-    child = Child(arguments, settings={}, directory=directory)
+    """Run a command of this program; the caller waits for it when it is needed."""
+    child = Child(name, *arguments, directory=directory, settings=settings)
     try:
         yield child
     finally:
@@ -117,35 +118,23 @@ async def running_relay(
     It has to be told its own URL, so a port is chosen here; another process may take that port
     first, and then the next of `ports` is tried.
     """
-    child = await _started_relay(
-        directory,
-        settings={"RELAY_DATABASE_URL": database_url, "RELAY_SECRET_KEY": secret_key},
-        ports=ports or _free_ports(),
-    )
-    try:
-        yield child
-    finally:
-        await child.stop()
-
-
-async def _started_relay(
-    directory: Path, *, settings: dict[str, str], ports: Iterator[int]
-) -> Child:
-    for port in ports:
-        own = {"RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}", "RELAY_DRAIN_S": str(DRAIN_S)}
-        child = Child(
-            ["serve", "--host", "127.0.0.1", "--port", str(port)],
-            settings=settings | own,
-            directory=directory,
-        )
-        try:
-            await child.wait_until_started()
-        except BaseException as error:
-            await child.stop()
-            if not (isinstance(error, Failure) and "cannot listen" in str(error)):
-                raise
-        else:
-            return child
+    for port in ports or _free_ports():
+        command = ("serve", "--host", "127.0.0.1", "--port", str(port))
+        settings = {
+            "RELAY_DATABASE_URL": database_url,
+            "RELAY_SECRET_KEY": secret_key,
+            "RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "RELAY_DRAIN_S": str(DRAIN_S),
+        }
+        async with running(*command, directory=directory, settings=settings) as child:
+            try:
+                await child.wait_until_started()
+            except Failure as failure:
+                if "cannot listen" not in str(failure):
+                    raise
+                continue
+            yield child
+            return
     raise Failure(f"each of {PORT_TRIES} free ports was taken before `relay serve` had it")
 
 
@@ -156,7 +145,19 @@ def _free_ports() -> Iterator[int]:
         yield port
 
 
-def _environment(settings: dict[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
-    paths = [str(SOURCE_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(paths)} | settings
+def _run_command(descriptor: int, *arguments: str) -> None:
+    """Be the process: run a command until the pipe closes."""
+
+    def end_with_the_demo() -> None:
+        os.read(descriptor, 1)  # nothing is ever written: it returns when the pipe closes
+        os._exit(1)
+
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional in the standard library
+    threading.Thread(target=end_with_the_demo, daemon=True).start()
+    from relay.cli import cli
+
+    cli.main(args=arguments, prog_name="relay")
+
+
+if __name__ == "__main__":
+    _run_command(int(sys.argv[1]), *sys.argv[2:])

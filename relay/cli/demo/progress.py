@@ -32,10 +32,13 @@ class Progress:
     def title(self, text: str) -> None:
         self._console.print(Text(f"\n{text}", style="bold"))
 
-    def tell(self, who: str, what: str, status: str, detail: str = "") -> None:
-        line = Text(f"{self.seconds:4.1f} s  ", style="dim")
-        line.append(f"{who:<7}", style="not dim bold").append(f"{what:<18}", style="not dim")
-        line.append(f"{status:<11}", style=f"not dim {STYLES.get(status, '')}")
-        line.append(printable(detail), style="not dim")
-        line.rstrip()
-        self._console.print(line)
+    def tell(self, who: str, what: str, status: str, detail: str) -> None:
+        self._console.print(
+            Text.assemble(
+                (f"{self.seconds:4.1f} s  ", "dim"),
+                (f"{who:<7}", "bold"),
+                f"{what:<18}",
+                (f"{status:<11}", STYLES.get(status, "")),
+                printable(detail),
+            )
+        )

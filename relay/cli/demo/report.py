@@ -1,19 +1,23 @@
-"""What the demo prints at its end: tables for people, or the one JSON document."""
+"""What the demo prints at its end: tables for people, or the one JSON document; how to call it."""
 
-from typing import Any
+import json
+import shlex
 
 import rich_click as click
 
-from relay.cli.demo.books import Books, told_ends
+from relay.cli.demo.checks import Books, told_ends
+from relay.cli.demo.stage import CURRENCY, DemoTenant, Stage
 from relay.cli.demo.story import Played
-from relay.cli.demo.tenants import CURRENCY, DemoTenant
 from relay.cli.show import print_json, print_table
 from relay.money import decimal_of
+
+PATH = "/kling/v1/videos/text2video"
+BODY = json.dumps({"model_name": "kling-v3", "prompt": "a red fox in the snow"})
 
 
 def print_document(books: Books, refused: Played) -> None:
     """Print the result for programs; nothing else goes to stdout then."""
-    tasks: list[dict[str, Any]] = [
+    tasks = [
         {
             "endpoint": row.endpoint,
             "id": row.id,
@@ -28,7 +32,7 @@ def print_document(books: Books, refused: Played) -> None:
     print_json(
         {
             "tasks": tasks,
-            "accounts": books.accounts,
+            "accounts": [row._asdict() for row in books.accounts],
             "refusals": [{"http_status": refused.http_status, "code": refused.code}],
             "audit": books.audit,
         }
@@ -89,3 +93,48 @@ def _amount(micros: int) -> str:
     """Spell an amount with two places at least, so that a column can be read down."""
     whole, _, places = decimal_of(micros).partition(".")
     return f"{whole}.{places:0<2}"
+
+
+def how_to_call(stage: Stage) -> str:
+    """Write it all down. The keys are real and shown on purpose: they end with the demo."""
+    acme, globex = (stage.tenants[name].token for name in ("acme", "globex"))
+    bearer = shlex.quote(f"Authorization: Bearer {acme.api_key}")
+    relay_url = stage.relay.url
+    return f"""
+The relay serves   {relay_url}
+Kling, the sandbox {stage.sandbox.url}
+
+With acme's API key:
+
+curl -s {relay_url}{PATH} -H {bearer} -H 'Content-Type: application/json' -d {shlex.quote(BODY)}
+
+Settings of a Kling SDK, for globex:
+
+base URL    {relay_url}
+access key  {globex.access_key}
+secret key  {globex.secret_key}
+
+The same in Python:
+
+import time, httpx, jwt
+
+BASE_URL = "{relay_url}"
+ACCESS_KEY = "{globex.access_key}"
+SECRET_KEY = "{globex.secret_key}"
+PATH = "{PATH}"
+
+now = int(time.time())
+claims = {{"iss": ACCESS_KEY, "exp": now + 1800, "nbf": now - 5}}
+bearer = jwt.encode(claims, SECRET_KEY, "HS256")
+kling = httpx.Client(base_url=BASE_URL, headers={{"Authorization": f"Bearer {{bearer}}"}})
+task = kling.post(PATH, json={BODY}).json()["data"]
+while task["task_status"] not in ("succeed", "failed"):
+    time.sleep(1)
+    task = kling.get(f"{{PATH}}/{{task['task_id']}}").json()["data"]
+print(task["task_status"], task["task_result"]["videos"][0]["url"])
+
+The operator's side, in another terminal:
+
+export RELAY_DATABASE_URL={shlex.quote(stage.database_url)} RELAY_SECRET_KEY={stage.secret_key}
+relay task list
+"""

@@ -9,10 +9,11 @@ import msgspec
 
 from relay.cli.demo.orders import BEYOND_QUOTA, ORDERS, Order
 from relay.cli.demo.progress import Progress
-from relay.cli.demo.tenants import DemoTenant
+from relay.cli.demo.stage import DemoTenant
 from relay.cli.failure import Failure
 
 POLL_S = 0.4
+HTTP_TIMEOUT_S = 15.0
 STORY_MAX_S = 25.0
 """From the first submit to the last answer; the tasks take two seconds."""
 ENDED = ("succeed", "failed")
@@ -46,7 +47,36 @@ class Story(msgspec.Struct, frozen=True):
     """Ids of the tasks that each tenant is shown in the list of the first order's kind."""
 
 
-class Tenants:
+async def tell_story(relay_url: str, tenants: dict[str, DemoTenant], progress: Progress) -> Story:
+    """Submit everything, follow what was accepted to its end, and fetch the videos.
+
+    Raises:
+        Failure: it did not end in time, or the relay did not answer.
+    """
+    doing = "submitting"
+    try:
+        # Proxies of the environment are for other hosts than this one.
+        async with (
+            asyncio.timeout(STORY_MAX_S),
+            httpx.AsyncClient(base_url=relay_url, timeout=HTTP_TIMEOUT_S, trust_env=False) as http,
+        ):
+            clients = _Clients(http, tenants, progress)
+            played = [await clients.submit(order) for order in ORDERS]
+            refused = await clients.submit(BEYOND_QUOTA)
+            doing = "waiting for the tasks"
+            await asyncio.gather(*(clients.follow(one) for one in played if one.task_id))
+            doing = "downloading the videos"
+            await asyncio.gather(*(clients.download(one) for one in played))
+            doing = "listing the tasks"
+            lists = {name: await clients.list(name, ORDERS[0].path) for name in tenants}
+    except TimeoutError as error:
+        raise Failure(f"the demo was still {doing} after {STORY_MAX_S:.0f} s") from error
+    except httpx.HTTPError as error:
+        raise Failure(f"no answer while {doing}: {type(error).__name__} {error}") from error
+    return Story(played=played, refused=refused, lists=lists)
+
+
+class _Clients:
     """Both tenants' clients: one connection pool, their own credentials."""
 
     def __init__(
@@ -56,36 +86,11 @@ class Tenants:
         self._tenants = tenants
         self._progress = progress
 
-    async def play(self) -> Story:
-        """Submit everything, follow what was accepted to its end, and fetch the videos.
-
-        Raises:
-            Failure: it did not end in time, or the relay did not answer.
-        """
-        doing = "submitting"
-        try:
-            async with asyncio.timeout(STORY_MAX_S):
-                played = [await self._submit(order) for order in ORDERS]
-                refused = await self._submit(BEYOND_QUOTA)
-                doing = "waiting for the tasks"
-                await asyncio.gather(*(self._follow(one) for one in played if one.task_id))
-                doing = "downloading the videos"
-                await asyncio.gather(*(self._download(one) for one in played))
-                doing = "listing the tasks"
-                lists = {name: await self._list(name, ORDERS[0].path) for name in self._tenants}
-        except TimeoutError as error:
-            raise Failure(f"the demo was still {doing} after {STORY_MAX_S:.0f} s") from error
-        except httpx.HTTPError as error:
-            raise Failure(f"no answer while {doing}: {type(error).__name__} {error}") from error
-        return Story(played=played, refused=refused, lists=lists)
-
-    async def _submit(self, order: Order) -> Played:
-        headers = self._headers(order.tenant)
-        reply = await self._http.post(order.path, json=order.body, headers=headers)
-        envelope = _object(reply)
+    async def submit(self, order: Order) -> Played:
+        http_status, envelope = await self._ask(order.tenant, "POST", order.path, json=order.body)
         played = Played(
             order=order,
-            http_status=reply.status_code,
+            http_status=http_status,
             code=envelope.get("code", -1),
             message=str(envelope.get("message", "")),
             created=envelope.get("data") or {},
@@ -96,13 +101,12 @@ class Tenants:
             self._tell(order, "refused", f"HTTP {played.http_status}, code {played.code}")
         return played
 
-    async def _follow(self, played: Played) -> None:
+    async def follow(self, played: Played) -> None:
         """Poll by Kling's id and, where the tenant gave one, by its own in turn."""
         order, shown = played.order, "submitted"
         keys = itertools.cycle(filter(None, [played.task_id, order.external_task_id]))
         while played.by_id.get("task_status") not in ENDED:
-            data = await self._task(order, next(keys))
-            status = str(data.get("task_status"))
+            status = str((await self._task(order, next(keys))).get("task_status"))
             if status != shown:
                 self._tell(order, status, played.task_id)
                 shown = status
@@ -113,35 +117,31 @@ class Tenants:
         if order.external_task_id:
             played.by_external_id = await self._task(order, order.external_task_id)
 
-    async def _download(self, played: Played) -> None:
-        for url in result_urls(played.by_id):
-            reply = await self._http.get(url)
+    async def download(self, played: Played) -> None:
+        for video in (played.by_id.get("task_result") or {}).get("videos", []):
+            reply = await self._http.get(video["url"])
             played.video = reply.content if reply.is_success else b""
 
-    async def _list(self, tenant: str, path: str) -> list[str]:
+    async def list(self, tenant: str, path: str) -> list[str]:
         page = {"pageNum": "1", "pageSize": "30"}
-        reply = await self._http.get(path, params=page, headers=self._headers(tenant))
-        return [str(task["task_id"]) for task in _object(reply).get("data") or []]
+        _, envelope = await self._ask(tenant, "GET", path, params=page)
+        return [str(task["task_id"]) for task in envelope.get("data") or []]
 
     async def _task(self, order: Order, key: str) -> dict[str, Any]:
-        reply = await self._http.get(f"{order.path}/{key}", headers=self._headers(order.tenant))
-        return _object(reply).get("data") or {}
+        _, envelope = await self._ask(order.tenant, "GET", f"{order.path}/{key}")
+        return envelope.get("data") or {}
 
-    def _headers(self, tenant: str) -> dict[str, str]:
-        return {"Authorization": self._tenants[tenant].authorization()}
+    async def _ask(
+        self, tenant: str, method: str, path: str, **sent: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Send one request; returns its status and its envelope, {} if the reply has none."""
+        headers = {"Authorization": self._tenants[tenant].authorization()}
+        reply = await self._http.request(method, path, headers=headers, **sent)
+        try:
+            value = reply.json()
+        except ValueError:
+            value = None
+        return reply.status_code, value if isinstance(value, dict) else {}
 
     def _tell(self, order: Order, status: str, detail: str) -> None:
         self._progress.tell(order.tenant, order.endpoint, status, detail)
-
-
-def result_urls(data: dict[str, Any]) -> list[str]:
-    """List a finished task's videos."""
-    return [video["url"] for video in (data.get("task_result") or {}).get("videos", [])]
-
-
-def _object(reply: httpx.Response) -> dict[str, Any]:
-    try:
-        value = reply.json()
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
