@@ -81,6 +81,7 @@ class Parts:
     sessions: Sessions
     pool: Any
     door: Door
+    learner: Learner
     looker: Looker
     deliverer: Deliverer
     surface: KlingSurface
@@ -111,13 +112,13 @@ class Parts:
         flags = Flags(self.pool)
         self.door = Door(connect)
         closing.push_async_callback(self.door.aclose)
-        learner = Learner(self.door, asker, catalogue)
+        self.learner = Learner(self.door, asker, catalogue)
         self.looker = Looker(
             connect,
             self.pool,
             asker=asker,
             door=self.door,
-            learner=learner,
+            learner=self.learner,
             flags=flags,
             directory=directory,
             catalogue=catalogue,
@@ -141,7 +142,7 @@ class Parts:
             chooser=chooser,
             upstream=upstream,
             door=self.door,
-            learner=learner,
+            learner=self.learner,
             looker=self.looker,
             callback_paths=paths,
             callback_guard=guard,
@@ -160,7 +161,7 @@ class Parts:
             connect,
             paths=paths,
             directory=directory,
-            learner=learner,
+            learner=self.learner,
             looker=self.looker,
             flags=flags,
         )

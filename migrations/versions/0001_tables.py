@@ -335,7 +335,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("kling_request_id", sa.Text(), nullable=True),
         sa.Column("model", sa.Text(), nullable=True),
-        sa.Column("pack", sa.Text(), nullable=False),
+        sa.Column("pack", sa.Text(), server_default=sa.text("'video'"), nullable=False),
         sa.Column("quote", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("hold_micros", sa.BigInteger(), nullable=False),
         sa.Column("hold_ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -529,7 +529,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), server_default=sa.text("'relay'"), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),

@@ -71,7 +71,7 @@ class Entry(Base):
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     reference: Mapped[str | None]
     reason: Mapped[str | None]
-    actor: Mapped[str]
+    actor: Mapped[str] = mapped_column(server_default=text("'relay'"))
     """Who entered it, as `desk/actor.py` spells: `relay` is the relay itself."""
     created_at: Mapped[stamped]
 

@@ -17,6 +17,8 @@ from relay.pricing.tables import Price, PriceMiss
 
 BOOK_AGE_MAX_S = 2.0
 """How long a changed price may stay unseen by a running process."""
+WORD_CHARS_MAX = 300
+"""Of a model that a tenant asks for: it may stand in a path, as long as paths are."""
 MISSES_MAX = 1000
 """Kinds of missing prices that are kept: tenants choose the words in them."""
 KEY = ("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s")
@@ -49,7 +51,11 @@ async def find_price(session: AsyncSession, row: PriceRow) -> PriceRow | None:
 
 async def note_miss(session: AsyncSession, wanted: Wanted) -> None:
     """Remember that a task was refused for want of a price."""
-    told_apart = msgspec.structs.replace(wanted, count=1)  # no row is for a number of images
+    told_apart = msgspec.structs.replace(
+        wanted,
+        model=wanted.model and wanted.model[:WORD_CHARS_MAX],
+        count=1,  # no row is for a number of images
+    )
     statement = insert(PriceMiss).values(
         # What tells two kinds of task apart; of equal bytes for equal kinds.
         key=sha256(msgspec.json.encode(told_apart)).digest(),

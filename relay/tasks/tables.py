@@ -104,7 +104,7 @@ class Task(Base):
 
     model: Mapped[str | None]
     """What was asked for, as the tenant spelled it; Kling's default where it named none."""
-    pack: Mapped[str]
+    pack: Mapped[str] = mapped_column(server_default=text("'video'"))
     """Whose units were held: video or image."""
     quote: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """What it may cost, frozen with the price row that made it (`pricing/quote.py`)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from relay.database.embedded.binaries import PACKAGE
+from relay.database.ids import AccountId, TenantId
 from relay.tasks.statements import HOLD, HoldRow
 from tests.benchmarks import machine
 from tests.benchmarks.books import Books, quote_of_clip
@@ -34,19 +35,22 @@ def script(*, tenants: int) -> str:
     """HOLD with arrays of one row, for a random one of so many tenants."""
     quote = quote_of_clip().replace(":", ": ")  # pgbench would take `:0` for a variable
     row = HoldRow(
-        tenant_id=0,
+        tenant_id=TenantId(0),
+        account_id=AccountId(0),
         token_id=0,
         channel_id=1,
         endpoint="text2video",
         tenant_external_id=None,
         callback_url=None,
         request_id="0192f6b6-0000-4000-8000-000000000000",
+        model="kling-v3",
+        pack="video",
         quote=quote,
         hold_micros=CLIP_MICROS,
         deadline_s=90.0,
         random="0123456789abcdef",
     )
-    values = [":tenant", ":tenant", *map(_literal, row[2:])]
+    values = [":tenant", ":tenant", ":tenant", *map(_literal, row[3:])]
     statement = re.sub(r"--.*", "", HOLD)
     for number in range(len(values), 0, -1):
         statement = statement.replace(f"${number}::", f"ARRAY[{values[number - 1]}]::")

@@ -13,17 +13,17 @@ from relay.channels.tables import Channel
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import dsn, open_engine, open_sessions
 from relay.database.migrate import migrate
+from relay.desk.actor import Actor, ActorKind
+from relay.desk.tenants import open_tenant
+from relay.desk.tokens import issue_token
 from relay.kling.catalogue import Catalogue
-from relay.kling.wanted import read_wanted
-from relay.ledger.entries import open_account, top_up
+from relay.kling.wanted import Reading, read_wanted
 from relay.ledger.invariants import audit
 from relay.pricing.book import PriceBook
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import UnitPrices, quote
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.callback_path import CallbackPaths
-from relay.tenants.tables import Tenant
-from relay.tenants.tokens import issue_token
 from tests.benchmarks.counts import Counts
 from tests.benchmarks.machine import parent_of
 from tests.benchmarks.servers import ENDED, kling_says
@@ -37,6 +37,7 @@ FILL_TIMEOUT_S = 600.0
 """Of one statement: an index of ten million rows is one."""
 
 # As the relay would have left them: nine in ten succeeded and were charged, the others failed.
+ACTOR = Actor(ActorKind.SYSTEM, "benchmark")
 NUMBERED = """
     SELECT n, 1 + n % tokens AS token_id, n % 10 <> 0 AS is_charged,
            now() - (10000000 - n) * interval '1 second' AS at
@@ -44,11 +45,12 @@ NUMBERED = """
 """
 FILL_TASKS = f"""
 INSERT INTO tasks (
-    id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id, request_id,
-    kling_request_id, quote, hold_micros, submit_deadline_at, created_at, submitted_at,
+    id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id, injected_id,
+    request_id, kling_request_id, quote, hold_micros, submit_deadline_at, created_at, submitted_at,
     hold_ended_at, ended_at, ended_via, charged_micros, deduction, reply, is_reply_full
 )
-SELECT n, t.tenant_id, t.id, 1, 'text2video', CASE WHEN is_charged THEN 'succeed' ELSE 'failed' END,
+SELECT n, t.tenant_id, t.tenant_id, t.id, 1, 'text2video',
+       CASE WHEN is_charged THEN 'succeed' ELSE 'failed' END,
        'old-' || n, 'old-' || n || '-0123456789abcdef', 'r-' || n, 'k-' || n, $3::text::jsonb,
        $4::bigint, at, at, at, at, at, 'callback', CASE WHEN is_charged THEN $4::bigint END,
        '{{"final_unit_deduction":"3"}}', replace($5::text, 'TASK', 'old-' || n), true
@@ -59,7 +61,7 @@ INSERT INTO task_events (task_id, kind, detail, created_at)
 SELECT n, 'callback', 'succeed', at FROM ({NUMBERED}) numbered
 """
 FILL_ENTRIES = f"""
-INSERT INTO entries (tenant_id, kind, amount_micros, task_id, created_at)
+INSERT INTO entries (account_id, kind, amount_micros, task_id, created_at)
 SELECT t.tenant_id, 'charge', -$3::bigint, n, at
 FROM ({NUMBERED}) numbered JOIN tokens t ON t.id = token_id
 WHERE is_charged
@@ -76,8 +78,8 @@ AS_RESTORED = {
 }
 BALANCE = """
 UPDATE accounts a SET quota_micros = e.sum
-FROM (SELECT tenant_id, sum(amount_micros) FROM entries GROUP BY tenant_id) e
-WHERE e.tenant_id = a.tenant_id
+FROM (SELECT account_id, sum(amount_micros) FROM entries GROUP BY account_id) e
+WHERE e.account_id = a.id
 """
 
 
@@ -242,19 +244,12 @@ class Books:
         try:
             async with open_sessions(engine).begin() as session:
                 for number in range(1, TENANTS + 1):
-                    tenant = Tenant(name=f"tenant-{number}")
-                    session.add(tenant)
-                    await session.flush()
-                    assert tenant.id == number, "loads find a tenant's key by its id"
-                    await open_account(session, tenant.id)
-                    await top_up(
-                        session,
-                        tenant.id,
-                        amount_micros=QUOTA_MICROS,
-                        reference="opening",
-                        currency="USD",
+                    name_of = f"tenant-{number}"
+                    tenant = await open_tenant(
+                        session, ACTOR, name_of, quota_micros=QUOTA_MICROS, currency="USD"
                     )
-                    token = await issue_token(session, tenant, self._keys)
+                    assert tenant.id == tenant.account_id == number, "loads find keys by these"
+                    token = await issue_token(session, ACTOR, name_of, self._keys)
                     self.api_keys.append(token.api_key)
                 channel = Channel(name="main", base_url=channel_url, api_key_sealed="to be sealed")
                 session.add(channel)
@@ -279,7 +274,7 @@ class Books:
 def quote_of_clip() -> str:
     """The frozen quote of the clip that all loads order, as the relay writes it."""
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in CLIP.items()}
-    wanted = read_wanted(Catalogue.with_added(()).of("text2video"), fields)
+    wanted = read_wanted(Catalogue.with_added(()).of("text2video"), Reading(fields))
     row = PriceBook((), OFFICIAL).find(wanted)
     assert row is not None
     prices = UnitPrices(video_micros=140_000, image_micros=3_500)

@@ -6,21 +6,22 @@
 
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
-INSERT INTO tenants (id, name) SELECT n, 'tenant-' || n FROM generate_series(1, 10000) n;
-INSERT INTO accounts (tenant_id, quota_micros, held_micros, open_holds)
-SELECT id, 1e15, 1e12, 100000 FROM tenants;
+INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
+SELECT n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;
+INSERT INTO tenants (id, name, account_id)
+SELECT n, 'tenant-' || n, n FROM generate_series(1, 10000) n;
 INSERT INTO webhook_secrets (tenant_id, secret_sealed) SELECT id, 'sealed' FROM tenants;
 INSERT INTO tokens (id, tenant_id, access_key, secret_key_sealed, api_key_hash, api_key_hint)
 SELECT n, 1 + n % 10000, 'access-' || n, 'sealed', sha256(('key-' || n)::bytea), 'hint'
 FROM generate_series(1, 30000) n;
 
 INSERT INTO tasks (
-    id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id, tenant_external_id,
+    id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id, injected_id, tenant_external_id,
     callback_url, request_id, kling_request_id, quote, hold_micros, hold_ended_at, charged_micros,
     deduction, created_at, submit_deadline_at, submitted_at, ended_at, ended_via, reply,
     is_reply_full, refresh_at, next_look_at, look_lease
 )
-SELECT n, tenant_id, tenant_id, 1, endpoint, state,
+SELECT n, tenant_id, tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN state NOT IN ('refused', 'pending') THEN 'kling-' || n END,
        'relay-' || n || '-0123456789abcdef',
        CASE WHEN n % 3 = 0 THEN 'mine-' || n END,
@@ -54,10 +55,10 @@ FROM (
 INSERT INTO task_events (task_id, kind, detail, body, created_at)
 SELECT id, 'callback', state, '{}', created_at FROM tasks;
 
-INSERT INTO entries (tenant_id, kind, amount_micros, reference, task_id, created_at)
-SELECT id, 'topup', 1e15, 'opening', NULL, now() FROM tenants
+INSERT INTO entries (account_id, kind, amount_micros, reference, task_id, created_at)
+SELECT id, 'topup', 1e15, 'opening', NULL, now() FROM accounts
 UNION ALL
-SELECT tenant_id, 'charge', -charged_micros, NULL, id, ended_at FROM tasks WHERE state = 'succeed';
+SELECT account_id, 'charge', -charged_micros, NULL, id, ended_at FROM tasks WHERE state = 'succeed';
 
 INSERT INTO deliveries (
     id, task_id, tenant_id, url, task_status, body, state, lease, attempts, created_at, next_attempt_at,

@@ -5,13 +5,13 @@ from hashlib import sha256
 from uuid import UUID
 
 from relay.callbacks import receive
-from relay.database.ids import TaskId
+from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries import statements as deliveries
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import flags, look, record
+from relay.tasks import finish, flags, look, record
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate
 from tests.benchmarks.books import quote_of_clip
@@ -28,6 +28,7 @@ def batched(statement: str, row: tuple[object, ...], *writes: str, records: int 
 
 LARGE_TENANT, MIDDLE_TENANT, SMALL_TENANT = 1, 2, 1007
 """Of 100,000 tasks, of 1,000, of 100."""
+LARGE = TenantId(LARGE_TENANT)
 SUBMITTED, DELIVERY = 999_960, 199_992
 """A task of the large tenant, and what is still to be told of it."""
 PENDING = 999_997
@@ -42,13 +43,16 @@ NEW_NAMES = [
 ]
 MADE = '[{"kind":"video","id":"new-1"}]'
 HELD = tasks.HoldRow(
-    tenant_id=LARGE_TENANT,
+    tenant_id=LARGE,
+    account_id=AccountId(LARGE_TENANT),
     token_id=1,
     channel_id=1,
     endpoint="text2video",
     tenant_external_id="new",
     callback_url=None,
     request_id="r",
+    model="kling-v3",
+    pack="video",
     quote=quote_of_clip(),
     hold_micros=CLIP_MICROS,
     deadline_s=90.0,
@@ -65,25 +69,25 @@ BATCHED = {
         tasks.HOLD, HELD._replace(tenant_external_id="mine-1020"), "Insert tasks"
     ),
     "FINISH": batched(
-        tasks.FINISH,
+        finish.FINISH,
         TOLD,
         *CHARGED,
         *TO_DELIVER,
         "Insert owners",
     ),
     "FINISH late": batched(
-        tasks.FINISH,
+        finish.FINISH,
         told_success(REFUSED, "new", made=MADE),
         *CHARGED,
         "Insert owners",
     ),
     "FINISH by a full reply": batched(
-        tasks.FINISH,
+        finish.FINISH,
         told_success(FAILED, f"kling-{FAILED}")._replace(state="failed", is_reply_full=True),
         *NOTED,
     ),
     "FINISH that learns an id": batched(
-        tasks.FINISH, told_success(REFUSED, "new")._replace(state="failed"), *NOTED
+        finish.FINISH, told_success(REFUSED, "new")._replace(state="failed"), *NOTED
     ),
     "RECORD": batched(
         record.RECORD,
@@ -98,9 +102,9 @@ BATCHED = {
     "MOVE_CHANNEL": batched(
         tasks.MOVE_CHANNEL, tasks.ChannelRow(TaskId(PENDING), 1, "full"), *NOTED
     ),
-    "READ by Kling's id": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "kling-1000")),
-    "READ by the tenant's": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "mine-1020")),
-    "READ in vain": batched(tasks.READ, tasks.ReadRow(LARGE_TENANT, "nothing"), records=0),
+    "READ by Kling's id": batched(tasks.READ, tasks.ReadRow(LARGE, "kling-1000")),
+    "READ by the tenant's": batched(tasks.READ, tasks.ReadRow(LARGE, "mine-1020")),
+    "READ in vain": batched(tasks.READ, tasks.ReadRow(LARGE, "nothing"), records=0),
     "CLAIM_REFRESH": batched(
         tasks.CLAIM_REFRESH, tasks.ClaimRow(TaskId(SUBMITTED), 3.0), "Update tasks"
     ),

@@ -9,17 +9,25 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import open_engine, open_sessions
-from relay.deliveries.read import find_delivery, list_deliveries, read_delivery, replay
+from relay.database.ids import AccountId, TenantId
+from relay.deliveries.read import find_delivery, list_deliveries, read_delivery
+from relay.deliveries.replay import replay
 from relay.deliveries.signature import read_secrets
 from relay.proxy.own_deliveries import _find_task
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 from tests.benchmarks.plan_samples import LARGE_TENANT, MIDDLE_TENANT
 from tests.benchmarks.plans import Sample
 
 Call = Callable[[AsyncSession], Awaitable[object]]
 
-CALLER = Caller(token_id=1, tenant_id=LARGE_TENANT, tenant="tenant-1", multiplier=Decimal(1))
+CALLER = Caller(
+    token_id=1,
+    tenant_id=TenantId(LARGE_TENANT),
+    tenant="tenant-1",
+    account_id=AccountId(LARGE_TENANT),
+    multiplier=Decimal(1),
+)
 TWENTY_TENANT = 998
 ENDED_DELIVERY = 1_000
 PAGE = 30
@@ -47,7 +55,7 @@ CALLS: dict[str, Call] = {
         session, "msg_nothing", tenant_id=LARGE_TENANT
     ),
     "relay.deliveries.read:read_delivery": lambda session: read_delivery(session, ENDED_DELIVERY),
-    "relay.deliveries.read:replay": lambda session: replay(session, ENDED_DELIVERY),
+    "relay.deliveries.replay:replay": lambda session: replay(session, ENDED_DELIVERY),
 }
 """By module and function, as `test_hot_statements.py` names them."""
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from relay.channels.edit import normalised_base_url
+from relay.channels.checks import normalised_base_url
 from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.cli.command import Command
 

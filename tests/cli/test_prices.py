@@ -3,6 +3,7 @@ import shlex
 import pytest
 
 from relay.cli.price_key import ready_line
+from relay.kling.wanted import Wanted
 from tests.cli.command import Command, execute
 
 MISSED = "text2video model=kling-v9"
@@ -148,19 +149,18 @@ def test_what_was_refused_is_listed_with_a_ready_command(relay: Command) -> None
     ("wanted", "command"),
     [
         (
-            "text2video model=kling-v9 mode=std sound=off voice=off duration=5",
+            Wanted("text2video", "kling-v9", "std", sound=False, voice=False, seconds=5),
             "price set text2video --model kling-v9 --mode std --sound off --voice off",
         ),
         (
-            "omni-video model=kling-o9 mode=pro sound=on video-input=on duration=open",
+            Wanted("omni-video", "kling-o9", "pro", sound=True, video_input=True, is_open=True),
             "price set omni-video --model kling-o9 --mode pro --sound on --video-input on",
         ),
-        ("text2video model=kling-v9", None),
-        ("text2video model=\x1b[2J mode=std duration=5", None),
+        (Wanted("text2video", "\x1b[2J", "std", seconds=5), None),
     ],
 )
-def test_a_refused_task_becomes_a_command(wanted: str, command: str | None) -> None:
-    """Of a text that was cut off or steers a terminal, none is made."""
+def test_a_refused_task_becomes_a_command(wanted: Wanted, command: str | None) -> None:
+    """Of words that steer a terminal, none is made."""
     expected = None if command is None else f"relay {command} --units-per-second X"
 
     assert ready_line(wanted) == expected
@@ -168,7 +168,7 @@ def test_a_refused_task_becomes_a_command(wanted: str, command: str | None) -> N
 
 def test_a_tenants_words_cannot_leave_their_quotes() -> None:
     """A model called `x; rm -rf ~` is one word of the command, for whoever pastes it."""
-    line = ready_line("text2video model=x; rm -rf ~ '$(id)' mode=std duration=5")
+    line = ready_line(Wanted("text2video", "x; rm -rf ~ '$(id)'", "std", seconds=5))
 
     assert line is not None
     assert shlex.split(line)[5] == "x; rm -rf ~ '$(id)'"

@@ -45,6 +45,7 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
     """Insert a live task with its hold, as the submit's statement does."""
     values = {
         "tenant_id": tenant_id,
+        "account_id": tenant_id,
         "token_id": tenant_id,
         "channel_id": 1,
         "endpoint": "text2video",
@@ -64,7 +65,7 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
             async with connection.transaction():
                 await connection.execute(
                     "UPDATE accounts SET held_micros = held_micros + 420000,"
-                    " open_holds = open_holds + 1 WHERE tenant_id = $1",
+                    " open_holds = open_holds + 1 WHERE id = $1",
                     tenant_id,
                 )
                 return int(

@@ -13,7 +13,8 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoints import ENDPOINTS
 from relay.kling.transport import Reply
 from relay.pricing.book import Per, PriceKind, PriceRow
-from relay.pricing.prices import BOOK_AGE_MAX_S, set_price
+from relay.pricing.edit import set_price
+from relay.pricing.prices import BOOK_AGE_MAX_S
 from relay.secrets import new_secret_key
 from relay.settings import AddedEndpoint, read_settings
 from tests.cli.command import Command

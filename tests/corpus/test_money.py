@@ -13,10 +13,10 @@ import pytest
 
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.kling.wanted import read_wanted
+from relay.kling.wanted import Reading, read_wanted
 from relay.pricing.book import Pack, Per, PriceBook, PriceRow
+from relay.pricing.edit import remove_price, set_price
 from relay.pricing.official import OFFICIAL
-from relay.pricing.prices import remove_price, set_price
 from relay.pricing.quote import UnitPrices, quote
 from relay.sandbox.catalogue import BY_PATH
 from relay.sandbox.errors import Refusal
@@ -219,7 +219,9 @@ def _legacy_bodies(name: str) -> Iterator[dict[str, object]]:
 
 
 def _compare(name: str, body: dict[str, object], units: Decimal, model: str | None) -> str | None:
-    wanted = read_wanted(BY_NAME[name], read_fields(json.dumps(body).encode()), model=model)
+    wanted = read_wanted(
+        BY_NAME[name], Reading(read_fields(json.dumps(body).encode())), model=model
+    )
     row = BOOK.find(wanted)
     if row is None:
         return f"unpriced: {wanted}"

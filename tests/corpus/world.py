@@ -13,7 +13,7 @@ import httpx
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Body, Reply, Transport
 from relay.pricing.book import Pack, Per, PriceRow
-from relay.pricing.prices import set_price
+from relay.pricing.edit import set_price
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import SandboxSettings
 from relay.tenants.tokens import IssuedToken
@@ -128,7 +128,7 @@ class World(NamedTuple):
         """A tenant's tasks, held micros, and how often Kling was asked to make something."""
         row = await self.relay.row(
             "SELECT (SELECT count(*) FROM tasks WHERE tenant_id = t.id) AS tasks, held_micros"
-            " FROM tenants t JOIN accounts ON tenant_id = id WHERE t.name = $1",
+            " FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.name = $1",
             token.tenant,
         )
         posts = sum(one.method == "POST" for one in self.tap.asked)

@@ -12,7 +12,7 @@ from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.names import Lookup
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import Sender
-from relay.deliveries.signature import issue_secret
+from relay.deliveries.webhook_secrets import issue_secret
 from relay.secrets import KeyRing, new_secret_key
 from relay.worker.sweep import sweep
 
@@ -22,9 +22,10 @@ ENDED = 0.0
 """A lease that is over when it begins."""
 
 ADD_TASKS = """
-INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id, callback_url,
-    request_id, quote, hold_micros, submit_deadline_at, kling_id)
-SELECT $1, (SELECT id FROM tokens WHERE tenant_id = $1),
+INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
+    callback_url, request_id, quote, hold_micros, submit_deadline_at, kling_id)
+SELECT $1, (SELECT account_id FROM tenants WHERE id = $1),
+    (SELECT id FROM tokens WHERE tenant_id = $1),
     (SELECT id FROM channels), 'text2video', 'submitted', gen_random_uuid()::text, $2,
     'request', '{}', 0, now(), gen_random_uuid()::text
 FROM generate_series(1, $3)

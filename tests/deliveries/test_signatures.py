@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from relay.deliveries.signature import issue_secret, read_secrets, sign
+from relay.deliveries.signature import read_secrets, sign
+from relay.deliveries.webhook_secrets import issue_secret
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
 from tests.deliveries.bench import Bench
 from tests.deliveries.tenant_server import Post, TenantServer

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay.tasks.finish import Via
+from relay.tasks.door import Via
 from relay.tasks.tables import TaskState
 from tests.deliveries.tenant_server import TenantServer
 from tests.relay_app import CLIP, Relay, running_relay
@@ -22,8 +22,7 @@ SUCCESS: dict[str, Any] = {
 
 async def learn(relay: Relay, id_: int, status: str, via: Via, **fields: Any) -> None:
     task = await read_row(relay, id_)
-    finisher = relay.parts.finisher
-    await finisher.learn(task, news(task, status, **fields), via=via, look_after_s=60)
+    await relay.parts.learner.learn(task, news(task, status, **fields), via=via, look_after_s=60)
 
 
 async def test_a_tenant_is_told_without_a_public_url_of_ours(
@@ -102,8 +101,7 @@ async def test_a_status_that_changes_nothing_tells_nothing(database_url: str) ->
         (lost, late) = await hold_tasks(relay, token, 2, callback_url="http://a.example/hook")
 
         await learn(relay, quiet.id, "succeed", Via.LOOK, **SUCCESS)
-        finisher = relay.parts.finisher
-        await finisher.end(lost.id, TaskState.REFUSED, via=Via.LOOK, reason="Kling never had it")
+        await relay.end(lost, TaskState.REFUSED, Via.LOOK, "Kling never had it")
         await learn(relay, late.id, "failed", Via.LOOK)
         await learn(relay, late.id, "processing", Via.CALLBACK)
         rows = await relay.rows("SELECT task_id, task_status FROM deliveries")

@@ -187,7 +187,7 @@ async def test_a_wrong_figure_fails_the_demo_and_is_named(places: Places) -> Non
         with embedded_postgres(places.data_dir) as server:
             await fetch(
                 server.url(name[0]),
-                "UPDATE accounts SET quota_micros = quota_micros - 1 WHERE tenant_id = 1",
+                "UPDATE accounts SET quota_micros = quota_micros - 1 WHERE id = 1",
             )
 
         exit_code = command.wait()

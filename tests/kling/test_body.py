@@ -19,7 +19,7 @@ from relay.kling.body import (
 )
 from relay.kling.endpoint import Endpoint, Field, Generation, Pricing
 from relay.kling.endpoints import BY_NAME
-from relay.kling.wanted import Wanted, read_wanted
+from relay.kling.wanted import Reading, Wanted, read_wanted
 
 TEXT = BY_NAME["text2video"]
 OMNI = BY_NAME["omni-video"]
@@ -39,7 +39,7 @@ def joined(fields: dict[str, msgspec.Raw]) -> bytes:
 
 
 def wanted(endpoint: Endpoint, **body: Any) -> Wanted:
-    return read_wanted(endpoint, read_fields(json.dumps(body).encode()))
+    return read_wanted(endpoint, Reading(read_fields(json.dumps(body).encode())))
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,31 @@ import asyncpg
 import pytest
 
 from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.database.ids import AccountId
 from relay.ledger.entries import (
-    CurrencyMismatch,
-    UnknownTenant,
+    UnknownAccount,
     adjust,
-    check_currency,
     top_up,
 )
+from relay.ledger.read import CurrencyMismatch, check_currency
 from tests.relay_app import CLIP_MICROS, Relay, running_relay
 
 
-async def _tenant_id(relay: Relay) -> int:
-    number = (await relay.row("SELECT id FROM tenants"))["id"]
+async def _account_id(relay: Relay) -> AccountId:
+    number = (await relay.row("SELECT account_id FROM tenants"))["account_id"]
     assert isinstance(number, int)
-    return number
+    return AccountId(number)
 
 
-async def _top_up(sessions: Sessions, tenant_id: int, reference: str, currency: str) -> bool:
+async def _top_up(sessions: Sessions, account_id: AccountId, reference: str, currency: str) -> bool:
     async with sessions.begin() as session:
         return await top_up(
-            session, tenant_id, amount_micros=5, reference=reference, currency=currency
+            session,
+            account_id,
+            amount_micros=5,
+            reference=reference,
+            currency=currency,
+            actor="tests",
         )
 
 
@@ -33,12 +38,12 @@ async def test_one_reference_tops_up_once(books: str) -> None:
     """Of twenty concurrent top-ups with one reference, one adds its amount; another adds too."""
     async with running_relay(books) as relay:
         await relay.add_tenant(quota_micros=0)
-        tenant_id = await _tenant_id(relay)
+        account_id = await _account_id(relay)
 
         added = await asyncio.gather(
-            *(_top_up(relay.sessions, tenant_id, "invoice 7", "USD") for _ in range(20))
+            *(_top_up(relay.sessions, account_id, "invoice 7", "USD") for _ in range(20))
         )
-        other = await _top_up(relay.sessions, tenant_id, "invoice 8", "USD")
+        other = await _top_up(relay.sessions, account_id, "invoice 8", "USD")
 
         assert sorted(added) == [False] * 19 + [True]
         assert other
@@ -51,11 +56,16 @@ async def test_an_adjustment_may_fall_below_what_is_held(books: str) -> None:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=CLIP_MICROS)
         await relay.submit(token)
-        tenant_id = await _tenant_id(relay)
+        account_id = await _account_id(relay)
 
         async with relay.sessions.begin() as session:
             await adjust(
-                session, tenant_id, amount_micros=-CLIP_MICROS, reason="typo", currency="USD"
+                session,
+                account_id,
+                amount_micros=-CLIP_MICROS,
+                reason="typo",
+                currency="USD",
+                actor="tests",
             )
 
         assert await relay.account() == (0, CLIP_MICROS)
@@ -66,11 +76,11 @@ async def test_the_books_keep_their_first_currency(books: str) -> None:
     """Of concurrent first top-ups in two currencies, those in one of them are taken, all of it."""
     async with running_relay(books) as relay:
         await relay.add_tenant(quota_micros=0)
-        tenant_id = await _tenant_id(relay)
+        account_id = await _account_id(relay)
 
         outcomes = await asyncio.gather(
             *(
-                _top_up(relay.sessions, tenant_id, f"{currency} {number}", currency)
+                _top_up(relay.sessions, account_id, f"{currency} {number}", currency)
                 for number in range(4)
                 for currency in ("USD", "CNY")
             ),
@@ -89,12 +99,12 @@ async def test_the_books_keep_their_first_currency(books: str) -> None:
 
 
 async def test_a_tenant_without_an_account_cannot_be_topped_up(books: str) -> None:
-    """UnknownTenant, and neither an entry nor the books' currency is written."""
+    """UnknownAccount, and neither an entry nor the books' currency is written."""
     engine = open_engine(books)
     sessions = open_sessions(engine)
 
-    with pytest.raises(UnknownTenant):
-        await _top_up(sessions, 4711, "invoice 7", "USD")
+    with pytest.raises(UnknownAccount):
+        await _top_up(sessions, AccountId(4711), "invoice 7", "USD")
 
     async with sessions() as session:
         await check_currency(session, "any")
@@ -145,6 +155,6 @@ async def test_an_entry_that_does_not_fit_its_kind_is_refused(books: str) -> Non
             with pytest.raises(asyncpg.CheckViolationError):
                 await relay.rows(
                     "INSERT INTO entries"
-                    " (tenant_id, kind, amount_micros, task_id, reference, reason)"
+                    " (account_id, kind, amount_micros, task_id, reference, reason)"
                     f" SELECT id, {values} FROM tenants"
                 )

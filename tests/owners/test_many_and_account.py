@@ -10,7 +10,8 @@ import pytest
 from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
 from relay.proxy.page import read_page
-from relay.tenants.tokens import Caller, IssuedToken
+from relay.tenants.caller import Caller
+from relay.tenants.tokens import IssuedToken
 from tests.owners.two_accounts import Shop, kling_error
 from tests.relay_app import bearer
 
@@ -156,8 +157,12 @@ async def test_a_page_of_charges_costs_no_more_statements_than_one_charge(shop: 
         await shop.post(token, "/v1/audio/tts", {"text": "a", "voice_id": "x"}, on="one")
     pool = CountedPool(shop.relay.parts.pool)
     prices = UnitPrices(video_micros=140_000, image_micros=3_500)
-    tenant = await shop.relay.row("SELECT id FROM tenants WHERE name = $1", token.tenant)
-    caller = Caller(token.id, tenant["id"], token.tenant, Decimal(1))
+    tenant = await shop.relay.row(
+        "SELECT id, account_id FROM tenants WHERE name = $1", token.tenant
+    )
+    caller = Caller(
+        token.id, tenant["id"], token.tenant, account_id=tenant["account_id"], multiplier=Decimal(1)
+    )
 
     page = await Accounts(pool, prices=prices, currency="USD").package(caller, read_page({}))
 

@@ -12,7 +12,7 @@ import jwt
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Body, NotSent, Reply
 from relay.pricing.book import Per, PriceKind, PriceRow
-from relay.pricing.prices import set_price
+from relay.pricing.edit import set_price
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import Account, SandboxSettings
 from relay.tenants.tokens import IssuedToken

@@ -9,15 +9,9 @@ from relay.database.engine import open_engine, open_sessions
 from relay.kling.transport import Reply
 from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceBook, PriceKind, PriceRow
+from relay.pricing.edit import remove_price, set_price
 from relay.pricing.official import OFFICIAL
-from relay.pricing.prices import (
-    MISSES_MAX,
-    note_miss,
-    read_book,
-    read_misses,
-    remove_price,
-    set_price,
-)
+from relay.pricing.prices import MISSES_MAX, note_miss, read_book, read_misses
 from tests.ledger.books import creates_seen
 from tests.relay_app import CLIP, running_relay
 from tests.tasks.scripted_kling import Call, ScriptedKling, success
@@ -104,7 +98,7 @@ async def test_a_task_without_a_price_is_refused_and_remembered(database_url: st
         async with relay.sessions() as session:
             (miss,) = await read_misses(session)
         assert miss.times == 3
-        assert "model=kling-v9" in miss.wanted
+        assert miss.wanted.model == "kling-v9"
 
 
 async def test_a_catch_all_lets_through_what_has_no_row(books: str) -> None:
@@ -133,17 +127,19 @@ async def test_misses_are_bounded(database_url: str) -> None:
     """Tenants choose the words in them, so their number and length end somewhere."""
     engine = open_engine(database_url)
     async with open_sessions(engine).begin() as session:
-        await note_miss(session, "x" * 5000)
+        await note_miss(session, Wanted("text2video", "x" * 5000))
         await session.execute(
             text(
-                "INSERT INTO price_misses (wanted) SELECT n::text FROM generate_series(3, :last) n"
+                "INSERT INTO price_misses (key, wanted)"
+                " SELECT n::text::bytea, jsonb_build_object('endpoint', n::text)"
+                " FROM generate_series(3, :last) n"
             ),
             {"last": MISSES_MAX},
         )
         for number in range(5):
-            await note_miss(session, f"kind {number}")
+            await note_miss(session, Wanted(f"kind {number}"))
         misses = await read_misses(session)
 
     await engine.dispose()
     assert len(misses) == MISSES_MAX
-    assert max(len(miss.wanted) for miss in misses) == 300
+    assert max(len(miss.wanted.model or "") for miss in misses) == 300

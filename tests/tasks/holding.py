@@ -40,17 +40,20 @@ async def hold_tasks(
     deadline_s: float = 90.0,
 ) -> list[TaskRow]:
     """Hold clips on the first channel, by the statement that every submit uses."""
-    tenant = await relay.row("SELECT id FROM tenants WHERE name = $1", token.tenant)
+    tenant = await relay.row("SELECT id, account_id FROM tenants WHERE name = $1", token.tenant)
     channel = await relay.row("SELECT id FROM channels ORDER BY id LIMIT 1")
     quoted = clip_quote()
     row = HoldRow(
         tenant_id=tenant["id"],
+        account_id=tenant["account_id"],
         token_id=token.id,
         channel_id=channel["id"],
         endpoint="text2video",
         tenant_external_id=None,
         callback_url=callback_url,
         request_id="request",
+        model=quoted.wanted.model,
+        pack=quoted.pack.value,
         quote=msgspec.json.encode(quoted).decode(),
         hold_micros=quoted.hold_micros,
         deadline_s=deadline_s,

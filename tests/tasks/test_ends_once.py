@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay.database.ids import TaskId
+from relay.desk.tasks import refund, release, settle
 from relay.sandbox.settings import SandboxSettings
-from relay.tasks.finish import Via
-from relay.tasks.operate import Operated, refund, release, settle
+from relay.tasks.door import Via
 from relay.tasks.tables import TaskState
 from tests.ledger.books import accepted_ids
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
@@ -119,7 +119,7 @@ async def test_a_live_state_never_goes_back(books: str) -> None:
         for status in ("processing", "submitted", "processing"):
             await relay.call_back_on(task.injected_id, task.channel_id, told(task, status))
         for state in (TaskState.UNKNOWN, TaskState.REFUSED):
-            await relay.parts.finisher.end(task.id, state, via=Via.SUBMIT, reason="no reply")
+            await relay.end(task, state, Via.SUBMIT, "no reply")
 
         assert (await relay.row("SELECT state FROM tasks"))["state"] == "processing"
         assert len(await relay.rows("SELECT 1 FROM deliveries")) == 1
@@ -176,8 +176,8 @@ async def test_the_operators_word_and_callbacks_at_once_end_a_task_once(books: s
                 act
                 for task in tasks
                 for act in (
-                    settle(relay.parts.finisher, relay.sessions, task.id, reason="seen"),
-                    release(relay.parts.finisher, relay.sessions, task.id, reason="gone"),
+                    relay.act(settle, task.id, "seen"),
+                    relay.act(release, task.id, "gone"),
                     *(
                         replica.call_back_on(
                             task.injected_id,
@@ -200,8 +200,8 @@ async def test_the_operators_word_and_callbacks_at_once_end_a_task_once(books: s
         assert (await relay.account())[1] == 0
 
 
-def _done_once(*operations: Operated) -> bool:
-    return [operated.done for operated in operations].count(True) == 1
+def _done_once(*operations: bool) -> bool:
+    return list(operations).count(True) == 1
 
 
 async def test_settle_release_and_refund_are_done_once_each(books: str) -> None:
@@ -210,19 +210,14 @@ async def test_settle_release_and_refund_are_done_once_each(books: str) -> None:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         settled, released = await hold_tasks(relay, token, 2)
-        finisher, sessions = relay.parts.finisher, relay.sessions
 
-        settles = await asyncio.gather(
-            *(settle(finisher, sessions, settled.id, reason="seen") for _ in range(10))
-        )
+        settles = await asyncio.gather(*(relay.act(settle, settled.id, "seen") for _ in range(10)))
         after_settle = await relay.account()
         releases = await asyncio.gather(
-            *(release(finisher, sessions, released.id, reason="gone") for _ in range(10))
+            *(relay.act(release, released.id, "gone") for _ in range(10))
         )
         after_release = await relay.account()
-        refunds = await asyncio.gather(
-            *(refund(sessions, settled.id, reason="sorry") for _ in range(10))
-        )
+        refunds = await asyncio.gather(*(relay.act(refund, settled.id, "sorry") for _ in range(10)))
 
         assert _done_once(*settles)
         assert after_settle == (QUOTA_MICROS - CLIP_MICROS, CLIP_MICROS)
@@ -244,9 +239,9 @@ async def test_a_settle_that_comes_too_late_leaves_the_result_alone(books: str) 
         done = told(task, "succeed", final_unit_deduction="3", task_result=result)
         await relay.call_back_on(task.injected_id, task.channel_id, done)
 
-        settled = await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
+        settled = await relay.act(settle, task.id, "seen")
 
-        assert not settled.done
+        assert not settled
         row = await relay.row("SELECT reply, is_reply_full, result_urls FROM tasks")
         assert row["result_urls"] == ["https://cdn.test/v1.mp4"]
         assert "v1.mp4" in row["reply"]
@@ -259,15 +254,15 @@ async def test_what_was_not_charged_cannot_be_refunded(books: str) -> None:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         live, released = await hold_tasks(relay, token, 2)
-        await release(relay.parts.finisher, relay.sessions, released.id, reason="gone")
+        await relay.act(release, released.id, "gone")
 
         refunds = [
-            await refund(relay.sessions, number, reason="sorry")
+            await relay.act(refund, number, "sorry")
             for number in (live.id, released.id, TaskId(4711))
         ]
-        nothing = await settle(relay.parts.finisher, relay.sessions, TaskId(4711), reason="seen")
+        nothing = await relay.act(settle, TaskId(4711), "seen")
 
-        assert not any(operated.done for operated in (*refunds, nothing))
+        assert not any((*refunds, nothing))
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
 
 
@@ -277,8 +272,8 @@ async def test_a_charge_that_was_refunded_is_not_charged_again(books: str) -> No
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         (task,) = await hold_tasks(relay, token)
-        await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
-        await refund(relay.sessions, task.id, reason="sorry")
+        await relay.act(settle, task.id, "seen")
+        await relay.act(refund, task.id, "sorry")
 
         await relay.call_back_on(
             task.injected_id, task.channel_id, told(task, "succeed", final_unit_deduction="3")

@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from relay.database.engine import dsn
+from relay.desk.tasks import release
 from relay.ledger.entries import adjust
 from relay.sandbox.settings import SandboxSettings
-from relay.tasks.finish import Via
-from relay.tasks.operate import release
+from relay.tasks.door import Via
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
@@ -22,7 +22,7 @@ SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 
 async def refuse(relay: Relay, task: TaskRow) -> None:
     """As a submit does that Kling said no to, or a look that never found the task."""
-    await relay.parts.finisher.end(task.id, TaskState.REFUSED, via=Via.SUBMIT, reason="no")
+    await relay.end(task, TaskState.REFUSED, Via.SUBMIT, "no")
 
 
 async def succeed(relay: Relay, task: TaskRow, units: str = "3") -> int:
@@ -47,12 +47,13 @@ async def test_a_late_success_is_charged_at_most_the_former_hold(
         elif before == "refused":
             await refuse(relay, task)
         else:
-            await release(relay.parts.finisher, relay.sessions, task.id, reason="gone")
+            await relay.act(release, task.id, "gone")
         after_release = await relay.account()
         async with relay.sessions.begin() as session:
             await adjust(
                 session,
-                task.tenant_id,
+                task.account_id,
+                actor="tests",
                 amount_micros=-CLIP_MICROS,
                 reason="the tenant left",
                 currency="USD",
@@ -158,9 +159,9 @@ async def test_a_late_success_survives_a_submit_that_takes_its_external_id_meanw
         await submit.execute("SELECT 1 FROM accounts FOR NO KEY UPDATE")
         await submit.execute(
             """
-            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id,
-                tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
-            SELECT tenant_id, token_id, channel_id, endpoint, 'pending', 'another',
+            INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state,
+                injected_id, tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
+            SELECT tenant_id, account_id, token_id, channel_id, endpoint, 'pending', 'another',
                 tenant_external_id, request_id, quote, 0, now() + interval '1 hour'
             FROM tasks
             """

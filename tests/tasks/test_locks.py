@@ -8,8 +8,9 @@ import pytest
 
 from relay.database.engine import dsn
 from relay.sandbox.settings import SandboxSettings
-from relay.tasks.statements import FINISH, FinishRow
+from relay.tasks.finish import FINISH
 from relay.tasks.task import TaskRow
+from relay.tasks.told import FinishRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.waiting import is_a_lock_waited_for, wait_until
@@ -47,9 +48,9 @@ async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: 
 
         inserted = await submit.fetch(
             """
-            INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, injected_id,
-                tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
-            SELECT tenant_id, token_id, channel_id, endpoint, 'pending', 'another',
+            INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state,
+                injected_id, tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
+            SELECT tenant_id, account_id, token_id, channel_id, endpoint, 'pending', 'another',
                 tenant_external_id, request_id, quote, 0, now() FROM tasks
             ON CONFLICT DO NOTHING RETURNING id
             """
@@ -104,6 +105,10 @@ def end_row(task: TaskRow, state: str, charge_micros: int = 0) -> FinishRow:
         kling_id="k1",
         charge_micros=charge_micros,
         deduction=None,
+        cost_units=None,
+        cost_pack=None,
+        cost_cash=None,
+        cost_currency=None,
         reply=None,
         is_reply_full=False,
         fail_message=None,
@@ -168,7 +173,7 @@ async def test_a_locked_account_stops_no_other_tenant(books: str) -> None:
         transaction = sitting.transaction()
         await transaction.start()
         await sitting.execute(
-            "SELECT 1 FROM accounts JOIN tenants ON id = tenant_id WHERE name = 'blocked'"
+            "SELECT 1 FROM accounts a JOIN tenants t ON t.account_id = a.id WHERE name = 'blocked'"
             " FOR NO KEY UPDATE"
         )
 

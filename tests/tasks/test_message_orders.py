@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from relay.kling.transport import Reply
-from relay.tasks.finish import Via
+from relay.tasks.door import Via, end_row
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from tests.relay_app import CLIP_MICROS, Relay, running_relay
@@ -63,29 +63,28 @@ FAILURE = Truth("failed", {}, None)
 
 async def create_reply(bench: Bench, task: TaskRow) -> None:
     """The reply of our own create, recorded with the row as the submit knows it."""
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.learner.learn(
         task, news(task, "submitted"), via=Via.SUBMIT, look_after_s=60.0, kling_request_id="r"
     )
 
 
 async def no_reply(bench: Bench, task: TaskRow) -> None:
     """Our create timed out."""
-    await bench.relay.parts.finisher.end(
-        task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0
-    )
+    row = end_row(task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0)
+    await bench.relay.parts.door.pass_through(row, durable=False, is_followed=False)
 
 
 async def queried(bench: Bench, task: TaskRow) -> None:
     """The end, by a query that began with whatever the row was then."""
     row = await read_row(bench.relay, task.id)
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.learner.learn(
         row, news(task, bench.truth.status, **bench.truth.costs), via=Via.QUERY, look_after_s=60.0
     )
 
 
 async def looked_at(bench: Bench, task: TaskRow) -> None:
     """The same by a worker whose row is as old as the task."""
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.learner.learn(
         task, news(task, bench.truth.status, **bench.truth.costs), via=Via.LOOK, look_after_s=60.0
     )
 

@@ -14,12 +14,12 @@ import pytest
 from relay.callbacks.receive import FIND
 from relay.database.batch import connector
 from relay.database.engine import dsn, open_pool
-from relay.database.ids import TaskId
+from relay.database.ids import AccountId, TaskId, TenantId
+from relay.tasks.finish import FINISH
 from relay.tasks.look import CLAIM_DUE
 from relay.tasks.record import RECORD
 from relay.tasks.statements import (
     CLAIM_REFRESH,
-    FINISH,
     HOLD,
     MOVE_CHANNEL,
     READ,
@@ -39,18 +39,18 @@ ID, PENDING = 10_050, 10_051
 UNTOLD = ("tasks", "accounts", "entries", "task_events", "deliveries", "owners", "tokens")
 """Tables of which the planner is told nothing during the test."""
 BASE = f"""
-    INSERT INTO tenants (name) VALUES ('only');
+    INSERT INTO accounts (quota_micros, held_micros, open_holds)
+        VALUES ({1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
+    INSERT INTO tenants (name, account_id) VALUES ('only', 1);
     INSERT INTO tokens (tenant_id, api_key_hash, api_key_hint) VALUES (1, 'hash', 'hint');
     INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
-    INSERT INTO accounts (tenant_id, quota_micros, held_micros, open_holds)
-        VALUES (1, {1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
 """
 # A tenth is refused, a fiftieth lives, one task is due, and what it told last is not delivered.
 FILL = f"""
-    INSERT INTO tasks (tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id,
-        tenant_external_id, callback_url, request_id, quote, hold_micros, submit_deadline_at,
-        hold_ended_at, charged_micros, next_look_at, refresh_at)
-    SELECT 1, 1, 1, 'text2video', state,
+    INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id,
+        injected_id, tenant_external_id, callback_url, request_id, quote, hold_micros,
+        submit_deadline_at, hold_ended_at, charged_micros, next_look_at, refresh_at)
+    SELECT 1, 1, 1, 1, 'text2video', state,
            CASE WHEN state NOT IN ('refused', 'pending') THEN 'k' || n END, 'e' || n,
            'mine' || n, 'http://tenant', 'r' || n, '{{}}', {CLIP_MICROS}, now() + interval '1 h',
            CASE WHEN state NOT IN ('processing', 'pending') THEN now() END,
@@ -71,13 +71,16 @@ FILL = f"""
     SELECT 1, 'a' || n, 'sealed', sha256(('key' || n)::bytea) FROM generate_series(1, 20000) n;
 """
 HELD = HoldRow(
-    tenant_id=1,
+    tenant_id=TenantId(1),
+    account_id=AccountId(1),
     token_id=1,
     channel_id=1,
     endpoint="text2video",
     tenant_external_id=f"mine{ID}",
     callback_url=None,
     request_id="r",
+    model="kling-v3",
+    pack="video",
     quote="{}",
     hold_micros=CLIP_MICROS,
     deadline_s=90.0,
@@ -87,9 +90,9 @@ FINISHED = told_success(ID, f"k{ID}", made='[{"kind":"video","id":"v1"}]')._repl
     delivery_body="{}"
 )
 BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
-    "read_by_klings_id": (READ, ReadRow(1, f"k{ID}"), 1),
-    "read_by_the_tenants_id": (READ, ReadRow(1, f"mine{ID}"), 1),
-    "read_in_vain": (READ, ReadRow(1, "nothing"), 0),
+    "read_by_klings_id": (READ, ReadRow(TenantId(1), f"k{ID}"), 1),
+    "read_by_the_tenants_id": (READ, ReadRow(TenantId(1), f"mine{ID}"), 1),
+    "read_in_vain": (READ, ReadRow(TenantId(1), "nothing"), 0),
     "find_by_our_id": (FIND, (f"e{ID}", 1, None), 1),
     "find_by_klings_id": (FIND, ("nothing", 1, f"k{ID}"), 1),
     "hold": (HOLD, HELD._replace(tenant_external_id="new"), 1),

@@ -9,18 +9,32 @@ from typing import Any
 import pytest
 
 from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.database.ids import AccountId, TenantId
 from relay.errors import RelayError
 from relay.kling.body import read_fields
 from relay.kling.endpoint import Endpoint, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceKind, PriceRow
-from relay.pricing.prices import cached_book, set_price
+from relay.pricing.edit import set_price
+from relay.pricing.prices import cached_book
 from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.quoter import VALUE_BYTES_MAX, Quoter
-from relay.tenants.tokens import Caller
+from relay.tenants.caller import Caller
 
 PRICES = UnitPrices(video_micros=140_000, image_micros=3_500)
-CALLER = Caller(token_id=1, tenant_id=1, tenant="acme", multiplier=Decimal(1))
+
+
+def caller(number: int, *, multiplier: int) -> Caller:
+    return Caller(
+        token_id=number,
+        tenant_id=TenantId(number),
+        tenant="acme",
+        account_id=AccountId(number),
+        multiplier=Decimal(multiplier),
+    )
+
+
+CALLER = caller(1, multiplier=1)
 LONG = "a fox " * 40
 
 TEXTS: dict[str, list[Any]] = {
@@ -109,7 +123,7 @@ async def test_equal_bodies_are_read_once(sessions: Sessions) -> None:
 async def test_a_tenants_multiplier_is_its_own(sessions: Sessions) -> None:
     """Two tenants with one body and different multipliers get different quotes."""
     quoter = opened(sessions)
-    dear = Caller(token_id=2, tenant_id=2, tenant="dear", multiplier=Decimal(2))
+    dear = caller(2, multiplier=2)
     fields = read_fields(b'{"model_name":"kling-v3","duration":"5","mode":"std"}')
 
     plain = await quoter.quote(CALLER, BY_NAME["text2video"], fields, None)

@@ -8,8 +8,9 @@ import pytest
 from relay.database.engine import dsn
 from relay.database.ids import TaskId
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.finish import FINISH
 from relay.tasks.record import RECORD
-from relay.tasks.statements import FINISH, FinishRow
+from relay.tasks.told import FinishRow
 from tests.relay_app import CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks
 
@@ -45,6 +46,10 @@ def told_of(
         kling_id=None if state == "unknown" else kling_id,
         charge_micros=CLIP_MICROS,
         deduction=f'{{"final_unit_deduction":"{number}"}}',
+        cost_units=None,
+        cost_pack=None,
+        cost_cash=None,
+        cost_currency=None,
         reply=f'{{"reply":"{number}"}}',
         is_reply_full=False,
         fail_message="why",

@@ -7,23 +7,25 @@ import msgspec
 
 from relay.database.batch import Batcher, connector
 from relay.database.engine import dsn
+from relay.database.ids import TenantId
 from relay.tasks.statements import READ, ReadRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 
 NAMED_OTHERWISE = {"endpoint_name": "endpoint", "quote_json": "quote"}
 FILL = """
-    INSERT INTO tenants (id, name) OVERRIDING SYSTEM VALUE VALUES (11, 'acme');
+    INSERT INTO accounts (id) OVERRIDING SYSTEM VALUE VALUES (18);
+    INSERT INTO tenants (id, name, account_id) OVERRIDING SYSTEM VALUE VALUES (11, 'acme', 18);
     INSERT INTO tokens (id, tenant_id, api_key_hash, api_key_hint)
         OVERRIDING SYSTEM VALUE VALUES (12, 11, 'hash', 'hint');
     INSERT INTO channels (id, name, base_url, api_key_sealed)
         OVERRIDING SYSTEM VALUE VALUES (13, 'main', 'http://kling', 'sealed');
-    INSERT INTO tasks (id, tenant_id, token_id, channel_id, endpoint, state, kling_id, injected_id,
-        tenant_external_id, callback_url, request_id, kling_request_id, quote, hold_micros,
-        hold_ended_at, charged_micros, created_at, submit_deadline_at, ended_at, ended_via, reply,
+    INSERT INTO tasks (id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id,
+        injected_id, tenant_external_id, callback_url, request_id, kling_request_id, quote,
+        hold_micros, hold_ended_at, charged_micros, created_at, submit_deadline_at, ended_at, ended_via, reply,
         is_reply_full, fail_message, refresh_at)
     OVERRIDING SYSTEM VALUE
-    VALUES (14, 11, 12, 13, 'text2video', 'succeed', 'kling-id', 'our-id',
+    VALUES (14, 11, 18, 12, 13, 'text2video', 'succeed', 'kling-id', 'our-id',
         'their-id', 'http://hook', 'request-id', 'their-request-id', '{"quote":15}', 17,
         '2026-01-01T00:00:00Z', 16, '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z',
         '2026-01-04T00:00:00Z', 'callback', 'reply', true, 'message',
@@ -37,7 +39,7 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     await connection.execute(FILL)
     await connection.close()
     batcher = Batcher(connector(dsn(database_url)), READ, is_idempotent=True)
-    record = await batcher.run(ReadRow(11, "kling-id"))
+    record = await batcher.run(ReadRow(TenantId(11), "kling-id"))
     await batcher.aclose()
 
     row = TaskRow.of(record)
@@ -48,7 +50,7 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     assert msgspec.structs.asdict(row) == by_name
     assert len({(type(value), value) for value in by_name.values()}) == len(by_name)
     assert row.state is TaskState.SUCCEED
-    assert (row.id, row.tenant_id, row.channel_id) == (14, 11, 13)
+    assert (row.id, row.tenant_id, row.account_id, row.channel_id) == (14, 11, 18, 13)
     assert (row.hold_micros, row.charged_micros) == (17, 16)
     assert (row.kling_id, row.injected_id, row.tenant_external_id) == (
         *("kling-id", "our-id", "their-id"),

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from relay.desk.tasks import settle
 from relay.pricing.quote import Quote
-from relay.tasks.operate import settle
 from relay.tasks.view import Shown, show_task
 from tests.relay_app import CLIP_MICROS, running_relay
 from tests.tasks.waiting import wait_until
@@ -43,10 +43,10 @@ async def test_a_task_settled_by_hand_gets_its_result(books: str) -> None:
         task_id = (await relay.submit(token)).json()["data"]["task_id"]
         number = (await relay.task(task_id))["id"]
 
-        operated = await settle(relay.parts.finisher, relay.sessions, number, reason="seen there")
+        operated = await relay.act(settle, number, "seen there")
         row = await relay.task(task_id)
 
-        assert operated.done
+        assert operated
         assert (row["state"], row["is_reply_full"]) == ("succeed", False)
         assert row["next_look_at"] is not None
 

@@ -1,7 +1,7 @@
 """What a callback tells of one task, for tests of the statements' plans."""
 
 from relay.database.ids import TaskId
-from relay.tasks.statements import FinishRow
+from relay.tasks.told import FinishRow
 from tests.relay_app import CLIP_MICROS
 
 
@@ -14,6 +14,10 @@ def told_success(task: int, kling_id: str, *, made: str = "[]") -> FinishRow:
         kling_id=kling_id,
         charge_micros=CLIP_MICROS,
         deduction=None,
+        cost_units=None,
+        cost_pack=None,
+        cost_cash=None,
+        cost_currency=None,
         reply="{}",
         is_reply_full=False,
         fail_message=None,
