@@ -1,5 +1,6 @@
 """Numbers of transactions as a column's type, which SQLAlchemy has no name for."""
 
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
 
@@ -10,3 +11,6 @@ class Xid8(UserDefinedType[int]):
 
     def get_col_spec(self, **_: object) -> str:
         return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # so that a schema that is read back is known

@@ -81,7 +81,9 @@ class Bench:
 
     async def add_tenant(self, name: str = "acme") -> int:
         tenant_id: int = await self.pool.fetchval(
-            "INSERT INTO tenants (name) VALUES ($1) RETURNING id", name
+            "WITH opened AS (INSERT INTO accounts DEFAULT VALUES RETURNING id)"
+            " INSERT INTO tenants (name, account_id) SELECT $1, id FROM opened RETURNING id",
+            name,
         )
         await self.pool.execute(
             "INSERT INTO tokens (tenant_id, api_key_hash) VALUES ($1, $2)",

@@ -52,6 +52,7 @@ COLD = {
     "relay.tenants.read:tenant_names": _COMMAND,
     "relay.pricing.prices:find_price": _COMMAND,
     "relay.desk.changes:note_change": _COMMAND,
+    "relay.desk.tokens:revoke_token": _COMMAND,
     "relay.desk.changes:list_changes": _COMMAND,
     "relay.desk.changes:find_change": _COMMAND,
     "relay.tenants.tokens:_check_brought_key": _COMMAND,

@@ -232,7 +232,7 @@ async def test_a_bearer_is_read_once_until_something_changes(
 @pytest.mark.parametrize(
     "change",
     [
-        "INSERT INTO tenants (name) VALUES ('new')",
+        "INSERT INTO tenants (name, account_id) SELECT 'new', min(id) FROM accounts",
         "DELETE FROM tenants WHERE name = 'unused'",
         "UPDATE tokens SET api_key_hint = 'abcd'",
         "DELETE FROM tokens",
@@ -242,7 +242,9 @@ async def test_a_bearer_is_read_once_until_something_changes(
 async def test_every_kind_of_change_is_counted(relay: Relay, change: str) -> None:
     """By whomever it is made, and once it is committed: the count is seen with it."""
     await relay.add_tenant("acme")
-    await relay.rows("INSERT INTO tenants (name) VALUES ('unused')")
+    await relay.rows(
+        "INSERT INTO tenants (name, account_id) SELECT 'unused', min(id) FROM accounts"
+    )
     before = await relay.rows("SELECT number FROM token_changes")
 
     await relay.rows(change)
@@ -316,7 +318,10 @@ async def test_a_transaction_is_counted_once(token: IssuedToken, database_url: s
     before = await psql.fetchval("SELECT number FROM token_changes")
     versions = "SELECT n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'token_changes'"
     async with psql.transaction():
-        await psql.execute("INSERT INTO tenants (name) SELECT n FROM generate_series(1, 100) n")
+        await psql.execute(
+            "INSERT INTO tenants (name, account_id)"
+            " SELECT n, (SELECT min(id) FROM accounts) FROM generate_series(1, 100) n"
+        )
         async with psql.transaction():
             await psql.execute("UPDATE tenants SET multiplier = 2")
         await psql.execute("SET CONSTRAINTS ALL IMMEDIATE")  # as the commit does
