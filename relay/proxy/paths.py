@@ -6,6 +6,7 @@ split, so that an external id may hold a slash.
 """
 
 from enum import StrEnum
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -19,6 +20,9 @@ PREFIX = b"kling"
 VERSION = b"v1"
 MODEL = b"{model}"
 ID_CHARS_MAX = 600
+REMEMBERED_MAX = 1000
+REMEMBERED_BYTES_MAX = 200
+"""Spellings of paths that are kept, and the longest; none of them holds an id or a model."""
 
 
 class Operation(StrEnum):
@@ -78,7 +82,7 @@ _FAMILIES = frozenset(family.encode() for family in FAMILIES)
 
 
 class Router:
-    """Finds routes in one catalogue."""
+    """Finds routes in one catalogue, and remembers those that hold nothing of the tenant's."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._by_segments: dict[tuple[bytes, ...], Endpoint] = {}
@@ -89,6 +93,11 @@ class Router:
                 self._by_operation[segments[:-1]] = endpoint
             else:
                 self._by_segments[segments] = endpoint
+        paths = (*self._by_segments, *(path for _, path in _FIXED))
+        self._last_words = frozenset(path[-1] for path in paths)
+        self._whole: dict[tuple[str, bytes], Route] = {}
+        self._queries: dict[bytes, Route] = {}
+        """By the part of a query's path in front of the id."""
 
     def find(self, method: str, raw_path: bytes) -> Route:
         """Read a method and an undecoded path.
@@ -96,6 +105,26 @@ class Router:
         Raises:
             UnknownPath: nothing that the catalogue has.
         """
+        known = self._whole.get((method, raw_path))
+        if known is not None:
+            return known
+        parent, _, last = raw_path.rpartition(b"/")
+        # A word of the catalogue's may be no id there, and behind a last slash stands nothing.
+        may_be_id = method == "GET" and bool(last) and last not in self._last_words
+        if may_be_id:
+            known = self._queries.get(parent)
+            if known is not None:
+                return Route(Operation.QUERY, known.endpoint, key=_text(last))
+        route = self._read(method, raw_path)
+        if not route.key and route.model is None:
+            _remember(self._whole, (method, raw_path), route, size=len(raw_path))
+        elif may_be_id and route.key:
+            _remember(
+                self._queries, parent, Route(Operation.QUERY, route.endpoint), size=len(parent)
+            )
+        return route
+
+    def _read(self, method: str, raw_path: bytes) -> Route:
         segments = [segment for segment in raw_path.split(b"/") if segment]
         if segments[:1] == [PREFIX]:
             del segments[0]
@@ -135,6 +164,14 @@ class Router:
         if len(parent) == 1 and parent[0] in _FAMILIES:
             return Route(Operation.QUERY, key=_text(last))
         return None
+
+
+def _remember(known: dict[Any, Route], key: object, route: Route, *, size: int) -> None:
+    if size > REMEMBERED_BYTES_MAX:
+        return
+    if len(known) >= REMEMBERED_MAX:
+        known.clear()
+    known[key] = route
 
 
 def _of_endpoint(method: str, endpoint: Endpoint) -> Route | None:

@@ -8,6 +8,7 @@ both are one write, one packet; and a body that arrives in one piece is handed o
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -24,6 +25,8 @@ BODILESS = frozenset({204, 304})
 """Statuses whose answers have no body, nor tell its length (RFC 9110, 15)."""
 DRAINED_S = 75.0
 """The longest that an answer waits for the client to read the one before it."""
+USUAL = b"content-type: application/json\r\ncontent-length: %b\r\nx-request-id: %b\r\n"
+LF, CR = b"\n\r"
 FAILED = b"Internal Server Error"
 FAILED_HEADERS: Headers = [
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -159,17 +162,13 @@ class Exchange:
             self._answer(start["status"], list(start["headers"]), message.get("body", b""))
 
     def _answer(self, status: int, headers: Headers, body: bytes) -> None:
-        headers = self._connection_headers + headers
-        if not self.keep_alive:
-            headers.append((b"connection", b"close"))
-        head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
-            raise RuntimeError("A header holds a line break.")
         if self.scope["method"] == "HEAD" or status in BODILESS:
-            body = b""
-        elif b"content-length: %d\r\n" % len(body) not in head:
-            raise RuntimeError("An answer tells the length of its body.")
-        answer = b"%b%b\r\n%b" % (STATUS_LINE[status], head, body)
+            body, head = b"", _spell(tuple(headers))
+        else:
+            head = _spell_usual(headers, len(body)) or _spell(tuple(headers), size=len(body))
+        common = _spell_common(tuple(self._connection_headers))
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        answer = b"%b%b%b%b%b" % (STATUS_LINE[status], common, head, end, body)
         self.response_complete = True
         self.message_event.set()  # whoever waits in receive() is told that it is over
         self.waiting_for_100_continue = False
@@ -185,6 +184,41 @@ class Exchange:
         else:
             self.keep_alive = False
             self._answer(500, FAILED_HEADERS, FAILED)
+
+
+def _spell_usual(headers: Headers, size: int) -> bytes | None:
+    """Spell the three headers of an answer to a tenant by one template; None if they are others."""
+    if len(headers) != 3:  # noqa: PLR2004 (as the next line says)
+        return None
+    (kind_name, kind), (size_name, told), (id_name, request_id) = headers
+    if (
+        kind_name == b"content-type"
+        and kind == b"application/json"
+        and size_name == b"content-length"
+        and told == b"%d" % size
+        and id_name == b"x-request-id"
+        and not (LF in request_id or CR in request_id)
+    ):
+        return USUAL % (told, request_id)
+    return None
+
+
+def _spell(headers: tuple[tuple[bytes, bytes], ...], *, size: int | None = None) -> bytes:
+    """Spell any headers; `size` of the body, if there is one.
+
+    Raises:
+        RuntimeError: a line break in one of them, or they do not tell the size.
+    """
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+        raise RuntimeError("A header holds a line break.")
+    if size is not None and b"content-length: %d\r\n" % size not in head:
+        raise RuntimeError("An answer tells the length of its body.")
+    return head
+
+
+_spell_common = lru_cache(maxsize=8)(_spell)
+"""Those of every answer change once a second."""
 
 
 def _nothing() -> None:

@@ -21,6 +21,14 @@ _CALLBACK_MARKS = (b"internal/callback", rb"internal\/callback")
 _CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
 """A whole JSON string: no quote stands between its own."""
 
+_OWN_ID = r'"task_info":\{("external_task_id":"[^"]*")\}'
+_ID_OF_TASK = re.compile(r"\{[^{}]*" + _OWN_ID)
+_ID_IN_DATA = re.compile(r'\{[^{}]*"data":\{[^{}]*' + _OWN_ID)
+"""The one field of ours in a task that runs, where Kling puts it (kling-api.md 5.1).
+
+No other object begins before it, so it is the task's own.
+"""
+
 COST_FIELDS = frozenset({"final_unit_deduction", "final_balance_deduction", "billing"})
 BALANCE_AMOUNTS = ("quota", "list_price")
 """Of `final_balance_deduction`: decimal strings in currency (kling-api.md 5.2)."""
@@ -41,7 +49,46 @@ class Shown(msgspec.Struct, frozen=True):
 
 def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
     """Rewrite one task object: `data` of a reply, an item of a list, or a callback's body."""
-    fields = _fields.decode(_without_callback_urls(raw))
+    task = raw.encode() if isinstance(raw, str) else bytes(raw)
+    whole = _show_whole(task, shown, _ID_OF_TASK)
+    return _show_fields(task, shown) if whole is None else whole
+
+
+def show_data(envelope: bytes, shown: Shown) -> bytes:
+    """Rewrite the task object in a reply's `data`; the shell keeps Kling's bytes."""
+    whole = _show_whole(envelope, shown, _ID_IN_DATA)
+    return _show_data_fields(envelope, shown) if whole is None else whole
+
+
+def _show_whole(json: bytes, shown: Shown, own_id: re.Pattern[str]) -> bytes | None:
+    """Rewrite nothing, or the one id that `own_id` finds; None if there may be more of ours.
+
+    Faster than to take it apart, and white space stays as it is too. A name may be spelt with
+    escapes, so nothing is concluded from what holds a backslash.
+    """
+    text = json.decode("latin-1")  # searched in a fifth of the time, at the same places
+    if (
+        shown.status is not None
+        or "final_" in text
+        or "billing" in text
+        or "owned_by" in text
+        or "internal" in text
+        or "\\" in text
+    ):
+        return None
+    if "external_" not in text:
+        return json
+    found = own_id.match(text)
+    if found is None or text.count("external_") > 1:
+        return None
+    start, end = found.span(1)
+    own = shown.tenant_external_id
+    field = b"" if own is None else b'"external_task_id":' + msgspec.json.encode(own)
+    return json[:start] + field + json[end:]
+
+
+def _show_fields(task: bytes, shown: Shown) -> bytes:
+    fields = _fields.decode(_without_callback_urls(task))
     _restore_external_id(fields, shown.tenant_external_id)
     _replace_costs(fields, shown)
     _replace_owner(fields, str(shown.tenant_id))
@@ -50,22 +97,20 @@ def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _without_callback_urls(raw: bytes | str | Raw) -> bytes | str | Raw:
-    """Take out our callback URL, should Kling ever repeat it: it is a credential."""
-    text = raw.encode() if isinstance(raw, str) else bytes(raw)
-    if b"internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
-        return raw
-    return _CALLBACK_URL.sub(b'""', text)
-
-
-def show_data(envelope: bytes, shown: Shown) -> bytes:
-    """Rewrite the task object in a reply's `data`; the shell keeps Kling's bytes."""
+def _show_data_fields(envelope: bytes, shown: Shown) -> bytes:
     fields = _fields.decode(envelope)
     data = fields.get("data")
     if data is None or not bytes(data).lstrip().startswith(b"{"):
         return envelope
-    fields["data"] = Raw(show_task(data, shown))
+    fields["data"] = Raw(_show_fields(bytes(data), shown))
     return msgspec.json.encode(fields)
+
+
+def _without_callback_urls(text: bytes) -> bytes:
+    """Take out our callback URL, should Kling ever repeat it: it is a credential."""
+    if b"internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
+        return text
+    return _CALLBACK_URL.sub(b'""', text)
 
 
 def show_refusal(body: bytes, *, ours: Mapping[str | None, str | None]) -> bytes:

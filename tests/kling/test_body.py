@@ -11,6 +11,7 @@ import pytest
 from relay.errors import BadRequest, InvalidParameter
 from relay.kling.body import (
     HALF_SURROGATES_MAX,
+    VALUES_MAX,
     Utf8Check,
     join_fields,
     put_text,
@@ -255,3 +256,12 @@ def test_a_body_of_more_values_than_anybody_needs_is_refused(opening: bytes, ite
         with pytest.raises(BadRequest, match="too many values"):
             read_fields(bytearray(body))
     assert len(read_fields(bytearray(prompt))) == 2
+
+
+def test_one_value_more_than_the_most_is_refused() -> None:
+    """100,000 marks of values pass, in the shortest body that holds as many; one more does not."""
+    most = b'{"a":[0%b]}' % (b",0" * (VALUES_MAX - 2))
+
+    assert list(read_fields(most)) == ["a"]
+    with pytest.raises(BadRequest, match="too many values"):
+        read_fields(most.replace(b"]", b",0]"))

@@ -1,5 +1,6 @@
 """Paths in every spelling that clients send, and lists."""
 
+import random
 from urllib.parse import quote
 
 import pytest
@@ -8,7 +9,7 @@ from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import VIDEOS
-from relay.proxy.paths import Operation, Router
+from relay.proxy.paths import REMEMBERED_BYTES_MAX, REMEMBERED_MAX, Operation, Route, Router
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
 
@@ -90,6 +91,59 @@ def test_the_label_of_a_route_holds_no_id() -> None:
     """It goes to the log; an external id may be a customer's name."""
     assert find_route("GET", b"/v1/videos/secret-customer").label == "any.query"
     assert find_route("GET", b"/v1/videos/text2video/secret-customer").label == "text2video.query"
+
+
+def test_a_path_means_the_same_when_it_is_asked_again() -> None:
+    """One router that remembers, against a fresh one for each of some thousand odd paths."""
+    catalogue = Catalogue()
+    words = [endpoint.path.strip("/").split("/") for endpoint in catalogue.endpoints]
+    words += [["account", "billing", "package"], ["account", "costs"], ["tasks"], ["solutions"]]
+    tails = ["", "/", "/id", "/id/", "//id", "/%2F", "/v1", "/kling", "/costs", "/text2video"]
+    asked = {
+        (method, "/".join([*prefix, *path[:end]]) + tail)
+        for path in words
+        for method in ("GET", "POST")
+        for prefix in (["", "kling"], [""], ["", "v1", "v1", ""])
+        for end in range(1, len(path) + 1)
+        for tail in (*tails, f"/{path[-1]}")
+    }
+    shuffled = random.Random(3).sample(sorted(asked) * 2, 2 * len(asked))
+    router = Router(catalogue)
+
+    for method, path in shuffled:
+        fresh = Router(catalogue)
+        assert found(router, method, path) == found(fresh, method, path), (method, path)
+
+
+def found(router: Router, method: str, path: str) -> Route | None:
+    try:
+        return router.find(method, path.encode())
+    except UnknownPath:
+        return None
+
+
+def test_only_a_few_paths_are_remembered_and_no_id() -> None:
+    """Tenants choose ids, models and spellings: memory holds the catalogue's words, bounded."""
+    router = Router(Catalogue())
+    whole, queries = router._whole, router._queries  # noqa: SLF001 (what it keeps)
+
+    for number in range(1500):
+        router.find("GET", b"/v1/videos/text2video/id-%d" % number)
+        router.find("GET", b"/v1/videos/id-%d" % number)
+        router.find("GET", b"/v1/videos/text2video/id-%d/" % number)
+        router.find("POST", b"/text-to-video/id-%d" % number)
+        router.find("POST", b"/v1/videos/text2video" + b"/" * number)
+    kept = [*queries, *(path for _, path in whole)]
+
+    assert set(queries) == {b"/v1/videos/text2video", b"/v1/videos"}
+    assert not [path for path in kept if b"id-" in path]
+    assert max(map(len, kept)) == REMEMBERED_BYTES_MAX
+    for number in range(1500):
+        spelling = b"/" * (number % 40) + b"v1" + b"/" * (1 + number // 40) + b"videos/text2video"
+        router.find("POST", spelling)
+        router.find("GET", spelling + b"/id")
+    assert max(len(whole), len(queries)) <= REMEMBERED_MAX
+    assert min(len(whole), len(queries)) > 100
 
 
 async def test_the_short_query_finds_any_kind_and_the_long_one_only_its_own(
