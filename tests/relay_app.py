@@ -11,7 +11,7 @@ import httpx
 import jwt
 from litestar import Litestar
 
-from relay.app import Parts, create_app
+from relay.app import create_app
 from relay.channels import tables as channel_tables
 from relay.channels.directory import seal_into
 from relay.database.engine import Sessions, open_engine, open_sessions
@@ -20,6 +20,7 @@ from relay.kling.transport import Transport
 from relay.ledger.entries import open_account, top_up
 from relay.ledger.invariants import AuditReport, audit
 from relay.ledger.tables import Account
+from relay.parts import Parts
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
 from relay.sandbox.settings import Account as SandboxAccount
@@ -141,7 +142,7 @@ class Relay:
     async def call_back_on(
         self, external_id: str, channel_id: int, body: bytes | dict[str, Any]
     ) -> httpx.Response:
-        url = self.parts.receiver.paths.url(external_id, channel_id)
+        url = self.parts.faces.receiver.paths.url(external_id, channel_id)
         assert url is not None
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return await self.client.post(url.removeprefix(PUBLIC_URL), **content)

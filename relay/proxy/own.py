@@ -1,18 +1,17 @@
-"""What Kling has no path for: a tenant's view of its own callbacks, under `/relay/deliveries`.
+"""A tenant's view of its own callbacks, under `/relay/deliveries`.
 
     GET  /relay/deliveries?task_id=…&state=…&pageSize=…&before=…     newest first
     POST /relay/deliveries/ping          {"url": "https://…"}        a signed test callback
     GET  /relay/deliveries/{id}                                      with every attempt
     POST /relay/deliveries/{id}/replay
 
-`{id}` is the `webhook-id` header of the callback. Answers stand in Kling's envelope, errors are
-Kling's codes; another tenant's delivery does not exist.
+`{id}` is the `webhook-id` header of the callback. Another tenant's delivery does not exist.
 """
 
 import time
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote_to_bytes
+from urllib.parse import parse_qs
 
 import msgspec
 from sqlalchemy import text
@@ -31,13 +30,12 @@ from relay.deliveries.read import (
 from relay.deliveries.send import Sender
 from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
-from relay.errors import InvalidParameter, RelayError, UnknownPath
+from relay.errors import InvalidParameter, RelayError
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
 from relay.tenants.tokens import Caller
 
-ROOT = (b"relay", b"deliveries")
 SIZE_MAX = 500
 PING_EVERY_S = 6.0
 """Kling's own test callback goes out as often (kling-api.md section 6)."""
@@ -52,20 +50,6 @@ LIMIT 1
 """
 
 
-def find_own_path(raw_path: bytes) -> tuple[str, ...] | None:
-    """Read what follows `/relay/deliveries`; None if the path is another one."""
-    if b"relay" not in raw_path:  # Kling's, at once
-        return None
-    segments = tuple(filter(None, raw_path.split(b"/")))
-    if segments[: len(ROOT)] != ROOT:
-        return None
-    return tuple(
-        # Postgres takes no NUL in a text.
-        unquote_to_bytes(part).decode(errors="replace").replace("\x00", "\ufffd")
-        for part in segments[len(ROOT) :]
-    )
-
-
 class DeliveryNotFound(RelayError):
     def __init__(self) -> None:
         super().__init__(400, 1201, "Delivery not found")
@@ -75,8 +59,17 @@ class _Ping(msgspec.Struct):
     url: str
 
 
-class OwnPaths:
-    """Answers a tenant about its deliveries."""
+class Asked(msgspec.Struct, frozen=True):
+    """What a tenant asks on one of its own paths."""
+
+    key: str
+    """Of the delivery, where the path names one."""
+    query: bytes
+    body: bytes
+
+
+class OwnDeliveries:
+    """Answers a tenant about its deliveries, each with what is to stand in `data`."""
 
     def __init__(
         self, sessions: Sessions, *, sender: Sender, guard: CallbackGuard, keys: KeyRing
@@ -87,29 +80,8 @@ class OwnPaths:
         self._keys = keys
         self._pinged_at: dict[int, float] = {}
 
-    async def answer(
-        self, caller: Caller, method: str, path: tuple[str, ...], query: bytes, body: bytes
-    ) -> bytes:
-        """Answer with `data`; `path` is what follows `/relay/deliveries`.
-
-        Raises:
-            RelayError: in Kling's terms.
-        """
-        match method, path:
-            case "GET", ():
-                data: Any = await self._list(caller, query)
-            case "POST", ("ping",):
-                data = await self._ping(caller, body)
-            case "GET", (key,):
-                data = await self._show(caller, key)
-            case "POST", (key, "replay"):
-                data = await self._replay(caller, key)
-            case _:
-                raise UnknownPath(method, "/" + "/".join(("relay", "deliveries", *path))[:200])
-        return msgspec.json.encode(data)
-
-    async def _list(self, caller: Caller, query: bytes) -> list[dict[str, Any]]:
-        given = parse_qs(query.decode("latin-1").replace("%00", "%EF%BF%BD"))
+    async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
+        given = parse_qs(asked.query.decode("latin-1").replace("%00", "%EF%BF%BD"))
         values = {name: texts[-1] for name, texts in given.items()}
         state = values.get("state")
         if state is not None and state not in set(DeliveryState):
@@ -131,25 +103,25 @@ class OwnPaths:
             )
         return [_shown(one) for one in found]
 
-    async def _show(self, caller: Caller, key: str) -> dict[str, Any]:
+    async def show(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         async with self._sessions() as session:
-            found = await read_delivery(session, await _find(session, caller, key))
+            found = await read_delivery(session, await _find(session, caller, asked.key))
         attempts = [
             {**msgspec.structs.asdict(attempt), "at": _ms(attempt.at)} for attempt in found.attempts
         ]
         return {**_shown(found.listed), "body": found.body, "attempt_list": attempts}
 
-    async def _replay(self, caller: Caller, key: str) -> dict[str, Any]:
+    async def replay(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         async with self._sessions.begin() as session:
-            delivery_id = await _find(session, caller, key)
+            delivery_id = await _find(session, caller, asked.key)
             replayed = await replay(session, delivery_id)
             if not replayed.done:
                 raise InvalidParameter("id", f"{replayed.message}; nothing was changed")
             return _shown((await read_delivery(session, delivery_id)).listed)
 
-    async def _ping(self, caller: Caller, body: bytes) -> dict[str, Any]:
+    async def ping(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         try:
-            url = msgspec.json.decode(body, type=_Ping).url
+            url = msgspec.json.decode(asked.body, type=_Ping).url
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidParameter("url", "must be an http or https URL") from error
         if len(url) > CALLBACK_URL_CHARS_MAX:

@@ -22,7 +22,7 @@ SUCCESS: dict[str, Any] = {
 
 async def learn(relay: Relay, id_: int, status: str, via: Via, **fields: Any) -> None:
     task = await read_row(relay, id_)
-    finisher = relay.parts.finisher
+    finisher = relay.parts.tasks.finisher
     await finisher.learn(task, news(task, status, **fields), via=via, look_after_s=60)
 
 
@@ -84,7 +84,7 @@ async def test_what_is_being_sent_is_not_superseded_by_the_door(database_url: st
         await relay.add_channel()
         (task,) = await hold_tasks(relay, token, callback_url="http://a.example/hook")
         await learn(relay, task.id, "submitted", Via.LOOK)
-        (leased,) = await relay.parts.deliverer.claim_due(10)
+        (leased,) = await relay.parts.loops.deliverer.claim_due(10)
 
         await learn(relay, task.id, "processing", Via.LOOK)
 
@@ -102,7 +102,7 @@ async def test_a_status_that_changes_nothing_tells_nothing(database_url: str) ->
         (lost, late) = await hold_tasks(relay, token, 2, callback_url="http://a.example/hook")
 
         await learn(relay, quiet.id, "succeed", Via.LOOK, **SUCCESS)
-        finisher = relay.parts.finisher
+        finisher = relay.parts.tasks.finisher
         await finisher.end(lost.id, TaskState.REFUSED, via=Via.LOOK, reason="Kling never had it")
         await learn(relay, late.id, "failed", Via.LOOK)
         await learn(relay, late.id, "processing", Via.CALLBACK)

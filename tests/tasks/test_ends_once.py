@@ -118,7 +118,7 @@ async def test_a_live_state_never_goes_back(books: str) -> None:
         for status in ("processing", "submitted", "processing"):
             await relay.call_back_on(task.external_id, task.channel_id, told(task, status))
         for state in (TaskState.UNKNOWN, TaskState.REFUSED):
-            await relay.parts.finisher.end(task.id, state, via=Via.SUBMIT, reason="no reply")
+            await relay.parts.tasks.finisher.end(task.id, state, via=Via.SUBMIT, reason="no reply")
 
         assert (await relay.row("SELECT state FROM tasks"))["state"] == "processing"
         assert len(await relay.rows("SELECT 1 FROM deliveries")) == 1
@@ -175,8 +175,8 @@ async def test_the_operators_word_and_callbacks_at_once_end_a_task_once(books: s
                 act
                 for task in tasks
                 for act in (
-                    settle(relay.parts.finisher, relay.sessions, task.id, reason="seen"),
-                    release(relay.parts.finisher, relay.sessions, task.id, reason="gone"),
+                    settle(relay.parts.tasks.finisher, relay.sessions, task.id, reason="seen"),
+                    release(relay.parts.tasks.finisher, relay.sessions, task.id, reason="gone"),
                     *(
                         replica.call_back_on(
                             task.external_id,
@@ -209,7 +209,7 @@ async def test_settle_release_and_refund_are_done_once_each(books: str) -> None:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         settled, released = await hold_tasks(relay, token, 2)
-        finisher, sessions = relay.parts.finisher, relay.sessions
+        finisher, sessions = relay.parts.tasks.finisher, relay.sessions
 
         settles = await asyncio.gather(
             *(settle(finisher, sessions, settled.id, reason="seen") for _ in range(10))
@@ -243,7 +243,7 @@ async def test_a_settle_that_comes_too_late_leaves_the_result_alone(books: str) 
         done = told(task, "succeed", final_unit_deduction="3", task_result=result)
         await relay.call_back_on(task.external_id, task.channel_id, done)
 
-        settled = await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
+        settled = await settle(relay.parts.tasks.finisher, relay.sessions, task.id, reason="seen")
 
         assert not settled.done
         row = await relay.row("SELECT reply, is_reply_full, result_urls FROM tasks")
@@ -258,13 +258,13 @@ async def test_what_was_not_charged_cannot_be_refunded(books: str) -> None:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         live, released = await hold_tasks(relay, token, 2)
-        await release(relay.parts.finisher, relay.sessions, released.id, reason="gone")
+        await release(relay.parts.tasks.finisher, relay.sessions, released.id, reason="gone")
 
         refunds = [
             await refund(relay.sessions, number, reason="sorry")
             for number in (live.id, released.id, 4711)
         ]
-        nothing = await settle(relay.parts.finisher, relay.sessions, 4711, reason="seen")
+        nothing = await settle(relay.parts.tasks.finisher, relay.sessions, 4711, reason="seen")
 
         assert not any(operated.done for operated in (*refunds, nothing))
         assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
@@ -276,7 +276,7 @@ async def test_a_charge_that_was_refunded_is_not_charged_again(books: str) -> No
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         (task,) = await hold_tasks(relay, token)
-        await settle(relay.parts.finisher, relay.sessions, task.id, reason="seen")
+        await settle(relay.parts.tasks.finisher, relay.sessions, task.id, reason="seen")
         await refund(relay.sessions, task.id, reason="sorry")
 
         await relay.call_back_on(

@@ -22,7 +22,7 @@ SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 
 async def refuse(relay: Relay, task: TaskRow) -> None:
     """As a submit does that Kling said no to, or a look that never found the task."""
-    await relay.parts.finisher.end(task.id, TaskState.REFUSED, via=Via.SUBMIT, reason="no")
+    await relay.parts.tasks.finisher.end(task.id, TaskState.REFUSED, via=Via.SUBMIT, reason="no")
 
 
 async def succeed(relay: Relay, task: TaskRow, units: str = "3") -> int:
@@ -47,7 +47,7 @@ async def test_a_late_success_is_charged_at_most_the_former_hold(
         elif before == "refused":
             await refuse(relay, task)
         else:
-            await release(relay.parts.finisher, relay.sessions, task.id, reason="gone")
+            await release(relay.parts.tasks.finisher, relay.sessions, task.id, reason="gone")
         after_release = await relay.account()
         async with relay.sessions.begin() as session:
             await adjust(

@@ -63,14 +63,14 @@ FAILURE = Truth("failed", {}, None)
 
 async def create_reply(bench: Bench, task: TaskRow) -> None:
     """The reply of our own create, recorded with the row as the submit knows it."""
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.tasks.finisher.learn(
         task, news(task, "submitted"), via=Via.SUBMIT, look_after_s=60.0, kling_request_id="r"
     )
 
 
 async def no_reply(bench: Bench, task: TaskRow) -> None:
     """Our create timed out."""
-    await bench.relay.parts.finisher.end(
+    await bench.relay.parts.tasks.finisher.end(
         task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0
     )
 
@@ -78,20 +78,20 @@ async def no_reply(bench: Bench, task: TaskRow) -> None:
 async def queried(bench: Bench, task: TaskRow) -> None:
     """The end, by a query that began with whatever the row was then."""
     row = await read_row(bench.relay, task.id)
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.tasks.finisher.learn(
         row, news(task, bench.truth.status, **bench.truth.costs), via=Via.QUERY, look_after_s=60.0
     )
 
 
 async def looked_at(bench: Bench, task: TaskRow) -> None:
     """The same by a worker whose row is as old as the task."""
-    await bench.relay.parts.finisher.learn(
+    await bench.relay.parts.tasks.finisher.learn(
         task, news(task, bench.truth.status, **bench.truth.costs), via=Via.LOOK, look_after_s=60.0
     )
 
 
 async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) -> None:
-    receiver = bench.relay.parts.receiver
+    receiver = bench.relay.parts.faces.receiver
     url = receiver.paths.url(task.external_id, task.channel_id)
     assert url is not None
     body = msgspec.json.encode(told(task, status, **fields))

@@ -43,7 +43,9 @@ async def test_a_task_settled_by_hand_gets_its_result(books: str) -> None:
         task_id = (await relay.submit(token)).json()["data"]["task_id"]
         number = (await relay.task(task_id))["id"]
 
-        operated = await settle(relay.parts.finisher, relay.sessions, number, reason="seen there")
+        operated = await settle(
+            relay.parts.tasks.finisher, relay.sessions, number, reason="seen there"
+        )
         row = await relay.task(task_id)
 
         assert operated.done

@@ -1,0 +1,315 @@
+"""The objects of one process, built from the settings in groups; whoever needs one gets that one.
+
+Each group is made of those before it. What has to be closed closes in the opposite order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relay.callbacks.receive import CallbackReceiver
+from relay.callbacks.surface import CallbackSurface
+from relay.channels.directory import ChannelDirectory
+from relay.database.batch import Connect, connector
+from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
+from relay.deliveries.deliver import Deliverer
+from relay.deliveries.guard import CallbackGuard
+from relay.deliveries.send import Sender
+from relay.kling.catalogue import Catalogue
+from relay.kling.http1_transport import Http1Transport
+from relay.kling.jwt import JwtCache
+from relay.kling.transport import Transport
+from relay.pricing.prices import CachedPriceBook
+from relay.pricing.quote import UnitPrices
+from relay.proxy.account import Accounts
+from relay.proxy.body import BodyBudget
+from relay.proxy.many import ManyQueries
+from relay.proxy.own import OwnDeliveries
+from relay.proxy.own_surface import OwnSurface
+from relay.proxy.paths import Router
+from relay.proxy.query import Queries
+from relay.proxy.surface import KlingSurface
+from relay.secrets import KeyRing
+from relay.settings import Settings
+from relay.tasks.ask import Asker
+from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.finish import Finisher
+from relay.tasks.look import Looker, LookRules
+from relay.tasks.pass_through import PassThrough
+from relay.tasks.place import Places
+from relay.tasks.quoter import Quoter
+from relay.tasks.submit import SubmitRules, Submitter
+from relay.tasks.upstream import Upstream
+from relay.tenants.authenticate import Authenticator
+from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
+from relay.worker.sweep import sweep
+
+log = structlog.get_logger()
+
+LOOKS_AT_ONCE = 100
+
+
+class Store(msgspec.Struct, frozen=True):
+    """The database, and what seals secrets in it."""
+
+    engine: AsyncEngine
+    sessions: Sessions
+    pool: Any
+    connect: Connect
+    """For a batcher's own connections."""
+    keys: KeyRing
+
+
+class Kling(msgspec.Struct, frozen=True):
+    """Kling as it is asked: what there is, on whose account, by which wire."""
+
+    catalogue: Catalogue
+    directory: ChannelDirectory
+    upstream: Upstream
+    asker: Asker
+    places: Places
+    callback_paths: CallbackPaths
+
+
+class Deliveries(msgspec.Struct, frozen=True):
+    """What tells tenants of their tasks: where it may go, how, and when."""
+
+    guard: CallbackGuard
+    sender: Sender
+    deliverer: Deliverer
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """What moves a task."""
+
+    finisher: Finisher
+    looker: Looker
+    submitter: Submitter
+    pass_through: PassThrough
+
+
+class Faces(msgspec.Struct, frozen=True):
+    """What answers requests: the applications of `front.py` that are not Litestar's."""
+
+    surface: KlingSurface
+    own: OwnSurface
+    receiver: CallbackReceiver
+    callbacks: CallbackSurface
+
+
+class Loops(msgspec.Struct, frozen=True):
+    """What happens without a request."""
+
+    looker: Looker
+    deliverer: Deliverer
+    sessions: Sessions
+    audit_every_s: float
+    keep_raw_days: int
+
+    async def run(self) -> None:
+        """Run until cancelled; should they end by a bug, it is said at once."""
+        try:
+            await self._run()
+        except Exception:
+            log.exception("worker.loops_ended")
+            raise
+
+    async def _run(self) -> None:
+        looker, deliverer, sessions = self.looker, self.deliverer, self.sessions
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(sweep("looks", looker.claim_due, looker.look, at_once=LOOKS_AT_ONCE))
+            loops.create_task(
+                sweep(
+                    "deliveries",
+                    deliverer.claim_due,
+                    deliverer.deliver,
+                    at_once=deliverer.places.in_all,
+                )
+            )
+            loops.create_task(
+                repeat("audit", lambda: check_books(sessions), every_s=self.audit_every_s)
+            )
+            loops.create_task(
+                repeat(
+                    "forget",
+                    lambda: forget_raw(sessions, days=self.keep_raw_days),
+                    every_s=FORGET_EVERY_S,
+                )
+            )
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """All of it, for `app.py` to hand out and for tests to look into."""
+
+    store: Store
+    kling: Kling
+    tasks: Tasks
+    faces: Faces
+    loops: Loops
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings,
+    *,
+    database_url: str,
+    keys: KeyRing,
+    catalogue: Catalogue,
+    transport: Transport | None = None,
+) -> AsyncIterator[Parts]:
+    """Build and connect; `transport` is closed by whoever brings one."""
+    async with AsyncExitStack() as closing:
+        store = await _open_store(database_url, keys, closing)
+        kling = _open_kling(settings, store, catalogue, transport, closing)
+        deliveries = _open_deliveries(settings, store, closing)
+        tasks = _open_tasks(settings, store, kling, deliveries.guard, closing)
+        faces = _open_faces(
+            settings, store, closing, kling=kling, deliveries=deliveries, tasks=tasks
+        )
+        loops = Loops(
+            tasks.looker,
+            deliveries.deliverer,
+            store.sessions,
+            audit_every_s=settings.audit_every_s,
+            keep_raw_days=settings.keep_raw_days,
+        )
+        yield Parts(store, kling, tasks, faces, loops)
+
+
+async def _open_store(database_url: str, keys: KeyRing, closing: AsyncExitStack) -> Store:
+    engine = open_engine(database_url)
+    closing.push_async_callback(engine.dispose)
+    pool = await open_pool(database_url)
+    closing.push_async_callback(pool.close)
+    return Store(engine, open_sessions(engine), pool, connector(dsn(database_url)), keys)
+
+
+def _open_kling(
+    settings: Settings,
+    store: Store,
+    catalogue: Catalogue,
+    given: Transport | None,
+    closing: AsyncExitStack,
+) -> Kling:
+    transport = given or Http1Transport()
+    if given is None:
+        closing.push_async_callback(transport.aclose)
+    directory = ChannelDirectory(store.sessions, store.keys)
+    upstream = Upstream(transport, JwtCache())
+    public_url = settings.public_url.rstrip("/") if settings.public_url else None
+    return Kling(
+        catalogue,
+        directory,
+        upstream,
+        Asker(upstream, directory, catalogue),
+        Places(store.pool, directory, upstream, catalogue),
+        CallbackPaths(store.keys, public_url),
+    )
+
+
+def _open_deliveries(settings: Settings, store: Store, closing: AsyncExitStack) -> Deliveries:
+    guard = CallbackGuard(settings.callback_networks)
+    sender = Sender(guard)
+    closing.push_async_callback(sender.aclose)
+    deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys)
+    return Deliveries(guard, sender, deliverer)
+
+
+def _open_tasks(
+    settings: Settings, store: Store, kling: Kling, guard: CallbackGuard, closing: AsyncExitStack
+) -> Tasks:
+    finisher = Finisher(store.connect, kling.asker, kling.catalogue)
+    closing.push_async_callback(finisher.aclose)
+    looker = Looker(
+        store.connect,
+        store.pool,
+        asker=kling.asker,
+        finisher=finisher,
+        directory=kling.directory,
+        catalogue=kling.catalogue,
+        rules=LookRules(
+            refresh_s=settings.refresh_s,
+            has_callbacks=kling.callback_paths.are_on,
+            lost_looks=settings.lost_looks,
+            lost_after_s=settings.lost_after_s,
+        ),
+    )
+    closing.push_async_callback(looker.aclose)
+    submitter = Submitter(
+        store.connect,
+        quoter=Quoter(store.sessions, CachedPriceBook(store.sessions), _unit_prices(settings)),
+        places=kling.places,
+        upstream=kling.upstream,
+        finisher=finisher,
+        looker=looker,
+        callback_paths=kling.callback_paths,
+        callback_guard=guard,
+        rules=SubmitRules(
+            currency=settings.currency,
+            kling_timeout_s=settings.kling_timeout_s,
+            submit_timeout_s=settings.submit_timeout_s,
+        ),
+    )
+    closing.push_async_callback(submitter.aclose)
+    pass_through = PassThrough(
+        store.pool,
+        places=kling.places,
+        upstream=kling.upstream,
+        timeout_s=settings.kling_timeout_s,
+    )
+    return Tasks(finisher, looker, submitter, pass_through)
+
+
+def _open_faces(
+    settings: Settings,
+    store: Store,
+    closing: AsyncExitStack,
+    *,
+    kling: Kling,
+    deliveries: Deliveries,
+    tasks: Tasks,
+) -> Faces:
+    authenticator = Authenticator(store.connect, store.keys)
+    closing.push_async_callback(authenticator.aclose)
+    queries = Queries(store.connect, store.pool, tasks.looker)
+    closing.push_async_callback(queries.aclose)
+    receiver = CallbackReceiver(
+        store.connect,
+        paths=kling.callback_paths,
+        directory=kling.directory,
+        finisher=tasks.finisher,
+        looker=tasks.looker,
+    )
+    closing.push_async_callback(receiver.aclose)
+    budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
+    body_limit_bytes = settings.body_limit_mb * 1024 * 1024
+    surface = KlingSurface(
+        authenticator=authenticator,
+        submitter=tasks.submitter,
+        pass_through=tasks.pass_through,
+        queries=queries,
+        many=ManyQueries(queries, store.pool, kling.catalogue),
+        accounts=Accounts(store.pool, prices=_unit_prices(settings), currency=settings.currency),
+        router=Router(kling.catalogue),
+        budget=budget,
+        body_limit_bytes=body_limit_bytes,
+    )
+    own = OwnSurface(
+        authenticator=authenticator,
+        deliveries=OwnDeliveries(
+            store.sessions, sender=deliveries.sender, guard=deliveries.guard, keys=store.keys
+        ),
+        budget=budget,
+        body_limit_bytes=body_limit_bytes,
+    )
+    return Faces(surface, own, receiver, CallbackSurface(receiver))
+
+
+def _unit_prices(settings: Settings) -> UnitPrices:
+    video_micros, image_micros = settings.unit_prices_micros
+    return UnitPrices(video_micros=video_micros, image_micros=image_micros)
