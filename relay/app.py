@@ -13,6 +13,7 @@ from litestar.types import LifeSpanScope, Scope
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
+from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
@@ -88,20 +89,23 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_parts(
-            settings,
-            database_url=database_url,
-            keys=keys,
-            catalogue=catalogue,
-            transport=transport,
-        ) as parts:
-            app.state.parts = parts
+        async with (
+            open_parts(
+                settings,
+                database_url=database_url,
+                keys=keys,
+                catalogue=catalogue,
+                transport=transport,
+            ) as parts,
+            open_faces(settings, parts) as faces,
+        ):
+            app.state.parts, app.state.faces = parts, faces
             app.front = Front(
                 {
                     Application.PAGES: app.answer_page,
-                    Application.CALLBACKS: parts.faces.callbacks,
-                    Application.OWN: parts.faces.own,
-                    Application.KLING: parts.faces.surface,
+                    Application.CALLBACKS: faces.callbacks,
+                    Application.OWN: faces.own,
+                    Application.KLING: faces.kling,
                 }
             )
             readiness.sessions = parts.store.sessions
@@ -116,7 +120,9 @@ def create_app(
 
     app = Relay(
         [health_live, health_ready],
-        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
+        dependencies={
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
+        },
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,

@@ -12,8 +12,6 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relay.callbacks.receive import CallbackReceiver
-from relay.callbacks.surface import CallbackSurface
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Connect, connector
 from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
@@ -26,14 +24,6 @@ from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
 from relay.pricing.prices import CachedPriceBook
 from relay.pricing.quote import UnitPrices
-from relay.proxy.account import Accounts
-from relay.proxy.body import BodyBudget
-from relay.proxy.many import ManyQueries
-from relay.proxy.own import OwnDeliveries
-from relay.proxy.own_surface import OwnSurface
-from relay.proxy.paths import Router
-from relay.proxy.query import Queries
-from relay.proxy.surface import KlingSurface
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tasks.ask import Asker
@@ -45,7 +35,6 @@ from relay.tasks.place import Places
 from relay.tasks.quoter import Quoter
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.upstream import Upstream
-from relay.tenants.authenticate import Authenticator
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.sweep import sweep
 
@@ -93,15 +82,6 @@ class Tasks(msgspec.Struct, frozen=True):
     pass_through: PassThrough
 
 
-class Faces(msgspec.Struct, frozen=True):
-    """What answers requests: the applications of `front.py` that are not Litestar's."""
-
-    surface: KlingSurface
-    own: OwnSurface
-    receiver: CallbackReceiver
-    callbacks: CallbackSurface
-
-
 class Loops(msgspec.Struct, frozen=True):
     """What happens without a request."""
 
@@ -144,12 +124,12 @@ class Loops(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """All of it, for `app.py` to hand out and for tests to look into."""
+    """All of it, to make faces of and for tests to look into."""
 
     store: Store
     kling: Kling
+    deliveries: Deliveries
     tasks: Tasks
-    faces: Faces
     loops: Loops
 
 
@@ -162,15 +142,12 @@ async def open_parts(
     catalogue: Catalogue,
     transport: Transport | None = None,
 ) -> AsyncIterator[Parts]:
-    """Build and connect; `transport` is closed by whoever brings one."""
+    """Build and connect what any process has; `transport` is closed by whoever brings one."""
     async with AsyncExitStack() as closing:
         store = await _open_store(database_url, keys, closing)
         kling = _open_kling(settings, store, catalogue, transport, closing)
         deliveries = _open_deliveries(settings, store, closing)
         tasks = _open_tasks(settings, store, kling, deliveries.guard, closing)
-        faces = _open_faces(
-            settings, store, closing, kling=kling, deliveries=deliveries, tasks=tasks
-        )
         loops = Loops(
             tasks.looker,
             deliveries.deliverer,
@@ -178,7 +155,7 @@ async def open_parts(
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
         )
-        yield Parts(store, kling, tasks, faces, loops)
+        yield Parts(store, kling, deliveries, tasks, loops)
 
 
 async def _open_store(database_url: str, keys: KeyRing, closing: AsyncExitStack) -> Store:
@@ -242,7 +219,7 @@ def _open_tasks(
     closing.push_async_callback(looker.aclose)
     submitter = Submitter(
         store.connect,
-        quoter=Quoter(store.sessions, CachedPriceBook(store.sessions), _unit_prices(settings)),
+        quoter=Quoter(store.sessions, CachedPriceBook(store.sessions), unit_prices(settings)),
         places=kling.places,
         upstream=kling.upstream,
         finisher=finisher,
@@ -265,51 +242,7 @@ def _open_tasks(
     return Tasks(finisher, looker, submitter, pass_through)
 
 
-def _open_faces(
-    settings: Settings,
-    store: Store,
-    closing: AsyncExitStack,
-    *,
-    kling: Kling,
-    deliveries: Deliveries,
-    tasks: Tasks,
-) -> Faces:
-    authenticator = Authenticator(store.connect, store.keys)
-    closing.push_async_callback(authenticator.aclose)
-    queries = Queries(store.connect, store.pool, tasks.looker)
-    closing.push_async_callback(queries.aclose)
-    receiver = CallbackReceiver(
-        store.connect,
-        paths=kling.callback_paths,
-        directory=kling.directory,
-        finisher=tasks.finisher,
-        looker=tasks.looker,
-    )
-    closing.push_async_callback(receiver.aclose)
-    budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
-    body_limit_bytes = settings.body_limit_mb * 1024 * 1024
-    surface = KlingSurface(
-        authenticator=authenticator,
-        submitter=tasks.submitter,
-        pass_through=tasks.pass_through,
-        queries=queries,
-        many=ManyQueries(queries, store.pool, kling.catalogue),
-        accounts=Accounts(store.pool, prices=_unit_prices(settings), currency=settings.currency),
-        router=Router(kling.catalogue),
-        budget=budget,
-        body_limit_bytes=body_limit_bytes,
-    )
-    own = OwnSurface(
-        authenticator=authenticator,
-        deliveries=OwnDeliveries(
-            store.sessions, sender=deliveries.sender, guard=deliveries.guard, keys=store.keys
-        ),
-        budget=budget,
-        body_limit_bytes=body_limit_bytes,
-    )
-    return Faces(surface, own, receiver, CallbackSurface(receiver))
-
-
-def _unit_prices(settings: Settings) -> UnitPrices:
+def unit_prices(settings: Settings) -> UnitPrices:
+    """Read the list prices of Kling's units."""
     video_micros, image_micros = settings.unit_prices_micros
     return UnitPrices(video_micros=video_micros, image_micros=image_micros)

@@ -15,6 +15,7 @@ from relay.app import create_app
 from relay.channels import tables as channel_tables
 from relay.channels.directory import seal_into
 from relay.database.engine import Sessions, open_engine, open_sessions
+from relay.faces import Faces
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
 from relay.ledger.entries import open_account, top_up
@@ -56,6 +57,12 @@ class Relay:
         parts = self.app.state.parts
         assert isinstance(parts, Parts)
         return parts
+
+    @property
+    def faces(self) -> Faces:
+        faces = self.app.state.faces
+        assert isinstance(faces, Faces)
+        return faces
 
     async def add_tenant(
         self, name: str = "acme", *, quota_micros: int = 10_000_000, tasks_max: int | None = None
@@ -142,7 +149,7 @@ class Relay:
     async def call_back_on(
         self, external_id: str, channel_id: int, body: bytes | dict[str, Any]
     ) -> httpx.Response:
-        url = self.parts.faces.receiver.paths.url(external_id, channel_id)
+        url = self.faces.receiver.paths.url(external_id, channel_id)
         assert url is not None
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return await self.client.post(url.removeprefix(PUBLIC_URL), **content)

@@ -50,7 +50,7 @@ async def post(relay: Relay, path: str, body: Any, **headers: str) -> httpx.Resp
 
 async def good_path(relay: Relay) -> str:
     row = await relay.task(TASK_ID)
-    url = relay.parts.faces.receiver.paths.url(row["external_id"], row["channel_id"])
+    url = relay.faces.receiver.paths.url(row["external_id"], row["channel_id"])
     assert url is not None
     return url.removeprefix(PUBLIC_URL)
 
@@ -120,7 +120,7 @@ async def test_who_has_no_path_is_refused_before_the_body_is_read(
         sent.append(message)
 
     scope: Any = {"type": "http", "method": "POST", "raw_path": raw_path, "headers": []}
-    await relay.parts.faces.callbacks(scope, receive, send)
+    await relay.faces.callbacks(scope, receive, send)
 
     assert sent[0]["status"] == 401
 
@@ -195,7 +195,7 @@ async def signing_channel(relay: Relay) -> None:
     channel_id = (await relay.task(TASK_ID))["channel_id"]
     sealed = relay.keys.seal(SECRET, context=f"channels/{channel_id}/webhook_secret")
     await relay.rows("UPDATE channels SET webhook_secret_sealed = $1", sealed)
-    relay.parts.faces.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
+    relay.faces.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
 
 
 def test_the_vendors_vector_is_what_the_library_signs() -> None:
@@ -289,7 +289,7 @@ async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, external_i
 async def test_another_channels_signature_is_not_applied(relay: Relay, external_id: str) -> None:
     """An account that signs with its own secret ends no task of another account."""
     await relay.add_channel("other", webhook_secret=SECRET)
-    relay.parts.faces.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
+    relay.faces.receiver._directory._read_at = float("-inf")  # noqa: SLF001 (not to wait for its age)
     for body in (told(external_id, "succeed"), told(None, "succeed")):
         content = json.dumps(body).encode()
 

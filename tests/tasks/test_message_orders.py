@@ -91,7 +91,7 @@ async def looked_at(bench: Bench, task: TaskRow) -> None:
 
 
 async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) -> None:
-    receiver = bench.relay.parts.faces.receiver
+    receiver = bench.relay.faces.receiver
     url = receiver.paths.url(task.external_id, task.channel_id)
     assert url is not None
     body = msgspec.json.encode(told(task, status, **fields))

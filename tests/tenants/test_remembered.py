@@ -33,7 +33,7 @@ async def token(relay: Relay) -> IssuedToken:
 
 @pytest.fixture
 def authenticator(relay: Relay) -> Authenticator:
-    return relay.parts.faces.surface._authenticator  # noqa: SLF001 (time is its argument)
+    return relay.faces.kling._authenticator  # noqa: SLF001 (time is its argument)
 
 
 @pytest.fixture
