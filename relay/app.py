@@ -18,6 +18,7 @@ from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.parts import open_parts
+from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
 
@@ -119,8 +120,9 @@ def create_app(
                     await asyncio.gather(loops, return_exceptions=True)
 
     app = Relay(
-        [health_live, health_ready],
+        [health_live, health_ready, *kling_routes(catalogue)],
         dependencies={
+            "kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
         },
         lifespan=[lifespan],
