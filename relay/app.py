@@ -18,6 +18,7 @@ from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.parts import open_parts
+from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
@@ -39,6 +40,8 @@ class Relay(Litestar):
 
     front: Front[Asgi]
     """Set while it runs."""
+    document: KlingDocument
+    """Of its routes to Kling."""
 
     def __call__(
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
@@ -80,7 +83,7 @@ def create_app(
     keys: KeyRing,
     transport: Transport | None = None,
     with_worker: bool = True,
-) -> Litestar:
+) -> Relay:
     """Build the web application, with the worker's loops in it.
 
     Tests pass a transport to a sandbox in process, and change nothing else.
@@ -98,7 +101,7 @@ def create_app(
                 catalogue=catalogue,
                 transport=transport,
             ) as parts,
-            open_faces(settings, parts) as faces,
+            open_faces(settings, parts, app.document) as faces,
         ):
             app.state.parts, app.state.faces = parts, faces
             app.front = Front(
@@ -129,6 +132,7 @@ def create_app(
         openapi_config=None,
         logging_config=None,
     )
+    app.document = KlingDocument(app.routes)
     return app
 
 

@@ -11,6 +11,7 @@ from relay.parts import Parts, unit_prices
 from relay.proxy.account import Accounts
 from relay.proxy.body import BodyBudget
 from relay.proxy.many import ManyQueries
+from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own import OwnDeliveries
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.paths import Router
@@ -30,8 +31,10 @@ class Faces(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_faces(settings: Settings, parts: Parts) -> AsyncIterator[Faces]:
-    """Build them; what they hold open they close."""
+async def open_faces(
+    settings: Settings, parts: Parts, document: KlingDocument
+) -> AsyncIterator[Faces]:
+    """Build them; `document` is of what they serve. What they hold open they close."""
     store, kling, tasks = parts.store, parts.kling, parts.tasks
     async with AsyncExitStack() as closing:
         authenticator = Authenticator(store.connect, store.keys)
@@ -67,6 +70,7 @@ async def open_faces(settings: Settings, parts: Parts) -> AsyncIterator[Faces]:
                 guard=parts.deliveries.guard,
                 keys=store.keys,
             ),
+            document=document,
             budget=budget,
             body_limit_bytes=body_limit_bytes,
         )

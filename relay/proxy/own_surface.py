@@ -1,6 +1,10 @@
 """What Kling has no path for: tenants ask the relay itself, under `/relay/`.
 
-Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first.
+    …    /relay/deliveries…      a tenant's own callbacks (`own.py`)
+    GET  /relay/openapi.json     Kling's surface as an OpenAPI document
+
+Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
+has none learns nothing that Kling would not say.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,6 +18,7 @@ from relay.errors import UnknownPath
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
 from relay.proxy.body import BodyBudget
+from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own import Asked, OwnDeliveries
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
@@ -21,6 +26,9 @@ from relay.tenants.authenticate import Authenticator
 from relay.tenants.tokens import Caller
 
 KEY = b"{id}"
+
+
+Answer = Callable[[Caller, Asked], Awaitable[Any]]
 
 
 class OwnPath(NamedTuple):
@@ -31,8 +39,9 @@ class OwnPath(NamedTuple):
     """Below the root; `KEY` stands for any one."""
     label: str
     """For the log: no id in it."""
-    answer: Callable[[Caller, Asked], Awaitable[Any]]
-    """What is to stand in `data`."""
+    answer: Answer
+    """What is to stand in `data`; of the document, the whole body."""
+    is_enveloped: bool = True
 
 
 class OwnSurface(TenantSurface):
@@ -43,6 +52,7 @@ class OwnSurface(TenantSurface):
         *,
         authenticator: Authenticator,
         deliveries: OwnDeliveries,
+        document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
     ) -> None:
@@ -55,7 +65,9 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping),
             OwnPath("GET", (b"deliveries", KEY), label, deliveries.show),
             OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay),
+            OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
         )
+        self._document = document
 
     async def _answer(
         self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
@@ -67,8 +79,14 @@ class OwnSurface(TenantSurface):
             content = bytes(body.content)
         finally:
             body.release()
-        data = await path.answer(caller, Asked(key, scope["query_string"], content))
-        return answer_data(msgspec.json.encode(data), line.request_id)
+        answer = await path.answer(caller, Asked(key, scope["query_string"], content))
+        if not path.is_enveloped:
+            return Sent(200, answer)
+        return answer_data(msgspec.json.encode(answer), line.request_id)
+
+    async def _describe(self, caller: Caller, asked: Asked) -> bytes:
+        _ = caller, asked  # every tenant is offered the same
+        return self._document.content
 
     def _find(self, method: str, raw_path: bytes) -> tuple[OwnPath, str]:
         """Find a path, and the key in it.
