@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from relay import errors
 from relay.app import Relay as App
 from relay.app import create_app
-from relay.kling.codes import Code
+from relay.kling.codes import RESELLERS_BUSINESS, Code
 from relay.kling.endpoint import Generation, Kind
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
 from relay.proxy.openapi.errors import MEANINGS
@@ -32,6 +33,7 @@ def app_with(*added: AddedEndpoint) -> App:
     )
 
 
+@cache
 def document(*added: AddedEndpoint) -> Json:
     read: Json = json.loads(app_with(*added).document.content)
     return read
@@ -98,6 +100,15 @@ def test_every_refusal_of_ours_is_one_that_is_declared() -> None:
 
     assert len(drawn) > 10
     assert drawn <= {(code.http_status, int(code)) for code in MEANINGS}
+
+
+def test_what_kling_says_of_the_resellers_account_is_not_promised() -> None:
+    """A tenant never sees it (T3), but for the codes that the relay says of the tenant's own."""
+    own = {*range(1000, 1005), 1102}
+
+    assert {code for code, words in MEANINGS.items() if "not sent here" in words} == {
+        code for code in RESELLERS_BUSINESS if code not in own
+    }
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)

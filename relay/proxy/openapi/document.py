@@ -72,7 +72,8 @@ def offers_of(routes: Iterable[BaseRoute]) -> Iterator[Offer]:
     """List what Litestar's routes offer of Kling's surface, in their order."""
     for route in routes:
         if isinstance(route, HTTPRoute):
-            for handler, _ in route.route_handler_map.values():
+            # POST before GET: a task is made before it is asked for. Litestar keeps no order.
+            for _, (handler, _) in sorted(route.route_handler_map.items(), reverse=True):
                 if OFFER in handler.opt:
                     yield handler.opt[OFFER]
 

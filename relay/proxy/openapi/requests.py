@@ -147,7 +147,7 @@ def _of_endpoint(endpoint: Endpoint) -> Schema:
         _set(whole, pricing.contents, _list(words))
         _set(whole, f"{pricing.contents}[].type", {"type": "string"})
     for reference in endpoint.references:
-        words = f"Id of a thing of yours ({reference.kind.value}), or of one that Kling offers."
+        words = f"Id of your own {reference.kind.value}, or of one that Kling offers."
         _set(whole, reference.path, {"type": ["string", "integer"], "description": words})
     if endpoint.kind is Kind.TASK:
         _set(whole, ".".join(endpoint.callback_field), _CALLBACK_URL)
