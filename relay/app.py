@@ -1,9 +1,9 @@
-"""Builds everything from the settings; the only module that knows every other."""
+"""The web application and the worker: everything built from the settings, and handed out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from litestar import Litestar, MediaType, Response, get
@@ -11,241 +11,69 @@ from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanScope, Scope
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relay.callbacks.receive import CallbackReceiver
-from relay.callbacks.surface import CallbackSurface, find_token
-from relay.channels.directory import ChannelDirectory
-from relay.database.batch import connector
-from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
-from relay.deliveries.deliver import Deliverer
-from relay.deliveries.guard import CallbackGuard
-from relay.deliveries.send import Sender
+from relay.database.engine import Sessions
+from relay.faces import open_faces
+from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
-from relay.kling.http1_transport import Http1Transport
-from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
-from relay.pricing.prices import cached_book
-from relay.pricing.quote import UnitPrices
-from relay.proxy.account import Accounts
-from relay.proxy.body import BodyBudget
-from relay.proxy.many import ManyQueries
-from relay.proxy.own_deliveries import OwnDeliveries
-from relay.proxy.paths import Router
-from relay.proxy.query import Queries
-from relay.proxy.surface import KlingSurface
+from relay.parts import open_parts
+from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
-from relay.tasks.ask import Asker
-from relay.tasks.callback_path import CallbackPaths
-from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.door import Door
-from relay.tasks.flags import Flags
-from relay.tasks.learn import Learner
-from relay.tasks.look import Looker, LookRules
-from relay.tasks.pass_through import PassThrough
-from relay.tasks.presets import Presets
-from relay.tasks.quoter import Quoter
-from relay.tasks.submit import SubmitRules, Submitter
-from relay.tasks.upstream import Upstream
-from relay.tenants.authenticate import Authenticator
-from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
-from relay.worker.sweep import sweep
 
 log = structlog.get_logger()
 
-LOOKS_AT_ONCE = 100
 READY_TIMEOUT_S = 2.0
-OWN_PAGES = ("/health/",)
-"""What Litestar answers; no path of Kling's begins like it (`kling.catalogue.OURS`)."""
-
-
-class Parts:
-    """The objects of one process; entered, they are connected."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        database_url: str,
-        keys: KeyRing,
-        transport: Transport | None = None,
-    ) -> None:
-        self.settings = settings
-        self._database_url = database_url
-        self._keys = keys
-        self._given_transport = transport
-        self._closing = AsyncExitStack()
-
-    engine: AsyncEngine
-    sessions: Sessions
-    pool: Any
-    door: Door
-    learner: Learner
-    looker: Looker
-    deliverer: Deliverer
-    surface: KlingSurface
-    receiver: CallbackReceiver
-    callbacks: CallbackSurface
-    loops: asyncio.Task[None] | None = None
-    """The worker's, where the process has them; they end only with it."""
-
-    async def __aenter__(self) -> Self:
-        settings, url, connect = self.settings, self._database_url, connector(self._dsn)
-        closing = self._closing
-        self.engine = open_engine(url)
-        closing.push_async_callback(self.engine.dispose)
-        self.sessions = open_sessions(self.engine)
-        self.pool = await open_pool(url)
-        closing.push_async_callback(self.pool.close)
-        transport = self._given_transport or Http1Transport()
-        if self._given_transport is None:
-            closing.push_async_callback(transport.aclose)
-
-        directory = ChannelDirectory(self.sessions, self._keys)
-        upstream = Upstream(transport, JwtCache())
-        public_url = settings.public_url.rstrip("/") if settings.public_url else None
-        paths = CallbackPaths(self._keys, public_url)
-        catalogue = Catalogue.with_added(settings.endpoints)
-        asker = Asker(upstream, directory, catalogue)
-        chooser = ChannelChooser(self.pool, directory, Presets(upstream, catalogue))
-        flags = Flags(self.pool)
-        self.door = Door(connect)
-        closing.push_async_callback(self.door.aclose)
-        self.learner = Learner(self.door, asker, catalogue)
-        self.looker = Looker(
-            connect,
-            self.pool,
-            asker=asker,
-            door=self.door,
-            learner=self.learner,
-            flags=flags,
-            directory=directory,
-            catalogue=catalogue,
-            rules=LookRules(
-                refresh_s=settings.refresh_s,
-                has_callbacks=paths.are_on,
-                lost_looks=settings.lost_looks,
-                lost_after_s=settings.lost_after_s,
-            ),
-        )
-        closing.push_async_callback(self.looker.aclose)
-        guard = CallbackGuard(settings.callback_networks)
-        sender = Sender(guard)
-        closing.push_async_callback(sender.aclose)
-        self.deliverer = Deliverer(self.pool, self.sessions, sender=sender, keys=self._keys)
-        video_micros, image_micros = settings.unit_prices_micros
-        prices = UnitPrices(video_micros=video_micros, image_micros=image_micros)
-        submitter = Submitter(
-            connect,
-            quoter=Quoter(self.sessions, cached_book(self.sessions), prices),
-            chooser=chooser,
-            upstream=upstream,
-            door=self.door,
-            learner=self.learner,
-            looker=self.looker,
-            callback_paths=paths,
-            callback_guard=guard,
-            rules=SubmitRules(
-                currency=settings.currency,
-                kling_timeout_s=settings.kling_timeout_s,
-                submit_timeout_s=settings.submit_timeout_s,
-            ),
-        )
-        closing.push_async_callback(submitter.aclose)
-        authenticator = Authenticator(connect, self._keys)
-        closing.push_async_callback(authenticator.aclose)
-        queries = Queries(connect, self.pool, self.looker)
-        closing.push_async_callback(queries.aclose)
-        self.receiver = CallbackReceiver(
-            connect,
-            paths=paths,
-            directory=directory,
-            learner=self.learner,
-            looker=self.looker,
-            flags=flags,
-        )
-        closing.push_async_callback(self.receiver.aclose)
-        self.callbacks = CallbackSurface(self.receiver)
-        self.surface = KlingSurface(
-            authenticator=authenticator,
-            submitter=submitter,
-            pass_through=PassThrough(
-                self.pool, chooser=chooser, upstream=upstream, timeout_s=settings.kling_timeout_s
-            ),
-            queries=queries,
-            many=ManyQueries(queries, self.pool, catalogue),
-            accounts=Accounts(self.pool, prices=prices, currency=settings.currency),
-            router=Router(catalogue),
-            own_paths=OwnDeliveries(self.sessions, sender=sender, guard=guard, keys=self._keys),
-            budget=BodyBudget(settings.body_budget_mb * 1024 * 1024),
-            body_limit_bytes=settings.body_limit_mb * 1024 * 1024,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._closing.aclose()
-
-    @property
-    def _dsn(self) -> str:
-        return dsn(self._database_url)
-
-    async def run_loops(self) -> None:
-        """Run the worker's loops until cancelled; should they end by a bug, it is said at once."""
-        try:
-            await self._run_loops()
-        except Exception:
-            log.exception("worker.loops_ended")
-            raise
-
-    async def _run_loops(self) -> None:
-        settings = self.settings
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(
-                sweep("looks", self.looker.claim_due, self.looker.look, at_once=LOOKS_AT_ONCE)
-            )
-            loops.create_task(
-                sweep(
-                    "deliveries",
-                    self.deliverer.claim_due,
-                    self.deliverer.deliver,
-                    at_once=self.deliverer.limits.in_all,
-                )
-            )
-            loops.create_task(
-                repeat("audit", lambda: check_books(self.sessions), every_s=settings.audit_every_s)
-            )
-            loops.create_task(
-                repeat(
-                    "forget",
-                    lambda: forget_raw(self.sessions, days=settings.keep_raw_days),
-                    every_s=FORGET_EVERY_S,
-                )
-            )
+Asgi = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 
 class Relay(Litestar):
-    """Litestar for our own pages; Kling's paths, which are all others, go past it.
+    """Litestar for our own pages; all that `front.py` gives to others goes past it.
 
-    One ASGI application over the catalogue serves those: a mount inside Litestar would cost every
-    request of a tenant Litestar's routing and exception layers, 12 us, for nothing it uses.
+    Kling's paths are routes of it too, for the list of what we serve and its OpenAPI document. But
+    they are resolved from their raw bytes, and answered by one ASGI application over the catalogue:
+    Litestar's own routing and layers would cost every request of a tenant 12 us, give 404 to an
+    external id with a slash in it, and answer OPTIONS by themselves.
     """
+
+    front: Front[Asgi]
+    """Set while it runs."""
+    document: KlingDocument
+    """Of its routes to Kling."""
 
     def __call__(
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
     ) -> Coroutine[Any, Any, None]:
         """Choose; no coroutine, since what it returns is awaited in its place."""
-        if (
-            scope["type"] == "lifespan"
-            or scope["type"] == ScopeType.WEBSOCKET
-            or scope["path"].startswith(OWN_PAGES)
-        ):
+        if scope["type"] == "lifespan" or scope["type"] == ScopeType.WEBSOCKET:
             return super().__call__(scope, receive, send)
-        parts: Parts = self.state.parts
-        token = find_token(scope["raw_path"].partition(b"?")[0])
-        if token is None:
-            return parts.surface(scope, receive, send)
-        return parts.callbacks(scope, receive, send, token=token)
+        answer = self.front.resolve(scope["raw_path"].partition(b"?")[0])
+        return answer(scope, receive, send)
+
+    def answer_page(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        """Answer as Litestar does."""
+        return super().__call__(scope, receive, send)
+
+
+class Readiness:
+    """Whether this process can do its work."""
+
+    sessions: Sessions
+    loops: asyncio.Task[None] | None = None
+    """The worker's, where the process has them; they end only with it."""
+
+    async def why_not(self) -> str | None:
+        """Say what is missing: the database answers, or the worker's loops run."""
+        if self.loops is not None and self.loops.done():
+            return "the loops have ended"
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S), self.sessions() as session:
+                await session.execute(text("SELECT 1"))
+        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+            return type(error).__name__
+        return None
 
 
 def create_app(
@@ -255,18 +83,38 @@ def create_app(
     keys: KeyRing,
     transport: Transport | None = None,
     with_worker: bool = True,
-) -> Litestar:
+) -> Relay:
     """Build the web application, with the worker's loops in it.
 
     Tests pass a transport to a sandbox in process, and change nothing else.
     """
-    parts = Parts(settings, database_url=database_url, keys=keys, transport=transport)
+    catalogue = Catalogue.with_added(settings.endpoints)
+    readiness = Readiness()
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with parts:
-            loops = asyncio.create_task(parts.run_loops()) if with_worker else None
-            parts.loops = loops
+        async with (
+            open_parts(
+                settings,
+                database_url=database_url,
+                keys=keys,
+                catalogue=catalogue,
+                transport=transport,
+            ) as parts,
+            open_faces(settings, parts, app.document) as faces,
+        ):
+            app.state.parts, app.state.faces = parts, faces
+            app.front = Front(
+                {
+                    Application.PAGES: app.answer_page,
+                    Application.CALLBACKS: faces.callbacks,
+                    Application.OWN: faces.own,
+                    Application.KLING: faces.kling,
+                }
+            )
+            readiness.sessions = parts.store.sessions
+            loops = asyncio.create_task(parts.loops.run()) if with_worker else None
+            readiness.loops = loops
             try:
                 yield
             finally:
@@ -275,23 +123,29 @@ def create_app(
                     await asyncio.gather(loops, return_exceptions=True)
 
     app = Relay(
-        [health_live, health_ready],
+        [health_live, health_ready, *kling_routes(catalogue)],
         dependencies={
-            "parts": Provide(lambda: parts, sync_to_thread=False),
+            "kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False),
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
         },
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
     )
-    app.state.parts = parts
+    app.document = KlingDocument(app.routes)
     return app
 
 
 async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> None:
     """Run the worker's loops alone, until cancelled."""
-    async with Parts(settings, database_url=database_url, keys=keys) as parts:
+    async with open_parts(
+        settings,
+        database_url=database_url,
+        keys=keys,
+        catalogue=Catalogue.with_added(settings.endpoints),
+    ) as parts:
         log.info("worker.started")
-        await parts.run_loops()
+        await parts.loops.run()
 
 
 @get("/health/live", media_type=MediaType.JSON, include_in_schema=False)
@@ -301,13 +155,9 @@ async def health_live() -> dict[str, str]:
 
 
 @get("/health/ready", media_type=MediaType.JSON, include_in_schema=False)
-async def health_ready(parts: NamedDependency[Parts]) -> Response[dict[str, str]]:
+async def health_ready(readiness: NamedDependency[Readiness]) -> Response[dict[str, str]]:
     """Whether it can do its work: the database answers, and the worker's loops run."""
-    if parts.loops is not None and parts.loops.done():
-        return Response({"status": "not ready", "why": "the loops have ended"}, status_code=503)
-    try:
-        async with asyncio.timeout(READY_TIMEOUT_S), parts.sessions() as session:
-            await session.execute(text("SELECT 1"))
-    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-        return Response({"status": "not ready", "why": type(error).__name__}, status_code=503)
+    why_not = await readiness.why_not()
+    if why_not is not None:
+        return Response({"status": "not ready", "why": why_not}, status_code=503)
     return Response({"status": "ready"})

@@ -11,7 +11,7 @@ import httpx
 import jwt
 from litestar import Litestar
 
-from relay.app import Parts, create_app
+from relay.app import create_app
 from relay.channels import tables as channel_tables
 from relay.channels.directory import seal_into
 from relay.database.engine import Sessions, open_engine, open_sessions
@@ -20,9 +20,11 @@ from relay.desk.actor import Actor, ActorKind
 from relay.desk.errors import DeskError
 from relay.desk.tenants import open_tenant
 from relay.desk.tokens import issue_token
+from relay.faces import Faces
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
 from relay.ledger.invariants import AuditReport, audit
+from relay.parts import Parts
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
 from relay.sandbox.settings import Account as SandboxAccount
@@ -63,6 +65,12 @@ class Relay:
         assert isinstance(parts, Parts)
         return parts
 
+    @property
+    def faces(self) -> Faces:
+        faces = self.app.state.faces
+        assert isinstance(faces, Faces)
+        return faces
+
     async def add_tenant(
         self, name: str = "acme", *, quota_micros: int = 10_000_000, tasks_max: int | None = None
     ) -> IssuedToken:
@@ -89,7 +97,7 @@ class Relay:
     async def end(self, task: TaskRow, state: TaskState, via: Via, reason: str = "no") -> Finished:
         """Move a task without a word of Kling's."""
         row = end_row(task.id, state, via=via, reason=reason)
-        return await self.parts.door.pass_through(row, durable=False, is_followed=False)
+        return await self.parts.tasks.door.pass_through(row, durable=False, is_followed=False)
 
     async def add_channel(
         self,
@@ -156,7 +164,7 @@ class Relay:
     async def call_back_on(
         self, injected_id: str, channel_id: int, body: bytes | dict[str, Any]
     ) -> httpx.Response:
-        url = self.parts.receiver.paths.url(injected_id, channel_id)
+        url = self.faces.receiver.paths.url(injected_id, channel_id)
         assert url is not None
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return await self.client.post(url.removeprefix(PUBLIC_URL), **content)

@@ -49,7 +49,7 @@ async def tell_a_whole_story(relay: Relay, kling: ScriptedKling) -> list[str]:
     jwt = signed(token)
     await relay.submit(token, BODY)
     task = await relay.task(TASK_ID)
-    path = relay.parts.receiver.paths.url(task["injected_id"], task["channel_id"]) or ""
+    path = relay.faces.receiver.paths.url(task["injected_id"], task["channel_id"]) or ""
     await relay.get(token, "external-marker")
     await relay.client.get("/v1/videos/external-marker", headers={"Authorization": f"Bearer {jwt}"})
     await relay.client.get("/v1/external-marker?x=prompt-marker", headers=bearer(token))

@@ -17,20 +17,12 @@ from relay.tasks.callback_path import PREFIX
 log = structlog.get_logger()
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
-_PREFIX = PREFIX.encode()
 
 
-def find_token(raw_path: bytes) -> bytes | None:
-    """The part behind `/internal/callback`, empty for the bare path; None for any other path.
-
-    A `RELAY_PUBLIC_URL` may have a path of its own in front, and slashes may be doubled by it.
-    """
-    if b"/internal/" not in raw_path:  # the tenants' own, at once
-        return None
+def read_token(raw_path: bytes) -> bytes:
+    """The part behind `/internal/callback`, empty for the bare path; slashes may be doubled."""
     path = b"/" + b"/".join(filter(None, raw_path.split(b"/")))
-    _, found, token = path.partition(_PREFIX)
-    if not found or (token and not token.startswith(b"/")):
-        return None
+    token = path.partition(PREFIX.encode())[2]
     return unquote_to_bytes(token[1:])  # a sender may escape the `~`
 
 
@@ -40,11 +32,9 @@ class CallbackSurface:
     def __init__(self, receiver: CallbackReceiver) -> None:
         self._receiver = receiver
 
-    async def __call__(
-        self, scope: HTTPScope, receive: Receive, send: Send, *, token: bytes
-    ) -> None:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
-            received = await self._receive(scope, receive, token)
+            received = await self._receive(scope, receive)
         except Exception:
             # Not 200: a sender that retries should. If it does not, a look finds the same end.
             log.exception("callback.failed")
@@ -68,9 +58,10 @@ class CallbackSurface:
         )
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _receive(self, scope: HTTPScope, receive: Receive, token: bytes) -> Received:
+    async def _receive(self, scope: HTTPScope, receive: Receive) -> Received:
         if scope["method"] != "POST":
             return Received("not a POST", refusal=CallbackNotPosted())
+        token = read_token(scope["raw_path"].partition(b"?")[0])
         target = None
         if token:
             target = self._receiver.paths.read(token.decode(errors="replace"))

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 SERVER_ERROR = 500
 
-_NOTHING = Quote(
+NOTHING = Quote(
     row=FREE,
     wanted=Wanted(endpoint=ANY_ENDPOINT),
     pack=Pack.VIDEO,
@@ -75,7 +75,7 @@ def tell_called(passed: Passed, caller: Caller, line: RequestLine) -> Sent:
     sent = tell_read(passed, line)
     if passed.envelope.code == 0 and isinstance(passed.envelope.data, Raw):
         shown = Shown(
-            tenant_id=caller.tenant_id, tenant_external_id=None, quote=_NOTHING, charged_micros=0
+            tenant_id=caller.tenant_id, tenant_external_id=None, quote=NOTHING, charged_micros=0
         )
         sent.body = show_data(sent.body, shown)
     return sent

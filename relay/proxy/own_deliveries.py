@@ -1,18 +1,17 @@
-"""What Kling has no path for: a tenant's view of its own callbacks, under `/relay/deliveries`.
+"""A tenant's view of its own callbacks, under `/relay/deliveries`.
 
     GET  /relay/deliveries?task_id=…&state=…&pageSize=…&before=…     newest first
     POST /relay/deliveries/ping          {"url": "https://…"}        a signed test callback
     GET  /relay/deliveries/{id}                                      with every attempt
     POST /relay/deliveries/{id}/replay
 
-`{id}` is the `webhook-id` header of the callback. Answers stand in Kling's envelope, errors are
-Kling's codes; another tenant's delivery does not exist.
+`{id}` is the `webhook-id` header of the callback. Another tenant's delivery does not exist.
 """
 
 import time
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote_to_bytes
+from urllib.parse import parse_qs
 
 import msgspec
 from sqlalchemy import text
@@ -34,13 +33,12 @@ from relay.deliveries.tables import DeliveryState
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import NoSuch, NotPossible
-from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, UnknownPath
+from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
 from relay.tenants.caller import Caller
 
-ROOT = (b"relay", b"deliveries")
 SIZE_MAX = 500
 PING_EVERY_S = 6.0
 """Kling's own test callback goes out as often (kling-api.md section 6)."""
@@ -55,26 +53,22 @@ LIMIT 1
 """
 
 
-def find_own_path(raw_path: bytes) -> tuple[str, ...] | None:
-    """Read what follows `/relay/deliveries`; None if the path is another one."""
-    if b"relay" not in raw_path:  # Kling's, at once
-        return None
-    segments = tuple(filter(None, raw_path.split(b"/")))
-    if segments[: len(ROOT)] != ROOT:
-        return None
-    return tuple(
-        # Postgres takes no NUL in a text.
-        unquote_to_bytes(part).decode(errors="replace").replace("\x00", "\ufffd")
-        for part in segments[len(ROOT) :]
-    )
-
-
 class _Ping(msgspec.Struct):
     url: str
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What a tenant asks on one of its own paths."""
+
+    key: str
+    """Of the delivery, where the path names one."""
+    query: bytes
+    body: bytes
+    request_id: str
+
+
 class OwnDeliveries:
-    """Answers a tenant about its deliveries."""
+    """Answers a tenant about its deliveries, each with what is to stand in `data`."""
 
     def __init__(
         self, sessions: Sessions, *, sender: Sender, guard: CallbackGuard, keys: KeyRing
@@ -85,36 +79,8 @@ class OwnDeliveries:
         self._keys = keys
         self._pinged_at: dict[int, float] = {}
 
-    async def answer(
-        self,
-        caller: Caller,
-        method: str,
-        path: tuple[str, ...],
-        *,
-        query: bytes,
-        body: bytes,
-        request_id: str,
-    ) -> bytes:
-        """Answer with `data`; `path` is what follows `/relay/deliveries`.
-
-        Raises:
-            RelayError: in Kling's terms.
-        """
-        match method, path:
-            case "GET", ():
-                data: Any = await self._list(caller, query)
-            case "POST", ("ping",):
-                data = await self._ping(caller, body)
-            case "GET", (key,):
-                data = await self._show(caller, key)
-            case "POST", (key, "replay"):
-                data = await self._replay(caller, key, request_id)
-            case _:
-                raise UnknownPath(method, "/" + "/".join(("relay", "deliveries", *path))[:200])
-        return msgspec.json.encode(data)
-
-    async def _list(self, caller: Caller, query: bytes) -> list[dict[str, Any]]:
-        given = parse_qs(query.decode("latin-1").replace("%00", "%EF%BF%BD"))
+    async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
+        given = parse_qs(asked.query.decode("latin-1").replace("%00", "%EF%BF%BD"))
         values = {name: texts[-1] for name, texts in given.items()}
         state = values.get("state")
         if state is not None and state not in set(DeliveryState):
@@ -136,28 +102,30 @@ class OwnDeliveries:
             )
         return [_shown(one) for one in found]
 
-    async def _show(self, caller: Caller, key: str) -> dict[str, Any]:
+    async def show(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         async with self._sessions() as session:
-            found = await read_delivery(session, await _find(session, caller, key))
+            found = await read_delivery(session, await _find(session, caller, asked.key))
         attempts = [
             {**msgspec.structs.asdict(attempt), "at": _ms(attempt.at)} for attempt in found.attempts
         ]
         return {**_shown(found.listed), "body": found.body, "attempt_list": attempts}
 
-    async def _replay(self, caller: Caller, key: str, request_id: str) -> dict[str, Any]:
-        actor = Actor(ActorKind.TENANT, caller.tenant, origin="api", request_id=request_id)
+    async def replay(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        actor = Actor(ActorKind.TENANT, caller.tenant, origin="api", request_id=asked.request_id)
         async with self._sessions.begin() as session:
             try:
-                delivery_id = await replay_delivery(session, actor, key, tenant_id=caller.tenant_id)
+                delivery_id = await replay_delivery(
+                    session, actor, asked.key, tenant_id=caller.tenant_id
+                )
             except NoSuch as error:
                 raise DeliveryNotFound from error
             except NotPossible as error:
                 raise InvalidParameter("id", f"{error}; nothing was changed") from error
             return _shown((await read_delivery(session, delivery_id)).listed)
 
-    async def _ping(self, caller: Caller, body: bytes) -> dict[str, Any]:
+    async def ping(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         try:
-            url = msgspec.json.decode(body, type=_Ping).url
+            url = msgspec.json.decode(asked.body, type=_Ping).url
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidParameter("url", "must be an http or https URL") from error
         if len(url) > CALLBACK_URL_CHARS_MAX:

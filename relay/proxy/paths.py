@@ -133,8 +133,7 @@ class Router:
             del segments[0]
         route = self._find(method, tuple(segments), has_version=has_version)
         if route is None:
-            shown = raw_path.decode(errors="replace")
-            raise UnknownPath(method, shown if len(shown) < 200 else shown[:200] + "…")  # noqa: PLR2004
+            raise UnknownPath(method, shown_path(raw_path))
         return route
 
     def _find(self, method: str, segments: tuple[bytes, ...], *, has_version: bool) -> Route | None:
@@ -172,6 +171,12 @@ def _remember(known: dict[Any, Route], key: object, route: Route, *, size: int) 
     if len(known) >= REMEMBERED_MAX:
         known.clear()
     known[key] = route
+
+
+def shown_path(raw_path: bytes) -> str:
+    """Spell a path for a message: as it came, and not too much of it."""
+    shown = raw_path.decode(errors="replace")
+    return shown if len(shown) < 200 else shown[:200] + "…"  # noqa: PLR2004
 
 
 def _of_endpoint(method: str, endpoint: Endpoint) -> Route | None:

@@ -1,7 +1,8 @@
-"""Kling's surface: every request that a tenant sends."""
+"""Kling's surface, and the shell that it shares with the other one that tenants speak to."""
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 
 import structlog
 from litestar.types import HTTPScope, Receive, Send
@@ -16,7 +17,6 @@ from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id,
 from relay.proxy.body import BodyBudget, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import tell_called, tell_read, tell_submitted
-from relay.proxy.own_deliveries import OwnDeliveries, find_own_path
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
@@ -31,38 +31,19 @@ UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
 
 
-class KlingSurface:
-    """An ASGI application: authenticates, routes by the catalogue, answers in Kling's bytes.
+class TenantSurface(ABC):
+    """An ASGI application: authenticates, answers in Kling's envelope, writes the request's line.
 
     A request runs to its end though its client hangs up: the server cancels none for that, so a
     submit needs no task of its own (tests/e2e/test_hangups.py).
     """
 
     def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        submitter: Submitter,
-        pass_through: PassThrough,
-        queries: Queries,
-        many: ManyQueries,
-        accounts: Accounts,
-        router: Router,
-        own_paths: OwnDeliveries,
-        budget: BodyBudget,
-        body_limit_bytes: int,
+        self, *, authenticator: Authenticator, budget: BodyBudget, body_limit_bytes: int
     ) -> None:
         self._authenticator = authenticator
-        self._submitter = submitter
-        self._pass_through = pass_through
-        self._queries = queries
-        self._many = many
-        self._accounts = accounts
-        self._router = router
-        self._own_paths = own_paths
         self._budget = budget
         self._body_limit_bytes = body_limit_bytes
-        self._unknown: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -70,7 +51,10 @@ class KlingSurface:
         client = scope.get("client")
         line = RequestLine(request_id, scope["method"], client[0] if client else "")
         try:
-            answer = await self._answer(scope, receive, line)
+            bearer = _authorization(scope)
+            caller = await self._authenticator.authenticate(bearer, now_s=time.time())
+            line.tenant, line.token_id = caller.tenant, caller.token_id
+            answer = await self._answer(caller, scope, receive, line)
         except ClientGone:
             log.info("request.abandoned", request_id=request_id, route=line.route)
             return
@@ -96,15 +80,57 @@ class KlingSurface:
         line.ms = round((time.perf_counter() - began) * 1000, 1)
         log_request(line)
 
-    async def _answer(self, scope: HTTPScope, receive: Receive, line: RequestLine) -> Sent:
-        caller = await self._authenticator.authenticate(_authorization(scope), now_s=time.time())
-        line.tenant, line.token_id = caller.tenant, caller.token_id
-        raw_path = scope["raw_path"].partition(b"?")[0]
-        own_path = find_own_path(raw_path)
-        if own_path is not None:
-            line.route = "relay.deliveries"
-            return await self._answer_own(caller, own_path, scope, receive, line.request_id)
-        route = self._route(scope["method"], raw_path)
+    @abstractmethod
+    async def _answer(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
+    ) -> Sent:
+        """Answer a caller that is known; `line` is to be told the route.
+
+        Raises:
+            RelayError: in Kling's terms.
+        """
+
+    async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
+        return await read_body(
+            receive,
+            declared=declared_length(scope["headers"]),
+            budget=self._budget,
+            tenant_id=caller.tenant_id,
+            limit_bytes=self._body_limit_bytes,
+        )
+
+
+class KlingSurface(TenantSurface):
+    """Every request to Kling: routed by the catalogue, answered in Kling's bytes."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        submitter: Submitter,
+        pass_through: PassThrough,
+        queries: Queries,
+        many: ManyQueries,
+        accounts: Accounts,
+        router: Router,
+        budget: BodyBudget,
+        body_limit_bytes: int,
+    ) -> None:
+        super().__init__(
+            authenticator=authenticator, budget=budget, body_limit_bytes=body_limit_bytes
+        )
+        self._submitter = submitter
+        self._pass_through = pass_through
+        self._queries = queries
+        self._many = many
+        self._accounts = accounts
+        self._router = router
+        self._unknown: set[tuple[str, str]] = set()
+
+    async def _answer(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
+    ) -> Sent:
+        route = self._route(scope["method"], scope["raw_path"].partition(b"?")[0])
         line.route = route.label
         if route.operation is Operation.CREATE:
             body = await self._read(scope, receive, caller)
@@ -151,15 +177,6 @@ class KlingSurface:
                 log.warning("path.unknown", method=method, path=shown)
             raise
 
-    async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
-        return await read_body(
-            receive,
-            declared=declared_length(scope["headers"]),
-            budget=self._budget,
-            tenant_id=caller.tenant_id,
-            limit_bytes=self._body_limit_bytes,
-        )
-
     async def _page(self, route: Route, caller: Caller, page: Page) -> bytes:
         match route.operation:
             case Operation.PACKAGE:
@@ -169,29 +186,6 @@ class KlingSurface:
             case _:
                 assert route.operation is Operation.LIST_MANY, "all others are answered before"
                 return await self._many.list(caller, route.generation, page)
-
-    async def _answer_own(
-        self,
-        caller: Caller,
-        own_path: tuple[str, ...],
-        scope: HTTPScope,
-        receive: Receive,
-        request_id: str,
-    ) -> Sent:
-        body = await self._read(scope, receive, caller)
-        try:
-            content = bytes(body.content)
-        finally:
-            body.release()
-        data = await self._own_paths.answer(
-            caller,
-            scope["method"],
-            own_path,
-            query=scope["query_string"],
-            body=content,
-            request_id=request_id,
-        )
-        return answer_data(data, request_id)
 
     async def _create(
         self, route: Route, caller: Caller, body: ReadBody, line: RequestLine

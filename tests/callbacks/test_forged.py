@@ -50,7 +50,7 @@ async def post(relay: Relay, path: str, body: Any, **headers: str) -> httpx.Resp
 
 async def good_path(relay: Relay) -> str:
     row = await relay.task(TASK_ID)
-    url = relay.parts.receiver.paths.url(row["injected_id"], row["channel_id"])
+    url = relay.faces.receiver.paths.url(row["injected_id"], row["channel_id"])
     assert url is not None
     return url.removeprefix(PUBLIC_URL)
 
@@ -106,9 +106,9 @@ async def test_a_forged_path_does_not_read_the_body_for_garbage(
     assert (response.status_code, response.json()["code"]) == (401, 1000)
 
 
-@pytest.mark.parametrize("token", [b"a.b.c", b""])
+@pytest.mark.parametrize("raw_path", [b"/internal/callback/a.b.c", b"/internal/callback"])
 async def test_who_has_no_path_is_refused_before_the_body_is_read(
-    relay: Relay, token: bytes
+    relay: Relay, raw_path: bytes
 ) -> None:
     """Or anybody could make us keep 4 MB of each connection, for as long as it likes."""
     sent: list[Any] = []
@@ -119,8 +119,8 @@ async def test_who_has_no_path_is_refused_before_the_body_is_read(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope: Any = {"type": "http", "method": "POST", "headers": []}
-    await relay.parts.callbacks(scope, receive, send, token=token)
+    scope: Any = {"type": "http", "method": "POST", "raw_path": raw_path, "headers": []}
+    await relay.faces.callbacks(scope, receive, send)
 
     assert sent[0]["status"] == 401
 
@@ -195,7 +195,7 @@ async def signing_channel(relay: Relay) -> None:
     channel_id = (await relay.task(TASK_ID))["channel_id"]
     sealed = relay.keys.seal(SECRET, context=f"channels/{channel_id}/webhook_secret")
     await relay.rows("UPDATE channels SET webhook_secret_sealed = $1", sealed)
-    relay.parts.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
+    relay.faces.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
 
 
 def test_the_vendors_vector_is_what_the_library_signs() -> None:
@@ -289,7 +289,7 @@ async def test_without_a_secret_the_bare_path_is_closed(relay: Relay, injected_i
 async def test_another_channels_signature_is_not_applied(relay: Relay, injected_id: str) -> None:
     """An account that signs with its own secret ends no task of another account."""
     await relay.add_channel("other", webhook_secret=SECRET)
-    relay.parts.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
+    relay.faces.receiver._directory.forget()  # noqa: SLF001 (not to wait for its age)
     for body in (told(injected_id, "succeed"), told(None, "succeed")):
         content = json.dumps(body).encode()
 

@@ -6,7 +6,7 @@ import pytest
 
 from relay.kling.endpoint import EndpointKind
 from relay.kling.endpoints import ENDPOINTS
-from relay.tasks.pass_through import _NOTHING
+from relay.proxy.outcomes import NOTHING
 from relay.tasks.view import Shown, _show_data_fields, _show_fields, show_data, show_task
 from tests.corpus.bytes_of import differences, leaves, under
 from tests.corpus.examples import BY_EXAMPLE
@@ -40,7 +40,7 @@ async def test_a_reply_comes_back_in_kling_s_bytes(recording: Recording, name: s
 async def test_a_reply_reads_the_same_whole_or_taken_apart(recording: Recording, name: str) -> None:
     """Kling's replies and callbacks, as they came and without the escapes of our odd fields."""
     one = recording.examples[name]
-    told = Shown(tenant_id=11, tenant_external_id="mine", quote=_NOTHING, charged_micros=0)
+    told = Shown(tenant_id=11, tenant_external_id="mine", quote=NOTHING, charged_micros=0)
     replies = [
         answered.kling.reply.body
         for answered in (one.created, *one.queries.values())

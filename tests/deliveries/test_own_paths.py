@@ -30,8 +30,8 @@ async def submit(relay: Relay, token: Any, url: str, **fields: str) -> str:
 
 
 async def send_due(relay: Relay) -> None:
-    for leased in await relay.parts.deliverer.claim_due(100):
-        await relay.parts.deliverer.deliver(leased)
+    for leased in await relay.parts.loops.deliverer.claim_due(100):
+        await relay.parts.loops.deliverer.deliver(leased)
 
 
 async def get(relay: Relay, token: Any, path: str = "") -> Any:

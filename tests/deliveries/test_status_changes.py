@@ -22,7 +22,9 @@ SUCCESS: dict[str, Any] = {
 
 async def learn(relay: Relay, id_: int, status: str, via: Via, **fields: Any) -> None:
     task = await read_row(relay, id_)
-    await relay.parts.learner.learn(task, news(task, status, **fields), via=via, look_after_s=60)
+    await relay.parts.tasks.learner.learn(
+        task, news(task, status, **fields), via=via, look_after_s=60
+    )
 
 
 async def test_a_tenant_is_told_without_a_public_url_of_ours(
@@ -83,7 +85,7 @@ async def test_what_is_being_sent_is_not_superseded_by_the_door(database_url: st
         await relay.add_channel()
         (task,) = await hold_tasks(relay, token, callback_url="http://a.example/hook")
         await learn(relay, task.id, "submitted", Via.LOOK)
-        (leased,) = await relay.parts.deliverer.claim_due(10)
+        (leased,) = await relay.parts.loops.deliverer.claim_due(10)
 
         await learn(relay, task.id, "processing", Via.LOOK)
 

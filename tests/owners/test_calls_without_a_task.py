@@ -175,8 +175,8 @@ async def age(relay: Relay, seconds: float) -> None:
 
 
 async def look(relay: Relay) -> None:
-    for leased in await relay.parts.looker.claim_due(10):
-        await relay.parts.looker.look(leased)
+    for leased in await relay.parts.tasks.looker.claim_due(10):
+        await relay.parts.tasks.looker.look(leased)
 
 
 @pytest.mark.parametrize("first", IN_DOUBT)

@@ -195,7 +195,7 @@ async def test_a_replica_that_read_the_row_too_early_asks_nobody(database_url: s
         await relay.rows("UPDATE tasks SET refresh_at = now() - interval '601 seconds'")
         old = TaskRow.of(await relay.row(f"SELECT {TASK_COLUMNS} FROM tasks t"))
 
-        asked = [await one.parts.looker.refresh(old, wait_s=5.0) for one in (relay, replica)]
+        asked = [await one.parts.tasks.looker.refresh(old, wait_s=5.0) for one in (relay, replica)]
 
     assert asked == [True, False]
     assert len(kling.queries) == 1

@@ -45,7 +45,7 @@ async def test_every_other_path_is_answered_as_kling_does(relay: Relay) -> None:
 
 async def test_a_callback_path_is_found_behind_whatever_stands_before_it(relay: Relay) -> None:
     """A public URL's own path, and slashes doubled: the path is still the authority."""
-    url = relay.parts.receiver.paths.url("no-such-task", 1)
+    url = relay.faces.receiver.paths.url("no-such-task", 1)
     assert url is not None
     path = url.removeprefix(PUBLIC_URL)
     paths = [

@@ -8,8 +8,8 @@ from tests.relay_app import Relay
 async def look_now(relay: Relay) -> int:
     """Look at every task that would ever be looked at again; how many that were."""
     await relay.rows("UPDATE tasks SET next_look_at = now() WHERE next_look_at IS NOT NULL")
-    leased = await relay.parts.looker.claim_due(1000)
-    await asyncio.gather(*map(relay.parts.looker.look, leased))
+    leased = await relay.parts.tasks.looker.claim_due(1000)
+    await asyncio.gather(*map(relay.parts.tasks.looker.look, leased))
     return len(leased)
 
 

@@ -82,13 +82,13 @@ async def test_a_worker_that_died_at_a_look_loses_nothing(books: str) -> None:
         await dying.submit(token)
         await dying.rows("UPDATE tasks SET next_look_at = now()")
 
-        taken = await dying.parts.looker.claim_due(10)
-        meanwhile = await living.parts.looker.claim_due(10)
+        taken = await dying.parts.tasks.looker.claim_due(10)
+        meanwhile = await living.parts.tasks.looker.claim_due(10)
         await let_time_pass(dying, 61 / 3600)
         await asyncio.sleep(0.1)  # until the sandbox has ended it
-        again = await living.parts.looker.claim_due(10)
+        again = await living.parts.tasks.looker.claim_due(10)
         for leased in again:
-            await living.parts.looker.look(leased)
+            await living.parts.tasks.looker.look(leased)
 
         assert (len(taken), len(meanwhile), len(again)) == (1, 0, 1)
         assert (taken[0].attempts, again[0].attempts) == (1, 2)
@@ -106,13 +106,13 @@ async def test_a_worker_that_slept_past_its_lease_counts_nothing(books: str) -> 
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         await hold_tasks(relay, token)
         await let_time_pass(relay, 1)
-        (sleeper,) = await relay.parts.looker.claim_due(1)
+        (sleeper,) = await relay.parts.tasks.looker.claim_due(1)
         await let_time_pass(relay, 1)
-        (waker,) = await relay.parts.looker.claim_due(1)
+        (waker,) = await relay.parts.tasks.looker.claim_due(1)
 
-        await relay.parts.looker.look(sleeper)
+        await relay.parts.tasks.looker.look(sleeper)
         after_sleeper = await relay.row("SELECT not_found, look_lease FROM tasks")
-        await relay.parts.looker.look(waker)
+        await relay.parts.tasks.looker.look(waker)
         after_waker = await relay.row("SELECT not_found, look_lease FROM tasks")
 
         assert tuple(after_sleeper) == (0, waker.lease)
@@ -188,7 +188,8 @@ async def test_a_flight_belongs_to_the_replica_that_claimed_it(books: str) -> No
         task = await read_row(relay, (await relay.row("SELECT id FROM tasks"))["id"])
 
         asked = [
-            await replica.parts.looker.refresh(task, wait_s=5) for replica in (relay, other, relay)
+            await replica.parts.tasks.looker.refresh(task, wait_s=5)
+            for replica in (relay, other, relay)
         ]
 
         assert asked == [True, False, False]

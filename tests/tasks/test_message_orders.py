@@ -63,7 +63,7 @@ FAILURE = Truth("failed", {}, None)
 
 async def create_reply(bench: Bench, task: TaskRow) -> None:
     """The reply of our own create, recorded with the row as the submit knows it."""
-    await bench.relay.parts.learner.learn(
+    await bench.relay.parts.tasks.learner.learn(
         task, news(task, "submitted"), via=Via.SUBMIT, look_after_s=60.0, kling_request_id="r"
     )
 
@@ -71,26 +71,26 @@ async def create_reply(bench: Bench, task: TaskRow) -> None:
 async def no_reply(bench: Bench, task: TaskRow) -> None:
     """Our create timed out."""
     row = end_row(task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0)
-    await bench.relay.parts.door.pass_through(row, durable=False, is_followed=False)
+    await bench.relay.parts.tasks.door.pass_through(row, durable=False, is_followed=False)
 
 
 async def queried(bench: Bench, task: TaskRow) -> None:
     """The end, by a query that began with whatever the row was then."""
     row = await read_row(bench.relay, task.id)
-    await bench.relay.parts.learner.learn(
+    await bench.relay.parts.tasks.learner.learn(
         row, news(task, bench.truth.status, **bench.truth.costs), via=Via.QUERY, look_after_s=60.0
     )
 
 
 async def looked_at(bench: Bench, task: TaskRow) -> None:
     """The same by a worker whose row is as old as the task."""
-    await bench.relay.parts.learner.learn(
+    await bench.relay.parts.tasks.learner.learn(
         task, news(task, bench.truth.status, **bench.truth.costs), via=Via.LOOK, look_after_s=60.0
     )
 
 
 async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) -> None:
-    receiver = bench.relay.parts.receiver
+    receiver = bench.relay.faces.receiver
     url = receiver.paths.url(task.injected_id, task.channel_id)
     assert url is not None
     body = msgspec.json.encode(told(task, status, **fields))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from relay.kling.wire import Status
-from relay.tasks.pass_through import _NOTHING
+from relay.proxy.outcomes import NOTHING
 from relay.tasks.view import (
     _ID_IN_DATA,
     _ID_OF_TASK,
@@ -62,7 +62,7 @@ def shown(own_id: str | None = None, *, status: Status | None = None) -> Shown:
     return Shown(
         tenant_id=11,
         tenant_external_id=own_id,
-        quote=_NOTHING,
+        quote=NOTHING,
         charged_micros=0,
         status=status,
     )

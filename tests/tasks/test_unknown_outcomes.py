@@ -181,11 +181,11 @@ async def test_a_row_whose_process_died_belongs_to_it_until_its_deadline(books: 
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         await hold_tasks(relay, token, deadline_s=90)
 
-        before = await relay.parts.looker.claim_due(10)
+        before = await relay.parts.tasks.looker.claim_due(10)
         for _ in range(3):
             await let_time_pass(relay, 1)
-            leased = await relay.parts.looker.claim_due(10)
-            await asyncio.gather(*map(relay.parts.looker.look, leased))
+            leased = await relay.parts.tasks.looker.claim_due(10)
+            await asyncio.gather(*map(relay.parts.tasks.looker.look, leased))
 
         assert before == []
         assert (await state(relay), await relay.account()) == ("refused", (QUOTA_MICROS, 0))

@@ -299,4 +299,4 @@ async def test_one_strange_bearer_does_not_disturb_the_others(relay: Relay) -> N
 
 
 def relay_authenticate(relay: Relay) -> Any:
-    return relay.parts.surface._authenticator.authenticate  # noqa: SLF001 (time is its argument)
+    return relay.faces.kling._authenticator.authenticate  # noqa: SLF001 (time is its argument)

@@ -1,0 +1,78 @@
+"""What answers requests in a process that serves, made of its parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from relay.callbacks.receive import CallbackReceiver
+from relay.callbacks.surface import CallbackSurface
+from relay.parts import Parts, unit_prices
+from relay.proxy.account import Accounts
+from relay.proxy.body import BodyBudget
+from relay.proxy.many import ManyQueries
+from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_surface import OwnSurface
+from relay.proxy.paths import Router
+from relay.proxy.query import Queries
+from relay.proxy.surface import KlingSurface
+from relay.settings import Settings
+from relay.tenants.authenticate import Authenticator
+
+
+class Faces(msgspec.Struct, frozen=True):
+    """The applications of `front.py` that are not Litestar's."""
+
+    kling: KlingSurface
+    own: OwnSurface
+    callbacks: CallbackSurface
+    receiver: CallbackReceiver
+
+
+@asynccontextmanager
+async def open_faces(
+    settings: Settings, parts: Parts, document: KlingDocument
+) -> AsyncIterator[Faces]:
+    """Build them; `document` is of what they serve. What they hold open they close."""
+    store, kling, tasks = parts.store, parts.kling, parts.tasks
+    async with AsyncExitStack() as closing:
+        authenticator = Authenticator(store.connect, store.keys)
+        closing.push_async_callback(authenticator.aclose)
+        queries = Queries(store.connect, store.pool, tasks.looker)
+        closing.push_async_callback(queries.aclose)
+        receiver = CallbackReceiver(
+            store.connect,
+            paths=kling.callback_paths,
+            directory=kling.directory,
+            learner=tasks.learner,
+            looker=tasks.looker,
+            flags=tasks.flags,
+        )
+        closing.push_async_callback(receiver.aclose)
+        budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
+        body_limit_bytes = settings.body_limit_mb * 1024 * 1024
+        surface = KlingSurface(
+            authenticator=authenticator,
+            submitter=tasks.submitter,
+            pass_through=tasks.pass_through,
+            queries=queries,
+            many=ManyQueries(queries, store.pool, kling.catalogue),
+            accounts=Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency),
+            router=Router(kling.catalogue),
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+        )
+        own = OwnSurface(
+            authenticator=authenticator,
+            deliveries=OwnDeliveries(
+                store.sessions,
+                sender=parts.deliveries.sender,
+                guard=parts.deliveries.guard,
+                keys=store.keys,
+            ),
+            document=document,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+        )
+        yield Faces(surface, own, CallbackSurface(receiver), receiver)

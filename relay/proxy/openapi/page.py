@@ -1,0 +1,44 @@
+"""A page on which a person reads the document; `relay/office.py` mounts it on its own listener.
+
+Swagger UI, which stands in `assets/`: the page asks nobody but its own listener for anything, and
+is told so by its policy. It needs no credential, so it must never stand on Kling's port.
+"""
+
+from pathlib import Path
+
+from litestar import MediaType, Response, Router, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.static_files import create_static_files_router
+
+from relay.proxy.openapi.document import KlingDocument
+
+ASSETS = Path(__file__).with_name("assets")
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def openapi_pages(document: KlingDocument) -> list[HTTPRouteHandler | Router]:
+    """Build `/openapi`, `/openapi/kling.json` and what the page is made of."""
+
+    @get("/openapi", include_in_schema=False, sync_to_thread=False)
+    def show_page() -> Response[bytes]:
+        page = (ASSETS / "index.html").read_bytes()
+        return Response(page, media_type=MediaType.HTML, headers=HEADERS)
+
+    @get("/openapi/kling.json", include_in_schema=False, sync_to_thread=False)
+    def show_document() -> Response[bytes]:
+        return Response(document.content, media_type=MediaType.JSON, headers=HEADERS)
+
+    def guard(response: Response[bytes]) -> Response[bytes]:
+        response.headers.update(HEADERS)
+        return response
+
+    assets = create_static_files_router(
+        path="/openapi/assets", directories=[ASSETS], name="openapi", after_request=guard
+    )
+    return [show_page, show_document, assets]

@@ -1,0 +1,111 @@
+"""What Kling has no path for: tenants ask the relay itself, under `/relay/`.
+
+    …    /relay/deliveries…      a tenant's own callbacks (`own_deliveries.py`)
+    GET  /relay/openapi.json     Kling's surface as an OpenAPI document
+
+Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
+has none learns nothing that Kling would not say.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from litestar.types import HTTPScope, Receive
+
+from relay.errors import UnknownPath
+from relay.logs import RequestLine
+from relay.proxy.answers import Sent, answer_data
+from relay.proxy.body import BodyBudget
+from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_deliveries import Asked, OwnDeliveries
+from relay.proxy.paths import shown_path
+from relay.proxy.surface import TenantSurface
+from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
+
+KEY = b"{id}"
+
+
+Answer = Callable[[Caller, Asked], Awaitable[Any]]
+
+
+class OwnPath(NamedTuple):
+    """One path of tenants' own."""
+
+    method: str
+    segments: tuple[bytes, ...]
+    """Below the root; `KEY` stands for any one."""
+    label: str
+    """For the log: no id in it."""
+    answer: Answer
+    """What is to stand in `data`; of the document, the whole body."""
+    is_enveloped: bool = True
+
+
+class OwnSurface(TenantSurface):
+    """Every request about the relay itself."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        deliveries: OwnDeliveries,
+        document: KlingDocument,
+        budget: BodyBudget,
+        body_limit_bytes: int,
+    ) -> None:
+        super().__init__(
+            authenticator=authenticator, budget=budget, body_limit_bytes=body_limit_bytes
+        )
+        label = "relay.deliveries"
+        self._paths = (
+            OwnPath("GET", (b"deliveries",), label, deliveries.list),
+            OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping),
+            OwnPath("GET", (b"deliveries", KEY), label, deliveries.show),
+            OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay),
+            OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
+        )
+        self._document = document
+
+    async def _answer(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
+    ) -> Sent:
+        path, key = self._find(scope["method"], scope["raw_path"].partition(b"?")[0])
+        line.route = path.label
+        body = await self._read(scope, receive, caller)
+        try:
+            content = bytes(body.content)
+        finally:
+            body.release()
+        answer = await path.answer(
+            caller, Asked(key, scope["query_string"], content, line.request_id)
+        )
+        if not path.is_enveloped:
+            return Sent(200, answer)
+        return answer_data(msgspec.json.encode(answer), line.request_id)
+
+    async def _describe(self, caller: Caller, asked: Asked) -> bytes:
+        _ = caller, asked  # every tenant is offered the same
+        return self._document.content
+
+    def _find(self, method: str, raw_path: bytes) -> tuple[OwnPath, str]:
+        """Find a path, and the key in it.
+
+        Raises:
+            UnknownPath: not one of ours.
+        """
+        _, *given = filter(None, raw_path.split(b"/"))
+        for path in self._paths:
+            if method != path.method or len(given) != len(path.segments):
+                continue
+            pairs = list(zip(path.segments, given, strict=True))
+            if all(segment in (KEY, spelt) for segment, spelt in pairs):
+                return path, next((_text(spelt) for segment, spelt in pairs if segment == KEY), "")
+        raise UnknownPath(method, shown_path(raw_path))
+
+
+def _text(segment: bytes) -> str:
+    # Postgres takes no NUL in a text.
+    return unquote_to_bytes(segment).decode(errors="replace").replace("\x00", "\ufffd")
