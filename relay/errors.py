@@ -16,7 +16,7 @@ request is a bug: 500/5000 and a traceback in the log.
     ├── Unavailable           503  5001       no channel can take it now, or we cannot
     └── TimedOut              504  5002       sent, and no answer in time; the hold stays
 
-Source of the codes: kling-api.md section 8.
+Source of the codes: docs/kling-api.md 8.
 """
 
 
@@ -49,7 +49,7 @@ class InvalidParameter(RelayError):
 
 
 class TaskNotFound(RelayError):
-    """The words are Kling's own (kling-api.md 5.6), as clients match on them."""
+    """The words are Kling's own (docs/kling-api.md 5.6), as clients match on them."""
 
     def __init__(self) -> None:
         super().__init__(400, 1201, "Task not found")
@@ -83,7 +83,7 @@ class InsufficientQuota(RelayError):
 
 
 class TooManyTasks(RelayError):
-    """In Kling's own words for a resource pack's limit (kling-api.md 5.6)."""
+    """In Kling's own words for a resource pack's limit (docs/kling-api.md 5.6)."""
 
     def __init__(self) -> None:
         super().__init__(429, 1303, "parallel task over resource pack limit")

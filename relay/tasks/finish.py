@@ -71,7 +71,7 @@ class Finisher:
 
         self._durable = batcher(FINISH, durable=True)
         # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (design.md, "Path of a submit", step 9).
+        # wait for the disk (docs/paths.md, "Path of a submit", step 9).
         self._relaxed = batcher(FINISH, durable=False)
         self._records = batcher(RECORD, durable=False)
         self._asker = asker

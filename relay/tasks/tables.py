@@ -12,7 +12,7 @@ from relay.database.base import Base, identity, micros, moment, stamped
 
 
 class TaskState(StrEnum):
-    """Where a task stands; states only move forward (design.md, "States of a task")."""
+    """Where a task stands; states only move forward (docs/states.md)."""
 
     PENDING = "pending"
     """Held, and not sent or being sent."""

@@ -9,7 +9,7 @@ from relay.cli.demo.tenants import DemoTenant
 from relay.settings import Settings
 
 QUOTA_REFUSAL = (429, 1102)
-"""How Kling says that an account has not enough left (kling-api.md section 8)."""
+"""How Kling says that an account has not enough left (docs/kling-api.md 8)."""
 
 
 class Expectations:

@@ -1,4 +1,4 @@
-"""What the two tenants order: bodies as clients of Kling send them (kling-api.md section 4)."""
+"""What the two tenants order: bodies as clients of Kling send them (docs/kling-api.md 4)."""
 
 import base64
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 PICTURE_SIDE = 300
-"""Kling takes no smaller image (kling-api.md section 12)."""
+"""Kling takes no smaller image (docs/kling-api.md 12)."""
 
 
 class Order(msgspec.Struct, frozen=True):
