@@ -37,9 +37,16 @@ SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
+CITED = re.compile(
+    r"docs/(?P<page>[\w-]+\.md)"
+    r"(?:,? (?P<letter>[MDT]\d)\b|(?:,? sections?)?,? (?P<numbers>\d+(?:\.\d+)?"
+    r"(?:(?:, (?:and )?| and | to )(?:section )?\d+(?:\.\d+)?)*))?"
+    r'(?:,? "(?P<heading>[^"]+)"(?:, step (?P<step>\d+))?)?'
+)
 BARE_SECTION = re.compile(r"(?<!8305, )\b[Ss]ections? (\d+(?:\.\d+)?)")
 """Of Kling's API, as all of the sandbox and its tests cite; RFC 8305 has sections too."""
 BARE_PROMISE = re.compile(r"[(\"# ]([MDT][1-9])(?:'s|:|\)|,|\.| )")
+GONE = re.compile(r"(?<!docs/)\bkling-api\.md|\b[Dd]esign\.md|README, \"")
 
 
 def slug(heading: str) -> str:
@@ -61,10 +68,38 @@ def flat(text: str) -> str:
     return re.sub(r"\s*\n\s*(?:# )?", " ", text)
 
 
+def section(page: str, heading: str) -> str | None:
+    """What stands under a heading, up to the next one of its level; None without such a heading."""
+    found = re.search(rf"^(#+) {re.escape(heading)}$", PAGES[page], re.MULTILINE)
+    if found is None:
+        return None
+    rest = PAGES[page][found.end() :]
+    return re.split(rf"^#{{1,{len(found[1])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
 def numbers(page: str) -> set[str]:
     """Numbers that a page can be cited by: of its sections, or of its paragraphs."""
     pattern = r"^(\d+)\. " if page == "docs/decisions.md" else r"^#+ (\d+(?:\.\d+)?)\.? "
     return set(re.findall(pattern, PAGES[page], re.MULTILINE))
+
+
+def unresolved(found: re.Match[str]) -> Iterator[str]:
+    """Say what of one citation is not there."""
+    page = f"docs/{found['page']}"
+    if page not in PAGES:
+        yield "no such document"
+        return
+    if found["letter"] and f"**{found['letter']}. " not in PAGES[page]:
+        yield f"no promise {found['letter']}"
+    for number in re.findall(r"\d+(?:\.\d+)?", found["numbers"] or ""):
+        if number not in numbers(page):
+            yield f"no number {number}"
+    if found["heading"]:
+        text = section(page, found["heading"])
+        if text is None and f"**{found['heading']}" not in PAGES[page]:
+            yield f'no heading "{found["heading"]}"'
+        if found["step"] and not re.search(rf"^{found['step']}\. ", text or "", re.MULTILINE):
+            yield f"no step {found['step']}"
 
 
 def commands(page: str) -> Iterator[tuple[str, ...]]:
@@ -107,6 +142,19 @@ def test_every_link_leads_somewhere(page: str) -> None:
             broken.append(target)
 
     assert broken == []
+
+
+def test_every_citation_of_a_document_is_there() -> None:
+    """A page, and of it a number, a promise, a heading or a step: all that the code cites."""
+    cited = [(file, found) for file in CODE for found in CITED.finditer(flat(CODE[file]))]
+
+    assert [f"{file}: {one[0]}: {why}" for file, one in cited for why in unresolved(one)] == []
+    assert len(cited) > 100
+
+
+def test_nothing_cites_what_is_not_in_the_repository() -> None:
+    """The design before the first line, a list of facts beside it, sections that README had."""
+    assert [f"{file}: {one}" for file in CODE for one in GONE.findall(flat(CODE[file]))] == []
 
 
 def test_sections_cited_without_their_page_are_of_klings_api() -> None:
