@@ -30,7 +30,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
         └── CallbackNotPosted      404  1202  another method than POST
 
 A refusal never changes once it is made; tests/test_errors.py holds this drawing to the classes.
-Source of the codes and their statuses: kling-api.md section 8, as `kling/codes.py` has them.
+Source of the codes and their statuses: docs/kling-api.md 8, as `kling/codes.py` has them.
 """
 
 from typing import ClassVar
@@ -73,7 +73,7 @@ class CredentialMissing(Unauthorized, code=Code.AUTH_EMPTY):
 
 
 class CredentialUnknown(Unauthorized, code=Code.AUTH_INVALID):
-    """One answer for everything that no token of ours made, in Kling's words (kling-api.md 5.6)."""
+    """One answer for all that no token of ours made, in Kling's words (docs/kling-api.md 5.6)."""
 
     def __init__(self) -> None:
         super().__init__("api key not found")
@@ -107,7 +107,7 @@ class IdsRequired(RelayError, code=Code.INVALID_PARAMETER):
 
 
 class TaskNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    """The words are Kling's own (kling-api.md 5.6), as clients match on them."""
+    """The words are Kling's own (docs/kling-api.md 5.6), as clients match on them."""
 
     def __init__(self) -> None:
         super().__init__("Task not found")
@@ -151,7 +151,7 @@ class TooManyPings(RelayError, code=Code.RATE_LIMITED):
 
 
 class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):
-    """In Kling's own words for a resource pack's limit (kling-api.md 5.6)."""
+    """In Kling's own words for a resource pack's limit (docs/kling-api.md 5.6)."""
 
     def __init__(self) -> None:
         super().__init__("parallel task over resource pack limit")

@@ -27,7 +27,7 @@ LIST_UNIT_PRICES = {
     "USD": (Decimal("0.14"), Decimal("0.0035")),
     "CNY": (Decimal(1), Decimal("0.025")),
 }
-"""Kling's list price of one video unit and one image unit (kling-api.md section 10)."""
+"""Kling's list price of one video unit and one image unit (docs/kling-api.md 10)."""
 
 
 LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 9

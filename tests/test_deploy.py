@@ -10,7 +10,6 @@ from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings, read_settings
 
 ROOT = Path(__file__).parents[1]
 ENV_EXAMPLE = (ROOT / "deploy" / "relay.env.example").read_text()
-README = (ROOT / "README.md").read_text()
 NGINX = (ROOT / "deploy" / "nginx.conf.example").read_text()
 FILE_ONLY = {"endpoints"}
 NAMES = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
@@ -53,14 +52,6 @@ def test_every_name_in_the_examples_is_a_setting() -> None:
     named = set(re.findall(r"\bRELAY_[A-Z_]*[A-Z]\b", ENV_EXAMPLE + NGINX))
 
     assert named - NAMES == set()
-
-
-def test_the_readmes_table_has_every_setting_and_no_other() -> None:
-    """Its first column names all of `Settings`; `RELAY_CONFIG` stands above it."""
-    rows = re.findall(r"^\| (`RELAY_[^|]*) \|", README, flags=re.MULTILINE)
-    named = re.findall(r"`(RELAY_\w+)`", " ".join(rows))
-
-    assert sorted(named) == sorted(NAMES - {CONFIG_ENV})
 
 
 def test_the_units_commands_exist() -> None:

@@ -67,7 +67,7 @@ def test_another_currency_needs_its_unit_prices() -> None:
     ("currency", "micros"), [("USD", (140_000, 3_500)), ("CNY", (1_000_000, 25_000))]
 )
 def test_kling_s_list_prices_are_the_default(currency: str, micros: tuple[int, int]) -> None:
-    """kling-api.md section 10."""
+    """docs/kling-api.md 10."""
     assert read_settings({"RELAY_CURRENCY": currency}).unit_prices_micros == micros
 
 

@@ -1,4 +1,4 @@
-"""Kling's callbacks (design.md, "Callback from Kling"; kling-api.md section 6)."""
+"""Kling's callbacks (docs/paths.md, "Callback from Kling"; docs/kling-api.md 6)."""
 
 from typing import Any, NamedTuple
 

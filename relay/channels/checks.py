@@ -33,7 +33,7 @@ def normalised_base_url(url: str) -> str:
 
 
 def checked_webhook_secret(secret: str) -> str:
-    """Check a Standard Webhooks secret: `whsec_` and base64 (kling-api.md section 6).
+    """Check a Standard Webhooks secret: `whsec_` and base64 (docs/kling-api.md 6).
 
     Raises:
         ValueError: with a sentence that does not repeat it.

@@ -1,7 +1,7 @@
 """Whether a Kling account's keys work, asked for free.
 
 A GET of a task that cannot exist costs nothing: "Task not found" proves the key, 401 disproves it
-(kling-api.md sections 2 and 5.6). Keys are regional, so the other region's host is asked as well.
+(docs/kling-api.md 2 and 5.6). Keys are regional, so the other region's host is asked as well.
 """
 
 import secrets

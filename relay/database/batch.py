@@ -1,7 +1,7 @@
 """Statements that share a commit: what arrives while one runs goes into the next.
 
 One durable commit costs milliseconds and one row in it costs microseconds, so under load a batch
-fills by itself, and an idle process waits for nobody. Measured (design.md, "Speed"): 24k holds/s
+fills by itself, and an idle process waits for nobody. Measured (docs/speed.md): 24k holds/s
 against 6-8k/s with a transaction each, and one hot account stays as fast as a thousand.
 """
 

@@ -16,7 +16,7 @@ _any = msgspec.json.Decoder()
 EXTERNAL_ID_CHARS_MAX = 512
 """Kling documents no limit; ours keeps the index entry small."""
 CALLBACK_URL_CHARS_MAX = 1024
-"""As the solutions page says (kling-api.md section 6)."""
+"""As the solutions page says (docs/kling-api.md 6)."""
 
 HALF_SURROGATES_MAX = 1000
 VALUES_MAX = 100_000

@@ -1,6 +1,6 @@
 """Kling's error codes; what they allow to conclude is decided by code, never by HTTP status.
 
-Source: kling-api.md section 8, 22 rows, the same in three copies of the vendor's documentation.
+Source: docs/kling-api.md 8: 22 rows, the same in three copies of the vendor's documentation.
 """
 
 from enum import IntEnum

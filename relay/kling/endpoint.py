@@ -6,7 +6,7 @@ import msgspec
 
 
 class Generation(StrEnum):
-    """Whose paths, bodies and words an endpoint uses (kling-api.md section 1)."""
+    """Whose paths, bodies and words an endpoint uses (docs/kling-api.md 1)."""
 
     LEGACY = "legacy"
     """`/v1/...`, flat bodies, `task_id`, `succeed`."""
@@ -28,7 +28,7 @@ class EndpointKind(StrEnum):
 
 
 class Credential(StrEnum):
-    """What a channel can show to Kling (kling-api.md section 2)."""
+    """What a channel can show to Kling (docs/kling-api.md 2)."""
 
     KEY_PAIR = "key_pair"
     """A JWT signed with AccessKey and SecretKey; legacy endpoints only."""
@@ -61,7 +61,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Pricing(msgspec.Struct, frozen=True):
-    """Which fields of the body tell what a task costs (kling-api.md section 10)."""
+    """Which fields of the body tell what a task costs (docs/kling-api.md 10)."""
 
     model: Field | None = None
     mode: Field | None = None

@@ -1,6 +1,6 @@
 """Kling's endpoints as data: one row each, and a new endpoint is a new row.
 
-Source: kling-api.md sections 3 and 4. Where it says CONFLICT, all readings are rows.
+Source: docs/kling-api.md 3 and 4. Where it says CONFLICT, all readings are rows.
 """
 
 from relay.kling.endpoint import (
@@ -166,7 +166,7 @@ IMAGES = (
     Endpoint(
         name="generations",
         path="/v1/images/generations",
-        # The vendor's table says kling-v3, its note says V1 (CONFLICT, kling-api.md 4.12): the
+        # The vendor's table says kling-v3, its note says V1 (CONFLICT, docs/kling-api.md 4.12): the
         # table is dearer, and what Kling deducts is what counts.
         pricing=_image("kling-v3", inputs=("image",)),
         references=(_ELEMENTS,),
@@ -243,7 +243,7 @@ GENERAL = (
             deletes=Resource.ELEMENT,
             is_listed=False,
         )
-        # Both stand in the vendor's pages for the same thing (CONFLICT, kling-api.md 3.1).
+        # Both stand in the vendor's pages for the same thing (CONFLICT, docs/kling-api.md 3.1).
         for name in ("delete-elements", "delete-advanced-elements")
     ),
     Endpoint(

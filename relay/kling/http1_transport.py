@@ -2,7 +2,7 @@
 
 It is small because it does only what the seam asks: no redirects, cookies, proxies, compression,
 streaming or HTTP/2. llhttp parses (httptools), aiohappyeyeballs connects, the event loop does TLS.
-A kept connection costs a call one write and one future; no task and no timer. README, "Decisions",
+A kept connection costs a call one write and one future; no task and no timer. docs/decisions.md 16
 has the numbers; tests/kling/test_http1_fuzz.py holds the outcomes equal to aiohttp's.
 """
 

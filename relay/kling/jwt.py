@@ -1,6 +1,6 @@
 """Bearers for channels that hold an AccessKey and SecretKey pair.
 
-Source: kling-api.md section 2, "Auth B"; identical in more than ten clients.
+Source: docs/kling-api.md 2, "Auth B"; identical in more than ten clients.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Ids of things that live on one Kling account: where requests name them, where replies make them.
 
-Source: kling-api.md sections 4 and 5.3.
+Source: docs/kling-api.md 4 and 5.3.
 """
 
 import re

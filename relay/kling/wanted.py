@@ -18,13 +18,13 @@ _items = msgspec.json.Decoder(list[Fields])
 SECONDS_MAX = 3600
 COUNT_MAX = 100
 SERIES_DEFAULT, SERIES_MAX = 4, 9
-"""Of `series_amount`; `auto` may be as many as the most (kling-api.md 4.13)."""
+"""Of `series_amount`; `auto` may be as many as the most (docs/kling-api.md 4.13)."""
 
 _VOICE_REFERENCE = re.compile(r"<<<\s*voice_\d+\s*>>>")
 _INPUT_TYPES = frozenset({"base_video", "feature_video", "video"})
 _SWITCH_WORDS = {
     **dict.fromkeys(("on", "true", "native"), True),
-    # `original` keeps the input's sound and is not billed as sound (kling-api.md section 10).
+    # `original` keeps the input's sound and is not billed as sound (docs/kling-api.md 10).
     **dict.fromkeys(("off", "false", "original"), False),
 }
 
@@ -226,7 +226,7 @@ def _contents(body: Reading, pricing: Pricing) -> set[str]:
 
 
 def _voice(body: Reading, pricing: Pricing, contents: set[str]) -> bool | None:
-    """Voices are billed when the list is set and a prompt refers to it (kling-api.md 10).
+    """Voices are billed when the list is set and a prompt refers to it (docs/kling-api.md 10).
 
     2.0 refers by names that the items give themselves; a voice there is taken as referred to.
     """
@@ -252,7 +252,7 @@ def _has_input(body: Reading, pricing: Pricing, contents: set[str]) -> bool | No
 
 
 def _follows_a_video(videos: list[Any]) -> bool:
-    """A base video gives the result its length; `base` is Kling's default (kling-api.md 4.4)."""
+    """A base video gives the result its length; `base` is the default (docs/kling-api.md 4.4)."""
     return any(
         isinstance(video, dict) and video.get("refer_type") in ("base", None, "")
         for video in videos

@@ -1,7 +1,7 @@
 """Kling's bodies: what its replies and callbacks say, and what we conclude from a reply.
 
 Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's own bytes.
-Source: kling-api.md sections 5 and 6.
+Source: docs/kling-api.md 5 and 6.
 """
 
 import json
@@ -71,7 +71,7 @@ class Cost(msgspec.Struct, frozen=True):
     """Whose units they are, if all of `billing` names the same one."""
     cash: Decimal | None = None
     currency: str | None = None
-    """None where Kling does not say, as in `final_balance_deduction` (kling-api.md 5.2)."""
+    """None where Kling does not say, as in `final_balance_deduction` (docs/kling-api.md 5.2)."""
 
 
 NO_COST = Cost()
@@ -112,7 +112,7 @@ URL_FIELDS = (
     "wav_url",
     "trial_url",
 )
-"""Of an item of a result, in all its variants (kling-api.md 5.3 and 5.5)."""
+"""Of an item of a result, in all its variants (docs/kling-api.md 5.3 and 5.5)."""
 
 
 class UnreadableTask(ValueError):
@@ -300,7 +300,7 @@ def _decimal(value: object) -> Decimal | None:
 
 
 class Envelope(msgspec.Struct):
-    """The shell of a reply (kling-api.md 5.1 and 5.6)."""
+    """The shell of a reply (docs/kling-api.md 5.1 and 5.6)."""
 
     code: int
     message: str = ""
@@ -344,7 +344,7 @@ Verdict = Accepted | Refused | Unknown
 
 
 def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = None) -> Verdict:
-    """Conclude what a create's reply says of the task (design.md, "Path of a submit", step 8)."""
+    """Conclude what a create's reply says (docs/paths.md, "Path of a submit", step 8)."""
     envelope = read_envelope(reply)
     if envelope is None:
         return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
@@ -368,7 +368,7 @@ def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
 def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
     """Whether a 1201 says that our external id is taken: then the first try has landed.
 
-    The real message is not known (kling-api.md section 7), so both the field's name and our id are
+    The real message is not known (docs/kling-api.md 7), so both the field's name and our id are
     looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
     URL quotes the id too, as a part of the URL, and says nothing of it.
     """
@@ -380,7 +380,7 @@ def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | 
 
 
 def says_not_found(reply: Reply) -> bool:
-    """Whether Kling says that it has no such task (kling-api.md 5.5 and 5.6).
+    """Whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
 
     400/1201 "Task not found", and of 2.0 an empty list with code 0.
     """

@@ -14,7 +14,7 @@ LIFETIMES = {
     Resource.AUDIO: timedelta(days=30),
     Resource.SESSION: timedelta(hours=24),
 }
-"""Of what Kling forgets by itself (kling-api.md section 12)."""
+"""Of what Kling forgets by itself (docs/kling-api.md 12)."""
 
 _EXPIRES = (
     "CASE {kind} "

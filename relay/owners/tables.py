@@ -27,6 +27,6 @@ class Owner(Base):
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     """The task that made it; null if a call or the operator told us."""
     expires_at: Mapped[moment | None]
-    """Kling forgets media after 30 days and sessions after 24 hours (kling-api.md section 12)."""
+    """Kling forgets media after 30 days and sessions after 24 hours (docs/kling-api.md 12)."""
     deleted_at: Mapped[moment | None]
     created_at: Mapped[stamped]

@@ -1,6 +1,6 @@
 """Kling's own price list, in units, as it stood on 2026-09-20.
 
-Source: kling-api.md section 10 (kling.ai/document-api/pricing/base/video, fetched 2026-09-20;
+Source: docs/kling-api.md 10 (kling.ai/document-api/pricing/base/video, fetched 2026-09-20;
 retired models from public clients). Effects and solutions have no row: no list of theirs is known.
 """
 

@@ -107,7 +107,7 @@ def charge_micros(
             return rounded(deduction * unit_micros)
         case PriceKind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
-            # Kling bills the output's length to the nearest second (kling-api.md section 10).
+            # Kling bills the output's length to the nearest second (docs/kling-api.md 10).
             return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
         case PriceKind.FIXED:
             return quote.hold_micros

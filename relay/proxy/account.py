@@ -3,8 +3,8 @@
 The tenant's quota is shown as one resource pack, in video units at Kling's list price; its charges
 as deductions from that pack, and beside it in currency. Nothing of the channels' accounts is told.
 
-Source of the shapes: kling-api.md 4.16 and 5.6; names of fields that it leaves out are those of our
-sandbox, which took them from the vendor's pages.
+Source of the shapes: docs/kling-api.md 4.16 and 5.6; names of fields that it leaves out are
+those of our sandbox, which took them from the vendor's pages.
 """
 
 from datetime import datetime

@@ -27,7 +27,7 @@ class Sent(msgspec.Struct):
 
 
 def answer_error(error: RelayError, request_id: str) -> Sent:
-    """Spell a refusal of ours as Kling would (kling-api.md 5.6): no `data`."""
+    """Spell a refusal of ours as Kling would (docs/kling-api.md 5.6): no `data`."""
     return Sent(
         error.http_status,
         msgspec.json.encode(
@@ -37,7 +37,7 @@ def answer_error(error: RelayError, request_id: str) -> Sent:
 
 
 def answer_data(data: bytes, request_id: str) -> Sent:
-    """Put a task object or a list of them into the envelope of a success (kling-api.md 5.1)."""
+    """Put a task object or a list of them into a success's envelope (docs/kling-api.md 5.1)."""
     return Sent(
         200,
         b'{"code":0,"message":"SUCCEED","request_id":"%b","data":%b}' % (request_id.encode(), data),

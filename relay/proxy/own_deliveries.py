@@ -41,7 +41,7 @@ from relay.tenants.caller import Caller
 
 SIZE_MAX = 500
 PING_EVERY_S = 6.0
-"""Kling's own test callback goes out as often (kling-api.md section 6)."""
+"""Kling's own test callback goes out as often (docs/kling-api.md 6)."""
 PINGS_KEPT = 10_000
 
 FIND_TASK = """

@@ -1,7 +1,7 @@
 """Cursor pages of 2.0 and of the billing records: what is asked for, and how a page is spelt.
 
-Source: kling-api.md 4.16 and 5.5. A cursor is our own and says nothing to others: the id of the
-last row shown.
+Source: docs/kling-api.md 4.16 and 5.5. A cursor is our own and says nothing to others: the id of
+the last row shown.
 """
 
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def read_page(fields: Fields, generation: Generation = Generation.NEW) -> Page:
 
 
 def spell_page(rows: list[bytes], *, name: str, last_id: int | None, has_more: bool) -> bytes:
-    """Spell `data`; an empty page has no list, as Kling's has none (kling-api.md 5.5)."""
+    """Spell `data`; an empty page has no list, as Kling's has none (docs/kling-api.md 5.5)."""
     if not rows:
         return b'{"count":0,"has_more":false}'
     cursor = str(last_id) if has_more and last_id is not None else ""

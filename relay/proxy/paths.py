@@ -1,4 +1,4 @@
-"""Which endpoint a path means, in all the spellings that clients use (kling-api.md section 13).
+"""Which endpoint a path means, in all the spellings that clients use (docs/kling-api.md 13).
 
 `/kling` in front, no `/v1`, a second `/v1` from a base URL that already had it, doubled and
 trailing slashes: all of them reach the same endpoint. Ids are percent-decoded after the path is

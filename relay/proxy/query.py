@@ -1,4 +1,4 @@
-"""GETs and lists, answered from our rows (design.md, "Poll path")."""
+"""GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -81,7 +81,7 @@ class Queries:
         """One page of the tenant's tasks of one endpoint, as a JSON list.
 
         Raises:
-            InvalidParameter: a page out of Kling's bounds (kling-api.md section 3).
+            InvalidParameter: a page out of Kling's bounds (docs/kling-api.md 3).
         """
         values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
         page = read_number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)

@@ -1,7 +1,7 @@
 """A faithful Kling that runs here: what tenants test against, and the one fake Kling of our tests.
 
-Written from `kling-api.md` alone. It imports nothing of the relay but its log format, so that a
-misreading of the relay's cannot hide behind the same misreading here.
+Written from `docs/kling-api.md` alone. It imports nothing of the relay but its log format, so that
+a misreading of the relay's cannot hide behind the same misreading here.
 
 Guarantees: every endpoint of both generations, Kling's envelopes, credentials, error codes,
 parameter checks, unit prices, concurrency limit and callbacks; a task that was accepted ends by

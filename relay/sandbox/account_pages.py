@@ -1,4 +1,4 @@
-"""What an account has and was charged (kling-api.md 4.16, 5.6).
+"""What an account has and was charged (docs/kling-api.md 4.16, 5.6).
 
 Names of fields that our reference leaves out (a pack's, `unit_before_deduction`, `result.detail`)
 are those of the vendor's pages "Account Usage" and "Billing Deduction" of 2026-09; those of the

@@ -1,4 +1,4 @@
-"""Rows of what is answered at once (kling-api.md 3.1, 3.2, 3.3); prices of section 10."""
+"""Rows of what is answered at once (docs/kling-api.md 3.1, 3.2, 3.3); prices of section 10."""
 
 from relay.sandbox.account_pages import list_balance, list_package, show_costs
 from relay.sandbox.calls import Call

@@ -1,4 +1,4 @@
-"""Telling a task's owner about every change of its status (kling-api.md section 6)."""
+"""Telling a task's owner about every change of its status (docs/kling-api.md 6)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""Kling's endpoints as data (kling-api.md section 3): a new one is a row in a `..._rows` module.
+"""Kling's endpoints as data (docs/kling-api.md 3): a new one is a row in a `..._rows` module.
 
 Rows say what differs; routing, credentials, envelopes, ids, lists, callbacks and statuses are the
 same for all and stand elsewhere. `list_rows` writes the table out, for comparing it with others.

@@ -1,4 +1,4 @@
-"""What was deducted from each account: the rows of its bills (kling-api.md 4.16)."""
+"""What was deducted from each account: the rows of its bills (docs/kling-api.md 4.16)."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Who is calling: an API key, or a JWT signed with an account's pair (kling-api.md section 2)."""
+"""Who is calling: an API key, or a JWT signed with an account's pair (docs/kling-api.md 2)."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""Lists that are read on by a cursor (kling-api.md 4.16, 5.5): a window of time, and filters.
+"""Lists that are read on by a cursor (docs/kling-api.md 4.16, 5.5): a window of time, and filters.
 
 A cursor says everything again, so that what stands beside it in a body does not count.
 """

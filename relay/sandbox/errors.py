@@ -1,4 +1,4 @@
-"""Kling's error table (kling-api.md section 8), and the exception that carries a row."""
+"""Kling's error table (docs/kling-api.md 8), and the exception that carries a row."""
 
 HTTP_STATUS = {
     0: 200,

@@ -1,4 +1,4 @@
-"""Elements and voices beside the tasks that make them (kling-api.md 3.1): presets and deletes.
+"""Elements and voices beside the tasks that make them (docs/kling-api.md 3.1): presets and deletes.
 
 Two libraries of elements: the advanced ones are made by tasks, the old ones at once. What the old
 pages show of an element is not in our reference; its name, description and id are ours to guess.

@@ -1,4 +1,4 @@
-"""Rows of the legacy image, audio, element and voice endpoints (kling-api.md 3.1)."""
+"""Rows of the legacy image, audio, element and voice endpoints (docs/kling-api.md 3.1)."""
 
 from relay.sandbox.endpoint import Endpoint
 from relay.sandbox.materials import (

@@ -1,4 +1,4 @@
-"""What each video model can do (kling-api.md section 11)."""
+"""What each video model can do (docs/kling-api.md 11)."""
 
 RETIRED = (
     "kling-v1",

@@ -1,4 +1,4 @@
-"""Replies and callback bodies of API 2.0 and of the solutions (kling-api.md 5.5 and 6)."""
+"""Replies and callback bodies of API 2.0 and of the solutions (docs/kling-api.md 5.5 and 6)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What each model of API 2.0 takes (kling-api.md 3.2 and 4.17): a new one is a row here."""
+"""What each model of API 2.0 takes (docs/kling-api.md 3.2 and 4.17): a new one is a row here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

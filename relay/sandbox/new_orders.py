@@ -1,4 +1,4 @@
-"""Bodies of API 2.0 (kling-api.md 4.17) and of the solutions (3.3)."""
+"""Bodies of API 2.0 (docs/kling-api.md 4.17) and of the solutions (3.3)."""
 
 from relay.sandbox.bodies import writable
 from relay.sandbox.endpoint import Endpoint

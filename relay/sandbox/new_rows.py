@@ -1,4 +1,4 @@
-"""Rows of API 2.0 and of the solutions (kling-api.md 3.2 and 3.3)."""
+"""Rows of API 2.0 and of the solutions (docs/kling-api.md 3.2 and 3.3)."""
 
 from relay.sandbox.endpoint import LEGACY, MODEL, NEW, TRY_ON, Endpoint
 from relay.sandbox.things import ThingKind

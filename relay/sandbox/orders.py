@@ -67,7 +67,7 @@ class Order:
 
 
 def read_order(endpoint: Endpoint, body: bytes) -> Order:
-    """Check a legacy create body by kling-api.md section 4.
+    """Check a legacy create body by docs/kling-api.md 4.
 
     Raises:
         Refusal: 1200 not a JSON object; 1201 a field is missing or wrong; 1203 unknown model.

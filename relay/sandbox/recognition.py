@@ -1,4 +1,4 @@
-"""Calls that look, listen or speak at once (kling-api.md 4.8, 4.14, 4.15): each is paid."""
+"""Calls that look, listen or speak at once (docs/kling-api.md 4.8, 4.14, 4.15): each is paid."""
 
 from typing import Any
 

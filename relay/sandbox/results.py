@@ -1,4 +1,4 @@
-"""What a success made: files by the family's shape (kling-api.md 5.3), and ids for later calls."""
+"""What a success made: files by the family's shape (docs/kling-api.md 5.3), and ids for later."""
 
 import zlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Marking what a multi-elements edit is about (kling-api.md 4.11): five free steps in a session."""
+"""Marks of a multi-elements edit (docs/kling-api.md 4.11): five free steps in a session."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What Kling deducts for a task, in its own units (kling-api.md section 10, fetched 2026-09-20).
+"""What Kling deducts for a task, in its own units (docs/kling-api.md 10, fetched 2026-09-20).
 
 A table of the sandbox's own: the relay's price book must agree with it by being right, not by
 being the same object. Video units and image units are different currencies; a task uses one.

@@ -1,4 +1,4 @@
-"""Parameter checks of the main video endpoints (kling-api.md 4.1 to 4.5).
+"""Parameter checks of the main video endpoints (docs/kling-api.md 4.1 to 4.5).
 
 Model, mode, duration and the common tail are checked for every endpoint alike (`orders.py`);
 here stands what is each endpoint's own. Fields that Kling ignores for a model are not refused.

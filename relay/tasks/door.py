@@ -132,7 +132,7 @@ class Door:
 
         self._durable = batcher(FINISH, durable=True)
         # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (design.md, "Path of a submit", step 9).
+        # wait for the disk (docs/paths.md, "Path of a submit", step 9).
         self._relaxed = batcher(FINISH, durable=False)
         self._records = batcher(RECORD, durable=False)
         # Of followed tasks all are durable: a follower must not hear of what is lost again.

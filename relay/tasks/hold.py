@@ -38,7 +38,7 @@ class Holder:
             case "held":
                 return _held_task(row, record["id"], record["injected_id"])
             case "duplicate":
-                # The words are the most likely ones of Kling (kling-api.md section 7).
+                # The words are the most likely ones of Kling (docs/kling-api.md 7).
                 raise InvalidParameter("external_task_id", "duplicate external_task_id")
             case "too_many_tasks":
                 raise TooManyTasks

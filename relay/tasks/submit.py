@@ -1,4 +1,4 @@
-"""A submit, from the tenant's body to what became of it (design.md, "Path of a submit").
+"""A submit, from the tenant's body to what became of it (docs/paths.md, "Path of a submit").
 
 Hold, commit, call Kling, record. No transaction is open while Kling is awaited, and the row is
 committed before the first byte goes out: a crash leaves a hold to look up, never a video that

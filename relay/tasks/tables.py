@@ -14,7 +14,7 @@ from relay.database.xid8 import Xid8
 
 
 class TaskState(StrEnum):
-    """Where a task stands; states only move forward (design.md, "States of a task")."""
+    """Where a task stands; states only move forward (docs/states.md)."""
 
     PENDING = "pending"
     """Held, and not sent or being sent."""

@@ -24,14 +24,14 @@ _CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
 _OWN_ID = r'"task_info":\{("external_task_id":"[^"]*")\}'
 _ID_OF_TASK = re.compile(r"\{[^{}]*" + _OWN_ID)
 _ID_IN_DATA = re.compile(r'\{[^{}]*"data":\{[^{}]*' + _OWN_ID)
-"""The one field of ours in a task that runs, where Kling puts it (kling-api.md 5.1).
+"""The one field of ours in a task that runs, where Kling puts it (docs/kling-api.md 5.1).
 
 No other object begins before it, so it is the task's own.
 """
 
 COST_FIELDS = frozenset({"final_unit_deduction", "final_balance_deduction", "billing"})
 BALANCE_AMOUNTS = ("quota", "list_price")
-"""Of `final_balance_deduction`: decimal strings in currency (kling-api.md 5.2)."""
+"""Of `final_balance_deduction`: decimal strings in currency (docs/kling-api.md 5.2)."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -213,7 +213,7 @@ def _with_amounts(raw: Raw, charge: str) -> Raw:
 
 
 def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
-    """One entry of the first one's shape, with the total (design.md, T2)."""
+    """One entry of the first one's shape, with the total (docs/promises.md T2)."""
     try:
         entries = [_fields.decode(entry) for entry in _list.decode(raw)]
     except msgspec.ValidationError:
@@ -255,7 +255,7 @@ CALLBACK_FIELDS = (
     *("id", "status", "message", "create_time", "update_time", "external_id"),
     *("outputs", "billing"),
 )
-"""What a callback holds, of legacy and of 2.0 (kling-api.md section 6).
+"""What a callback holds, of legacy and of 2.0 (docs/kling-api.md 6).
 
 Which of them stand there is Kling's choice: one solution mixes both (CONFLICT, section 3.3).
 """

@@ -2,7 +2,7 @@
 
 A bearer is an API key that we issued (or took over), or a JWT that an SDK signed with the access
 key and secret key we issued. What is wrong with a bad credential is told only to who holds the
-secret: all others get one and the same answer (kling-api.md sections 2 and 8).
+secret: all others get one and the same answer (docs/kling-api.md 2 and 8).
 """
 
 import math
@@ -41,7 +41,7 @@ REMEMBERED_CHARS_MAX = 1024
 ACCESS_KEY_CHARS_MAX = 64
 """Ours have 32."""
 SKEW_S = 60
-"""Clocks differ, and one public client keeps a token for its full life (kling-api.md 13)."""
+"""Clocks differ, and one public client keeps a token for its full life (docs/kling-api.md 13)."""
 _NOBODYS_SECRET = entropy.token_hex(32)
 """Stands in where there is no secret key, so that an unknown issuer costs the same work."""
 
@@ -85,7 +85,7 @@ FROM {unnest(ChangesRow, "n")}, token_changes c
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
     "verify_nbf": False,
-    "verify_iat": False,  # the others say nothing to Kling (kling-api.md section 2)
+    "verify_iat": False,  # the others say nothing to Kling (docs/kling-api.md 2)
     "verify_aud": False,
     "verify_iss": False,
     "verify_sub": False,

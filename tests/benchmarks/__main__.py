@@ -1,4 +1,4 @@
-"""The benchmark: `uv run python -m tests.benchmarks` (README, "Speed")."""
+"""The benchmark: `uv run python -m tests.benchmarks` (docs/speed.md)."""
 
 import argparse
 import json

@@ -17,7 +17,7 @@ ROWS_MIN, ROWS_MAX = 1_000, 10_000_000
 SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([km]?)", re.IGNORECASE)
 TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 DESCRIPTION = """
-Measure the relay beside nginx, pgbench and LiteLLM (README, "Speed"): tables in markdown on
+Measure the relay beside nginx, pgbench and LiteLLM (docs/speed.md): tables in markdown on
 standard output, what is going on meanwhile on standard error. With two cores, --quick takes about
 2.5 minutes, no options about 10, and --full about 25.
 """

@@ -71,7 +71,7 @@ ENDED = (
     ',"task_result":{"videos":[{"id":"v-1","url":"https://cdn.example/v.mp4","duration":"5.1"}]},'
     '"final_unit_deduction":"3"'
 )
-"""A clip of 5 s at list price, in the words of kling-api.md section 5.4."""
+"""A clip of 5 s at list price, in the words of docs/kling-api.md 5.2."""
 
 
 def _reply(data: str) -> str:

@@ -1,4 +1,4 @@
-"""Callback bodies of the legacy generation (kling-api.md section 6)."""
+"""Callback bodies of the legacy generation (docs/kling-api.md 6)."""
 
 import json
 from typing import Any

@@ -32,7 +32,7 @@ VECTOR_HEADERS = {
     "webhook-timestamp": "1781080794",
     "webhook-signature": "v1,UsKlJP00XoQyOn410NM9xv34sP+Gl0jnOO9Lcpr7NJ4=",
 }
-"""The vendor's own (kling-api.md section 6)."""
+"""The vendor's own (docs/kling-api.md 6)."""
 
 
 async def everything(relay: Relay) -> list[Any]:

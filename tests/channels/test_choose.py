@@ -77,7 +77,7 @@ def test_a_channel_needs_a_credential_that_the_endpoint_takes(
     access_key: str | None,
     able: bool,  # noqa: FBT001 (a case)
 ) -> None:
-    """An endpoint of the new generation takes API keys only (kling-api.md section 2)."""
+    """An endpoint of the new generation takes API keys only (docs/kling-api.md 2)."""
     one = channel(1, api_key=api_key, access_key=access_key)
 
     assert bool(in_order([one], API_KEY_ONLY, chance=random.Random(SEED))) is able

@@ -56,7 +56,7 @@ def test_this_clip_costs_exactly_three(relay: Command) -> None:
 
 
 def test_a_quote_has_klings_defaults(relay: Command) -> None:
-    """omni-video without a word is kling-video-o1, pro, 5 s (kling-api.md 4.4): 0.8 x 5 x 0.14."""
+    """omni-video alone is kling-video-o1, pro, 5 s (docs/kling-api.md 4.4): 0.8 x 5 x 0.14."""
     quote = relay.json("price", "quote", "omni-video")
 
     assert quote["wanted"] == (

@@ -1,7 +1,7 @@
 """Point 13: what of HTTP passes, and what does not, over real sockets.
 
-Where kling-api.md does not say how Kling does it, this is the plainest there is: no CORS headers,
-no compression either way, HEAD and OPTIONS are methods that no path has.
+Where docs/kling-api.md does not say how Kling does it, this is the plainest there is: no CORS
+headers, no compression either way, HEAD and OPTIONS are methods that no path has.
 """
 
 import gzip

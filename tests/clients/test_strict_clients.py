@@ -1,4 +1,4 @@
-"""Clients that break at the slightest difference (kling-api.md section 13), over real sockets."""
+"""Clients that break at the slightest difference (docs/kling-api.md 13), over real sockets."""
 
 import asyncio
 import time

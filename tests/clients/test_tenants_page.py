@@ -35,7 +35,8 @@ def test_every_code_that_a_tenant_can_see_is_explained() -> None:
 
 def checker() -> Any:
     """The page's own function."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (code,) = (block for block in blocks if "def is_genuine" in block)
     names: dict[str, Any] = {}
     exec(code, names)
     return names["is_genuine"]

@@ -1,6 +1,6 @@
 """The recorded corpus: one example at least for each of Kling's endpoints, with odd bytes.
 
-Made from kling-api.md section 4. `@VIDEO@` and its like stand for ids that the tenant made before;
+Made from docs/kling-api.md 4. `@VIDEO@` and its like stand for ids that the tenant made before;
 each may stand at one place only, since the tests put foreign ids there one by one.
 """
 
@@ -213,4 +213,4 @@ UNPRICED = {
     "solutions-talking_agent": "video",
     "solutions-drama_subtitle": "video",
 }
-"""No list of the vendor's is known (kling-api.md section 10); and the pack that pays."""
+"""No list of the vendor's is known (docs/kling-api.md 10); and the pack that pays."""

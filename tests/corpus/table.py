@@ -1,8 +1,8 @@
-"""The README's table of endpoints: every cell says what a played example showed.
+"""The table in docs/endpoints.md: every cell says what a played example showed.
 
     uv run python -m tests.corpus.table     plays the corpus and writes the table
 
-A test holds the README equal to it.
+A test holds the page equal to it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tests.corpus.seen import (
 )
 from tests.corpus.world import open_world
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "endpoints.md"
 BEGIN = "<!-- endpoints: written by `uv run python -m tests.corpus.table` -->\n"
 END = "<!-- end of endpoints -->\n"
 HEAD = (
@@ -125,11 +125,11 @@ def _told(seen: list[Recorded]) -> str:
     return NOT if any(list(wrong_deliveries(one)) for one in tasks) else "yes"
 
 
-def replaced(readme: str, table: str) -> str:
+def replaced(page: str, table: str) -> str:
     """Put the table between its marks."""
-    before, _, rest = readme.partition(BEGIN)
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    assert after, f"{README.name} has lost the marks of its table"
+    assert after, f"{PAGE.name} has lost the marks of its table"
     return before + table + after
 
 
@@ -161,10 +161,10 @@ async def _main() -> None:
             table = await _record(server.url("corpus"))
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    before = README.read_text()
+    before = PAGE.read_text()
     after = replaced(before, table)
-    README.write_text(after)
-    sys.stdout.write("unchanged\n" if before == after else "README.md was rewritten\n")
+    PAGE.write_text(after)
+    sys.stdout.write("unchanged\n" if before == after else f"{PAGE.name} was rewritten\n")
 
 
 if __name__ == "__main__":

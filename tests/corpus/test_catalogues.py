@@ -1,4 +1,4 @@
-"""Two tables of Kling's endpoints, written apart from kling-api.md, say the same."""
+"""Two tables of Kling's endpoints, written apart from docs/kling-api.md, say the same."""
 
 import pytest
 

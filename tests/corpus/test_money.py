@@ -33,7 +33,7 @@ from tests.relay_app import bearer
 from tests.sandbox.bodies import BODIES
 
 VIDEO_MICROS, IMAGE_MICROS = 140_000, 3_500
-"""One unit of each pack at Kling's list price in USD (kling-api.md section 10)."""
+"""One unit of each pack at Kling's list price in USD (docs/kling-api.md 10)."""
 IMAGES = {
     *("generations", "omni-image", "multi-image2image", "expand", "kolors-virtual-try-on"),
     *("ai-multi-shot", *(name for name, pack in UNPRICED.items() if pack == "image")),

@@ -1,16 +1,16 @@
-"""README's table of endpoints says what was seen to work."""
+"""The table in docs/endpoints.md says what was seen to work."""
 
 from relay.kling.endpoints import ENDPOINTS
 from tests.corpus.play import Recording
-from tests.corpus.table import BEGIN, END, NOT, README, render, replaced
+from tests.corpus.table import BEGIN, END, NOT, PAGE, render, replaced
 
 
-async def test_the_readme_has_the_table_of_what_was_seen(recording: Recording) -> None:
+async def test_the_page_has_the_table_of_what_was_seen(recording: Recording) -> None:
     """Stale? `uv run python -m tests.corpus.table` writes it anew."""
     table = render(recording)
-    readme = README.read_text()
+    page = PAGE.read_text()
 
-    assert BEGIN + readme.partition(BEGIN)[2].partition(END)[0] + END == table
+    assert BEGIN + page.partition(BEGIN)[2].partition(END)[0] + END == table
 
 
 async def test_every_endpoint_has_a_row_and_no_cell_fails(recording: Recording) -> None:

@@ -140,7 +140,7 @@ async def test_what_cannot_be_signed_is_not_sent(bench: Bench, server: TenantSer
 
 
 def test_the_vendors_vector_is_signed_as_the_vendor_signs_it() -> None:
-    """Kling's own example (kling-api.md section 6) by the same function."""
+    """Kling's own example (docs/kling-api.md 6) by the same function."""
     body = (
         b'{"id":"1234567890","status":"succeeded","message":"",'
         b'"create_time":1781080778802,"update_time":1781080794151}'

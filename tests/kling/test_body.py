@@ -204,7 +204,7 @@ def test_voice_control_is_billed_when_set_and_referred_to(
     body: dict[str, Any],
     voice: bool,  # noqa: FBT001 (a case)
 ) -> None:
-    """kling-api.md section 10, "Other rules"."""
+    """docs/kling-api.md 10, "Other rules"."""
     assert wanted(TEXT, **body).voice is voice
 
 

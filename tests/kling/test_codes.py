@@ -1,4 +1,4 @@
-"""Kling's codes, against the table of kling-api.md section 8."""
+"""Kling's codes, against the table of docs/kling-api.md 8."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_code_that_kling_does_not_have_is_refused() -> None:
 
 
 def test_the_groups_hold_exactly_the_codes_of_the_design() -> None:
-    """Design.md: promise T3 and step 8 of the submit; members compare as plain numbers."""
+    """docs/promises.md T3; docs/paths.md, "Path of a submit", step 8; members are plain numbers."""
     resellers = {*range(1000, 1005), *range(1100, 1104), 1304}
 
     assert resellers == RESELLERS_BUSINESS

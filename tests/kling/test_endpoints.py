@@ -1,4 +1,4 @@
-"""The catalogue, against kling-api.md sections 3, 4 and 7."""
+"""The catalogue, against docs/kling-api.md 3, 4 and 7."""
 
 import re
 
@@ -49,7 +49,7 @@ def test_a_legacy_path_is_plain(endpoint: Endpoint) -> None:
     ids=lambda endpoint: endpoint.name,
 )
 def test_newer_generations_take_an_api_key_and_options(endpoint: Endpoint) -> None:
-    """kling-api.md sections 2 and 4.17: a JWT is not taken there."""
+    """docs/kling-api.md 2 and 4.17: a JWT is not taken there."""
     assert endpoint.credentials == {Credential.API_KEY}
     assert endpoint.external_id_field == ("options", "external_task_id")
     assert endpoint.callback_field == ("options", "callback_url")

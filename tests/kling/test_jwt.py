@@ -1,4 +1,4 @@
-"""Bearers signed for channels, against the facts of kling-api.md section 2."""
+"""Bearers signed for channels, against the facts of docs/kling-api.md 2."""
 
 import base64
 import hashlib

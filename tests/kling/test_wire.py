@@ -176,7 +176,7 @@ DEDUCTIONS: list[tuple[dict[str, Any], str | None]] = [
 
 @pytest.mark.parametrize(("fields", "deduction"), DEDUCTIONS, ids=str)
 def test_a_deduction_is_usable_or_none(fields: dict[str, Any], deduction: str | None) -> None:
-    """Absent, zero, unreadable, in cash or mixed: none, and the quote stands (design.md)."""
+    """Absent, zero, unreadable, in cash or mixed: none (docs/paths.md, "Path of an end")."""
     found = read_task(_json(fields)).deduction
 
     assert found == (None if deduction is None else Decimal(deduction))

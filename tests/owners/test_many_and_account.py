@@ -224,7 +224,7 @@ async def test_a_page_that_cannot_be_asked_for_is_1201(
 async def test_a_page_of_none_is_one_of_one_for_solutions_alone(
     shop: Shop, root: str, status: int
 ) -> None:
-    """Their page says so of 0 and below (kling-api.md 3.3); elsewhere it is 1201."""
+    """Their page says so of 0 and below (docs/kling-api.md 3.3); elsewhere it is 1201."""
     token = await shop.tenant()
     if root == "/solutions":
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""The official table, held against kling-api.md section 10, copied here by hand a second time."""
+"""The official table, held against docs/kling-api.md 10, copied here by hand a second time."""
 
 from decimal import Decimal
 

@@ -194,7 +194,7 @@ async def test_a_list_is_newest_first_and_cut_into_pages(shared: Relay, tenant: 
 async def test_a_page_out_of_klings_bounds_is_refused_by_name(
     shared: Relay, tenant: str, query: str
 ) -> None:
-    """pageNum 1 to 1000, pageSize 1 to 500 (kling-api.md section 3); 400/1201 naming the field."""
+    """pageNum 1 to 1000, pageSize 1 to 500 (docs/kling-api.md 3); 400/1201 naming the field."""
     token = await shared.add_tenant(tenant)
 
     response = await shared.client.get(f"{TEXT2VIDEO}?{query}", headers=bearer(token))

@@ -13,7 +13,7 @@ from tests.relay_app import CLIP, Relay, bearer, running_relay
 
 
 def assert_is_klings(response: httpx.Response, status: int, code: int) -> dict[str, Any]:
-    """Kling's envelope of an error: code, message, request_id, and no data (kling-api.md 5.6)."""
+    """Kling's envelope of an error: code, message, request_id, no data (docs/kling-api.md 5.6)."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     body: dict[str, Any] = response.json()

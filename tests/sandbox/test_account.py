@@ -1,4 +1,4 @@
-"""What an account has and was charged (kling-api.md 4.16, 5.6)."""
+"""What an account has and was charged (docs/kling-api.md 4.16, 5.6)."""
 
 import pytest
 

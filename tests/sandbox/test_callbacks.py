@@ -136,7 +136,7 @@ async def test_an_account_with_a_webhook_secret_signs_its_callbacks(opened: Open
 
 
 def test_the_signature_is_the_vendors() -> None:
-    """Section 6's vector. Its webhook-id, 9876543210, was lost there; the vendor's page has it."""
+    """Section 6's vector, byte for byte."""
     body = (
         b'{"id":"1234567890","status":"succeeded","message":"",'
         b'"create_time":1781080778802,"update_time":1781080794151}'

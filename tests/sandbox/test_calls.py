@@ -1,4 +1,4 @@
-"""Synchronous calls (kling-api.md 4.8, 4.11, 4.14, 4.15)."""
+"""Synchronous calls (docs/kling-api.md 4.8, 4.11, 4.14, 4.15)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""API 2.0 (kling-api.md 3.2, 4.17, 5.5, 6)."""
+"""API 2.0 (docs/kling-api.md 3.2, 4.17, 5.5, 6)."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/tasks` and `/solutions` (kling-api.md 3.2, 3.3, 5.5)."""
+"""`/tasks` and `/solutions` (docs/kling-api.md 3.2, 3.3, 5.5)."""
 
 import asyncio
 

@@ -16,7 +16,7 @@ HTTP_STATUS = {
     **dict.fromkeys((1100, 1101, 1102, 1302, 1303, 1304), 429),
     1103: 403,
 }
-"""Of the codes that are about the account (kling-api.md section 8)."""
+"""Of the codes that are about the account (docs/kling-api.md 8)."""
 
 
 class TwoAccounts:

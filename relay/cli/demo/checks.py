@@ -17,7 +17,7 @@ from relay.ledger.invariants import AuditReport, audit
 from relay.settings import Settings
 
 QUOTA_REFUSAL = (429, 1102)
-"""How Kling says that an account has not enough left (kling-api.md section 8)."""
+"""How Kling says that an account has not enough left (docs/kling-api.md 8)."""
 
 CALLBACKS_MAX_S = 5.0
 POLL_S = 0.05

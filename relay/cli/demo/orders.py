@@ -1,4 +1,4 @@
-"""What the two tenants order: bodies as clients of Kling send them (kling-api.md section 4)."""
+"""What the two tenants order: bodies as clients of Kling send them (docs/kling-api.md 4)."""
 
 from typing import Any
 

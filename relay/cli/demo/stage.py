@@ -34,7 +34,7 @@ class DemoTenant(msgspec.Struct, frozen=True):
     token: IssuedToken
 
     def authorization(self) -> str:
-        """Make the header of one request, as Kling's SDKs do (kling-api.md section 2)."""
+        """Make the header of one request, as Kling's SDKs do (docs/kling-api.md 2)."""
         if not self.signs_jwts:
             return f"Bearer {self.token.api_key}"
         now = int(time.time())

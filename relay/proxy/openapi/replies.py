@@ -1,6 +1,6 @@
 """What a success holds: Kling's envelope, and in `data` what the operation is about.
 
-Source: kling-api.md sections 5.1 to 5.5. Nothing is required of a task that Kling might leave out.
+Source: docs/kling-api.md 5.1 to 5.5. Nothing is required of a task that Kling might leave out.
 """
 
 from typing import Any
