@@ -1,4 +1,4 @@
-"""Kling's bodies: what its replies and callbacks say, and what we conclude from a reply.
+"""Kling's bodies: what its replies and callbacks say; `verdicts.py` concludes from them.
 
 Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's own bytes.
 Source: docs/kling-api.md 5 and 6.
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from relay.kling.codes import NOT_FOUND, TROUBLE_MIN, Code
+from relay.kling.codes import NOT_FOUND
 from relay.kling.transport import Reply
 
 Fields = dict[str, Raw]
@@ -166,28 +166,28 @@ def _costs(task: _TaskObject) -> dict[str, Raw]:
 
 
 def _ids(results: list[Fields]) -> tuple[str, ...]:
-    found = (_value(item.get("id")) for item in results)
+    found = (value_of(item.get("id")) for item in results)
     return tuple(_storable(str(one)) for one in found if one is not None)
 
 
 def _urls(results: list[Fields]) -> tuple[str, ...]:
-    found = (_value(item.get(name)) for item in results for name in URL_FIELDS)
+    found = (value_of(item.get(name)) for item in results for name in URL_FIELDS)
     return tuple(_storable(one) for one in found if isinstance(one, str))
 
 
 def _results(task: _TaskObject) -> list[Fields]:
     if task.outputs is UNSET and task.task_result is UNSET:
         return []
-    groups = [task.outputs, *_fields_of(task.task_result).values()]
+    groups = [task.outputs, *fields_of(task.task_result).values()]
     return [
-        _fields_of(item)
+        fields_of(item)
         for group in groups
         for item in _items_of(group)
         if bytes(item).startswith(b"{")
     ]
 
 
-def _value(raw: Raw | UnsetType | None) -> Any:
+def value_of(raw: Raw | UnsetType | None) -> Any:
     """Decode one value; what no Python type holds, such as 1e400, is None."""
     try:
         return _any.decode(raw) if isinstance(raw, Raw) else None
@@ -213,7 +213,7 @@ def read_any(raw: bytes | Raw) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def _fields_of(raw: Raw | UnsetType) -> Fields:
+def fields_of(raw: Raw | UnsetType) -> Fields:
     try:
         return _object.decode(raw) if isinstance(raw, Raw) else {}
     except msgspec.DecodeError:
@@ -228,37 +228,37 @@ def _items_of(raw: Raw | UnsetType) -> list[Raw]:
 
 
 def _seconds(results: list[Fields]) -> Decimal | None:
-    lengths = [_decimal(_value(item.get("duration"))) for item in results]
+    lengths = [_decimal(value_of(item.get("duration"))) for item in results]
     known = [length for length in lengths if length is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(lengths) else None
 
 
 def _deduction(task: _TaskObject) -> Decimal | None:
-    billing = [_fields_of(item) for item in _items_of(task.billing)]
+    billing = [fields_of(item) for item in _items_of(task.billing)]
     if billing:
         amounts = [
-            _decimal(_value(item.get("amount")))
+            _decimal(value_of(item.get("amount")))
             for item in billing
-            if _value(item.get("charge_type")) == "unit"
+            if value_of(item.get("charge_type")) == "unit"
         ]
         known = [amount for amount in amounts if amount is not None]
         is_whole = len(known) == len(billing)
         return (sum(known, Decimal(0)) or None) if is_whole else None
-    if _decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))):
+    if _decimal(value_of(fields_of(task.final_balance_deduction).get("quota"))):
         return None
-    return _decimal(_value(task.final_unit_deduction)) or None
+    return _decimal(value_of(task.final_unit_deduction)) or None
 
 
 def _cost(task: _TaskObject) -> Cost:
     """Sum what was taken; an amount that cannot be read makes its whole sum unknown."""
-    billing = [_fields_of(item) for item in _items_of(task.billing)]
+    billing = [fields_of(item) for item in _items_of(task.billing)]
     if not billing:
         return Cost(
-            units=_decimal(_value(task.final_unit_deduction)),
-            cash=_decimal(_value(_fields_of(task.final_balance_deduction).get("quota"))),
+            units=_decimal(value_of(task.final_unit_deduction)),
+            cash=_decimal(value_of(fields_of(task.final_balance_deduction).get("quota"))),
         )
     by_unit, in_cash = (
-        [item for item in billing if _value(item.get("charge_type")) == kind]
+        [item for item in billing if value_of(item.get("charge_type")) == kind]
         for kind in ("unit", "cash")
     )
     return Cost(
@@ -270,20 +270,20 @@ def _cost(task: _TaskObject) -> Cost:
 
 
 def _sum(items: list[Fields]) -> Decimal | None:
-    amounts = [_decimal(_value(item.get("amount"))) for item in items]
+    amounts = [_decimal(value_of(item.get("amount"))) for item in items]
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(items) else None
 
 
 def _common(items: list[Fields], name: str) -> str | None:
     """The word that all of them have, if they have the same."""
-    words = {_value(item.get(name)) for item in items if name in item}
+    words = {value_of(item.get(name)) for item in items if name in item}
     (word,) = words if len(words) == 1 else (None,)
     return _storable(word) if isinstance(word, str) else None
 
 
 def _package(task: _TaskObject) -> str | None:
-    named = {_value(_fields_of(item).get("package_type")) for item in _items_of(task.billing)}
+    named = {value_of(fields_of(item).get("package_type")) for item in _items_of(task.billing)}
     (package,) = named if len(named) == 1 else (None,)
     return package if isinstance(package, str) else None
 
@@ -319,66 +319,6 @@ def read_envelope(reply: Reply) -> Envelope | None:
         return None
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """Kling made a task."""
-
-    news: TaskNews
-    envelope: Envelope
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Kling made no task: the hold may be released."""
-
-    code: int
-    message: str
-    request_id: str
-
-
-class Unknown(msgspec.Struct, frozen=True):
-    """No usable verdict: a task may exist, so the hold stays."""
-
-    reason: str
-
-
-Verdict = Accepted | Refused | Unknown
-
-
-def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = None) -> Verdict:
-    """Conclude what a create's reply says (docs/paths.md, "Path of a submit", step 8)."""
-    envelope = read_envelope(reply)
-    if envelope is None:
-        return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
-    if _is_trouble(reply, envelope):
-        return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
-    if envelope.code != 0:
-        if _is_own_duplicate(envelope, injected_id, callback_url):
-            return Unknown(reason="Kling already has a task under our external id")
-        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
-    tasks = _tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
-    if not tasks:
-        return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
-    return Accepted(news=tasks[0], envelope=envelope)
-
-
-def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
-    """Whether Kling failed rather than refused, by HTTP status or by code: a task may exist."""
-    return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
-
-
-def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
-    """Whether a 1201 says that our external id is taken: then the first try has landed.
-
-    The real message is not known (docs/kling-api.md 7), so both the field's name and our id are
-    looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
-    URL quotes the id too, as a part of the URL, and says nothing of it.
-    """
-    message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
-    return envelope.code == Code.INVALID_PARAMETER and (
-        injected_id.lower() in message
-        or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
-    )
-
-
 def says_not_found(reply: Reply) -> bool:
     """Whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
 
@@ -408,10 +348,10 @@ def read_queried_task(reply: Reply) -> TaskNews | None:
 def read_listed_tasks(reply: Reply) -> list[TaskNews]:
     """Read every task with an id in a reply's `data`, be it an object or a list."""
     envelope = read_envelope(reply)
-    return [] if envelope is None or envelope.code != 0 else _tasks_of(envelope)
+    return [] if envelope is None or envelope.code != 0 else tasks_of(envelope)
 
 
-def _tasks_of(envelope: Envelope) -> list[TaskNews]:
+def tasks_of(envelope: Envelope) -> list[TaskNews]:
     if not isinstance(envelope.data, Raw):
         return []
     is_list = bytes(memoryview(envelope.data)[:1]) == b"["
@@ -422,29 +362,3 @@ def _tasks_of(envelope: Envelope) -> list[TaskNews]:
         except UnreadableTask:
             continue
     return [task for task in news if task.kling_id]
-
-
-def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
-    """Conclude what a synchronous endpoint's reply says: the result, a refusal, or nothing.
-
-    What can be listed later is known by the id of the element that it made.
-    """
-    envelope = read_envelope(reply)
-    if envelope is None or _is_trouble(reply, envelope):
-        return Unknown(reason=f"HTTP {reply.status}, no result in it")
-    if envelope.code != 0:
-        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
-    data = envelope.data if isinstance(envelope.data, Raw) else Raw(b"{}")
-    try:
-        news = read_task(data)
-    except UnreadableTask:
-        # A list or a text is a result too; only what it cost stands in an object.
-        news = read_task(b"{}")
-    element = _value(_fields_of(data).get("element_id", UNSET)) if is_listed else None
-    done = msgspec.structs.replace(
-        news,
-        kling_id=None if element is None else str(element),
-        status=Status.SUCCEED,
-        raw=bytes(data),
-    )
-    return Accepted(news=done, envelope=envelope)

@@ -11,8 +11,9 @@ from msgspec import Raw
 
 from relay.errors import TimedOut, Unavailable
 from relay.kling.transport import Reply
+from relay.kling.verdicts import Accepted, Refused, Unknown
 from relay.kling.wanted import Wanted
-from relay.kling.wire import Accepted, Refused, Unknown, read_envelope
+from relay.kling.wire import read_envelope
 from relay.logs import RequestLine
 from relay.pricing.book import ANY_ENDPOINT, FREE, Pack
 from relay.pricing.quote import Quote, UnitPrices

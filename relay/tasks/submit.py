@@ -28,7 +28,8 @@ from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.references import read_named
 from relay.kling.transport import MaybeSent, NotSent, Reply
-from relay.kling.wire import Accepted, Fields, Refused, Unknown, judge_call, judge_create
+from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
+from relay.kling.wire import Fields
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.door import Door, Via, end_row

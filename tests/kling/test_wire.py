@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 
 from relay.kling.transport import Reply
+from relay.kling.verdicts import Accepted, Refused, Unknown, judge_create
 from relay.kling.wire import (
-    Accepted,
-    Refused,
     Status,
-    Unknown,
     UnreadableTask,
-    judge_create,
     read_envelope,
     read_queried_task,
     read_task,

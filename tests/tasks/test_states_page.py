@@ -7,7 +7,7 @@ import asyncpg
 
 from relay.database.engine import dsn
 from relay.sandbox.settings import SandboxSettings
-from relay.tasks.statements import FINISH
+from relay.tasks.finish import FINISH
 from relay.tasks.tables import TaskState
 from tests.relay_app import CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks

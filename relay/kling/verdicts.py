@@ -1,0 +1,107 @@
+"""What we conclude from Kling's reply to a create or a call: accepted, refused, or nothing.
+
+Source: docs/kling-api.md 5, 7 and 8.
+"""
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from relay.kling.codes import TROUBLE_MIN, Code
+from relay.kling.transport import Reply
+from relay.kling.wire import (
+    Envelope,
+    Status,
+    TaskNews,
+    UnreadableTask,
+    fields_of,
+    read_envelope,
+    read_task,
+    tasks_of,
+    value_of,
+)
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Kling made a task."""
+
+    news: TaskNews
+    envelope: Envelope
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Kling made no task: the hold may be released."""
+
+    code: int
+    message: str
+    request_id: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """No usable verdict: a task may exist, so the hold stays."""
+
+    reason: str
+
+
+Verdict = Accepted | Refused | Unknown
+
+
+def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = None) -> Verdict:
+    """Conclude what a create's reply says (docs/paths.md, "Path of a submit", step 8)."""
+    envelope = read_envelope(reply)
+    if envelope is None:
+        return Unknown(reason=f"HTTP {reply.status}, not Kling's envelope")
+    if _is_trouble(reply, envelope):
+        return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
+    if envelope.code != 0:
+        if _is_own_duplicate(envelope, injected_id, callback_url):
+            return Unknown(reason="Kling already has a task under our external id")
+        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
+    tasks = tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
+    if not tasks:
+        return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
+    return Accepted(news=tasks[0], envelope=envelope)
+
+
+def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
+    """Whether Kling failed rather than refused, by HTTP status or by code: a task may exist."""
+    return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
+
+
+def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
+    """Whether a 1201 says that our external id is taken: then the first try has landed.
+
+    The real message is not known (docs/kling-api.md 7), so both the field's name and our id are
+    looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
+    URL quotes the id too, as a part of the URL, and says nothing of it.
+    """
+    message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
+    return envelope.code == Code.INVALID_PARAMETER and (
+        injected_id.lower() in message
+        or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
+    )
+
+
+def judge_call(reply: Reply, *, is_listed: bool) -> Verdict:
+    """Conclude what a synchronous endpoint's reply says: the result, a refusal, or nothing.
+
+    What can be listed later is known by the id of the element that it made.
+    """
+    envelope = read_envelope(reply)
+    if envelope is None or _is_trouble(reply, envelope):
+        return Unknown(reason=f"HTTP {reply.status}, no result in it")
+    if envelope.code != 0:
+        return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
+    data = envelope.data if isinstance(envelope.data, Raw) else Raw(b"{}")
+    try:
+        news = read_task(data)
+    except UnreadableTask:
+        # A list or a text is a result too; only what it cost stands in an object.
+        news = read_task(b"{}")
+    element = value_of(fields_of(data).get("element_id", UNSET)) if is_listed else None
+    done = msgspec.structs.replace(
+        news,
+        kling_id=None if element is None else str(element),
+        status=Status.SUCCEED,
+        raw=bytes(data),
+    )
+    return Accepted(news=done, envelope=envelope)
