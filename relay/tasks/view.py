@@ -17,7 +17,7 @@ from relay.pricing.quote import Quote, shown_units
 _fields = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
 
-_CALLBACK_MARKS = (b"internal/callback", rb"internal\/callback")
+_CALLBACK_MARKS = ("internal/callback", r"internal\/callback")
 _CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
 """A whole JSON string: no quote stands between its own."""
 
@@ -106,11 +106,12 @@ def _show_data_fields(envelope: bytes, shown: Shown) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _without_callback_urls(text: bytes) -> bytes:
+def _without_callback_urls(task: bytes) -> bytes:
     """Take out our callback URL, should Kling ever repeat it: it is a credential."""
-    if b"internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
-        return text
-    return _CALLBACK_URL.sub(b'""', text)
+    text = task.decode("latin-1")
+    if "internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
+        return task
+    return _CALLBACK_URL.sub(b'""', task)
 
 
 def show_refusal(body: bytes, *, ours: Mapping[str | None, str | None]) -> bytes:
