@@ -42,7 +42,7 @@ class Connect(Protocol):
     async def __call__(self, *, durable: bool) -> asyncpg.Connection: ...
 
 
-def connector(dsn: str) -> Connect:
+def connector(dsn: str, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Connect:
     """Open a batcher's own connections to this database.
 
     Sequential scans are off because the plan of a prepared statement is made while tables are
@@ -56,7 +56,7 @@ def connector(dsn: str) -> Connect:
             command_timeout=STATEMENT_TIMEOUT_S,
             server_settings={
                 "application_name": "kling-relay batcher",
-                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "lock_timeout": str(lock_timeout_ms),
                 "synchronous_commit": "on" if durable else "off",
                 "enable_seqscan": "off",
                 # Else each call is planned anew: 200 us of Postgres for a read that takes 70.
@@ -84,6 +84,7 @@ class Batcher:
         is_idempotent: bool,
         durable: bool = True,
         key: Callable[[Row], Hashable] | None = None,
+        linger_s: float = LINGER_S,
     ) -> None:
         """Nothing is connected until the first row.
 
@@ -95,6 +96,7 @@ class Batcher:
         self._is_idempotent = is_idempotent
         self._durable = durable
         self._key = key
+        self._linger_s = linger_s
         self._waiting: deque[tuple[Row, asyncio.Future[Any]]] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
@@ -132,7 +134,7 @@ class Batcher:
                 except Exception as error:  # noqa: BLE001 (handed to whoever waits for the rows)
                     _fail(batch, error)
                 if 0 < len(self._waiting) < ROWS_FEW:
-                    await asyncio.sleep(LINGER_S)
+                    await asyncio.sleep(self._linger_s)
         finally:
             self._runner = None
 
