@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface, find_token
 from relay.channels.directory import ChannelDirectory
-from relay.database.batch import connector
+from relay.database.driver import Pool
 from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
+from relay.database.line import connector
+from relay.database.lines import Lines, share
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -76,7 +78,7 @@ class Parts:
 
     engine: AsyncEngine
     sessions: Sessions
-    pool: Any
+    pool: Pool
     finisher: Finisher
     looker: Looker
     deliverer: Deliverer
@@ -87,13 +89,15 @@ class Parts:
     """The worker's, where the process has them; they end only with it."""
 
     async def __aenter__(self) -> Self:
-        settings, url, connect = self.settings, self._database_url, connector(self._dsn)
-        closing = self._closing
-        self.engine = open_engine(url)
+        settings, url, closing = self.settings, self._database_url, self._closing
+        shares = share(settings.database_connections)
+        self.engine = open_engine(url, connections=shares.sessions)
         closing.push_async_callback(self.engine.dispose)
         self.sessions = open_sessions(self.engine)
-        self.pool = await open_pool(url)
+        self.pool = await open_pool(url, connections=shares.pool)
         closing.push_async_callback(self.pool.close)
+        lines = Lines(connector(self._dsn), count=shares.lines)
+        closing.push_async_callback(lines.aclose)
         transport = self._given_transport or Http1Transport()
         if self._given_transport is None:
             closing.push_async_callback(transport.aclose)
@@ -105,10 +109,12 @@ class Parts:
         catalogue = Catalogue.with_added(settings.endpoints)
         asker = Asker(upstream, directory, catalogue)
         places = Places(self.pool, directory, upstream, catalogue)
-        self.finisher = Finisher(connect, asker, catalogue)
+        self.finisher = Finisher(
+            asker, catalogue, ends=lines.ends, refusals=lines.refusals, records=lines.records
+        )
         closing.push_async_callback(self.finisher.aclose)
         self.looker = Looker(
-            connect,
+            lines.reads,
             self.pool,
             asker=asker,
             finisher=self.finisher,
@@ -129,7 +135,7 @@ class Parts:
         video_micros, image_micros = settings.unit_prices_micros
         prices = UnitPrices(video_micros=video_micros, image_micros=image_micros)
         submitter = Submitter(
-            connect,
+            lines.holds,
             quoter=Quoter(self.sessions, cached_book(self.sessions), prices),
             places=places,
             upstream=upstream,
@@ -144,12 +150,16 @@ class Parts:
             ),
         )
         closing.push_async_callback(submitter.aclose)
-        authenticator = Authenticator(connect, self._keys)
+        authenticator = Authenticator(lines.reads, self._keys)
         closing.push_async_callback(authenticator.aclose)
-        queries = Queries(connect, self.pool, self.looker)
+        queries = Queries(lines.reads, self.pool, self.looker)
         closing.push_async_callback(queries.aclose)
         self.receiver = CallbackReceiver(
-            connect, paths=paths, directory=directory, finisher=self.finisher, looker=self.looker
+            lines.reads,
+            paths=paths,
+            directory=directory,
+            finisher=self.finisher,
+            looker=self.looker,
         )
         closing.push_async_callback(self.receiver.aclose)
         self.callbacks = CallbackSurface(self.receiver)

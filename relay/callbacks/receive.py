@@ -1,6 +1,6 @@
 """Kling's callbacks (design.md, "Callback from Kling"; kling-api.md section 6)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -8,7 +8,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from relay.channels.channel import Channel
 from relay.channels.directory import ChannelDirectory
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
+from relay.database.line import Line
 from relay.database.rows import unnest
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
@@ -54,14 +55,14 @@ class Received(msgspec.Struct, frozen=True):
 class CallbackReceiver:
     def __init__(
         self,
-        connect: Connect,
+        line: Line,
         *,
         paths: CallbackPaths,
         directory: ChannelDirectory,
         finisher: Finisher,
         looker: Looker,
     ) -> None:
-        self._finds = Batcher(connect, FIND, is_idempotent=True, durable=False)
+        self._finds = Batcher(line, FIND, is_idempotent=True)
         self.paths = paths
         self._directory = directory
         self._finisher = finisher
@@ -134,7 +135,7 @@ class CallbackReceiver:
     async def _find(
         self, external_id: str | None, channel_id: int, task_id: str | None
     ) -> TaskRow | None:
-        record: Any = await self._finds.run(FindRow(external_id, channel_id, task_id))
+        record = await self._finds.run(FindRow(external_id, channel_id, task_id))
         return None if record is None else TaskRow.of(record)
 
     async def _flag(self, task: TaskRow, why: str, body: bytes) -> None:

@@ -63,8 +63,8 @@ def _confirm(operation: Operation, task: ListedTask, currency: str) -> None:
 
 async def _do(database: Database, operation: Operation, task_id: int, reason: str) -> Operated:
     from relay.channels.directory import ChannelDirectory
-    from relay.database.batch import connector
     from relay.database.engine import dsn, open_engine, open_sessions
+    from relay.database.line import Line, connector
     from relay.kling.httpx_transport import HttpxTransport
     from relay.kling.jwt import JwtCache
     from relay.tasks import operate as operations
@@ -78,7 +78,8 @@ async def _do(database: Database, operation: Operation, task_id: int, reason: st
     endpoints = catalogue()
     directory = ChannelDirectory(sessions, database.keys)
     asker = Asker(Upstream(transport, JwtCache()), directory, endpoints)
-    finisher = Finisher(connector(dsn(database.url)), asker, endpoints)
+    line = Line(connector(dsn(database.url)), durable=True)
+    finisher = Finisher(asker, endpoints, ends=line, refusals=line, records=line)
     try:
         match operation:
             case "settle":
@@ -89,5 +90,6 @@ async def _do(database: Database, operation: Operation, task_id: int, reason: st
                 return await operations.refund(sessions, task_id, reason=reason)
     finally:
         await finisher.aclose()
+        await line.aclose()
         await transport.aclose()
         await engine.dispose()

@@ -3,12 +3,12 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
@@ -59,7 +59,7 @@ class Deliverer:
 
     def __init__(
         self,
-        pool: Any,
+        pool: Pool,
         sessions: Sessions,
         *,
         sender: Sender,
@@ -176,7 +176,7 @@ class Deliverer:
         )
 
 
-def _leased(row: Any, claimed_at: float) -> LeasedDelivery:
+def _leased(row: Record, claimed_at: float) -> LeasedDelivery:
     return LeasedDelivery(
         id=row["id"],
         webhook_id=row["webhook_id"],

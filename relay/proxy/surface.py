@@ -6,7 +6,8 @@ import time
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.database.batch import DatabaseUnavailable, RowBlocked
+from relay.database.batch import RowBlocked
+from relay.database.line import DatabaseUnavailable
 from relay.errors import RelayError, TimedOut, Unavailable, UnknownPath
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request

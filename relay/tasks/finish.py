@@ -13,7 +13,8 @@ import asyncpg
 import msgspec
 import structlog
 
-from relay.database.batch import Batcher, Connect, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
+from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Kind
 from relay.kling.references import read_made
@@ -63,17 +64,27 @@ class Unsettled(Exception):
 class Finisher:
     """Moves tasks; the only object that runs FINISH and RECORD."""
 
-    def __init__(self, connect: Connect, asker: Asker, catalogue: Catalogue) -> None:
-        def batcher(statement: str, *, durable: bool) -> Batcher:
-            return Batcher(
-                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
-            )
+    def __init__(
+        self,
+        asker: Asker,
+        catalogue: Catalogue,
+        *,
+        ends: Line,
+        refusals: Line,
+        records: Line,
+    ) -> None:
+        """`ends` is durable.
 
-        self._durable = batcher(FINISH, durable=True)
-        # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (design.md, "Path of a submit", step 9).
-        self._relaxed = batcher(FINISH, durable=False)
-        self._records = batcher(RECORD, durable=False)
+        The others need not be: a lost record of an accepted or refused create is found again by a
+        look, so it need not wait for the disk (design.md, "Path of a submit", step 9).
+        """
+
+        def batcher(line: Line, statement: str) -> Batcher:
+            return Batcher(line, statement, is_idempotent=True, key=lambda row: row[0])
+
+        self._durable = batcher(ends, FINISH)
+        self._relaxed = batcher(refusals, FINISH)
+        self._records = batcher(records, RECORD)
         self._asker = asker
         self._catalogue = catalogue
 

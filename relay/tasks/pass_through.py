@@ -5,12 +5,12 @@ forgotten.
 """
 
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import structlog
 
 from relay.channels.channel import Channel
+from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
 from relay.kling.body import join_fields, take_text
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
@@ -43,7 +43,7 @@ _NOTHING = Quote(
 
 
 class PassThrough:
-    def __init__(self, pool: Any, *, places: Places, upstream: Upstream, timeout_s: float) -> None:
+    def __init__(self, pool: Pool, *, places: Places, upstream: Upstream, timeout_s: float) -> None:
         self._pool = pool
         self._places = places
         self._upstream = upstream

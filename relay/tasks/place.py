@@ -17,6 +17,7 @@ import structlog
 from relay.channels.channel import Channel
 from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
+from relay.database.driver import Pool
 from relay.errors import InvalidParameter, Unavailable
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import ABOUT_THE_ACCOUNT, Code
@@ -46,7 +47,7 @@ class Places:
     """Finds channels for requests."""
 
     def __init__(
-        self, pool: Any, directory: ChannelDirectory, upstream: Upstream, catalogue: Catalogue
+        self, pool: Pool, directory: ChannelDirectory, upstream: Upstream, catalogue: Catalogue
     ) -> None:
         self._pool = pool
         self._directory = directory

@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from relay.channels.channel import Channel
-from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
+from relay.database.line import DatabaseUnavailable, Line
 from relay.deliveries.guard import CallbackGuard
 from relay.errors import (
     InvalidParameter,
@@ -110,7 +111,7 @@ class Submitter:
 
     def __init__(
         self,
-        connect: Connect,
+        line: Line,
         *,
         quoter: Quoter,
         places: Places,
@@ -121,8 +122,8 @@ class Submitter:
         callback_guard: CallbackGuard,
         rules: SubmitRules,
     ) -> None:
-        self._holds = Holder(connect, currency=rules.currency)
-        self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
+        self._holds = Holder(line, currency=rules.currency)
+        self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=False)
         self._quoter = quoter
         self._places = places
         self._upstream = upstream

@@ -3,10 +3,11 @@
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
+from relay.database.driver import Record
 from relay.kling.wire import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
@@ -50,7 +51,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     """It ended, and Kling was not asked since; null while it lives."""
 
     @classmethod
-    def of(cls, record: Any) -> Self:
+    def of(cls, record: Record) -> Self:
         values = list(_columns_of(record))
         values[_STATE] = _STATES[values[_STATE]]
         return cls(*values)

@@ -11,8 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from relay.database.batch import LINGER_S, ROWS_FEW, Batcher, connector
+from relay.database.batch import LINGER_S, ROWS_FEW, Batcher
 from relay.database.engine import dsn
+from relay.database.line import Line, connector
 
 GATED = """
     SELECT ord, id, pg_current_xact_id()::text AS transaction
@@ -59,11 +60,11 @@ Opens = Callable[[float], Awaitable[Batcher]]
 @pytest.fixture
 async def lingering(database_url: str) -> AsyncIterator[Opens]:
     """Opens a batcher that lingers so long; its rows may wait at the gate as long as statements."""
+    line = Line(connector(dsn(database_url)), durable=True)
     opened: list[Batcher] = []
 
     async def open_one(linger_s: float) -> Batcher:
-        connect = connector(dsn(database_url), lock_timeout_ms=5000)
-        batcher = Batcher(connect, GATED, is_idempotent=True, linger_s=linger_s)
+        batcher = Batcher(line, GATED, is_idempotent=True, linger_s=linger_s, lock_timeout_ms=5000)
         opened.append(batcher)
         await batcher.run((0,))
         return batcher
@@ -71,11 +72,13 @@ async def lingering(database_url: str) -> AsyncIterator[Opens]:
     yield open_one
     for batcher in opened:
         await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
+    await line.aclose()
 
 
 async def transaction_of(batcher: Batcher, number: int) -> str:
     async with asyncio.timeout(PATIENCE_S):
-        return str((await batcher.run((number,)))["transaction"])
+        record: Any = await batcher.run((number,))
+        return str(record["transaction"])
 
 
 async def test_the_first_row_after_an_idle_moment_never_waits(lingering: Opens) -> None:
@@ -158,4 +161,5 @@ async def test_closing_waits_for_the_rows_that_linger(lingering: Opens, gate: Ga
     await asyncio.sleep(0)
 
     assert (was_done, last.done()) == (False, True)
-    assert last.result()["id"] == 2
+    record: Any = last.result()
+    assert record["id"] == 2
