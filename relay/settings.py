@@ -30,6 +30,8 @@ LIST_UNIT_PRICES = {
 """Kling's list price of one video unit and one image unit (docs/kling-api.md 10)."""
 
 
+CONNECTIONS_MIN, CONNECTIONS_MAX = 7, 12
+"""Fewer would wait for each other (`database/lines.py`); more make nothing faster."""
 LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 9
 """A unit below one micro would be free."""
 
@@ -55,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database_url: str | None = None
     """Postgres 15 or newer. None: the embedded one under `data_dir`."""
+    database_connections: int = CONNECTIONS_MAX
+    """The most that one process has open to Postgres, each opened at its first use."""
     data_dir: Path | None = None
     """Where the embedded Postgres and its secret key live; None is the system's usual place."""
     secret_key: str | None = None
@@ -208,6 +212,12 @@ def _check_numbers(settings: Settings) -> None:
     for field in ("lost_after_s", "drain_s", "refresh_s"):
         if not 0 <= (getattr(settings, field) or 0) < float("inf"):
             raise SettingsError(f"{name(field.upper())} must be 0 or more")
+    if not CONNECTIONS_MIN <= settings.database_connections <= CONNECTIONS_MAX:
+        raise SettingsError(
+            f"{name('DATABASE_CONNECTIONS')} must be {CONNECTIONS_MIN} to {CONNECTIONS_MAX}: with"
+            " fewer, money, reads and the audit would wait for each other, and more make nothing"
+            " faster"
+        )
     if not 0 <= settings.port <= 65535:  # noqa: PLR2004
         raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
 

@@ -14,6 +14,7 @@ WRONG = {
         *("relay.example.com", "ftp://relay.example.com", "https://", "https://a/?x=1"),
         *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),
     ],
+    "DATABASE_CONNECTIONS": ["few", "0", "6", "13", "7.5"],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
     "TRUSTED_PROXIES": ["proxy", "10.0.0.0/99", "127.0.0.1,,", "300.0.0.1"],
     "CURRENCY": ["US DOLLAR", "x" * 17, "$"],

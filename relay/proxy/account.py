@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from relay.database.driver import Pool, Record
 from relay.errors import InvalidParameter
 from relay.kling.wanted import Wanted
 from relay.money import MICROS, decimal_of, plain
@@ -63,7 +64,7 @@ _quote = msgspec.json.Decoder(Quote)
 
 
 class Accounts:
-    def __init__(self, pool: Any, *, prices: UnitPrices, currency: str) -> None:
+    def __init__(self, pool: Pool, *, prices: UnitPrices, currency: str) -> None:
         self._pool = pool
         self._prices = prices
         self._currency = currency
@@ -80,6 +81,7 @@ class Accounts:
                 raise InvalidParameter(name, "is required")
             moment_of(name, values[name][-1], 0)
         totals = await self._pool.fetchrow(TOTALS, caller.account_id)
+        assert totals is not None, "a sum is one row"
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
@@ -136,7 +138,7 @@ class Accounts:
         records = await self._pool.fetch(QUOTAS_AFTER, caller.account_id, ids, min(ids), max(ids))
         return {record["id"]: int(record["after"]) for record in records}
 
-    def _row(self, record: Any, *, after: int, in_units: bool) -> dict[str, Any]:
+    def _row(self, record: Record, *, after: int, in_units: bool) -> dict[str, Any]:
         quote = _quote.decode(record["quote"])
         wanted = quote.wanted
         charged = record["charged"]

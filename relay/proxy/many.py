@@ -1,9 +1,9 @@
 """2.0's and the solutions' queries: several tasks by their ids, and lists by cursor."""
 
 import asyncio
-from typing import Any
 from urllib.parse import parse_qs
 
+from relay.database.driver import Pool
 from relay.errors import IdsRequired, InvalidParameter
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
@@ -38,7 +38,7 @@ STATES = {"succeeded": "succeed"}
 
 
 class ManyQueries:
-    def __init__(self, queries: Queries, pool: Any, catalogue: Catalogue) -> None:
+    def __init__(self, queries: Queries, pool: Pool, catalogue: Catalogue) -> None:
         self._queries = queries
         self._pool = pool
         self._names = {

@@ -1,11 +1,12 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
+from relay.database.driver import Pool
+from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.tasks.look import Looker
@@ -44,8 +45,8 @@ NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
 class Queries:
     """Answers what tenants ask about their tasks."""
 
-    def __init__(self, connect: Connect, pool: Any, looker: Looker) -> None:
-        self._reads = Batcher(connect, READ, is_idempotent=True, durable=False)
+    def __init__(self, line: Line, pool: Pool, looker: Looker) -> None:
+        self._reads = Batcher(line, READ, is_idempotent=True)
         self._pool = pool
         self._looker = looker
 

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.database.batch import DatabaseUnavailable, RowBlocked
+from relay.database.batch import RowBlocked
+from relay.database.line import DatabaseUnavailable
 from relay.errors import InternalError, RelayError, TimedOut, Unavailable, UnknownPath
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request

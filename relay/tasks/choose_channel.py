@@ -6,13 +6,13 @@ unless the account shows it to everybody as a preset.
 
 import random
 from contextlib import suppress
-from typing import Any
 
 import structlog
 
 from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
+from relay.database.driver import Pool
 from relay.errors import InvalidParameter, Unavailable
 from relay.kling.endpoint import Endpoint, Resource
 from relay.kling.references import NamedResource
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class ChannelChooser:
     """Finds channels for requests."""
 
-    def __init__(self, pool: Any, directory: ChannelDirectory, presets: Presets) -> None:
+    def __init__(self, pool: Pool, directory: ChannelDirectory, presets: Presets) -> None:
         self._pool = pool
         self._directory = directory
         self._presets = presets

@@ -16,8 +16,9 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.database.batch import LOCK_TIMEOUT_MS, Batcher, Connect, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
 from relay.database.ids import TaskId
+from relay.database.line import LOCK_TIMEOUT_MS, Line
 from relay.ledger.entries import BY_RELAY
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
@@ -124,20 +125,22 @@ async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed:
 class Door:
     """Moves tasks; the only object that batches FINISH and RECORD."""
 
-    def __init__(self, connect: Connect) -> None:
-        def batcher(statement: str, *, durable: bool) -> Batcher:
-            return Batcher(
-                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
-            )
+    def __init__(self, *, ends: Line, refusals: Line, records: Line) -> None:
+        """`ends` is durable.
 
-        self._durable = batcher(FINISH, durable=True)
-        # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (docs/paths.md, "Path of a submit", step 9).
-        self._relaxed = batcher(FINISH, durable=False)
-        self._records = batcher(RECORD, durable=False)
+        The others need not be: a lost record of an accepted or refused create is found again by a
+        look, so it need not wait for the disk (docs/paths.md, "Path of a submit", step 9).
+        """
+
+        def batcher(line: Line, statement: str) -> Batcher:
+            return Batcher(line, statement, is_idempotent=True, key=lambda row: row[0])
+
+        self._durable = batcher(ends, FINISH)
+        self._relaxed = batcher(refusals, FINISH)
+        self._records = batcher(records, RECORD)
         # Of followed tasks all are durable: a follower must not hear of what is lost again.
-        self._followed = batcher(FINISH_FOLLOWED, durable=True)
-        self._followed_records = batcher(RECORD_FOLLOWED, durable=True)
+        self._followed = batcher(ends, FINISH_FOLLOWED)
+        self._followed_records = batcher(ends, RECORD_FOLLOWED)
 
     async def pass_through(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Finished:
         """Move a task as `row` says, if it is news.

@@ -8,12 +8,12 @@ Who only reads, such as a stream of events, claims nothing and walks `read_moves
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from relay.database.driver import Pool
 from relay.database.ids import TaskId
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ Follower = Callable[[Move], Awaitable[None]]
 class Outbox:
     """Hands moves to the followers that this process knows."""
 
-    def __init__(self, pool: Any, followers: Mapping[str, Follower]) -> None:
+    def __init__(self, pool: Pool, followers: Mapping[str, Follower]) -> None:
         """`followers`: by the names that submits give. A name has no comma."""
         assert not any("," in name for name in followers), "a comma parts the names of a submit"
         self._pool = pool
@@ -125,14 +125,15 @@ class Outbox:
         await self._pool.execute(COMPLETE, move.id, move.lease)
 
 
-async def newest(pool: Any) -> Cursor:
+async def newest(pool: Pool) -> Cursor:
     """The cursor behind all that a reader could have read by now."""
     record = await pool.fetchrow(NEWEST)
+    assert record is not None, "it reads no table"
     return Cursor(xact=record["xact"], id=2**63 - 1)
 
 
 async def read_moves(
-    pool: Any, follower: str, after: Cursor, *, limit: int
+    pool: Pool, follower: str, after: Cursor, *, limit: int
 ) -> tuple[Sequence[Move], Cursor]:
     """Read what a follower was told after a cursor, in the order of its transactions.
 

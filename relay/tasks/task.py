@@ -3,10 +3,11 @@
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
+from relay.database.driver import Record
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.kling.wire import Status
 from relay.pricing.quote import Quote
@@ -53,7 +54,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     """It ended, and Kling was not asked since; null while it lives."""
 
     @classmethod
-    def of(cls, record: Any) -> Self:
+    def of(cls, record: Record) -> Self:
         values = list(_columns_of(record))
         values[_STATE] = _STATES[values[_STATE]]
         return cls(*values)

@@ -155,7 +155,7 @@ async def test_a_page_of_charges_costs_no_more_statements_than_one_charge(shop: 
     token = await shop.tenant()
     for _ in range(3):
         await shop.post(token, "/v1/audio/tts", {"text": "a", "voice_id": "x"}, on="one")
-    pool = CountedPool(shop.relay.parts.store.pool)
+    pool: Any = CountedPool(shop.relay.parts.store.pool)
     prices = UnitPrices(video_micros=140_000, image_micros=3_500)
     tenant = await shop.relay.row(
         "SELECT id, account_id FROM tenants WHERE name = $1", token.tenant

@@ -10,8 +10,9 @@ _CHANNELS = "reads the channels, of which there are a few"
 
 COLD = {
     # Not statements of their own.
-    "relay.database.batch:Batcher._fetch": "runs what a Batcher was made with",
-    "relay.database.batch:Batcher._wait_for_locks": "a SET, when a batch is split",
+    "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
+    "relay.database.line:Line.fetch": "runs what it is given by a Batcher",
+    "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.tasks.finish:Finisher.__init__": "makes batchers of FINISH and RECORD, named below it",
     # Small tables, and seldom.
     "relay.app:health_ready": "SELECT 1",

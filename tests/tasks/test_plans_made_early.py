@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from relay.callbacks.receive import FIND
-from relay.database.batch import connector
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import AccountId, TaskId, TenantId
+from relay.database.line import connector
 from relay.tasks.finish import FINISH
 from relay.tasks.look import CLAIM_DUE
 from relay.tasks.record import RECORD
@@ -190,16 +190,15 @@ async def test_a_plan_that_knows_nothing_still_goes_by_the_index(
 async def test_the_workers_claim_goes_by_what_is_due(url: str, *, is_early: bool) -> None:
     """On the pool, which keeps no plan: one task of 20,000 is due."""
     pool = await open_pool(url)
-    connection = await pool.acquire()
-    if not is_early:
-        await fill(url)
-    types = await prepare(connection, "claim_due", CLAIM_DUE)
-    if is_early:
-        await fill(url)
+    async with pool.acquire() as connection:
+        if not is_early:
+            await fill(url)
+        types = await prepare(connection, "claim_due", CLAIM_DUE)
+        if is_early:
+            await fill(url)
 
-    # From the sixth time on, Postgres would keep a plan by itself.
-    plan = [await run(connection, "claim_due", types, [20]) for _ in range(7)][-1]
-    await pool.release(connection)
+        # From the sixth time on, Postgres would keep a plan by itself.
+        plan = [await run(connection, "claim_due", types, [20]) for _ in range(7)][-1]
     await pool.close()
 
     assert plan["Actual Rows"] == 1

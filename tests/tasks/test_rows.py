@@ -5,9 +5,10 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from relay.database.batch import Batcher, connector
+from relay.database.batch import Batcher
 from relay.database.engine import dsn
 from relay.database.ids import TenantId
+from relay.database.line import Line, connector
 from relay.tasks.statements import READ, ReadRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -38,9 +39,11 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     connection = await asyncpg.connect(dsn(database_url))
     await connection.execute(FILL)
     await connection.close()
-    batcher = Batcher(connector(dsn(database_url)), READ, is_idempotent=True)
-    record = await batcher.run(ReadRow(TenantId(11), "kling-id"))
-    await batcher.aclose()
+    line = Line(connector(dsn(database_url)), durable=True)
+    record: Any = await Batcher(line, READ, is_idempotent=True).run(
+        ReadRow(TenantId(11), "kling-id")
+    )
+    await line.aclose()
 
     row = TaskRow.of(record)
 

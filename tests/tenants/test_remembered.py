@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from relay.database.batch import connector
 from relay.database.engine import dsn
+from relay.database.line import Line, connector
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, new_secret_key
 from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator
@@ -49,9 +49,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def authenticator(relay: Relay, clock: Clock) -> AsyncIterator[Authenticator]:
-    authenticator = Authenticator(connector(dsn(relay.database_url)), relay.keys, clock=clock)
+    line = Line(connector(dsn(relay.database_url)), durable=False)
+    authenticator = Authenticator(line, relay.keys, clock=clock)
     yield authenticator
     await authenticator.aclose()
+    await line.aclose()
 
 
 @pytest.fixture
