@@ -134,7 +134,7 @@ async def test_under_load_of_every_kind_there_are_no_more_than_allowed(
         submits = await asyncio.gather(*_submits(relay, tokens, server))
         # The worker delivers, looks and audits meanwhile.
         for _ in range(3):
-            tasks = await watch.fetch("SELECT id, external_id, channel_id, task_id FROM tasks")
+            tasks = await watch.fetch("SELECT id, injected_id, channel_id, kling_id FROM tasks")
             await asyncio.gather(*_questions(relay, tokens, tasks), *_callbacks(relay, tasks))
         ended.set()
         lines, others = await counting
