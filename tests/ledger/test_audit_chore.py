@@ -9,7 +9,10 @@ import pytest
 from relay.database.engine import dsn, open_engine, open_sessions
 from relay.worker.chores import AUDIT_LOCK, check_books
 
-BROKEN = "INSERT INTO tenants (name) VALUES ('t'); INSERT INTO accounts VALUES (1, 5, 0, 0)"
+BROKEN = (
+    "INSERT INTO accounts (quota_micros) VALUES (5);"
+    " INSERT INTO tenants (name, account_id) VALUES ('t', 1)"
+)
 
 
 async def audited(database_url: str, logged: io.StringIO) -> list[str]:

@@ -22,7 +22,7 @@ WAITING = """
     WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
 LOCK = """
-    SELECT 1 FROM accounts JOIN tenants ON id = tenant_id WHERE name = 'blocked'
+    SELECT 1 FROM accounts JOIN tenants ON accounts.id = account_id WHERE name = 'blocked'
     FOR NO KEY UPDATE OF accounts
 """
 
