@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def unit_prices_micros(self) -> tuple[int, int]:
-        """List prices of a video unit and an image unit, in micros of the currency."""
+        """Read the list prices of a video unit and an image unit, in micros of the currency."""
         video, image = LIST_UNIT_PRICES.get(self.currency, (None, None))
         prices = (self.video_unit_price or video, self.image_unit_price or image)
         assert None not in prices, "checked when the settings were read"
@@ -107,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def callback_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """What `callback_allow` names."""
+        """Read what `callback_allow` names."""
         parts = filter(None, (part.strip() for part in self.callback_allow.split(",")))
         return tuple(ip_network(part, strict=False) for part in parts)
 
@@ -191,7 +191,7 @@ def _check(settings: Settings) -> None:
 
 
 def _is_reachable(url: str) -> bool:
-    """Whether paths can be put behind it."""
+    """Tell whether paths can be put behind it."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -79,7 +79,7 @@ class CallbackReceiver:
         self._flags = flags
 
     async def has_signers(self) -> bool:
-        """Whether the bare path is open at all."""
+        """Say whether the bare path is open at all."""
         return any(channel.webhook_secret for channel in await self._directory.all())
 
     async def receive_on_path(self, target: CallbackTarget, body: bytes) -> Received:

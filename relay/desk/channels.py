@@ -118,6 +118,6 @@ def _state(row: Channel) -> dict[str, Any]:
 
 
 def _named(keys: ChannelKeys) -> list[str]:
-    """Which keys were given; what they are is nobody's to read."""
+    """List which keys were given; what they are is nobody's to read."""
     given = msgspec.structs.asdict(keys)
     return [name for name, value in given.items() if value is not None]

@@ -276,7 +276,7 @@ def _sum(items: list[Fields]) -> Decimal | None:
 
 
 def _common(items: list[Fields], name: str) -> str | None:
-    """The word that all of them have, if they have the same."""
+    """Find the word that all of them have, if they have the same."""
     words = {value_of(item.get(name)) for item in items if name in item}
     (word,) = words if len(words) == 1 else (None,)
     return _storable(word) if isinstance(word, str) else None
@@ -320,7 +320,7 @@ def read_envelope(reply: Reply) -> Envelope | None:
 
 
 def says_not_found(reply: Reply) -> bool:
-    """Whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
+    """Tell whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
 
     400/1201 "Task not found", and of 2.0 an empty list with code 0.
     """

@@ -70,7 +70,7 @@ class Accounts:
         self._currency = currency
 
     async def costs(self, caller: Caller, query_string: bytes) -> bytes:
-        """The tenant's quota as a resource pack, wrapped twice as Kling does.
+        """Show the tenant's quota as a resource pack, wrapped twice as Kling does.
 
         Raises:
             InvalidParameter: start_time or end_time is missing or no time.
@@ -102,13 +102,13 @@ class Accounts:
         return msgspec.json.encode(data)
 
     async def package(self, caller: Caller, page: Page) -> bytes:
-        """The tenant's charges in units."""
+        """Page through the tenant's charges in units."""
         if not _is_own_pack(page):
             return _spelt([], last_id=None, has_more=False)
         return await self._page(caller, page, in_units=True)
 
     async def balance(self, caller: Caller, page: Page) -> bytes:
-        """The same charges in currency."""
+        """Page through the same charges in currency."""
         return await self._page(caller, page, in_units=False)
 
     async def _page(self, caller: Caller, page: Page, *, in_units: bool) -> bytes:
@@ -180,7 +180,7 @@ class Accounts:
 
 
 def _length(wanted: Wanted) -> str:
-    """The seconds that were asked for; of images "none", and empty where Kling decides."""
+    """Spell the seconds that were asked for; of images "none", and empty where Kling decides."""
     if wanted.is_open:
         return ""
     return "none" if wanted.seconds is None else str(wanted.seconds)
@@ -208,7 +208,7 @@ def _money(micros: int) -> msgspec.Raw:
 
 
 def _number(number: Decimal) -> msgspec.Raw:
-    """A JSON number from a decimal, without a float in between; Kling writes 5.0."""
+    """Spell a JSON number, without a float in between; Kling writes 5.0."""
     text = plain(number)
     return msgspec.Raw((text if "." in text else f"{text}.0").encode())
 

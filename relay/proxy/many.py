@@ -51,7 +51,7 @@ class ManyQueries:
         }
 
     async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
-        """The tasks that are found, in the order asked for; unknown ids are left out.
+        """Show the tasks that are found, in the order asked for; unknown ids are left out.
 
         Raises:
             IdsRequired: not exactly one of the two parameters.
@@ -73,7 +73,7 @@ class ManyQueries:
         return b"[" + b",".join(shown_data(task) for task in tasks if task is not None) + b"]"
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
-        """One page, newest first; `product_type` filters nothing that we know."""
+        """Show one page, newest first; `product_type` filters nothing that we know."""
         words = page.filters.get("status")
         states = None if words is None else [STATES.get(word, word) for word in words]
         records = await self._pool.fetch(

@@ -167,7 +167,7 @@ async def _find_task(session: AsyncSession, caller: Caller, key: str) -> TaskId 
 
 
 def _shown(one: ListedDelivery) -> dict[str, Any]:
-    """What the tenant sees: its own ids, and times in milliseconds as Kling has them."""
+    """Show it to its tenant: its own ids, and times in milliseconds as Kling has them."""
     return {
         "id": one.webhook_id,
         "task_id": one.kling_id,

@@ -51,7 +51,7 @@ class Queries:
         self._looker = looker
 
     async def query(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
-        """One task's `data`.
+        """Show one task's `data`.
 
         Raises:
             TaskNotFound: not a task of this tenant, or of another endpoint.
@@ -66,12 +66,12 @@ class Queries:
         return shown_data(task)
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
-        """A task of this tenant by Kling's id, or else by the tenant's external id."""
+        """Find a task of this tenant by Kling's id, or else by the tenant's external id."""
         record = await self._reads.run(ReadRow(caller.tenant_id, key))
         return None if record is None else TaskRow.of(record)
 
     async def fresh(self, caller: Caller, task: TaskRow, key: str) -> TaskRow:
-        """The task after Kling was asked, if it was time to ask; waits at most `WAIT_S`."""
+        """Ask Kling first, if it is time to ask, and read the task again; wait at most `WAIT_S`."""
         if not task.is_live and task.is_reply_full:
             return task
         if not await self._looker.refresh(task, wait_s=WAIT_S):
@@ -79,7 +79,7 @@ class Queries:
         return await self.find(caller, key) or task
 
     async def list(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> bytes:
-        """One page of the tenant's tasks of one endpoint, as a JSON list.
+        """List one page of the tenant's tasks of one endpoint, as JSON.
 
         Raises:
             InvalidParameter: a page out of Kling's bounds (docs/kling-api.md 3).
@@ -102,7 +102,7 @@ class Queries:
 
 
 def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
-    """Whether a query on this endpoint's path may find it; None is the short path for all."""
+    """Tell whether a query on this endpoint's path may find it; None is the short path for all."""
     if endpoint is None:
         return True
     is_found = endpoint.is_found_by_external_id or key == task.kling_id
@@ -110,7 +110,7 @@ def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
 
 
 def shown_data(task: TaskRow) -> bytes:
-    """The task object as the tenant sees it."""
+    """Show the task object as its tenant sees it."""
     if task.reply is not None:
         return show_task(task.reply, task.shown())
     created_ms = int(task.created_at.timestamp() * 1000)

@@ -146,7 +146,7 @@ class KlingSurface(TenantSurface):
     async def _from_rows(
         self, route: Route, caller: Caller, scope: HTTPScope, receive: Receive
     ) -> bytes:
-        """What is answered from our own rows, as `data`."""
+        """Make the `data` of what is answered from our own rows."""
         query_string = scope["query_string"]
         match route.operation:
             case Operation.QUERY:

@@ -34,7 +34,7 @@ class ChannelChooser:
     async def choose(
         self, tenant_id: int, endpoint: Endpoint, named: list[NamedResource]
     ) -> list[OpenedChannel]:
-        """The channels that may take it, in the order to try them; at least one.
+        """Find the channels that may take it, in the order to try them; at least one.
 
         Raises:
             InvalidParameter: it names what is not this tenant's, or things of two accounts.
@@ -57,7 +57,7 @@ class ChannelChooser:
         named: list[NamedResource],
         channels: list[OpenedChannel],
     ) -> set[int] | None:
-        """The channels that all named things live on, usually one; None if nothing is tied."""
+        """Find the channels that all named things live on, usually one; None if nothing is tied."""
         owners = await find_owners(self._pool, [one.id for one in named])
         tied: set[int] | None = None
         for one in named:

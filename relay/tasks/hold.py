@@ -57,7 +57,7 @@ class Holder:
 
 
 def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
-    """The row that HOLD has just inserted, without reading it back."""
+    """Make the row that HOLD has just inserted, without reading it back."""
     now = datetime.now(UTC)
     return TaskRow(
         id=task_id,

@@ -146,7 +146,7 @@ class Looker:
         return 30.0 if is_lately else 3.0
 
     async def look_pause_s(self, task: TaskRow) -> float:
-        """How long a live task rests between two looks: longer the older it is."""
+        """Say how long a live task rests between two looks: longer the older it is."""
         age_s = (datetime.now(UTC) - task.created_at).total_seconds()
         return max(await self.refresh_every_s(task), min(age_s / 10, 3600.0), 1.0)
 

@@ -126,7 +126,7 @@ class Outbox:
 
 
 async def newest(pool: Pool) -> Cursor:
-    """The cursor behind all that a reader could have read by now."""
+    """Make the cursor behind all that a reader could have read by now."""
     record = await pool.fetchrow(NEWEST)
     assert record is not None, "it reads no table"
     return Cursor(xact=record["xact"], id=2**63 - 1)

@@ -68,7 +68,7 @@ class TaskRow(msgspec.Struct, frozen=True):
         return self.state in LIVE
 
     def shown(self) -> Shown:
-        """What the tenant's view of this row needs."""
+        """Pick what the tenant's view of this row needs."""
         by_operator = self.ended_via == "operator"
         return Shown(
             tenant_id=self.tenant_id,

@@ -175,7 +175,7 @@ def _replace_status(fields: Fields, status: Status, message: str) -> None:
 
 
 def _replace_owner(fields: Fields, tenant: str) -> None:
-    """Elements and voices say whose they are: the tenant's, as far as the tenant sees."""
+    """Say of elements and voices that they are the tenant's, as far as the tenant sees."""
     if "owned_by" in fields:
         fields["owned_by"] = _raw(tenant)
     for holder in ("task_result", "elements", "voices", "outputs", "references"):
@@ -214,7 +214,7 @@ def _with_amounts(raw: Raw, charge: str) -> Raw:
 
 
 def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
-    """One entry of the first one's shape, with the total (docs/promises.md T2)."""
+    """Make one entry of the first one's shape, with the total (docs/promises.md T2)."""
     try:
         entries = [_fields.decode(entry) for entry in _list.decode(raw)]
     except msgspec.ValidationError:
@@ -238,7 +238,7 @@ def _is_set(raw: Raw) -> bool:
 
 
 def _is_number(raw: Raw, number: str) -> bool:
-    """Whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
+    """Tell whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
     try:
         text = bytes(raw).decode().strip('"')
         return text == number or Decimal(text) == Decimal(number)

@@ -158,7 +158,7 @@ def _check_sandbox(expect: Expectations, played: list[Played], books: Books) -> 
 
 
 def _charge_micros(units: str | None) -> int:
-    """What a tenant at list price owes for Kling's deduction."""
+    """Compute what a tenant at list price owes for Kling's deduction."""
     unit_micros, _ = Settings().unit_prices_micros
     return 0 if units is None else int(Decimal(units) * unit_micros)
 
