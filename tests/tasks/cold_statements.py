@@ -12,9 +12,12 @@ COLD = {
     # Not statements of their own.
     "relay.database.batch:Batcher._fetch": "runs what a Batcher was made with",
     "relay.database.batch:Batcher._wait_for_locks": "a SET, when a batch is split",
-    "relay.tasks.finish:Finisher.__init__": "makes batchers of FINISH and RECORD, named below it",
+    "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
+    "relay.tasks.door:pass_in_session": "a SET, and FINISH or FINISH_FOLLOWED, both tested",
+    "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
+    "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
-    "relay.app:health_ready": "SELECT 1",
+    "relay.app:Readiness.why_not": "SELECT 1",
     "relay.channels.directory:ChannelDirectory._read": f"every 2 s: {_CHANNELS}",
     "relay.channels.directory:ChannelDirectory.note_callback": "once a minute, by primary key",
     "relay.channels.directory:read_channels": _CHANNELS,
@@ -44,6 +47,7 @@ COLD = {
     "relay.tasks.inspect:_list": _COMMAND,
     "relay.tasks.inspect:read_story": _COMMAND,
     "relay.desk.tasks:_read": _COMMAND,
+    "relay.desk.tenants:change_tenant": _COMMAND,
     "relay.tasks.flags:unflag": _COMMAND,
     "relay.tenants.edit:add_tenant": _COMMAND,
     "relay.tenants.read:find_tenant": _COMMAND,
