@@ -191,7 +191,11 @@ class Outbox(Base):
     state: Mapped[str]
     """Where the task moved to; the same state again where only the full reply came."""
     xact: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
-    """The transaction that wrote it: ids are drawn before a commit, so they alone are no order."""
+    """The transaction that wrote it: ids are drawn before a commit, so they alone are no order.
+
+    A dump that is restored on another server keeps numbers that are ahead there: who reads moves
+    begins anew (`outbox.newest`). Who claims them goes on.
+    """
     next_attempt_at: Mapped[moment] = mapped_column(server_default=text("now()"))
     """While it is leased: when the lease ends."""
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
