@@ -13,12 +13,11 @@ from typing import Any
 import asyncpg
 import msgspec
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.batch import Batcher, RowBlocked
 from relay.database.ids import TaskId
-from relay.database.line import LOCK_TIMEOUT_MS, Line
+from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
@@ -101,25 +100,16 @@ def end_row(
 
 
 async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed: bool) -> Finished:
-    """Run FINISH inside a session, as an array of one; its locks are waited for briefly.
+    """Run FINISH inside a session, as an array of one; it waits for locks as the session does.
 
-    Never with a batcher's row of the same task in flight in this task: it would wait for us.
-
-    Raises:
-        RowBlocked: somebody holds the task or its account for longer than `LOCK_TIMEOUT_MS`; the
-            transaction is to be rolled back.
+    A batcher's row of the same task waits until this session ends, so never await one in it. That
+    the task moved stands in the log before the caller commits.
     """
-    # By SQLAlchemy, so that its transaction has begun; the rest by the driver, whose arrays it is.
-    await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-    raw = await (await session.connection()).get_raw_connection()
-    driver: Any = raw.driver_connection
-    try:
-        records = await driver.fetch(
-            FINISH_FOLLOWED if is_followed else FINISH, *([value] for value in row)
-        )
-    except asyncpg.LockNotAvailableError as error:
-        raise RowBlocked from error
-    return _finished(row, records[0] if records else None)
+    connection = await session.connection()
+    statement = FINISH_FOLLOWED if is_followed else FINISH
+    # By the driver's own placeholders: it is written for arrays, which a batcher fills.
+    done = await connection.exec_driver_sql(statement, tuple([value] for value in row))
+    return _finished(row, done.mappings().one_or_none())
 
 
 class Door:
