@@ -78,7 +78,7 @@ async def test_a_relay_that_is_killed_for_a_minute_loses_nothing(world: World) -
         await kill_and_restart(world, times=30)
         await last.enter_async_context(world.started_relay(public_url=world.url))
         await load.done()
-        await world.settle(timeout_s=120)
+        await world.settle()
         await check_what_tenants_see(world, tokens, load)
 
     await world.check_books()

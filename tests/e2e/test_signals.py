@@ -6,10 +6,10 @@ import json
 
 import httpx
 
-from tests.e2e.processes import until
 from tests.e2e.raw import connected, post
 from tests.e2e.world import World
 from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO
+from tests.waiting import wait_until
 
 
 async def test_sigterm_lets_a_submit_end_and_takes_no_other(world: World) -> None:
@@ -21,7 +21,7 @@ async def test_sigterm_lets_a_submit_end_and_takes_no_other(world: World) -> Non
         (accepted,) = await world.kling_accepted()
 
         relay.terminate()
-        await until(lambda: is_refused(world.port))
+        await wait_until(lambda: is_refused(world.port))
         was_refused_meanwhile = not sending.done()
         answer = await sending
         exit_code = await relay.ended()

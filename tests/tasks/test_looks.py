@@ -12,7 +12,7 @@ from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, read_row, told
 from tests.tasks.looking import let_time_pass, look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 100 * CLIP_MICROS
 QUICK = SandboxSettings(task_seconds=0.05, public_url=SANDBOX_URL)
