@@ -14,7 +14,7 @@ from relay.tasks.told import FinishRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.waiting import is_a_lock_waited_for
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
@@ -180,7 +180,7 @@ async def test_a_locked_account_stops_no_other_tenant(books: str) -> None:
 
         answers = await asyncio.wait_for(
             asyncio.gather(*(relay.submit(token) for _ in range(3) for token in (blocked, free))),
-            timeout=5,
+            timeout=PATIENCE_S,
         )
         await transaction.rollback()
         await sitting.close()
