@@ -14,6 +14,7 @@ import structlog
 
 from relay import logs
 from relay.logs import RequestLine, configure_logs, log_request
+from tests.waiting import PATIENCE_S
 
 SPELT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 
@@ -193,7 +194,11 @@ asyncio.new_event_loop().run_until_complete(end())
 """
 
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
     told = [json.loads(line)["event"] for line in ended.stderr.splitlines() if line[:1] == "{"]

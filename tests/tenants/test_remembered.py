@@ -14,6 +14,7 @@ from relay.secrets import KeyRing, new_secret_key
 from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator
 from relay.tenants.tokens import IssuedToken, secret_context
 from tests.relay_app import Relay, fixture_relay, signed
+from tests.waiting import PATIENCE_S
 
 NOW_S = 1_800_000_000
 GONE = "UPDATE tokens SET revoked_at = now()"
@@ -265,7 +266,7 @@ async def test_a_change_waits_for_nobody_who_has_not_committed(
     await psql.execute("UPDATE tenants SET multiplier = 2 WHERE name = 'other'")
 
     await asyncio.wait_for(
-        relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id), 5
+        relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id), PATIENCE_S
     )
     ((before,),) = await relay.rows("SELECT number FROM token_changes")
     await transaction.commit()
