@@ -12,7 +12,8 @@ from relay.database.engine import dsn
 from relay.kling.transport import Reply
 from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay, signed
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, refusal, success
-from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+from tests.tasks.waiting import is_a_lock_waited_for
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 1000 * CLIP_MICROS
 TRIES = 20
