@@ -45,7 +45,7 @@ async def is_answered_meanwhile(
     """Whether an answer comes while one and the same statement of `block` waits for its lock."""
     for _ in range(TRIES):
         blocked = asyncio.ensure_future(block())
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
         before = await relay.rows(WAITING)
         await ask()
         after = await relay.rows(WAITING)
@@ -119,7 +119,7 @@ async def test_a_refusal_that_waits_delays_no_record_of_others(books: str) -> No
                 submit = asyncio.ensure_future(
                     relay.submit(blocked, {**CLIP, "prompt": "refuse it"})
                 )
-                await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+                await wait_until(lambda: is_a_lock_waited_for(relay))
                 await asyncio.sleep(0.25)
             refused.append(await submit)
 
