@@ -6,11 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 import structlog
-from litestar import Litestar, MediaType, Response, get
-from litestar.di import NamedDependency, Provide
+from litestar import Litestar
+from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanScope, Scope
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relay.callbacks.receive import CallbackReceiver
@@ -25,6 +24,8 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
+from relay.office import create_office
+from relay.pages.health import Readiness, health_live, health_ready
 from relay.pricing.prices import CachedPriceBook
 from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
@@ -52,7 +53,6 @@ from relay.worker.sweep import sweep
 log = structlog.get_logger()
 
 LOOKS_AT_ONCE = 100
-READY_TIMEOUT_S = 2.0
 OWN_PAGES = ("/health/",)
 """What Litestar answers; no path of Kling's begins like it (`kling.catalogue.OURS`)."""
 
@@ -73,6 +73,7 @@ class Parts:
         self._keys = keys
         self._given_transport = transport
         self._closing = AsyncExitStack()
+        self.readiness = Readiness()
 
     engine: AsyncEngine
     sessions: Sessions
@@ -83,15 +84,13 @@ class Parts:
     surface: KlingSurface
     receiver: CallbackReceiver
     callbacks: CallbackSurface
-    loops: asyncio.Task[None] | None = None
-    """The worker's, where the process has them; they end only with it."""
 
     async def __aenter__(self) -> Self:
         settings, url, connect = self.settings, self._database_url, connector(self._dsn)
         closing = self._closing
         self.engine = open_engine(url)
         closing.push_async_callback(self.engine.dispose)
-        self.sessions = open_sessions(self.engine)
+        self.sessions = self.readiness.sessions = open_sessions(self.engine)
         self.pool = await open_pool(url)
         closing.push_async_callback(self.pool.close)
         transport = self._given_transport or Http1Transport()
@@ -244,7 +243,8 @@ def create_app(
 ) -> Litestar:
     """Build the web application, with the worker's loops in it.
 
-    Tests pass a transport to a sandbox in process, and change nothing else.
+    Its state has the office, which lives as long, and the event `stopping`, for whoever serves
+    them to set. Tests pass a transport to a sandbox in process, and change nothing else.
     """
     parts = Parts(settings, database_url=database_url, keys=keys, transport=transport)
 
@@ -252,7 +252,7 @@ def create_app(
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with parts:
             loops = asyncio.create_task(parts.run_loops()) if with_worker else None
-            parts.loops = loops
+            parts.readiness.loops = loops
             try:
                 yield
             finally:
@@ -260,16 +260,20 @@ def create_app(
                     loops.cancel()
                     await asyncio.gather(loops, return_exceptions=True)
 
+    health = [health_live, health_ready]
+    dependencies = {"readiness": Provide(lambda: parts.readiness, sync_to_thread=False)}
     app = Relay(
-        [health_live, health_ready],
-        dependencies={
-            "parts": Provide(lambda: parts, sync_to_thread=False),
-        },
+        health,
+        dependencies=dependencies,
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
     )
     app.state.parts = parts
+    app.state.stopping = stopping = asyncio.Event()
+    app.state.office = create_office(
+        health, host=settings.office_host, dependencies=dependencies, stopping=stopping
+    )
     return app
 
 
@@ -278,22 +282,3 @@ async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) ->
     async with Parts(settings, database_url=database_url, keys=keys) as parts:
         log.info("worker.started")
         await parts.run_loops()
-
-
-@get("/health/live", media_type=MediaType.JSON, include_in_schema=False)
-async def health_live() -> dict[str, str]:
-    """Whether the process answers at all."""
-    return {"status": "live"}
-
-
-@get("/health/ready", media_type=MediaType.JSON, include_in_schema=False)
-async def health_ready(parts: NamedDependency[Parts]) -> Response[dict[str, str]]:
-    """Whether it can do its work: the database answers, and the worker's loops run."""
-    if parts.loops is not None and parts.loops.done():
-        return Response({"status": "not ready", "why": "the loops have ended"}, status_code=503)
-    try:
-        async with asyncio.timeout(READY_TIMEOUT_S), parts.sessions() as session:
-            await session.execute(text("SELECT 1"))
-    except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-        return Response({"status": "not ready", "why": type(error).__name__}, status_code=503)
-    return Response({"status": "ready"})

@@ -61,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where Kling reaches us for callbacks, path prefix included. None: callbacks are off."""
     host: str = "127.0.0.1"
     port: int = 8700
+    office_host: str = "127.0.0.1"
+    """Where operators' pages are; anything but loopback shows them to whoever reaches it."""
+    office_port: int = 8790
     trusted_proxies: str = "127.0.0.1"
     """Addresses or networks, comma separated, whose X-Forwarded-For is believed; `*` is all."""
     callback_allow: str = ""
@@ -206,8 +209,9 @@ def _check_numbers(settings: Settings) -> None:
     for field in ("lost_after_s", "drain_s", "refresh_s"):
         if not 0 <= (getattr(settings, field) or 0) < float("inf"):
             raise SettingsError(f"{name(field.upper())} must be 0 or more")
-    if not 0 <= settings.port <= 65535:  # noqa: PLR2004
-        raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
+    for field in ("port", "office_port"):
+        if not 0 <= getattr(settings, field) <= 65535:  # noqa: PLR2004
+            raise SettingsError(f"{name(field.upper())} must be a port number, 0 to 65535")
 
 
 def _check_unit_prices(settings: Settings) -> None:

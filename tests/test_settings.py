@@ -15,6 +15,7 @@ WRONG = {
         *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),
     ],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
+    "OFFICE_PORT": ["http", "-1", "65536"],
     "TRUSTED_PROXIES": ["proxy", "10.0.0.0/99", "127.0.0.1,,", "300.0.0.1"],
     "CURRENCY": ["US DOLLAR", "x" * 17, "$"],
     "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf"],

@@ -52,7 +52,7 @@ class BoundedRequest(HttpToolsProtocol):
     """While an answer waits for its client to read, and not one byte leaves."""
 
     @staticmethod
-    def is_page(raw_path: bytes) -> bool:
+    def is_page(raw_path: bytes, /) -> bool:
         """Whether the path is a page of Litestar's, which uvicorn's own exchange sends.
 
         The others are Kling's paths, whose answers come in one piece.

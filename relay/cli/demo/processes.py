@@ -133,6 +133,7 @@ async def _started_relay(
 ) -> Child:
     for port in ports:
         own = {"RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}", "RELAY_DRAIN_S": str(DRAIN_S)}
+        own["RELAY_OFFICE_PORT"] = "0"  # the usual one may be a real relay's
         child = Child(
             ["serve", "--host", "127.0.0.1", "--port", str(port)],
             settings=settings | own,
