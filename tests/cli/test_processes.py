@@ -60,7 +60,7 @@ def started(environ: dict[str, str], *args: str) -> Iterator[Running]:
         [sys.executable, "-m", "relay", *args],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=clean | environ,
+        env=clean | {"RELAY_OFFICE_PORT": "0"} | environ,
         text=True,
     ) as process:
         try:

@@ -24,6 +24,7 @@ QUICK = {
     "lost_looks": 2,
     "lost_after_s": 1,
     "drain_s": 10,
+    "office_port": 0,
 }
 """A submit that nobody finished is looked for after 2 s, and given up about 2 s later."""
 

@@ -17,6 +17,16 @@ LARGE = b"x" * 8 * 1024 * 1024
 """More than the sockets of both sides hold."""
 
 
+class Served:
+    """How a test's requests are answered; the fixture `each_exchange` sets it."""
+
+    as_pages = False
+
+    @classmethod
+    def protocol(cls, protocol: type[BoundedRequest]) -> type[BoundedRequest]:
+        return type("Page", (protocol,), {"is_page": lambda *_: True}) if cls.as_pages else protocol
+
+
 class Recorded:
     """A transport that notes each write that reaches the socket."""
 
@@ -35,8 +45,9 @@ class Recorded:
 class Peer:
     """A server whose application answers a path with its name, when `may_answer` is set."""
 
-    def __init__(self, *, keep_alive_s: float) -> None:
+    def __init__(self, *, keep_alive_s: float, unread_s: float) -> None:
         self.keep_alive_s = keep_alive_s
+        self.unread_s = unread_s
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.protocols: list[BoundedRequest] = []
@@ -51,12 +62,19 @@ class Peer:
         peer = self
 
         class Watched(BoundedRequest):
+            unread_s = peer.unread_s
+
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
                 self.timeout_keep_alive = peer.keep_alive_s  # type: ignore[assignment]  # uvicorn's settings are whole seconds
                 super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
                 peer.protocols.append(self)
 
-        return Watched
+        return Served.protocol(Watched)
+
+    @property
+    def heads(self) -> list[bytes]:
+        """The answers of which something was written; a page's body is a write of its own."""
+        return [write for write in self.writes if write.startswith(b"HTTP/1.1 ")]
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: C901 (a path a line)
         path = scope["path"]
@@ -142,9 +160,11 @@ async def until_gone(protocol: BoundedRequest) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(*, keep_alive_s: float = 60.0) -> AsyncIterator[tuple[Peer, Client]]:
+async def connected(
+    *, keep_alive_s: float = 60.0, unread_s: float = 75.0
+) -> AsyncIterator[tuple[Peer, Client]]:
     """Serve, and connect one client."""
-    peer = Peer(keep_alive_s=keep_alive_s)
+    peer = Peer(keep_alive_s=keep_alive_s, unread_s=unread_s)
     config = uvicorn.Config(
         peer.app,
         http=peer.protocol(),

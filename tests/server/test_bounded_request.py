@@ -15,6 +15,9 @@ from uvicorn.server import ServerState
 
 from relay.proxy.body import BodyBudget, ClientGone, declared_length, read_body
 from relay.server.bounded_request import BoundedRequest
+from tests.server.peer import Served
+
+pytestmark = pytest.mark.usefixtures("each_exchange")
 
 PATIENCE_S = 3.0
 BIG = 8 * 1024 * 1024
@@ -118,7 +121,7 @@ async def serving(protocol: type[BoundedRequest]) -> AsyncIterator[Peer]:
     peer = Peer()
     config = uvicorn.Config(
         peer.app,
-        http=protocol,
+        http=Served.protocol(protocol),
         interface="asgi3",
         lifespan="off",
         log_config=None,

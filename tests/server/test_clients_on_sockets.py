@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from relay.server import exchange
 from relay.server.bounded_request import HEAD_BYTES_MAX, INVALID, PIPELINED_MAX
 from tests.server.peer import (
     KEEP_ALIVE_S,
@@ -20,6 +19,8 @@ from tests.server.peer import (
     connected,
     until_gone,
 )
+
+pytestmark = pytest.mark.usefixtures("each_exchange")
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def test_a_client_that_asks_without_end_is_hung_up_on() -> None:
         await until_gone(peer.protocols[0])
 
     assert waiting == PIPELINED_MAX
-    assert [write[9:12] for write in peer.writes] == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
+    assert [head[9:12] for head in peer.heads] == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ async def test_so_is_one_whose_connection_a_failure_closed() -> None:
 
         await until_gone(peer.protocols[0])
 
-    assert len(peer.writes) == 1
+    assert len(peer.heads) == 1
 
 
 async def test_a_failure_says_nothing_behind_a_refusal() -> None:
@@ -311,12 +312,9 @@ async def test_a_client_that_pauses_is_kept_whatever_it_left_of_an_earlier_answe
     assert answer == LARGE
 
 
-async def test_a_client_that_stops_reading_between_two_answers_is_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_client_that_stops_reading_between_two_answers_is_let_go() -> None:
     """The second waits for the first to leave, and not for ever."""
-    monkeypatch.setattr(exchange, "DRAINED_S", 0.2)
-    async with connected() as (peer, client):
+    async with connected(unread_s=0.2) as (peer, client):
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
         client.ask("/large")
@@ -325,7 +323,7 @@ async def test_a_client_that_stops_reading_between_two_answers_is_let_go(
 
         await until_gone(protocol)
 
-    assert len(peer.writes) == 1
+    assert len(peer.heads) == 1
 
 
 async def test_a_client_that_asks_on_is_not_read_until_it_is_answered() -> None:

@@ -11,6 +11,8 @@ from tests.server.peer import (
     until_gone,
 )
 
+pytestmark = pytest.mark.usefixtures("each_exchange")
+
 
 async def test_an_idle_connection_is_closed_and_not_early() -> None:
     """Keep-alive counts from the last request; its timer had begun with the first."""

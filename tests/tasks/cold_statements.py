@@ -15,7 +15,7 @@ COLD = {
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.tasks.finish:Finisher.__init__": "makes batchers of FINISH and RECORD, named below it",
     # Small tables, and seldom.
-    "relay.app:Readiness.why_not": "SELECT 1",
+    "relay.pages.health:Readiness.find_trouble": "SELECT 1",
     "relay.channels.directory:ChannelDirectory._read": f"every 2 s: {_CHANNELS}",
     "relay.channels.directory:ChannelDirectory.note_callback": "once a minute, by primary key",
     "relay.channels.directory:read_channels": _CHANNELS,
