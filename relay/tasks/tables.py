@@ -172,12 +172,14 @@ class TaskEvent(Base):
 class Outbox(Base):
     """One move of a followed task, for one follower; written by the transaction that moved it.
 
-    Nothing here may fail that transaction, which charges: no check, no unique key, no foreign key.
+    Nothing here may fail that transaction, which charges: no check, no unique key, no foreign key,
+    no trigger. What is left are the failures that entries and events share with it: a full disk, a
+    lost right, a lock on the table. Then nothing of the move is written, and it is told again.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("outbox_due", "next_attempt_at", postgresql_where="done_at IS NULL"),
+        Index("outbox_due", "follower", "next_attempt_at", postgresql_where="done_at IS NULL"),
         Index("outbox_of_task", "task_id", "id", postgresql_where="done_at IS NULL"),
         Index("outbox_in_order", "follower", "xact", "id"),
         Index(None, "created_at"),
