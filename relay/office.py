@@ -91,9 +91,10 @@ async def index(request: Request[Any, Any, Any]) -> str:
 
 
 def _pages(app: Litestar) -> Iterator[str]:
-    """A line for each, with the first of its docstring."""
+    """Yield a line for each that says in its docstring what it is; parts of a page say nothing."""
     for route in app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             if HttpMethod.GET in handler.http_methods:
                 about = (handler.fn.__doc__ or "").strip().partition("\n")[0]
-                yield f"{route.path:<24}{about}\n"
+                if about and handler is not index:
+                    yield f"{route.path:<24}{about}\n"

@@ -114,7 +114,7 @@ def _serve(
     log = structlog.get_logger()
 
     def say_where() -> None:
-        """Tests and scripts wait for the last of these lines."""
+        """Log where we listen; tests and scripts wait for the last of these lines."""
         _spare_garbage_collection()
         if settings.public_url is None:
             log.warning(

@@ -66,7 +66,7 @@ def etag(found: stat_result) -> str:
 
 
 def find_part(asked: str, *, size: int) -> range | None:
-    """Which bytes a `Range` header asks for, empty if the file ends before; None: no one range."""
+    """Find the bytes that a `Range` header asks for, empty behind the end; None: no one range."""
     match = RANGE.fullmatch(asked)
     if match is None or not any(match.groups()):
         return None

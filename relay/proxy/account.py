@@ -177,7 +177,7 @@ class Accounts:
         }
 
     def _units(self, micros: int) -> msgspec.Raw:
-        """Video units at list price, as a JSON number of at most 4 places."""
+        """Convert to video units at list price, as a JSON number of at most 4 places."""
         units = Decimal(micros) / self._prices.video_micros
         return _number(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
 

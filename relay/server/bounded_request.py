@@ -53,7 +53,7 @@ class BoundedRequest(HttpToolsProtocol):
 
     @staticmethod
     def is_page(raw_path: bytes, /) -> bool:
-        """Whether the path is a page of Litestar's, which uvicorn's own exchange sends.
+        """Tell whether the path is a page of Litestar's, which uvicorn's own exchange sends.
 
         The others are Kling's paths, whose answers come in one piece.
         """
@@ -304,7 +304,7 @@ class BoundedRequest(HttpToolsProtocol):
             self.transport.abort()
 
     def body_limit_s(self) -> float:
-        """How long the whole request may take."""
+        """Say how long the whole request may take."""
         declared = declared_length(self.scope["headers"])
         largest = self.body_bytes_max
         return body_time_s(largest if declared is None else min(declared, largest))
@@ -347,7 +347,7 @@ class BoundedRequest(HttpToolsProtocol):
             self._timer = self.loop.call_at(due_s, self._look)
 
     def _due_s(self, now_s: float) -> float:
-        """The moment at which it is given up, if nothing happens until then."""
+        """Say when it is given up, if nothing happens until then."""
         heard_s = now_s if self.flow.read_paused else max(self._heard_s, self.flow.resumed_s)
         whole_s = self.head_s if self._is_in_head() else self.body_limit_s()
         return min(heard_s + self.silence_s, self._began_s + whole_s)
@@ -356,7 +356,7 @@ class BoundedRequest(HttpToolsProtocol):
         return self.cycle is None or self.cycle.scope is not self.scope
 
     def _waits_for_its_turn(self) -> bool:
-        """Whether it is behind an unanswered request, whose answer a close would lose."""
+        """Tell whether it is behind an unanswered request, whose answer a close would lose."""
         if self._is_in_head():
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline)

@@ -118,12 +118,12 @@ class Exchange:
         return len(self.body)
 
     def abandon(self) -> None:
-        """Never start: before its turn the client went, or its body broke off."""
+        """Give up before the start: before its turn the client went, or its body broke off."""
         self.disconnected = True
         self._on_response = self._close = nothing
 
     async def receive(self) -> Message:
-        """The bytes of the body that arrived since, once there are some; ASGI's own message."""
+        """Return the bytes of the body that came since, once there are some; ASGI's own message."""
         if self.waiting_for_100_continue and not self._transport.is_closing():
             self._transport.write(CONTINUE)
             self.waiting_for_100_continue = False

@@ -85,7 +85,7 @@ class Page(RequestResponseCycle):
         self.message_event.set()
 
     def abandon(self) -> None:
-        """Never start: before its turn the client went, or its body broke off."""
+        """Give up before the start: before its turn the client went, or its body broke off."""
         self.disconnected = True
         self._forget()
 

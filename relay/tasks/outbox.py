@@ -164,7 +164,7 @@ class Outbox:
 
 
 def pause_s(attempt: int) -> float:
-    """How long a move rests after an attempt that failed: 2 s, then twice as long each time."""
+    """Say how long a move rests after an attempt that failed: 2 s, then twice as long each time."""
     return float(min(2 ** min(attempt, 16), PAUSE_MAX_S))
 
 
