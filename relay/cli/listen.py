@@ -16,13 +16,34 @@ BACKLOG = 2048
 """Connections that wait to be accepted."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind here, since uvicorn would only log that it cannot."""
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Bind here, since uvicorn would only log that it cannot.
+
+    A shared port is listened on when we can answer: until then the others get all connections.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        if not reuse_port:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return _bind_shared(family, host, port)
     except OSError as error:
         raise Failure(f"cannot listen on {host}:{port}: {reason(error)}") from error
+
+
+def _bind_shared(family: int, host: str, port: int) -> socket.socket:
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise Failure("--reuse-port: this system has no SO_REUSEPORT")
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def listen_for_office(settings: Settings) -> socket.socket | None:

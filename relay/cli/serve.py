@@ -38,8 +38,14 @@ GC_ALLOCATIONS = 10_000
     type=click.IntRange(0, 65535),
     help="And their port, never tenants'; RELAY_OFFICE_PORT, else 8790; 0 takes a free one.",
 )
+@click.option(
+    "--reuse-port",
+    is_flag=True,
+    help="Share the port with other `relay serve --reuse-port` of this machine (SO_REUSEPORT).",
+)
 @examples(
     "relay serve",
+    "relay serve --reuse-port",
     "RELAY_PUBLIC_URL=https://relay.example.com RELAY_DATABASE_URL=postgresql://… relay serve",
 )
 def serve(
@@ -47,12 +53,15 @@ def serve(
     port: int | None,
     office_host: str | None,
     office_port: int | None,
+    *,
+    reuse_port: bool,
 ) -> None:
     """Serve tenants, and look after their tasks.
 
-    Any number of them may share one database. Operators' pages have a port of their own; where it
-    is taken, as by another `relay serve` of this machine, this one goes on without it. SIGTERM
-    stops taking connections, lets running requests end (RELAY_DRAIN_S) and exits with 0.
+    Any number of them may share one database, and with --reuse-port one port. Operators' pages
+    have a port of their own; where it is taken, as by another `relay serve` of this machine, this
+    one goes on without it. SIGTERM stops taking connections, lets running requests end
+    (RELAY_DRAIN_S) and exits with 0.
     """
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
@@ -62,7 +71,7 @@ def serve(
             database.settings,
             {"host": host, "port": port, "office_host": office_host, "office_port": office_port},
         )
-        with listen(settings.host, settings.port) as listener:
+        with listen(settings.host, settings.port, reuse_port=reuse_port) as listener:
             from relay.app import create_app
             from relay.logs import configure_logs
 
@@ -127,6 +136,7 @@ def _serve(
             callbacks="off" if settings.public_url is None else settings.public_url,
             office="off" if office is None else url_of(office),
         )
+        _tell_systemd()
 
     has_started = run_server(
         Listener(listener, app, is_page=is_page),
@@ -150,6 +160,22 @@ def _spare_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 50)
+
+
+def _tell_systemd() -> None:
+    """Say that we serve (Type=notify): who restarts one process after the other waits for it."""
+    import contextlib
+    import os
+    import socket
+
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        address = f"\0{address[1:]}" if address.startswith("@") else address
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+        ):
+            systemd.sendto(b"READY=1", address)
 
 
 def _exit_on_signals() -> None:

@@ -96,6 +96,23 @@ def test_serve_with_a_public_url_says_that_callbacks_are_on(relay: Command) -> N
     assert not any("serve.callbacks_off" in line for line in running.lines)
 
 
+def test_serve_tells_systemd_when_it_serves(relay: Command, tmp_path: Path) -> None:
+    """Once, as it says where; systemd then goes on to the next process."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(TIMEOUT_S)
+        systemd.bind(str(tmp_path / "notify"))
+        environ = relay.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with started(environ, "serve", "--port", "0") as running:
+            told = systemd.recv(100)
+            alive = httpx.get(
+                f"{running.event('serve.started')['url']}/health/live", timeout=5, trust_env=False
+            )
+            running.end(signal.SIGTERM)
+
+    assert told == b"READY=1"
+    assert alive.status_code == 200
+
+
 def test_a_taken_port_is_one_sentence(relay: Command) -> None:
     """Exit code 1 from `serve` and from `sandbox`, and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
