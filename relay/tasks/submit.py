@@ -204,7 +204,7 @@ class Submitter:
             return await self._try(submission, channel)
 
         in_time = takewhile(lambda _: submission.has_time, channels)
-        outcome = await first_to_take(in_time, attempt, what="submit")
+        outcome = await first_to_take(in_time, attempt, what="submit", task_id=task.id)
         if isinstance(outcome, Submitted):
             return outcome
         await self._release(task, f"no channel took it: {outcome.reason}")

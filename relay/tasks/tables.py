@@ -115,9 +115,9 @@ class Task(Base):
     deduction: Mapped[str | None]
     """Kling's own cost fields, raw JSON as sent."""
     cost_units: Mapped[Decimal | None] = mapped_column(Numeric)
-    """What Kling took for it in units of a pack; null where it did not say."""
+    """What Kling took for it in units of a pack; null where it did not say, or named several."""
     cost_pack: Mapped[str | None]
-    """Which pack's, in Kling's word; null where several or none are named."""
+    """Which pack's, in Kling's word; null where none is named: then it is what was held, `pack`."""
     cost_cash: Mapped[Decimal | None] = mapped_column(Numeric)
     """What Kling took in money, of accounts without packs or beside them."""
     cost_currency: Mapped[str | None]

@@ -22,7 +22,7 @@ class FinishRow(NamedTuple):
     charge_micros: int
     """By the quote, not yet capped at the hold; used for a success only."""
     deduction: str | None
-    """Kling's own cost fields, raw; what follows are the figures in them."""
+    """Kling's own cost fields, raw; what follows are the figures in them, of an end only."""
     cost_units: Decimal | None
     cost_pack: str | None
     cost_cash: Decimal | None

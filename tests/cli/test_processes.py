@@ -99,7 +99,7 @@ def test_serve_with_a_public_url_says_that_callbacks_are_on(relay: Command) -> N
 def test_serve_tells_systemd_when_it_serves(relay: Command, tmp_path: Path) -> None:
     """Once, as it says where; systemd then goes on to the next process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.settimeout(TIMEOUT_S)
+        systemd.settimeout(PATIENCE_S)
         systemd.bind(str(tmp_path / "notify"))
         environ = relay.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         with started(environ, "serve", "--port", "0") as running:
