@@ -18,7 +18,7 @@ from relay.tasks.finish import FINISH
 from tests.desk.acts import BROUGHT_KEY, DONE, Case
 from tests.desk.world import ANN, CURRENCY, Desk, columns
 from tests.tasks.told import told_success
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1 FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
