@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.e2e.processes import Process, until
+from tests.e2e.processes import Process
 from tests.e2e.raw import Answer, connected, post
 from tests.e2e.test_signals import is_refused
 from tests.e2e.world import World
 from tests.relay_app import CLIP, TEXT2VIDEO
+from tests.waiting import wait_until
 
 SUBMITS = 20
 """That all of them go to one of two processes happens once in half a million runs."""
@@ -53,7 +54,7 @@ async def test_processes_that_share_a_port_both_serve(world: World) -> None:
         async def all_are_logged() -> bool:
             return answered(first) + answered(second) == 40
 
-        await until(all_are_logged)
+        await wait_until(all_are_logged)
         shares = answered(first), answered(second)
 
     assert {answer.status for answer in answers} == {400}
@@ -72,7 +73,7 @@ async def test_one_of_them_drains_and_the_other_goes_on(world: World) -> None:
             await client.send(submit)
         await world.kling_accepted(SUBMITS)
         first.terminate()
-        await until(lambda: is_refused(office_port(first)))  # so it takes nobody any more
+        await wait_until(lambda: is_refused(office_port(first)))  # so it takes nobody any more
         meanwhile = [await ask(world, token.api_key) for _ in range(20)]
         was_draining = first.popen.poll() is None
         submitted = [await client.answer() for client in clients]
@@ -100,7 +101,7 @@ async def test_a_process_that_starts_takes_nobody_before_it_can_answer(world: Wo
             async def all_are_logged() -> bool:
                 return answered(first) + answered(second) == before
 
-            await until(all_are_logged)
+            await wait_until(all_are_logged)
             of_second = answered(second)
 
     assert before > 10
