@@ -214,6 +214,12 @@ DONE = [
         "only what is new",
     ),
     Case(
+        change_tenant,
+        _change_tenant(enabled=False),
+        lambda _: Told("tenant.change", *_TENANT, {"enabled": True}, {"enabled": False}),
+        "one field",
+    ),
+    Case(
         issue_webhook_secret,
         _webhook_secret("acme", may_rotate=False),
         lambda _: Told(

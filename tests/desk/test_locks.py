@@ -1,6 +1,7 @@
 """Whoever holds what an act needs is waited for briefly: then it is Busy, and wrote nothing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ HELD = {
     "open_tenant": "INSERT INTO tenants (name, account_id) VALUES ('gamma', 1)",
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant only what is new": ACCOUNT,
+    "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "issue_webhook_secret": "SELECT"
     " pg_advisory_xact_lock(hashtextextended('webhook_secrets/1', 0))",
     "issue_webhook_secret again": "SELECT 1 FROM webhook_secrets FOR NO KEY UPDATE",
@@ -138,6 +140,28 @@ async def test_a_refund_and_an_end_do_not_wait_in_a_circle(desk: Desk) -> None:
         "SELECT kind FROM entries WHERE task_id = ANY($1) ORDER BY id", [live, charged]
     )
     assert [row["kind"] for row in kinds] == ["charge", "refund", "charge"]
+
+
+async def test_what_a_task_was_before_is_what_it_had_become(desk: Desk) -> None:
+    """A settle that waits for a failure says so: it was failed, not what it was at first."""
+    while True:
+        task_id = await desk.hold()
+        failure = told_success(task_id, f"kling-{task_id}")._replace(state="failed")
+        async with somebody_else(desk) as other:
+            await other.fetch(FINISH, *columns(failure))
+            settling = asyncio.create_task(
+                desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))  # noqa: B023 (awaited below)
+            )
+            await wait_until(lambda: is_waited_for(desk), every_s=0.005)
+            await other.execute("COMMIT")
+        try:
+            await settling
+        except Busy:
+            continue  # this machine took longer than a lock is waited for
+        break
+
+    before = json.loads((await desk.changes())[-1]["before"])
+    assert before == {"state": "failed", "charged_micros": None}
 
 
 async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk) -> None:
