@@ -96,6 +96,8 @@ class Page(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Write the head, or a piece of the body, once the client has read of what came before."""
+        if self.transport.is_closing() and not self.response_complete:
+            self.hang_up()  # a refusal may be the last thing that is said, and uvloop would go on
         if self._ends_with_the_connection:
             self.expected_content_length = len(message.get("body", b""))
         elif not self.response_started and self.scope["http_version"] == "1.0":

@@ -88,27 +88,6 @@ async def test_one_of_them_drains_and_the_other_goes_on(world: World) -> None:
     assert exit_code == 0
 
 
-async def test_a_process_that_starts_takes_nobody_before_it_can_answer(world: World) -> None:
-    """The port is its own from the beginning; connections it gets when the database is there."""
-    token = await world.add_tenant()
-    async with sharing(world) as first:
-        with world.command("serve", "--port", str(world.port), "--reuse-port") as second:
-            answers = []
-            while not second.events("serve.started"):
-                answers.append(await ask(world, token.api_key))
-            before = len(answers)
-
-            async def all_are_logged() -> bool:
-                return answered(first) + answered(second) == before
-
-            await wait_until(all_are_logged)
-            of_second = answered(second)
-
-    assert before > 10
-    assert {answer.status for answer in answers} == {400}
-    assert of_second <= 2  # it may have had one while its log was read
-
-
 @pytest.mark.parametrize(("first", "second"), [([], ["--reuse-port"]), (["--reuse-port"], [])])
 async def test_who_does_not_share_has_the_port_alone(
     world: World, first: list[str], second: list[str]

@@ -4,12 +4,17 @@ import asyncio
 import gc
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
+from relay.server.bounded_request import BoundedRequest
 from tests.server.peer import PATIENCE_S, Client, until_gone
 from tests.server.streaming import PIECE, PIECES, Served, serving
+from tests.server.test_as_uvicorn import Wire
 
 SOCKETS_HOLD = 2 * 1024 * 1024
 """At most, of both sides on loopback, what nobody has read."""
@@ -153,13 +158,13 @@ async def test_a_client_that_stops_reading_a_stream_is_let_go() -> None:
 
 
 async def test_a_client_that_reads_slowly_is_kept() -> None:
-    """One piece of 8 MB leaves for three times as long as none of it may."""
-    async with serving(unread_s=0.5) as served, served.connected() as client:
+    """One piece of 8 MB takes more than twice as long as none of it may leave."""
+    async with serving(unread_s=1) as served, served.connected() as client:
         client.ask("/in-one-piece")
         await client.head()
         await client.reader.readline()
         for _ in range(32):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.08)
             await client.reader.readexactly(256 * 1024)
         await client.reader.readexactly(2)
 
@@ -284,6 +289,42 @@ async def test_a_stream_that_fails_does_not_look_whole() -> None:
         await client.head()
 
         assert await client.rest() == b"5\r\nfirst\r\n"
+
+
+class Unread(Wire):
+    """Takes what is written behind its close, as uvloop's does while its client reads."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+
+async def test_a_page_says_nothing_behind_a_refusal() -> None:
+    """Its body broke off, which it had not read: 400, the end, though it has an answer now."""
+    may_answer, wire = asyncio.Event(), Unread()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"too late"})
+
+    class Pages(BoundedRequest):
+        @staticmethod
+        def is_page(_raw_path: bytes, /) -> bool:
+            return True
+
+    config = uvicorn.Config(app, ws="none", interface="asgi3", log_config=None)
+    protocol = Pages(config, ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(
+        b"POST /page HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n"
+    )
+    refused = wire.written
+    may_answer.set()
+    await asyncio.wait(protocol.tasks)
+    protocol.connection_lost(None)
+
+    assert refused.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert wire.written == refused
 
 
 async def test_a_stream_is_never_idle() -> None:
