@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from relay.pages.streams import Pieces, until_stopping
+from tests.waiting import PATIENCE_S, play_dead, settle_for
 
 
 class Source:
@@ -42,10 +43,10 @@ async def test_events_end_when_the_process_stops_though_none_comes() -> None:
         seen.extend([event async for event in until_stopping(source.events(), stopping)])
 
     reading = asyncio.create_task(read())
-    await asyncio.sleep(0.01)
+    await settle_for(0.01, because="it would have ended by then")
     still_reads = not reading.done()
     stopping.set()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await reading
         await source.closed.wait()
 
@@ -57,7 +58,7 @@ async def test_events_that_come_without_a_pause_end_too() -> None:
     """Nothing of them waits, so nothing but a look at the signal ends them."""
     source, stopping = Source(), asyncio.Event()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in until_stopping(source.counted(), stopping):
             if event == 5:
                 stopping.set()
@@ -108,14 +109,14 @@ async def test_a_reader_that_is_cancelled_closes_the_source(*, is_waiting: bool)
         async for _ in until_stopping(source.events(), asyncio.Event()):
             had_one.set()
             if not is_waiting:
-                await asyncio.sleep(60)
+                await play_dead()
 
     reading = asyncio.create_task(read())
     await had_one.wait()
     await asyncio.sleep(0)
     reading.cancel()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await source.closed.wait()
 
 
@@ -132,5 +133,5 @@ async def test_pieces_close_their_generator_when_their_reader_has_ended() -> Non
 
     await asyncio.create_task(read())
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await source.closed.wait()

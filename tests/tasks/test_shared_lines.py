@@ -13,7 +13,7 @@ from relay.kling.transport import Reply
 from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay, signed
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, refusal, success
 from tests.tasks.waiting import is_a_lock_waited_for
-from tests.waiting import wait_until
+from tests.waiting import settle_for, wait_until
 
 QUOTA_MICROS = 1000 * CLIP_MICROS
 TRIES = 20
@@ -120,7 +120,7 @@ async def test_a_refusal_that_waits_delays_no_record_of_others(books: str) -> No
                     relay.submit(blocked, {**CLIP, "prompt": "refuse it"})
                 )
                 await wait_until(lambda: is_a_lock_waited_for(relay))
-                await asyncio.sleep(0.25)
+                await settle_for(0.25, because="another is to be recorded meanwhile")
             refused.append(await submit)
 
         async def submit_another() -> None:
