@@ -152,7 +152,7 @@ async def test_what_a_task_was_before_is_what_it_had_become(desk: Desk) -> None:
             settling = asyncio.create_task(
                 desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))  # noqa: B023 (awaited below)
             )
-            await wait_until(lambda: is_waited_for(desk), every_s=0.005)
+            await wait_until(lambda: is_waited_for(desk))
             await other.execute("COMMIT")
         try:
             await settling
