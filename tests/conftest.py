@@ -38,6 +38,8 @@ async def template(postgres_server: EmbeddedPostgres) -> str:
     name = "template_relay"
     await _execute(postgres_server, f"CREATE DATABASE {name}")
     await migrate(postgres_server.url(name))
+    # So that no tenant's id is ever its account's, and whoever takes one for the other is found.
+    await _execute(postgres_server, "ALTER SEQUENCE accounts_id_seq RESTART WITH 1001", name)
     return name
 
 
@@ -68,8 +70,8 @@ def logged(stream: io.StringIO) -> io.StringIO:
     return stream
 
 
-async def _execute(server: EmbeddedPostgres, statement: str) -> None:
-    connection = await asyncpg.connect(server.url("postgres"))
+async def _execute(server: EmbeddedPostgres, statement: str, name: str = "postgres") -> None:
+    connection = await asyncpg.connect(server.url(name))
     try:
         await connection.execute(statement)
     finally:

@@ -27,21 +27,23 @@ FOLLOWER_TIMEOUT_S = 30.0
 PAUSE_MAX_S = 3600.0
 FOLLOWED_AT_ONCE = 50
 """Of each follower, so that one that hangs holds up nobody but itself."""
+LOOKED_AT_MAX = 5000
+"""By one claim, where all that is due has to wait."""
 NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 """Of a follower: short, since an index refuses a row with a long one, and without commas, which
 part the names in a row of HOLD."""
 
 CLAIM = f"""
 WITH due AS MATERIALIZED (
-    SELECT id, task_id FROM outbox
+    SELECT id, task_id, next_attempt_at FROM outbox
     WHERE follower = $2 AND done_at IS NULL AND next_attempt_at <= now()
-    ORDER BY next_attempt_at LIMIT $1
+    ORDER BY next_attempt_at LIMIT $3
     FOR UPDATE SKIP LOCKED
 ),
 judged AS MATERIALIZED (
     -- The moves of one task in their order: what comes too early is put off as its first one is, so
     -- that the rows behind a failing one are not read again by every claim.
-    SELECT d.id, (
+    SELECT d.id, d.next_attempt_at, (
         SELECT CASE WHEN b.lease IS NULL
                THEN greatest(b.next_attempt_at, now() + interval '1 second')
                ELSE now() + interval '1 second' END
@@ -50,16 +52,24 @@ judged AS MATERIALIZED (
         ORDER BY b.id LIMIT 1
     ) AS waits_until
     FROM due d
+),
+placed AS MATERIALIZED (
+    SELECT id, waits_until,
+        row_number() OVER (PARTITION BY waits_until IS NULL ORDER BY next_attempt_at) AS place
+    FROM judged
 )
 UPDATE outbox o
-SET next_attempt_at = coalesce(j.waits_until, now() + {LEASE_S} * interval '1 second'),
-    attempts = o.attempts + CASE WHEN j.waits_until IS NULL THEN 1 ELSE 0 END,
-    lease = CASE WHEN j.waits_until IS NULL THEN gen_random_uuid() END
-FROM judged j
-WHERE o.id = j.id
+SET next_attempt_at = coalesce(p.waits_until, now() + {LEASE_S} * interval '1 second'),
+    attempts = o.attempts + CASE WHEN p.waits_until IS NULL THEN 1 ELSE 0 END,
+    lease = CASE WHEN p.waits_until IS NULL THEN gen_random_uuid() END
+FROM placed p
+WHERE o.id = p.id AND (p.waits_until IS NOT NULL OR p.place <= $1)
 RETURNING o.id, o.task_id, o.follower, o.state, o.attempts, o.lease
 """  # noqa: S608 (composed of constants)
-"""Lease rows of follower $2 that are due; what is put off comes back without a lease."""
+"""Lease at most $1 rows of follower $2, of $3 that are due.
+
+What is put off comes back as well, without a lease.
+"""
 
 COMPLETE = "UPDATE outbox SET done_at = now(), lease = NULL WHERE id = $1 AND lease = $2"
 """Fenced by the lease: a worker that slept past it changes nothing."""
@@ -140,11 +150,14 @@ class Outbox:
 
     async def claim_due(self, follower: str, limit: int) -> list[Move]:
         """Take moves that are due; no other worker gets them while the lease lasts."""
+        looked_at = limit
         while True:
-            records = await self._pool.fetch(CLAIM, limit, follower)
+            records = await self._pool.fetch(CLAIM, limit, follower, looked_at)
             moves = [_claimed(record) for record in records if record["lease"] is not None]
-            if moves or len(records) < limit:
+            if moves or len(records) < looked_at:
                 return moves
+            # All of them wait for others; behind a follower's long outage so do the next thousands.
+            looked_at = min(4 * looked_at, LOOKED_AT_MAX)
 
     async def handle(self, move: Move) -> None:
         """Give a move to its follower; if that fails, it comes again after a growing pause."""

@@ -8,9 +8,9 @@
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
 INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
-SELECT n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;
+SELECT 20000 + n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;
 INSERT INTO tenants (id, name, account_id)
-SELECT n, 'tenant-' || n, n FROM generate_series(1, 10000) n;
+SELECT n, 'tenant-' || n, 20000 + n FROM generate_series(1, 10000) n;
 INSERT INTO webhook_secrets (tenant_id, secret_sealed) SELECT id, 'sealed' FROM tenants;
 INSERT INTO tokens (id, tenant_id, access_key, secret_key_sealed, api_key_hash, api_key_hint)
 SELECT n, 1 + n % 10000, 'access-' || n, 'sealed', sha256(('key-' || n)::bytea), 'hint'
@@ -22,7 +22,7 @@ INSERT INTO tasks (
     deduction, created_at, submit_deadline_at, submitted_at, ended_at, ended_via, reply,
     is_reply_full, refresh_at, next_look_at, look_lease, follows
 )
-SELECT n, tenant_id, tenant_id, tenant_id, 1, endpoint, state,
+SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN state NOT IN ('refused', 'pending') THEN 'kling-' || n END,
        'relay-' || n || '-0123456789abcdef',
        CASE WHEN n % 3 = 0 THEN 'mine-' || n END,

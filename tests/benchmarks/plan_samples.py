@@ -29,6 +29,9 @@ def batched(statement: str, row: tuple[object, ...], *writes: str, records: int 
 LARGE_TENANT, MIDDLE_TENANT, SMALL_TENANT = 1, 2, 1007
 """Of 100,000 tasks, of 1,000, of 100."""
 LARGE = TenantId(LARGE_TENANT)
+ACCOUNT = 20_000
+"""What an account's id is more than its tenant's."""
+LARGE_ACCOUNT = AccountId(ACCOUNT + LARGE_TENANT)
 SUBMITTED, DELIVERY = 999_960, 199_992
 """A task of the large tenant, and what is still to be told of it."""
 MOVE = SUBMITTED // 10 + 1
@@ -46,7 +49,7 @@ NEW_NAMES = [
 MADE = '[{"kind":"video","id":"new-1"}]'
 HELD = tasks.HoldRow(
     tenant_id=LARGE,
-    account_id=AccountId(LARGE_TENANT),
+    account_id=LARGE_ACCOUNT,
     token_id=1,
     channel_id=1,
     endpoint="text2video",
@@ -217,11 +220,11 @@ POOLED = {
     ),
     "outbox.CLAIM": Sample(
         outbox.CLAIM,
-        (20, "one"),
+        (20, "one", 20),
         frozenset({"Update outbox"}),
         records=20,
         rows_max=20,
-        sorted_max=0,
+        sorted_max=20,
         pages_max=1_000,
     ),
     "outbox.COMPLETE": Sample(
@@ -248,7 +251,7 @@ POOLED = {
     # Of whoever has a tenth of all entries: of ten that are read, one is its own.
     "account.CHARGES": Sample(
         account.CHARGES,
-        (LARGE_TENANT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT),
+        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT),
         records=101,
         rows_max=1_500,
         sorted_max=0,
@@ -256,17 +259,19 @@ POOLED = {
     ),
     "account.CHARGES of a small tenant": Sample(
         account.CHARGES,
-        (SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT),
+        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT),
         records=-1,
         rows_max=110,
         sorted_max=110,
         pages_max=1_000,
     ),
     # These two sum up what a tenant ever did.
-    "account.TOTALS": Sample(account.TOTALS, (MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200),
+    "account.TOTALS": Sample(
+        account.TOTALS, (ACCOUNT + MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200
+    ),
     "account.QUOTAS_AFTER": Sample(
         account.QUOTAS_AFTER,
-        (MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
+        (ACCOUNT + MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
         rows_max=1_100,
         sorted_max=1_100,
         pages_max=1_200,

@@ -37,14 +37,15 @@ from tests.tasks.told import told_success
 PAGES_MAX, ROWS_MAX = 400, 5
 """Of 8 KB, and of one node, for one row; all 20,000 tasks are on 1,000 pages."""
 ID, PENDING = 10_050, 10_051
+ACCOUNT = 2001
 UNTOLD = (
     *("tasks", "accounts", "entries", "task_events", "deliveries", "owners", "tokens", "outbox"),
 )
 """Tables of which the planner is told nothing during the test."""
 BASE = f"""
-    INSERT INTO accounts (quota_micros, held_micros, open_holds)
-        VALUES ({1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
-    INSERT INTO tenants (name, account_id) VALUES ('only', 1);
+    INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
+        VALUES ({ACCOUNT}, {1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
+    INSERT INTO tenants (name, account_id) VALUES ('only', {ACCOUNT});
     INSERT INTO tokens (tenant_id, api_key_hash, api_key_hint) VALUES (1, 'hash', 'hint');
     INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
 """
@@ -53,7 +54,7 @@ FILL = f"""
     INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id,
         injected_id, tenant_external_id, callback_url, request_id, quote, hold_micros,
         submit_deadline_at, hold_ended_at, charged_micros, next_look_at, refresh_at, follows)
-    SELECT 1, 1, 1, 1, 'text2video', state,
+    SELECT 1, {ACCOUNT}, 1, 1, 'text2video', state,
            CASE WHEN state NOT IN ('refused', 'pending') THEN 'k' || n END, 'e' || n,
            'mine' || n, 'http://tenant', 'r' || n, '{{}}', {CLIP_MICROS}, now() + interval '1 h',
            CASE WHEN state NOT IN ('processing', 'pending') THEN now() END,
@@ -79,7 +80,7 @@ FILL = f"""
 """
 HELD = HoldRow(
     tenant_id=TenantId(1),
-    account_id=AccountId(1),
+    account_id=AccountId(ACCOUNT),
     token_id=1,
     channel_id=1,
     endpoint="text2video",
@@ -115,7 +116,7 @@ BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
 """Statement, its one row, and how many records it returns."""
 CLAIMS: dict[str, tuple[str, list[object]]] = {
     "looks": (CLAIM_DUE, [20]),
-    "followers": (CLAIM, [20, "one"]),
+    "followers": (CLAIM, [20, "one", 20]),
 }
 TOKENS: dict[str, tuple[object, ...]] = {
     "by_access_key": ("a10050", None),
