@@ -10,8 +10,8 @@ from typing import Any
 import uvicorn
 
 from relay.server.bounded_request import BoundedRequest
+from tests.waiting import PATIENCE_S, play_slow, wait_until
 
-PATIENCE_S = 5.0
 KEEP_ALIVE_S = 0.4
 LARGE = b"x" * 8 * 1024 * 1024
 """More than the sockets of both sides hold."""
@@ -51,6 +51,8 @@ class Peer:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.protocols: list[BoundedRequest] = []
+        self.received = 0
+        """Bytes that the server has taken from its sockets."""
         self.writes: list[bytes] = []
         self.waiting: list[int] = []
         """Requests of the connection that had arrived and not begun, at each that began."""
@@ -69,12 +71,28 @@ class Peer:
                 super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
                 peer.protocols.append(self)
 
+            def data_received(self, data: bytes) -> None:
+                peer.received += len(data)
+                super().data_received(data)
+
         return Served.protocol(Watched)
 
     @property
     def heads(self) -> list[bytes]:
         """The answers of which something was written; a page's body is a write of its own."""
         return [write for write in self.writes if write.startswith(b"HTTP/1.1 ")]
+
+    async def has_refused(self) -> None:
+        """Wait until a fault was seen behind what is still to be answered."""
+        await wait_until(lambda: self.protocols and self.protocols[0]._is_refused)  # noqa: SLF001 (no event tells)
+
+    async def has_begun(self) -> None:
+        """Wait until an unfinished request has its clock."""
+        await wait_until(lambda: self.protocols and self.protocols[0]._timer)  # noqa: SLF001 (no event tells)
+
+    async def has_another_waiting(self) -> None:
+        """Wait until a request stands behind an unanswered one."""
+        await wait_until(lambda: self.protocols and self.protocols[0].pipeline)
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: C901 (a path a line)
         path = scope["path"]
@@ -84,7 +102,7 @@ class Peer:
             await asyncio.sleep(0)
         self.waiting.append(len(self.protocols[0].pipeline))
         if path == "/tick":
-            await asyncio.sleep(0.005)
+            await play_slow(0.005)
         if path != "/unread":
             await self.may_answer.wait()
         body = LARGE if path.startswith("/large") else path.encode()
@@ -154,9 +172,7 @@ class Watchable(dict[str, Any]):
 
 
 async def until_gone(protocol: BoundedRequest) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while protocol.connections:  # noqa: ASYNC110 (it happens in the server)
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not protocol.connections)
 
 
 @contextlib.asynccontextmanager
@@ -185,4 +201,4 @@ async def connected(
             writer.transport.abort()
             peer.may_answer.set()
             server.should_exit = True
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, PATIENCE_S)

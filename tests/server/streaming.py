@@ -16,6 +16,7 @@ from relay.pages.ranged_file import ranged_file
 from relay.pages.streams import Pieces, until_stopping
 from relay.server.bounded_request import BoundedRequest
 from tests.server.peer import Client
+from tests.waiting import PATIENCE_S
 
 PIECE = bytes(range(256)) * 1024
 PIECES = 200
@@ -142,7 +143,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(*, unread_s: float = 75.0, keep_alive_s: int = 60) -> AsyncIterator[Served]:
+async def serving(*, unread_s: float = 75.0, keep_alive_s: float = 60.0) -> AsyncIterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Else loopback takes megabytes, and leaves room for more of them a megabyte at a time.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
@@ -150,6 +151,7 @@ async def serving(*, unread_s: float = 75.0, keep_alive_s: int = 60) -> AsyncIte
 
         class Protocol(BoundedRequest):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+                self.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]  # uvicorn's settings are whole seconds
                 super().connection_made(transport)
                 served.protocols.append(self)
 
@@ -166,7 +168,6 @@ async def serving(*, unread_s: float = 75.0, keep_alive_s: int = 60) -> AsyncIte
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                timeout_keep_alive=keep_alive_s,
                 timeout_graceful_shutdown=1,
             )
         )
@@ -175,4 +176,4 @@ async def serving(*, unread_s: float = 75.0, keep_alive_s: int = 60) -> AsyncIte
             yield served
         finally:
             server.should_exit = True
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, PATIENCE_S)

@@ -6,9 +6,9 @@ import pytest
 
 from tests.server.peer import (
     LARGE,
-    PATIENCE_S,
     connected,
 )
+from tests.waiting import PATIENCE_S, play_slow, settle_for, wait_until
 
 
 @pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
@@ -76,7 +76,7 @@ async def test_an_upgrade_that_is_offered_is_passed_over(
             method="POST",
         )
         if not is_at_once:
-            await asyncio.sleep(0.05)
+            await play_slow(0.05)
         client.writer.write(b"19\r\n%b\r\n0\r\n\r\n" % body if is_chunked else body)
         first = await client.answer()
         client.ask("/next", "Connection: close\r\n")
@@ -93,7 +93,8 @@ async def test_an_answer_waits_until_the_one_before_has_left() -> None:
     async with connected() as (peer, client):
         for _ in range(4):
             client.ask("/large")
-        await asyncio.sleep(0.2)
+        await wait_until(lambda: peer.heads)
+        await settle_for(0.1, because="more would have been written by then")
         written = len(peer.heads)
 
         answers = [await client.answer() for _ in range(4)]
@@ -122,7 +123,7 @@ async def test_answers_with_and_without_a_body_keep_their_order() -> None:
         client.ask("/3")
         client.ask("/4", method="HEAD")
         client.ask("/5", "Connection: close\r\n")
-        await asyncio.sleep(0.05)
+        await peer.has_another_waiting()
 
         peer.may_answer.set()
         text = await client.rest()
@@ -149,7 +150,7 @@ async def test_a_body_behind_a_refusal_is_read_though_it_was_to_wait() -> None:
         client.ask("/unread", "Content-Length: 4\r\nExpect: 100-continue\r\n", method="POST")
         refused = await client.answer()
         client.writer.write(b"xx")
-        await asyncio.sleep(0.05)
+        await play_slow(0.05)
         client.writer.write(b"xx")
         client.ask("/next")
 

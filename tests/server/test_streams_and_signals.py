@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.processes import REPOSITORY
 from tests.server.peer import Client
 from tests.server.streaming import PIECE, PIECES
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, settle_for
 
 END = b"\r\n0\r\n\r\n"
 LONG_S, SHORT_S = 60, 1
@@ -90,7 +90,7 @@ async def test_what_has_an_end_reaches_it_while_the_process_drains() -> None:
         client.ask("/large")
         await client.head()
         served.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
+        await settle_for(0.5, because="it would be cut by then, were it not to end")
 
         digest, size = hashlib.sha256(), -1
         while size:
@@ -105,9 +105,9 @@ async def test_what_has_an_end_reaches_it_while_the_process_drains() -> None:
 async def test_what_still_streams_at_the_end_of_the_drain_is_cut() -> None:
     """Its client reads nothing; what it gets does not look whole; exit code 0."""
     async with streaming(drain_s=SHORT_S) as served, served.connected() as client:
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
-        await asyncio.sleep(0.3)
+        await client.head()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         began = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
         exit_code = await served.ended()
@@ -130,7 +130,7 @@ async def test_large_pages_take_no_memory_when_their_clients_are_slow() -> None:
         clients = [await stack.enter_async_context(served.connected()) for _ in range(4)]
         for client in clients:
             client.ask("/large")
-        await asyncio.sleep(0.5)
+        await settle_for(0.5, because="more than the sockets hold would be made by then")
         for _ in range(PIECES // 4):
             for client in clients:
                 await client.reader.readexactly(len(PIECE))

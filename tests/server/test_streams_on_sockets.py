@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,9 +11,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from relay.server.bounded_request import BoundedRequest
-from tests.server.peer import PATIENCE_S, Client, until_gone
+from tests.server.peer import KEEP_ALIVE_S, Client, until_gone
 from tests.server.streaming import PIECE, PIECES, Served, serving
 from tests.server.test_as_uvicorn import Wire
+from tests.waiting import PATIENCE_S, play_slow, settle_for, wait_until
 
 SOCKETS_HOLD = 2 * 1024 * 1024
 """At most, of both sides on loopback, what nobody has read."""
@@ -43,12 +43,6 @@ async def first_event(served: Served, client: Client) -> None:
     assert await piece(client) == b"data: first\r\n\r\n"
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 (it happens in the server)
-            await asyncio.sleep(0.01)
-
-
 async def test_each_event_arrives_when_it_happens() -> None:
     """In a piece of its own; the head comes before there is any."""
     async with serving() as served, served.connected() as client:
@@ -75,17 +69,17 @@ async def test_a_client_that_hangs_up_ends_the_events(behind: str, *, is_reset: 
         if behind:
             client.ask(behind)
             (protocol,) = served.protocols
-            await until(lambda: protocol.flow.read_paused)
+            await wait_until(lambda: protocol.flow.read_paused)
         if is_reset:
             client.reset()
         else:
             client.writer.close()
         for _ in range((1 if is_reset else 2) if behind else 0):
             await served.told.to_send.put("is anybody there?")
-            await asyncio.sleep(0.05)
+            await settle_for(0.05, because="the client's goodbye is on its way")
 
-        await until(lambda: served.told.ended)
-        await until(lambda: not served.protocols[0].tasks)
+        await wait_until(lambda: served.told.ended)
+        await wait_until(lambda: not served.protocols[0].tasks)
 
     assert served.told.ended == ["events"]
 
@@ -101,7 +95,7 @@ async def test_a_client_that_hangs_up_ends_a_large_page() -> None:
                 await client.head()
                 await piece(client)
 
-            await until(lambda: served.told.ended)
+            await wait_until(lambda: served.told.ended)
     finally:
         gc.enable()
 
@@ -115,9 +109,9 @@ async def test_a_client_that_half_closes_gets_no_more_of_a_stream() -> None:
         client.ask("/large")
         await client.head()
         client.writer.write_eof()
-        await until(served.protocols[0].transport.is_closing)
+        await wait_until(served.protocols[0].transport.is_closing)
         rest = await client.rest()
-        await until(lambda: served.told.ended)
+        await wait_until(lambda: served.told.ended)
 
     assert PIECE in rest
     assert not rest.endswith(b"0\r\n\r\n")
@@ -129,7 +123,7 @@ async def test_a_large_page_takes_no_memory_when_its_client_is_slow() -> None:
     async with serving() as served, served.connected() as client:
         client.ask("/large")
         await client.head()
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="more would be made by then")
         made_unread = served.told.pieces
         (protocol,) = served.protocols
         buffered: list[int] = []
@@ -149,22 +143,22 @@ async def test_a_client_that_stops_reading_a_stream_is_let_go() -> None:
     async with serving(unread_s=0.2) as served, served.connected() as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
-        await until(lambda: served.protocols)
+        await wait_until(lambda: served.protocols)
 
         await until_gone(served.protocols[0])
-        await until(lambda: served.told.ended)
+        await wait_until(lambda: served.told.ended)
 
     assert served.told.pieces < PIECES
 
 
 async def test_a_client_that_reads_slowly_is_kept() -> None:
-    """One piece of 8 MB takes more than twice as long as none of it may leave."""
-    async with serving(unread_s=1) as served, served.connected() as client:
+    """One piece of 8 MB leaves for three times as long as none of it may."""
+    async with serving(unread_s=1.0) as served, served.connected() as client:
         client.ask("/in-one-piece")
         await client.head()
         await client.reader.readline()
         for _ in range(32):
-            await asyncio.sleep(0.08)
+            await play_slow(0.1)
             await client.reader.readexactly(256 * 1024)
         await client.reader.readexactly(2)
 
@@ -261,7 +255,7 @@ async def test_a_page_reads_its_body() -> None:
         for _ in range(3):
             client.writer.write(b"x" * 100_000)
             await client.writer.drain()
-            await asyncio.sleep(0.01)
+            await play_slow(0.01)
 
         answer = await client.answer()
 
@@ -329,9 +323,9 @@ async def test_a_page_says_nothing_behind_a_refusal() -> None:
 
 async def test_a_stream_is_never_idle() -> None:
     """Nothing is sent for twice as long as a connection may be idle; then it may be, so long."""
-    async with serving(keep_alive_s=1) as served, served.connected() as client:
+    async with serving(keep_alive_s=KEEP_ALIVE_S) as served, served.connected() as client:
         await first_event(served, client)
-        await asyncio.sleep(2)
+        await settle_for(2 * KEEP_ALIVE_S, because="an idle connection would be closed by then")
         await served.told.to_send.put("late")
         arrived = await piece(client)
         served.told.stopping.set()
@@ -345,7 +339,9 @@ async def test_a_stream_is_never_idle() -> None:
 
 async def test_ranges_of_a_file_arrive_as_they_were_asked_for(served_file: Served) -> None:
     """By a real client: a part, the rest of a download, the last bytes, and none that there are."""
-    async with httpx.AsyncClient(base_url=served_file.url, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=served_file.url, timeout=PATIENCE_S, trust_env=False
+    ) as client:
         whole = await client.get("/file")
         part = await client.get("/file", headers={"Range": "bytes=1000-1999"})
         rest = await client.get(
