@@ -37,12 +37,12 @@ async def open_faces(
     """Build them; `document` is of what they serve. What they hold open they close."""
     store, kling, tasks = parts.store, parts.kling, parts.tasks
     async with AsyncExitStack() as closing:
-        authenticator = Authenticator(store.connect, store.keys)
+        authenticator = Authenticator(store.lines.reads, store.keys)
         closing.push_async_callback(authenticator.aclose)
-        queries = Queries(store.connect, store.pool, tasks.looker)
+        queries = Queries(store.lines.reads, store.pool, tasks.looker)
         closing.push_async_callback(queries.aclose)
         receiver = CallbackReceiver(
-            store.connect,
+            store.lines.reads,
             paths=kling.callback_paths,
             directory=kling.directory,
             learner=tasks.learner,

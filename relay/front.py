@@ -46,7 +46,7 @@ def _is_below_health(raw_path: bytes) -> bool:
 
 
 def _is_callback(raw_path: bytes) -> bool:
-    """A `RELAY_PUBLIC_URL` may have a path of its own in front, and slashes be doubled by it."""
+    """Find the prefix anywhere: a `RELAY_PUBLIC_URL` may have a path, and slashes be doubled."""
     path = b"/" + b"/".join(filter(None, raw_path.split(b"/")))
     _, found, rest = path.partition(PREFIX.encode())
     return bool(found) and rest[:1] in (b"", b"/")
@@ -87,5 +87,5 @@ _NAMES = Front({application: application for application in Application})
 
 
 def is_page(raw_path: bytes) -> bool:
-    """Whether Litestar answers: in any way it likes, where our own surfaces answer in one piece."""
+    """Tell whether Litestar answers, in any way it likes: our surfaces answer in one piece."""
     return _NAMES.resolve(raw_path) is Application.PAGES

@@ -7,15 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relay.channels.directory import ChannelDirectory
-from relay.database.batch import Connect, connector
+from relay.database.driver import Pool
 from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
+from relay.database.line import connector
+from relay.database.lines import Lines, share
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -53,9 +54,9 @@ class Store(msgspec.Struct, frozen=True):
 
     engine: AsyncEngine
     sessions: Sessions
-    pool: Any
-    connect: Connect
-    """For a batcher's own connections."""
+    pool: Pool
+    lines: Lines
+    """Of batched statements."""
     keys: KeyRing
 
 
@@ -165,7 +166,7 @@ async def open_parts(
     `followers`: what this process does with the moves of followed tasks (`tasks/outbox.py`).
     """
     async with AsyncExitStack() as closing:
-        store = await _open_store(database_url, keys, closing)
+        store = await _open_store(settings, database_url, keys, closing)
         kling = _open_kling(settings, store, catalogue, transport, closing)
         deliveries = _open_deliveries(settings, store, closing)
         tasks = _open_tasks(settings, store, kling, deliveries.guard, closing)
@@ -180,12 +181,17 @@ async def open_parts(
         yield Parts(store, kling, deliveries, tasks, loops)
 
 
-async def _open_store(database_url: str, keys: KeyRing, closing: AsyncExitStack) -> Store:
-    engine = open_engine(database_url)
+async def _open_store(
+    settings: Settings, database_url: str, keys: KeyRing, closing: AsyncExitStack
+) -> Store:
+    shares = share(settings.database_connections)
+    engine = open_engine(database_url, connections=shares.sessions)
     closing.push_async_callback(engine.dispose)
-    pool = await open_pool(database_url)
+    pool = await open_pool(database_url, connections=shares.pool)
     closing.push_async_callback(pool.close)
-    return Store(engine, open_sessions(engine), pool, connector(dsn(database_url)), keys)
+    lines = Lines(connector(dsn(database_url)), count=shares.lines)
+    closing.push_async_callback(lines.aclose)
+    return Store(engine, open_sessions(engine), pool, lines, keys)
 
 
 def _open_kling(
@@ -222,12 +228,13 @@ def _open_deliveries(settings: Settings, store: Store, closing: AsyncExitStack) 
 def _open_tasks(
     settings: Settings, store: Store, kling: Kling, guard: CallbackGuard, closing: AsyncExitStack
 ) -> Tasks:
-    door = Door(store.connect)
+    lines = store.lines
+    door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records)
     closing.push_async_callback(door.aclose)
     learner = Learner(door, kling.asker, kling.catalogue)
     flags = Flags(store.pool)
     looker = Looker(
-        store.connect,
+        lines.reads,
         store.pool,
         asker=kling.asker,
         door=door,
@@ -244,7 +251,7 @@ def _open_tasks(
     )
     closing.push_async_callback(looker.aclose)
     submitter = Submitter(
-        store.connect,
+        lines.holds,
         quoter=Quoter(store.sessions, cached_book(store.sessions), unit_prices(settings)),
         chooser=kling.chooser,
         upstream=kling.upstream,

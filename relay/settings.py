@@ -30,6 +30,8 @@ LIST_UNIT_PRICES = {
 """Kling's list price of one video unit and one image unit (docs/kling-api.md 10)."""
 
 
+CONNECTIONS_MIN, CONNECTIONS_MAX = 7, 12
+"""Fewer would wait for each other (`database/lines.py`); more make nothing faster."""
 LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 9
 """A unit below one micro would be free."""
 
@@ -55,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database_url: str | None = None
     """Postgres 15 or newer. None: the embedded one under `data_dir`."""
+    database_connections: int = CONNECTIONS_MAX
+    """The most that one process has open to Postgres, each opened at its first use."""
     data_dir: Path | None = None
     """Where the embedded Postgres and its secret key live; None is the system's usual place."""
     secret_key: str | None = None
@@ -63,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where Kling reaches us for callbacks, path prefix included. None: callbacks are off."""
     host: str = "127.0.0.1"
     port: int = 8700
+    office_host: str = "127.0.0.1"
+    """Where operators' pages are; anything but loopback shows them to whoever reaches it."""
+    office_port: int = 8790
     trusted_proxies: str = "127.0.0.1"
     """Addresses or networks, comma separated, whose X-Forwarded-For is believed; `*` is all."""
     callback_allow: str = ""
@@ -94,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def unit_prices_micros(self) -> tuple[int, int]:
-        """List prices of a video unit and an image unit, in micros of the currency."""
+        """Read the list prices of a video unit and an image unit, in micros of the currency."""
         video, image = LIST_UNIT_PRICES.get(self.currency, (None, None))
         prices = (self.video_unit_price or video, self.image_unit_price or image)
         assert None not in prices, "checked when the settings were read"
@@ -103,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def callback_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """What `callback_allow` names."""
+        """Read what `callback_allow` names."""
         parts = filter(None, (part.strip() for part in self.callback_allow.split(",")))
         return tuple(ip_network(part, strict=False) for part in parts)
 
@@ -187,7 +194,7 @@ def _check(settings: Settings) -> None:
 
 
 def _is_reachable(url: str) -> bool:
-    """Whether paths can be put behind it."""
+    """Tell whether paths can be put behind it."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -208,8 +215,15 @@ def _check_numbers(settings: Settings) -> None:
     for field in ("lost_after_s", "drain_s", "refresh_s"):
         if not 0 <= (getattr(settings, field) or 0) < float("inf"):
             raise SettingsError(f"{name(field.upper())} must be 0 or more")
-    if not 0 <= settings.port <= 65535:  # noqa: PLR2004
-        raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
+    if not CONNECTIONS_MIN <= settings.database_connections <= CONNECTIONS_MAX:
+        raise SettingsError(
+            f"{name('DATABASE_CONNECTIONS')} must be {CONNECTIONS_MIN} to {CONNECTIONS_MAX}: with"
+            " fewer, money, reads and the audit would wait for each other, and more make nothing"
+            " faster"
+        )
+    for field in ("port", "office_port"):
+        if not 0 <= getattr(settings, field) <= 65535:  # noqa: PLR2004
+            raise SettingsError(f"{name(field.upper())} must be a port number, 0 to 65535")
 
 
 def _check_unit_prices(settings: Settings) -> None:

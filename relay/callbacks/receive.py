@@ -1,6 +1,6 @@
 """Kling's callbacks (docs/paths.md, "Callback from Kling"; docs/kling-api.md 6)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -8,7 +8,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
+from relay.database.line import Line
 from relay.database.rows import unnest
 from relay.errors import CallbackForged, CallbackRefused, CallbackUnreadable, InternalError
 from relay.kling.codes import Code
@@ -34,7 +35,7 @@ class FindRow(NamedTuple):
 
 
 FIND = f"""
-SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
+SELECT DISTINCT ON (n.ord) {TASK_COLUMNS}, n.ord
 FROM {unnest(FindRow, "n")}
 JOIN LATERAL (
     SELECT 0 AS preference, a.* FROM tasks a WHERE a.injected_id = n.injected_id
@@ -62,7 +63,7 @@ class Received(msgspec.Struct, frozen=True):
 class CallbackReceiver:
     def __init__(
         self,
-        connect: Connect,
+        line: Line,
         *,
         paths: CallbackPaths,
         directory: ChannelDirectory,
@@ -70,7 +71,7 @@ class CallbackReceiver:
         looker: Looker,
         flags: Flags,
     ) -> None:
-        self._finds = Batcher(connect, FIND, is_idempotent=True, durable=False)
+        self._finds = Batcher(line, FIND, is_idempotent=True)
         self.paths = paths
         self._directory = directory
         self._learner = learner
@@ -78,7 +79,7 @@ class CallbackReceiver:
         self._flags = flags
 
     async def has_signers(self) -> bool:
-        """Whether the bare path is open at all."""
+        """Say whether the bare path is open at all."""
         return any(channel.webhook_secret for channel in await self._directory.all())
 
     async def receive_on_path(self, target: CallbackTarget, body: bytes) -> Received:
@@ -144,7 +145,7 @@ class CallbackReceiver:
     async def _find(
         self, injected_id: str | None, channel_id: int, kling_id: str | None
     ) -> TaskRow | None:
-        record: Any = await self._finds.run(FindRow(injected_id, channel_id, kling_id))
+        record = await self._finds.run(FindRow(injected_id, channel_id, kling_id))
         return None if record is None else TaskRow.of(record)
 
     async def _flag(self, task: TaskRow, why: str, body: bytes) -> None:

@@ -20,7 +20,7 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 
 
 def read_token(raw_path: bytes) -> bytes:
-    """The part behind `/internal/callback`, empty for the bare path; slashes may be doubled."""
+    """Read what follows `/internal/callback`, nothing on the bare path; slashes may be doubled."""
     path = b"/" + b"/".join(filter(None, raw_path.split(b"/")))
     token = path.partition(PREFIX.encode())[2]
     return unquote_to_bytes(token[1:])  # a sender may escape the `~`

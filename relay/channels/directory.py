@@ -43,7 +43,7 @@ class ChannelDirectory:
         return (await self._channels.get()).all
 
     async def get(self, channel_id: int) -> OpenedChannel:
-        """One channel, disabled ones too: their tasks are still asked about.
+        """Get one channel, a disabled one too: its tasks are still asked about.
 
         Raises:
             LookupError: there is none; channels are never deleted.
@@ -89,7 +89,7 @@ async def read_channels(session: AsyncSession, keys: KeyRing) -> list[OpenedChan
 
 
 def _usable(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
-    """A channel as it is, or switched off if its keys cannot be opened: the others go on."""
+    """Open a channel, or switch it off if its keys cannot be opened: the others go on."""
     try:
         return _opened(row, keys)
     except SecretKeyError as error:

@@ -22,10 +22,6 @@ class ChannelKeys(msgspec.Struct, frozen=True):
         return "ChannelKeys(...)"
 
 
-class NameTaken(ValueError):
-    """Another channel has this name. Nothing was written."""
-
-
 async def add_channel(
     session: AsyncSession,
     keys: KeyRing,
@@ -35,13 +31,13 @@ async def add_channel(
     channel_keys: ChannelKeys,
     priority: int,
     weight: int,
-) -> Channel:
-    """Add a channel, enabled; `base_url` is normalised already.
+) -> Channel | None:
+    """Add a channel, enabled. None, and nothing is written, if the name is taken.
 
-    Raises:
-        NameTaken
+    `base_url` is normalised already.
     """
-    await _refuse_taken(session, name)
+    if await find_channel(session, name) is not None:
+        return None
     # Its keys are sealed for its id, and a row without keys is refused by a constraint.
     next_id = await session.scalar(text("SELECT nextval(pg_get_serial_sequence('channels', 'id'))"))
     row = Channel(id=next_id, name=name, base_url=base_url, priority=priority, weight=weight)
@@ -55,13 +51,9 @@ def put_keys(row: Channel, keys: KeyRing, new: ChannelKeys) -> None:
     seal_into(row, keys, **msgspec.structs.asdict(new))
 
 
-async def rename_channel(session: AsyncSession, row: Channel, name: str) -> None:
-    """Rename it; raises NameTaken."""
-    if name != row.name:
-        await _refuse_taken(session, name)
+async def rename_channel(session: AsyncSession, row: Channel, name: str) -> bool:
+    """Rename it. False if another one has the name."""
+    found = await find_channel(session, name)
+    if found is None:
         row.name = name
-
-
-async def _refuse_taken(session: AsyncSession, name: str) -> None:
-    if await find_channel(session, name) is not None:
-        raise NameTaken(f"there is a channel '{name}' already")
+    return found is None or found is row

@@ -137,7 +137,7 @@ def _subject(row: Change) -> str:
 
 
 def _changed(row: Change) -> str:
-    """What is new, each value behind the one before it."""
+    """Spell what is new, each value behind the one before it."""
     before = row.before or {}
     return ", ".join(
         f"{name} {_value(before[name])} > {_value(value)}"

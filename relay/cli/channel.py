@@ -240,7 +240,7 @@ def _base_url(text: str) -> str:
 
 
 def _merged(old: OpenedChannel, new: ChannelKeys) -> ChannelKeys:
-    """What the channel will hold: new keys stand in place of old ones."""
+    """Put new keys in place of old ones: what the channel will hold."""
     from relay.desk.channels import ChannelKeys
 
     return ChannelKeys(
@@ -297,7 +297,7 @@ def _print(rows: list[Channel]) -> None:
 
 
 def _shortened(access_key: str | None) -> str | None:
-    """Enough to tell accounts apart: half of it at most."""
+    """Show enough to tell accounts apart: half of it at most."""
     if access_key is None:
         return None
     return f"{access_key[: min(4, len(access_key) // 2)]}…"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from relay.settings import Settings
 
 Result = TypeVar("Result")
+REFUSALS = frozenset({"25", "40", "53", "55", "57"})
+"""Classes of SQLSTATE that are no mistake of ours: it takes no writes, is out of something, waited
+too long for a lock, or was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Database:
 
         Raises:
             Failure: for what the operator can mend: a database that went away, keys that do not
-                fit, what does not exist.
+                fit, what does not exist. Also if `work` writes after all; nothing was written.
         """
 
         async def reading(session: AsyncSession) -> Result:
@@ -56,7 +59,9 @@ class Database:
             Failure: it was not done, and nothing was written; as `read`, and another currency.
         """
         from relay.desk.actor import system_user
+        from relay.logs import configure_logs
 
+        configure_logs(level=self.settings.log_level)  # a task that moves says so on stderr
         actor = system_user()
 
         async def acting(session: AsyncSession) -> Result:
@@ -66,7 +71,7 @@ class Database:
 
     def _run(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
         """Do `work` in one transaction: committed if it returns, rolled back if it raises."""
-        from sqlalchemy.exc import InterfaceError, OperationalError
+        from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
         from relay.cli.words import worded
         from relay.database.engine import open_engine, open_sessions
@@ -91,8 +96,17 @@ class Database:
         except SecretKeyError as error:
             raise WrongSettings(f"RELAY_SECRET_KEY: {error}") from error
         except (InterfaceError, OperationalError, OSError) as error:
-            said = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise Failure(f"the database stopped answering: {said}") from error
+            raise Failure(f"the database stopped answering: {_said(error)}") from error
+        except DBAPIError as error:
+            if str(getattr(error.orig, "sqlstate", None))[:2] not in REFUSALS:
+                raise
+            raise Failure(f"the database refused, nothing was written: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Repeat what the database or system said, in one line and without a class of the driver's."""
+    said = str(getattr(error, "orig", None) or error)
+    return " ".join(said.rpartition("'>: ")[2].split())
 
 
 def refuse_other_currency(database: Database) -> None:

@@ -100,8 +100,9 @@ def show(id: str, *, as_json: bool) -> None:  # noqa: A002 (click)
 
     async def work(session: AsyncSession) -> ShownDelivery:
         from relay.deliveries.read import read_delivery
+        from relay.desk.find import delivery_named
 
-        return await read_delivery(session, await _delivery_id(session, id))
+        return await read_delivery(session, await delivery_named(session, id))
 
     with open_database() as database:
         found = database.read(work)
@@ -219,15 +220,6 @@ async def _ping(url: str, secrets: list[str], allowed: tuple[Network, ...]) -> O
         return await send_ping(sender, url, secrets=secrets)
     finally:
         await sender.aclose()
-
-
-async def _delivery_id(session: AsyncSession, key: str) -> int:
-    from relay.deliveries.read import find_delivery
-
-    found = await find_delivery(session, key)
-    if found is None:
-        raise Failure(f"there is no delivery '{key}'; `relay delivery list` names them")
-    return found
 
 
 async def _task_id(session: AsyncSession, key: str, tenant_id: int | None) -> TaskId:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def catalogue() -> Catalogue:
-    """Kling's endpoints and those of the settings."""
+    """Collect Kling's endpoints and those of the settings."""
     from relay.cli.database import current_settings
     from relay.kling.catalogue import Catalogue
 

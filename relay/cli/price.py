@@ -357,7 +357,7 @@ def _switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
 
 
 def _is_retired(row: PriceRow) -> bool:
-    """Official rows of models that Kling ended on 2026-09-15 (docs/kling-api.md 1)."""
+    """Tell official rows of models that Kling ended on 2026-09-15 (docs/kling-api.md 1)."""
     from relay.cli.price_key import RETIRED
 
     return row.source != "operator" and row.model in RETIRED

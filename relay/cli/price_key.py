@@ -92,7 +92,7 @@ def refuse_unpriced(key: Key) -> None:
 
 
 def wanted_of(key: Key) -> Wanted:
-    """The task that a key describes, with Kling's defaults for what it leaves open."""
+    """Make the task that a key describes, with Kling's defaults for what it leaves open."""
     from relay.kling.wanted import Wanted
 
     pricing = catalogue().of(key.endpoint).pricing
@@ -127,7 +127,7 @@ def quoted_key(row: PriceRow) -> str:
 
 
 def ready_line(wanted: Wanted) -> str | None:
-    """A command that would price what was refused, with X for the number.
+    """Spell a command that would price what was refused, with X for the number.
 
     Model and mode are a tenant's words, so they are quoted for a shell; None where they hold
     characters that do more than show.

@@ -209,12 +209,13 @@ def _operate(
     """Do it after asking; Failure, and nothing is changed, if it cannot be done."""
 
     async def find(session: AsyncSession) -> ListedTask:
+        from relay.desk.errors import NoSuch
         from relay.tasks.inspect import find_tasks
 
         for task in await find_tasks(session, str(task_id)):
             if task.id == task_id:
                 return task
-        raise Failure(f"there is no task {task_id} (by our id; `relay task show` takes any id)")
+        raise NoSuch("task", task_id)
 
     async def work(session: AsyncSession, actor: Actor) -> int:
         return await operation.act(session, actor, task_id, reason=reason)

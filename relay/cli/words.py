@@ -2,6 +2,7 @@
 
 from relay.cli.failure import no_such
 from relay.desk.errors import (
+    Busy,
     DeskError,
     NameTaken,
     NoSuch,
@@ -14,8 +15,15 @@ from relay.money import money
 
 SHOWN_MAX = 5
 """Ids that a refusal names."""
-LISTED = frozenset({"tenant", "channel", "token"})
-"""Kinds that have a `list` and an `add`."""
+NAMED = frozenset({"tenant", "channel"})
+"""Kinds that have names, which an `add` gives."""
+HOW_TO_FIND = {
+    "tenant": "`relay tenant list` names them all",
+    "channel": "`relay channel list` names them all",
+    "token": "`relay token list` shows them",
+    "delivery": "`relay delivery list` names them",
+    "task": "the id is our own: `relay task show` takes any, and tells it",
+}
 
 
 def worded(error: DeskError, currency: str) -> str:
@@ -33,23 +41,22 @@ def worded(error: DeskError, currency: str) -> str:
             )
         case NotTheirs():
             named = ", ".join(error.ids[:SHOWN_MAX]) + (", …" if len(error.ids) > SHOWN_MAX else "")
-            said = f"{len(error.ids)} are another tenant's there ({named}); nothing was written"
+            said = f"{error} ({named}); nothing was written"
         case WebhookSecretKept():
-            said = (
-                f"'{error.tenant}' has a webhook secret, which was shown when it was made;"
-                " --rotate makes a new one"
-            )
+            said = f"{error}, which was shown when it was made; --rotate makes a new one"
         case NotPossible():
             said = f"{error}; nothing was changed"
+        case Busy():
+            said = f"{error}; nothing was changed: try again"
         case _:
             said = f"{error}; nothing was written"
     return said
 
 
 def _no_such(error: NoSuch) -> str:
-    if error.kind not in LISTED:
-        return f"{error}; nothing was changed"
-    otherwise = f"`relay {error.kind} list` names them all"
-    if not error.known and error.kind != "token":
+    otherwise = HOW_TO_FIND.get(error.kind, "nothing was changed")
+    if error.kind not in NAMED:
+        return f"{error}; {otherwise}"
+    if not error.known:
         otherwise = f"there are none yet, `relay {error.kind} add` makes one"
-    return no_such(error.kind, error.name, error.known, otherwise=otherwise)
+    return no_such(error.kind, str(error.name), error.known, otherwise=otherwise)

@@ -32,7 +32,7 @@ def newest_revision() -> str:
 
 
 async def current_revision(url: str) -> str | None:
-    """Which revision the database is at; None if it has never been migrated."""
+    """Ask which revision the database is at; None if it was never migrated."""
     engine = open_engine(url, connections=1)
     try:
         async with engine.connect() as connection:

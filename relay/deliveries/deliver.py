@@ -3,12 +3,12 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId
 from relay.deliveries.schedule import RetrySchedule
@@ -60,7 +60,7 @@ class Deliverer:
 
     def __init__(
         self,
-        pool: Any,
+        pool: Pool,
         sessions: Sessions,
         *,
         sender: Sender,
@@ -177,7 +177,7 @@ class Deliverer:
         )
 
 
-def _leased(row: Any, claimed_at: float) -> LeasedDelivery:
+def _leased(row: Record, claimed_at: float) -> LeasedDelivery:
     return LeasedDelivery(
         id=row["id"],
         webhook_id=row["webhook_id"],

@@ -20,10 +20,12 @@ WHERE id = :id
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """Whether it is due again, and a sentence."""
+    """What became of a delivery that was to be sent again."""
 
-    done: bool
-    message: str
+    was: str
+    """Its state before."""
+    why_not: str | None = None
+    """A sentence; None if it is due again."""
 
 
 async def replay(session: AsyncSession, delivery_id: int) -> Replayed:
@@ -33,9 +35,10 @@ async def replay(session: AsyncSession, delivery_id: int) -> Replayed:
     """
     rows = (await session.execute(text(_LOCK), {"id": delivery_id})).mappings()
     states = {row["id"]: row["state"] for row in rows}
-    if states[delivery_id] == DeliveryState.DUE:
-        return Replayed(done=False, message="it is due already")
+    was = states[delivery_id]
+    if was == DeliveryState.DUE:
+        return Replayed(was, "it is due already")
     if DeliveryState.DUE in states.values():
-        return Replayed(done=False, message="another status of its task is still to be told")
+        return Replayed(was, "another status of its task is still to be told")
     await session.execute(text(_REPLAY), {"id": delivery_id})
-    return Replayed(done=True, message="it is due again")
+    return Replayed(was)

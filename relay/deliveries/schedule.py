@@ -21,7 +21,7 @@ class RetrySchedule(msgspec.Struct, frozen=True):
     jitter: float = 0.25
 
     def pause_s(self, elapsed_s: float) -> float | None:
-        """How long to rest after a failure; None when the window is over.
+        """Say how long to rest after a failure; None when the window is over.
 
         The last attempt is made at the end of the window.
         """

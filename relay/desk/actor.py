@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from enum import StrEnum
 
 import msgspec
@@ -39,9 +40,23 @@ class Actor(msgspec.Struct, frozen=True):
 def system_user() -> Actor:
     """Tell who runs this process, for acts at a terminal.
 
-    Behind `sudo`, the person is whoever called it: root acts for many.
+    Behind `sudo` it is the person who called it: root, or the relay's own user, acts for many.
+    This is a note, no proof: `SUDO_USER` can be set by whoever has the shell, and that shell can
+    write to the database without us.
     """
-    import pwd  # noqa: PLC0415 (not on Windows, where the relay runs as nobody in particular)
+    origin = f"terminal of {socket.gethostname()}"
+    return Actor(ActorKind.SYSTEM, _user_name(os.environ.get("SUDO_USER")), origin)
 
-    user = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    return Actor(ActorKind.SYSTEM, user, origin=f"terminal of {socket.gethostname()}")
+
+def _user_name(behind_sudo: str | None) -> str:
+    """Name the user; one behind sudo only if this machine knows it."""
+    try:
+        import pwd  # noqa: PLC0415 (Windows has none)
+    except ImportError:
+        return os.environ.get("USERNAME", "unknown")
+    if behind_sudo:
+        with suppress(KeyError):
+            return pwd.getpwnam(behind_sudo).pw_name
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid-{os.getuid()}"  # a container may run as a number that has no name

@@ -8,6 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.desk.actor import Actor
 from relay.desk.tables import Change
 
+State = dict[str, Any]
+"""Of a thing: what of it an act may change, in what JSON has. Never a secret, sealed or not."""
+
+
+def differing(before: State, after: State) -> tuple[State, State]:
+    """Keep of two states what an act changed."""
+    fields = [field for field, value in after.items() if before[field] != value]
+    return {field: before[field] for field in fields}, {field: after[field] for field in fields}
+
 
 async def note_change(
     session: AsyncSession,
@@ -17,14 +26,15 @@ async def note_change(
     kind: str,
     id: int | None,  # noqa: A002 (ours, as everywhere)
     name: str,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
+    before: State | None = None,
+    after: State | None = None,
     reason: str | None = None,
 ) -> None:
     """Write down an act, as the last thing of it.
 
-    `before` and `after` hold only what the act changed, in what JSON has; never a secret.
+    `before` and `after` hold only what the act changed.
     """
+    await session.flush()  # else one flush would write what the act changed behind this
     session.add(
         Change(
             actor=str(actor),

@@ -2,13 +2,16 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.deliveries import replay
-from relay.deliveries.read import find_delivery
+from relay.deliveries.replay import replay
+from relay.deliveries.tables import DeliveryState
+from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
-from relay.desk.errors import NoSuch, NotPossible
+from relay.desk.errors import NotPossible
+from relay.desk.find import delivery_named
 
 
+@act
 async def replay_delivery(
     session: AsyncSession, actor: Actor, key: str, *, tenant_id: int | None = None
 ) -> int:
@@ -19,12 +22,10 @@ async def replay_delivery(
     Raises:
         NoSuch, NotPossible: it, or another status of its task, is still to be told.
     """
-    delivery_id = await find_delivery(session, key, tenant_id=tenant_id)
-    if delivery_id is None:
-        raise NoSuch("delivery", key)
-    replayed = await replay.replay(session, delivery_id)
-    if not replayed.done:
-        raise NotPossible(replayed.message)
+    delivery_id = await delivery_named(session, key, tenant_id=tenant_id)
+    replayed = await replay(session, delivery_id)
+    if replayed.why_not is not None:
+        raise NotPossible("delivery", delivery_id, replayed.why_not)
     await note_change(
         session,
         actor,
@@ -32,5 +33,7 @@ async def replay_delivery(
         kind="delivery",
         id=delivery_id,
         name=str(delivery_id),
+        before={"state": replayed.was},
+        after={"state": DeliveryState.DUE.value},
     )
     return delivery_id

@@ -1,30 +1,32 @@
-"""Why an act could not be done. Nothing was written.
+"""Why an act could not be done.
 
     DeskError
-    ├── NoSuch            there is no such tenant, channel, token, task, delivery or price
-    ├── NameTaken         another one has the name
-    ├── ReferenceUsed     the reference stands for another amount
-    ├── NotPossible       the thing is not in a state for it
-    ├── NotTheirs         things that another tenant has
-    ├── WebhookSecretKept the tenant has one, which was shown when it was made
-    └── Unusable          what was given cannot be taken
+    ├── NoSuch             there is no such tenant, channel, token, task, delivery or price
+    ├── NameTaken          another one has the name
+    ├── ReferenceUsed      the reference stands for another amount
+    ├── NotPossible        the thing is not in a state for it
+    ├── NotTheirs          things that another tenant has
+    ├── WebhookSecretKept  the tenant has one, which was shown when it was made
+    ├── Unusable           what was given cannot be taken
+    └── Busy               somebody else is writing the same just now
 
-The attributes are for the faces, each of which words them for its reader.
+The caller rolls back, and then nothing was written. The attributes are for the faces, each of which
+words them for its reader.
 """
 
 from collections.abc import Sequence
 
 
 class DeskError(Exception):
-    """An act was not done, and nothing was written."""
+    """An act was not done; what it wrote before it found out is to be rolled back."""
 
 
 class NoSuch(DeskError):
     def __init__(self, kind: str, name: str | int, known: Sequence[str] = ()) -> None:
-        """`known`: the names there are, where they may help."""
-        super().__init__(f"there is no {kind} '{name}'")
+        """`name`: as it was given, our id as a number; `known`: the names that there are."""
+        super().__init__(f"there is no {kind} {_spelt(name)}")
         self.kind = kind
-        self.name = str(name)
+        self.name = name
         self.known = tuple(known)
 
 
@@ -45,15 +47,23 @@ class ReferenceUsed(DeskError):
 
 
 class NotPossible(DeskError):
-    """The message says what it is instead."""
+    def __init__(self, kind: str, id: int, why: str) -> None:  # noqa: A002 (ours, as everywhere)
+        """`why`: a sentence about "it"."""
+        super().__init__(f"{kind} {id}: {why}")
+        self.kind = kind
+        self.id = id
+        self.why = why
 
 
 class NotTheirs(DeskError):
-    """These ids are another tenant's on that channel, also if expired or deleted."""
+    """Some ids are another tenant's on that channel, also if expired or deleted."""
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__(f"{len(ids)} are another tenant's")
+    def __init__(self, ids: Sequence[str], *, channel: str, asked: int) -> None:
+        """`asked`: of how many."""
+        super().__init__(f"{len(ids)} of {asked} are another tenant's on '{channel}'")
         self.ids = tuple(ids)
+        self.channel = channel
+        self.asked = asked
 
 
 class WebhookSecretKept(DeskError):
@@ -63,4 +73,13 @@ class WebhookSecretKept(DeskError):
 
 
 class Unusable(DeskError):
-    """The message says what is wrong with what was given."""
+    """The message says what is wrong with what was given, and does not repeat a secret."""
+
+
+class Busy(DeskError):
+    def __init__(self) -> None:
+        super().__init__("somebody else is writing the same just now")
+
+
+def _spelt(name: str | int) -> str:
+    return str(name) if isinstance(name, int) else f"'{name}'"

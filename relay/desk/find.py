@@ -1,9 +1,11 @@
-"""Things by the names that operators give them."""
+"""Things by the names that operators give them, and locked before they are changed."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names, find_channel
 from relay.channels.tables import Channel
+from relay.database.base import Base
+from relay.deliveries.read import find_delivery
 from relay.desk.errors import NoSuch
 from relay.tenants.read import find_tenant, tenant_names
 from relay.tenants.tables import Tenant
@@ -23,3 +25,16 @@ async def channel_named(session: AsyncSession, name: str) -> Channel:
     if channel is None:
         raise NoSuch("channel", name, await channel_names(session))
     return channel
+
+
+async def delivery_named(session: AsyncSession, key: str, *, tenant_id: int | None = None) -> int:
+    """Find our id of a delivery, or raise NoSuch; `key` as `find_delivery` takes it."""
+    found = await find_delivery(session, key, tenant_id=tenant_id)
+    if found is None:
+        raise NoSuch("delivery", key)
+    return found
+
+
+async def lock(session: AsyncSession, row: Base) -> None:
+    """Hold a row until the act is committed, and read it anew: what it was before must be true."""
+    await session.refresh(row, with_for_update={"key_share": True})

@@ -3,14 +3,16 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
+from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
-from relay.desk.errors import ReferenceUsed
+from relay.desk.errors import ReferenceUsed, Unusable
 from relay.desk.find import tenant_named
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
 
 
+@act
 async def add_quota(
     session: AsyncSession,
     actor: Actor,
@@ -22,11 +24,14 @@ async def add_quota(
 ) -> bool:
     """Add sold quota to a tenant's account, once per reference.
 
-    False if the same amount was added under it before: nothing was changed, and none is noted.
+    False if the same amount was added under it before: nothing was changed, and nothing is noted.
 
     Raises:
         NoSuch, ReferenceUsed, CurrencyMismatch
+        Unusable: the amount is not above 0.
     """
+    if amount_micros <= 0:
+        raise Unusable("what is sold is more than 0")
     tenant = await tenant_named(session, name)
     account_id = AccountId(tenant.account_id)
     added = await top_up(
@@ -54,6 +59,7 @@ async def add_quota(
     return True
 
 
+@act
 async def adjust_quota(
     session: AsyncSession,
     actor: Actor,
@@ -67,7 +73,10 @@ async def adjust_quota(
 
     Raises:
         NoSuch, CurrencyMismatch
+        Unusable: the amount is 0.
     """
+    if amount_micros == 0:
+        raise Unusable("0 changes nothing")
     tenant = await tenant_named(session, name)
     account_id = AccountId(tenant.account_id)
     await adjust(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NotTheirs
@@ -19,6 +20,7 @@ NOTED_MAX = 100
 """Ids that a change names; the others are counted."""
 
 
+@act
 async def claim_owners(
     session: AsyncSession,
     actor: Actor,
@@ -48,7 +50,7 @@ async def claim_owners(
     ]
     taken = [one for part in parts for one in part.taken]
     if taken:
-        raise NotTheirs(taken)
+        raise NotTheirs(taken, channel=channel, asked=len(ids))
     claimed = Claimed(
         new=sum(part.new for part in parts), known=sum(part.known for part in parts), taken=[]
     )

@@ -1,35 +1,45 @@
 """The operator's own rows of the price book."""
 
-from typing import Any
-
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.desk.act import act
 from relay.desk.actor import Actor
-from relay.desk.changes import note_change
+from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NoSuch
+from relay.money import plain
 from relay.pricing import edit
 from relay.pricing.book import PriceRow
 from relay.pricing.prices import KEY, find_price
 
 
+@act
 async def set_price(session: AsyncSession, actor: Actor, row: PriceRow) -> None:
-    """Put a row in force, in place of the operator's row with the same key."""
+    """Put a row in force, in place of the operator's row with the same key, if it is another."""
+    await edit.lock_prices(session)
     before = await find_price(session, row)
+    if before == row:
+        return
     await edit.set_price(session, row)
-    await _note(session, actor, "price.set", row, before=before, after=row)
+    if before is None:
+        await _note(session, actor, "price.set", row, before=None, after=_state(row))
+    else:
+        was, becomes = differing(_state(before), _state(row))
+        await _note(session, actor, "price.set", row, before=was, after=becomes)
 
 
+@act
 async def remove_price(session: AsyncSession, actor: Actor, row: PriceRow) -> None:
     """Take the operator's row with this key out; official rows stay.
 
     Raises:
         NoSuch
     """
+    await edit.lock_prices(session)
     before = await find_price(session, row)
-    if before is None or not await edit.remove_price(session, row):
+    if before is None:
         raise NoSuch("price", _spelt(row))
-    await _note(session, actor, "price.remove", row, before=before, after=None)
+    await edit.remove_price(session, row)
+    await _note(session, actor, "price.remove", row, before=_state(before), after=None)
 
 
 async def _note(
@@ -38,8 +48,8 @@ async def _note(
     act: str,
     row: PriceRow,
     *,
-    before: PriceRow | None,
-    after: PriceRow | None,
+    before: State | None,
+    after: State | None,
 ) -> None:
     await note_change(
         session,
@@ -48,16 +58,22 @@ async def _note(
         kind="price",
         id=None,
         name=_spelt(row),
-        before=_state(before),
-        after=_state(after),
+        before=before,
+        after=after,
     )
 
 
-def _state(row: PriceRow | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    state: dict[str, Any] = msgspec.to_builtins(row)
-    return state
+def _state(row: PriceRow) -> State:
+    """Describe the price; what it is for stands in the change's subject."""
+    return {
+        "kind": row.kind.value,
+        "per": row.per.value,
+        "units": None if row.units is None else plain(row.units),
+        "amount_micros": row.amount_micros,
+        "pack": row.pack.value,
+        "multiplier": plain(row.multiplier),
+        "hold_seconds": row.hold_seconds,
+    }
 
 
 def _spelt(row: PriceRow) -> str:

@@ -4,16 +4,14 @@
 own transaction; `refund` is a further entry. `unflag` moves no money.
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.database.batch import RowBlocked
 from relay.database.ids import TaskId
+from relay.desk.act import act
 from relay.desk.actor import Actor
-from relay.desk.changes import note_change
+from relay.desk.changes import State, note_change
 from relay.desk.errors import NoSuch, NotPossible
 from relay.ledger.entries import refund_charge
 from relay.tasks import flags
@@ -23,7 +21,12 @@ from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_callback
 
+LOCK_TASK = f"""
+SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id FOR NO KEY UPDATE
+"""  # noqa: S608 (composed of constants)
 
+
+@act
 async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
     """Count a task as a success and charge what was held for it; return that, in micros.
 
@@ -32,13 +35,16 @@ async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason
     Raises:
         NoSuch, NotPossible: it was charged already.
     """
-    task = await _read(session, task_id)
+    task = await _lock_task(session, task_id)
     if not await _end(session, actor, task, TaskState.SUCCEED, reason, charge=task.hold_micros):
-        raise NotPossible(f"task {task_id} was charged already")
-    await _note(session, actor, "task.settle", task, amount_micros=task.hold_micros, reason=reason)
+        raise NotPossible("task", task_id, "it was charged already")
+    before = {"state": task.state.value, "charged_micros": None}
+    after = {"state": TaskState.SUCCEED.value, "charged_micros": task.hold_micros}
+    await _note(session, actor, "task.settle", task, before=before, after=after, reason=reason)
     return task.hold_micros
 
 
+@act
 async def release(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
     """Give a live task's hold back, in micros; the tenant sees it as failed, or not at all.
 
@@ -47,23 +53,26 @@ async def release(session: AsyncSession, actor: Actor, task_id: TaskId, *, reaso
     Raises:
         NoSuch, NotPossible: it has no open hold.
     """
-    task = await _read(session, task_id)
+    task = await _lock_task(session, task_id)
     state = TaskState.FAILED if task.kling_id else TaskState.REFUSED
     if not await _end(session, actor, task, state, reason, charge=0):
-        raise NotPossible(f"task {task_id} has no open hold: it is {task.state.value}")
-    await _note(session, actor, "task.release", task, amount_micros=task.hold_micros, reason=reason)
+        raise NotPossible("task", task_id, f"it has no open hold: it is {task.state.value}")
+    before = {"state": task.state.value, "held_micros": task.hold_micros}
+    after = {"state": state.value, "held_micros": 0}
+    await _note(session, actor, "task.release", task, before=before, after=after, reason=reason)
     return task.hold_micros
 
 
+@act
 async def refund(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
     """Give a charge back as a new entry, in micros; once per task, which stays a success.
 
     Raises:
         NoSuch, NotPossible: it was not charged, or refunded before.
     """
-    task = await _read(session, task_id)
+    task = await _lock_task(session, task_id)
     if task.charged_micros is None:
-        raise NotPossible(f"task {task_id} was not charged")
+        raise NotPossible("task", task_id, "it was not charged")
     refunded = await refund_charge(
         session,
         task.account_id,
@@ -73,13 +82,13 @@ async def refund(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason
         actor=str(actor),
     )
     if not refunded:
-        raise NotPossible(f"task {task_id} was refunded before")
-    await _note(
-        session, actor, "task.refund", task, amount_micros=task.charged_micros, reason=reason
-    )
+        raise NotPossible("task", task_id, "it was refunded before")
+    before, after = {"refunded_micros": 0}, {"refunded_micros": task.charged_micros}
+    await _note(session, actor, "task.refund", task, before=before, after=after, reason=reason)
     return task.charged_micros
 
 
+@act
 async def unflag(
     session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str | None
 ) -> None:
@@ -88,20 +97,11 @@ async def unflag(
     Raises:
         NoSuch, NotPossible: it has no flag.
     """
-    task = await _read(session, task_id)
+    task = await _lock_task(session, task_id)
     if not await flags.unflag(session, task_id, reason=reason, actor=str(actor)):
-        raise NotPossible(f"task {task_id} has no flag")
-    await note_change(
-        session,
-        actor,
-        "task.unflag",
-        kind="task",
-        id=task.id,
-        name=str(task.id),
-        before={"is_flagged": True},
-        after={"is_flagged": False},
-        reason=reason,
-    )
+        raise NotPossible("task", task_id, "it has no flag")
+    before, after = {"is_flagged": True}, {"is_flagged": False}
+    await _note(session, actor, "task.unflag", task, before=before, after=after, reason=reason)
 
 
 async def _end(
@@ -124,10 +124,7 @@ async def _end(
         delivery_body=_delivery(task, state, reason=reason, charge=charge),
         actor=str(actor),
     )
-    try:
-        finished = await pass_in_session(session, row, is_followed=task.is_followed)
-    except RowBlocked as error:
-        raise NotPossible(f"task {task.id} is being written just now: try again") from error
+    finished = await pass_in_session(session, row, is_followed=task.is_followed)
     return finished.moved
 
 
@@ -146,8 +143,9 @@ async def _note(
     act: str,
     task: TaskRow,
     *,
-    amount_micros: int,
-    reason: str,
+    before: State,
+    after: State,
+    reason: str | None,
 ) -> None:
     await note_change(
         session,
@@ -156,21 +154,18 @@ async def _note(
         kind="task",
         id=task.id,
         name=str(task.id),
-        before={"state": task.state.value, "charged_micros": task.charged_micros},
-        after={"account_id": task.account_id, "amount_micros": amount_micros},
+        before=before,
+        after=after,
         reason=reason,
     )
 
 
-async def _read(session: AsyncSession, task_id: TaskId) -> TaskRow:
-    found = await session.execute(
-        text(f"SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id"),  # noqa: S608 (constants)
-        {"id": task_id},
-    )
-    row = found.mappings().one_or_none()
+async def _lock_task(session: AsyncSession, task_id: TaskId) -> TaskRow:
+    """Lock a task and read it as it is then: tasks before accounts, as everywhere."""
+    found = await session.execute(text(LOCK_TASK), {"id": task_id})
+    row = found.one_or_none()
     if row is None:
         raise NoSuch("task", task_id)
-    values: dict[str, Any] = dict(row)
     # SQLAlchemy has decoded the quote, which the row keeps as JSON.
-    values["quote"] = msgspec.json.encode(values["quote"]).decode()
+    values = [msgspec.json.encode(one).decode() if isinstance(one, dict) else one for one in row]
     return TaskRow.of(values)

@@ -1,17 +1,17 @@
 """Opening tenants and changing what they are, may and are told."""
 
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
 from relay.deliveries.webhook_secrets import IssuedSecret, issue_secret
+from relay.desk.act import act
 from relay.desk.actor import Actor
-from relay.desk.changes import note_change
-from relay.desk.errors import NameTaken, WebhookSecretKept
-from relay.desk.find import tenant_named
+from relay.desk.changes import State, differing, note_change
+from relay.desk.errors import NameTaken, Unusable, WebhookSecretKept
+from relay.desk.find import lock, tenant_named
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
@@ -45,6 +45,7 @@ class TenantChanges(msgspec.Struct, frozen=True):
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+@act
 async def open_tenant(
     session: AsyncSession,
     actor: Actor,
@@ -58,8 +59,12 @@ async def open_tenant(
     """Add a tenant with an account of its own.
 
     Raises:
-        NameTaken, CurrencyMismatch: nothing was written.
+        NameTaken, CurrencyMismatch
+        Unusable: the quota or the multiplier is below 0.
     """
+    _check_multiplier(multiplier)
+    if quota_micros < 0:
+        raise Unusable("a tenant opens with a quota of 0 at least")
     await check_currency(session, currency)
     if await find_tenant(session, name) is not None:
         raise NameTaken("tenant", name)
@@ -95,18 +100,27 @@ async def open_tenant(
     return tenant
 
 
+@act
 async def change_tenant(
     session: AsyncSession, actor: Actor, name: str, changes: TenantChanges
 ) -> Tenant:
     """Change a tenant; running tasks keep their quote, and open holds above a limit are left alone.
 
+    What is so already is not noted.
+
     Raises:
         NoSuch
+        Unusable: the multiplier is below 0.
     """
     tenant = await tenant_named(session, name)
+    await lock(session, tenant)
     account = await session.get_one(Account, tenant.account_id)
-    before, after = _state(tenant, account), _wanted(changes)
+    if changes.tasks_max is not msgspec.UNSET:
+        await lock(session, account)
+    state = _state(tenant, account)
+    before, after = differing(state, state | _wanted(changes))
     if changes.multiplier is not msgspec.UNSET:
+        _check_multiplier(changes.multiplier)
         tenant.multiplier = changes.multiplier
     if changes.shows_quote is not msgspec.UNSET:
         tenant.shows_quote = changes.shows_quote
@@ -114,19 +128,21 @@ async def change_tenant(
         tenant.enabled = changes.enabled
     if changes.tasks_max is not msgspec.UNSET:
         await set_tasks_max(session, AccountId(account.id), changes.tasks_max)
-    await note_change(
-        session,
-        actor,
-        "tenant.change",
-        kind="tenant",
-        id=tenant.id,
-        name=tenant.name,
-        before={field: before[field] for field in after},
-        after=after,
-    )
+    if after:
+        await note_change(
+            session,
+            actor,
+            "tenant.change",
+            kind="tenant",
+            id=tenant.id,
+            name=tenant.name,
+            before=before,
+            after=after,
+        )
     return tenant
 
 
+@act
 async def issue_webhook_secret(
     session: AsyncSession, actor: Actor, name: str, keys: KeyRing, *, may_rotate: bool
 ) -> IssuedSecret:
@@ -152,7 +168,12 @@ async def issue_webhook_secret(
     return issued
 
 
-def _state(tenant: Tenant, account: Account) -> dict[str, Any]:
+def _check_multiplier(multiplier: Decimal) -> None:
+    if multiplier < 0:
+        raise Unusable("a multiplier is at least 0")
+
+
+def _state(tenant: Tenant, account: Account) -> State:
     return {
         "multiplier": plain(tenant.multiplier),
         "tasks_max": account.tasks_max,
@@ -161,7 +182,7 @@ def _state(tenant: Tenant, account: Account) -> dict[str, Any]:
     }
 
 
-def _wanted(changes: TenantChanges) -> dict[str, Any]:
+def _wanted(changes: TenantChanges) -> State:
     given = msgspec.structs.asdict(changes)
     return {
         name: plain(value) if isinstance(value, Decimal) else value

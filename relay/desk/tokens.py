@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
@@ -14,6 +15,7 @@ from relay.tenants.tokens import IssuedToken, UnusableApiKey
 __all__ = ["IssuedToken", "issue_token", "revoke_token"]
 
 
+@act
 async def issue_token(
     session: AsyncSession,
     actor: Actor,
@@ -49,8 +51,9 @@ async def issue_token(
     return issued
 
 
+@act
 async def revoke_token(session: AsyncSession, actor: Actor, token_id: int) -> tuple[Token, bool]:
-    """End a token for good, and say whether it was this that ended it.
+    """End a token for good. False beside it if it was revoked before, and nothing was changed.
 
     Raises:
         NoSuch

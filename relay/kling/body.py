@@ -8,6 +8,7 @@ import msgspec
 
 from relay.errors import BadRequest, InvalidParameter
 from relay.kling.surrogates import STAND_IN, find_halves
+from relay.kling.transport import JOIN_BYTES_MAX
 from relay.kling.wire import Fields
 
 _fields = msgspec.json.Decoder(Fields)
@@ -87,15 +88,17 @@ def _decode_around_half_surrogates(body: bytes | bytearray) -> Fields | None:
     return fields
 
 
-def join_fields(fields: Fields) -> list[bytes | memoryview]:
-    """Spell the object again, as parts that share memory with the body they came from."""
+def join_fields(fields: Fields) -> bytes | list[bytes | memoryview]:
+    """Spell the object again: a small one at once, else parts that share memory with its body."""
+    if sum([len(memoryview(raw)) for raw in fields.values()]) <= JOIN_BYTES_MAX:
+        return msgspec.json.encode(fields)
     parts: list[bytes | memoryview] = []
     separator = b"{"
     for name, raw in fields.items():
         parts.append(separator + msgspec.json.encode(name) + b":")
         parts.append(memoryview(raw))
         separator = b","
-    parts.append(b"}" if fields else b"{}")
+    parts.append(b"}")
     return parts
 
 

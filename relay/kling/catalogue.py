@@ -29,7 +29,7 @@ class Catalogue:
 
     @classmethod
     def with_added(cls, added: Iterable[AddedEndpoint]) -> "Catalogue":
-        """Kling's endpoints and those of the settings: legacy in shape, priced by `price set`.
+        """Add the endpoints of the settings to Kling's: legacy in shape, priced by `price set`.
 
         Raises:
             ValueError: one of them is there already.
@@ -50,7 +50,7 @@ class Catalogue:
         return self._by_name[name]
 
     def kind_of(self, name: str) -> EndpointKind:
-        """What a task of this name is; of an endpoint that is gone, a task."""
+        """Say what kind an endpoint is; one that is gone counts as a task's."""
         endpoint = self._by_name.get(name)
         return EndpointKind.TASK if endpoint is None else endpoint.kind
 

@@ -56,7 +56,7 @@ class Code(IntEnum):
 
     @property
     def http_status(self) -> int:
-        """The status Kling answers with; 429 also stands for an empty account."""
+        """Look up the status Kling answers with; 429 also stands for an empty account."""
         return _HTTP_STATUSES[self]
 
 

@@ -109,7 +109,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def makes_a_row(self) -> bool:
-        """Whether what it does is kept as a task: it costs, or can be asked for later."""
+        """Tell whether what it does is kept as a task: it costs, or can be asked for later."""
         return self.kind is EndpointKind.TASK or (
             self.kind is EndpointKind.CALL and (not self.is_free or self.is_listed)
         )

@@ -27,7 +27,7 @@ def find_halves(body: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
 
 
 def mended(body: bytes) -> bytes:
-    """A body of Kling's with a stand-in for each half pair; nearly always the body itself.
+    """Put a stand-in for each half pair of a body; nearly always it is the body itself.
 
     Read as it came, it would be no message at all, and its task would never end.
     """

@@ -63,12 +63,12 @@ def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = N
 
 
 def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
-    """Whether Kling failed rather than refused, by HTTP status or by code: a task may exist."""
+    """Tell whether Kling failed rather than refused, by status or by code: a task may exist."""
     return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
 
 
 def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
-    """Whether a 1201 says that our external id is taken: then the first try has landed.
+    """Tell whether a 1201 says that our external id is taken: then the first try has landed.
 
     The real message is not known (docs/kling-api.md 7), so both the field's name and our id are
     looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback

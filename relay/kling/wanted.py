@@ -136,7 +136,7 @@ def _value(body: Reading, path: str) -> Any:
 
 
 def _is_set(body: Reading, path: str) -> bool:
-    """Whether a field holds anything; it is not decoded, since it may be a large image."""
+    """Tell whether a field holds anything, undecoded, since it may be a large image."""
     raw = _raw(body, path)
     return raw is not None and bytes(memoryview(raw)[:3]) not in (b'""', b"[]", b"{}")
 
@@ -208,7 +208,7 @@ def _videos(body: Reading, pricing: Pricing) -> list[Any]:
 
 
 def _contents(body: Reading, pricing: Pricing) -> set[str]:
-    """The types of a 2.0 body's items; their images are not decoded."""
+    """Collect the types of a 2.0 body's items; their images are not decoded."""
     raw = _raw(body, pricing.contents) if pricing.contents else None
     if raw is None:
         return set()
@@ -226,7 +226,7 @@ def _contents(body: Reading, pricing: Pricing) -> set[str]:
 
 
 def _voice(body: Reading, pricing: Pricing, contents: set[str]) -> bool | None:
-    """Voices are billed when the list is set and a prompt refers to it (docs/kling-api.md 10).
+    """Tell whether a voice is billed: a listed one that a prompt refers to (docs/kling-api.md 10).
 
     2.0 refers by names that the items give themselves; a voice there is taken as referred to.
     """
@@ -252,7 +252,7 @@ def _has_input(body: Reading, pricing: Pricing, contents: set[str]) -> bool | No
 
 
 def _follows_a_video(videos: list[Any]) -> bool:
-    """A base video gives the result its length; `base` is the default (docs/kling-api.md 4.4)."""
+    """Find a base video, which lends its length; `base` is the default (docs/kling-api.md 4.4)."""
     return any(
         isinstance(video, dict) and video.get("refer_type") in ("base", None, "")
         for video in videos

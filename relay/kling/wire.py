@@ -289,7 +289,7 @@ def _storable_amount(amount: Decimal | None) -> Decimal | None:
 
 
 def _words(items: list[Fields], name: str) -> set[str]:
-    """The words that stand in a field of them."""
+    """Collect the words that stand in a field of them."""
     found = (value_of(item.get(name)) for item in items)
     return {_storable(word) for word in found if isinstance(word, str)}
 
@@ -337,7 +337,7 @@ def read_envelope(reply: Reply) -> Envelope | None:
 
 
 def says_not_found(reply: Reply) -> bool:
-    """Whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
+    """Tell whether Kling says that it has no such task (docs/kling-api.md 5.5 and 5.6).
 
     400/1201 "Task not found", and of 2.0 an empty list with code 0.
     """

@@ -13,6 +13,10 @@ DIFFERENCES_MAX = 100
 """Named per rule; a broken rule is as broken with more of them."""
 
 
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""What an audit's transaction begins with; said again in it, it changes nothing."""
+
+
 class Rule(NamedTuple):
     """One invariant: `query` returns (row, expected, actual) for what breaks it."""
 
@@ -131,9 +135,9 @@ class AuditReport(msgspec.Struct, frozen=True):
 async def audit(session: AsyncSession) -> AuditReport:
     """Recompute the books.
 
-    Begins the session's transaction as REPEATABLE READ, READ ONLY, so call it first in a session.
+    Begins the session's transaction with `SNAPSHOT`, so call it first in a session.
     """
-    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    await session.execute(text(SNAPSHOT))
     differences: list[Difference] = []
     for rule in RULES:
         rows = await session.execute(text(f"{rule.query} LIMIT {DIFFERENCES_MAX}"))

@@ -22,7 +22,7 @@ async def read_accounts(session: AsyncSession) -> dict[int, Account]:
 
 
 async def topup_of(session: AsyncSession, account_id: AccountId, reference: str) -> int | None:
-    """How much was topped up under a reference, in micros; None if nothing was."""
+    """Read how much was topped up under a reference, in micros; None if nothing was."""
     return await session.scalar(
         select(Entry.amount_micros).where(
             Entry.account_id == account_id,

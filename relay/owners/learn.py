@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
+from relay.database.driver import Pool
 from relay.kling.endpoint import Resource
 from relay.kling.references import NamedResource
 
@@ -72,11 +72,11 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 def spell_made(made: Iterable[NamedResource]) -> str:
-    """As LEARN reads it."""
+    """Spell a row as LEARN reads it."""
     return msgspec.json.encode([{"kind": one.kind.value, "id": one.id} for one in made]).decode()
 
 
-async def find_owners(pool: Any, ids: list[str]) -> list[Owned]:
+async def find_owners(pool: Pool, ids: list[str]) -> list[Owned]:
     """Find who owns these ids, on every channel, whatever the kind."""
     return [
         Owned(
@@ -89,13 +89,13 @@ async def find_owners(pool: Any, ids: list[str]) -> list[Owned]:
     ]
 
 
-async def learn(pool: Any, *, channel_id: int, tenant_id: int, made: list[NamedResource]) -> None:
+async def learn(pool: Pool, *, channel_id: int, tenant_id: int, made: list[NamedResource]) -> None:
     """Learn what a call made that is not kept as a task."""
     if made:
         await pool.execute(LEARN_ONE, channel_id, tenant_id, spell_made(made))
 
 
 async def forget(
-    pool: Any, *, channel_id: int, tenant_id: int, kind: Resource, ids: list[str]
+    pool: Pool, *, channel_id: int, tenant_id: int, kind: Resource, ids: list[str]
 ) -> None:
     await pool.execute(DELETE, channel_id, tenant_id, kind.value, ids)

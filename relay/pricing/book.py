@@ -72,7 +72,7 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def closeness(self) -> int:
-        """How many key fields it names: of two rows that fit, the one that names more wins."""
+        """Count the key fields it names: of two rows that fit, the one that names more wins."""
         named = (self.model, self.mode, self.sound, self.voice, self.video_input, self.duration_s)
         return sum(field is not None for field in named)
 
@@ -98,7 +98,7 @@ class PriceBook:
         self._found: dict[Wanted, PriceRow | None] = {}
 
     def find(self, wanted: Wanted) -> PriceRow | None:
-        """The row that prices this task, or None.
+        """Find the row that prices this task, or None.
 
         Among rows of one kind the closest wins; of two equally close ones, the one whose named
         fields come first in the order model, mode, sound, voice, video input, duration.

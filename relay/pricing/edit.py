@@ -1,12 +1,17 @@
 """The operator's rows of the price book as the desk writes them."""
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.pricing.book import PriceRow
 from relay.pricing.prices import KEY
 from relay.pricing.tables import Price
+
+
+async def lock_prices(session: AsyncSession) -> None:
+    """Let nobody else change prices until the end of the transaction; all may read them."""
+    await session.execute(text("LOCK TABLE prices IN SHARE ROW EXCLUSIVE MODE"))
 
 
 async def set_price(session: AsyncSession, row: PriceRow) -> None:

@@ -79,7 +79,7 @@ def quote(
 
 
 def needs_deduction(quote: Quote) -> bool:
-    """Whether the charge follows from what Kling says at the end, not from the quote alone."""
+    """Tell whether the charge follows from what Kling says at the end, not from the quote alone."""
     return quote.row.kind is PriceKind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
 
 
@@ -90,7 +90,7 @@ def charge_micros(
     result_seconds: Decimal | None,
     package: str | None = None,
 ) -> int:
-    """What a success costs by its quote, before it is capped at the hold.
+    """Compute what a success costs by its quote, before it is capped at the hold.
 
     `deduction` is in Kling's units and None if it was not usable; then the quote stands. `package`
     is the pack that Kling took them from, where it said so.
@@ -114,14 +114,14 @@ def charge_micros(
 
 
 def list_unit_micros(quote: Quote, package: str | None) -> int:
-    """Kling's list price of a unit of the pack that it names, or else of the quote's."""
+    """Look up Kling's list price of a unit of the pack that it names, or else of the quote's."""
     if package in (Pack.VIDEO, Pack.IMAGE):
         return quote.prices.of(Pack(package))
     return quote.list_unit_micros
 
 
 def shown_units(charged_micros: int, quote: Quote, package: str | None = None) -> str:
-    """The tenant's own deduction: its charge in units at list price, at most 4 places."""
+    """Spell the tenant's own deduction: its charge in units at list price, at most 4 places."""
     return _units(charged_micros, list_unit_micros(quote, package))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from relay.database.driver import Pool, Record
 from relay.errors import InvalidParameter
 from relay.kling.wanted import Wanted
 from relay.money import MICROS, decimal_of, plain
@@ -66,13 +67,13 @@ _quote = msgspec.json.Decoder(Quote)
 
 
 class Accounts:
-    def __init__(self, pool: Any, *, prices: UnitPrices, currency: str) -> None:
+    def __init__(self, pool: Pool, *, prices: UnitPrices, currency: str) -> None:
         self._pool = pool
         self._prices = prices
         self._currency = currency
 
     async def costs(self, caller: Caller, query_string: bytes) -> bytes:
-        """The tenant's quota as a resource pack, wrapped twice as Kling does.
+        """Show the tenant's quota as a resource pack, wrapped twice as Kling does.
 
         Raises:
             InvalidParameter: start_time or end_time is missing or no time.
@@ -83,6 +84,7 @@ class Accounts:
                 raise InvalidParameter(name, "is required")
             moment_of(name, values[name][-1], 0)
         totals = await self._pool.fetchrow(TOTALS, caller.account_id)
+        assert totals is not None, "a sum is one row"
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
@@ -103,13 +105,13 @@ class Accounts:
         return msgspec.json.encode(data)
 
     async def package(self, caller: Caller, page: Page) -> bytes:
-        """The tenant's charges in units."""
+        """Page through the tenant's charges in units."""
         if not _is_own_pack(page):
             return _spelt([], last_id=None, has_more=False)
         return await self._page(caller, page, in_units=True)
 
     async def balance(self, caller: Caller, page: Page) -> bytes:
-        """The same charges in currency."""
+        """Page through the same charges in currency."""
         return await self._page(caller, page, in_units=False)
 
     async def _page(self, caller: Caller, page: Page, *, in_units: bool) -> bytes:
@@ -139,7 +141,7 @@ class Accounts:
         records = await self._pool.fetch(QUOTAS_AFTER, caller.account_id, ids, min(ids), max(ids))
         return {record["id"]: int(record["after"]) for record in records}
 
-    def _row(self, record: Any, *, after: int, in_units: bool) -> dict[str, Any]:
+    def _row(self, record: Record, *, after: int, in_units: bool) -> dict[str, Any]:
         quote = _quote.decode(record["quote"])
         wanted = quote.wanted
         charged = record["charged"]
@@ -175,13 +177,13 @@ class Accounts:
         }
 
     def _units(self, micros: int) -> msgspec.Raw:
-        """Video units at list price, as a JSON number of at most 4 places."""
+        """Convert to video units at list price, as a JSON number of at most 4 places."""
         units = Decimal(micros) / self._prices.video_micros
         return _number(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
 
 
 def _length(wanted: Wanted) -> str:
-    """The seconds that were asked for; of images "none", and empty where Kling decides."""
+    """Spell the seconds that were asked for; of images "none", and empty where Kling decides."""
     if wanted.is_open:
         return ""
     return "none" if wanted.seconds is None else str(wanted.seconds)
@@ -209,7 +211,7 @@ def _money(micros: int) -> msgspec.Raw:
 
 
 def _number(number: Decimal) -> msgspec.Raw:
-    """A JSON number from a decimal, without a float in between; Kling writes 5.0."""
+    """Spell a JSON number, without a float in between; Kling writes 5.0."""
     text = plain(number)
     return msgspec.Raw((text if "." in text else f"{text}.0").encode())
 

@@ -45,7 +45,7 @@ def answer_data(data: bytes, request_id: str) -> Sent:
 
 
 def new_request_id() -> str:
-    """Kling's request ids are UUIDs. Ours are of version 7, which Python has no function for yet.
+    """Make a UUID, as Kling's are: of version 7, which Python has no function for yet.
 
     They begin with the time, so that the index of tasks by them grows at its end.
     """

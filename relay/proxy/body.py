@@ -101,7 +101,7 @@ class ReadBody:
 
 
 def body_time_s(size: int) -> float:
-    """How long a request may take, its body's wait for the budget included.
+    """Say how long a request may take, its body's wait for the budget included.
 
     The server keeps this (`relay/server/bounded_request.py`), and gives a silent client up earlier:
     nobody keeps a share by a byte a minute.
@@ -197,7 +197,7 @@ async def _take(budget: BodyBudget, tenant_id: int, size: int) -> Share:
 
 
 def _chunk(message: "ReceiveMessage") -> tuple[bytes, bool]:
-    """The next bytes, and whether they are the last ones."""
+    """Receive the next bytes, and whether they are the last ones."""
     if message["type"] != "http.request":
         raise ClientGone
     return message.get("body", b""), not message.get("more_body", False)

@@ -1,9 +1,9 @@
 """2.0's and the solutions' queries: several tasks by their ids, and lists by cursor."""
 
 import asyncio
-from typing import Any
 from urllib.parse import parse_qs
 
+from relay.database.driver import Pool
 from relay.errors import IdsRequired, InvalidParameter
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
@@ -38,7 +38,7 @@ STATES = {"succeeded": "succeed"}
 
 
 class ManyQueries:
-    def __init__(self, queries: Queries, pool: Any, catalogue: Catalogue) -> None:
+    def __init__(self, queries: Queries, pool: Pool, catalogue: Catalogue) -> None:
         self._queries = queries
         self._pool = pool
         self._names = {
@@ -51,7 +51,7 @@ class ManyQueries:
         }
 
     async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
-        """The tasks that are found, in the order asked for; unknown ids are left out.
+        """Show the tasks that are found, in the order asked for; unknown ids are left out.
 
         Raises:
             IdsRequired: not exactly one of the two parameters.
@@ -73,7 +73,7 @@ class ManyQueries:
         return b"[" + b",".join(shown_data(task) for task in tasks if task is not None) + b"]"
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
-        """One page, newest first; `product_type` filters nothing that we know."""
+        """Show one page, newest first; `product_type` filters nothing that we know."""
         words = page.filters.get("status")
         states = None if words is None else [STATES.get(word, word) for word in words]
         records = await self._pool.fetch(

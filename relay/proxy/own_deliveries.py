@@ -32,8 +32,8 @@ from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.deliveries import replay_delivery
-from relay.desk.errors import NoSuch, NotPossible
-from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings
+from relay.desk.errors import Busy, NoSuch, NotPossible
+from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unavailable
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.secrets import KeyRing
@@ -119,8 +119,10 @@ class OwnDeliveries:
                 )
             except NoSuch as error:
                 raise DeliveryNotFound from error
+            except Busy as error:
+                raise Unavailable from error
             except NotPossible as error:
-                raise InvalidParameter("id", f"{error}; nothing was changed") from error
+                raise InvalidParameter("id", f"{error.why}; nothing was changed") from error
             return _shown((await read_delivery(session, delivery_id)).listed)
 
     async def ping(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -167,7 +169,7 @@ async def _find_task(session: AsyncSession, caller: Caller, key: str) -> TaskId 
 
 
 def _shown(one: ListedDelivery) -> dict[str, Any]:
-    """What the tenant sees: its own ids, and times in milliseconds as Kling has them."""
+    """Show it to its tenant: its own ids, and times in milliseconds as Kling has them."""
     return {
         "id": one.webhook_id,
         "task_id": one.kling_id,

@@ -60,7 +60,7 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """For the log: no id in it."""
+        """Name it for the log: no id in it."""
         if self.endpoint is not None:
             return f"{self.endpoint.name}.{self.operation.value}"
         if self.generation is Generation.LEGACY:

@@ -1,11 +1,12 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
+from relay.database.driver import Pool
+from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.tasks.look import Looker
@@ -44,13 +45,13 @@ NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
 class Queries:
     """Answers what tenants ask about their tasks."""
 
-    def __init__(self, connect: Connect, pool: Any, looker: Looker) -> None:
-        self._reads = Batcher(connect, READ, is_idempotent=True, durable=False)
+    def __init__(self, line: Line, pool: Pool, looker: Looker) -> None:
+        self._reads = Batcher(line, READ, is_idempotent=True)
         self._pool = pool
         self._looker = looker
 
     async def query(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
-        """One task's `data`.
+        """Show one task's `data`.
 
         Raises:
             TaskNotFound: not a task of this tenant, or of another endpoint.
@@ -65,12 +66,12 @@ class Queries:
         return shown_data(task)
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
-        """A task of this tenant by Kling's id, or else by the tenant's external id."""
+        """Find a task of this tenant by Kling's id, or else by the tenant's external id."""
         record = await self._reads.run(ReadRow(caller.tenant_id, key))
         return None if record is None else TaskRow.of(record)
 
     async def fresh(self, caller: Caller, task: TaskRow, key: str) -> TaskRow:
-        """The task after Kling was asked, if it was time to ask; waits at most `WAIT_S`."""
+        """Ask Kling first, if it is time to ask, and read the task again; wait at most `WAIT_S`."""
         if not task.is_live and task.is_reply_full:
             return task
         if not await self._looker.refresh(task, wait_s=WAIT_S):
@@ -78,7 +79,7 @@ class Queries:
         return await self.find(caller, key) or task
 
     async def list(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> bytes:
-        """One page of the tenant's tasks of one endpoint, as a JSON list.
+        """List one page of the tenant's tasks of one endpoint, as JSON.
 
         Raises:
             InvalidParameter: a page out of Kling's bounds (docs/kling-api.md 3).
@@ -101,7 +102,7 @@ class Queries:
 
 
 def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
-    """Whether a query on this endpoint's path may find it; None is the short path for all."""
+    """Tell whether a query on this endpoint's path may find it; None is the short path for all."""
     if endpoint is None:
         return True
     is_found = endpoint.is_found_by_external_id or key == task.kling_id
@@ -109,7 +110,7 @@ def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
 
 
 def shown_data(task: TaskRow) -> bytes:
-    """The task object as the tenant sees it."""
+    """Show the task object as its tenant sees it."""
     if task.reply is not None:
         return show_task(task.reply, task.shown())
     created_ms = int(task.created_at.timestamp() * 1000)

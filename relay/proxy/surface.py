@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.database.batch import DatabaseUnavailable, RowBlocked
+from relay.database.batch import RowBlocked
+from relay.database.line import DatabaseUnavailable
 from relay.errors import InternalError, RelayError, TimedOut, Unavailable, UnknownPath
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request
@@ -145,7 +146,7 @@ class KlingSurface(TenantSurface):
     async def _from_rows(
         self, route: Route, caller: Caller, scope: HTTPScope, receive: Receive
     ) -> bytes:
-        """What is answered from our own rows, as `data`."""
+        """Make the `data` of what is answered from our own rows."""
         query_string = scope["query_string"]
         match route.operation:
             case Operation.QUERY:

@@ -31,7 +31,7 @@ class CallbackPaths:
         return self._public_url is not None
 
     def url(self, injected_id: str, channel_id: int) -> str | None:
-        """What we inject as `callback_url`; None if callbacks are off."""
+        """Spell what we inject as `callback_url`; None if callbacks are off."""
         if self._public_url is None:
             return None
         task = f"{injected_id}~{channel_id}"

@@ -6,13 +6,13 @@ unless the account shows it to everybody as a preset.
 
 import random
 from contextlib import suppress
-from typing import Any
 
 import structlog
 
 from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
+from relay.database.driver import Pool
 from relay.errors import InvalidParameter, Unavailable
 from relay.kling.endpoint import Endpoint, Resource
 from relay.kling.references import NamedResource
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class ChannelChooser:
     """Finds channels for requests."""
 
-    def __init__(self, pool: Any, directory: ChannelDirectory, presets: Presets) -> None:
+    def __init__(self, pool: Pool, directory: ChannelDirectory, presets: Presets) -> None:
         self._pool = pool
         self._directory = directory
         self._presets = presets
@@ -34,7 +34,7 @@ class ChannelChooser:
     async def choose(
         self, tenant_id: int, endpoint: Endpoint, named: list[NamedResource]
     ) -> list[OpenedChannel]:
-        """The channels that may take it, in the order to try them; at least one.
+        """Find the channels that may take it, in the order to try them; at least one.
 
         Raises:
             InvalidParameter: it names what is not this tenant's, or things of two accounts.
@@ -57,7 +57,7 @@ class ChannelChooser:
         named: list[NamedResource],
         channels: list[OpenedChannel],
     ) -> set[int] | None:
-        """The channels that all named things live on, usually one; None if nothing is tied."""
+        """Find the channels that all named things live on, usually one; None if nothing is tied."""
         owners = await find_owners(self._pool, [one.id for one in named])
         tied: set[int] | None = None
         for one in named:

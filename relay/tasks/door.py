@@ -13,11 +13,11 @@ from typing import Any
 import asyncpg
 import msgspec
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.database.batch import LOCK_TIMEOUT_MS, Batcher, Connect, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
 from relay.database.ids import TaskId
+from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
@@ -100,44 +100,37 @@ def end_row(
 
 
 async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed: bool) -> Finished:
-    """Run FINISH inside a session, as an array of one; its locks are waited for briefly.
+    """Run FINISH inside a session, as an array of one; it waits for locks as the session does.
 
-    Never with a batcher's row of the same task in flight in this task: it would wait for us.
-
-    Raises:
-        RowBlocked: somebody holds the task or its account for longer than `LOCK_TIMEOUT_MS`; the
-            transaction is to be rolled back.
+    A batcher's row of the same task waits until this session ends, so never await one in it. That
+    the task moved stands in the log before the caller commits.
     """
-    # By SQLAlchemy, so that its transaction has begun; the rest by the driver, whose arrays it is.
-    await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-    raw = await (await session.connection()).get_raw_connection()
-    driver: Any = raw.driver_connection
-    try:
-        records = await driver.fetch(
-            FINISH_FOLLOWED if is_followed else FINISH, *([value] for value in row)
-        )
-    except asyncpg.LockNotAvailableError as error:
-        raise RowBlocked from error
-    return _finished(row, records[0] if records else None)
+    connection = await session.connection()
+    statement = FINISH_FOLLOWED if is_followed else FINISH
+    # By the driver's own placeholders: it is written for arrays, which a batcher fills.
+    done = await connection.exec_driver_sql(statement, tuple([value] for value in row))
+    return _finished(row, done.mappings().one_or_none())
 
 
 class Door:
     """Moves tasks; the only object that batches FINISH and RECORD."""
 
-    def __init__(self, connect: Connect) -> None:
-        def batcher(statement: str, *, durable: bool) -> Batcher:
-            return Batcher(
-                connect, statement, is_idempotent=True, durable=durable, key=lambda row: row[0]
-            )
+    def __init__(self, *, ends: Line, refusals: Line, records: Line) -> None:
+        """`ends` is durable.
 
-        self._durable = batcher(FINISH, durable=True)
-        # A lost record of an accepted or refused create is found again by a look, so it need not
-        # wait for the disk (docs/paths.md, "Path of a submit", step 9).
-        self._relaxed = batcher(FINISH, durable=False)
-        self._records = batcher(RECORD, durable=False)
+        The others need not be: a lost record of an accepted or refused create is found again by a
+        look, so it need not wait for the disk (docs/paths.md, "Path of a submit", step 9).
+        """
+
+        def batcher(line: Line, statement: str) -> Batcher:
+            return Batcher(line, statement, is_idempotent=True, key=lambda row: row[0])
+
+        self._durable = batcher(ends, FINISH)
+        self._relaxed = batcher(refusals, FINISH)
+        self._records = batcher(records, RECORD)
         # Of followed tasks all are durable: a follower must not hear of what is lost again.
-        self._followed = batcher(FINISH_FOLLOWED, durable=True)
-        self._followed_records = batcher(RECORD_FOLLOWED, durable=True)
+        self._followed = batcher(ends, FINISH_FOLLOWED)
+        self._followed_records = batcher(ends, RECORD_FOLLOWED)
 
     async def pass_through(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Finished:
         """Move a task as `row` says, if it is news.

@@ -3,12 +3,11 @@
 The task's events say what it is. `hurry` raises no flag: the worker looks at once and finds out.
 """
 
-from typing import Any
-
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.driver import Pool
 from relay.database.ids import TaskId
 
 log = structlog.get_logger()
@@ -36,7 +35,7 @@ RETURNING task_id
 class Flags:
     """Marks tasks, in a statement of its own each time."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def flag(

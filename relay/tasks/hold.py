@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
 from relay.database.ids import TaskId
+from relay.database.line import DatabaseUnavailable, Line
 from relay.errors import InsufficientQuota, InvalidParameter, TooManyTasks, Unavailable
 from relay.money import decimal_of
 from relay.tasks.statements import HOLD, HoldRow
@@ -14,8 +15,8 @@ from relay.tasks.task import TaskRow
 class Holder:
     """Runs HOLD, and says in Kling's terms why it refused."""
 
-    def __init__(self, connect: Connect, *, currency: str) -> None:
-        self._holds = Batcher(connect, HOLD, is_idempotent=False)
+    def __init__(self, line: Line, *, currency: str) -> None:
+        self._holds = Batcher(line, HOLD, is_idempotent=False)
         self._currency = currency
 
     async def take(self, row: HoldRow) -> TaskRow:
@@ -35,7 +36,7 @@ class Holder:
             if outcome != "again":
                 break
         match outcome:
-            case "held":
+            case "held" if record is not None:
                 return _held_task(row, record["id"], record["injected_id"])
             case "duplicate":
                 # The words are the most likely ones of Kling (docs/kling-api.md 7).
@@ -56,7 +57,7 @@ class Holder:
 
 
 def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
-    """The row that HOLD has just inserted, without reading it back."""
+    """Make the row that HOLD has just inserted, without reading it back."""
     now = datetime.now(UTC)
     return TaskRow(
         id=task_id,

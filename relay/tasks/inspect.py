@@ -170,7 +170,7 @@ async def _list(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> list[
 
 
 def _steps(task: Task, *, first_channel: str) -> list[Happening]:
-    """What the row itself says, without its events."""
+    """Tell what the row itself says, without its events."""
     steps = [
         Happening(task.created_at, "created", f"{task.endpoint} for channel {first_channel}"),
         Happening(task.created_at, "held", f"{task.hold_micros} micros"),

@@ -7,14 +7,16 @@ deadline, is the only thing that releases a hold without Kling's verdict.
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from relay.channels.directory import ChannelDirectory
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
+from relay.database.driver import Pool
+from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
@@ -85,8 +87,8 @@ class Looker:
 
     def __init__(
         self,
-        connect: Connect,
-        pool: Any,
+        line: Line,
+        pool: Pool,
         *,
         asker: Asker,
         door: Door,
@@ -96,8 +98,8 @@ class Looker:
         catalogue: Catalogue,
         rules: LookRules,
     ) -> None:
-        """`pool`: an asyncpg pool for the worker's statements."""
-        self._claims = Batcher(connect, CLAIM_REFRESH, is_idempotent=False, durable=False)
+        """`line`: for tenants' questions; `pool`: for the worker's."""
+        self._claims = Batcher(line, CLAIM_REFRESH, is_idempotent=False)
         self._pool = pool
         self._asker = asker
         self._catalogue = catalogue
@@ -144,7 +146,7 @@ class Looker:
         return 30.0 if is_lately else 3.0
 
     async def look_pause_s(self, task: TaskRow) -> float:
-        """How long a live task rests between two looks: longer the older it is."""
+        """Say how long a live task rests between two looks: longer the older it is."""
         age_s = (datetime.now(UTC) - task.created_at).total_seconds()
         return max(await self.refresh_every_s(task), min(age_s / 10, 3600.0), 1.0)
 

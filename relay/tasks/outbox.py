@@ -11,12 +11,12 @@ Who only reads, such as a stream of events, claims nothing and walks `read_moves
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from relay.database.driver import Pool, Record
 from relay.database.ids import TaskId
 
 log = structlog.get_logger()
@@ -134,7 +134,7 @@ class Outbox:
 
     def __init__(
         self,
-        pool: Any,
+        pool: Pool,
         followers: Mapping[str, Follower],
         *,
         timeout_s: float = FOLLOWER_TIMEOUT_S,
@@ -177,11 +177,11 @@ class Outbox:
 
 
 def pause_s(attempt: int) -> float:
-    """How long a move rests after an attempt that failed: 2 s, then twice as long each time."""
+    """Say how long a move rests after an attempt that failed: 2 s, then twice as long each time."""
     return float(min(2 ** min(attempt, 16), PAUSE_MAX_S))
 
 
-def _claimed(record: Any) -> Move:
+def _claimed(record: Record) -> Move:
     return Move(
         id=record["id"],
         task_id=record["task_id"],
@@ -192,14 +192,15 @@ def _claimed(record: Any) -> Move:
     )
 
 
-async def newest(pool: Any) -> Cursor:
-    """The cursor behind all that a reader could have read by now."""
+async def newest(pool: Pool) -> Cursor:
+    """Make the cursor behind all that a reader could have read by now."""
     record = await pool.fetchrow(NEWEST)
+    assert record is not None, "it reads no table"
     return Cursor(xact=record["xact"], id=2**63 - 1)
 
 
 async def read_moves(
-    pool: Any, follower: str, after: Cursor, *, limit: int
+    pool: Pool, follower: str, after: Cursor, *, limit: int
 ) -> tuple[Sequence[Move], Cursor]:
     """Read what a follower was told after a cursor, in the order of its transactions.
 

@@ -4,11 +4,10 @@ What a call made is learned for the tenant before the tenant hears of it; what i
 forgotten.
 """
 
-from typing import Any
-
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
 from relay.kling.body import join_fields, take_text
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
@@ -34,7 +33,7 @@ class Passed(msgspec.Struct, frozen=True):
 
 class PassThrough:
     def __init__(
-        self, pool: Any, *, chooser: ChannelChooser, upstream: Upstream, timeout_s: float
+        self, pool: Pool, *, chooser: ChannelChooser, upstream: Upstream, timeout_s: float
     ) -> None:
         self._pool = pool
         self._chooser = chooser

@@ -49,7 +49,7 @@ class Presets:
         self._known: dict[tuple[int, Resource], _Known] = {}
 
     async def has(self, channel: OpenedChannel, one: NamedResource) -> bool:
-        """Whether all may use it on this channel's account.
+        """Tell whether all may use it on this channel's account.
 
         Raises:
             Unavailable: the lists could not be read, so nobody knows.
@@ -75,7 +75,7 @@ class Presets:
         return one.id in known.ids
 
     async def _fetch(self, channel: OpenedChannel, kind: Resource) -> tuple[frozenset[str], bool]:
-        """Every id of the lists, and whether all of them answered."""
+        """Fetch every id of the lists, and whether all of them answered."""
         ids: set[str] = set()
         is_whole = True
         for name in PRESETS[kind]:
@@ -92,7 +92,7 @@ class Presets:
     async def _page(
         self, channel: OpenedChannel, endpoint: Endpoint, page: int
     ) -> list[Any] | None:
-        """One page; None without a usable answer. A list that Kling does not have is empty."""
+        """Read one page; None without a usable answer. A list that Kling does not have is empty."""
         try:
             reply = await self._upstream.read(
                 channel,
@@ -122,7 +122,7 @@ class _Known:
 
 
 def _ids(items: list[Any], kind: Resource) -> set[str]:
-    """Every element_id or voice_id in a page, at whatever depth the list keeps them."""
+    """Collect every element_id or voice_id in a page, at whatever depth it stands."""
     name = f"{kind.value}_id"
     found: set[str] = set()
     queue: list[Any] = list(items)

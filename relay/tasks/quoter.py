@@ -96,7 +96,7 @@ class Quoter:
 
 
 def _values(fields: Fields, names: tuple[str, ...]) -> list[bytes | None]:
-    """The bytes of each field, of long ones only so much that they match nothing remembered."""
+    """Cut out each field's bytes, of long ones only so many that they match nothing remembered."""
     values: list[bytes | None] = []
     for name in names:
         raw = fields.get(name)

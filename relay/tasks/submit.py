@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from relay.channels.opened import OpenedChannel
-from relay.database.batch import Batcher, Connect, DatabaseUnavailable, RowBlocked
+from relay.database.batch import Batcher, RowBlocked
+from relay.database.line import DatabaseUnavailable, Line
 from relay.deliveries.guard import CallbackGuard
 from relay.errors import InvalidParameter
 from relay.kling.body import (
@@ -108,7 +109,7 @@ class Submitter:
 
     def __init__(
         self,
-        connect: Connect,
+        line: Line,
         *,
         quoter: Quoter,
         chooser: ChannelChooser,
@@ -120,8 +121,8 @@ class Submitter:
         callback_guard: CallbackGuard,
         rules: SubmitRules,
     ) -> None:
-        self._holds = Holder(connect, currency=rules.currency)
-        self._moves = Batcher(connect, MOVE_CHANNEL, is_idempotent=False)
+        self._holds = Holder(line, currency=rules.currency)
+        self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=False)
         self._quoter = quoter
         self._chooser = chooser
         self._upstream = upstream

@@ -17,7 +17,7 @@ from relay.pricing.quote import Quote, shown_units
 _fields = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
 
-_CALLBACK_MARKS = (b"internal/callback", rb"internal\/callback")
+_CALLBACK_MARKS = ("internal/callback", r"internal\/callback")
 _CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
 """A whole JSON string: no quote stands between its own."""
 
@@ -106,11 +106,12 @@ def _show_data_fields(envelope: bytes, shown: Shown) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _without_callback_urls(text: bytes) -> bytes:
+def _without_callback_urls(task: bytes) -> bytes:
     """Take out our callback URL, should Kling ever repeat it: it is a credential."""
-    if b"internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
-        return text
-    return _CALLBACK_URL.sub(b'""', text)
+    text = task.decode("latin-1")
+    if "internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
+        return task
+    return _CALLBACK_URL.sub(b'""', task)
 
 
 def show_refusal(body: bytes, *, ours: Mapping[str | None, str | None]) -> bytes:
@@ -174,7 +175,7 @@ def _replace_status(fields: Fields, status: Status, message: str) -> None:
 
 
 def _replace_owner(fields: Fields, tenant: str) -> None:
-    """Elements and voices say whose they are: the tenant's, as far as the tenant sees."""
+    """Say of elements and voices that they are the tenant's, as far as the tenant sees."""
     if "owned_by" in fields:
         fields["owned_by"] = _raw(tenant)
     for holder in ("task_result", "elements", "voices", "outputs", "references"):
@@ -213,7 +214,7 @@ def _with_amounts(raw: Raw, charge: str) -> Raw:
 
 
 def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
-    """One entry of the first one's shape, with the total (docs/promises.md T2)."""
+    """Make one entry of the first one's shape, with the total (docs/promises.md T2)."""
     try:
         entries = [_fields.decode(entry) for entry in _list.decode(raw)]
     except msgspec.ValidationError:
@@ -237,7 +238,7 @@ def _is_set(raw: Raw) -> bool:
 
 
 def _is_number(raw: Raw, number: str) -> bool:
-    """Whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
+    """Tell whether Kling's own spelling ("3.0") already says it: then its bytes stay."""
     try:
         text = bytes(raw).decode().strip('"')
         return text == number or Decimal(text) == Decimal(number)

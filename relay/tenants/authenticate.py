@@ -15,8 +15,10 @@ import jwt
 import msgspec
 from jwt.types import Options
 
-from relay.database.batch import Batcher, Connect
+from relay.database.batch import Batcher
 from relay.database.cached import Cached
+from relay.database.driver import Record
+from relay.database.line import Line
 from relay.database.rows import unnest
 from relay.errors import (
     CredentialExpired,
@@ -109,10 +111,10 @@ class Authenticator:
     """Tells tenants by their bearers, from memory until a token or a tenant is changed."""
 
     def __init__(
-        self, connect: Connect, keys: KeyRing, *, clock: Callable[[], float] = time.monotonic
+        self, line: Line, keys: KeyRing, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._tokens = Batcher(connect, FIND_TOKENS, is_idempotent=True)
-        self._changes = Batcher(connect, COUNT_CHANGES, is_idempotent=True)
+        self._tokens = Batcher(line, FIND_TOKENS, is_idempotent=True)
+        self._changes = Batcher(line, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
         self._clock = clock
         self._changed = Cached(self._forget_if_changed, age_max_s=NOTICED_S, clock=clock)
@@ -225,12 +227,15 @@ class Authenticator:
         else:
             row = TokenRow(access_key=key, api_key_hash=None)
         number = self._number
-        record = await self._tokens.run(row)
+        record = await self._fetch(row)
         found = None if record is None else self._read(record)
         self._remember(self._found, key, found, read_at=number)
         return found
 
-    def _read(self, record: Any) -> _Found:
+    async def _fetch(self, row: TokenRow) -> Record | None:
+        return await self._tokens.run(row)
+
+    def _read(self, record: Record) -> _Found:
         token_id = record["token_id"]
         return _Found(
             caller=Caller(

@@ -82,7 +82,7 @@ def secret_context(token_id: int) -> str:
 
 
 def looks_like_jwt(bearer: str) -> bool:
-    """Whether a bearer is to be read as a JWT: three parts, the first of them a JSON object."""
+    """Tell whether a bearer is to be read as a JWT: three parts, the first a JSON object."""
     return bearer.startswith("ey") and bearer.count(".") == 2  # noqa: PLR2004
 
 

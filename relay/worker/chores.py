@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
-from relay.ledger.invariants import audit
+from relay.ledger.invariants import SNAPSHOT, audit
 
 log = structlog.get_logger()
 
@@ -58,12 +58,13 @@ async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: fl
 
 async def check_books(sessions: Sessions) -> None:
     """Recompute the books and say what differs, as errors for whoever is on call."""
-    async with sessions() as guard:
-        mine = await guard.scalar(text(f"SELECT pg_try_advisory_xact_lock({AUDIT_LOCK})"))
-        if not mine:
+    async with sessions() as session:
+        # Before the lock's own query, after which it could not be said. One session for both: a
+        # process has few connections, and an audit of large books takes minutes.
+        await session.execute(text(SNAPSHOT))
+        if not await session.scalar(text(f"SELECT pg_try_advisory_xact_lock({AUDIT_LOCK})")):
             return
-        async with sessions() as session:
-            report = await audit(session)
+        report = await audit(session)
     for difference in report.differences:
         log.error("audit.differs", **msgspec.structs.asdict(difference))
     log.info("audit.done", ok=report.ok, accounts=report.accounts, tasks=report.tasks)

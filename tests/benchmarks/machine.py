@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import settle_for
+
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -155,7 +157,7 @@ async def answers(
             said = b""
         if said.startswith(expected):
             return True
-        await asyncio.sleep(0.02)
+        await settle_for(0.02, because="it is asked again for a minute")
     return False
 
 

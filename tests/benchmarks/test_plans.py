@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from relay.database.batch import connector
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import dsn, open_pool
+from relay.database.line import connector
 from tests.benchmarks.plan_rows import fill
 from tests.benchmarks.plan_samples import BATCHED, POOLED
 from tests.benchmarks.plan_sessions import CALLS, statements_of

@@ -1,5 +1,6 @@
 import shlex
 
+import msgspec
 import pytest
 
 from relay.cli.price_key import ready_line
@@ -59,7 +60,7 @@ def test_a_quote_has_klings_defaults(relay: Command) -> None:
     """omni-video alone is kling-video-o1, pro, 5 s (docs/kling-api.md 4.4): 0.8 x 5 x 0.14."""
     quote = relay.json("price", "quote", "omni-video")
 
-    assert quote["wanted"] == (
+    assert str(msgspec.convert(quote["wanted"], Wanted)) == (
         "omni-video model=kling-video-o1 mode=pro sound=off video-input=off duration=5"
     )
     assert quote["hold_micros"] == 560_000
@@ -132,16 +133,15 @@ def test_what_was_refused_is_listed_with_a_ready_command(relay: Command) -> None
     assert relay.json("price", "missing") == []
     assert "Nothing was refused" in relay("price", "missing").stderr
 
-    execute(
-        relay, "INSERT INTO price_misses (wanted, times) VALUES ($1, 7)", f"{MISSED} duration=5"
-    )
+    miss(relay, Wanted("text2video", "kling-v9", seconds=5), times=7)
 
-    (missed,) = relay.json("price", "missing")
+    (only,) = relay.json("price", "missing")
     shown = relay("price", "missing").stdout
-    assert (missed["wanted"], missed["times"]) == (f"{MISSED} duration=5", 7)
-    assert missed["command"] == "relay price set text2video --model kling-v9 --units-per-second X"
-    assert missed["command"] in shown
-    relay(*shlex.split(missed["command"].replace(" X", " 0.9"))[1:])
+    assert (missed(relay), only["times"]) == ([f"{MISSED} duration=5"], 7)
+    assert f"{MISSED} duration=5" in shown
+    assert only["command"] == "relay price set text2video --model kling-v9 --units-per-second X"
+    assert only["command"] in shown
+    relay(*shlex.split(only["command"].replace(" X", " 0.9"))[1:])
     assert relay.json("price", "quote", "text2video", "--model", "kling-v9")["hold_micros"]
 
 
@@ -174,41 +174,49 @@ def test_a_tenants_words_cannot_leave_their_quotes() -> None:
     assert shlex.split(line)[5] == "x; rm -rf ~ '$(id)'"
 
 
-def miss(relay: Command, *wanted: str) -> None:
+def miss(relay: Command, *wanted: Wanted, times: int = 1) -> None:
     for one in wanted:
-        execute(relay, "INSERT INTO price_misses (wanted) VALUES ($1)", one)
+        spelt = msgspec.json.encode(one)
+        execute(
+            relay,
+            "INSERT INTO price_misses (key, wanted, times) VALUES ($1, $2, $3)",
+            *(spelt, spelt.decode(), times),
+        )
 
 
 def missed(relay: Command) -> list[str]:
-    return sorted(row["wanted"] for row in relay.json("price", "missing"))
+    """What `price missing` lists, as people read it."""
+    listed = relay.json("price", "missing")
+    return sorted(str(msgspec.convert(row["wanted"], Wanted)) for row in listed)
 
 
 def test_what_has_a_price_by_now_is_not_missing(relay: Command) -> None:
     """A row of one's own, an official row and the catch-all each take what they price out."""
-    v9 = "text2video model=kling-v9 mode=std sound=off voice=off duration=5"
-    official = "text2video model=kling-v3 mode=std sound=off voice=off duration=5"
-    cut = "text2video model=" + "x" * 283
-    miss(relay, v9, v9.replace("std", "pro"), "effects duration=none", official, cut)
+    v9 = Wanted("text2video", "kling-v9", "std", sound=False, voice=False, seconds=5)
+    pro = msgspec.structs.replace(v9, mode="pro")
+    effects = Wanted("effects")
+    miss(relay, v9, pro, effects, msgspec.structs.replace(v9, model="kling-v3"))
 
-    assert missed(relay) == sorted(["effects duration=none", v9.replace("std", "pro"), v9, cut])
+    assert missed(relay) == sorted(map(str, (effects, pro, v9)))
     relay("price", "set", "text2video", "--model", "kling-v9", "--mode", "std", "--amount", "1")
-    assert missed(relay) == sorted(["effects duration=none", v9.replace("std", "pro"), cut])
+    assert missed(relay) == sorted(map(str, (effects, pro)))
     relay("price", "set", "*", "--units", "100")
-    assert missed(relay) == [cut]
+    assert missed(relay) == []
     relay("price", "unset", "*")
-    assert "effects duration=none" in missed(relay)
+    assert str(effects) in missed(relay)
 
 
 def test_a_ready_line_prices_a_task_by_what_it_has(relay: Command) -> None:
     """Seconds where there are any, images where they are counted, else the task."""
     miss(
         relay,
-        "effects duration=none",
-        "motion-control model=kling-v9 mode=std duration=open",
-        "generations model=kling-v9 mode=1k video-input=off duration=none",
+        Wanted("effects"),
+        Wanted("motion-control", "kling-v9", "std", is_open=True),
+        Wanted("generations", "kling-v9", "1k", video_input=False, is_image=True),
     )
 
-    lines = {row["wanted"].split()[0]: row["command"] for row in relay.json("price", "missing")}
+    listed = relay.json("price", "missing")
+    lines = {row["wanted"]["endpoint"]: row["command"] for row in listed}
 
     assert lines["effects"] == "relay price set effects --units X"
     assert lines["motion-control"].endswith("--mode std --units-per-second X")

@@ -15,7 +15,7 @@ from tests.cli.command import Command, execute
 
 QUOTE = {
     "row": {"endpoint": "text2video", "units": "0.6", "source": "Kling's list"},
-    "wanted": "text2video model=kling-v3",
+    "wanted": {"endpoint": "text2video", "model": "kling-v3"},
     "pack": "video",
     "prices": {"video_micros": 140000, "image_micros": 3500},
     "list_unit_micros": 140000,
@@ -269,4 +269,4 @@ def test_a_flag_is_taken_off_once_it_was_read(tenants: Command) -> None:
     assert "operator.unflagged" in story
     assert "read, ticket 9" in story
     refused = tenants.refused("task", "unflag", str(number))
-    assert f"there is no task {number} with a flag; nothing was changed" in refused
+    assert f"task {number}: it has no flag; nothing was changed" in refused

@@ -5,15 +5,16 @@ The linger is an hour where a test would hang if it were waited for.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
-from relay.database import batch
-from relay.database.batch import ROWS_FEW, Batcher, connector
+from relay.database.batch import LINGER_S, ROWS_FEW, Batcher
 from relay.database.engine import dsn
+from relay.database.line import Line, connector
+from tests.waiting import PATIENCE_S, wait_until
 
 GATED = """
     SELECT ord, id, pg_current_xact_id()::text AS transaction
@@ -21,7 +22,6 @@ GATED = """
          (SELECT pg_advisory_xact_lock_shared(4711) OFFSET 0) gate
 """
 """Runs while nobody shuts the gate; the rows of one statement name one transaction."""
-PATIENCE_S = 5.0
 HOUR_S = 3600.0
 WHILE_S = 0.2
 """Long enough for whatever else the loop has to do."""
@@ -42,9 +42,7 @@ class Gate:
     async def has_come(self) -> None:
         """Wait until a statement stands before it."""
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        async with asyncio.timeout(PATIENCE_S):
-            while not await self._session.fetchval(query):  # noqa: ASYNC110 (it is in the server)
-                await asyncio.sleep(0.005)
+        await wait_until(lambda: self._session.fetchval(query))
 
 
 @pytest.fixture
@@ -54,38 +52,45 @@ async def gate(database_url: str) -> AsyncIterator[Gate]:
     await connection.close()
 
 
+Opens = Callable[[float], Awaitable[Batcher]]
+
+
 @pytest.fixture
-async def batcher(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Batcher]:
-    """Its rows may wait at the gate for as long as a statement may."""
-    monkeypatch.setattr(batch, "LOCK_TIMEOUT_MS", 5000)
-    batcher = Batcher(connector(dsn(database_url)), GATED, is_idempotent=True)
-    await batcher.run((0,))
-    yield batcher
-    monkeypatch.setattr(batch, "LINGER_S", 0.0)
-    await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
+async def lingering(database_url: str) -> AsyncIterator[Opens]:
+    """Opens a batcher that lingers so long; its rows may wait at the gate as long as statements."""
+    line = Line(connector(dsn(database_url)), durable=True)
+    opened: list[Batcher] = []
+
+    async def open_one(linger_s: float) -> Batcher:
+        batcher = Batcher(line, GATED, is_idempotent=True, linger_s=linger_s, lock_timeout_ms=5000)
+        opened.append(batcher)
+        await batcher.run((0,))
+        return batcher
+
+    yield open_one
+    for batcher in opened:
+        await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
+    await line.aclose()
 
 
 async def transaction_of(batcher: Batcher, number: int) -> str:
     async with asyncio.timeout(PATIENCE_S):
-        return str((await batcher.run((number,)))["transaction"])
+        record: Any = await batcher.run((number,))
+        return str(record["transaction"])
 
 
-async def test_the_first_row_after_an_idle_moment_never_waits(
-    batcher: Batcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_first_row_after_an_idle_moment_never_waits(lingering: Opens) -> None:
     """Five, each alone: with a linger of an hour, none of them meets it."""
-    monkeypatch.setattr(batch, "LINGER_S", HOUR_S)
+    batcher = await lingering(HOUR_S)
 
     transactions = [await transaction_of(batcher, number) for number in range(5)]
 
     assert len(set(transactions)) == 5
 
 
-async def test_few_rows_wait_for_those_that_come_next(
-    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_few_rows_wait_for_those_that_come_next(lingering: Opens, gate: Gate) -> None:
     """One came while a statement ran, one after it had ended: they share the next."""
-    monkeypatch.setattr(batch, "LINGER_S", WHILE_S)
+    batcher = await lingering(WHILE_S)
     await gate.shut()
     first = asyncio.create_task(transaction_of(batcher, 1))
     await gate.has_come()
@@ -100,11 +105,9 @@ async def test_few_rows_wait_for_those_that_come_next(
     assert await during == after
 
 
-async def test_many_rows_wait_for_no_more(
-    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_rows_wait_for_no_more(lingering: Opens, gate: Gate) -> None:
     """From sixteen on the next statement begins at once; a linger would be an hour."""
-    monkeypatch.setattr(batch, "LINGER_S", HOUR_S)
+    batcher = await lingering(HOUR_S)
     await gate.shut()
     first = asyncio.create_task(transaction_of(batcher, 1))
     await gate.has_come()
@@ -122,9 +125,10 @@ async def test_many_rows_wait_for_no_more(
     ("waiting", "sizes"), [(64, [64]), (100, [64, 36]), (200, [100, 64, 36]), (600, [256, 172])]
 )
 async def test_of_many_rows_a_statement_takes_half(
-    batcher: Batcher, gate: Gate, waiting: int, sizes: list[int]
+    lingering: Opens, gate: Gate, waiting: int, sizes: list[int]
 ) -> None:
     """Sixty-four at once are few enough, and more than 256 too many."""
+    batcher = await lingering(LINGER_S)
     await gate.shut()
     first = asyncio.create_task(transaction_of(batcher, 1))
     await gate.has_come()
@@ -139,22 +143,21 @@ async def test_of_many_rows_a_statement_takes_half(
     assert transactions.total() == waiting
 
 
-async def test_closing_waits_for_the_rows_that_linger(
-    batcher: Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closing_waits_for_the_rows_that_linger(lingering: Opens, gate: Gate) -> None:
     """Closed between two statements: the row that waits is run, and answered."""
-    monkeypatch.setattr(batch, "LINGER_S", WHILE_S)
+    batcher = await lingering(WHILE_S)
     await gate.shut()
     first = asyncio.create_task(transaction_of(batcher, 1))
     await gate.has_come()
-    lingering = asyncio.create_task(batcher.run((2,)))
+    last = asyncio.create_task(batcher.run((2,)))
     await asyncio.sleep(0)
     await gate.open()
     await first
-    was_done = lingering.done()
+    was_done = last.done()
 
     await asyncio.wait_for(batcher.aclose(), PATIENCE_S)
     await asyncio.sleep(0)
 
-    assert (was_done, lingering.done()) == (False, True)
-    assert lingering.result()["id"] == 2
+    assert (was_done, last.done()) == (False, True)
+    record: Any = last.result()
+    assert record["id"] == 2

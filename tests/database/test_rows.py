@@ -4,11 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, NewType
 
-import asyncpg
 import pytest
 
-from relay.database.batch import Batcher, connector
+from relay.database.batch import Batcher
 from relay.database.engine import dsn
+from relay.database.line import Line, connector
 from relay.database.rows import unnest
 
 TaskId = NewType("TaskId", int)
@@ -67,13 +67,10 @@ def test_a_row_has_fields_and_none_is_the_place(row: Any) -> None:
 )
 async def test_postgres_reads_back_what_was_put_in(database_url: str, row: EveryRow) -> None:
     """Each field by its own name, beside a row of others."""
-    batcher = Batcher(
-        connector(dsn(database_url)),
-        f"SELECT * FROM {unnest(EveryRow)}",
-        is_idempotent=True,
-    )
+    line = Line(connector(dsn(database_url)), durable=True)
+    batcher = Batcher(line, f"SELECT * FROM {unnest(EveryRow)}", is_idempotent=True)
 
-    record: asyncpg.Record = await batcher.run(row)
-    await batcher.aclose()
+    record: Any = await batcher.run(row)
+    await line.aclose()
 
     assert {name: record[name] for name in EveryRow._fields} == row._asdict()

@@ -20,6 +20,7 @@ from relay.kling.body import (
 )
 from relay.kling.endpoint import Endpoint, Field, Generation, Pricing
 from relay.kling.endpoints import BY_NAME
+from relay.kling.transport import JOIN_BYTES_MAX
 from relay.kling.wanted import Reading, Wanted, read_wanted
 
 TEXT = BY_NAME["text2video"]
@@ -35,8 +36,18 @@ NESTED = Endpoint(
 )
 
 
+LONG = msgspec.Raw(b'"%b"' % (b"A" * JOIN_BYTES_MAX))
+
+
 def joined(fields: dict[str, msgspec.Raw]) -> bytes:
-    return b"".join(join_fields(fields))
+    """Spell them at once; with a long value beside them, in parts that spell the same."""
+    whole = join_fields(fields)
+    parts = join_fields({**fields, "~": LONG})
+    assert isinstance(whole, bytes)
+    assert isinstance(parts, list)
+    separator = b"," if fields else b""
+    assert b"".join(parts) == whole[:-1] + separator + b'"~":' + bytes(LONG) + b"}"
+    return whole
 
 
 def wanted(endpoint: Endpoint, **body: Any) -> Wanted:
@@ -51,6 +62,7 @@ def wanted(endpoint: Endpoint, **body: Any) -> Wanted:
         b'{"a":{ "x" :[1 , 2]},"b":"\\u00e9\\/","c":null}',
         '{"ключ":"🦊"}'.encode(),
         rb'{"a":"\ud800","b":["\udfff","\ud83d\ude00"],"c":"\\ud800"}',
+        b'{"":0,"a\\"\\\\b":1,"\\u0000\\n":2,"/~\x7f":3}',
     ],
 )
 def test_what_is_split_and_joined_is_the_same(body: bytes) -> None:
@@ -60,13 +72,14 @@ def test_what_is_split_and_joined_is_the_same(body: bytes) -> None:
 
 
 def test_values_are_views_and_not_copies() -> None:
-    """An image of 20 MB is split and joined within some milliseconds."""
+    """An image of 20 MB is split and joined within some milliseconds of work."""
     body = b'{"image":"%b","prompt":"x"}' % (b"A" * 20_000_000)
-    began = time.perf_counter()
+    began = time.process_time()
 
     parts = join_fields(read_fields(body))
 
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
+    assert isinstance(parts, list)
     views = [part for part in parts if isinstance(part, memoryview)]
     assert max(len(view) for view in views) == 20_000_002
     assert all(view.obj is not None for view in views)
@@ -86,12 +99,12 @@ def test_half_surrogates_keep_every_byte_wherever_they_stand() -> None:
 
 
 def test_a_body_of_half_surrogates_or_backslashes_costs_little() -> None:
-    """Broken on purpose: 10 MB are refused within a second, and more than a thousand are too."""
+    """Broken on purpose: 10 MB are refused after a second of work, more than a thousand too."""
     for body in (b'{"a":"' + b"\\\\" * 5_000_000, b'{"a":"' + b"\\ud800" * 1_700_000):
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(BadRequest):
             read_fields(body)
-        assert time.perf_counter() - began < 2.0
+        assert time.process_time() - began < 2.0
     many = b'{"a":"%b"}' % (b"\\ud800" * (HALF_SURROGATES_MAX + 1))
     with pytest.raises(BadRequest):
         read_fields(many)
@@ -265,3 +278,11 @@ def test_one_value_more_than_the_most_is_refused() -> None:
     assert list(read_fields(most)) == ["a"]
     with pytest.raises(BadRequest, match="too many values"):
         read_fields(most.replace(b"]", b",0]"))
+
+
+def test_a_body_is_spelt_at_once_up_to_what_a_write_copies_anyway() -> None:
+    """256 KB of values: one byte more, and they are passed on as views of the tenant's body."""
+    for size, kind in ((JOIN_BYTES_MAX, bytes), (JOIN_BYTES_MAX + 1, list)):
+        body = b'{"a":1,"image":"%b"}' % (b"A" * (size - len('1""')))
+
+        assert type(join_fields(read_fields(body))) is kind

@@ -10,14 +10,15 @@ _CHANNELS = "reads the channels, of which there are a few"
 
 COLD = {
     # Not statements of their own.
-    "relay.database.batch:Batcher._fetch": "runs what a Batcher was made with",
-    "relay.database.batch:Batcher._wait_for_locks": "a SET, when a batch is split",
+    "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
+    "relay.database.line:Line.fetch": "runs what it is given by a Batcher",
+    "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
     "relay.tasks.door:pass_in_session": "a SET, and FINISH or FINISH_FOLLOWED, both tested",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
-    "relay.app:Readiness.why_not": "SELECT 1",
+    "relay.pages.health:Readiness.find_trouble": "SELECT 1",
     "relay.channels.directory:ChannelDirectory._read": f"every 2 s: {_CHANNELS}",
     "relay.channels.directory:ChannelDirectory.note_callback": "once a minute, by primary key",
     "relay.channels.directory:read_channels": _CHANNELS,

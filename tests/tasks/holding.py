@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from relay.database.batch import connector
 from relay.database.engine import dsn
+from relay.database.line import Line, connector
 from relay.kling.wanted import Wanted
 from relay.kling.wire import TaskNews, read_task
 from relay.pricing.book import PriceBook
@@ -61,7 +61,8 @@ async def hold_tasks(
         random="",
         follows=follows,
     )
-    holder = Holder(connector(dsn(relay.database_url)), currency="USD")
+    line = Line(connector(dsn(relay.database_url)), durable=True)
+    holder = Holder(line, currency="USD")
     try:
         return list(
             await asyncio.gather(
@@ -70,6 +71,7 @@ async def hold_tasks(
         )
     finally:
         await holder.aclose()
+        await line.aclose()
 
 
 async def read_row(relay: Relay, id_: int) -> TaskRow:

@@ -18,7 +18,7 @@ from tests.tasks.following import moves, submit_followed
 from tests.tasks.holding import hold_tasks, news, read_row, told
 from tests.tasks.looking import look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, refusal
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 20 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)

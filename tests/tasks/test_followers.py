@@ -21,7 +21,7 @@ from relay.settings import Settings
 from relay.tasks.outbox import PAUSE_MAX_S, Follower, Move, Outbox, pause_s
 from relay.worker.chores import forget_raw
 from relay.worker.sweep import sweep
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 STATES = ("submitted", "processing", "succeed")
 TELL = """
@@ -120,7 +120,7 @@ async def test_each_follower_hears_of_each_move_in_order(pool: Any) -> None:
         await tell(pool, name, 20)
 
     async with working(Outbox(pool, {"one": one, "two": two})):
-        await wait_until(lambda: is_done(pool), at_most_s=30)
+        await wait_until(lambda: is_done(pool))
 
     for heard in (one, two):
         assert [heard.states(task) for task in range(1, 21)] == [list(STATES)] * 20
@@ -139,7 +139,7 @@ async def test_two_workers_never_handle_one_row_at_once(pool: Any) -> None:
     async with AsyncExitStack() as workers:
         for _ in range(4):
             await workers.enter_async_context(working(Outbox(pool, {"one": heard})))
-        await wait_until(lambda: is_done(pool), at_most_s=30)
+        await wait_until(lambda: is_done(pool))
 
     assert len(heard.moves) == len({move.id for move in heard.moves}) == 400
     assert heard.at_once_max == 1
@@ -366,7 +366,7 @@ async def test_the_loops_sweep_for_each_follower(database_url: str) -> None:
         await tell(parts.store.pool, "one", 2)
         await tell(parts.store.pool, "two", 2)
         loops = asyncio.create_task(parts.loops.run())
-        await wait_until(lambda: is_done(parts.store.pool), at_most_s=30)
+        await wait_until(lambda: is_done(parts.store.pool))
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
 

@@ -14,7 +14,8 @@ from relay.tasks.outbox import Cursor, Move, newest, read_moves
 from tests.relay_app import CLIP_MICROS, running_relay
 from tests.tasks.holding import hold_tasks
 from tests.tasks.told import told_success
-from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+from tests.tasks.waiting import is_a_lock_waited_for
+from tests.waiting import wait_until
 
 TELL = "INSERT INTO outbox (task_id, follower, state) VALUES ($1, 'one', 'succeed') RETURNING id"
 

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from relay.callbacks.receive import FIND
-from relay.database.batch import connector
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import AccountId, TaskId, TenantId
+from relay.database.line import connector
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.look import CLAIM_DUE
 from relay.tasks.outbox import CLAIM
@@ -208,16 +208,15 @@ async def test_the_workers_claims_go_by_what_is_due(
     """On the pool, which keeps no plan: one task, and one move of a follower's, of 20,000."""
     statement, values = CLAIMS[claim]
     pool = await open_pool(url)
-    connection = await pool.acquire()
-    if not is_early:
-        await fill(url)
-    types = await prepare(connection, "claim_due", statement)
-    if is_early:
-        await fill(url)
+    async with pool.acquire() as connection:
+        if not is_early:
+            await fill(url)
+        types = await prepare(connection, "claim_due", statement)
+        if is_early:
+            await fill(url)
 
-    # From the sixth time on, Postgres would keep a plan by itself.
-    plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
-    await pool.release(connection)
+        # From the sixth time on, Postgres would keep a plan by itself.
+        plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
     await pool.close()
 
     assert plan["Actual Rows"] == 1

@@ -1,0 +1,43 @@
+"""What all acts have in common: none waits long for others who write the same."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.actor import Actor
+from relay.desk.errors import Busy
+
+LOCK_TIMEOUT_MS = 250
+"""For each lock; an act takes two or three. Who holds one for longer is a person at a prompt."""
+AT_ONCE = frozenset({"55P03", "40P01", "23505"})
+"""SQLSTATEs of a lock that was not had in time, of a deadlock, and of a unique key that somebody
+took after the act had looked for it."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Act = Callable[Concatenate[AsyncSession, Actor, Given], Coroutine[Any, Any, Result]]
+
+
+def act(function: Act[Given, Result]) -> Act[Given, Result]:
+    """Mark a function as an act, which raises Busy where it would wait for another writer.
+
+    `lock_timeout` is set for the rest of the transaction, and for no other one.
+    """
+
+    @wraps(function)
+    async def acting(
+        session: AsyncSession, actor: Actor, /, *args: Given.args, **values: Given.kwargs
+    ) -> Result:
+        await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+        try:
+            return await function(session, actor, *args, **values)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) in AT_ONCE:
+                raise Busy from error
+            raise
+
+    return acting

@@ -1,0 +1,507 @@
+"""Every act of the desk, done once, refused in every way, and where it has nothing to do."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.ids import TaskId
+from relay.desk.actor import Actor
+from relay.desk.channels import NO_KEYS, ChannelChanges, ChannelKeys, add_channel, change_channel
+from relay.desk.deliveries import replay_delivery
+from relay.desk.errors import (
+    NameTaken,
+    NoSuch,
+    NotPossible,
+    NotTheirs,
+    ReferenceUsed,
+    Unusable,
+    WebhookSecretKept,
+)
+from relay.desk.money import add_quota, adjust_quota
+from relay.desk.owners import claim_owners
+from relay.desk.prices import remove_price, set_price
+from relay.desk.tasks import refund, release, settle, unflag
+from relay.desk.tenants import TenantChanges, change_tenant, issue_webhook_secret, open_tenant
+from relay.desk.tokens import issue_token, revoke_token
+from relay.kling.endpoint import Resource
+from relay.ledger.read import CurrencyMismatch
+from tests.desk.world import CURRENCY, FIXED, Desk
+from tests.relay_app import CLIP_MICROS
+
+Do = Callable[[Desk, AsyncSession, Actor], Awaitable[object]]
+NEW_KEYS = ChannelKeys(
+    access_key="channel-access-key-1",
+    secret_key="channel-secret-key-1",
+    api_key="channel-api-key-1",
+    webhook_secret="whsec_Y2hhbm5lbC1ob29rLTE=",
+)
+BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
+NOBODY = TaskId(4711)
+
+
+class Told(NamedTuple):
+    """What a change is to say; a type stands for any value of it."""
+
+    act: str
+    kind: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None = None
+
+
+class Case(NamedTuple):
+    """One way to do an act."""
+
+    act: Callable[..., Awaitable[object]]
+    do: Do
+    told: Callable[[Desk], Told]
+    label: str = ""
+
+    def __str__(self) -> str:
+        return f"{getattr(self.act, '__name__', '')} {self.label}".strip()
+
+
+class Refusal(NamedTuple):
+    """One way in which an act is refused."""
+
+    act: Callable[..., Awaitable[object]]
+    error: type[Exception]
+    do: Do
+    label: str = ""
+
+    def __str__(self) -> str:
+        return f"{getattr(self.act, '__name__', '')} {self.error.__name__} {self.label}".strip()
+
+
+def _open(
+    name: str = "gamma",
+    *,
+    currency: str = CURRENCY,
+    multiplier: str = "1.2",
+    quota_micros: int = 7,
+) -> Do:
+    return lambda _, session, actor: open_tenant(
+        *(session, actor, name),
+        quota_micros=quota_micros,
+        currency=currency,
+        multiplier=Decimal(multiplier),
+        tasks_max=3,
+    )
+
+
+def _change_tenant(name: str = "acme", **changes: Any) -> Do:
+    return lambda _, session, actor: change_tenant(session, actor, name, TenantChanges(**changes))
+
+
+def _webhook_secret(name: str, *, may_rotate: bool) -> Do:
+    return lambda desk, session, actor: issue_webhook_secret(
+        session, actor, name, desk.keys, may_rotate=may_rotate
+    )
+
+
+def _add_quota(
+    name: str = "acme", amount: int = 5, reference: str = "invoice 2", currency: str = CURRENCY
+) -> Do:
+    return lambda _, session, actor: add_quota(
+        session, actor, name, amount_micros=amount, reference=reference, currency=currency
+    )
+
+
+def _adjust(name: str = "acme", amount: int = -5, currency: str = CURRENCY) -> Do:
+    return lambda _, session, actor: adjust_quota(
+        session, actor, name, amount_micros=amount, reason="twice", currency=currency
+    )
+
+
+def _add_channel(
+    name: str = "third",
+    *,
+    base_url: str = "https://other.test/v1/",
+    channel_keys: ChannelKeys = NEW_KEYS,
+) -> Do:
+    return lambda desk, session, actor: add_channel(
+        *(session, actor, desk.keys),
+        name=name,
+        base_url=base_url,
+        channel_keys=channel_keys,
+    )
+
+
+def _change_channel(name: str = "main", **changes: Any) -> Do:
+    return lambda desk, session, actor: change_channel(
+        session, actor, desk.keys, name, ChannelChanges(**changes)
+    )
+
+
+def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY) -> Do:
+    return lambda desk, session, actor: issue_token(
+        session, actor, name, desk.keys, api_key=api_key
+    )
+
+
+def _revoke(token_id: Callable[[Desk], int]) -> Do:
+    return lambda desk, session, actor: revoke_token(session, actor, token_id(desk))
+
+
+def _set_price(**changes: Any) -> Do:
+    row = msgspec.structs.replace(FIXED, **changes)
+    return lambda _, session, actor: set_price(session, actor, row)
+
+
+def _remove_price(**changes: Any) -> Do:
+    row = msgspec.structs.replace(FIXED, **changes)
+    return lambda _, session, actor: remove_price(session, actor, row)
+
+
+def _claim(
+    *ids: str, tenant: str = "acme", channel: str = "main", kind: Resource = Resource.ELEMENT
+) -> Do:
+    return lambda _, session, actor: claim_owners(
+        session, actor, tenant=tenant, channel=channel, kind=kind, ids=list(ids)
+    )
+
+
+def _replay(state: str, tenant_id: int | None = None) -> Do:
+    return lambda desk, session, actor: replay_delivery(
+        session, actor, str(desk.deliveries.get(state, 4711)), tenant_id=tenant_id
+    )
+
+
+def _of_task(act: Callable[..., Awaitable[object]], which: str | None) -> Do:
+    """An act on one of the desk's tasks, by the name of its field; None is one that is not."""
+    return lambda desk, session, actor: act(
+        session, actor, getattr(desk.tasks, which) if which else NOBODY, reason="ticket 9"
+    )
+
+
+def _task(
+    act: str, which: str, before: dict[str, Any], after: dict[str, Any]
+) -> Callable[[Desk], Told]:
+    return lambda desk: Told(
+        f"task.{act}", "task", str(getattr(desk.tasks, which)), before, after, "ticket 9"
+    )
+
+
+_TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
+_CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
+
+DONE = [
+    Case(
+        open_tenant,
+        _open(),
+        lambda _: Told(
+            *("tenant.open", "tenant", "gamma", None),
+            {"account_id": 3, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
+        ),
+    ),
+    Case(
+        change_tenant,
+        _change_tenant(multiplier=Decimal("0.9500"), tasks_max=7, shows_quote=True, enabled=False),
+        lambda _: Told(
+            *("tenant.change", *_TENANT),
+            {"multiplier": "1", "tasks_max": None, "shows_quote": False, "enabled": True},
+            {"multiplier": "0.95", "tasks_max": 7, "shows_quote": True, "enabled": False},
+        ),
+    ),
+    Case(
+        change_tenant,
+        _change_tenant(enabled=True, tasks_max=4),
+        lambda _: Told("tenant.change", *_TENANT, {"tasks_max": None}, {"tasks_max": 4}),
+        "only what is new",
+    ),
+    Case(
+        change_tenant,
+        _change_tenant(enabled=False),
+        lambda _: Told("tenant.change", *_TENANT, {"enabled": True}, {"enabled": False}),
+        "one field",
+    ),
+    Case(
+        issue_webhook_secret,
+        _webhook_secret("acme", may_rotate=False),
+        lambda _: Told(
+            "tenant.issue_webhook_secret", *_TENANT, None, {"replaced_signs_until": None}
+        ),
+    ),
+    Case(
+        issue_webhook_secret,
+        _webhook_secret("beta", may_rotate=True),
+        lambda _: Told(
+            *("tenant.issue_webhook_secret", "tenant", "beta", None), {"replaced_signs_until": str}
+        ),
+        "again",
+    ),
+    Case(
+        add_quota,
+        _add_quota(),
+        lambda _: Told(
+            *("tenant.top_up", *_TENANT, None),
+            {"account_id": 1, "amount_micros": 5, "reference": "invoice 2"},
+        ),
+    ),
+    Case(
+        adjust_quota,
+        _adjust(),
+        lambda _: Told(
+            "tenant.adjust", *_TENANT, None, {"account_id": 1, "amount_micros": -5}, "twice"
+        ),
+    ),
+    Case(
+        add_channel,
+        _add_channel(),
+        lambda _: Told(
+            *("channel.add", "channel", "third", None),
+            {
+                "name": "third",
+                "base_url": "https://other.test",
+                "priority": 0,
+                "weight": 1,
+                "enabled": True,
+                "new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"],
+            },
+        ),
+    ),
+    Case(
+        change_channel,
+        _change_channel(
+            base_url="https://other.test/", priority=3, weight=2, enabled=False, rename="first"
+        ),
+        lambda _: Told(
+            *("channel.change", *_CHANNEL),
+            {
+                "name": "main",
+                "base_url": "https://kling.test",
+                "priority": 0,
+                "weight": 1,
+                "enabled": True,
+            },
+            {
+                "name": "first",
+                "base_url": "https://other.test",
+                "priority": 3,
+                "weight": 2,
+                "enabled": False,
+            },
+        ),
+    ),
+    Case(
+        change_channel,
+        _change_channel(keys=NEW_KEYS, priority=0, rename="main"),
+        lambda _: Told(
+            *("channel.change", *_CHANNEL, {}),
+            {"new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"]},
+        ),
+        "keys",
+    ),
+    Case(
+        issue_token,
+        _issue_token(),
+        lambda _: Told(
+            *("token.issue", "token", "4", None),
+            {"tenant": "acme", "access_key": str, "is_brought": True},
+        ),
+    ),
+    Case(
+        issue_token,
+        _issue_token(api_key=None),
+        lambda _: Told(
+            *("token.issue", "token", "4", None),
+            {"tenant": "acme", "access_key": str, "is_brought": False},
+        ),
+        "of our own",
+    ),
+    Case(
+        revoke_token,
+        _revoke(lambda desk: desk.tokens["acme"].id),
+        lambda _: Told("token.revoke", "token", "1", None, {"tenant": "acme"}),
+    ),
+    Case(
+        set_price,
+        _set_price(model="kling-v3", amount_micros=4),
+        lambda _: Told(
+            *("price.set", "price", "text2video model=kling-v3", None),
+            {
+                "kind": "fixed",
+                "per": "task",
+                "units": None,
+                "amount_micros": 4,
+                "pack": "video",
+                "multiplier": "1",
+                "hold_seconds": None,
+            },
+        ),
+    ),
+    Case(
+        set_price,
+        _set_price(amount_micros=4),
+        lambda _: Told(
+            *("price.set", "price", "text2video"),
+            {"amount_micros": 3_000_000},
+            {"amount_micros": 4},
+        ),
+        "again",
+    ),
+    Case(
+        remove_price,
+        _remove_price(),
+        lambda _: Told(
+            *("price.remove", "price", "text2video"),
+            {
+                "kind": "fixed",
+                "per": "task",
+                "units": None,
+                "amount_micros": 3_000_000,
+                "pack": "video",
+                "multiplier": "1",
+                "hold_seconds": None,
+            },
+            None,
+        ),
+    ),
+    Case(
+        claim_owners,
+        _claim("one", "two"),
+        lambda _: Told(
+            *("owner.claim", *_TENANT, None),
+            {"channel": "main", "kind": "element", "ids": ["one", "two"], "count": 2, "new": 2},
+        ),
+    ),
+    Case(
+        replay_delivery,
+        _replay("dead", tenant_id=None),
+        lambda desk: Told(
+            *("delivery.replay", "delivery", str(desk.deliveries["dead"])),
+            {"state": "dead"},
+            {"state": "due"},
+        ),
+    ),
+    Case(
+        settle,
+        _of_task(settle, "live"),
+        _task("settle", "live", {"state": "processing", "charged_micros": None}, _CLIP),
+    ),
+    Case(
+        settle,
+        _of_task(settle, "followed"),
+        _task("settle", "followed", {"state": "pending", "charged_micros": None}, _CLIP),
+        "followed",
+    ),
+    Case(
+        release,
+        _of_task(release, "live"),
+        _task(
+            *("release", "live", {"state": "processing", "held_micros": CLIP_MICROS}),
+            {"state": "failed", "held_micros": 0},
+        ),
+    ),
+    Case(
+        release,
+        _of_task(release, "unsent"),
+        _task(
+            *("release", "unsent", {"state": "pending", "held_micros": CLIP_MICROS}),
+            {"state": "refused", "held_micros": 0},
+        ),
+        "unsent",
+    ),
+    Case(
+        refund,
+        _of_task(refund, "charged"),
+        _task("refund", "charged", {"refunded_micros": 0}, {"refunded_micros": CLIP_MICROS}),
+    ),
+    Case(
+        unflag,
+        _of_task(unflag, "flagged"),
+        _task("unflag", "flagged", {"is_flagged": True}, {"is_flagged": False}),
+    ),
+]
+
+REFUSED = [
+    Refusal(open_tenant, NameTaken, _open("acme")),
+    Refusal(open_tenant, CurrencyMismatch, _open(currency="CNY")),
+    Refusal(open_tenant, Unusable, _open(multiplier="-1"), "multiplier"),
+    Refusal(open_tenant, Unusable, _open(quota_micros=-1), "quota"),
+    Refusal(change_tenant, NoSuch, _change_tenant("acmee", enabled=False)),
+    Refusal(change_tenant, Unusable, _change_tenant(multiplier=Decimal(-1))),
+    Refusal(issue_webhook_secret, NoSuch, _webhook_secret("acmee", may_rotate=False)),
+    Refusal(issue_webhook_secret, WebhookSecretKept, _webhook_secret("beta", may_rotate=False)),
+    Refusal(add_quota, NoSuch, _add_quota("acmee")),
+    Refusal(add_quota, ReferenceUsed, _add_quota(amount=6, reference="invoice 1")),
+    Refusal(add_quota, Unusable, _add_quota(amount=0)),
+    Refusal(add_quota, CurrencyMismatch, _add_quota(currency="CNY")),
+    Refusal(adjust_quota, NoSuch, _adjust("acmee")),
+    Refusal(adjust_quota, Unusable, _adjust(amount=0)),
+    Refusal(adjust_quota, CurrencyMismatch, _adjust(currency="CNY")),
+    Refusal(add_channel, NameTaken, _add_channel("main")),
+    Refusal(
+        *(add_channel, Unusable, _add_channel(base_url="https://ann:url-password-1@other.test")),
+        "password in the URL",
+    ),
+    Refusal(add_channel, Unusable, _add_channel(channel_keys=NO_KEYS), "no keys"),
+    Refusal(
+        *(add_channel, Unusable, _add_channel(channel_keys=ChannelKeys(access_key="AK"))),
+        "half a pair",
+    ),
+    Refusal(
+        add_channel,
+        Unusable,
+        _add_channel(channel_keys=msgspec.structs.replace(NEW_KEYS, webhook_secret="not base64 1")),
+        "webhook secret",
+    ),
+    Refusal(change_channel, NoSuch, _change_channel("mainn", enabled=False)),
+    Refusal(change_channel, NameTaken, _change_channel(rename="spare")),
+    Refusal(
+        *(change_channel, Unusable, _change_channel(base_url="https://other.test?key=url-query-1")),
+        "query in the URL",
+    ),
+    Refusal(
+        *(change_channel, Unusable, _change_channel(keys=ChannelKeys(secret_key="half-a-pair-1"))),
+        "half a pair",
+    ),
+    Refusal(issue_token, NoSuch, _issue_token("acmee")),
+    Refusal(issue_token, Unusable, _issue_token(api_key="short-key-1")),
+    Refusal(
+        issue_token,
+        Unusable,
+        lambda desk, session, actor: issue_token(
+            session, actor, "acme", desk.keys, api_key=desk.tokens["beta"].api_key
+        ),
+        "in use",
+    ),
+    Refusal(revoke_token, NoSuch, _revoke(lambda _: 4711)),
+    Refusal(remove_price, NoSuch, _remove_price(mode="std")),
+    Refusal(claim_owners, NoSuch, _claim("one", tenant="acmee"), "tenant"),
+    Refusal(claim_owners, NoSuch, _claim("one", channel="mainn"), "channel"),
+    Refusal(claim_owners, NotTheirs, _claim("one", "betas")),
+    Refusal(replay_delivery, NoSuch, _replay("none")),
+    Refusal(
+        replay_delivery,
+        NoSuch,
+        lambda _, session, actor: replay_delivery(session, actor, "msg_of_others", tenant_id=2),
+        "another tenant's",
+    ),
+    Refusal(replay_delivery, NotPossible, _replay("due")),
+    *(Refusal(act, NoSuch, _of_task(act, None)) for act in (settle, release, refund, unflag)),
+    Refusal(settle, NotPossible, _of_task(settle, "charged")),
+    Refusal(release, NotPossible, _of_task(release, "charged")),
+    Refusal(refund, NotPossible, _of_task(refund, "live"), "not charged"),
+    Refusal(refund, NotPossible, _of_task(refund, "refunded"), "twice"),
+    Refusal(unflag, NotPossible, _of_task(unflag, "live")),
+]
+
+IDLE: list[tuple[str, Do]] = [
+    ("a reference with its amount again", _add_quota(reference="invoice 1")),
+    ("a token that was revoked", _revoke(lambda desk: desk.revoked_id)),
+    ("a tenant as it is", _change_tenant(enabled=True, tasks_max=None, multiplier=Decimal("1.0"))),
+    (
+        "a channel as it is",
+        _change_channel(base_url="https://kling.test/", weight=1, rename="main"),
+    ),
+    ("the price that is in force", _set_price()),
+]
+"""What is so already: nothing is written, and nothing noted."""
+
+CANNOT_REFUSE = {set_price}
+"""Takes whatever it is given: what makes no sense is not a `PriceRow`."""

@@ -1,0 +1,208 @@
+"""Whoever holds what an act needs is waited for briefly: then it is Busy, and wrote nothing."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.engine import dsn, open_engine, open_sessions
+from relay.desk.errors import Busy
+from relay.desk.money import adjust_quota
+from relay.desk.tasks import refund, release, settle
+from relay.tasks.finish import FINISH
+from tests.desk.acts import BROUGHT_KEY, DONE, Case
+from tests.desk.world import ANN, CURRENCY, Desk, columns
+from tests.tasks.told import told_success
+from tests.waiting import wait_until
+
+ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1 FOR NO KEY UPDATE"
+TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
+NAMED = "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('{}', '', '')"
+HELD = {
+    "open_tenant": "INSERT INTO tenants (name, account_id) VALUES ('gamma', 1)",
+    "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
+    "change_tenant only what is new": ACCOUNT,
+    "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
+    "issue_webhook_secret": "SELECT"
+    " pg_advisory_xact_lock(hashtextextended('webhook_secrets/1', 0))",
+    "issue_webhook_secret again": "SELECT 1 FROM webhook_secrets FOR NO KEY UPDATE",
+    "add_quota": ACCOUNT,
+    "adjust_quota": ACCOUNT,
+    "add_channel": NAMED.format("third"),
+    "change_channel": NAMED.format("first"),
+    "change_channel keys": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
+    f" VALUES (1, sha256('{BROUGHT_KEY}'))",
+    "issue_token of our own": "LOCK TABLE tokens IN SHARE MODE",
+    "revoke_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
+    "set_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
+    "set_price again": "SELECT 1 FROM prices FOR NO KEY UPDATE",
+    "remove_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
+    "claim_owners": "INSERT INTO owners (kind, resource_id, channel_id, tenant_id)"
+    " VALUES ('element', 'two', 1, 2)",
+    "replay_delivery": "SELECT 1 FROM deliveries FOR NO KEY UPDATE",
+    "settle": TASKS,
+    "settle followed": ACCOUNT,
+    "release": TASKS,
+    "release unsent": ACCOUNT,
+    "refund": ACCOUNT,
+    "unflag": TASKS,
+}
+"""What somebody else has locked or written, and not committed, while an act is tried."""
+
+
+@asynccontextmanager
+async def somebody_else(desk: Desk) -> AsyncIterator[Any]:
+    """A connection with an open transaction, rolled back at the end unless it was committed."""
+    connection = await asyncpg.connect(dsn(desk.database_url))
+    try:
+        await connection.execute("BEGIN")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def is_waited_for(desk: Desk) -> bool:
+    return bool(
+        await desk.rows(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+    )
+
+
+def test_every_act_has_somebody_in_its_way() -> None:
+    """The table above has a line for each act that is done."""
+    assert HELD.keys() == {str(case) for case in DONE}
+
+
+@pytest.mark.parametrize("case", DONE, ids=str)
+async def test_what_somebody_holds_is_not_waited_for(desk: Desk, case: Case) -> None:
+    """Busy while it is held, and no table differs; once it is free, the act is done."""
+    before = await desk.dump()
+
+    async with somebody_else(desk) as other, asyncio.timeout(10):
+        await other.execute(HELD[str(case)])
+        with pytest.raises(Busy, match="somebody else is writing the same just now"):
+            await desk.act(lambda session, actor: case.do(desk, session, actor))
+
+    assert await desk.dump() == before
+    await desk.act(lambda session, actor: case.do(desk, session, actor))
+
+
+async def test_the_wait_is_the_acts_own(desk: Desk) -> None:
+    """A quarter of a second in its transaction, also for what follows there; none in the next."""
+    engine = open_engine(desk.database_url, connections=1)
+    sessions = open_sessions(engine)
+
+    async def seen(session: AsyncSession) -> tuple[Any, Any]:
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+        return pid, await session.scalar(text("SHOW lock_timeout"))
+
+    async with sessions.begin() as session:
+        await settle(session, ANN, desk.tasks.live, reason="seen")
+        inside = await seen(session)
+    async with sessions.begin() as session:
+        after = await seen(session)
+    async with somebody_else(desk) as other:
+        await other.execute(TASKS)
+        with pytest.raises(Busy):
+            async with sessions.begin() as session:
+                await release(session, ANN, desk.tasks.unsent, reason="gone")
+    async with sessions.begin() as session:
+        after_busy = await seen(session)
+
+    await engine.dispose()
+    assert inside[1] == "250ms"
+    assert after == after_busy == (inside[0], "0")
+
+
+async def test_a_refund_and_an_end_do_not_wait_in_a_circle(desk: Desk) -> None:
+    """Ends of two tasks have the first and wait for the second, whose refund takes the account."""
+    live, charged = desk.tasks.live, desk.tasks.charged
+    ends = columns(told_success(live, f"kling-{live}"), told_success(charged, f"kling-{charged}"))
+
+    async with desk.sessions.begin() as session:
+        await session.execute(text(f"SELECT 1 FROM tasks WHERE id = {charged} FOR NO KEY UPDATE"))
+        ending = asyncio.create_task(desk.rows(FINISH, *ends))
+        await wait_until(lambda: is_waited_for(desk))
+        await refund(session, ANN, charged, reason="black")
+    ended = await ending
+
+    assert sorted(row["moves"] for row in ended) == [False, True]
+    kinds = await desk.rows(
+        "SELECT kind FROM entries WHERE task_id = ANY($1) ORDER BY id", [live, charged]
+    )
+    assert [row["kind"] for row in kinds] == ["charge", "refund", "charge"]
+
+
+async def test_what_a_task_was_before_is_what_it_had_become(desk: Desk) -> None:
+    """A settle that waits for a failure says so: it was failed, not what it was at first."""
+    while True:
+        task_id = await desk.hold()
+        failure = told_success(task_id, f"kling-{task_id}")._replace(state="failed")
+        async with somebody_else(desk) as other:
+            await other.fetch(FINISH, *columns(failure))
+            settling = asyncio.create_task(
+                desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))  # noqa: B023 (awaited below)
+            )
+            await wait_until(lambda: is_waited_for(desk))
+            await other.execute("COMMIT")
+        try:
+            await settling
+        except Busy:
+            continue  # this machine took longer than a lock is waited for
+        break
+
+    before = json.loads((await desk.changes())[-1]["before"])
+    assert before == {"state": "failed", "charged_micros": None}
+
+
+async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk) -> None:
+    """Twenty of each on one account: all submits hold, and who is Busy has changed nothing."""
+    before = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+
+    async def adjusted() -> bool:
+        try:
+            await desk.act(
+                lambda session, actor: adjust_quota(
+                    session, actor, "acme", amount_micros=-1, reason="one", currency=CURRENCY
+                )
+            )
+        except Busy:
+            return False
+        return True
+
+    outcomes = await asyncio.gather(
+        *(each for _ in range(20) for each in (desk.hold(), adjusted()))
+    )
+
+    account = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+    assert account["open_holds"] == before["open_holds"] + 20
+    assert account["quota_micros"] == before["quota_micros"] - outcomes[1::2].count(True)
+    noted = [change for change in await desk.changes() if change["act"] == "tenant.adjust"]
+    assert len(noted) == outcomes[1::2].count(True) > 0
+
+
+async def test_a_late_settle_leaves_an_external_id_to_whoever_took_it(desk: Desk) -> None:
+    """While another submit takes it, Busy; afterwards the settle goes without it."""
+    task_id = await desk.hold(external_id="order-1")
+    await desk.act(lambda session, actor: release(session, actor, task_id, reason="gone"))
+
+    async with somebody_else(desk) as other, asyncio.timeout(10):
+        await desk.hold(external_id="order-1", on=other)
+        with pytest.raises(Busy):
+            await desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))
+        await other.execute("COMMIT")
+    await desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))
+
+    rows = await desk.rows(
+        "SELECT state, tenant_external_id FROM tasks WHERE id >= $1 ORDER BY id", task_id
+    )
+    assert [tuple(row) for row in rows] == [("succeed", None), ("pending", "order-1")]

@@ -1,0 +1,85 @@
+"""No secret stands in a change or in a refusal, sealed or not.
+
+Secrets are what opens something: a channel's keys (its access key too, of which our lists show but
+a part), a tenant's secret key, API key and webhook secret, and our own secret key; and what stands
+for one of them in a row: sealed values, hashes, and the hint of an API key. A tenant's access key
+is none: it is the `iss` of every JWT, and our lists tell its tokens apart by it.
+"""
+
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.channels import ChannelKeys
+from relay.desk.tenants import IssuedSecret
+from relay.desk.tokens import IssuedToken
+from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS, REFUSED, Refusal
+from tests.desk.world import ANN, CHANNEL_KEYS, Desk
+
+STORED = """
+SELECT unnest(ARRAY[access_key, secret_key_sealed, api_key_sealed, webhook_secret_sealed])
+FROM channels
+UNION ALL
+SELECT unnest(ARRAY[
+    secret_key_sealed, encode(api_key_hash, 'hex'), encode(api_key_hash, 'base64'),
+    to_json(api_key_hint)::text
+]) FROM tokens
+UNION ALL
+SELECT secret_sealed FROM webhook_secrets
+"""
+"""A hint has four characters, which may stand anywhere: it is looked for as a whole value."""
+GIVEN = ("url-password-1", "url-query-1", "half-a-pair-1", "short-key-1", "not base64 1")
+"""What some refused acts are given."""
+
+
+def of_keys(keys: ChannelKeys) -> set[str]:
+    return {str(value) for value in msgspec.structs.astuple(keys)}
+
+
+def of_issued(issued: object) -> set[str]:
+    """What an act hands out this once."""
+    match issued:
+        case IssuedToken(secret_key=secret_key, api_key=api_key):
+            return {secret_key, api_key}
+        case IssuedSecret(secret=secret):
+            return {secret}
+        case _:
+            return set()
+
+
+async def stored(session: AsyncSession) -> set[str]:
+    return {str(value) for value in await session.scalars(text(STORED)) if value is not None}
+
+
+async def test_no_change_has_a_secret(desk: Desk) -> None:
+    """All acts are done with secrets that are known here, each on the desk as it was."""
+    given = {desk.secret_key.partition(":")[2], BROUGHT_KEY, *of_keys(CHANNEL_KEYS)}
+    given |= of_keys(NEW_KEYS)
+    for token in desk.tokens.values():
+        given |= of_issued(token)
+    searched = 0
+
+    for case in DONE:
+        async with desk.sessions() as session:
+            issued = await case.do(desk, session, ANN)
+            secrets = given | of_issued(issued) | await stored(session)
+            changes = list(await session.scalars(text("SELECT to_json(c)::text FROM changes c")))
+            await session.rollback()
+        found = [secret for secret in secrets for change in changes if secret in change]
+        assert found == [], case
+        searched += len(secrets)
+
+    assert searched > 20 * len(DONE)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+async def test_no_refusal_repeats_a_secret(desk: Desk, case: Refusal) -> None:
+    """Its words go to a terminal, and later into answers and logs."""
+    secrets = {*GIVEN, BROUGHT_KEY, *of_keys(CHANNEL_KEYS), *of_keys(NEW_KEYS)}
+
+    with pytest.raises(case.error) as raised:
+        await desk.act(lambda session, actor: case.do(desk, session, actor))
+
+    said = f"{raised.value!r} {vars(raised.value)}"
+    assert [secret for secret in secrets if secret in said] == []

@@ -1,0 +1,200 @@
+"""A desk with something on it: tenants, channels, and tasks in every state that matters."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.engine import Sessions
+from relay.database.ids import AccountId, TaskId, TenantId
+from relay.desk.actor import Actor, ActorKind
+from relay.desk.channels import ChannelKeys, add_channel
+from relay.desk.money import add_quota
+from relay.desk.owners import claim_owners
+from relay.desk.prices import set_price
+from relay.desk.tasks import refund
+from relay.desk.tenants import issue_webhook_secret, open_tenant
+from relay.desk.tokens import IssuedToken, issue_token, revoke_token
+from relay.kling.endpoint import Resource
+from relay.pricing.book import Per, PriceKind, PriceRow
+from relay.secrets import KeyRing, new_secret_key
+from relay.tasks.finish import FINISH
+from relay.tasks.record import RECORD
+from relay.tasks.statements import HOLD, HoldRow
+from tests.relay_app import CLIP_MICROS
+from tests.tasks.holding import clip_quote
+from tests.tasks.told import told_success
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncSession, Actor], Awaitable[Result]]
+ANN = Actor(ActorKind.SYSTEM, "ann", origin="terminal of here", request_id="request-7")
+CURRENCY = "USD"
+CHANNEL_KEYS = ChannelKeys(
+    access_key="channel-access-key-0",
+    secret_key="channel-secret-key-0",
+    api_key="channel-api-key-0",
+    webhook_secret="whsec_Y2hhbm5lbC1ob29rLTA=",
+)
+FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
+CALLBACK_BODY = '{"task_id":"k","task_status":"processing","task_info":{}}'
+
+
+class Tasks(NamedTuple):
+    """Ids of acme's tasks."""
+
+    live: TaskId
+    """Kling works on it, and acme has a callback URL."""
+    unsent: TaskId
+    charged: TaskId
+    refunded: TaskId
+    flagged: TaskId
+    followed: TaskId
+
+
+class Desk:
+    """What a test of the desk needs."""
+
+    def __init__(self, database_url: str, sessions: Sessions, pool: Any) -> None:
+        self.database_url = database_url
+        self.sessions = sessions
+        self.secret_key = new_secret_key()
+        self.keys = KeyRing.parse(self.secret_key)
+        self._pool = pool
+        self.tokens: dict[str, IssuedToken] = {}
+        self.revoked_id = 0
+        self.tasks = Tasks(*[TaskId(0)] * len(Tasks._fields))
+        self.deliveries: dict[str, int] = {}
+        """One in each state, by it."""
+
+    async def act(self, work: Work[Result], actor: Actor = ANN) -> Result:
+        async with self.sessions.begin() as session:
+            return await work(session, actor)
+
+    async def rows(self, query: str, *values: object) -> list[Any]:
+        return list(await self._pool.fetch(query, *values))
+
+    async def run(self, statements: str) -> None:
+        await self._pool.execute(statements)
+
+    async def row(self, query: str, *values: object) -> Any:
+        return (await self.rows(query, *values))[0]
+
+    async def dump(self) -> dict[str, str]:
+        """Every row of every table, as text."""
+        tables = await self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {
+            table: (
+                await self.row(
+                    f"SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM {table} t"
+                )
+            )[0]
+            or ""
+            for (table,) in tables
+        }
+
+    async def changes(self) -> list[Any]:
+        return await self.rows("SELECT * FROM changes ORDER BY id")
+
+    async def hold(
+        self,
+        *,
+        callback_url: str | None = None,
+        follows: str = "",
+        external_id: str | None = None,
+        on: Any = None,
+    ) -> TaskId:
+        """Hold a clip for acme by the statement that every submit uses; `on` a connection."""
+        tenant = await self.row("SELECT id, account_id FROM tenants WHERE name = 'acme'")
+        quoted = clip_quote()
+        row = HoldRow(
+            tenant_id=TenantId(tenant["id"]),
+            account_id=AccountId(tenant["account_id"]),
+            token_id=self.tokens["acme"].id,
+            channel_id=1,
+            endpoint="text2video",
+            tenant_external_id=external_id,
+            callback_url=callback_url,
+            request_id="request",
+            model=quoted.wanted.model,
+            pack=quoted.pack.value,
+            quote=msgspec.json.encode(quoted).decode(),
+            hold_micros=quoted.hold_micros,
+            deadline_s=90,
+            random=uuid.uuid4().hex[:16],
+            follows=follows,
+        )
+        held = await (on or self._pool).fetchrow(HOLD, *columns(row))
+        assert held["outcome"] == "held"
+        return TaskId(held["id"])
+
+    async def process(self, task_id: TaskId) -> None:
+        """Have Kling say that it works on it."""
+        row = told_success(task_id, f"kling-{task_id}")._replace(
+            state="processing", charge_micros=0, reply=CALLBACK_BODY
+        )
+        await self.rows(RECORD, *columns(row))
+
+    async def succeed(self, task_id: TaskId) -> None:
+        await self.rows(FINISH, *columns(told_success(task_id, f"kling-{task_id}")))
+
+
+def columns(*rows: tuple[Any, ...]) -> list[list[Any]]:
+    """Rows as statements over arrays take them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def furnish(desk: Desk) -> None:
+    """Put things on it, by acts and by what Kling and tenants do."""
+    await desk.act(_open_business(desk))
+    live = await desk.hold(callback_url="https://acme.test/hook")
+    unsent = await desk.hold()
+    charged, refunded, flagged = [await desk.hold() for _ in range(3)]
+    followed = await desk.hold(follows="mirror")
+    desk.tasks = Tasks(live, unsent, charged, refunded, flagged, followed)
+    await desk.process(live)
+    for task_id in (charged, refunded):
+        await desk.succeed(task_id)
+    await desk.act(lambda session, actor: refund(session, actor, refunded, reason="black"))
+    await desk.rows("UPDATE tasks SET is_flagged = true WHERE id = $1", flagged)
+    for state in ("due", "dead", "delivered"):
+        inserted = await desk.row(
+            "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state)"
+            " VALUES ($1, 1, 'https://acme.test/hook', 'succeed', '{}', $2) RETURNING id",
+            *(charged if state == "due" else refunded, state),
+        )
+        desk.deliveries[state] = inserted["id"]
+
+
+def _open_business(desk: Desk) -> Work[None]:
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        for name in ("acme", "beta"):
+            await open_tenant(
+                session, actor, name, quota_micros=100 * CLIP_MICROS, currency=CURRENCY
+            )
+            desk.tokens[name] = await issue_token(session, actor, name, desk.keys)
+        revoked = await issue_token(session, actor, "beta", desk.keys)
+        desk.revoked_id = revoked.id
+        await revoke_token(session, actor, revoked.id)
+        await issue_webhook_secret(session, actor, "beta", desk.keys, may_rotate=False)
+        await add_quota(
+            session, actor, "acme", amount_micros=5, reference="invoice 1", currency=CURRENCY
+        )
+        for name in ("main", "spare"):
+            await add_channel(
+                *(session, actor, desk.keys),
+                name=name,
+                base_url="https://kling.test",
+                channel_keys=CHANNEL_KEYS,
+            )
+        await set_price(session, actor, FIXED)
+        await claim_owners(
+            *(session, actor),
+            tenant="beta",
+            channel="main",
+            kind=Resource.ELEMENT,
+            ids=["betas"],
+        )
+
+    return work
