@@ -326,11 +326,9 @@ DONE = [
             {
                 "kind": "fixed",
                 "per": "task",
-                "units": None,
                 "amount_micros": 4,
                 "pack": "video",
                 "multiplier": "1",
-                "hold_seconds": None,
             },
         ),
     ),
@@ -352,11 +350,9 @@ DONE = [
             {
                 "kind": "fixed",
                 "per": "task",
-                "units": None,
                 "amount_micros": 3_000_000,
                 "pack": "video",
                 "multiplier": "1",
-                "hold_seconds": None,
             },
             None,
         ),
