@@ -6,26 +6,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from litestar import Litestar, MediaType, Response, get
-from litestar.di import NamedDependency, Provide
+from litestar import Litestar
+from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanScope, Scope
-from sqlalchemy import text
 
-from relay.database.engine import Sessions
 from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
+from relay.office import create_office
+from relay.pages.health import Readiness, health_live, health_ready
 from relay.parts import open_parts
 from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.openapi.page import openapi_pages
 from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
 
 log = structlog.get_logger()
 
-READY_TIMEOUT_S = 2.0
 Asgi = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 
@@ -57,25 +57,6 @@ class Relay(Litestar):
         return super().__call__(scope, receive, send)
 
 
-class Readiness:
-    """Whether this process can do its work."""
-
-    sessions: Sessions
-    loops: asyncio.Task[None] | None = None
-    """The worker's, where the process has them; they end only with it."""
-
-    async def why_not(self) -> str | None:
-        """Say what is missing: the database answers, or the worker's loops run."""
-        if self.loops is not None and self.loops.done():
-            return "the loops have ended"
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S), self.sessions() as session:
-                await session.execute(text("SELECT 1"))
-        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-            return type(error).__name__
-        return None
-
-
 def create_app(
     settings: Settings,
     *,
@@ -86,7 +67,8 @@ def create_app(
 ) -> Relay:
     """Build the web application, with the worker's loops in it.
 
-    Tests pass a transport to a sandbox in process, and change nothing else.
+    Its state has the office, which lives as long, and the event `stopping`, for whoever serves
+    them to set. Tests pass a transport to a sandbox in process, and change nothing else.
     """
     catalogue = Catalogue.with_added(settings.endpoints)
     readiness = Readiness()
@@ -122,17 +104,25 @@ def create_app(
                     loops.cancel()
                     await asyncio.gather(loops, return_exceptions=True)
 
+    health = [health_live, health_ready]
+    dependencies = {"readiness": Provide(lambda: readiness, sync_to_thread=False)}
     app = Relay(
-        [health_live, health_ready, *kling_routes(catalogue)],
-        dependencies={
-            "kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False),
-            "readiness": Provide(lambda: readiness, sync_to_thread=False),
-        },
+        [*health, *kling_routes(catalogue)],
+        dependencies=dependencies
+        | {"kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False)},
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
     )
     app.document = KlingDocument(app.routes)
+    app.state.readiness = readiness
+    app.state.stopping = stopping = asyncio.Event()
+    app.state.office = create_office(
+        [*health, *openapi_pages(app.document)],
+        host=settings.office_host,
+        dependencies=dependencies,
+        stopping=stopping,
+    )
     return app
 
 
@@ -146,18 +136,3 @@ async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) ->
     ) as parts:
         log.info("worker.started")
         await parts.loops.run()
-
-
-@get("/health/live", media_type=MediaType.JSON, include_in_schema=False)
-async def health_live() -> dict[str, str]:
-    """Whether the process answers at all."""
-    return {"status": "live"}
-
-
-@get("/health/ready", media_type=MediaType.JSON, include_in_schema=False)
-async def health_ready(readiness: NamedDependency[Readiness]) -> Response[dict[str, str]]:
-    """Whether it can do its work: the database answers, and the worker's loops run."""
-    why_not = await readiness.why_not()
-    if why_not is not None:
-        return Response({"status": "not ready", "why": why_not}, status_code=503)
-    return Response({"status": "ready"})

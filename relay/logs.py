@@ -50,15 +50,24 @@ def log_request(line: RequestLine) -> None:
     if _request_lines is not None:
         line.timestamp = datetime.now(UTC)
         _request_lines.msg(line)
-        return
+    else:
+        _log_by_structlog(line)
+
+
+def _log_by_structlog(line: RequestLine) -> None:
     fields = msgspec.structs.asdict(line)
     for name in ("event", "level", "timestamp"):
         del fields[name]
     _log.info(line.event, **fields)
 
 
-def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None:
+def configure_logs(
+    *, level: str = "info", stream: TextIO | None = None, is_final: bool = True
+) -> None:
     """Send every event to `stream` (default: stderr), JSON unless it is a terminal.
+
+    If it `is_final`, loggers keep it from their first event on, which spares each further one the
+    look; otherwise it holds until the next call.
 
     Libraries that log through the standard library (alembic, asyncio) are shown from WARNING on,
     in the same shape.
@@ -86,7 +95,7 @@ def configure_logs(*, level: str = "info", stream: TextIO | None = None) -> None
         processors=[*shared, *traceback, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=is_final,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

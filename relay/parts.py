@@ -6,6 +6,7 @@ Each group is made of those before it. What has to be closed closes in the oppos
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 import structlog
@@ -119,11 +120,11 @@ class Loops(msgspec.Struct, frozen=True):
                     at_once=deliverer.limits.in_all,
                 )
             )
-            if self.outbox.has_followers:
+            for name in self.outbox.followers:
                 loops.create_task(
                     sweep(
-                        "followers",
-                        self.outbox.claim_due,
+                        f"follower {name}",
+                        partial(self.outbox.claim_due, name),
                         self.outbox.handle,
                         at_once=FOLLOWED_AT_ONCE,
                     )

@@ -67,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where Kling reaches us for callbacks, path prefix included. None: callbacks are off."""
     host: str = "127.0.0.1"
     port: int = 8700
+    office_host: str = "127.0.0.1"
+    """Where operators' pages are; anything but loopback shows them to whoever reaches it."""
+    office_port: int = 8790
     trusted_proxies: str = "127.0.0.1"
     """Addresses or networks, comma separated, whose X-Forwarded-For is believed; `*` is all."""
     callback_allow: str = ""
@@ -218,8 +221,9 @@ def _check_numbers(settings: Settings) -> None:
             " fewer, money, reads and the audit would wait for each other, and more make nothing"
             " faster"
         )
-    if not 0 <= settings.port <= 65535:  # noqa: PLR2004
-        raise SettingsError(f"{name('PORT')} must be a port number, 0 to 65535")
+    for field in ("port", "office_port"):
+        if not 0 <= getattr(settings, field) <= 65535:  # noqa: PLR2004
+            raise SettingsError(f"{name(field.upper())} must be a port number, 0 to 65535")
 
 
 def _check_unit_prices(settings: Settings) -> None:

@@ -6,7 +6,6 @@ With pytest-xdist, each worker has a server of its own.
 import io
 import logging
 import shutil
-import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +28,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
     top.chmod(0o711)
     with embedded_postgres(top / "data", linger_s=0.2) as server:
         yield server
-    assert wait_until_stopped(top / "data"), "the embedded Postgres did not stop"
+    wait_until_stopped(top / "data")
     shutil.rmtree(top)
 
 
@@ -39,6 +38,8 @@ async def template(postgres_server: EmbeddedPostgres) -> str:
     name = "template_relay"
     await _execute(postgres_server, f"CREATE DATABASE {name}")
     await migrate(postgres_server.url(name))
+    # So that no tenant's id is ever its account's, and whoever takes one for the other is found.
+    await _execute(postgres_server, "ALTER SEQUENCE accounts_id_seq RESTART WITH 1001", name)
     return name
 
 
@@ -63,18 +64,14 @@ def stream() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def logged(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Every logger of the relay writes here, those that were used before too."""
-    configure_logs(level="debug", stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("relay.") and hasattr(module, "log"):
-            monkeypatch.setattr(module, "log", structlog.get_logger())
+def logged(stream: io.StringIO) -> io.StringIO:
+    """Every logger of the relay writes here: none has kept an earlier configuration."""
+    configure_logs(level="debug", stream=stream, is_final=False)
     return stream
 
 
-async def _execute(server: EmbeddedPostgres, statement: str) -> None:
-    connection = await asyncpg.connect(server.url("postgres"))
+async def _execute(server: EmbeddedPostgres, statement: str, name: str = "postgres") -> None:
+    connection = await asyncpg.connect(server.url(name))
     try:
         await connection.execute(statement)
     finally:

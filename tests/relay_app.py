@@ -34,6 +34,7 @@ from relay.tasks.door import Finished, Via, end_row
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tenants.tokens import IssuedToken
+from tests.waiting import PATIENCE_S
 
 SANDBOX_URL = "http://kling.sandbox"
 PUBLIC_URL = "http://relay.test"
@@ -94,10 +95,17 @@ class Relay:
             return False
         return True
 
+    def read_anew(self) -> None:
+        """Have prices and channels read at the next question, as when they are two seconds old."""
+        self.parts.tasks.submitter._quoter._book.forget()  # noqa: SLF001 (instead of the two seconds)
+        self.parts.kling.directory.forget()
+
     async def end(self, task: TaskRow, state: TaskState, via: Via, reason: str = "no") -> Finished:
         """Move a task without a word of Kling's."""
         row = end_row(task.id, state, via=via, reason=reason)
-        return await self.parts.tasks.door.pass_through(row, durable=False, is_followed=False)
+        return await self.parts.tasks.door.pass_through(
+            row, durable=False, is_followed=task.is_followed
+        )
 
     async def add_channel(
         self,
@@ -220,7 +228,7 @@ async def running_relay(
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app),  # type: ignore[arg-type]  # a Litestar is an ASGI app
                 base_url=PUBLIC_URL,
-                timeout=30,
+                timeout=PATIENCE_S,
             ) as client,
         ):
             relay = Relay(app, client, open_sessions(engine), keys)

@@ -2,15 +2,22 @@
 
 import configparser
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
-from relay.cli import COMMANDS
+import pytest
+from click.testing import CliRunner
+
+from relay.cli import COMMANDS, cli
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings, read_settings
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 ENV_EXAMPLE = (ROOT / "deploy" / "relay.env.example").read_text()
 NGINX = (ROOT / "deploy" / "nginx.conf.example").read_text()
+UNITS = ("kling-relay.service", "kling-relay@.service")
 FILE_ONLY = {"endpoints"}
 NAMES = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
 NAMES |= {CONFIG_ENV}
@@ -24,11 +31,11 @@ def example_environment() -> dict[str, str]:
     return {name: value.replace("CHANGE-ME", "a1b2") for name, value in environment.items()}
 
 
-def unit() -> configparser.SectionProxy:
+def unit(name: str) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # the documented way to keep case
-    parser.read(ROOT / "deploy" / "kling-relay.service")
-    return parser["Service"]
+    parser.read(ROOT / "deploy" / name)
+    return parser
 
 
 def test_the_env_example_is_read_once_filled_in() -> None:
@@ -54,19 +61,62 @@ def test_every_name_in_the_examples_is_a_setting() -> None:
     assert named - NAMES == set()
 
 
-def test_the_units_commands_exist() -> None:
-    """Each `Exec…=` runs a command that this version has."""
-    run = [value for name, value in unit().items() if name.startswith("Exec")]
+@pytest.mark.parametrize("name", UNITS)
+def test_the_units_commands_exist(name: str) -> None:
+    """Each `Exec…=` runs a command that this version has, with options that it knows."""
+    run = [value for key, value in unit(name)["Service"].items() if key.startswith("Exec")]
 
     words = [command.split() for command in run]
     assert [Path(program).name for program, *_ in words] == ["relay"] * len(words)
     assert {command for _, command, *_ in words} == {"migrate", "serve"}
     assert {command for _, command, *_ in words} <= set(COMMANDS)
+    for _, command, *options in words:
+        shown = CliRunner().invoke(cli, [command, "--help"], env={"COLUMNS": "200"}).stdout
+        assert all(option in shown for option in options)
 
 
-def test_the_unit_waits_longer_than_the_relay_drains() -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_waits_longer_than_the_relay_drains(name: str) -> None:
     """systemd kills after TimeoutStopSec; by default submits get 30 s to end."""
-    assert int(unit()["TimeoutStopSec"]) > Settings().drain_s
+    assert int(unit(name)["Service"]["TimeoutStopSec"]) > Settings().drain_s
+
+
+def test_the_unit_for_several_is_the_other_one_but_for_the_shared_port() -> None:
+    """Each instance shares the port, and none runs beside the unit that has it alone."""
+    one, several = (unit(name) for name in UNITS)
+    alone = dict(one["Service"]) | {"ExecStart": f"{one['Service']['ExecStart']} --reuse-port"}
+
+    assert dict(several["Service"]) == alone
+    assert dict(several["Install"]) == dict(one["Install"])
+    assert several["Unit"]["Conflicts"] == UNITS[0]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_knows_each_word_of_a_unit(name: str, tmp_path: Path) -> None:
+    """With a program that is there in place of ours."""
+    text = (ROOT / "deploy" / name).read_text()
+    file = tmp_path / name.replace("@", "@1")
+    file.write_text(text.replace("/opt/kling-relay/bin/relay", shutil.which("true") or ""))
+
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", file],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert str(file.name) not in verified.stderr, verified.stderr
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_nginx_does_not_publish_the_office() -> None:
+    """It proxies to tenants' port alone; a comment tells how to reach the office's."""
+    code = "\n".join(line.partition("#")[0] for line in NGINX.splitlines())
+
+    assert str(Settings().office_port) not in code
+    assert str(Settings().office_port) in NGINX
 
 
 def test_nginx_gives_the_relay_room_and_time() -> None:

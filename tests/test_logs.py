@@ -4,7 +4,6 @@ import errno
 import io
 import json
 import logging
-import sys
 from typing import Any
 
 import pytest
@@ -182,7 +181,7 @@ def test_a_traceback_on_a_terminal_shows_no_variables() -> None:
     """Rich, which the command line brings, would print each frame's locals: keys and bodies."""
     stream = Terminal()
     before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     def fail(bearer: str) -> None:
         raise RuntimeError(f"{len(bearer)} characters")
@@ -203,7 +202,7 @@ def test_a_traceback_on_a_terminal_shows_no_variables() -> None:
 
 def test_libraries_are_heard_from_warning_on_in_the_same_shape(stream: io.StringIO) -> None:
     """One JSON line; info of theirs is left out."""
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     logging.getLogger("asyncio").warning("slow %s", "callback")
     logging.getLogger("httpx").info("GET https://with-a-secret")
@@ -214,7 +213,7 @@ def test_libraries_are_heard_from_warning_on_in_the_same_shape(stream: io.String
 
 def test_the_level_is_the_operators(stream: io.StringIO) -> None:
     """At `warning` info is silent."""
-    configure_logs(level="warning", stream=stream)
+    configure_logs(level="warning", stream=stream, is_final=False)
 
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
@@ -226,7 +225,7 @@ def test_what_json_does_not_know_is_spelt() -> None:
     """Decimals, exceptions and dates must not end a request in the logger."""
     stream = io.StringIO()
     before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
     try:
         structlog.get_logger().info("odd", value=ValueError("x"), kind=int)
     finally:
@@ -246,15 +245,11 @@ class Full(io.StringIO):
 @pytest.mark.parametrize("is_closed", [False, True])
 @pytest.mark.usefixtures("stream")
 async def test_a_log_that_cannot_be_written_stops_no_submit(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool
+    database_url: str, *, is_closed: bool
 ) -> None:
     """Kling's task id comes back; a 500 in its place would be a charge for an unknown video."""
     full = Full()
-    configure_logs(stream=full)
-    structlog.configure(cache_logger_on_first_use=False)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("relay.") and hasattr(module, "log"):
-            monkeypatch.setattr(module, "log", structlog.get_logger())
+    configure_logs(stream=full, is_final=False)
     async with running_relay(
         database_url, transport=ScriptedKling(accepts_then(queried("processing")))
     ) as relay:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,9 @@ import structlog
 
 from relay import logs
 from relay.logs import RequestLine, configure_logs, log_request
+from tests.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.usefixtures("stream")  # everything is put back
 SPELT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 
 
@@ -35,15 +36,6 @@ class Counted(io.StringIO):
         if self.times <= self._fails:
             raise OSError("no space left")
         return super().write(text)
-
-
-@pytest.fixture(autouse=True)
-def as_before(stream: io.StringIO) -> Iterator[None]:
-    """Put everything back, the shortcut for request lines too."""
-    _ = stream
-    before = logs._request_lines  # noqa: SLF001 (the process's only one)
-    yield
-    logs._request_lines = before  # noqa: SLF001 (see above)
 
 
 def line_of(route: str = "text2video.query") -> RequestLine:
@@ -70,16 +62,13 @@ def log() -> Any:
     return structlog.get_logger().bind()  # of the configuration as it is now
 
 
-def test_a_request_line_is_spelt_as_structlog_would(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_line_is_spelt_as_structlog_would() -> None:
     """The same keys and values, the time as well; what is unknown is null in both."""
     stream = Counted()
-    configure_logs(stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    monkeypatch.setattr(logs, "_log", structlog.get_logger())
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of())
-    logs._request_lines = None  # noqa: SLF001 (so that structlog writes it)
-    log_request(line_of())
+    logs._log_by_structlog(line_of())  # noqa: SLF001 (as where a terminal shows it)
 
     short, long = lines_in(stream)
     for line in (short, long):
@@ -90,26 +79,20 @@ def test_a_request_line_is_spelt_as_structlog_would(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 1), ("info", 1), ("warning", 0)])
 @pytest.mark.parametrize("is_terminal", [False, True])
-def test_a_request_line_is_of_level_info(
-    monkeypatch: pytest.MonkeyPatch, level: str, lines: int, *, is_terminal: bool
-) -> None:
+def test_a_request_line_is_of_level_info(level: str, lines: int, *, is_terminal: bool) -> None:
     """The operator's level hides it, and shows it."""
     stream = Counted(is_terminal=is_terminal)
-    configure_logs(level=level, stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    monkeypatch.setattr(logs, "_log", structlog.get_logger())
+    configure_logs(level=level, stream=stream, is_final=False)
 
     log_request(line_of())
 
     assert stream.getvalue().count("request.answered") == lines
 
 
-def test_on_a_terminal_it_is_as_readable_as_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_it_is_as_readable_as_the_others() -> None:
     """Not JSON: the event, and `name=value` behind it."""
     stream = Counted(is_terminal=True)
-    configure_logs(stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    monkeypatch.setattr(logs, "_log", structlog.get_logger())
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of())
 
@@ -122,7 +105,7 @@ def test_on_a_terminal_it_is_as_readable_as_the_others(monkeypatch: pytest.Monke
 async def test_lines_of_one_turn_are_one_write_in_their_order() -> None:
     """Request lines and structlog's, mixed; the next turn writes anew."""
     stream = Counted()
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of("1"))
     log().info("2")
@@ -140,7 +123,7 @@ async def test_lines_of_one_turn_are_one_write_in_their_order() -> None:
 async def test_an_error_is_written_at_once_behind_what_waits() -> None:
     """Whoever logs it may be about to end; the line that waited is not written twice."""
     stream = Counted()
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of("1"))
     log().error("2")
@@ -154,7 +137,7 @@ async def test_an_error_is_written_at_once_behind_what_waits() -> None:
 def test_outside_a_loop_each_line_is_written_at_once() -> None:
     """Commands log so, and a crash loses nothing."""
     stream = Counted()
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of())
     first = len(lines_in(stream))
@@ -166,7 +149,7 @@ def test_outside_a_loop_each_line_is_written_at_once() -> None:
 async def test_a_stream_that_recovers_has_the_lines_that_come_then() -> None:
     """What was lost is lost; nothing was raised."""
     stream = Counted(fails=1)
-    configure_logs(stream=stream)
+    configure_logs(stream=stream, is_final=False)
 
     log_request(line_of("lost"))
     await asyncio.sleep(0)
@@ -193,7 +176,11 @@ asyncio.new_event_loop().run_until_complete(end())
 """
 
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
     told = [json.loads(line)["event"] for line in ended.stderr.splitlines() if line[:1] == "{"]

@@ -16,6 +16,7 @@ WRONG = {
     ],
     "DATABASE_CONNECTIONS": ["few", "0", "6", "13", "7.5"],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
+    "OFFICE_PORT": ["http", "-1", "65536"],
     "TRUSTED_PROXIES": ["proxy", "10.0.0.0/99", "127.0.0.1,,", "300.0.0.1"],
     "CURRENCY": ["US DOLLAR", "x" * 17, "$"],
     "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf"],

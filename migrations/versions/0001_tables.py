@@ -1,6 +1,7 @@
 """Every table of the first version, and the rules that no constraint can say.
 
-Entries and the desk's changes are final: a trigger refuses any change of them.
+Entries and the desk's changes are final: a trigger refuses any change of them. So is who follows a
+task, which the statements that move it read in an older snapshot than the task itself.
 
 Changes of tokens and tenants are counted, so that a relay may remember them until there is one. By
 triggers: whoever changes a row, by whatever means, is counted. The count is a row and no sequence,
@@ -162,7 +163,7 @@ def upgrade() -> None:
     op.create_index(
         "outbox_due",
         "outbox",
-        ["next_attempt_at"],
+        ["follower", "next_attempt_at"],
         unique=False,
         postgresql_where="done_at IS NULL",
     )
@@ -660,6 +661,19 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
+    # Of a statement, and only of one that names the column: no other update pays for it.
+    op.execute(
+        """
+        CREATE FUNCTION refuse_new_follows() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'who follows a task is said by its submit, and never changed';
+        END $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER follows_are_final BEFORE UPDATE OF follows ON tasks"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_new_follows()"
+    )
     # 40 random bits in front of every external id: two deployments on one Kling account never meet.
     op.execute(
         "INSERT INTO deployment (external_prefix)"
@@ -755,4 +769,5 @@ def downgrade() -> None:
     op.drop_table("accounts")
 
     op.execute("DROP FUNCTION count_token_change()")
+    op.execute("DROP FUNCTION refuse_new_follows")
     op.execute("DROP FUNCTION refuse_change")

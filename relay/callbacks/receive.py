@@ -35,7 +35,7 @@ class FindRow(NamedTuple):
 
 
 FIND = f"""
-SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
+SELECT DISTINCT ON (n.ord) {TASK_COLUMNS}, n.ord
 FROM {unnest(FindRow, "n")}
 JOIN LATERAL (
     SELECT 0 AS preference, a.* FROM tasks a WHERE a.injected_id = n.injected_id

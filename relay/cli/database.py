@@ -104,7 +104,7 @@ class Database:
 
 
 def _said(error: Exception) -> str:
-    """What the database or the system said, in one line and without a class of the driver's."""
+    """Repeat what the database or system said, in one line and without a class of the driver's."""
     said = str(getattr(error, "orig", None) or error)
     return " ".join(said.rpartition("'>: ")[2].split())
 

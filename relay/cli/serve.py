@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from relay.cli.database import open_database, refuse_other_currency
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
-from relay.cli.failure import Failure, reason
+from relay.cli.failure import Failure, WrongSettings
+from relay.cli.listen import listen, listen_for_office, url_of
 
 if TYPE_CHECKING:
     import socket
     from types import FrameType
 
     from relay.settings import Settings
-
-KEEPALIVE_S = 75
-"""Longer than the 60 s of nginx and of most clients, so that they close an idle connection first:
-a request that meets a closing server is lost."""
 
 GC_ALLOCATIONS = 10_000
 """Between two collections of what is young; Python's own 700 are a few requests."""
@@ -34,29 +30,54 @@ GC_ALLOCATIONS = 10_000
     type=click.IntRange(0, 65535),
     help="Port to listen on; RELAY_PORT, else 8700; 0 takes a free one.",
 )
+@click.option(
+    "--office-host", help="Where operators' pages are; RELAY_OFFICE_HOST, else 127.0.0.1."
+)
+@click.option(
+    "--office-port",
+    type=click.IntRange(0, 65535),
+    help="And their port, never tenants'; RELAY_OFFICE_PORT, else 8790; 0 takes a free one.",
+)
+@click.option(
+    "--reuse-port",
+    is_flag=True,
+    help="Share the port with other `relay serve --reuse-port` of this machine (SO_REUSEPORT).",
+)
 @examples(
     "relay serve",
+    "relay serve --reuse-port",
     "RELAY_PUBLIC_URL=https://relay.example.com RELAY_DATABASE_URL=postgresql://… relay serve",
 )
-def serve(host: str | None, port: int | None) -> None:
+def serve(
+    host: str | None,
+    port: int | None,
+    office_host: str | None,
+    office_port: int | None,
+    *,
+    reuse_port: bool,
+) -> None:
     """Serve tenants, and look after their tasks.
 
-    Any number of them may share one database. SIGTERM stops taking connections, lets running
-    requests end (RELAY_DRAIN_S) and exits with 0.
+    Any number of them may share one database, and with --reuse-port one port. Operators' pages
+    have a port of their own; where it is taken, as by another `relay serve` of this machine, this
+    one goes on without it. SIGTERM stops taking connections, lets running requests end
+    (RELAY_DRAIN_S) and exits with 0.
     """
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
         refuse_other_currency(database)
-        settings = _with_address(database.settings, host, port)
-        listener = _listen(settings)
-        with listener:
+        settings = _with_addresses(
+            database.settings,
+            {"host": host, "port": port, "office_host": office_host, "office_port": office_port},
+        )
+        with listen(settings.host, settings.port, reuse_port=reuse_port) as listener:
             from relay.app import create_app
             from relay.logs import configure_logs
 
             configure_logs(level=settings.log_level)
             app = create_app(settings, database_url=database.url, keys=database.keys)
-            _serve(app, settings, listener)
+            _serve(app, settings, listener, office=listen_for_office(settings))
 
 
 @click.command()
@@ -91,55 +112,40 @@ def worker() -> None:
         asyncio.run(work())
 
 
-def _serve(app: object, settings: Settings, listener: socket.socket) -> None:
+def _serve(
+    app: Any, settings: Settings, listener: socket.socket, *, office: socket.socket | None
+) -> None:
     import structlog
-    import uvicorn
 
-    from relay.server.bounded_request import BoundedRequest
+    from relay.front import is_page
+    from relay.server.run import Listener, run_server
 
     log = structlog.get_logger()
 
-    class Protocol(BoundedRequest):
-        body_bytes_max = settings.body_limit_mb * 1024 * 1024
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            """Listen, and say where: tests and scripts wait for this line."""
-            await super().startup(sockets=sockets)
-            if not self.started:
-                return
-            _spare_garbage_collection()
-            if settings.public_url is None:
-                log.warning(
-                    "serve.callbacks_off",
-                    reason="RELAY_PUBLIC_URL is not set, so tasks are polled instead",
-                )
-            log.info(
-                "serve.started",
-                url=_url(listener),
-                callbacks="off" if settings.public_url is None else settings.public_url,
+    def say_where() -> None:
+        """Log where we listen; tests and scripts wait for the last of these lines."""
+        _spare_garbage_collection()
+        if settings.public_url is None:
+            log.warning(
+                "serve.callbacks_off",
+                reason="RELAY_PUBLIC_URL is not set, so tasks are polled instead",
             )
-
-    server = Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]  # Litestar's ASGI types are stricter than uvicorn's
-            interface="asgi3",
-            http=Protocol,
-            loop="auto",  # uvloop where it can be imported
-            ws="none",  # Kling has no websockets
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=KEEPALIVE_S,
-            timeout_graceful_shutdown=math.ceil(settings.drain_s),
-            proxy_headers=True,
-            forwarded_allow_ips=settings.trusted_proxies,
+        log.info(
+            "serve.started",
+            url=url_of(listener),
+            callbacks="off" if settings.public_url is None else settings.public_url,
+            office="off" if office is None else url_of(office),
         )
+        _tell_systemd()
+
+    has_started = run_server(
+        Listener(listener, app, is_page=is_page),
+        None if office is None else Listener(office, app.state.office, is_page=lambda _: True),
+        settings=settings,
+        stopping=app.state.stopping,
+        on_started=say_where,
     )
-    # uvicorn handles the signals while it serves, and then raises them once more for us.
-    server.run(sockets=[listener])
-    if not server.started:
+    if not has_started:
         raise Failure("the relay could not start; the reason is in the log above")
 
 
@@ -156,6 +162,22 @@ def _spare_garbage_collection() -> None:
     gc.set_threshold(GC_ALLOCATIONS, 20, 50)
 
 
+def _tell_systemd() -> None:
+    """Say that we serve (Type=notify): who restarts one process after the other waits for it."""
+    import contextlib
+    import os
+    import socket
+
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        address = f"\0{address[1:]}" if address.startswith("@") else address
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+        ):
+            systemd.sendto(b"READY=1", address)
+
+
 def _exit_on_signals() -> None:
     """End with 0 also while starting: whoever stops us then wants no traceback."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -166,27 +188,14 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+def _with_addresses(settings: Settings, given: dict[str, str | int | None]) -> Settings:
     import msgspec
 
-    return msgspec.structs.replace(
-        settings, host=host or settings.host, port=settings.port if port is None else port
-    )
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Bind here, since uvicorn would only log that it cannot."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise Failure(
-            f"cannot listen on {settings.host}:{settings.port}: {reason(error)}"
-        ) from error
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    options = {name: value for name, value in given.items() if value not in (None, "")}
+    settings = msgspec.structs.replace(settings, **options)
+    if settings.port == settings.office_port != 0:
+        raise WrongSettings(
+            f"tenants and operators need two ports, and both have {settings.port}: RELAY_PORT or"
+            " --port, RELAY_OFFICE_PORT or --office-port"
+        )
+    return settings

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 
 class Record(Protocol):
-    """A row of a result; a dict of its columns will do as well."""
+    """A row of a result: a column by its name, or several by their places."""
 
-    def __getitem__(self, column: str, /) -> Any: ...
+    def __getitem__(self, column: str | slice, /) -> Any: ...
 
 
 class Prepared(Protocol):

@@ -64,7 +64,7 @@ async def _note(
 
 
 def _state(row: PriceRow) -> State:
-    """What a row says of the price; what it is for stands in the change's subject."""
+    """Describe the price; what it is for stands in the change's subject."""
     return {
         "kind": row.kind.value,
         "per": row.per.value,

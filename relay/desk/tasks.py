@@ -4,8 +4,6 @@
 own transaction; `refund` is a further entry. `unflag` moves no money.
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -165,10 +163,9 @@ async def _note(
 async def _lock_task(session: AsyncSession, task_id: TaskId) -> TaskRow:
     """Lock a task and read it as it is then: tasks before accounts, as everywhere."""
     found = await session.execute(text(LOCK_TASK), {"id": task_id})
-    row = found.mappings().one_or_none()
+    row = found.one_or_none()
     if row is None:
         raise NoSuch("task", task_id)
-    values: dict[str, Any] = dict(row)
     # SQLAlchemy has decoded the quote, which the row keeps as JSON.
-    values["quote"] = msgspec.json.encode(values["quote"]).decode()
+    values = [msgspec.json.encode(one).decode() if isinstance(one, dict) else one for one in row]
     return TaskRow.of(values)

@@ -45,10 +45,12 @@ class Http1Transport:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         keepalive_s: float = KEEPALIVE_S,
         reply_bytes_max: int = REPLY_BYTES_MAX,
+        join_bytes_max: int = JOIN_BYTES_MAX,
         user_agent: str = USER_AGENT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
+        self._join_bytes_max = join_bytes_max
         self._user_agent = user_agent
         self._origins: dict[str, Origin] = {}
         self._pool = Pool(
@@ -67,7 +69,7 @@ class Http1Transport:
         origin = self._origins.get(base) or self._find_origin(base)
         common = origin.heads.get(bearer) or self._write_common(origin, bearer)
         try:
-            request = _encode(method, target, common, body)
+            request = _encode(method, target, common, body, self._join_bytes_max)
         except (TypeError, ValueError, BufferError) as error:
             raise NotSent(describe(error)) from None
         deadline = asyncio.get_running_loop().time() + timeout_s
@@ -173,7 +175,9 @@ _Request = tuple[bytes, Body | None, str]
 """What is written at once; a large body after it; the method."""
 
 
-def _encode(method: str, target: str, common: str, body: Body | None) -> _Request:
+def _encode(
+    method: str, target: str, common: str, body: Body | None, join_bytes_max: int
+) -> _Request:
     """Raise what a method or a body raises that cannot be sent, before anything is."""
     if not (method.isascii() and method.isalpha()):
         raise ValueError(method)
@@ -181,7 +185,7 @@ def _encode(method: str, target: str, common: str, body: Body | None) -> _Reques
         length = "" if method in {"GET", "HEAD"} else "Content-Length: 0\r\n"
         return f"{method} {target}{common}{length}\r\n".encode("ascii"), None, method
     # Of a memoryview len() counts items; of small ones the joined bytes tell the size.
-    is_small = (len(body) if isinstance(body, bytes) else sum(map(len, body))) <= JOIN_BYTES_MAX
+    is_small = (len(body) if isinstance(body, bytes) else sum(map(len, body))) <= join_bytes_max
     whole = (body if isinstance(body, bytes) else b"".join(body)) if is_small else b""
     size = len(whole) if is_small else count_bytes(body)
     head = (

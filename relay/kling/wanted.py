@@ -226,7 +226,7 @@ def _contents(body: Reading, pricing: Pricing) -> set[str]:
 
 
 def _voice(body: Reading, pricing: Pricing, contents: set[str]) -> bool | None:
-    """Voices are billed when the list is set and a prompt refers to it (docs/kling-api.md 10).
+    """Tell whether a voice is billed: a listed one that a prompt refers to (docs/kling-api.md 10).
 
     2.0 refers by names that the items give themselves; a voice there is taken as referred to.
     """

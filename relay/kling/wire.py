@@ -5,7 +5,7 @@ Source: docs/kling-api.md 5 and 6.
 """
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +60,10 @@ _object = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
 
 
+COST_STEP = Decimal("0.000001")
+"""A number of Kling's may have more places than Postgres takes; ours have six."""
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What Kling says that it took for a task, whatever the tenant is charged.
 
@@ -67,8 +71,9 @@ class Cost(msgspec.Struct, frozen=True):
     """
 
     units: Decimal | None = None
+    """None also where several packs are named: their units are no one sum."""
     pack: str | None = None
-    """Whose units they are, if all of `billing` names the same one."""
+    """Whose units they are, where Kling says so."""
     cash: Decimal | None = None
     currency: str | None = None
     """None where Kling does not say, as in `final_balance_deduction` (docs/kling-api.md 5.2)."""
@@ -254,38 +259,50 @@ def _cost(task: _TaskObject) -> Cost:
     billing = [fields_of(item) for item in _items_of(task.billing)]
     if not billing:
         return Cost(
-            units=_decimal(value_of(task.final_unit_deduction)),
-            cash=_decimal(value_of(fields_of(task.final_balance_deduction).get("quota"))),
+            units=_storable_amount(_decimal(value_of(task.final_unit_deduction))),
+            cash=_storable_amount(
+                _decimal(value_of(fields_of(task.final_balance_deduction).get("quota")))
+            ),
         )
     by_unit, in_cash = (
         [item for item in billing if value_of(item.get("charge_type")) == kind]
         for kind in ("unit", "cash")
     )
+    packs, currencies = _words(by_unit, "package_type"), _words(in_cash, "currency")
     return Cost(
-        units=_sum(by_unit),
-        pack=_common(by_unit, "package_type"),
-        cash=_sum(in_cash),
-        currency=_common(in_cash, "currency"),
+        units=_sum(by_unit) if len(packs) <= 1 else None,
+        pack=_only(packs),
+        cash=_sum(in_cash) if len(currencies) <= 1 else None,
+        currency=_only(currencies),
     )
 
 
 def _sum(items: list[Fields]) -> Decimal | None:
     amounts = [_decimal(value_of(item.get("amount"))) for item in items]
     known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if known and len(known) == len(items) else None
+    is_whole = bool(known) and len(known) == len(items)
+    return _storable_amount(sum(known, Decimal(0))) if is_whole else None
 
 
-def _common(items: list[Fields], name: str) -> str | None:
-    """Find the word that all of them have, if they have the same."""
-    words = {value_of(item.get(name)) for item in items if name in item}
+def _storable_amount(amount: Decimal | None) -> Decimal | None:
+    return None if amount is None else abs(amount.quantize(COST_STEP, ROUND_HALF_UP).normalize())
+
+
+def _words(items: list[Fields], name: str) -> set[str]:
+    """Collect the words that stand in a field of them."""
+    found = (value_of(item.get(name)) for item in items)
+    return {_storable(word) for word in found if isinstance(word, str)}
+
+
+def _only(words: set[str]) -> str | None:
     (word,) = words if len(words) == 1 else (None,)
-    return _storable(word) if isinstance(word, str) else None
+    return word
 
 
 def _package(task: _TaskObject) -> str | None:
-    named = {value_of(fields_of(item).get("package_type")) for item in _items_of(task.billing)}
-    (package,) = named if len(named) == 1 else (None,)
-    return package if isinstance(package, str) else None
+    named = [value_of(fields_of(item).get("package_type")) for item in _items_of(task.billing)]
+    is_one = all(package == named[0] for package in named)
+    return named[0] if named and is_one and isinstance(named[0], str) else None
 
 
 def _decimal(value: object) -> Decimal | None:

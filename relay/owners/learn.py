@@ -72,7 +72,7 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 def spell_made(made: Iterable[NamedResource]) -> str:
-    """As LEARN reads it."""
+    """Spell a row as LEARN reads it."""
     return msgspec.json.encode([{"kind": one.kind.value, "id": one.id} for one in made]).decode()
 
 

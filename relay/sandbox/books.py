@@ -32,7 +32,7 @@ class Asked:
 
     @property
     def owner(self) -> str:
-        """The access key under which things are kept."""
+        """Return the access key under which things are kept."""
         return self.account.access_key
 
     def file(self, name: str, extension: str) -> str:

@@ -29,7 +29,7 @@ class Call:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """Which credentials are let in."""
+        """Say which credentials are let in."""
         return ANY_CREDENTIAL if self.generation in {"legacy", "account"} else API_KEY_ONLY
 
 

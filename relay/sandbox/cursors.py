@@ -49,7 +49,7 @@ class Reading:
         return taken, None
 
     def _wants(self, row: Row, at_ms: int, has: Callable[[Row, str, str], bool]) -> bool:
-        """Several values of one filter are an or, several filters an and."""
+        """Tell whether a task passes: values of one filter are an or, filters an and."""
         return self.start_ms <= at_ms <= self.end_ms and all(
             any(has(row, key, value) for value in values)
             for key, values in self.filters.items()

@@ -67,10 +67,10 @@ class Endpoint:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """Which credentials are let in."""
+        """Say which credentials are let in."""
         return ANY_CREDENTIAL if self.generation == "legacy" else API_KEY_ONLY
 
     @property
     def slots_for(self) -> str:
-        """What is counted together: all that make the same results, and try-on apart."""
+        """Name what is counted together: all that make the same results, and try-on apart."""
         return "try-on" if self.path == TRY_ON else self.results

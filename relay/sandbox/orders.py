@@ -50,7 +50,7 @@ class Order:
 
     @property
     def slots(self) -> int:
-        """How many running tasks this one counts for: an image task one for each image."""
+        """Say how many running tasks this one counts for: an image task one for each image."""
         return self.images_out if self.endpoint.results == "images" else 1
 
     def naming(self, things: list[Thing]) -> "Order":

@@ -44,7 +44,7 @@ class SandboxServer(uvicorn.Server):
 
     @property
     def url(self) -> str:
-        """The base URL, with the port that was really bound."""
+        """Return the base URL, with the port that was really bound."""
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

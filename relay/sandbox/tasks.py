@@ -36,12 +36,12 @@ class Task:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the task has its final status."""
+        """Tell whether the task has its final status."""
         return self.status in {"succeed", "failed"}
 
     @property
     def units(self) -> Decimal | None:
-        """What a success deducts; None if the reply has no deduction fields."""
+        """Say what a success deducts; None if the reply has no deduction fields."""
         faults = self.order.faults
         if "no deduction" in faults:
             return None
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def cash(self) -> Decimal:
-        """What a success deducts in currency."""
+        """Say what a success deducts in currency."""
         words = self.order.faults.words
         return Decimal(words.get("cash", words.get("mixed", 0)))
 

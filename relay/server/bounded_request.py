@@ -16,11 +16,13 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.proxy.body import body_time_s, declared_length
 from relay.server.exchange import Application, Exchange
+from relay.server.page import Page
+from relay.server.timed_flow import TimedFlow
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
@@ -34,6 +36,8 @@ HEAD_BYTES_MAX = 256 * 1024
 header of 100 KB is still answered with 401."""
 INVALID = "Invalid HTTP request received."
 
+Cycle = Exchange | Page
+
 
 class BoundedRequest(HttpToolsProtocol):
     """Closes the connection of a client whose request does not end."""
@@ -44,6 +48,16 @@ class BoundedRequest(HttpToolsProtocol):
     """From the first byte of a head to its last."""
     body_bytes_max = 100 * 1024 * 1024
     """What a body of unknown length may become; more than this gets no more time."""
+    unread_s = 75.0
+    """While an answer waits for its client to read, and not one byte leaves."""
+
+    @staticmethod
+    def is_page(raw_path: bytes, /) -> bool:
+        """Tell whether the path is a page of Litestar's, which uvicorn's own exchange sends.
+
+        The others are Kling's paths, whose answers come in one piece.
+        """
+        return raw_path.startswith(b"/health/")
 
     _complete_scope: "HTTPScope | None" = None
     """Of the last request that arrived whole; uvicorn makes a new one for each."""
@@ -56,10 +70,12 @@ class BoundedRequest(HttpToolsProtocol):
     _waited = False
     _timer: asyncio.TimerHandle | None = None
     _idle_since_s = math.inf
-    flow: "_TimedFlow"
+    flow: TimedFlow
     # Ours, with what uvicorn's protocol uses of one.
-    cycle: Exchange  # type: ignore[assignment]
-    pipeline: deque[tuple[Exchange, Application]]  # type: ignore[assignment]
+    cycle: Cycle  # type: ignore[assignment]
+    pipeline: deque[tuple[Cycle, Application]]  # type: ignore[assignment]
+    _page: Page | None = None
+    """The last one whose turn came: others may wait behind it, so `cycle` is not always it."""
     _is_forwarded = False
     """Whether a proxy tells whom it speaks for."""
     _offers_upgrade = False
@@ -78,7 +94,7 @@ class BoundedRequest(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self.flow = _TimedFlow(transport, self.loop, self.pipeline)
+        self.flow = TimedFlow(transport, self.loop, self.pipeline, unread_s=self.unread_s)
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +103,9 @@ class BoundedRequest(HttpToolsProtocol):
             self._timer = None
         self._unset_keepalive_if_required()  # uvicorn's does so only where there was no error
         super().connection_lost(exc)
+        if self._page is not None:
+            self._page.hang_up()
+            self._page = None
         while self.pipeline:
             self.pipeline.pop()[0].abandon()
 
@@ -195,22 +214,44 @@ class BoundedRequest(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         before = self.cycle
-        self.cycle = cycle = Exchange(
-            scope,
-            self.transport,
-            self.flow,
-            connection_headers=self.server_state.default_headers,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects_100_continue=self.expect_100_continue,
-            on_response=self.on_response_complete,
-            close=self._close,
-        )
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle: Cycle
+        if self.is_page(url.path):
+            cycle = self._page_of(scope, keep_alive=keep_alive)
+        else:
+            cycle = Exchange(
+                scope,
+                self.transport,
+                self.flow,
+                connection_headers=self.server_state.default_headers,
+                keep_alive=keep_alive,
+                expects_100_continue=self.expect_100_continue,
+                on_response=self.on_response_complete,
+                close=self._close,
+            )
+        self.cycle = cycle
         app = self._forwarded_app if self._is_forwarded else self._plain_app
         if before is None or before.response_complete:
             cycle.start(app, self.loop, self.tasks)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
+
+    def _page_of(self, scope: "HTTPScope", *, keep_alive: bool) -> Page:
+        return Page(
+            scope,
+            self.transport,
+            self.flow,
+            connection_headers=self.server_state.default_headers,
+            keep_alive=keep_alive,
+            expects_100_continue=self.expect_100_continue,
+            on_start=self._note_page,
+            on_response=self.on_response_complete,
+            close=self._close,
+        )
+
+    def _note_page(self, page: Page) -> None:
+        self._page = page
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -263,7 +304,7 @@ class BoundedRequest(HttpToolsProtocol):
             self.transport.abort()
 
     def body_limit_s(self) -> float:
-        """How long the whole request may take."""
+        """Say how long the whole request may take."""
         declared = declared_length(self.scope["headers"])
         largest = self.body_bytes_max
         return body_time_s(largest if declared is None else min(declared, largest))
@@ -306,7 +347,7 @@ class BoundedRequest(HttpToolsProtocol):
             self._timer = self.loop.call_at(due_s, self._look)
 
     def _due_s(self, now_s: float) -> float:
-        """The moment at which it is given up, if nothing happens until then."""
+        """Say when it is given up, if nothing happens until then."""
         heard_s = now_s if self.flow.read_paused else max(self._heard_s, self.flow.resumed_s)
         whole_s = self.head_s if self._is_in_head() else self.body_limit_s()
         return min(heard_s + self.silence_s, self._began_s + whole_s)
@@ -315,27 +356,7 @@ class BoundedRequest(HttpToolsProtocol):
         return self.cycle is None or self.cycle.scope is not self.scope
 
     def _waits_for_its_turn(self) -> bool:
-        """Whether it is behind an unanswered request, whose answer a close would lose."""
+        """Tell whether it is behind an unanswered request, whose answer a close would lose."""
         if self._is_in_head():
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline)
-
-
-class _TimedFlow(FlowControl):
-    """Knows since when it reads again, and reads nothing while a request waits for its turn."""
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        pipeline: deque[tuple[Exchange, Application]],
-    ) -> None:
-        super().__init__(transport)
-        self._loop = loop
-        self._pipeline = pipeline
-        self.resumed_s = 0.0
-
-    def resume_reading(self) -> None:
-        if self.read_paused and not self._pipeline:
-            self.resumed_s = self._loop.time()
-            super().resume_reading()

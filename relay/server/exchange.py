@@ -1,8 +1,9 @@
 """One request and its answer, between uvicorn's protocol and an ASGI application.
 
 In place of uvicorn's `RequestResponseCycle`, whose attributes its protocol sets, at half its cost.
-What it spares: an answer comes in one piece, as all of ours do, so its head waits for the body and
-both are one write, one packet; and a body that arrives in one piece is handed on without a copy.
+What it spares: an answer comes in one piece, as all on Kling's paths do, so its head waits for the
+body and both are one write, one packet; and a body that arrives in one piece is handed on without a
+copy. What comes in many pieces is a `Page`.
 """
 
 import asyncio
@@ -23,8 +24,6 @@ log = logging.getLogger("uvicorn.error")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset({204, 304})
 """Statuses whose answers have no body, nor tell its length (RFC 9110, 15)."""
-DRAINED_S = 75.0
-"""The longest that an answer waits for the client to read the one before it."""
 USUAL = b"content-type: application/json\r\ncontent-length: %b\r\nx-request-id: %b\r\n"
 LF, CR = b"\n\r"
 FAILED = b"Internal Server Error"
@@ -105,7 +104,7 @@ class Exchange:
                 self._fail()
         finally:
             tasks.discard(self._task)
-            self._on_response = self._close = _nothing  # they hold the protocol, and it holds us
+            self._on_response = self._close = nothing  # they hold the protocol, and it holds us
 
     def add(self, piece: bytes) -> int:
         """Keep a piece of the body until it is asked for; the bytes that wait now."""
@@ -119,12 +118,12 @@ class Exchange:
         return len(self.body)
 
     def abandon(self) -> None:
-        """Never start: before its turn the client went, or its body broke off."""
+        """Give up before the start: before its turn the client went, or its body broke off."""
         self.disconnected = True
-        self._on_response = self._close = _nothing
+        self._on_response = self._close = nothing
 
     async def receive(self) -> Message:
-        """The bytes of the body that arrived since, once there are some; ASGI's own message."""
+        """Return the bytes of the body that came since, once there are some; ASGI's own message."""
         if self.waiting_for_100_continue and not self._transport.is_closing():
             self._transport.write(CONTINUE)
             self.waiting_for_100_continue = False
@@ -150,12 +149,7 @@ class Exchange:
         if start is None or self.response_complete or message.get("more_body", False):
             raise RuntimeError("An answer is one start, and one body behind it.")
         if self._flow.write_paused and not self.disconnected:
-            try:
-                async with asyncio.timeout(DRAINED_S):
-                    await self._flow.drain()
-            except TimeoutError:
-                self.disconnected = True
-                self._transport.abort()
+            await self._flow.drain()
         if self._transport.is_closing():  # only the last request of a connection is told
             self.disconnected = True
         if not self.disconnected:
@@ -221,5 +215,5 @@ _spell_common = lru_cache(maxsize=8)(_spell)
 """Those of every answer change once a second."""
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Stand where a callback stood."""

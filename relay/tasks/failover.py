@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from relay.channels.opened import OpenedChannel
+from relay.database.ids import TaskId
 
 log = structlog.get_logger()
 
@@ -33,18 +34,25 @@ async def first_to_take(
     ],
     *,
     what: str,
+    task_id: TaskId | None = None,
 ) -> Outcome | PassedOn[Outcome]:
     """Attempt one channel after the other; what comes back is the first outcome, or the last pass.
 
     An attempt is given how the channel before it passed on, None for the first. The last pass holds
-    the last refusal that there was. `what` names the request in the log.
+    the last refusal that there was. `what` and `task_id` tell the log whose turn it is.
     """
     passed: PassedOn[Outcome] | None = None
     for channel in channels:
         outcome = await attempt(channel, passed)
         if not isinstance(outcome, PassedOn):
             return outcome
-        log.warning("channel.passed_on", what=what, channel=channel.name, reason=outcome.reason)
+        log.warning(
+            "channel.passed_on",
+            what=what,
+            id=task_id,
+            channel=channel.name,
+            reason=outcome.reason,
+        )
         refusal = outcome.refusal or (passed.refusal if passed else None)
         passed = PassedOn(outcome.reason, refusal)
     return passed or PassedOn("no time left")

@@ -9,7 +9,7 @@ import msgspec
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.references import read_made
-from relay.kling.wire import Status, TaskNews
+from relay.kling.wire import NO_COST, Status, TaskNews
 from relay.owners.learn import spell_made
 from relay.pricing.quote import charge_micros, needs_deduction
 from relay.tasks.ask import Asker
@@ -69,6 +69,7 @@ class Learner:
             )
             charge = min(charge, CHARGE_TOLD_MAX)
         is_end = state not in LIVE
+        cost = news.cost if is_end else NO_COST  # of a running task it is not the last word
         row = FinishRow(
             id=task.id,
             state=state.value,
@@ -76,10 +77,10 @@ class Learner:
             kling_id=news.kling_id or told.kling_id,
             charge_micros=charge,
             deduction=news.deduction_raw,
-            cost_units=news.cost.units,
-            cost_pack=news.cost.pack,
-            cost_cash=news.cost.cash,
-            cost_currency=news.cost.currency,
+            cost_units=cost.units,
+            cost_pack=cost.pack,
+            cost_cash=cost.cash,
+            cost_currency=cost.currency,
             reply=news.raw.decode(errors="replace"),
             is_reply_full=is_full and is_end,
             fail_message=news.message if state is TaskState.FAILED else None,

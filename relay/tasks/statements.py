@@ -129,10 +129,11 @@ TASK_COLUMNS = """t.id, t.tenant_id, t.account_id, t.channel_id, t.endpoint, t.s
     t.reply, t.follows <> '{}' AS is_followed, t.is_reply_full, t.fail_message, t.created_at,
     t.ended_via, t.submit_deadline_at, t.request_id, t.refresh_at = t.ended_at AS is_unasked,
     extract(epoch FROM now() - t.refresh_at)::float8 AS refreshed_s_ago"""
+"""What `TaskRow.of` reads by position: in the order of its fields, and first in each statement."""
 
 READ = f"""
 SELECT * FROM (
-    SELECT DISTINCT ON (n.ord) n.ord, {TASK_COLUMNS}
+    SELECT DISTINCT ON (n.ord) {TASK_COLUMNS}, n.ord
     FROM {unnest(ReadRow, "n")}
     JOIN LATERAL (
         -- Fenced: a planner without statistics would rather walk all tasks of the tenant.

@@ -38,6 +38,7 @@ from relay.tasks.failover import PassedOn, first_to_take
 from relay.tasks.hold import Holder
 from relay.tasks.learn import Learner
 from relay.tasks.look import Looker
+from relay.tasks.outbox import spell_follows
 from relay.tasks.quoter import Quoter
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.tables import TaskState
@@ -149,7 +150,9 @@ class Submitter:
 
         Raises:
             RelayError: refused before the hold; nothing was written.
+            ValueError: `follows` are no names of followers; nothing was written.
         """
+        followed_by = spell_follows(follows)
         tenant_external_id = take_text(
             fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
         )
@@ -179,7 +182,7 @@ class Submitter:
                 hold_micros=quoted.quote.hold_micros,
                 deadline_s=self._rules.submit_timeout_s,
                 random=entropy.token_hex(8),
-                follows=",".join(follows),
+                follows=followed_by,
             )
         )
         return await self._send(_Submission(task, endpoint, fields, deadline, model), channels)
@@ -201,7 +204,7 @@ class Submitter:
             return await self._try(submission, channel)
 
         in_time = takewhile(lambda _: submission.has_time, channels)
-        outcome = await first_to_take(in_time, attempt, what="submit")
+        outcome = await first_to_take(in_time, attempt, what="submit", task_id=task.id)
         if isinstance(outcome, Submitted):
             return outcome
         await self._release(task, f"no channel took it: {outcome.reason}")

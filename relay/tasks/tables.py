@@ -115,9 +115,9 @@ class Task(Base):
     deduction: Mapped[str | None]
     """Kling's own cost fields, raw JSON as sent."""
     cost_units: Mapped[Decimal | None] = mapped_column(Numeric)
-    """What Kling took for it in units of a pack; null where it did not say."""
+    """What Kling took for it in units of a pack; null where it did not say, or named several."""
     cost_pack: Mapped[str | None]
-    """Which pack's, in Kling's word; null where several or none are named."""
+    """Which pack's, in Kling's word; null where none is named: then it is what was held, `pack`."""
     cost_cash: Mapped[Decimal | None] = mapped_column(Numeric)
     """What Kling took in money, of accounts without packs or beside them."""
     cost_currency: Mapped[str | None]
@@ -172,12 +172,14 @@ class TaskEvent(Base):
 class Outbox(Base):
     """One move of a followed task, for one follower; written by the transaction that moved it.
 
-    Nothing here may fail that transaction, which charges: no check, no unique key, no foreign key.
+    Nothing here may fail that transaction, which charges: no check, no unique key, no foreign key,
+    no trigger. What is left are the failures that entries and events share with it: a full disk, a
+    lost right, a lock on the table. Then nothing of the move is written, and it is told again.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("outbox_due", "next_attempt_at", postgresql_where="done_at IS NULL"),
+        Index("outbox_due", "follower", "next_attempt_at", postgresql_where="done_at IS NULL"),
         Index("outbox_of_task", "task_id", "id", postgresql_where="done_at IS NULL"),
         Index("outbox_in_order", "follower", "xact", "id"),
         Index(None, "created_at"),
@@ -189,7 +191,11 @@ class Outbox(Base):
     state: Mapped[str]
     """Where the task moved to; the same state again where only the full reply came."""
     xact: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
-    """The transaction that wrote it: ids are drawn before a commit, so they alone are no order."""
+    """The transaction that wrote it: ids are drawn before a commit, so they alone are no order.
+
+    A dump that is restored on another server keeps numbers that are ahead there: who reads moves
+    begins anew (`outbox.newest`). Who claims them goes on.
+    """
     next_attempt_at: Mapped[moment] = mapped_column(server_default=text("now()"))
     """While it is leased: when the lease ends."""
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))

@@ -22,7 +22,7 @@ class FinishRow(NamedTuple):
     charge_micros: int
     """By the quote, not yet capped at the hold; used for a success only."""
     deduction: str | None
-    """Kling's own cost fields, raw; what follows are the figures in them."""
+    """Kling's own cost fields, raw; what follows are the figures in them, of an end only."""
     cost_units: Decimal | None
     cost_pack: str | None
     cost_cash: Decimal | None
@@ -144,4 +144,8 @@ FOLLOW = """
     FROM judged j JOIN tasks t USING (id) CROSS JOIN LATERAL unnest(t.follows) AS f (follower)
     WHERE j.moves OR j.fills
 """
-"""One row per follower of what moved; `follows` never changes, so any snapshot has it."""
+"""One row per follower of what moved.
+
+`follows` never changes, so any snapshot has it. The task's lock is held before an id is drawn, so
+that the ids of one task's moves grow in the order of the moves.
+"""

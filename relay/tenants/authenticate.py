@@ -227,10 +227,13 @@ class Authenticator:
         else:
             row = TokenRow(access_key=key, api_key_hash=None)
         number = self._number
-        record = await self._tokens.run(row)
+        record = await self._fetch(row)
         found = None if record is None else self._read(record)
         self._remember(self._found, key, found, read_at=number)
         return found
+
+    async def _fetch(self, row: TokenRow) -> Record | None:
+        return await self._tokens.run(row)
 
     def _read(self, record: Record) -> _Found:
         token_id = record["token_id"]

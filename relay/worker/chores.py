@@ -34,9 +34,15 @@ DELETE FROM task_events WHERE id IN (
 FORGET_MOVES = """
 DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox
-    WHERE created_at < now() - :days * interval '1 day' AND done_at IS NOT NULL
-    ORDER BY created_at LIMIT :at_once
+    WHERE created_at < now() - :days * interval '1 day' ORDER BY created_at LIMIT :at_once
 )
+"""
+"""Those too that are not done: of followers that only read none ever is."""
+
+GIVEN_UP = """
+SELECT follower, count(*) AS moves FROM outbox
+WHERE created_at < now() - :days * interval '1 day' AND done_at IS NULL AND attempts > 0
+GROUP BY follower
 """
 
 
@@ -65,7 +71,13 @@ async def check_books(sessions: Sessions) -> None:
 
 
 async def forget_raw(sessions: Sessions, *, days: int) -> None:
-    """Delete raw replies, callbacks and attempts older than this, a thousand to a transaction."""
+    """Delete raw replies, callbacks, attempts and moves older than this.
+
+    A thousand to a transaction. Moves that a follower failed on all the time are named in the log.
+    """
+    async with sessions() as session:
+        for row in await session.execute(text(GIVEN_UP), {"days": days}):
+            log.error("outbox.given_up", follower=row.follower, moves=row.moves)
     for statement in (FORGET_EVENTS, FORGET_ATTEMPTS, FORGET_MOVES):
         deleted = FORGOTTEN_AT_ONCE
         while deleted == FORGOTTEN_AT_ONCE:

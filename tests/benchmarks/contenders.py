@@ -18,6 +18,7 @@ from tests.benchmarks.loads import BODY, CLIENTS, Plan, polls, submits
 from tests.benchmarks.servers import Server, Stub, running_proxy, running_stub
 from tests.benchmarks.works import SLOW_PAUSE_MS, RelayRound
 from tests.benchmarks.wrk import Load, Measured, Request, VoidRoundError, measure
+from tests.waiting import block_for
 
 BASE = "benchmark_base"
 STUB_TIMES_MIN = 1.5
@@ -151,7 +152,7 @@ def wait_for_postgres(data_dir: Path) -> None:
     deadline = time.monotonic() + POSTGRES_STOPS_S
     with locks.lock_file(path) as supervisor:
         while not locks.try_lock(supervisor) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            block_for(0.05, because="it is asked again until the deadline")
 
 
 def remove(top: Path) -> None:

@@ -15,6 +15,7 @@ from tests.benchmarks.loads import CLIENTS, submits
 from tests.benchmarks.servers import Server, running_relay, running_slow_stub
 from tests.benchmarks.works import SLOW_CLIENTS, SLOW_DELAY_MS
 from tests.benchmarks.wrk import Load, Measured, measure
+from tests.waiting import settle_for
 
 SAMPLES_A_SECOND = 250
 SECONDS_MIN = 8.0
@@ -111,7 +112,7 @@ class _Sampler:
 
 
 async def _record(program: Path, pid: int, seconds: float, raw: Path) -> None:
-    await asyncio.sleep(1)
+    await settle_for(1, because="by then the load is under way")
     command = machine.pinned(
         machine.LOAD_CORE,
         *(program, "record", "--format", "raw", "--rate", str(SAMPLES_A_SECOND)),

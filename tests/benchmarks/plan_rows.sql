@@ -2,14 +2,15 @@
 -- tenant 1 has every tenth task, tenant 2 a thousand, ten thousand others a hundred each. Of a
 -- hundred tasks two live, two were refused and ten failed; of a thousand one is to be looked at and
 -- one is being sent. Every fifth has a callback; what the last ones tell is still to be delivered,
--- by a thousand lanes.
+-- by a thousand lanes. Every twentieth is followed by two: the first has heard of all but the last
+-- five hundred, the second never claims anything.
 
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
 INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
-SELECT n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;
+SELECT 20000 + n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;
 INSERT INTO tenants (id, name, account_id)
-SELECT n, 'tenant-' || n, n FROM generate_series(1, 10000) n;
+SELECT n, 'tenant-' || n, 20000 + n FROM generate_series(1, 10000) n;
 INSERT INTO webhook_secrets (tenant_id, secret_sealed) SELECT id, 'sealed' FROM tenants;
 INSERT INTO tokens (id, tenant_id, access_key, secret_key_sealed, api_key_hash, api_key_hint)
 SELECT n, 1 + n % 10000, 'access-' || n, 'sealed', sha256(('key-' || n)::bytea), 'hint'
@@ -19,9 +20,9 @@ INSERT INTO tasks (
     id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id, injected_id, tenant_external_id,
     callback_url, request_id, kling_request_id, quote, hold_micros, hold_ended_at, charged_micros,
     deduction, created_at, submit_deadline_at, submitted_at, ended_at, ended_via, reply,
-    is_reply_full, refresh_at, next_look_at, look_lease
+    is_reply_full, refresh_at, next_look_at, look_lease, follows
 )
-SELECT n, tenant_id, tenant_id, tenant_id, 1, endpoint, state,
+SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN state NOT IN ('refused', 'pending') THEN 'kling-' || n END,
        'relay-' || n || '-0123456789abcdef',
        CASE WHEN n % 3 = 0 THEN 'mine-' || n END,
@@ -34,7 +35,8 @@ SELECT n, tenant_id, tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN NOT is_live THEN replace(current_setting('fill.reply'), 'TASK', 'kling-' || n) END,
        state IN ('succeed', 'refused'), now() - interval '1 minute',
        CASE WHEN is_live THEN now() + (n % 1000 - 10) * interval '1 minute' END,
-       CASE WHEN is_live THEN '00000000-0000-0000-0000-000000000001'::uuid END
+       CASE WHEN is_live THEN '00000000-0000-0000-0000-000000000001'::uuid END,
+       CASE WHEN n % 20 = 0 THEN '{one,two}'::text[] ELSE '{}' END
 FROM (
     SELECT *, state IN ('pending', 'submitted', 'processing') AS is_live,
            CASE WHEN tenant_id = 2 OR n / 10 % 4 = 1 THEN
@@ -76,3 +78,13 @@ SELECT id, 1, created_at, 200 FROM deliveries;
 INSERT INTO owners (kind, resource_id, channel_id, tenant_id, task_id, deleted_at)
 SELECT 'video', 'video-' || id, 1, tenant_id, id, CASE WHEN id % 100 = 0 THEN now() END
 FROM tasks WHERE state = 'succeed' AND id % 4 = 0;
+
+INSERT INTO outbox (
+    id, task_id, follower, state, xact, next_attempt_at, attempts, lease, done_at, created_at
+)
+SELECT t.id / 10 + f.place, t.id, f.follower, t.state, (3 + t.id / 5000)::text::xid8, t.created_at,
+       CASE f.follower WHEN 'one' THEN 1 ELSE 0 END,
+       CASE WHEN f.follower = 'one' AND t.id > 990000
+            THEN '00000000-0000-0000-0000-000000000001'::uuid END,
+       CASE WHEN f.follower = 'one' AND t.id <= 990000 THEN t.created_at END, t.created_at
+FROM tasks t CROSS JOIN LATERAL unnest(t.follows) WITH ORDINALITY AS f (follower, place);

@@ -11,7 +11,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import finish, flags, look, record
+from relay.tasks import finish, flags, look, outbox, record
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate
 from tests.benchmarks.books import quote_of_clip
@@ -29,8 +29,13 @@ def batched(statement: str, row: tuple[object, ...], *writes: str, records: int 
 LARGE_TENANT, MIDDLE_TENANT, SMALL_TENANT = 1, 2, 1007
 """Of 100,000 tasks, of 1,000, of 100."""
 LARGE = TenantId(LARGE_TENANT)
+ACCOUNT = 20_000
+"""What an account's id is more than its tenant's."""
+LARGE_ACCOUNT = AccountId(ACCOUNT + LARGE_TENANT)
 SUBMITTED, DELIVERY = 999_960, 199_992
 """A task of the large tenant, and what is still to be told of it."""
+MOVE = SUBMITTED // 10 + 1
+"""Of the same task, for its first follower."""
 PENDING = 999_997
 ENDED, FAILED, REFUSED = 1_004, 1_009, 57
 LEASE = UUID(int=1)
@@ -44,7 +49,7 @@ NEW_NAMES = [
 MADE = '[{"kind":"video","id":"new-1"}]'
 HELD = tasks.HoldRow(
     tenant_id=LARGE,
-    account_id=AccountId(LARGE_TENANT),
+    account_id=LARGE_ACCOUNT,
     token_id=1,
     channel_id=1,
     endpoint="text2video",
@@ -95,6 +100,17 @@ BATCHED = {
         *NOTED,
         *TO_DELIVER,
         "Insert owners",
+    ),
+    "FINISH_FOLLOWED": batched(
+        finish.FINISH_FOLLOWED, TOLD, *CHARGED, *TO_DELIVER, "Insert owners", "Insert outbox"
+    ),
+    "RECORD_FOLLOWED": batched(
+        record.RECORD_FOLLOWED,
+        TOLD._replace(state="processing"),
+        *NOTED,
+        *TO_DELIVER,
+        "Insert owners",
+        "Insert outbox",
     ),
     "RECORD that learns an id": batched(
         record.RECORD, told_success(REFUSED, "new")._replace(state="processing"), *NOTED
@@ -202,6 +218,26 @@ POOLED = {
         (DELIVERY, LEASE, 1, None, "no answer", 12, None, "due", "no answer", 5.0),
         frozenset({"Update deliveries", "Update delivery_attempts"}),
     ),
+    "outbox.CLAIM": Sample(
+        outbox.CLAIM,
+        (20, "one", 20),
+        frozenset({"Update outbox"}),
+        records=20,
+        rows_max=20,
+        sorted_max=20,
+        pages_max=1_000,
+    ),
+    "outbox.COMPLETE": Sample(
+        outbox.COMPLETE, (MOVE, LEASE), frozenset({"Update outbox"}), records=0
+    ),
+    "outbox.PUT_OFF": Sample(
+        outbox.PUT_OFF, (MOVE, LEASE, 2.0), frozenset({"Update outbox"}), records=0
+    ),
+    # Also of a follower whose rows nobody claims.
+    "outbox.READ": Sample(
+        outbox.READ, ("100", 0, "two", 100), records=100, rows_max=100, sorted_max=0, pages_max=200
+    ),
+    "outbox.NEWEST": Sample(outbox.NEWEST, ()),
     "owners.FIND": Sample(learn.FIND, ([f"video-{ENDED}", "nothing"],)),
     "owners.LEARN_ONE": Sample(
         learn.LEARN_ONE, (1, LARGE_TENANT, MADE), frozenset({"Insert owners"}), records=0
@@ -212,19 +248,30 @@ POOLED = {
         frozenset({"Update owners", "Update tasks"}),
         records=0,
     ),
+    # Of whoever has a tenth of all entries: of ten that are read, one is its own.
     "account.CHARGES": Sample(
         account.CHARGES,
-        (LARGE_TENANT, NEWEST, BEGIN, END, None, 101),
+        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT),
         records=101,
-        rows_max=110,
+        rows_max=1_500,
         sorted_max=0,
         pages_max=1_000,
     ),
+    "account.CHARGES of a small tenant": Sample(
+        account.CHARGES,
+        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT),
+        records=-1,
+        rows_max=110,
+        sorted_max=110,
+        pages_max=1_000,
+    ),
     # These two sum up what a tenant ever did.
-    "account.TOTALS": Sample(account.TOTALS, (MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200),
+    "account.TOTALS": Sample(
+        account.TOTALS, (ACCOUNT + MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200
+    ),
     "account.QUOTAS_AFTER": Sample(
         account.QUOTAS_AFTER,
-        (MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
+        (ACCOUNT + MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
         rows_max=1_100,
         sorted_max=1_100,
         pages_max=1_200,

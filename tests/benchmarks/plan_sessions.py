@@ -9,14 +9,14 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import open_engine, open_sessions
-from relay.database.ids import AccountId, TenantId
+from relay.database.ids import TenantId
 from relay.deliveries.read import find_delivery, list_deliveries, read_delivery
 from relay.deliveries.replay import replay
 from relay.deliveries.signature import read_secrets
 from relay.proxy.own_deliveries import _find_task
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
 from relay.tenants.caller import Caller
-from tests.benchmarks.plan_samples import LARGE_TENANT, MIDDLE_TENANT
+from tests.benchmarks.plan_samples import LARGE_ACCOUNT, LARGE_TENANT, MIDDLE_TENANT
 from tests.benchmarks.plans import Sample
 
 Call = Callable[[AsyncSession], Awaitable[object]]
@@ -25,7 +25,7 @@ CALLER = Caller(
     token_id=1,
     tenant_id=TenantId(LARGE_TENANT),
     tenant="tenant-1",
-    account_id=AccountId(LARGE_TENANT),
+    account_id=LARGE_ACCOUNT,
     multiplier=Decimal(1),
 )
 TWENTY_TENANT = 998

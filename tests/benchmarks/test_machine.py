@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.benchmarks.machine import cores_to_use, cpu_of_children_s
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
@@ -51,14 +52,14 @@ async def parent() -> AsyncIterator[tuple[int, Tell]]:
 
     async def tell(letter: str) -> None:
         stdin.write(f"{letter}\n".encode())
-        assert await asyncio.wait_for(stdout.readline(), 20) == b"done\n"
+        assert await asyncio.wait_for(stdout.readline(), PATIENCE_S) == b"done\n"
 
     try:
         yield process.pid, tell
     finally:
         await tell("e")
         stdin.close()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 async def test_a_child_that_ends_takes_no_cpu_with_it(parent: tuple[int, Tell]) -> None:

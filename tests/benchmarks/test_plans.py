@@ -118,10 +118,16 @@ UNINDEXED = [
         "deliveries.COMPLETE to be tried again",
         "DROP INDEX deliveries_due_of_task, deliveries_task_id_idx",
     ),
+    ("FINISH_FOLLOWED", without("tasks_pkey")),
+    ("outbox.CLAIM", "DROP INDEX outbox_due"),
+    ("outbox.CLAIM", "DROP INDEX outbox_of_task"),
+    ("outbox.COMPLETE", without("outbox_pkey")),
+    ("outbox.PUT_OFF", without("outbox_pkey")),
+    ("outbox.READ", "DROP INDEX outbox_in_order"),
     ("owners.FIND", "DROP INDEX owners_key"),
     ("owners.DELETE", "DROP INDEX owners_key"),
-    ("account.TOTALS", "DROP INDEX entries_tenant_id_id_idx"),
-    ("account.CHARGES", "DROP INDEX entries_tenant_id_id_idx"),
+    ("account.TOTALS", "DROP INDEX entries_account_id_id_idx"),
+    ("account.CHARGES of a small tenant", "DROP INDEX entries_account_id_id_idx"),
 ]
 REWRITTEN = [
     ("LIST", ".id DESC", ".created_at DESC"),
@@ -132,6 +138,8 @@ REWRITTEN = [
     ("FINISH", "task_id = ANY (ARRAY(", "task_id + 0 = ANY (ARRAY("),
     ("FINISH late", "o.tenant_external_id =", "o.tenant_external_id || '' ="),
     ("CLAIM_DUE", "ORDER BY next_look_at", "ORDER BY created_at"),
+    ("outbox.CLAIM", "ORDER BY next_attempt_at", "ORDER BY created_at"),
+    ("outbox.READ", "ORDER BY o.xact, o.id", "ORDER BY o.id"),
     ("FIND_TOKENS by access key", "access_key = n.access_key", "access_key || '' = n.access_key"),
     ("owners.FIND", "resource_id = ANY", "resource_id || '' = ANY"),
 ]

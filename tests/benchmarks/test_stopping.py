@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.e2e.processes import REPOSITORY
+from tests.waiting import PATIENCE_S
 
 PROGRAM = """
 import asyncio, sys
@@ -36,7 +37,7 @@ async def _start(*rest: str, sleep_s: float) -> asyncio.subprocess.Process:
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"begun\n"
+    assert await asyncio.wait_for(process.stdout.readline(), PATIENCE_S) == b"begun\n"
     return process
 
 
@@ -48,7 +49,7 @@ async def test_a_signal_cleans_up_and_ends_with_one_sentence(
     process = await _start(sleep_s=60)
 
     process.send_signal(number)
-    said, errors = await asyncio.wait_for(process.communicate(), 20)
+    said, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
 
     assert said == b"cleaned\n"
     assert errors.decode() == f"Stopped by {number.name}; what was started has ended.\n"
@@ -59,7 +60,7 @@ async def test_without_a_signal_it_ends_with_0() -> None:
     """And says nothing."""
     process = await _start(sleep_s=0)
 
-    said, errors = await asyncio.wait_for(process.communicate(), 20)
+    said, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
 
     assert (said, errors, process.returncode) == (b"cleaned\n", b"", 0)
 
@@ -68,7 +69,7 @@ async def test_an_end_of_its_own_cleans_up_too() -> None:
     """Where too much was void: the sentence, and exit code 1."""
     process = await _start("too many void rounds", sleep_s=0)
 
-    said, errors = await asyncio.wait_for(process.communicate(), 20)
+    said, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
 
     assert said == b"cleaned\n"
     assert (errors, process.returncode) == (b"too many void rounds\n", 1)

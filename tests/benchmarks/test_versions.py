@@ -7,6 +7,7 @@ import pytest
 
 from tests.benchmarks.__main__ import head
 from tests.benchmarks.versions import commit, first_version
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def _make_repository(path: Path) -> None:
     who = ("-c", "user.name=n", "-c", "user.email=n@example.test")
     (path / "file").write_text("one")
     for arguments in (("init", "--quiet"), ("add", "file"), (*who, "commit", "-qm", "one")):
-        subprocess.run(["git", "-C", path, *arguments], check=True, timeout=20)
+        subprocess.run(["git", "-C", path, *arguments], check=True, timeout=PATIENCE_S)
 
 
 def test_the_commit_is_named_and_whether_more_was_changed(tmp_path: Path) -> None:

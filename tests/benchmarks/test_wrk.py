@@ -19,6 +19,7 @@ from tests.benchmarks.wrk import (
     run,
     together,
 )
+from tests.waiting import PATIENCE_S, play_dead
 
 
 async def _said(*lines: str, code: int = 0) -> Measured:
@@ -28,7 +29,7 @@ async def _said(*lines: str, code: int = 0) -> Measured:
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        return await asyncio.wait_for(read(process), 20)
+        return await asyncio.wait_for(read(process), PATIENCE_S)
     finally:
         await process.wait()
 
@@ -76,7 +77,7 @@ def endless_wrk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "wrk"
-    program.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 60\n")
+    program.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 600\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return lambda: int((tmp_path / "pids").read_text())
@@ -101,7 +102,7 @@ async def test_a_load_that_fails_ends_the_others_before_it_is_told() -> None:
 
     async def go_on() -> None:
         try:
-            await asyncio.sleep(60)
+            await play_dead()
         finally:
             await asyncio.sleep(0)  # as a process takes a moment to end
             ended.append("the other")
@@ -111,6 +112,6 @@ async def test_a_load_that_fails_ends_the_others_before_it_is_told() -> None:
         raise VoidRoundError("an answer was an error")
 
     with pytest.raises(VoidRoundError):
-        await asyncio.wait_for(together([go_on(), fail()]), 5)
+        await asyncio.wait_for(together([go_on(), fail()]), PATIENCE_S)
 
     assert ended == ["the other"]

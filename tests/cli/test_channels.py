@@ -3,13 +3,14 @@ import os
 import pty
 import subprocess
 import sys
-import time
+import termios
 
 import pytest
 
 from relay.channels.checks import normalised_base_url
 from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.cli.command import Command
+from tests.waiting import PATIENCE_S, block_until
 
 PAIR = f"{DEFAULT_ACCOUNT.access_key}|{DEFAULT_ACCOUNT.secret_key}"
 NOWHERE = "http://127.0.0.1:1"
@@ -88,12 +89,11 @@ def test_on_a_terminal_the_pair_is_asked_for_and_not_shown(relay: Command) -> No
     ) as process:
         os.close(theirs)
         shown = b""
-        deadline = time.monotonic() + 30
-        while b"SecretKey" not in shown and time.monotonic() < deadline:
+        while b"SecretKey" not in shown:
             shown += os.read(ours, 1024)
-        time.sleep(0.2)  # the terminal must have been told to hide before we type
+        block_until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)  # told to hide
         os.write(ours, b"TYPEDKEY|TYPEDSECRET\n")
-        stdout, _ = process.communicate(timeout=30)
+        stdout, _ = process.communicate(timeout=PATIENCE_S)
         shown += os.read(ours, 4096)
     os.close(ours)
 

@@ -13,6 +13,7 @@ from relay.database.embedded import EmbeddedPostgres
 from relay.database.migrate import newest_revision
 from relay.secrets import KeyRing
 from tests.cli.command import Command
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_database_without_tables_is_not_migrated_by_itself(
@@ -178,7 +179,7 @@ def relay_in_thread_json(relay: Command, *args: str) -> object:
 
 def _in_thread(run: Callable[[], object]) -> object:
     with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(run).result(timeout=60)
+        return executor.submit(run).result(timeout=PATIENCE_S)
 
 
 async def _execute(url: str, statement: str) -> None:

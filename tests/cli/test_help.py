@@ -9,6 +9,7 @@ from relay.cli import COMMANDS, cli
 from relay.cli.task import STATUSES
 from relay.tasks.tables import TaskState
 from tests.cli.command import Command
+from tests.waiting import PATIENCE_S
 
 HEAVY = "sqlalchemy litestar asyncpg aiohttp cryptography httpx alembic msgspec structlog uvicorn"
 
@@ -40,7 +41,11 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
 
     assert run.stdout.splitlines()[-1] == "[]"
@@ -57,7 +62,11 @@ def test_defining_every_command_imports_nothing_heavy() -> None:
     )
 
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
 
     assert run.stdout == "[]\n"

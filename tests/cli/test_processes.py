@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ import pytest
 from relay.database.embedded import locks
 from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.cli.command import Command
-
-TIMEOUT_S = 90
+from tests.waiting import PATIENCE_S, block_until
 
 
 class Running:
@@ -34,18 +32,20 @@ class Running:
 
     def event(self, name: str) -> dict[str, Any]:
         """Wait for a log event."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while time.monotonic() < deadline:
+
+        def said() -> dict[str, Any] | None:
+            has_ended = self.process.poll() is not None
             for line in list(self.lines):
                 if line.startswith("{") and json.loads(line)["event"] == name:
                     return dict(json.loads(line))
-            assert self.process.poll() is None, self.lines
-            time.sleep(0.02)
-        raise AssertionError(f"no {name} in {self.lines}")
+            assert not has_ended, self.lines
+            return None
+
+        return block_until(said, what=lambda: f"no {name} in {self.lines}")
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=TIMEOUT_S)
+        return self.process.wait(timeout=PATIENCE_S)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -60,7 +60,7 @@ def started(environ: dict[str, str], *args: str) -> Iterator[Running]:
         [sys.executable, "-m", "relay", *args],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=clean | environ,
+        env=clean | {"RELAY_OFFICE_PORT": "0"} | environ,
         text=True,
     ) as process:
         try:
@@ -75,7 +75,7 @@ def test_serve_says_where_and_ends_with_zero(relay: Command, number: int) -> Non
     with started(relay.environ, "serve", "--port", "0") as running:
         url = running.event("serve.started")["url"]
         warned = running.event("serve.callbacks_off")
-        alive = httpx.get(f"{url}/health/live", timeout=5, trust_env=False)
+        alive = httpx.get(f"{url}/health/live", timeout=PATIENCE_S, trust_env=False)
         code = running.end(number)
 
     assert url.startswith("http://127.0.0.1:")
@@ -96,6 +96,25 @@ def test_serve_with_a_public_url_says_that_callbacks_are_on(relay: Command) -> N
     assert not any("serve.callbacks_off" in line for line in running.lines)
 
 
+def test_serve_tells_systemd_when_it_serves(relay: Command, tmp_path: Path) -> None:
+    """Once, as it says where; systemd then goes on to the next process."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(PATIENCE_S)
+        systemd.bind(str(tmp_path / "notify"))
+        environ = relay.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with started(environ, "serve", "--port", "0") as running:
+            told = systemd.recv(100)
+            alive = httpx.get(
+                f"{running.event('serve.started')['url']}/health/live",
+                timeout=PATIENCE_S,
+                trust_env=False,
+            )
+            running.end(signal.SIGTERM)
+
+    assert told == b"READY=1"
+    assert alive.status_code == 200
+
+
 def test_a_taken_port_is_one_sentence(relay: Command) -> None:
     """Exit code 1 from `serve` and from `sandbox`, and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -103,7 +122,7 @@ def test_a_taken_port_is_one_sentence(relay: Command) -> None:
 
         of_sandbox = relay.refused("sandbox", "--port", port)
         with started(relay.environ, "serve", "--port", port) as running:
-            code = running.process.wait(timeout=TIMEOUT_S)
+            code = running.process.wait(timeout=PATIENCE_S)
 
     assert code == 1
     assert running.lines == [f"error: cannot listen on 127.0.0.1:{port}: Address already in use"]
@@ -115,7 +134,7 @@ def test_serve_refuses_a_database_that_is_behind(relay: Command) -> None:
     relay("migrate", "--revision", "base")
 
     with started(relay.environ, "serve", "--port", "0") as running:
-        code = running.process.wait(timeout=TIMEOUT_S)
+        code = running.process.wait(timeout=PATIENCE_S)
 
     assert code == 3
     assert len(running.lines) == 1
@@ -139,7 +158,7 @@ def test_the_embedded_database_lives_as_long_as_serve(tmp_path: Path) -> None:
     with started(environ, "serve", "--port", "0") as running:
         url = running.event("serve.started")["url"]
         Command(environ)("tenant", "add", "acme")
-        ready = httpx.get(f"{url}/health/ready", timeout=5, trust_env=False)
+        ready = httpx.get(f"{url}/health/ready", timeout=PATIENCE_S, trust_env=False)
         with locks.lock_file(tmp_path / "data" / "postgres" / "users.lock") as users:
             is_in_use = not locks.try_lock(users)
         running.end(signal.SIGTERM)
@@ -159,7 +178,7 @@ def test_the_sandbox_says_how_to_give_it_to_the_relay(relay: Command) -> None:
             ["sh", "-c", line.replace("relay", f"{sys.executable} -m relay", 1)],
             env={**os.environ, **relay.environ},
             capture_output=True,
-            timeout=TIMEOUT_S,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -189,7 +208,7 @@ def test_serve_refuses_to_charge_in_another_currency(relay: Command) -> None:
     relay("tenant", "add", "acme", "--quota", "1")
 
     with started({**relay.environ, "RELAY_CURRENCY": "CNY"}, "serve", "--port", "0") as running:
-        code = running.process.wait(timeout=TIMEOUT_S)
+        code = running.process.wait(timeout=PATIENCE_S)
 
     assert code == 2
     assert "the books of this database are in USD, and RELAY_CURRENCY is CNY" in running.lines[0]

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from relay.server.bounded_request import BoundedRequest
 from relay.tenants.tokens import IssuedToken
 from tests.clients.conftest import Shop
 from tests.e2e.raw import connected, post
 from tests.e2e.world import open_world
 from tests.relay_app import CLIP, TEXT2VIDEO, bearer
+from tests.waiting import PATIENCE_S, settle_for
 
 MB = 1024 * 1024
 
@@ -64,9 +66,9 @@ async def test_a_tenant_that_stalls_keeps_nobody_else_waiting(shop: Shop) -> Non
     ):
         for stalled in (first, second, third, fourth):
             await stalled.send(head, content[:100_000])
-        await asyncio.sleep(0.2)
+        await settle_for(0.2, because="by then each of them has taken what it may of the budget")
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BoundedRequest.silence_s / 2):
             large = await upload(shop.world.http, shop.world.url, shop.other, content)
             small = await shop.world.send(shop.token, CLIP)
         await first.send(content[100_000:])
@@ -105,7 +107,7 @@ async def test_sixty_megabytes_pass_eight_at_a_time(
         slowest = 0.0
         async with (
             world.started_relay(submit_timeout_s=90, kling_timeout_s=60) as relay,
-            httpx.AsyncClient(timeout=300, trust_env=False) as http,
+            httpx.AsyncClient(timeout=3 * PATIENCE_S, trust_env=False) as http,
         ):
             uploads = asyncio.gather(
                 *(upload(http, world.url, token, content) for token in tokens * 4)
@@ -114,7 +116,7 @@ async def test_sixty_megabytes_pass_eight_at_a_time(
                 began = time.monotonic()
                 assert (await world.send(tokens[0], CLIP)).status_code == 200
                 slowest = max(slowest, time.monotonic() - began)
-                await asyncio.sleep(0.5)
+                await settle_for(0.5, because="a small request now and then is enough")
             answers = await uploads
 
             assert [answer.status_code for answer in answers] == [200] * 8

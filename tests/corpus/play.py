@@ -15,8 +15,8 @@ from relay.tenants.tokens import IssuedToken
 from tests.corpus.examples import EXAMPLES, MAKERS, PHASES, PRESET, UNPRICED, Example
 from tests.corpus.world import Asked, World, data_of, set_prices
 from tests.relay_app import bearer
+from tests.waiting import PATIENCE_S
 
-END_TIMEOUT_S = 20.0
 UNCLEAN = -1
 """Stands for the code of a refusal that left a row or a hold, or that Kling heard of."""
 PAGE = {"pageNum": "1", "pageSize": "30"}
@@ -149,7 +149,7 @@ async def _follow(world: World, token: IssuedToken, one: Recorded) -> None:
     """Wait until the relay was told of the end, then query."""
     data = data_of(one.created.response.content)
     one.kling_id = data.get("task_id") or data["id"]
-    async with asyncio.timeout(END_TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await world.ear.hear(one.kling_id, b'"succeed')
     one.callbacks = world.ear.of(one.kling_id)
     assert one.external_id is not None, "a task has one here"
@@ -160,7 +160,7 @@ async def _follow(world: World, token: IssuedToken, one: Recorded) -> None:
     if many is not None:
         path = many
         asks = {"id": f"?task_ids={one.kling_id}", "external id": f"?external_task_ids={external}"}
-    async with asyncio.timeout(END_TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         # A GET waits a second at most for what callbacks lack; on a slow machine that is too short.
         while not one.row.get("is_reply_full"):
             await world.relay.client.get(path + asks["id"], headers=bearer(token))

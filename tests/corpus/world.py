@@ -136,12 +136,12 @@ class World(NamedTuple):
 
 
 async def set_prices(relay: Relay) -> None:
-    """Price what ships without a price, and wait until the relay has seen it."""
+    """Price what ships without a price, and let the relay see it."""
     async with relay.sessions.begin() as session:
         for name, pack in UNPRICED.items():
             row = PriceRow(endpoint=name, per=Per.TASK, units=Decimal(25), pack=Pack(pack))
             await set_price(session, row)
-    await asyncio.sleep(2.1)  # BOOK_AGE_MAX_S
+    relay.read_anew()
 
 
 @asynccontextmanager

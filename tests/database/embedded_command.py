@@ -6,17 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from relay.database.embedded import locks
+from tests.waiting import PATIENCE_S, block_until
 
 LINGER_S = 0.3
-PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import subprocess, sys
@@ -26,7 +25,7 @@ from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
 try:
     with embedded_postgres(Path(sys.argv[1]), linger_s=float(sys.argv[2])) as server:
         nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        child = subprocess.Popen(["sleep", "60"], close_fds=False, **nothing)
+        child = subprocess.Popen(["sleep", "600"], close_fds=False, **nothing)
         print(server.url(), child.pid, flush=True)
         sys.stdin.read()
         child.kill()
@@ -126,16 +125,9 @@ def arguments_of(pid: int) -> list[str]:
     return [] if "<defunct>" in text else text.split()
 
 
-def wait_for(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def wait_until_stopped(data_dir: Path) -> bool:
+def wait_until_stopped(data_dir: Path) -> None:
     """Wait for the supervisor of `data_dir` to end; it does so only after its server did."""
     with locks.lock_file(data_dir / "postgres" / "supervisor.lock") as supervisor:
-        return wait_for(lambda: locks.try_lock(supervisor))
+        block_until(
+            lambda: locks.try_lock(supervisor), what=lambda: "the embedded Postgres did not stop"
+        )

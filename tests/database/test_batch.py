@@ -11,6 +11,7 @@ from relay.database.batch import Batcher, RowBlocked
 from relay.database.engine import dsn
 from relay.database.line import DatabaseUnavailable, Line, connector
 from tests.database.counted_connect import CountedConnect
+from tests.waiting import PATIENCE_S, wait_until
 
 ADD = """
     WITH told AS (
@@ -22,6 +23,10 @@ ADD = """
 SLEEP_AND_ADD = f"""
     WITH slept AS MATERIALIZED (SELECT pg_sleep(0.3)), added AS ({ADD})
     SELECT added.* FROM slept, added
+"""
+ASLEEP = """
+    SELECT pid FROM pg_stat_activity
+    WHERE wait_event = 'PgSleep' AND datname = current_database()
 """
 
 
@@ -113,7 +118,7 @@ async def test_a_locked_row_delays_no_other(line: Line, session: Any) -> None:
         asyncio.gather(
             *(batcher.run((number, 5)) for number in range(1, 11)), return_exceptions=True
         ),
-        timeout=3,
+        timeout=PATIENCE_S,
     )
     await transaction.rollback()
     afterwards: Any = await batcher.run((4, 5))
@@ -127,15 +132,15 @@ async def test_a_locked_row_delays_no_other(line: Line, session: Any) -> None:
 
 async def _kill_when_busy(session: Any) -> None:
     """End the batcher's backend in the middle of its statement, while it sleeps there."""
-    async with asyncio.timeout(5):
-        while not await session.fetchval(  # noqa: ASYNC110 (it happens in the server)
+    await wait_until(
+        lambda: session.fetchval(
             """
             SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
             WHERE application_name = 'kling-relay batcher' AND wait_event = 'PgSleep'
                 AND datname = current_database()
             """
-        ):
-            await asyncio.sleep(0.02)
+        )
+    )
 
 
 async def _outcome(batcher: Batcher, row: tuple[int, int]) -> int | type[Exception]:
@@ -220,7 +225,7 @@ async def test_a_waiter_that_gave_up_takes_nothing_from_the_others(
     """Its row is written all the same: who cancels does not know whether it was."""
     batcher = Batcher(line, SLEEP_AND_ADD, is_idempotent=False)
     waiters = [asyncio.create_task(batcher.run((number, 1))) for number in (1, 2, 3)]
-    await asyncio.sleep(0.1)
+    await wait_until(lambda: session.fetch(ASLEEP))
 
     waiters[1].cancel()
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)

@@ -11,6 +11,8 @@ from relay.database.batch import Batcher, RowBlocked
 from relay.database.engine import dsn
 from relay.database.line import DatabaseUnavailable, Line, connector
 from tests.database.counted_connect import CountedConnect
+from tests.tasks.waiting import WAITING_FOR_A_LOCK
+from tests.waiting import PATIENCE_S, settle_for, wait_until
 
 LOCK = """
     SELECT i.ord, s.id FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
@@ -23,13 +25,13 @@ SHOW = """
     FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
 """
 SLEEP = """
-    SELECT i.ord, pg_sleep(0.3) FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
+    SELECT i.ord, pg_sleep(1) FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
 """
 OF_LINES = """
     SELECT pid FROM pg_stat_activity
     WHERE application_name = 'kling-relay batcher' AND datname = current_database()
 """
-PATIENCE_S = 10.0
+ASLEEP = f"{OF_LINES} AND wait_event = 'PgSleep'"
 
 
 @pytest.fixture
@@ -83,9 +85,11 @@ async def test_a_closed_line_is_disconnected_and_opens_again(
     batcher = showing(line)
     await batcher.run((1,))
     await line.aclose()
-    async with asyncio.timeout(PATIENCE_S):
-        while await session.fetch(OF_LINES):  # noqa: ASYNC110 (it happens in the server)
-            await asyncio.sleep(0.01)
+
+    async def is_disconnected() -> bool:
+        return not await session.fetch(OF_LINES)
+
+    await wait_until(is_disconnected)
 
     record = await batcher.run((2,))
 
@@ -118,14 +122,14 @@ async def test_a_blocked_row_waits_the_usual_time_after_a_neighbours_split(
     line: Line, session: Any
 ) -> None:
     """The split's 25 ms do not stay on the connection for the next of the same statement."""
-    batcher = Batcher(line, LOCK, is_idempotent=True)
+    batcher = Batcher(line, LOCK, is_idempotent=True, lock_timeout_ms=1000)
     transaction = session.transaction()
     await transaction.start()
     await session.execute("SELECT FROM things FOR UPDATE")
     await asyncio.gather(batcher.run((1,)), batcher.run((2,)), return_exceptions=True)
 
     waiting = asyncio.create_task(batcher.run((3,)))
-    await asyncio.sleep(0.1)
+    await settle_for(0.1, because="the split's 25 ms are over by then")
     was_done = waiting.done()
     await transaction.rollback()
     record = await asyncio.wait_for(waiting, PATIENCE_S)
@@ -134,11 +138,13 @@ async def test_a_blocked_row_waits_the_usual_time_after_a_neighbours_split(
     assert record is not None
 
 
-async def test_who_gives_up_waiting_for_a_turn_costs_nobody_theirs(line: Line) -> None:
+async def test_who_gives_up_waiting_for_a_turn_costs_nobody_theirs(
+    line: Line, session: Any
+) -> None:
     """Of three rows that wait behind a neighbour's statement, two are answered."""
     slow, batcher = Batcher(line, SLEEP, is_idempotent=True), showing(line)
     sleeping = asyncio.create_task(slow.run((1,)))
-    await asyncio.sleep(0.1)
+    await wait_until(lambda: session.fetch(ASLEEP))
     rows = [asyncio.create_task(batcher.run((number,))) for number in (1, 2, 3)]
     await asyncio.sleep(0)
 
@@ -151,25 +157,31 @@ async def test_who_gives_up_waiting_for_a_turn_costs_nobody_theirs(line: Line) -
     assert await sleeping is not None
 
 
-async def test_rows_that_come_while_a_neighbour_runs_share_a_statement(line: Line) -> None:
+async def test_rows_that_come_while_a_neighbour_runs_share_a_statement(
+    line: Line, session: Any
+) -> None:
     """They are taken when the line is free, not when the first of them came."""
     one_statement = """
         SELECT i.ord, count(*) OVER () AS rows
         FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
     """
     slow, batcher = (
-        Batcher(line, SLEEP, is_idempotent=True),
+        Batcher(line, LOCK, is_idempotent=True, lock_timeout_ms=9000),
         Batcher(line, one_statement, is_idempotent=True),
     )
-    sleeping = asyncio.create_task(slow.run((1,)))
-    await asyncio.sleep(0.05)
+    transaction = session.transaction()
+    await transaction.start()
+    await session.execute("SELECT FROM things FOR UPDATE")
+    running = asyncio.create_task(slow.run((1,)))
+    await wait_until(lambda: session.fetch(WAITING_FOR_A_LOCK))
     rows = []
     for number in range(5):
         rows.append(asyncio.create_task(batcher.run((number,))))
-        await asyncio.sleep(0.01)
+        await settle_for(0.01, because="a statement might begin with each")
+    await transaction.rollback()
 
     records: list[Any] = await asyncio.gather(*rows)
-    await sleeping
+    await running
 
     assert [record["rows"] for record in records] == [5] * 5
 
@@ -183,7 +195,7 @@ async def test_after_a_broken_connection_every_batcher_of_the_line_goes_on(
     batcher = showing(line)
     await batcher.run((0,))
     sleeping = asyncio.create_task(slow.run((1,)))
-    await asyncio.sleep(0.1)
+    await wait_until(lambda: session.fetch(ASLEEP))
     waiting = asyncio.create_task(batcher.run((2,)))
     await asyncio.sleep(0)
 

@@ -16,6 +16,7 @@ from relay.tenants.tokens import IssuedToken
 from tests.deliveries.tenant_server import TenantServer
 from tests.owners.two_accounts import ONE, TWO, Steered
 from tests.relay_app import CLIP, PUBLIC_URL, Relay, bearer, running_relay, signed
+from tests.waiting import settle_for
 
 ALLOWED = range(CONNECTIONS_MIN, CONNECTIONS_MAX + 1)
 WINDOW = "start_time=1&end_time=4102444800000"
@@ -48,7 +49,7 @@ class Watch:
         seen = (0, 0)
         while not ended.is_set():
             seen = max(seen, await self.others(), key=sum)
-            await asyncio.sleep(0.002)
+            await settle_for(0.002, because="connections are not opened and closed so quickly")
         return seen
 
 
@@ -109,7 +110,7 @@ async def test_a_process_that_nobody_asks_holds_what_its_loops_need(database_url
         ended = asyncio.Event()
         counting = asyncio.create_task(watch.most(ended))
         ready = await relay.client.get("/health/ready")
-        await asyncio.sleep(1.0)
+        await settle_for(1.0, because="each loop has had its turn by then")
         ended.set()
         lines, others = await counting
 

@@ -14,6 +14,7 @@ import pytest
 from relay.database.batch import LINGER_S, ROWS_FEW, Batcher
 from relay.database.engine import dsn
 from relay.database.line import Line, connector
+from tests.waiting import PATIENCE_S, wait_until
 
 GATED = """
     SELECT ord, id, pg_current_xact_id()::text AS transaction
@@ -21,7 +22,6 @@ GATED = """
          (SELECT pg_advisory_xact_lock_shared(4711) OFFSET 0) gate
 """
 """Runs while nobody shuts the gate; the rows of one statement name one transaction."""
-PATIENCE_S = 5.0
 HOUR_S = 3600.0
 WHILE_S = 0.2
 """Long enough for whatever else the loop has to do."""
@@ -42,9 +42,7 @@ class Gate:
     async def has_come(self) -> None:
         """Wait until a statement stands before it."""
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        async with asyncio.timeout(PATIENCE_S):
-            while not await self._session.fetchval(query):  # noqa: ASYNC110 (it is in the server)
-                await asyncio.sleep(0.005)
+        await wait_until(lambda: self._session.fetchval(query))
 
 
 @pytest.fixture

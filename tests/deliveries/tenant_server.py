@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+from tests.waiting import play_slow
+
 
 @dataclass(frozen=True)
 class Post:
@@ -83,7 +85,7 @@ class TenantServer:
         self.at_once_max = max(self.at_once_max, self._at_once)
         try:
             await self.gate.wait()
-            await asyncio.sleep(0.005)
+            await play_slow(0.005)
         finally:
             self._at_once -= 1
         return answer

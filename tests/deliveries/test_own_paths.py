@@ -9,7 +9,7 @@ import pytest
 from tests.deliveries.conftest import in_one_task
 from tests.deliveries.tenant_server import TenantServer
 from tests.relay_app import CLIP, Relay, bearer, running_relay
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 ROOT = "/relay/deliveries"
 

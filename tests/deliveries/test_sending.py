@@ -9,7 +9,8 @@ from relay.deliveries.send import CONTENT_TYPE
 from relay.deliveries.statements import CLAIM, TAKE_TURN
 from tests.deliveries.bench import ENDED, Bench
 from tests.deliveries.tenant_server import TenantServer
-from tests.tasks.waiting import wait_until
+from tests.tasks.waiting import WAITING_FOR_A_LOCK
+from tests.waiting import settle_for, wait_until
 
 ODD_BODY = '{"task_id":"1","prompt":"\\u00e9\\/ü€😀","n":9007199254740993,"x":1.50}'
 HEADERS = {"host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"}
@@ -58,8 +59,8 @@ async def test_each_retry_has_the_same_bytes_and_id(bench: Bench) -> None:
 
 
 async def test_a_delivery_is_dead_after_its_window(bench: Bench) -> None:
-    """Nobody listens: after the window of 0.3 s it is given up, with the last reason."""
-    schedule = RetrySchedule(first_s=0.05, longest_s=0.1, window_s=0.3)
+    """Nobody listens: after the window of 1.5 s it is given up, with the last reason."""
+    schedule = RetrySchedule(first_s=0.05, longest_s=0.1, window_s=1.5)
     async with TenantServer() as gone:
         url = gone.url()
     told = await bench.tell(await bench.add_task(await bench.add_tenant(), url))
@@ -70,7 +71,7 @@ async def test_a_delivery_is_dead_after_its_window(bench: Bench) -> None:
     row = await bench.delivery(told)
     assert (row["state"], row["ended_at"] is not None) == ("dead", True)
     assert row["reason"] == (
-        "given up after 0.3 seconds; at last: the connection was refused or broke"
+        "given up after 1.5 seconds; at last: the connection was refused or broke"
     )
     assert row["attempts"] == len(await bench.attempts(told)) > 2
 
@@ -163,7 +164,7 @@ async def test_deliveries_of_one_task_are_never_in_flight_together(
     async with bench.worker() as one, bench.worker() as other, one.running(), other.running():
         for number in range(12):
             last = await bench.tell(task, f"status {number}")
-            await asyncio.sleep(0.01)
+            await settle_for(0.01, because="the workers may take up each of them, or skip it")
         await wait_until(lambda: bench.is_ended(last))
 
     told = [int(body.decode().split()[1].rstrip('"}')) for body in server.bodies()]
@@ -184,12 +185,13 @@ async def test_a_claim_sees_what_the_one_before_it_leased(bench: Bench) -> None:
         await bench.tell(task, "processing")
 
         claiming = asyncio.create_task(other.claim())
-        done, _ = await asyncio.wait({claiming}, timeout=0.3)
+        await wait_until(lambda: bench.pool.fetch(WAITING_FOR_A_LOCK))
+        has_claimed = claiming.done()
         await turn.commit()
         leased = await claiming
 
     assert len(claimed) == 2, "one row, and the record of lanes"
-    assert done == set()
+    assert not has_claimed
     assert leased == []
 
 

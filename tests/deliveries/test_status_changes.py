@@ -11,7 +11,7 @@ from relay.tasks.tables import TaskState
 from tests.deliveries.tenant_server import TenantServer
 from tests.relay_app import CLIP, Relay, running_relay
 from tests.tasks.holding import hold_tasks, kling_id, news, read_row
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 ALLOWED = "127.0.0.0/8"
 SUCCESS: dict[str, Any] = {
@@ -191,7 +191,7 @@ async def test_callbacks_are_sent_while_submits_go_on(database_url: str) -> None
         )
         ids = {f"/{n}": answer.json()["data"]["task_id"] for n, answer in enumerate(answers)}
 
-        await wait_until(lambda: _is_told(server, "succeed", 20), at_most_s=20)
+        await wait_until(lambda: _is_told(server, "succeed", 20))
 
     told = [(post.path, json.loads(post.body)) for post in server.posts]
     assert all(body["task_id"] == ids[path] for path, body in told)

@@ -22,7 +22,7 @@ from tests.desk.world import Desk
 from tests.relay_app import CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.looking import look_now
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 TASKS = 10
 Act = Callable[..., Awaitable[object]]

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-PATIENCE_S = 90.0
+from tests.waiting import PATIENCE_S
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -112,5 +113,5 @@ def running_demo(
 
 def is_listening(port: int) -> bool:
     with socket.socket() as caller:
-        caller.settimeout(2)
+        caller.settimeout(PATIENCE_S)
         return caller.connect_ex(("127.0.0.1", port)) == 0

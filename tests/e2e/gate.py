@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from tests.waiting import PATIENCE_S
+
 
 class Gate:
     """Forwards bytes. Closed for replies, Kling gets the requests and nobody gets its answers."""
@@ -61,7 +63,7 @@ async def open_gate(target: str) -> AsyncIterator[Gate]:
     finally:
         gate.close()
         server.close()
-        await asyncio.wait_for(server.wait_closed(), 10)
+        await asyncio.wait_for(server.wait_closed(), PATIENCE_S)
 
 
 @contextlib.asynccontextmanager
@@ -82,4 +84,4 @@ async def silent_peer() -> AsyncIterator[str]:
     finally:
         gone.set()
         server.close()
-        await asyncio.wait_for(server.wait_closed(), 10)
+        await asyncio.wait_for(server.wait_closed(), PATIENCE_S)

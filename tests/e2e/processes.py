@@ -1,10 +1,9 @@
 """The relay's commands as real processes, that a test can kill and that never outlive it.
 
 Each ends with its context, and on Linux with the test's process too, should that be killed.
-Nothing waits without a deadline.
+Nothing waits without a limit.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -13,12 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-PATIENCE_S = 20.0
+from tests.waiting import PATIENCE_S, wait_until
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BEGIN = """
 import os, sys
@@ -29,8 +28,6 @@ if sys.platform == "linux":
         sys.exit(1)  # the test has ended meanwhile
 os.execv(sys.executable, [sys.executable, "-m", "relay", *sys.argv[2:]])
 """
-
-Answer = TypeVar("Answer")
 
 
 class Process:
@@ -70,7 +67,7 @@ class Process:
             assert events or self.popen.poll() is None, self.tail()
             return events[0] if events else None
 
-        return await until(first, what=lambda: f"no {name} in {self.tail()}")
+        return await wait_until(first, what=lambda: f"no {name} in {self.tail()}")
 
     async def ended(self) -> int:
         """Wait for its end; the exit code, negative if a signal ended it."""
@@ -78,7 +75,7 @@ class Process:
         async def has_ended() -> bool:
             return self.popen.poll() is not None
 
-        await until(has_ended, what=lambda: f"still running: {self.tail()}")
+        await wait_until(has_ended, what=lambda: f"still running: {self.tail()}")
         return int(self.popen.returncode)
 
     def kill(self) -> None:
@@ -119,17 +116,3 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-
-
-async def until(
-    condition: Callable[[], Awaitable[Answer | None]],
-    *,
-    what: Callable[[], str] = lambda: "it did not come true",
-    timeout_s: float = PATIENCE_S,
-) -> Answer:
-    """Ask until the answer is true, and return it; fail with `what()` at the deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := await condition()):
-        assert time.monotonic() < deadline, what()
-        await asyncio.sleep(0.03)
-    return answer

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-WAIT_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 class Answer(NamedTuple):
@@ -27,7 +27,7 @@ class Connection:
 
     async def answer(self) -> Answer:
         """Read one answer, of a known length."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             pairs = (line.partition(": ") for line in head[1:] if line)
             headers = {name.lower(): value for name, _, value in pairs}
@@ -38,7 +38,7 @@ class Connection:
 @contextlib.asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Connection]:
     """Connect; hang up at the end, whatever is still under way."""
-    reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), WAIT_S)
+    reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), PATIENCE_S)
     try:
         yield Connection(reader, writer)
     finally:

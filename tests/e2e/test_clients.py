@@ -17,10 +17,11 @@ import pytest
 from relay.database.embedded import EmbeddedPostgres
 from relay.server.bounded_request import HEAD_BYTES_MAX
 from relay.tenants.tokens import IssuedToken
-from tests.e2e.processes import Process, until
+from tests.e2e.processes import Process
 from tests.e2e.raw import connected, post
 from tests.e2e.world import World, open_world
 from tests.relay_app import CLIP, TEXT2VIDEO, bearer, signed
+from tests.waiting import PATIENCE_S, wait_until
 
 
 class Shop(NamedTuple):
@@ -171,7 +172,7 @@ async def test_a_hang_up_before_the_answer_of_a_poll_is_nothing(shop: Shop) -> N
     async def all_logged() -> bool:
         return len(relay.events("request.answered")) >= lines + 5
 
-    await until(all_logged, what=relay.tail)
+    await wait_until(all_logged, what=relay.tail)
     await world.settle()
 
     assert '"level":"error"' not in relay.log_path.read_text()
@@ -190,8 +191,8 @@ async def test_headers_that_do_not_end_are_cut(shop: Shop) -> None:
     with contextlib.suppress(OSError):
         while sent < 64 * HEAD_BYTES_MAX and not reader.at_eof():
             writer.write(b"a" * 65536)
-            await asyncio.wait_for(writer.drain(), 5)
-            await asyncio.sleep(0.001)
+            await asyncio.wait_for(writer.drain(), PATIENCE_S)
+            await asyncio.sleep(0)
             sent += 65536
 
     assert sent < 64 * HEAD_BYTES_MAX

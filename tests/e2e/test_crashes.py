@@ -8,9 +8,9 @@ import asyncpg
 
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.gate import open_gate, silent_peer
-from tests.e2e.processes import until
 from tests.e2e.world import World
 from tests.relay_app import CLIP_MICROS
+from tests.waiting import wait_until
 
 WAITING_TO_RECORD = """
 SELECT FROM pg_stat_activity
@@ -74,10 +74,10 @@ async def test_killed_before_recording(world: World) -> None:
             await lock.start()
             (before,) = await guard.fetch("SELECT * FROM tasks FOR UPDATE")
             gate.let_replies_pass()
-            await until(lambda: world.rows(WAITING_TO_RECORD))
+            await wait_until(lambda: world.rows(WAITING_TO_RECORD))
             relay.kill()
         # Its statement would still run, should the lock end before its server notices.
-        await until(lambda: nothing_waits(world))
+        await wait_until(lambda: nothing_waits(world))
         await lock.rollback()
         await guard.close()
         recorded = await world.tasks()

@@ -1,6 +1,5 @@
 """Relays that are killed at random moments, or cut from their database, while tenants work."""
 
-import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
@@ -11,6 +10,7 @@ from relay.tenants.tokens import IssuedToken
 from tests.e2e.load import Load
 from tests.e2e.processes import free_port
 from tests.e2e.world import World
+from tests.waiting import settle_for
 
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -78,7 +78,7 @@ async def test_a_relay_that_is_killed_for_a_minute_loses_nothing(world: World) -
         await kill_and_restart(world, times=30)
         await last.enter_async_context(world.started_relay(public_url=world.url))
         await load.done()
-        await world.settle(timeout_s=120)
+        await world.settle()
         await check_what_tenants_see(world, tokens, load)
 
     await world.check_books()
@@ -92,12 +92,12 @@ async def open_shop(world: World) -> list[IssuedToken]:
 async def kill_and_restart(world: World, *, times: int) -> None:
     for _ in range(times):
         async with world.started_relay(public_url=world.url) as relay:
-            await asyncio.sleep(random.uniform(0.05, 0.6))
+            await settle_for(random.uniform(0.05, 0.6), because="a kill comes at any moment")
             relay.kill()
 
 
 async def cut_connections(world: World) -> int:
-    await asyncio.sleep(random.uniform(0.2, 0.5))
+    await settle_for(random.uniform(0.2, 0.5), because="a cut comes at any moment")
     return len(await world.rows(CUT))
 
 

@@ -20,8 +20,9 @@ from relay.cli.demo.database import demo_database
 from relay.cli.demo.processes import running_relay
 from relay.database.embedded import embedded_postgres
 from relay.secrets import new_secret_key
-from tests.database.embedded_command import fetch, wait_for, wait_until_stopped
+from tests.database.embedded_command import fetch, wait_until_stopped
 from tests.e2e.demo_command import DemoCommand, is_listening, running_demo
+from tests.waiting import PATIENCE_S, block_until
 
 DEMO_DATABASES = "SELECT array_agg(datname) FROM pg_database WHERE datname LIKE 'relay_demo_%'"
 LOOPBACK = ("127.0.0.1", 0)
@@ -55,7 +56,7 @@ def places() -> Iterator[Places]:
     places = Places(data_dir=top / "data", logs=top / "logs")
     places.logs.mkdir()
     yield places
-    assert wait_until_stopped(places.data_dir), "the embedded Postgres did not stop"
+    wait_until_stopped(places.data_dir)
     shutil.rmtree(top)
 
 
@@ -161,7 +162,7 @@ async def test_a_killed_demo_ends_its_processes_and_the_next_drops_its_database(
 
         command.send(signal.SIGKILL)
         command.wait()
-    has_ended = wait_for(lambda: not any(map(is_listening, command.ports)))
+    block_until(lambda: not any(map(is_listening, command.ports)))
     with embedded_postgres(places.data_dir) as server:
         left = await fetch(server.url("postgres"), DEMO_DATABASES)
         async with demo_database(server) as own:
@@ -170,7 +171,6 @@ async def test_a_killed_demo_ends_its_processes_and_the_next_drops_its_database(
     places.logs.mkdir()
 
     assert len(command.ports) == 2
-    assert has_ended
     assert isinstance(left, list)
     assert len(left) == 1
     assert left[0] != own
@@ -259,6 +259,7 @@ def post_as_curl(printed: str) -> Any:
         next(word for word in words if word.startswith("http")),
         headers=dict(headers),
         content=words[words.index("-d") + 1],
+        timeout=PATIENCE_S,
         trust_env=False,
     )
     return reply.json()
@@ -268,5 +269,5 @@ def run_snippet(printed: str) -> str:
     found = re.search(r"^import time.*?^print\(.*?$", printed, re.DOTALL | re.MULTILINE)
     assert found is not None
     command = [sys.executable, "-c", found[0]]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     return ran.stdout

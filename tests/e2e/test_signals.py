@@ -6,23 +6,29 @@ import json
 
 import httpx
 
-from tests.e2e.processes import until
+from tests.e2e.gate import open_gate
 from tests.e2e.raw import connected, post
 from tests.e2e.world import World
 from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO
+from tests.waiting import wait_until
+
+AT_LEISURE = {"kling_timeout_s": 50, "submit_timeout_s": 60, "drain_s": 60}
+"""A busy machine takes its time; nothing waits for so long."""
 
 
 async def test_sigterm_lets_a_submit_end_and_takes_no_other(world: World) -> None:
     """A submit under way is answered with Kling's id; new connections are refused; exit code 0."""
     token = await world.add_tenant()
-    await world.add_channel(base_url=world.kling_url)
-    async with world.started_relay(submit_timeout_s=20) as relay:
-        sending = asyncio.create_task(world.send(token, {"prompt": "a fox [delay 2]"}))
+    async with open_gate(world.kling_url) as gate, world.started_relay(**AT_LEISURE) as relay:
+        await world.add_channel(base_url=gate.url)
+        gate.hold_replies()
+        sending = asyncio.create_task(world.send(token, {"prompt": "a fox"}))
         (accepted,) = await world.kling_accepted()
 
         relay.terminate()
-        await until(lambda: is_refused(world.port))
+        await wait_until(lambda: is_refused(world.port))
         was_refused_meanwhile = not sending.done()
+        gate.let_replies_pass()
         answer = await sending
         exit_code = await relay.ended()
 
@@ -35,15 +41,18 @@ async def test_sigterm_lets_a_submit_end_and_takes_no_other(world: World) -> Non
 async def test_sigterm_finishes_a_submit_whose_client_has_gone(world: World) -> None:
     """Nobody waits for the answer any more, and still the process records it before it ends."""
     token = await world.add_tenant()
-    await world.add_channel(base_url=world.kling_url)
-    body = json.dumps({**CLIP, "prompt": "a fox [delay 1.5]"})
-    async with world.started_relay(submit_timeout_s=20) as relay:
+    body = json.dumps({**CLIP, "prompt": "a fox"})
+    async with open_gate(world.kling_url) as gate, world.started_relay(**AT_LEISURE) as relay:
+        await world.add_channel(base_url=gate.url)
+        gate.hold_replies()
         async with connected(world.port) as client:
             head = post(TEXT2VIDEO, bearer=token.api_key, length=len(body))
             await client.send(head, body.encode())
             (accepted,) = await world.kling_accepted()
 
         relay.terminate()
+        await wait_until(lambda: is_refused(world.port))
+        gate.let_replies_pass()
         exit_code = await relay.ended()
 
     assert [task["kling_id"] for task in await world.tasks()] == [accepted["task_id"]]

@@ -13,8 +13,9 @@ from relay.ledger.invariants import audit
 from relay.secrets import KeyRing, new_secret_key
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.books import find_differences
-from tests.e2e.processes import Process, free_port, running, until
+from tests.e2e.processes import Process, free_port, running
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
+from tests.waiting import PATIENCE_S, wait_until
 
 QUICK = {
     "kling_timeout_s": 20,
@@ -23,6 +24,7 @@ QUICK = {
     "lost_looks": 2,
     "lost_after_s": 1,
     "drain_s": 10,
+    "office_port": 0,
 }
 """A submit that nobody finished is looked for after 2 s, and given up about 2 s later."""
 
@@ -47,7 +49,7 @@ class World(Relay):
         self.kling = sandbox
         self.kling_url = ""
         self.port = free_port()
-        self.http = httpx.AsyncClient(timeout=30, trust_env=False)
+        self.http = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
 
     @property
     def url(self) -> str:
@@ -94,16 +96,16 @@ class World(Relay):
             accepted = await self.kling_log()
             return accepted if len(accepted) >= number else []
 
-        return await until(enough)
+        return await wait_until(enough)
 
     async def tasks(self) -> list[Any]:
         return await self.rows("SELECT * FROM tasks ORDER BY id")
 
     async def held(self) -> Any:
         """Wait for a task with its hold, and return its row."""
-        return (await until(self.tasks))[0]
+        return (await wait_until(self.tasks))[0]
 
-    async def settle(self, *, timeout_s: float = 30.0) -> None:
+    async def settle(self) -> None:
         """Wait until Kling has ended all it accepted and no hold is open.
 
         A killed worker's rows are others' after a minute, its lease; the lease is ended here
@@ -119,7 +121,7 @@ class World(Relay):
             left.extend(["Kling's own"] * (len(accepted) - len(ended)))
             return not left
 
-        await until(nothing_is_open, what=lambda: f"still open: {left}", timeout_s=timeout_s)
+        await wait_until(nothing_is_open, what=lambda: f"still open: {left}")
 
     async def check_books(self) -> None:
         """Everything is charged, once, as Kling's log says; nothing is held; the audit agrees."""

@@ -72,13 +72,13 @@ def test_what_is_split_and_joined_is_the_same(body: bytes) -> None:
 
 
 def test_values_are_views_and_not_copies() -> None:
-    """An image of 20 MB is split and joined within some milliseconds."""
+    """An image of 20 MB is split and joined within some milliseconds of work."""
     body = b'{"image":"%b","prompt":"x"}' % (b"A" * 20_000_000)
-    began = time.perf_counter()
+    began = time.process_time()
 
     parts = join_fields(read_fields(body))
 
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert isinstance(parts, list)
     views = [part for part in parts if isinstance(part, memoryview)]
     assert max(len(view) for view in views) == 20_000_002
@@ -99,12 +99,12 @@ def test_half_surrogates_keep_every_byte_wherever_they_stand() -> None:
 
 
 def test_a_body_of_half_surrogates_or_backslashes_costs_little() -> None:
-    """Broken on purpose: 10 MB are refused within a second, and more than a thousand are too."""
+    """Broken on purpose: 10 MB are refused after a second of work, more than a thousand too."""
     for body in (b'{"a":"' + b"\\\\" * 5_000_000, b'{"a":"' + b"\\ud800" * 1_700_000):
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(BadRequest):
             read_fields(body)
-        assert time.perf_counter() - began < 2.0
+        assert time.process_time() - began < 2.0
     many = b'{"a":"%b"}' % (b"\\ud800" * (HALF_SURROGATES_MAX + 1))
     with pytest.raises(BadRequest):
         read_fields(many)

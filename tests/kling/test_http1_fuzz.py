@@ -14,47 +14,81 @@ from relay.kling.transport import MaybeSent, NotSent, Reply, Transport
 from tests.kling.aiohttp_reference import AiohttpReference
 from tests.kling.raw_replies import draw_reply
 from tests.kling.transport_peer import Connection, listen
+from tests.waiting import PATIENCE_S, play_slow, settle_for
 
 LANES = 12
 Outcome = Reply | type[NotSent] | type[MaybeSent]
 
 
-async def serve_drawn(connection: Connection) -> None:
-    """Answer each request with the reply whose seed its path names."""
-    while True:
-        await connection.receive()
-        drawn = draw_reply(int(connection.last_path.removeprefix("/")))
-        for number, piece in enumerate(drawn.pieces):
-            if number:
-                await asyncio.sleep(0.001)
-            with suppress(RuntimeError):  # of uvloop, where asyncio is silent: they left before
-                await connection.answer(piece)
-        if drawn.is_closed:
-            return
+class Lane:
+    """A peer that answers one request after the other with the reply whose seed its path names."""
+
+    def __init__(self) -> None:
+        self._has_said_all: dict[str, asyncio.Event] = {}
+
+    async def serve(self, connection: Connection) -> None:
+        while True:
+            await connection.receive()
+            path = connection.last_path
+            drawn = draw_reply(int(path.split("/")[1]))
+            for number, piece in enumerate(drawn.pieces):
+                if number:
+                    await play_slow(0.001)
+                with suppress(RuntimeError):  # of uvloop, where asyncio is silent: they left before
+                    await connection.answer(piece)
+            if drawn.is_closed:
+                return
+            self._has_said_all[path].set()
+
+    async def judge(self, transport: Transport, url: str) -> Outcome:
+        """Ask, and wait for the outcome; or until nothing more comes, which ends in a timeout.
+
+        That is not waited for, since by the clock a busy machine would time out whole replies too:
+        what was said and has changed nothing in so many turns of the loop will change nothing.
+        """
+        said_all = self._has_said_all["/" + url.split("/", 3)[3]] = asyncio.Event()
+        call = asyncio.create_task(
+            transport.send("POST", url, bearer="b", body=b"{}", timeout_s=PATIENCE_S)
+        )
+        hush = asyncio.create_task(_hush(said_all))
+        await asyncio.wait({call, hush}, return_when=asyncio.FIRST_COMPLETED)
+        hush.cancel()
+        if not call.done():
+            call.cancel()
+            await asyncio.wait({call})
+        try:
+            return MaybeSent if call.cancelled() else call.result()
+        except (NotSent, MaybeSent) as error:
+            return type(error)
 
 
-async def judge(transport: Transport, url: str) -> Outcome:
-    try:
-        return await transport.send("POST", url, bearer="b", body=b"{}", timeout_s=0.5)
-    except (NotSent, MaybeSent) as error:
-        return type(error)
+async def _hush(said_all: asyncio.Event) -> None:
+    await said_all.wait()
+    for _ in range(25):
+        await settle_for(0.002, because="the loop looks at its sockets after each")
 
 
 async def find_differences(seeds: range) -> dict[int, tuple[Outcome, Outcome]]:
     """Ask both for each seed; lanes have servers of their own, so that no two replies meet."""
     different: dict[int, tuple[Outcome, Outcome]] = {}
 
-    async def run(lane: int) -> None:
-        async with listen(serve_drawn) as peer:
-            for seed in seeds[lane::LANES]:
-                url = f"{peer.url}/{seed}"
-                outcomes = await judge(ours, url), await judge(theirs, url)
+    async def run(number: int) -> None:
+        lane = Lane()
+        async with listen(lane.serve) as peer:
+            for seed in seeds[number::LANES]:
+                outcomes = (
+                    await lane.judge(ours, f"{peer.url}/{seed}/ours"),
+                    await lane.judge(theirs, f"{peer.url}/{seed}/theirs"),
+                )
                 if outcomes[0] != outcomes[1]:
                     different[seed] = outcomes
-                # A close is seen before the next POST, which it would else meet on its way.
-                await asyncio.sleep(0.002)
+                for _ in range(5):
+                    await settle_for(
+                        0.001, because="a close must be seen before the next POST meets it"
+                    )
 
-    async with aclosing(Http1Transport()) as ours, aclosing(AiohttpReference()) as theirs:
+    transport = Http1Transport(connect_timeout_s=PATIENCE_S)
+    async with aclosing(transport) as ours, aclosing(AiohttpReference()) as theirs:
         await asyncio.gather(*map(run, range(LANES)))
     return different
 
@@ -96,7 +130,7 @@ def is_meant(seed: int, ours: Outcome, theirs: Outcome) -> bool:
         # A whole reply counts whatever follows; aiohttp drops it if both came in one read.
         return has_bytes_after(raw)
     # Of a transfer coding other than chunked, aiohttp takes what comes until the close.
-    codings: list[bytes] = re.findall(rb"(?im)^transfer-encoding:(.*)$", raw)
+    codings: list[bytes] = re.findall(rb"(?im)^transfer-encoding:(.*(?:\n[ \t].*)*)$", raw)
     return (
         ours is MaybeSent
         and isinstance(theirs, Reply)

@@ -11,6 +11,7 @@ import pytest
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.transport import JOIN_BYTES_MAX, NoUsableReply
 from tests.kling.transport_peer import Connection, hang, listen
+from tests.waiting import PATIENCE_S, wait_until
 
 TOO_LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000
 
@@ -54,9 +55,7 @@ async def test_a_failed_call_leaves_no_body_behind(script: object, size: int) ->
         aclosing(Http1Transport(reply_bytes_max=1000)) as transport,
     ):
         watched = await _send(transport, peer.url, size=size)
-        await asyncio.sleep(0.01)  # the connection's own end
-
-        assert watched() is None
+        await wait_until(lambda: watched() is None)
 
 
 async def test_a_cancelled_call_leaves_no_body_behind() -> None:
@@ -65,14 +64,12 @@ async def test_a_cancelled_call_leaves_no_body_behind() -> None:
         body = Body(4 * JOIN_BYTES_MAX)
         watched = weakref.ref(body)
         sending = asyncio.create_task(
-            transport.send("POST", peer.url, bearer="b", body=[body], timeout_s=5)
+            transport.send("POST", peer.url, bearer="b", body=[body], timeout_s=PATIENCE_S)
         )
         del body
-        await asyncio.sleep(0.1)
+        await wait_until(lambda: peer.requests)
         sending.cancel()
         with suppress(asyncio.CancelledError):
             await sending
         del sending
-        await asyncio.sleep(0.01)
-
-        assert watched() is None
+        await wait_until(lambda: watched() is None)

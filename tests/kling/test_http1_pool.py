@@ -3,16 +3,18 @@
 import asyncio
 import socket
 from contextlib import ExitStack, aclosing, suppress
+from typing import Any
 
 import pytest
 
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.transport import MaybeSent, NotSent, Transport
 from tests.kling.transport_peer import Connection, answer_all, hang, listen
+from tests.waiting import PATIENCE_S
 
 
 async def call(transport: Transport, url: str, path: str) -> int:
-    return (await transport.send("GET", url + path, bearer="b", timeout_s=5)).status
+    return (await transport.send("GET", url + path, bearer="b", timeout_s=PATIENCE_S)).status
 
 
 async def test_who_waits_is_served_in_order() -> None:
@@ -59,7 +61,7 @@ async def test_cancelling_at_any_moment_loses_no_place() -> None:
             await barrier.wait()
             await connection.answer()
 
-        async with listen(answer_together) as other, asyncio.timeout(3):
+        async with listen(answer_together) as other, asyncio.timeout(PATIENCE_S):
             both = await asyncio.gather(*(call(transport, other.url, "/y") for _ in range(2)))
 
     assert both == [200, 200]
@@ -70,7 +72,9 @@ async def test_a_connection_that_fails_gives_its_place_back() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    async with aclosing(Http1Transport(connections_max=1, connect_timeout_s=1)) as transport:
+    async with aclosing(
+        Http1Transport(connections_max=1, connect_timeout_s=PATIENCE_S)
+    ) as transport:
         for _ in range(2):
             with pytest.raises(NotSent):
                 await call(transport, f"http://127.0.0.1:{port}", "/")
@@ -97,12 +101,12 @@ async def test_closing_ends_what_is_under_way() -> None:
             filler.setblocking(False)  # noqa: FBT003 - the socket's own signature
             with suppress(BlockingIOError):
                 filler.connect(silent.getsockname())
-        transport = Http1Transport(connections_max=2)
+        transport = Http1Transport(connections_max=2, connect_timeout_s=PATIENCE_S)
         async with listen(say_and_hang) as peer:
             urls = (peer.url, f"http://127.0.0.1:{silent.getsockname()[1]}", peer.url)
             calls = [asyncio.create_task(call(transport, url, "/")) for url in urls]
             await arrived.wait()
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE_S / 2):  # before they end by themselves
                 await transport.aclose()
                 outcomes = await asyncio.gather(*calls, return_exceptions=True)
             with pytest.raises(NotSent):
@@ -111,24 +115,35 @@ async def test_closing_ends_what_is_under_way() -> None:
     assert [type(outcome) for outcome in outcomes] == [MaybeSent, NotSent, NotSent]
 
 
-async def test_a_burst_asks_for_the_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+class CountingLoop(asyncio.SelectorEventLoop):
+    """A loop that notes for which names it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[object] = []
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        self.asked.append(host)
+        return await super().getaddrinfo(host, port, **options)
+
+
+def test_a_burst_asks_for_the_name_once() -> None:
     """Ten calls at once need ten connections and one lookup, which the first caller may leave."""
-    loop = asyncio.get_running_loop()
-    look_up, asked = loop.getaddrinfo, []
+    loop = CountingLoop()
 
-    async def count(host: str, port: int, **options: int) -> object:
-        asked.append(host)
-        return await look_up(host, port, **options)
+    async def burst() -> list[int | BaseException]:
+        async with listen(answer_all) as peer, aclosing(Http1Transport()) as transport:
+            loop.asked.clear()
+            url = f"http://localhost:{peer.port}"
+            calls = [asyncio.create_task(call(transport, url, "/")) for _ in range(10)]
+            await asyncio.sleep(0)
+            calls[0].cancel()
+            return await asyncio.gather(*calls, return_exceptions=True)
 
-    monkeypatch.setattr(loop, "getaddrinfo", count)
-    async with listen(answer_all) as peer, aclosing(Http1Transport()) as transport:
-        url = f"http://localhost:{peer.port}"
-        calls = [asyncio.create_task(call(transport, url, "/")) for _ in range(10)]
-        await asyncio.sleep(0)
-        calls[0].cancel()
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        outcomes = runner.run(burst())
 
-    assert asked == ["localhost"]
+    assert loop.asked == ["localhost"]
     assert outcomes[1:] == [200] * 9
 
 

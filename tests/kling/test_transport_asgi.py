@@ -9,6 +9,7 @@ import pytest
 
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import MaybeSent
+from tests.waiting import PATIENCE_S
 
 Message = MutableMapping[str, Any]  # as httpx types ASGI
 Receive = Callable[[], Awaitable[Message]]
@@ -29,7 +30,7 @@ async def test_httpx_calls_an_app_in_this_process() -> None:
 
     async with aclosing(HttpxTransport(httpx.ASGITransport(app))) as transport:
         reply = await transport.send(
-            "POST", "http://kling/v1/x?y=%2f", bearer="b", body=[b"{", b"}"], timeout_s=5
+            "POST", "http://kling/v1/x?y=%2f", bearer="b", body=[b"{", b"}"], timeout_s=PATIENCE_S
         )
 
     assert (reply.status, reply.body) == (201, b"[]")
@@ -44,4 +45,4 @@ async def test_an_app_that_crashes_is_maybe_sent() -> None:
 
     async with aclosing(HttpxTransport(httpx.ASGITransport(crash))) as transport:
         with pytest.raises(MaybeSent):
-            await transport.send("GET", "http://kling/v1", bearer="b", timeout_s=5)
+            await transport.send("GET", "http://kling/v1", bearer="b", timeout_s=PATIENCE_S)

@@ -16,6 +16,7 @@ from tests.kling.transport_peer import (
     listen,
     post,
 )
+from tests.waiting import PATIENCE_S, play_dead, settle_for, wait_until
 
 
 async def close_unread(_: Connection) -> None:
@@ -33,43 +34,50 @@ async def reset_after_request(connection: Connection) -> None:
 
 async def stop_in_the_middle(connection: Connection) -> None:
     await answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", connection)
-    await asyncio.sleep(60)
+    await play_dead()
 
 
 @pytest.mark.parametrize(
-    "script",
+    ("script", "timeout_s"),
     [
-        pytest.param(close_unread, id="closed before reading"),
-        pytest.param(close_after_request, id="closed without a reply"),
-        pytest.param(reset_after_request, id="reset without a reply"),
-        pytest.param(hang, id="reply too late"),
-        pytest.param(stop_in_the_middle, id="rest of the reply too late"),
+        pytest.param(close_unread, PATIENCE_S, id="closed before reading"),
+        pytest.param(close_after_request, PATIENCE_S, id="closed without a reply"),
+        pytest.param(reset_after_request, PATIENCE_S, id="reset without a reply"),
+        pytest.param(hang, 1.0, id="reply too late"),
+        pytest.param(stop_in_the_middle, 1.0, id="rest of the reply too late"),
         pytest.param(
-            partial(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), id="cut body"
+            partial(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+            PATIENCE_S,
+            id="cut body",
         ),
         pytest.param(
             partial(answer, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"),
+            PATIENCE_S,
             id="cut chunk",
         ),
-        pytest.param(partial(answer, b"HTTP/1.1 200 OK\r\nContent-"), id="cut head"),
-        pytest.param(partial(answer, b"\x16\x03\x01 SSH-2.0 not http\r\n\r\n"), id="garbage"),
+        pytest.param(partial(answer, b"HTTP/1.1 200 OK\r\nContent-"), PATIENCE_S, id="cut head"),
+        pytest.param(
+            partial(answer, b"\x16\x03\x01 SSH-2.0 not http\r\n\r\n"), PATIENCE_S, id="garbage"
+        ),
         pytest.param(
             partial(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b" " * 1001),
+            PATIENCE_S,
             id="reply over the bound",
         ),
         pytest.param(
             partial(answer, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 1001),
+            PATIENCE_S,
             id="reply over the bound, no length",
         ),
     ],
 )
 async def test_a_request_without_a_whole_reply_is_maybe_sent(
-    transport: Transport, script: Script
+    transport: Transport, script: Script, timeout_s: float
 ) -> None:
     """Whatever happens after the connection stands, and the request goes out at most once."""
     async with listen(script) as peer:
         with pytest.raises(MaybeSent):
-            await post(transport, f"{peer.url}/v1?secret=1", timeout_s=0.5)
+            await post(transport, f"{peer.url}/v1?secret=1", timeout_s=timeout_s)
 
     assert peer.connections == 1
     assert len(peer.requests) <= 1
@@ -80,7 +88,7 @@ async def test_a_reason_holds_neither_query_nor_bearer(transport: Transport) -> 
     async with listen(partial(answer, b"garbage\r\n\r\n")) as peer:
         with pytest.raises(MaybeSent) as caught:
             await transport.send(
-                "POST", f"{peer.url}/v1?q=hush", bearer="sesame", body=b"{}", timeout_s=5
+                "POST", f"{peer.url}/v1?q=hush", bearer="sesame", body=b"{}", timeout_s=PATIENCE_S
             )
 
     assert caught.value.reason == str(caught.value) != ""
@@ -105,7 +113,7 @@ async def test_a_post_on_a_broken_kept_connection_goes_out_once(
         await post(transport, peer.url)
         with pytest.raises(MaybeSent):
             await post(transport, peer.url)
-        await asyncio.sleep(0.05)
+        await settle_for(0.05, because="a third one would have arrived")
 
     assert peer.connections == 1
     assert len(peer.requests) == 2
@@ -115,7 +123,8 @@ async def test_a_connection_closed_while_idle_is_replaced(transport: Transport) 
     """The peer closed after its reply and we know it by then: the POST takes a fresh one."""
     async with listen(partial(answer, OK)) as peer:
         await post(transport, peer.url)
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: peer.open == 0)
+        await settle_for(0.02, because="our loop has looked at the socket by then")
         reply = await post(transport, peer.url)
 
     assert reply.status == 200
@@ -145,7 +154,7 @@ async def test_cancelling_a_call_passes_through(transport: Transport) -> None:
     async def tell_and_hang(connection: Connection) -> None:
         await connection.receive()
         received.set()
-        await asyncio.sleep(60)
+        await play_dead()
 
     async with listen(tell_and_hang) as peer:
         call = asyncio.create_task(post(transport, peer.url))

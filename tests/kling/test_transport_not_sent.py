@@ -9,6 +9,7 @@ import pytest
 
 from relay.kling.transport import NotSent, Transport
 from tests.kling.transport_peer import Connection, Kind, answer_all, hang, listen, post
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -40,14 +41,18 @@ async def test_a_refused_port_is_not_sent(
     """Nobody listens; known by the kind of error too, not only by a body that never left."""
     with pytest.raises(NotSent):
         await transport.send(
-            "POST", f"http://127.0.0.1:{closed_port}/v1", bearer="b", body=body, timeout_s=5
+            "POST",
+            f"http://127.0.0.1:{closed_port}/v1",
+            bearer="b",
+            body=body,
+            timeout_s=PATIENCE_S,
         )
 
 
 async def test_an_unknown_name_is_not_sent(transport: Transport) -> None:
     """Names under .invalid never resolve (RFC 2606)."""
     with pytest.raises(NotSent):
-        await transport.send("GET", "http://kling.invalid/v1", bearer="b", timeout_s=20)
+        await transport.send("GET", "http://kling.invalid/v1", bearer="b", timeout_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -76,18 +81,18 @@ async def test_a_bearer_that_no_header_can_carry_is_not_sent(
     """A key pasted with its line end must not add a header, nor count as maybe sent."""
     async with listen(answer_all) as peer:
         with pytest.raises(NotSent, match="credential"):
-            await transport.send("GET", peer.url, bearer=bearer, timeout_s=5)
+            await transport.send("GET", peer.url, bearer=bearer, timeout_s=PATIENCE_S)
 
     assert peer.connections == 0
 
 
-@pytest.mark.parametrize("timeout_s", [5, 0.3])
+@pytest.mark.parametrize(("connect_timeout_s", "timeout_s"), [(0.3, PATIENCE_S), (PATIENCE_S, 0.3)])
 async def test_a_connection_that_does_not_come_about_is_not_sent(
-    kind: Kind, silent_port: int, timeout_s: float
+    kind: Kind, silent_port: int, connect_timeout_s: float, timeout_s: float
 ) -> None:
     """Whether the connect timeout of 0.3 s ends the wait or the whole call's 0.3 s does."""
-    async with aclosing(kind(connect_timeout_s=0.3 if timeout_s == 5 else 9)) as transport:
-        async with asyncio.timeout(2):
+    async with aclosing(kind(connect_timeout_s=connect_timeout_s)) as transport:
+        async with asyncio.timeout(PATIENCE_S / 2):  # before the other one would end it
             with pytest.raises(NotSent):
                 await post(transport, f"http://127.0.0.1:{silent_port}/", timeout_s=timeout_s)
 
@@ -106,7 +111,7 @@ async def test_waiting_for_a_free_connection_is_not_sent(kind: Kind) -> None:
     ):
         first = asyncio.create_task(post(transport, peer.url))
         await busy.wait()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S / 2):
             with pytest.raises(NotSent):
                 await post(transport, peer.url)
         first.cancel()
@@ -125,4 +130,6 @@ async def test_tls_to_a_plain_port_is_not_sent(transport: Transport) -> None:
 
     async with listen(talk_plain) as peer:
         with pytest.raises(NotSent):
-            await transport.send("GET", f"https://127.0.0.1:{peer.port}", bearer="b", timeout_s=5)
+            await transport.send(
+                "GET", f"https://127.0.0.1:{peer.port}", bearer="b", timeout_s=PATIENCE_S
+            )

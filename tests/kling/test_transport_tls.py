@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.kling.transport import Body, NotSent, Transport
 from tests.kling.transport_peer import Kind, answer_all, listen
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ async def test_a_large_body_goes_out_over_tls(
     trusting = ssl.create_default_context(cafile=certificate)
     parts: Body = [b"{", memoryview(bytes(5_000_000)), b"}"]
     async with listen(answer_all, tls=server) as peer, aclosing(kind(tls=trusting)) as transport:
-        await transport.send("POST", peer.url, bearer="b", body=parts, timeout_s=20)
+        await transport.send("POST", peer.url, bearer="b", body=parts, timeout_s=PATIENCE_S)
 
     digest = hashlib.sha256(b"{" + bytes(5_000_000) + b"}").digest()
     assert [request.digest for request in peer.requests] == [digest]
@@ -65,6 +66,6 @@ async def test_a_certificate_that_is_not_trusted_is_not_sent(
     """The handshake ends before a byte of HTTP; certificates are checked by default."""
     async with listen(answer_all, tls=tls_server[0]) as peer:
         with pytest.raises(NotSent):
-            await transport.send("POST", peer.url, bearer="b", body=b"{}", timeout_s=5)
+            await transport.send("POST", peer.url, bearer="b", body=b"{}", timeout_s=PATIENCE_S)
 
     assert peer.requests == []

@@ -10,6 +10,7 @@ from hashlib import sha256
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Reply, Transport
+from tests.waiting import PATIENCE_S, play_dead
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -32,6 +33,8 @@ class Peer:
     connections: int = 0
     requests: list[Received] = field(default_factory=list)
     """Whole requests, heads and bodies, in the order they ended."""
+    open: int = 0
+    """Connections that it has not closed."""
 
 
 class Connection:
@@ -82,6 +85,7 @@ async def listen(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncI
         assert task is not None
         running.add(task)
         peer.connections += 1
+        peer.open += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await script(Connection(peer, reader, writer))
@@ -90,6 +94,7 @@ async def listen(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncI
             writer.close()
             with suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await writer.wait_closed()
+            peer.open -= 1
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     peer.port = server.sockets[0].getsockname()[1]
@@ -114,7 +119,7 @@ async def answer_all(connection: Connection) -> None:
 async def hang(connection: Connection) -> None:
     """Read one request and say nothing."""
     await connection.receive()
-    await asyncio.sleep(60)
+    await play_dead()
 
 
 async def answer(raw: bytes, connection: Connection) -> None:
@@ -123,5 +128,5 @@ async def answer(raw: bytes, connection: Connection) -> None:
     await connection.answer(raw)
 
 
-async def post(transport: Transport, url: str, *, timeout_s: float = 5) -> Reply:
+async def post(transport: Transport, url: str, *, timeout_s: float = PATIENCE_S) -> Reply:
     return await transport.send("POST", url, bearer="b", body=b"{}", timeout_s=timeout_s)

@@ -11,7 +11,7 @@ from relay.ledger.invariants import audit
 from relay.sandbox.settings import SandboxSettings
 from tests.ledger.books import audit_books
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 FREE = """
     ALTER TABLE entries DISABLE TRIGGER ALL;

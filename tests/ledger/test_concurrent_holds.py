@@ -11,6 +11,7 @@ from relay.sandbox.settings import SandboxSettings
 from relay.tenants.tokens import IssuedToken
 from tests.ledger.books import accepted_ids, creates_seen
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
+from tests.waiting import PATIENCE_S
 
 ROOMY = SandboxSettings(task_seconds=60, concurrency=1000, public_url=SANDBOX_URL)
 
@@ -30,7 +31,7 @@ async def submit_all(
     replicas: list[Relay], token: IssuedToken, bodies: list[dict[str, str]]
 ) -> list[httpx.Response]:
     """Submit all bodies at once, in turn to each replica."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return await asyncio.gather(
             *(
                 replicas[number % len(replicas)].submit(token, body)

@@ -1,6 +1,5 @@
 """T4 where Kling's own answer is about the whole account: `/tasks`, `/solutions`, `/account`."""
 
-import asyncio
 import json
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ from relay.tenants.caller import Caller
 from relay.tenants.tokens import IssuedToken
 from tests.owners.two_accounts import Shop, kling_error
 from tests.relay_app import bearer
+from tests.waiting import wait_until
 
 NEW = "/text-to-video/kling-3.0"
 TRY_ON = "/solutions/virtual_try_on"
@@ -36,12 +36,11 @@ async def create(shop: Shop, token: IssuedToken, path: str, external_id: str = "
 
 
 async def settled(shop: Shop, token: IssuedToken, root: str, *ids: str) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            rows = await get(shop, token, f"{root}?task_ids={','.join(ids)}")
-            if all("succe" in str(row.get("status") or row.get("task_status")) for row in rows):
-                return
-            await asyncio.sleep(0.02)
+    async def have_succeeded() -> bool:
+        rows = await get(shop, token, f"{root}?task_ids={','.join(ids)}")
+        return all("succe" in str(row.get("status") or row.get("task_status")) for row in rows)
+
+    await wait_until(have_succeeded)
 
 
 @pytest.mark.parametrize(("root", "path"), [("/tasks", NEW), ("/solutions", TRY_ON)])

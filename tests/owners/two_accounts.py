@@ -1,6 +1,5 @@
 """Two Kling accounts in one sandbox, and which of them the relay asked for what."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,11 +16,11 @@ from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import Account, SandboxSettings
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import SANDBOX_URL, Relay, bearer, fixture_relay
+from tests.waiting import wait_until
 
 ONE = Account(access_key="one", secret_key="one-secret-" + "1" * 32, api_key="key-one")
 TWO = Account(access_key="two", secret_key="two-secret-" + "2" * 32, api_key="key-two")
 NAMES = {"key-one": "one", "key-two": "two"}
-PATIENCE_S = 10.0
 URL = "https://example.com/a.png"
 ELEMENT = {
     "element_name": "fox",
@@ -106,12 +105,11 @@ class Shop:
         return await self.ended(token, path, response.json()["data"]["task_id"])
 
     async def ended(self, token: IssuedToken, path: str, task_id: str) -> Any:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                data = (await self.relay.get(token, task_id, path=path)).json()["data"]
-                if data["task_status"] in ("succeed", "failed"):
-                    return data
-                await asyncio.sleep(0.02)
+        async def end() -> Any:
+            data = (await self.relay.get(token, task_id, path=path)).json()["data"]
+            return data if data["task_status"] in ("succeed", "failed") else None
+
+        return await wait_until(end)
 
     async def video(self, token: IssuedToken, *, on: str = "one") -> str:
         body = {"model_name": "kling-v1", "prompt": "a fox", "duration": "5"}

@@ -9,9 +9,9 @@ from relay.errors import BadRequest
 from relay.proxy.body import SMALL_BYTES, BodyBudget, ClientGone, Share, read_body
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope
 from tests.relay_app import TEXT2VIDEO, bearer, running_relay
+from tests.waiting import PATIENCE_S, play_dead, play_slow, wait_until
 
 A, B, C = 1, 2, 3
-PATIENCE_S = 2.0
 
 
 async def settle() -> None:
@@ -123,7 +123,7 @@ def receiving(*messages: dict[str, Any]) -> Any:
 
     async def receive() -> dict[str, Any]:
         if not rest:
-            await asyncio.sleep(3600)
+            await play_dead()
         return rest.pop(0)
 
     return receive
@@ -237,7 +237,7 @@ async def test_eight_images_pass_a_budget_for_one(database_url: str) -> None:
         nonlocal alive
         alive += 1
         at_once.append(alive)
-        await asyncio.sleep(0.02)
+        await play_slow(0.02)
         alive -= 1
         external_id = asked.body[-80:].split(b'"external_task_id":"')[1].split(b'"')[0].decode()
         return envelope(created(external_id, task_id=external_id))
@@ -248,13 +248,13 @@ async def test_eight_images_pass_a_budget_for_one(database_url: str) -> None:
         token, other = await relay.add_tenant(), await relay.add_tenant("other")
         await relay.add_channel()
         uploads = [asyncio.create_task(relay.submit(token, image)) for _ in range(8)]
-        await asyncio.sleep(0.01)
+        await wait_until(lambda: at_once)
 
         beside = await relay.client.post(
             TEXT2VIDEO, headers=bearer(other), content=image.replace(b"AAAA", b"A", 1)
         )
         unfinished = sum(not upload.done() for upload in uploads)
-        responses = await asyncio.wait_for(asyncio.gather(*uploads), 30)
+        responses = await asyncio.wait_for(asyncio.gather(*uploads), PATIENCE_S)
 
     assert {response.status_code for response in [*responses, beside]} == {200}
     assert max(at_once) <= 2

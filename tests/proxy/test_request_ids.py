@@ -4,6 +4,7 @@ import time
 import uuid
 
 from relay.proxy.answers import new_request_id
+from tests.waiting import block_for
 
 MANY = 100_000
 
@@ -24,7 +25,7 @@ def test_a_request_id_begins_with_its_millisecond() -> None:
     ids = []
     for _ in range(5):
         ids.append(new_request_id())
-        time.sleep(0.002)
+        block_for(0.002, because="each has a millisecond of its own")
     after_ms = time.time_ns() // 1_000_000
 
     times = [uuid.UUID(text).int >> 80 for text in ids]

@@ -198,7 +198,7 @@ async def test_what_has_no_price_is_refused_and_noted(shared: Relay, tenant: str
     second = await refused(shared, f"{tenant}-2", body)
 
     assert first[:2] == second[:2] == (404, 1203)
-    misses = await shared.rows("SELECT * FROM price_misses WHERE wanted LIKE '%kling-v99%'")
+    misses = await shared.rows("SELECT * FROM price_misses WHERE wanted::text LIKE '%kling-v99%'")
     assert len(misses) == 1
 
 

@@ -1,6 +1,5 @@
-"""A caller of the sandbox: one client, one account, and waiting with a deadline."""
+"""A caller of the sandbox: one client, one account, and waiting for ends."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ import httpx
 import jwt
 
 from relay.sandbox.settings import DEFAULT_ACCOUNT, Account
+from tests.waiting import wait_until
 
 TEXT2VIDEO = "/v1/videos/text2video"
 
@@ -49,15 +49,14 @@ class Caller:
         return await self.ended(task["task_id"], path)
 
     async def new_finished(self, path: str, **body: object) -> dict[str, Any]:
-        """Create a task of API 2.0 and wait for its end, at most 5 s."""
+        """Create a task of API 2.0 and wait for its end."""
         task = await self.accepted(path, **body)
-        async with asyncio.timeout(5):
-            while True:
-                (data,) = (await self.get(f"/tasks?task_ids={task['id']}")).json()["data"]
-                if data["status"] in {"succeeded", "failed"}:
-                    found: dict[str, Any] = data
-                    return found
-                await asyncio.sleep(0.01)
+
+        async def end() -> dict[str, Any] | None:
+            (data,) = (await self.get(f"/tasks?task_ids={task['id']}")).json()["data"]
+            return data if data["status"] in {"succeeded", "failed"} else None
+
+        return await wait_until(end)
 
     async def accepted(self, path: str = TEXT2VIDEO, **body: object) -> dict[str, Any]:
         response = await self.create(path, **body)
@@ -69,13 +68,13 @@ class Caller:
         return await self.http.get(path, headers=self._headers)
 
     async def ended(self, name: str, path: str = TEXT2VIDEO) -> dict[str, Any]:
-        """Poll until the task has ended, at most 5 s."""
-        async with asyncio.timeout(5):
-            while True:
-                data: dict[str, Any] = (await self.get(f"{path}/{name}")).json()["data"]
-                if data["task_status"] in {"succeed", "failed"}:
-                    return data
-                await asyncio.sleep(0.01)
+        """Poll until the task has ended."""
+
+        async def end() -> dict[str, Any] | None:
+            data: dict[str, Any] = (await self.get(f"{path}/{name}")).json()["data"]
+            return data if data["task_status"] in {"succeed", "failed"} else None
+
+        return await wait_until(end)
 
     async def log(self, event: str) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = (await self.http.get("/sandbox/log")).json()

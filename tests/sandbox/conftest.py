@@ -1,6 +1,5 @@
 import contextlib
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -12,6 +11,7 @@ from relay.sandbox.app import create_sandbox
 from relay.sandbox.serve import SandboxServer
 from relay.sandbox.settings import SandboxSettings
 from tests.sandbox.client import Caller
+from tests.waiting import PATIENCE_S, block_until
 
 Opened = Callable[..., AbstractAsyncContextManager[Caller]]
 
@@ -33,13 +33,10 @@ def serve_sandbox(settings: SandboxSettings = FAST) -> Iterator[str]:
     server = SandboxServer(settings, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    block_until(lambda: server.started)
     yield server.url
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -67,5 +64,5 @@ def opened() -> Opened:
 async def served() -> AsyncIterator[Caller]:
     """A sandbox on a real socket whose tasks take 0.1 s."""
     with serve_sandbox(FAST) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=5, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:
             yield Caller(http)

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.waiting import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class Post:
@@ -38,8 +40,8 @@ class Receiver:
         await self._server.wait_closed()
 
     async def wait(self, count: int) -> list[Post]:
-        """Wait until `count` posts have come, at most 5 s."""
-        async with asyncio.timeout(5), self._arrived:
+        """Wait until `count` posts have come."""
+        async with asyncio.timeout(PATIENCE_S), self._arrived:
             await self._arrived.wait_for(lambda: len(self.posts) >= count)
         return self.posts
 

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,16 +13,17 @@ from relay.sandbox.serve import run_sandbox
 from relay.sandbox.settings import SandboxSettings
 from tests.sandbox.client import Caller
 from tests.sandbox.conftest import Opened
+from tests.waiting import PATIENCE_S
 
 SCRIPT = """
 from relay.sandbox.serve import run_sandbox
 from relay.sandbox.settings import SandboxSettings
-run_sandbox(SandboxSettings(task_seconds=60), host="127.0.0.1", port=0)
+run_sandbox(SandboxSettings(task_seconds=3600), host="127.0.0.1", port=0)
 """
 
 
 def test_a_served_sandbox_says_one_thing_and_ends_at_once() -> None:
-    """One event with its URL on stderr, nothing on stdout; SIGTERM ends it with tasks running."""
+    """One event with its URL on stderr, nothing on stdout; SIGTERM ends it amid tasks."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -33,19 +33,17 @@ def test_a_served_sandbox_says_one_thing_and_ends_at_once() -> None:
             f"{first['url']}/v1/videos/text2video",
             json={"prompt": "a cat", "callback_url": f"{first['url']}/nowhere"},
             headers={"authorization": "Bearer api-key-kling-sandbox-not-for-production"},
+            timeout=PATIENCE_S,
             trust_env=False,
         )
-        asked = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=10)
-        took_s = time.monotonic() - asked
+        stdout, stderr = process.communicate(timeout=PATIENCE_S)
 
     assert first["event"] == "sandbox.started"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", first["url"])
     assert reply.status_code == 200
     assert (stdout, stderr) == ("", "")
     assert process.returncode == -signal.SIGTERM
-    assert took_s < 2
 
 
 def test_a_taken_port_is_an_error_for_the_caller() -> None:

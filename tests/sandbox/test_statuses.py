@@ -2,6 +2,7 @@ import asyncio
 import time
 
 from tests.sandbox.client import TEXT2VIDEO, Caller
+from tests.waiting import wait_until
 
 
 async def test_a_task_goes_through_every_status_in_its_time(kling: Caller) -> None:
@@ -10,16 +11,17 @@ async def test_a_task_goes_through_every_status_in_its_time(kling: Caller) -> No
     task = await kling.accepted(prompt="a cat [slow 0.4]")
     seen: list[str] = []
 
-    async with asyncio.timeout(5):
-        while "succeed" not in seen:
-            reply = await kling.get(f"{TEXT2VIDEO}/{task['task_id']}")
-            status = reply.json()["data"]["task_status"]
-            if status not in seen:
-                seen.append(status)
-            await asyncio.sleep(0.01)
+    async def has_succeeded() -> bool:
+        reply = await kling.get(f"{TEXT2VIDEO}/{task['task_id']}")
+        status = reply.json()["data"]["task_status"]
+        if status not in seen:
+            seen.append(status)
+        return bool(status == "succeed")
+
+    await wait_until(has_succeeded)
 
     assert seen == ["submitted", "processing", "succeed"]
-    assert 0.4 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.4
 
 
 async def test_a_failed_task_says_why_and_deducts_nothing(kling: Caller) -> None:

@@ -1,10 +1,9 @@
 """`/tasks` and `/solutions` (docs/kling-api.md 3.2, 3.3, 5.5)."""
 
-import asyncio
-
 import pytest
 
 from tests.sandbox.client import Caller
+from tests.waiting import wait_until
 
 TEXT = "/text-to-video/kling-2.6"
 TRY_ON = "/solutions/virtual_try_on"
@@ -125,11 +124,11 @@ async def test_solutions_speak_as_their_pages_do(kling: Caller) -> None:
     try_on = await kling.accepted(TRY_ON, options={"external_task_id": "a", "watermark": True})
     agent = await kling.accepted(AGENT, prompt="hello [slow 0]", options={"external_task_id": "b"})
     ids = [try_on["task_id"], agent["id"]]
-    async with asyncio.timeout(5):
-        while True:
-            if len(await kling.log("ended")) == len(ids):
-                break
-            await asyncio.sleep(0.01)
+
+    async def have_ended() -> bool:
+        return len(await kling.log("ended")) == len(ids)
+
+    await wait_until(have_ended)
 
     clothes, talk = (await kling.get(f"/solutions?task_ids={','.join(ids)}")).json()["data"]
     (image,) = clothes["outputs"]

@@ -10,11 +10,21 @@ from typing import Any
 import uvicorn
 
 from relay.server.bounded_request import BoundedRequest
+from tests.waiting import PATIENCE_S, play_slow, wait_until
 
-PATIENCE_S = 5.0
 KEEP_ALIVE_S = 0.4
 LARGE = b"x" * 8 * 1024 * 1024
 """More than the sockets of both sides hold."""
+
+
+class Served:
+    """How a test's requests are answered; the fixture `each_exchange` sets it."""
+
+    as_pages = False
+
+    @classmethod
+    def protocol(cls, protocol: type[BoundedRequest]) -> type[BoundedRequest]:
+        return type("Page", (protocol,), {"is_page": lambda *_: True}) if cls.as_pages else protocol
 
 
 class Recorded:
@@ -35,11 +45,14 @@ class Recorded:
 class Peer:
     """A server whose application answers a path with its name, when `may_answer` is set."""
 
-    def __init__(self, *, keep_alive_s: float) -> None:
+    def __init__(self, *, keep_alive_s: float, unread_s: float) -> None:
         self.keep_alive_s = keep_alive_s
+        self.unread_s = unread_s
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.protocols: list[BoundedRequest] = []
+        self.received = 0
+        """Bytes that the server has taken from its sockets."""
         self.writes: list[bytes] = []
         self.waiting: list[int] = []
         """Requests of the connection that had arrived and not begun, at each that began."""
@@ -51,12 +64,35 @@ class Peer:
         peer = self
 
         class Watched(BoundedRequest):
+            unread_s = peer.unread_s
+
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
                 self.timeout_keep_alive = peer.keep_alive_s  # type: ignore[assignment]  # uvicorn's settings are whole seconds
                 super().connection_made(Recorded(transport, peer.writes))  # type: ignore[arg-type]  # what is used of one
                 peer.protocols.append(self)
 
-        return Watched
+            def data_received(self, data: bytes) -> None:
+                peer.received += len(data)
+                super().data_received(data)
+
+        return Served.protocol(Watched)
+
+    @property
+    def heads(self) -> list[bytes]:
+        """The answers of which something was written; a page's body is a write of its own."""
+        return [write for write in self.writes if write.startswith(b"HTTP/1.1 ")]
+
+    async def has_refused(self) -> None:
+        """Wait until a fault was seen behind what is still to be answered."""
+        await wait_until(lambda: self.protocols and self.protocols[0]._is_refused)  # noqa: SLF001 (no event tells)
+
+    async def has_begun(self) -> None:
+        """Wait until an unfinished request has its clock."""
+        await wait_until(lambda: self.protocols and self.protocols[0]._timer)  # noqa: SLF001 (no event tells)
+
+    async def has_another_waiting(self) -> None:
+        """Wait until a request stands behind an unanswered one."""
+        await wait_until(lambda: self.protocols and self.protocols[0].pipeline)
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: C901 (a path a line)
         path = scope["path"]
@@ -66,7 +102,7 @@ class Peer:
             await asyncio.sleep(0)
         self.waiting.append(len(self.protocols[0].pipeline))
         if path == "/tick":
-            await asyncio.sleep(0.005)
+            await play_slow(0.005)
         if path != "/unread":
             await self.may_answer.wait()
         body = LARGE if path.startswith("/large") else path.encode()
@@ -136,15 +172,15 @@ class Watchable(dict[str, Any]):
 
 
 async def until_gone(protocol: BoundedRequest) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while protocol.connections:  # noqa: ASYNC110 (it happens in the server)
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not protocol.connections)
 
 
 @contextlib.asynccontextmanager
-async def connected(*, keep_alive_s: float = 60.0) -> AsyncIterator[tuple[Peer, Client]]:
+async def connected(
+    *, keep_alive_s: float = 60.0, unread_s: float = 75.0
+) -> AsyncIterator[tuple[Peer, Client]]:
     """Serve, and connect one client."""
-    peer = Peer(keep_alive_s=keep_alive_s)
+    peer = Peer(keep_alive_s=keep_alive_s, unread_s=unread_s)
     config = uvicorn.Config(
         peer.app,
         http=peer.protocol(),
@@ -165,4 +201,4 @@ async def connected(*, keep_alive_s: float = 60.0) -> AsyncIterator[tuple[Peer, 
             writer.transport.abort()
             peer.may_answer.set()
             server.should_exit = True
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, PATIENCE_S)

@@ -6,9 +6,9 @@ import pytest
 
 from tests.server.peer import (
     LARGE,
-    PATIENCE_S,
     connected,
 )
+from tests.waiting import PATIENCE_S, play_slow, settle_for, wait_until
 
 
 @pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
@@ -45,6 +45,7 @@ async def test_an_answer_that_would_break_the_connection_is_a_500(path: str) -> 
     assert b"planted" not in head
 
 
+@pytest.mark.usefixtures("each_exchange")
 @pytest.mark.parametrize("path", ["/then-fail", "/twice"])
 async def test_a_failure_behind_an_answer_closes_the_connection(path: str) -> None:
     """The answer arrives, once; whether the application is still sound, nobody knows."""
@@ -58,6 +59,7 @@ async def test_a_failure_behind_an_answer_closes_the_connection(path: str) -> No
     assert text.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.usefixtures("each_exchange")
 @pytest.mark.parametrize("is_at_once", [True, False])
 @pytest.mark.parametrize("is_chunked", [True, False])
 @pytest.mark.parametrize("connection", ["Upgrade, HTTP2-Settings", "close, Upgrade"])
@@ -74,7 +76,7 @@ async def test_an_upgrade_that_is_offered_is_passed_over(
             method="POST",
         )
         if not is_at_once:
-            await asyncio.sleep(0.05)
+            await play_slow(0.05)
         client.writer.write(b"19\r\n%b\r\n0\r\n\r\n" % body if is_chunked else body)
         first = await client.answer()
         client.ask("/next", "Connection: close\r\n")
@@ -85,13 +87,15 @@ async def test_an_upgrade_that_is_offered_is_passed_over(
     assert b"/planted" not in text
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_an_answer_waits_until_the_one_before_has_left() -> None:
     """A client that asks on and does not read holds two answers of ours, not all."""
     async with connected() as (peer, client):
         for _ in range(4):
             client.ask("/large")
-        await asyncio.sleep(0.2)
-        written = len(peer.writes)
+        await wait_until(lambda: peer.heads)
+        await settle_for(0.1, because="more would have been written by then")
+        written = len(peer.heads)
 
         answers = [await client.answer() for _ in range(4)]
 
@@ -99,6 +103,7 @@ async def test_an_answer_waits_until_the_one_before_has_left() -> None:
     assert answers == [LARGE] * 4
 
 
+@pytest.mark.usefixtures("each_exchange")
 @pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
 async def test_an_answer_without_a_body_is_not_held_back(more: str) -> None:
     """To HEAD, uvicorn writes a head and then nothing more."""
@@ -108,6 +113,7 @@ async def test_an_answer_without_a_body_is_not_held_back(more: str) -> None:
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_answers_with_and_without_a_body_keep_their_order() -> None:
     """Five requests in one write; each answer is whole before the next begins."""
     async with connected() as (peer, client):
@@ -117,7 +123,7 @@ async def test_answers_with_and_without_a_body_keep_their_order() -> None:
         client.ask("/3")
         client.ask("/4", method="HEAD")
         client.ask("/5", "Connection: close\r\n")
-        await asyncio.sleep(0.05)
+        await peer.has_another_waiting()
 
         peer.may_answer.set()
         text = await client.rest()
@@ -126,6 +132,7 @@ async def test_answers_with_and_without_a_body_keep_their_order() -> None:
     assert text.count(b"HTTP/1.1 200 OK") == 5
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_100_continue_is_said_before_there_is_an_answer() -> None:
     """It is no answer's head: nothing follows it until the client has sent its body."""
     async with connected() as (_, client):
@@ -136,19 +143,21 @@ async def test_100_continue_is_said_before_there_is_an_answer() -> None:
         assert (said, await client.answer()) == (b"HTTP/1.1 100 Continue\r\n\r\n", b"/read 2")
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_a_body_behind_a_refusal_is_read_though_it_was_to_wait() -> None:
     """A client that did not wait for 100 Continue was answered at once, and asks on."""
     async with connected() as (_, client):
         client.ask("/unread", "Content-Length: 4\r\nExpect: 100-continue\r\n", method="POST")
         refused = await client.answer()
         client.writer.write(b"xx")
-        await asyncio.sleep(0.05)
+        await play_slow(0.05)
         client.writer.write(b"xx")
         client.ask("/next")
 
         assert (refused, await client.answer()) == (b"/unread", b"/next")
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_a_connection_is_closed_after_the_whole_answer() -> None:
     """Of eight megabytes, which no socket takes at once."""
     async with connected() as (_, client):
@@ -160,6 +169,7 @@ async def test_a_connection_is_closed_after_the_whole_answer() -> None:
     assert body == LARGE
 
 
+@pytest.mark.usefixtures("each_exchange")
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "HEAD"])
 async def test_an_answer_without_content_tells_no_length(method: str) -> None:
     """As Litestar answers OPTIONS; what comes next on the connection is answered as ever."""
@@ -175,6 +185,7 @@ async def test_an_answer_without_content_tells_no_length(method: str) -> None:
     assert following == b"/next"
 
 
+@pytest.mark.usefixtures("each_exchange")
 async def test_who_listens_behind_a_request_is_told_of_its_end() -> None:
     """ASGI: `http.disconnect`, once the answer is complete; the connection stays."""
     async with connected() as (peer, client):

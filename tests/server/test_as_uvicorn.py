@@ -7,6 +7,7 @@ import asyncio
 import random
 from typing import Any
 
+import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -157,14 +158,23 @@ def cut(chance: random.Random, data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
 
 
-async def test_scopes_bodies_and_answers_are_uvicorns() -> None:
+class Mixed(BoundedRequest):
+    """Half of the paths are pages."""
+
+    @staticmethod
+    def is_page(raw_path: bytes) -> bool:
+        return len(raw_path) % 2 == 0
+
+
+@pytest.mark.parametrize("protocol", [BoundedRequest, Mixed])
+async def test_scopes_bodies_and_answers_are_uvicorns(protocol: type[BoundedRequest]) -> None:
     """Proxies' headers, absolute paths, HTTP/1.0, pipelines, chunks, trailers and nonsense too."""
     chance = random.Random(7)
     seen = 0
     for _ in range(CONNECTIONS):
         pieces = cut(chance, made(chance))
         expected = await outcome(HttpToolsProtocol, pieces)
-        found = await outcome(BoundedRequest, pieces)
+        found = await outcome(protocol, pieces)
         if REFUSED in expected[1]:
             assert_refused_last(found, expected)
         else:

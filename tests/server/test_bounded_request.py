@@ -15,14 +15,23 @@ from uvicorn.server import ServerState
 
 from relay.proxy.body import BodyBudget, ClientGone, declared_length, read_body
 from relay.server.bounded_request import BoundedRequest
+from tests.server.peer import Served
+from tests.waiting import PATIENCE_S, play_slow, settle_for
 
-PATIENCE_S = 3.0
+pytestmark = pytest.mark.usefixtures("each_exchange")
+
 BIG = 8 * 1024 * 1024
 """More than the sockets of both sides hold."""
 
 
 class Silence(BoundedRequest):
     silence_s = 0.1
+
+
+class LongerSilence(BoundedRequest):
+    """For clients that are not to be cut, between whose writes the machine may be busy."""
+
+    silence_s = 0.4
 
 
 class Head(BoundedRequest):
@@ -104,9 +113,11 @@ class Client:
     async def dribble(self, every_s: float) -> None:
         """Send a byte every so often, until the server has closed."""
         async with asyncio.timeout(PATIENCE_S):
-            while not self._reader.at_eof():
+            while not (
+                self._reader.at_eof() or self._reader.exception()
+            ):  # a reset, if one is late
                 self.send(b"a")
-                await asyncio.sleep(every_s)
+                await play_slow(every_s)
 
 
 def post(path: str, length: int, more: str = "") -> bytes:
@@ -118,7 +129,7 @@ async def serving(protocol: type[BoundedRequest]) -> AsyncIterator[Peer]:
     peer = Peer()
     config = uvicorn.Config(
         peer.app,
-        http=protocol,
+        http=Served.protocol(protocol),
         interface="asgi3",
         lifespan="off",
         log_config=None,
@@ -135,7 +146,7 @@ async def serving(protocol: type[BoundedRequest]) -> AsyncIterator[Peer]:
         finally:
             peer.may_read.set()
             server.should_exit = True
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, PATIENCE_S)
 
 
 @pytest.mark.parametrize("before", [b"", post("/first", 2) + b"{}"])
@@ -166,7 +177,7 @@ async def test_a_chunked_body_that_falls_silent_later_has_gone() -> None:
     """Its length is unknown, and the silence begins with its last byte."""
     async with serving(Silence) as peer, peer.connected() as client:
         client.send(b"POST /silent HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{")
-        await asyncio.sleep(0.05)
+        await play_slow(0.05)
         client.send(b"}")
 
         assert await client.hung_up_on()
@@ -230,7 +241,7 @@ async def test_a_client_that_we_do_not_read_is_not_silent() -> None:
     async with serving(Silence) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/large", BIG), b"a" * BIG)
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="it is silent for three times as long as a request may be")
 
         peer.may_read.set()
 
@@ -238,17 +249,17 @@ async def test_a_client_that_we_do_not_read_is_not_silent() -> None:
 
 
 async def test_silence_counts_from_when_we_read_again() -> None:
-    """Unread for 0.2 s and then silent for 0.2: neither is the 0.3 that would be too long."""
+    """Unread for 0.7 s and then silent for 0.7: neither is the second that would be too long."""
 
-    class Longer(BoundedRequest):
-        silence_s = 0.3
+    class Second(BoundedRequest):
+        silence_s = 1.0
 
-    async with serving(Longer) as peer, peer.connected() as client:
+    async with serving(Second) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/large", 200_000), b"a" * 100_000)
-        await asyncio.sleep(0.2)
+        await settle_for(0.7, because="together they are too long, alone neither is")
         peer.may_read.set()
-        await asyncio.sleep(0.2)
+        await settle_for(0.7, because="together they are too long, alone neither is")
 
         client.send(b"a" * 100_000)
 
@@ -271,7 +282,7 @@ async def test_a_client_that_waits_for_100_continue_is_not_silent() -> None:
     async with serving(Silence) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/asked", 2, "Expect: 100-continue\r\n"))
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="it is silent for three times as long as a request may be")
 
         peer.may_read.set()
         asked = await client.answer()
@@ -282,12 +293,12 @@ async def test_a_client_that_waits_for_100_continue_is_not_silent() -> None:
 
 async def test_an_idle_connection_is_kept() -> None:
     """After a request that came in two pieces, and so had its clock; the next is answered."""
-    async with serving(Silence) as peer, peer.connected() as client:
+    async with serving(LongerSilence) as peer, peer.connected() as client:
         client.send(post("/first", 2), b"{")
-        await asyncio.sleep(0.02)
+        await play_slow(0.02)
         client.send(b"}")
         first = await client.answer()
-        await asyncio.sleep(0.3)
+        await settle_for(0.5, because="it is silent for longer than a request may be")
 
         client.send(post("/second", 2), b"{}")
 
@@ -310,7 +321,7 @@ async def test_a_request_in_one_piece_has_no_clock() -> None:
         await client.answer()
         before = list(watched)
         client.send(b"GET /cut HTTP/1.1\r\n")
-        await asyncio.sleep(0.02)
+        await play_slow(0.02)
         client.send(b"\r\n")
 
         assert await client.answer() == "/cut 0"
@@ -322,7 +333,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     async with serving(Silence) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(*(post(path, 2) + b"{}" for path in ("/1", "/2", "/3")))
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="it is silent for three times as long as a request may be")
 
         peer.may_read.set()
 
@@ -336,7 +347,7 @@ async def test_half_a_request_behind_an_unanswered_one_loses_no_answer(cut: int)
     async with serving(All) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/first", 2), b"{}", second[:cut])
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="it is silent for three times as long as a request may be")
 
         peer.may_read.set()
         first = await client.answer()
@@ -350,7 +361,7 @@ async def test_half_a_request_is_bounded_when_its_turn_has_come() -> None:
     async with serving(Silence) as peer, peer.connected() as client:
         peer.may_read.clear()
         client.send(post("/first", 2), b"{}", post("/second", 2))
-        await asyncio.sleep(0.2)
+        await settle_for(0.2, because="its clock would have ended it, were it its turn")
 
         peer.may_read.set()
 
@@ -361,12 +372,12 @@ async def test_half_a_request_is_bounded_when_its_turn_has_come() -> None:
 
 async def test_an_upgrade_that_nobody_offers_is_an_ordinary_request() -> None:
     """As some clients ask for HTTP/2; the request has no clock left."""
-    async with serving(Silence) as peer, peer.connected() as client:
+    async with serving(LongerSilence) as peer, peer.connected() as client:
         client.send(b"GET /up HTTP/1.1\r\nConnection: Upgrade\r\nUpgr")
-        await asyncio.sleep(0.02)
+        await play_slow(0.02)
         peer.may_read.clear()
         client.send(b"ade: h2c\r\n\r\n")
-        await asyncio.sleep(0.3)
+        await settle_for(0.5, because="it is silent for longer than a request may be")
 
         peer.may_read.set()
 

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from relay.server import exchange
 from relay.server.bounded_request import HEAD_BYTES_MAX, INVALID, PIPELINED_MAX
 from tests.server.peer import (
     KEEP_ALIVE_S,
     LARGE,
-    PATIENCE_S,
     Watchable,
     connected,
     until_gone,
 )
+from tests.waiting import PATIENCE_S, play_slow, settle_for, wait_until
+
+pytestmark = pytest.mark.usefixtures("each_exchange")
 
 
 @pytest.fixture
@@ -45,13 +46,13 @@ async def test_a_client_that_asks_without_end_is_hung_up_on() -> None:
     async with connected() as (peer, client):
         peer.may_answer.clear()
         client.writer.write(b"GET /many HTTP/1.1\r\n\r\n" * 10_000)
-        await asyncio.sleep(0.2)
+        await peer.has_refused()
         waiting = len(peer.protocols[0].pipeline)
         peer.may_answer.set()
         await until_gone(peer.protocols[0])
 
     assert waiting == PIPELINED_MAX
-    assert [write[9:12] for write in peer.writes] == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
+    assert [head[9:12] for head in peer.heads] == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,9 @@ async def test_what_arrived_whole_is_answered_before_a_fault_is_told(
         peer.may_answer.clear()
         client.ask("/read", "Content-Length: 3\r\n", method="POST")
         client.writer.write(b"abc" + b"GET /tick HTTP/1.1\r\n\r\n" + stray.encode())
-        await asyncio.sleep(0.05)
+        await peer.has_refused()
         client.writer.write(b"and more, which nobody reads")
-        await asyncio.sleep(0.05)
+        await settle_for(0.05, because="it would be told by then")
         too_early = list(peer.writes)
         peer.may_answer.set()
 
@@ -87,7 +88,7 @@ async def test_a_body_that_breaks_off_is_no_request() -> None:
         client.ask("/first")
         client.ask("/read", "Transfer-Encoding: chunked\r\n", method="POST")
         client.writer.write(b"no length\r\n")
-        await asyncio.sleep(0.05)
+        await peer.has_refused()
         peer.may_answer.set()
 
         first = await client.answer()
@@ -104,9 +105,9 @@ async def test_a_head_without_end_behind_a_request_takes_nothing_of_its_answer()
         peer.may_answer.clear()
         client.ask("/read", "Content-Length: 3\r\n", method="POST")
         client.writer.write(b"abc")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: peer.waiting)
         client.writer.write(b"GET /second HTTP/1.1\r\nA: " + b"a" * 3 * HEAD_BYTES_MAX)
-        await asyncio.sleep(0.1)
+        await peer.has_refused()
         peer.may_answer.set()
 
         answer = await client.answer()
@@ -123,8 +124,7 @@ async def test_what_comes_behind_a_fault_is_read_and_dropped() -> None:
         client.ask("/first")
         client.ask("/read", "Transfer-Encoding: chunked\r\n", method="POST")
         client.writer.write(b"no length\r\n" + b"x" * 3_000_000)
-        await asyncio.wait_for(client.writer.drain(), PATIENCE_S)
-        await asyncio.sleep(0.2)
+        await wait_until(lambda: peer.received > 3_000_000)
         peer.may_answer.set()
 
         answer = await client.answer()
@@ -140,13 +140,13 @@ async def test_the_clock_of_a_refused_request_takes_nothing_of_the_answer_before
         peer.may_answer.clear()
         client.ask("/first")
         client.writer.write(b"POST /read HTTP/1.1\r\nTransfer-Enc")
-        await asyncio.sleep(0.05)
+        await peer.has_begun()
         (protocol,) = peer.protocols
         protocol.head_s = protocol.silence_s = 0.2
         client.writer.write(b"oding: chunked\r\n\r\nno length\r\n")
-        await asyncio.sleep(0.05)
+        await peer.has_refused()
         protocol._look()  # noqa: SLF001 (its timer was set for a minute)
-        await asyncio.sleep(0.3)
+        await settle_for(0.3, because="its clock would have ended it by then")
         protocol._look()  # noqa: SLF001 (the same)
         peer.may_answer.set()
 
@@ -193,7 +193,7 @@ async def test_more_is_read_only_when_all_that_waited_began() -> None:
     async with connected() as (peer, client):
         for _ in range(2):
             client.writer.write(b"GET /tick HTTP/1.1\r\n\r\n" * 10)
-            await asyncio.sleep(0.01)
+            await play_slow(0.01)
         answers = [await client.answer() for _ in range(20)]
 
     assert answers == [b"/tick"] * 20
@@ -205,7 +205,7 @@ async def test_a_client_that_stops_reading_its_answer_is_let_go() -> None:
     async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
-        await asyncio.sleep(KEEP_ALIVE_S * 1.5)
+        await wait_until(lambda: peer.protocols and peer.protocols[0]._left)  # noqa: SLF001 (the first look)
         (protocol,) = peer.protocols
         kept = protocol in protocol.connections
 
@@ -222,7 +222,7 @@ async def test_so_is_one_whose_connection_was_to_be_closed(more: str, behind: st
     async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large", more)
-        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        await wait_until(lambda: peer.heads)
         client.writer.write(behind.encode())
         (protocol,) = peer.protocols
         kept = protocol in protocol.connections
@@ -246,16 +246,15 @@ async def test_so_is_one_that_half_closes_and_reads_nothing(behind: bytes) -> No
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
         client.writer.write(behind)
-        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        await wait_until(lambda: peer.heads)
+        await settle_for(0.05, because="what is behind may begin, and is not to be answered")
         peer.may_answer.clear()
         client.writer.write_eof()
         (protocol,) = peer.protocols
 
         await until_gone(protocol)
         peer.may_answer.set()
-        async with asyncio.timeout(PATIENCE_S):
-            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: not protocol.tasks)
 
 
 async def test_so_is_one_whose_connection_a_failure_closed() -> None:
@@ -263,13 +262,11 @@ async def test_so_is_one_whose_connection_a_failure_closed() -> None:
     async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.writer.write(b"GET /large-then-fail HTTP/1.1\r\n\r\nGET /tick HTTP/1.1\r\n\r\n")
-        async with asyncio.timeout(PATIENCE_S):
-            while not peer.writes:  # noqa: ASYNC110 (no event tells)
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: peer.writes)
 
         await until_gone(peer.protocols[0])
 
-    assert len(peer.writes) == 1
+    assert len(peer.heads) == 1
 
 
 async def test_a_failure_says_nothing_behind_a_refusal() -> None:
@@ -281,11 +278,11 @@ async def test_a_failure_says_nothing_behind_a_refusal() -> None:
         transport.pause_reading()
         peer.may_answer.clear()
         client.ask("/nothing", "Transfer-Encoding: chunked\r\n", method="POST")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: len(peer.waiting) > 1)
         client.writer.write(b"no length\r\n")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: peer.heads[-1].startswith(b"HTTP/1.1 400 "))
         peer.may_answer.set()
-        await asyncio.sleep(0.05)
+        await settle_for(0.05, because="its failure would be told by then")
         transport.resume_reading()
 
         rest = await client.rest()
@@ -303,7 +300,7 @@ async def test_a_client_that_pauses_is_kept_whatever_it_left_of_an_earlier_answe
         transport: Any = client.writer.transport
         transport.pause_reading()
         client.ask("/large")
-        await asyncio.sleep(KEEP_ALIVE_S * 1.5)
+        await wait_until(lambda: peer.protocols[0]._left > 1)  # noqa: SLF001 (the first look)
         transport.resume_reading()
 
         answer = await client.answer()
@@ -311,21 +308,18 @@ async def test_a_client_that_pauses_is_kept_whatever_it_left_of_an_earlier_answe
     assert answer == LARGE
 
 
-async def test_a_client_that_stops_reading_between_two_answers_is_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_client_that_stops_reading_between_two_answers_is_let_go() -> None:
     """The second waits for the first to leave, and not for ever."""
-    monkeypatch.setattr(exchange, "DRAINED_S", 0.2)
-    async with connected() as (peer, client):
+    async with connected(unread_s=0.2) as (peer, client):
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a duplex one
         client.ask("/large")
         client.ask("/large")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: peer.protocols)
         (protocol,) = peer.protocols
 
         await until_gone(protocol)
 
-    assert len(peer.writes) == 1
+    assert len(peer.heads) == 1
 
 
 async def test_a_client_that_asks_on_is_not_read_until_it_is_answered() -> None:
@@ -334,11 +328,9 @@ async def test_a_client_that_asks_on_is_not_read_until_it_is_answered() -> None:
         peer.may_answer.clear()
         client.ask("/first")
         client.ask("/second")
-        async with asyncio.timeout(PATIENCE_S):
-            while not (peer.protocols and peer.protocols[0].flow.read_paused):  # noqa: ASYNC110 (no event tells)
-                await asyncio.sleep(0.01)
+        await peer.has_another_waiting()
         client.ask("/third")
-        await asyncio.sleep(0.05)
+        await settle_for(0.05, because="it would be read by then")
         waiting = len(peer.protocols[0].pipeline)
         peer.may_answer.set()
 
@@ -351,14 +343,12 @@ async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
     async with connected() as (peer, client):
         peer.may_answer.clear()
         client.ask("/slow")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: peer.waiting)
         client.reset()
         (protocol,) = peer.protocols
         await until_gone(protocol)
         peer.may_answer.set()
-        async with asyncio.timeout(PATIENCE_S):
-            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: not protocol.tasks)
 
         assert peer.writes == []
 
@@ -371,14 +361,12 @@ async def test_a_connection_that_is_closed_under_two_requests_is_no_failure(
         peer.may_answer.clear()
         client.ask("/first")
         client.ask("/second")
-        await asyncio.sleep(0.05)
+        await peer.has_another_waiting()
         (protocol,) = peer.protocols
         protocol.transport.abort()
         await until_gone(protocol)
         peer.may_answer.set()
-        async with asyncio.timeout(PATIENCE_S):
-            while protocol.tasks:  # noqa: ASYNC110 (it happens in the server)
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: not protocol.tasks)
 
     assert peer.writes == []
     assert warnings == []
@@ -394,7 +382,7 @@ async def test_a_request_that_never_began_leaves_nothing_for_the_garbage_collect
             client.ask("/first")
             client.ask("/waits", "Content-Length: 2\r\n", method="POST")
             client.writer.write(b"{}")
-            await asyncio.sleep(0.05)
+            await peer.has_another_waiting()
             (protocol,) = peer.protocols
             scope = Watchable(protocol.pipeline[0][0].scope)
             protocol.pipeline[0][0].scope = scope
@@ -404,9 +392,7 @@ async def test_a_request_that_never_began_leaves_nothing_for_the_garbage_collect
             await until_gone(protocol)
             peer.protocols.clear()
             del protocol, scope
-            await asyncio.sleep(0.05)
-
-            assert left() is None
+            await wait_until(lambda: left() is None)
     finally:
         gc.enable()
 
@@ -426,9 +412,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
             client.reset()
             await until_gone(peer.protocols.pop())
             del cycle, scope
-            await asyncio.sleep(0.05)
-
-            assert left() is None
+            await wait_until(lambda: left() is None)
     finally:
         gc.enable()
 

@@ -6,18 +6,24 @@ import pytest
 
 from tests.server.peer import (
     KEEP_ALIVE_S,
-    PATIENCE_S,
     connected,
     until_gone,
 )
+from tests.waiting import settle_for
+
+pytestmark = pytest.mark.usefixtures("each_exchange")
+
+
+LONGER_S = 1.2
+"""Where a client that is only busy is not to be closed."""
 
 
 async def test_an_idle_connection_is_closed_and_not_early() -> None:
     """Keep-alive counts from the last request; its timer had begun with the first."""
-    async with connected(keep_alive_s=KEEP_ALIVE_S) as (_, client):
+    async with connected(keep_alive_s=LONGER_S) as (_, client):
         client.ask("/first")
         await client.answer()
-        await asyncio.sleep(KEEP_ALIVE_S / 2)
+        await settle_for(LONGER_S / 4, because="the timer began with the first")
         asked_s = asyncio.get_running_loop().time()
         client.ask("/last")
         last = await client.answer()
@@ -25,16 +31,16 @@ async def test_an_idle_connection_is_closed_and_not_early() -> None:
         text = await client.rest()
 
     assert (last, text) == (b"/last", b"")
-    assert asyncio.get_running_loop().time() - asked_s >= KEEP_ALIVE_S
+    assert asyncio.get_running_loop().time() - asked_s >= LONGER_S
 
 
 async def test_a_connection_whose_requests_go_on_is_kept() -> None:
     """For twice keep-alive, on one connection."""
-    async with connected(keep_alive_s=KEEP_ALIVE_S) as (peer, client):
+    async with connected(keep_alive_s=LONGER_S) as (peer, client):
         for _ in range(8):
             client.ask("/again")
             assert await client.answer() == b"/again"
-            await asyncio.sleep(KEEP_ALIVE_S / 4)
+            await settle_for(LONGER_S / 4, because="only together are they longer than keep-alive")
 
     assert len(peer.protocols) == 1
 
@@ -46,7 +52,7 @@ async def test_a_request_under_way_is_never_idle() -> None:
         await client.answer()
         peer.may_answer.clear()
         client.ask("/slow")
-        await asyncio.sleep(2 * KEEP_ALIVE_S)
+        await settle_for(2 * KEEP_ALIVE_S, because="an idle connection would be closed by then")
 
         let_go_s = asyncio.get_running_loop().time()
         peer.may_answer.set()
@@ -82,9 +88,7 @@ async def test_no_timer_outlives_its_connection(*, is_reset: bool) -> None:
         (protocol,) = peer.protocols
         timer = protocol.timeout_keep_alive_task
         client.writer.write(b"GET /half")
-        async with asyncio.timeout(PATIENCE_S):
-            while protocol._timer is None:  # noqa: ASYNC110, SLF001 (no event tells of its bytes)
-                await asyncio.sleep(0.01)
+        await peer.has_begun()
         watch = protocol._timer  # noqa: SLF001 (what must not be left)
 
         if is_reset:
@@ -94,6 +98,7 @@ async def test_no_timer_outlives_its_connection(*, is_reset: bool) -> None:
         await until_gone(protocol)
 
         assert timer is not None
+        assert watch is not None
         assert (timer.cancelled(), watch.cancelled()) == (True, True)
 
 
@@ -129,12 +134,12 @@ async def test_a_second_request_that_began_before_the_first_answer_is_not_idle()
         peer.may_answer.clear()
         client.ask("/a")
         client.writer.write(b"GET /b HTTP/1.1\r\n")
-        await asyncio.sleep(0.05)
+        await peer.has_begun()
         peer.may_answer.set()
         first = await client.answer()
         peer.may_answer.clear()
         client.writer.write(b"Host: r\r\n\r\n")
-        await asyncio.sleep(2 * KEEP_ALIVE_S)
+        await settle_for(2 * KEEP_ALIVE_S, because="an idle connection would be closed by then")
         peer.may_answer.set()
 
         assert (first, await client.answer()) == (b"/a", b"/b")

@@ -38,6 +38,7 @@ async def hold_tasks(
     *,
     callback_url: str | None = None,
     deadline_s: float = 90.0,
+    follows: str = "",
 ) -> list[TaskRow]:
     """Hold clips on the first channel, by the statement that every submit uses."""
     tenant = await relay.row("SELECT id, account_id FROM tenants WHERE name = $1", token.tenant)
@@ -58,6 +59,7 @@ async def hold_tasks(
         hold_micros=quoted.hold_micros,
         deadline_s=deadline_s,
         random="",
+        follows=follows,
     )
     line = Line(connector(dsn(relay.database_url)), durable=True)
     holder = Holder(line, currency="USD")

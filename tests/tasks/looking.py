@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.relay_app import Relay
+from tests.waiting import wait_until
 
 
 async def look_now(relay: Relay) -> int:
@@ -11,6 +12,15 @@ async def look_now(relay: Relay) -> int:
     leased = await relay.parts.tasks.looker.claim_due(1000)
     await asyncio.gather(*map(relay.parts.tasks.looker.look, leased))
     return len(leased)
+
+
+async def ended_at_kling(relay: Relay) -> None:
+    """Wait until the sandbox has ended a task, which it tells nobody."""
+    sandbox = relay.sandbox
+    assert sandbox is not None
+    await wait_until(
+        lambda: [one for one in sandbox.state.ledger.entries if one["event"] == "ended"]
+    )
 
 
 async def let_time_pass(relay: Relay, hours: float) -> None:

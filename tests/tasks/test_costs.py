@@ -7,7 +7,7 @@ import pytest
 from relay.sandbox.settings import SandboxSettings
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.looking import look_now
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 QUICK = SandboxSettings(task_seconds=0.05, public_url=SANDBOX_URL)

@@ -13,7 +13,7 @@ from relay.tasks.tables import TaskState
 from tests.ledger.books import accepted_ids
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, told
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)

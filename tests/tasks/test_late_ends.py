@@ -14,7 +14,8 @@ from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, kling_id, told
-from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+from tests.tasks.waiting import is_a_lock_waited_for
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 2 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
@@ -175,7 +176,7 @@ async def test_a_late_success_survives_a_submit_that_takes_its_external_id_meanw
                 {"task_id": "late-1", "task_status": "succeed", "final_unit_deduction": "3"},
             )
         )
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
         await transaction.commit()
         await submit.close()
 

@@ -13,7 +13,8 @@ from relay.tasks.task import TaskRow
 from relay.tasks.told import FinishRow
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, running_relay
 from tests.tasks.holding import hold_tasks, told
-from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+from tests.tasks.waiting import is_a_lock_waited_for
+from tests.waiting import PATIENCE_S, wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
@@ -44,7 +45,7 @@ async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: 
                 {"task_id": key, "task_status": "succeed", "final_unit_deduction": "3"},
             )
         )
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
 
         inserted = await submit.fetch(
             """
@@ -82,7 +83,7 @@ async def test_what_was_learned_while_the_row_was_locked_is_judged_by_its_newest
                 task.injected_id, task.channel_id, told(task, "succeed", final_unit_deduction="2")
             )
         )
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
 
         await other.execute(
             "UPDATE accounts SET held_micros = held_micros - $1, open_holds = open_holds - 1",
@@ -152,7 +153,7 @@ async def test_an_end_that_waited_is_judged_by_what_the_row_has_become(
         await finish(one, end_row(task, first, 280_000))
 
         waiting = asyncio.create_task(finish(other, end_row(task, second, 350_000)))
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
         await transaction.commit()
         record = await waiting
         await one.close()
@@ -179,7 +180,7 @@ async def test_a_locked_account_stops_no_other_tenant(books: str) -> None:
 
         answers = await asyncio.wait_for(
             asyncio.gather(*(relay.submit(token) for _ in range(3) for token in (blocked, free))),
-            timeout=5,
+            timeout=PATIENCE_S,
         )
         await transaction.rollback()
         await sitting.close()

@@ -10,9 +10,9 @@ from relay.sandbox.settings import SandboxSettings
 from tests.ledger.books import queries_seen
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, read_row, told
-from tests.tasks.looking import let_time_pass, look_now
+from tests.tasks.looking import ended_at_kling, let_time_pass, look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
-from tests.tasks.waiting import wait_until
+from tests.waiting import play_slow, wait_until
 
 QUOTA_MICROS = 100 * CLIP_MICROS
 QUICK = SandboxSettings(task_seconds=0.05, public_url=SANDBOX_URL)
@@ -46,7 +46,7 @@ async def test_two_workers_never_look_at_one_task_at_the_same_time(books: str) -
         nonlocal most_at_once
         asking[call.key] += 1
         most_at_once = max(most_at_once, asking[call.key])
-        await asyncio.sleep(0.1)
+        await play_slow(0.1)
         asking[call.key] -= 1
         task = next(task for task in tasks if call.key in (task.injected_id, f"k{task.id}"))
         return success({**told(task, "processing"), "task_id": f"k{task.id}"})
@@ -85,7 +85,7 @@ async def test_a_worker_that_died_at_a_look_loses_nothing(books: str) -> None:
         taken = await dying.parts.tasks.looker.claim_due(10)
         meanwhile = await living.parts.tasks.looker.claim_due(10)
         await let_time_pass(dying, 61 / 3600)
-        await asyncio.sleep(0.1)  # until the sandbox has ended it
+        await ended_at_kling(dying)
         again = await living.parts.tasks.looker.claim_due(10)
         for leased in again:
             await living.parts.tasks.looker.look(leased)
@@ -134,7 +134,7 @@ async def test_after_an_end_by_callback_kling_is_asked_once_more_and_never_again
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         key = (await relay.submit(token)).json()["data"]["task_id"]
-        await asyncio.sleep(0.1)  # until the sandbox has ended it
+        await ended_at_kling(relay)
         await _end_by_callback(relay, key)
         before = queries_seen(relay.sandbox)
 

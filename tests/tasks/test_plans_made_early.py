@@ -15,9 +15,10 @@ from relay.callbacks.receive import FIND
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.database.line import connector
-from relay.tasks.finish import FINISH
+from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.look import CLAIM_DUE
-from relay.tasks.record import RECORD
+from relay.tasks.outbox import CLAIM
+from relay.tasks.record import RECORD, RECORD_FOLLOWED
 from relay.tasks.statements import (
     CLAIM_REFRESH,
     HOLD,
@@ -36,12 +37,15 @@ from tests.tasks.told import told_success
 PAGES_MAX, ROWS_MAX = 400, 5
 """Of 8 KB, and of one node, for one row; all 20,000 tasks are on 1,000 pages."""
 ID, PENDING = 10_050, 10_051
-UNTOLD = ("tasks", "accounts", "entries", "task_events", "deliveries", "owners", "tokens")
+ACCOUNT = 2001
+UNTOLD = (
+    *("tasks", "accounts", "entries", "task_events", "deliveries", "owners", "tokens", "outbox"),
+)
 """Tables of which the planner is told nothing during the test."""
 BASE = f"""
-    INSERT INTO accounts (quota_micros, held_micros, open_holds)
-        VALUES ({1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
-    INSERT INTO tenants (name, account_id) VALUES ('only', 1);
+    INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
+        VALUES ({ACCOUNT}, {1000 * CLIP_MICROS}, {400 * CLIP_MICROS}, 400);
+    INSERT INTO tenants (name, account_id) VALUES ('only', {ACCOUNT});
     INSERT INTO tokens (tenant_id, api_key_hash, api_key_hint) VALUES (1, 'hash', 'hint');
     INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
 """
@@ -49,14 +53,14 @@ BASE = f"""
 FILL = f"""
     INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id,
         injected_id, tenant_external_id, callback_url, request_id, quote, hold_micros,
-        submit_deadline_at, hold_ended_at, charged_micros, next_look_at, refresh_at)
-    SELECT 1, 1, 1, 1, 'text2video', state,
+        submit_deadline_at, hold_ended_at, charged_micros, next_look_at, refresh_at, follows)
+    SELECT 1, {ACCOUNT}, 1, 1, 'text2video', state,
            CASE WHEN state NOT IN ('refused', 'pending') THEN 'k' || n END, 'e' || n,
            'mine' || n, 'http://tenant', 'r' || n, '{{}}', {CLIP_MICROS}, now() + interval '1 h',
            CASE WHEN state NOT IN ('processing', 'pending') THEN now() END,
            CASE WHEN state = 'succeed' THEN 1 END,
            CASE WHEN n = {ID} THEN now() WHEN state = 'processing' THEN now() + interval '1 h' END,
-           now() - interval '1 minute'
+           now() - interval '1 minute', '{{one}}'
     FROM (
         SELECT n, CASE WHEN n = {PENDING} THEN 'pending' WHEN n % 50 = 0 THEN 'processing'
                   WHEN n % 10 = 3 THEN 'refused' ELSE 'succeed' END AS state
@@ -65,6 +69,10 @@ FILL = f"""
     INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state)
     SELECT id, 1, callback_url, state, '{{}}', CASE WHEN id = {ID} THEN 'due' ELSE 'delivered' END
     FROM tasks;
+    INSERT INTO outbox (task_id, follower, state, done_at)
+    SELECT id, 'one', state, CASE WHEN id <> {ID} THEN now() END FROM tasks
+    UNION ALL
+    SELECT id, 'two', state, NULL FROM tasks;
     INSERT INTO owners (kind, resource_id, channel_id, tenant_id, task_id)
     SELECT 'video', 'made-' || id, 1, 1, id FROM tasks;
     INSERT INTO tokens (tenant_id, access_key, secret_key_sealed, api_key_hash)
@@ -72,7 +80,7 @@ FILL = f"""
 """
 HELD = HoldRow(
     tenant_id=TenantId(1),
-    account_id=AccountId(1),
+    account_id=AccountId(ACCOUNT),
     token_id=1,
     channel_id=1,
     endpoint="text2video",
@@ -99,11 +107,17 @@ BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
     "hold_of_a_duplicate": (HOLD, HELD, 1),
     "finish": (FINISH, FINISHED, 1),
     "record": (RECORD, FINISHED._replace(state="processing"), 1),
+    "finish_followed": (FINISH_FOLLOWED, FINISHED, 1),
+    "record_followed": (RECORD_FOLLOWED, FINISHED._replace(state="processing"), 1),
     "move_channel": (MOVE_CHANNEL, ChannelRow(TaskId(PENDING), 1, "full"), 1),
     "count_changes": (COUNT_CHANGES, (0,), 1),
     "claim_refresh": (CLAIM_REFRESH, ClaimRow(TaskId(ID), 3.0), 1),
 }
 """Statement, its one row, and how many records it returns."""
+CLAIMS: dict[str, tuple[str, list[object]]] = {
+    "looks": (CLAIM_DUE, [20]),
+    "followers": (CLAIM, [20, "one", 20]),
+}
 TOKENS: dict[str, tuple[object, ...]] = {
     "by_access_key": ("a10050", None),
     "by_api_key": (None, sha256(b"key10050").digest()),
@@ -187,18 +201,22 @@ async def test_a_plan_that_knows_nothing_still_goes_by_the_index(
 
 
 @pytest.mark.parametrize("is_early", [True, False], ids=["while_empty", "while_unknown"])
-async def test_the_workers_claim_goes_by_what_is_due(url: str, *, is_early: bool) -> None:
-    """On the pool, which keeps no plan: one task of 20,000 is due."""
+@pytest.mark.parametrize("claim", CLAIMS)
+async def test_the_workers_claims_go_by_what_is_due(
+    url: str, *, claim: str, is_early: bool
+) -> None:
+    """On the pool, which keeps no plan: one task, and one move of a follower's, of 20,000."""
+    statement, values = CLAIMS[claim]
     pool = await open_pool(url)
     async with pool.acquire() as connection:
         if not is_early:
             await fill(url)
-        types = await prepare(connection, "claim_due", CLAIM_DUE)
+        types = await prepare(connection, "claim_due", statement)
         if is_early:
             await fill(url)
 
         # From the sixth time on, Postgres would keep a plan by itself.
-        plan = [await run(connection, "claim_due", types, [20]) for _ in range(7)][-1]
+        plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
     await pool.close()
 
     assert plan["Actual Rows"] == 1

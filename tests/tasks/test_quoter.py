@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -14,12 +15,14 @@ from relay.errors import RelayError
 from relay.kling.body import read_fields
 from relay.kling.endpoint import Endpoint, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
+from relay.kling.wanted import Reading
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceKind, PriceRow
 from relay.pricing.edit import set_price
 from relay.pricing.prices import cached_book
 from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.quoter import VALUE_BYTES_MAX, Quoter
 from relay.tenants.caller import Caller
+from tests.corpus.examples import EXAMPLES
 
 PRICES = UnitPrices(video_micros=140_000, image_micros=3_500)
 
@@ -104,6 +107,39 @@ async def test_the_memory_never_changes_a_quote(sessions: Sessions, name: str) -
         assert await outcome(remembering, endpoint, body, model) == await outcome(
             fresh, endpoint, body, model
         )
+
+
+async def test_the_memory_is_right_over_the_whole_corpus(sessions: Sessions) -> None:
+    """Each body twice, after all others, is quoted as by a quoter that has seen nothing."""
+    ids: defaultdict[str, str] = defaultdict(lambda: "829836802793406551")
+    remembering = opened(sessions)
+    examples = [one for one in EXAMPLES if one.endpoint.makes_a_row]
+    random.Random(1).shuffle(examples)
+    wrong = []
+
+    for example in examples * 2:
+        body, model = example.body(ids, external_id="mine"), example.model or None
+        fresh = opened(sessions)
+        fresh._book = remembering._book  # noqa: SLF001 (read once, not for each body)
+        found = await outcome(remembering, example.endpoint, body, model)
+        expected = await outcome(fresh, example.endpoint, body, model)
+        if found != expected or not isinstance(found, Quote):
+            wrong.append(example.name)
+
+    assert wrong == []
+
+
+def test_a_reading_has_nothing_but_what_it_watches() -> None:
+    """No iteration, no length, no `get`: what is read by any of them would go unseen."""
+    reading = Reading(read_fields(b'{"mode":"std","n":1}'))
+
+    raw, absent = reading.field("mode"), reading.field("duration")
+
+    assert {name for name in dir(reading) if not name.startswith("_")} == {"field", "names"}
+    own = {name for name in vars(Reading) if name.startswith("__")}
+    assert own <= {"__init__", "__slots__", "__doc__", "__module__"}
+    assert (raw is not None, absent) == (True, None)
+    assert list(reading.names) == ["mode", "duration"]
 
 
 async def test_equal_bodies_are_read_once(sessions: Sessions) -> None:

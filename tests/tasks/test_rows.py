@@ -1,5 +1,7 @@
 """A row is read by position: each column must land in the field of its name."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -9,10 +11,12 @@ from relay.database.batch import Batcher
 from relay.database.engine import dsn
 from relay.database.ids import TenantId
 from relay.database.line import Line, connector
-from relay.tasks.statements import READ, ReadRow
+from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 
+RELAY = Path(__file__).resolve().parent.parent.parent / "relay"
+FIRST = re.compile(r"(SELECT|SELECT DISTINCT ON \(n\.ord\)|RETURNING) \{TASK_COLUMNS\}")
 NAMED_OTHERWISE = {"endpoint_name": "endpoint", "quote_json": "quote"}
 FILL = """
     INSERT INTO accounts (id) OVERRIDING SYSTEM VALUE VALUES (18);
@@ -67,3 +71,22 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     )
     assert row.quote_json == '{"quote": 15}'
     assert row.refreshed_s_ago == record["refreshed_s_ago"] > 0
+
+
+def test_the_columns_stand_in_the_order_of_the_fields() -> None:
+    """By their names in SQL: the column's, or what it is called in the answer."""
+    names = [column.split()[-1].removeprefix("t.") for column in re.split(r",\s+", TASK_COLUMNS)]
+
+    assert names == [NAMED_OTHERWISE.get(field, field) for field in TaskRow.__struct_fields__]
+
+
+def test_every_statement_answers_with_the_columns_first() -> None:
+    """Whatever else it answers with stands behind them."""
+    used = {
+        str(file.relative_to(RELAY)): (len(FIRST.findall(text)), text.count("{TASK_COLUMNS}"))
+        for file in sorted(RELAY.rglob("*.py"))
+        if "{TASK_COLUMNS}" in (text := file.read_text())
+    }
+
+    assert len(used) > 4
+    assert {file: counts for file, counts in used.items() if counts[0] != counts[1]} == {}

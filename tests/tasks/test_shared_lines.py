@@ -12,7 +12,8 @@ from relay.database.engine import dsn
 from relay.kling.transport import Reply
 from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay, signed
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, refusal, success
-from tests.tasks.waiting import is_a_lock_waited_for, wait_until
+from tests.tasks.waiting import is_a_lock_waited_for
+from tests.waiting import settle_for, wait_until
 
 QUOTA_MICROS = 1000 * CLIP_MICROS
 TRIES = 20
@@ -44,7 +45,7 @@ async def is_answered_meanwhile(
     """Whether an answer comes while one and the same statement of `block` waits for its lock."""
     for _ in range(TRIES):
         blocked = asyncio.ensure_future(block())
-        await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
+        await wait_until(lambda: is_a_lock_waited_for(relay))
         before = await relay.rows(WAITING)
         await ask()
         after = await relay.rows(WAITING)
@@ -118,8 +119,8 @@ async def test_a_refusal_that_waits_delays_no_record_of_others(books: str) -> No
                 submit = asyncio.ensure_future(
                     relay.submit(blocked, {**CLIP, "prompt": "refuse it"})
                 )
-                await wait_until(lambda: is_a_lock_waited_for(relay), every_s=0.005)
-                await asyncio.sleep(0.25)
+                await wait_until(lambda: is_a_lock_waited_for(relay))
+                await settle_for(0.25, because="another is to be recorded meanwhile")
             refused.append(await submit)
 
         async def submit_another() -> None:

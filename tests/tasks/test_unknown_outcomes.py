@@ -11,7 +11,7 @@ from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, running_relay
 from tests.tasks.holding import hold_tasks, kling_id, told
 from tests.tasks.looking import let_time_pass, look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, refusal, success
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 QUICK = SandboxSettings(task_seconds=0.05, public_url=SANDBOX_URL)

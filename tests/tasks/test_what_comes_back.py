@@ -6,7 +6,7 @@ from relay.desk.tasks import settle
 from relay.pricing.quote import Quote
 from relay.tasks.view import Shown, show_task
 from tests.relay_app import CLIP_MICROS, running_relay
-from tests.tasks.waiting import wait_until
+from tests.waiting import wait_until
 
 
 async def test_a_released_task_that_kling_works_on_is_looked_at(books: str) -> None:

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from relay.errors import Unauthorized
-from relay.tenants.authenticate import SKEW_S
+from relay.tenants.authenticate import NOTICED_S, SKEW_S
 from relay.tenants.tokens import revoke_token
 from tests.relay_app import Relay, fixture_relay, signed
 from tests.tenants.forged import encoded, forge
+from tests.waiting import wait_until
 
 QUESTION = "/v1/videos/text2video/no-such-task"
 NOT_OURS = (401, 1002, "api key not found")
@@ -40,6 +42,18 @@ async def is_let_in(relay: Relay, bearer: str) -> bool:
     found = await refused(relay, f"Bearer {bearer}")
     assert found[0] in (400, 401), found
     return found == (400, 1201, "Task not found")
+
+
+async def is_changed(relay: Relay, bearer: str, *, since_s: float, is_welcome: bool) -> bool:
+    """Whether it is let in, or refused, as it is to be; whoever asks 2 s after the change must be.
+
+    However long the answer takes: a busy machine is no old memory.
+    """
+    asked_after_s = time.monotonic() - since_s
+    if await is_let_in(relay, bearer) is is_welcome:
+        return True
+    assert asked_after_s < NOTICED_S + 0.1
+    return False
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -242,11 +256,9 @@ async def test_a_revoked_token_stops_within_two_seconds(relay: Relay) -> None:
     async with relay.sessions.begin() as session:
         assert await revoke_token(session, token.id)
 
-    began = time.monotonic()
+    revoked_s = time.monotonic()
     for bearer in (ready_made, token.api_key):
-        while await is_let_in(relay, bearer):
-            assert time.monotonic() - began < 2.5
-            await asyncio.sleep(0.1)
+        await wait_until(partial(is_changed, relay, bearer, since_s=revoked_s, is_welcome=False))
         assert await refused(relay, f"Bearer {bearer}") == NOT_OURS
     assert not await is_let_in(relay, signed(token, now_s=int(time.time()) - 1))
     assert await is_let_in(relay, other.api_key)
@@ -270,10 +282,9 @@ async def test_a_new_token_works_though_it_was_asked_for_before(relay: Relay) ->
     assert not await is_let_in(relay, token.api_key)
     await relay.rows("UPDATE tokens SET revoked_at = NULL")
 
-    began = time.monotonic()
-    while not await is_let_in(relay, token.api_key):
-        assert time.monotonic() - began < 2.5
-        await asyncio.sleep(0.1)
+    assert token.api_key
+    now_s = time.monotonic()
+    await wait_until(partial(is_changed, relay, token.api_key, since_s=now_s, is_welcome=True))
 
 
 async def test_a_secret_that_cannot_be_opened_locks_out_signers_only(relay: Relay) -> None:

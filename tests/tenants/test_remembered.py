@@ -1,19 +1,21 @@
 """What is remembered of a bearer ends with its token; ages are made, not waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
+from relay.database.driver import Record
 from relay.database.engine import dsn
 from relay.database.line import Line, connector
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, new_secret_key
-from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator
+from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator, TokenRow
 from relay.tenants.tokens import IssuedToken, secret_context
 from tests.relay_app import Relay, fixture_relay, signed
+from tests.waiting import PATIENCE_S
 
 NOW_S = 1_800_000_000
 GONE = "UPDATE tokens SET revoked_at = now()"
@@ -47,10 +49,25 @@ def clock() -> Clock:
     return Clock()
 
 
+class Watched(Authenticator):
+    """Counts what is read of tokens; once, something may happen while an answer is on its way."""
+
+    reads = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def _fetch(self, row: TokenRow) -> Record | None:
+        self.reads += 1
+        record = await super()._fetch(row)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return record
+
+
 @pytest.fixture
-async def authenticator(relay: Relay, clock: Clock) -> AsyncIterator[Authenticator]:
+async def authenticator(relay: Relay, clock: Clock) -> AsyncIterator[Watched]:
     line = Line(connector(dsn(relay.database_url)), durable=False)
-    authenticator = Authenticator(line, relay.keys, clock=clock)
+    authenticator = Watched(line, relay.keys, clock=clock)
     yield authenticator
     await authenticator.aclose()
     await line.aclose()
@@ -202,21 +219,12 @@ async def test_a_known_jwt_ends_when_its_secret_cannot_be_opened(
 async def test_a_bearer_is_read_once_until_something_changes(
     relay: Relay,
     token: IssuedToken,
-    authenticator: Authenticator,
+    authenticator: Watched,
     all_is_old: Any,
-    monkeypatch: pytest.MonkeyPatch,
     *,
     is_jwt: bool,
 ) -> None:
     """However many looks for changes there are; nobody's bearer is remembered as such too."""
-    read: list[Any] = []
-    run = authenticator._tokens.run  # noqa: SLF001 (counted)
-
-    async def counted(row: Any) -> Any:
-        read.append(row)
-        return await run(row)
-
-    monkeypatch.setattr(authenticator._tokens, "run", counted)  # noqa: SLF001 (see above)
     headers = [header_of(token, is_jwt=is_jwt), "Bearer sk-nobodys"]
     all_is_old()
 
@@ -226,7 +234,7 @@ async def test_a_bearer_is_read_once_until_something_changes(
             await relay.rows(change)
         for header in headers:
             await code_of(authenticator, header)
-        counts.append(len(read))
+        counts.append(authenticator.reads)
 
     assert counts == [2, 2, 4, 4]
 
@@ -265,7 +273,7 @@ async def test_a_change_waits_for_nobody_who_has_not_committed(
     await psql.execute("UPDATE tenants SET multiplier = 2 WHERE name = 'other'")
 
     await asyncio.wait_for(
-        relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id), 5
+        relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id), PATIENCE_S
     )
     ((before,),) = await relay.rows("SELECT number FROM token_changes")
     await transaction.commit()
@@ -373,26 +381,21 @@ async def test_a_new_key_is_let_in_though_it_was_refused_before(
 async def test_what_was_read_before_a_change_is_not_remembered_after_it(
     relay: Relay,
     token: IssuedToken,
-    authenticator: Authenticator,
+    authenticator: Watched,
     all_is_old: Any,
-    monkeypatch: pytest.MonkeyPatch,
     *,
     is_jwt: bool,
 ) -> None:
     """Its token is revoked, and that is noticed, while the answer about it is on its way."""
     header = header_of(token, is_jwt=is_jwt)
     other = header_of(await relay.add_tenant("other"), is_jwt=False)
-    run = authenticator._tokens.run  # noqa: SLF001 (slowed down)
     all_is_old()
 
-    async def slow(row: Any) -> Any:
-        record = await run(row)
-        monkeypatch.setattr(authenticator._tokens, "run", run)  # noqa: SLF001 (once)
+    async def revoke_and_notice() -> None:
         await relay.rows("UPDATE tokens SET revoked_at = now() WHERE id = $1", token.id)
         assert await code_of(authenticator, other) == 0
-        return record
 
-    monkeypatch.setattr(authenticator._tokens, "run", slow)  # noqa: SLF001 (see above)
+    authenticator.meanwhile = revoke_and_notice
     first = await code_of(authenticator, header)
 
     assert (first, await code_of(authenticator, header)) == (0, 1002)

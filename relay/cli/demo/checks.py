@@ -13,10 +13,11 @@ from sqlalchemy import Row, text
 from relay.cli.demo.stage import DemoTenant
 from relay.cli.demo.story import ENDED, Played, Story
 from relay.database.engine import Sessions
+from relay.kling.codes import Code
 from relay.ledger.invariants import AuditReport, audit
 from relay.settings import Settings
 
-QUOTA_REFUSAL = (429, 1102)
+QUOTA_REFUSAL = (Code.RESOURCE_PACK_USED_UP.http_status, Code.RESOURCE_PACK_USED_UP)
 """How Kling says that an account has not enough left (docs/kling-api.md 8)."""
 
 CALLBACKS_MAX_S = 5.0

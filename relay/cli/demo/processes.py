@@ -125,6 +125,7 @@ async def running_relay(
             "RELAY_SECRET_KEY": secret_key,
             "RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
             "RELAY_DRAIN_S": str(DRAIN_S),
+            "RELAY_OFFICE_PORT": "0",  # the usual one may be a real relay's
         }
         async with running(*command, directory=directory, settings=settings) as child:
             try:

@@ -27,11 +27,13 @@ def openapi_pages(document: KlingDocument) -> list[HTTPRouteHandler | Router]:
 
     @get("/openapi", include_in_schema=False, sync_to_thread=False)
     def show_page() -> Response[bytes]:
+        """Kling's surface as this relay serves it, to read and to search."""
         page = (ASSETS / "index.html").read_bytes()
         return Response(page, media_type=MediaType.HTML, headers=HEADERS)
 
     @get("/openapi/kling.json", include_in_schema=False, sync_to_thread=False)
     def show_document() -> Response[bytes]:
+        """The same as an OpenAPI 3.1 document; tenants get it under /relay/openapi.json."""
         return Response(document.content, media_type=MediaType.JSON, headers=HEADERS)
 
     def guard(response: Response[bytes]) -> Response[bytes]:
