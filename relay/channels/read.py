@@ -6,8 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.tables import Channel
 
 
-async def find_channel(session: AsyncSession, name: str) -> Channel | None:
-    return await session.scalar(select(Channel).where(Channel.name == name))
+async def find_channel(
+    session: AsyncSession, name: str, *, is_locked: bool = False
+) -> Channel | None:
+    """Find a channel by its name; `is_locked`: and hold it, read anew, until the commit."""
+    query = select(Channel).where(Channel.name == name)
+    if is_locked:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return await session.scalar(query)
 
 
 async def channel_names(session: AsyncSession) -> list[str]:

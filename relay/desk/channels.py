@@ -11,7 +11,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NameTaken, Unusable
-from relay.desk.find import channel_named, lock
+from relay.desk.find import channel_named
 from relay.secrets import KeyRing
 
 __all__ = ["NO_KEYS", "ChannelChanges", "ChannelKeys", "add_channel", "change_channel"]
@@ -46,9 +46,10 @@ async def add_channel(
 
     Raises:
         NameTaken
-        Unusable: the base URL, the webhook secret, no key, or half a pair.
+        Unusable: the base URL, the weight, the webhook secret, no key, or half a pair.
     """
     _check_keys(channel_keys)
+    _check_weight(weight)
     if channel_keys.access_key is None and channel_keys.api_key is None:
         raise Unusable("a channel has a key pair, an API key or both")
     row = await edit.add_channel(
@@ -84,12 +85,13 @@ async def change_channel(
 
     Raises:
         NoSuch, NameTaken
-        Unusable: the base URL, the webhook secret, or half a pair.
+        Unusable: the base URL, the weight, the webhook secret, or half a pair.
     """
     _check_keys(changes.keys)
-    row = await channel_named(session, name)
-    await lock(session, row)
-    before = _state(row)
+    if changes.weight is not None:
+        _check_weight(changes.weight)
+    row = await channel_named(session, name, is_locked=True)
+    state = _state(row)
     edit.put_keys(row, keys, changes.keys)
     if changes.base_url is not None:
         row.base_url = _normalised(changes.base_url)
@@ -101,7 +103,7 @@ async def change_channel(
         row.enabled = changes.enabled
     if changes.rename is not None and not await edit.rename_channel(session, row, changes.rename):
         raise NameTaken("channel", changes.rename, renamed=name)
-    before, after = differing(before, _state(row))
+    before, after = differing(state, _state(row))
     if new_keys := _named(changes.keys):
         after["new_keys"] = new_keys
     if after:
@@ -142,6 +144,11 @@ def _check_keys(keys: ChannelKeys) -> None:
             checked_webhook_secret(keys.webhook_secret)
         except ValueError as error:
             raise Unusable(str(error)) from error
+
+
+def _check_weight(weight: int) -> None:
+    if weight < 1:
+        raise Unusable("a weight is at least 1")
 
 
 def _normalised(base_url: str) -> str:

@@ -1,27 +1,26 @@
-"""Things by the names that operators give them, and locked before they are changed."""
+"""Things by the names that operators give them."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names, find_channel
 from relay.channels.tables import Channel
-from relay.database.base import Base
 from relay.deliveries.read import find_delivery
 from relay.desk.errors import NoSuch
 from relay.tenants.read import find_tenant, tenant_names
 from relay.tenants.tables import Tenant
 
 
-async def tenant_named(session: AsyncSession, name: str) -> Tenant:
-    """Find a tenant, or raise NoSuch."""
-    tenant = await find_tenant(session, name)
+async def tenant_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
+    """Find a tenant, or raise NoSuch; `is_locked` for an act that says what it was before."""
+    tenant = await find_tenant(session, name, is_locked=is_locked)
     if tenant is None:
         raise NoSuch("tenant", name, await tenant_names(session))
     return tenant
 
 
-async def channel_named(session: AsyncSession, name: str) -> Channel:
-    """Find a channel, or raise NoSuch."""
-    channel = await find_channel(session, name)
+async def channel_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Channel:
+    """Find a channel, or raise NoSuch; `is_locked` for an act that says what it was before."""
+    channel = await find_channel(session, name, is_locked=is_locked)
     if channel is None:
         raise NoSuch("channel", name, await channel_names(session))
     return channel
@@ -33,8 +32,3 @@ async def delivery_named(session: AsyncSession, key: str, *, tenant_id: int | No
     if found is None:
         raise NoSuch("delivery", key)
     return found
-
-
-async def lock(session: AsyncSession, row: Base) -> None:
-    """Hold a row until the act is committed, and read it anew: what it was before must be true."""
-    await session.refresh(row, with_for_update={"key_share": True})

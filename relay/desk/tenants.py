@@ -11,7 +11,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NameTaken, Unusable, WebhookSecretKept
-from relay.desk.find import lock, tenant_named
+from relay.desk.find import tenant_named
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
@@ -60,9 +60,10 @@ async def open_tenant(
 
     Raises:
         NameTaken, CurrencyMismatch
-        Unusable: the quota or the multiplier is below 0.
+        Unusable: the quota, the multiplier or the limit is below 0.
     """
     _check_multiplier(multiplier)
+    _check_tasks_max(tasks_max)
     if quota_micros < 0:
         raise Unusable("a tenant opens with a quota of 0 at least")
     await check_currency(session, currency)
@@ -110,17 +111,21 @@ async def change_tenant(
 
     Raises:
         NoSuch
-        Unusable: the multiplier is below 0.
+        Unusable: the multiplier or the limit is below 0.
     """
-    tenant = await tenant_named(session, name)
-    await lock(session, tenant)
-    account = await session.get_one(Account, tenant.account_id)
+    if changes.multiplier is not msgspec.UNSET:
+        _check_multiplier(changes.multiplier)
     if changes.tasks_max is not msgspec.UNSET:
-        await lock(session, account)
+        _check_tasks_max(changes.tasks_max)
+    tenant = await tenant_named(session, name, is_locked=True)
+    # Only what is changed: who is to be shut out must not wait for an account that somebody holds.
+    limits = changes.tasks_max is not msgspec.UNSET
+    account = await session.get_one(
+        Account, tenant.account_id, with_for_update={"key_share": True} if limits else None
+    )
     state = _state(tenant, account)
     before, after = differing(state, state | _wanted(changes))
     if changes.multiplier is not msgspec.UNSET:
-        _check_multiplier(changes.multiplier)
         tenant.multiplier = changes.multiplier
     if changes.shows_quote is not msgspec.UNSET:
         tenant.shows_quote = changes.shows_quote
@@ -171,6 +176,11 @@ async def issue_webhook_secret(
 def _check_multiplier(multiplier: Decimal) -> None:
     if multiplier < 0:
         raise Unusable("a multiplier is at least 0")
+
+
+def _check_tasks_max(tasks_max: int | None) -> None:
+    if tasks_max is not None and tasks_max < 0:
+        raise Unusable("a limit of tasks is at least 0")
 
 
 def _state(tenant: Tenant, account: Account) -> State:

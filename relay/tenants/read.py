@@ -6,8 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.tenants.tables import Tenant, Token
 
 
-async def find_tenant(session: AsyncSession, name: str) -> Tenant | None:
-    return await session.scalar(select(Tenant).where(Tenant.name == name))
+async def find_tenant(
+    session: AsyncSession, name: str, *, is_locked: bool = False
+) -> Tenant | None:
+    """Find a tenant by its name; `is_locked`: and hold it, read anew, until the commit."""
+    query = select(Tenant).where(Tenant.name == name)
+    if is_locked:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return await session.scalar(query)
 
 
 async def tenant_names(session: AsyncSession) -> list[str]:

@@ -195,7 +195,7 @@ DONE = [
         _open(),
         lambda _: Told(
             *("tenant.open", "tenant", "gamma", None),
-            {"account_id": 3, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
+            {"account_id": int, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
         ),
     ),
     Case(
@@ -237,16 +237,18 @@ DONE = [
     Case(
         add_quota,
         _add_quota(),
-        lambda _: Told(
+        lambda desk: Told(
             *("tenant.top_up", *_TENANT, None),
-            {"account_id": 1, "amount_micros": 5, "reference": "invoice 2"},
+            {"account_id": desk.account_id, "amount_micros": 5, "reference": "invoice 2"},
         ),
     ),
     Case(
         adjust_quota,
         _adjust(),
-        lambda _: Told(
-            "tenant.adjust", *_TENANT, None, {"account_id": 1, "amount_micros": -5}, "twice"
+        lambda desk: Told(
+            *("tenant.adjust", *_TENANT, None),
+            {"account_id": desk.account_id, "amount_micros": -5},
+            "twice",
         ),
     ),
     Case(
@@ -420,7 +422,8 @@ REFUSED = [
     Refusal(open_tenant, Unusable, _open(multiplier="-1"), "multiplier"),
     Refusal(open_tenant, Unusable, _open(quota_micros=-1), "quota"),
     Refusal(change_tenant, NoSuch, _change_tenant("acmee", enabled=False)),
-    Refusal(change_tenant, Unusable, _change_tenant(multiplier=Decimal(-1))),
+    Refusal(change_tenant, Unusable, _change_tenant(multiplier=Decimal(-1)), "multiplier"),
+    Refusal(change_tenant, Unusable, _change_tenant(tasks_max=-1), "limit"),
     Refusal(issue_webhook_secret, NoSuch, _webhook_secret("acmee", may_rotate=False)),
     Refusal(issue_webhook_secret, WebhookSecretKept, _webhook_secret("beta", may_rotate=False)),
     Refusal(add_quota, NoSuch, _add_quota("acmee")),
@@ -448,6 +451,7 @@ REFUSED = [
     ),
     Refusal(change_channel, NoSuch, _change_channel("mainn", enabled=False)),
     Refusal(change_channel, NameTaken, _change_channel(rename="spare")),
+    Refusal(change_channel, Unusable, _change_channel(weight=0), "weight"),
     Refusal(
         *(change_channel, Unusable, _change_channel(base_url="https://other.test?key=url-query-1")),
         "query in the URL",

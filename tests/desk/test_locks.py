@@ -12,20 +12,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import dsn, open_engine, open_sessions
-from relay.desk.errors import Busy
+from relay.desk.channels import ChannelChanges, change_channel
+from relay.desk.errors import Busy, NoSuch
 from relay.desk.money import adjust_quota
 from relay.desk.tasks import refund, release, settle
+from relay.desk.tenants import TenantChanges, change_tenant
 from relay.tasks.finish import FINISH
-from tests.desk.acts import BROUGHT_KEY, DONE, Case
+from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS, Case
 from tests.desk.world import ANN, CURRENCY, Desk, columns
 from tests.tasks.told import told_success
 from tests.waiting import PATIENCE_S, wait_until
 
-ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1 FOR NO KEY UPDATE"
+ACCOUNT = "SELECT 1 FROM accounts FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
 NAMED = "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('{}', '', '')"
 HELD = {
-    "open_tenant": "INSERT INTO tenants (name, account_id) VALUES ('gamma', 1)",
+    "open_tenant": "INSERT INTO tenants (name, account_id)"
+    " SELECT 'gamma', account_id FROM tenants WHERE id = 1",
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant only what is new": ACCOUNT,
     "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
@@ -164,9 +167,41 @@ async def test_what_a_task_was_before_is_what_it_had_become(desk: Desk) -> None:
     assert before == {"state": "failed", "charged_micros": None}
 
 
+async def test_a_channel_that_was_renamed_meanwhile_is_not_changed(desk: Desk) -> None:
+    """Keys for `main` must not go to what had that name a moment ago."""
+    changes = ChannelChanges(keys=NEW_KEYS)
+    before = await desk.changes()
+
+    async with somebody_else(desk) as other:
+        await other.execute("UPDATE channels SET name = 'old' WHERE name = 'main'")
+        changing = asyncio.create_task(
+            desk.act(lambda s, actor: change_channel(s, actor, desk.keys, "main", changes))
+        )
+        await wait_until(lambda: is_waited_for(desk))
+        await other.execute("COMMIT")
+        with pytest.raises((NoSuch, Busy)):  # Busy where this machine took too long
+            await changing
+
+    assert await desk.changes() == before
+
+
+async def test_a_tenant_is_shut_out_though_somebody_holds_its_account(desk: Desk) -> None:
+    """Only a limit is the account's: nothing else of a tenant waits for it."""
+    async with somebody_else(desk) as other:
+        await other.execute(ACCOUNT)
+        await desk.act(
+            lambda session, actor: change_tenant(
+                session, actor, "acme", TenantChanges(enabled=False)
+            )
+        )
+
+    assert not (await desk.row("SELECT enabled FROM tenants WHERE name = 'acme'"))["enabled"]
+
+
 async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk) -> None:
     """Twenty of each on one account: all submits hold, and who is Busy has changed nothing."""
-    before = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+    of_acme = f"SELECT quota_micros, open_holds FROM accounts WHERE id = {desk.account_id}"
+    before = await desk.row(of_acme)
 
     async def adjusted() -> bool:
         try:
@@ -183,7 +218,7 @@ async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk
         *(each for _ in range(20) for each in (desk.hold(), adjusted()))
     )
 
-    account = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+    account = await desk.row(of_acme)
     assert account["open_holds"] == before["open_holds"] + 20
     assert account["quota_micros"] == before["quota_micros"] - outcomes[1::2].count(True)
     noted = [change for change in await desk.changes() if change["act"] == "tenant.adjust"]

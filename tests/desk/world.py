@@ -62,6 +62,8 @@ class Desk:
         self.secret_key = new_secret_key()
         self.keys = KeyRing.parse(self.secret_key)
         self._pool = pool
+        self.account_id = 0
+        """What acme draws on."""
         self.tokens: dict[str, IssuedToken] = {}
         self.revoked_id = 0
         self.tasks = Tasks(*[TaskId(0)] * len(Tasks._fields))
@@ -148,6 +150,8 @@ def columns(*rows: tuple[Any, ...]) -> list[list[Any]]:
 async def furnish(desk: Desk) -> None:
     """Put things on it, by acts and by what Kling and tenants do."""
     await desk.act(_open_business(desk))
+    acme = await desk.row("SELECT account_id FROM tenants WHERE name = 'acme'")
+    desk.account_id = acme["account_id"]
     live = await desk.hold(callback_url="https://acme.test/hook")
     unsent = await desk.hold()
     charged, refunded, flagged = [await desk.hold() for _ in range(3)]

@@ -48,7 +48,6 @@ COLD = {
     "relay.tasks.inspect:_list": _COMMAND,
     "relay.tasks.inspect:read_story": _COMMAND,
     "relay.desk.act:act": "a SET, before an act",
-    "relay.desk.find:lock": _COMMAND,
     "relay.desk.tasks:_lock_task": _COMMAND,
     "relay.desk.tenants:change_tenant": _COMMAND,
     "relay.tasks.flags:unflag": _COMMAND,
