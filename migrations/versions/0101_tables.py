@@ -89,9 +89,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("changes_actor_id_idx"), "changes", ["actor", "id"], unique=False)
     op.create_index(
-        op.f("changes_subject_kind_subject_id_id_idx"),
+        op.f("changes_subject_id_idx"),
         "changes",
-        ["subject_kind", "subject_id", "id"],
+        ["subject", "id"],
         unique=False,
     )
     op.create_table(
@@ -765,7 +765,7 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_table("deployment")
     op.drop_table("channels")
-    op.drop_index(op.f("changes_subject_kind_subject_id_id_idx"), table_name="changes")
+    op.drop_index(op.f("changes_subject_id_idx"), table_name="changes")
     op.drop_index(op.f("changes_actor_id_idx"), table_name="changes")
     op.drop_table("changes")
     op.drop_table("books")

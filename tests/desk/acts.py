@@ -359,7 +359,7 @@ DONE = [
     ),
     Case(
         claim_owners,
-        _claim("one", "two"),
+        _claim("one", "two", "one"),
         lambda _: Told(
             *("owner.claim", *_TENANT, None),
             {"channel": "main", "kind": "element", "ids": ["one", "two"], "count": 2, "new": 2},
