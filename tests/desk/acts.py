@@ -195,7 +195,7 @@ DONE = [
         _open(),
         lambda _: Told(
             *("tenant.open", "tenant", "gamma", None),
-            {"account_id": 3, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
+            {"account_id": 1003, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
         ),
     ),
     Case(
@@ -239,14 +239,14 @@ DONE = [
         _add_quota(),
         lambda _: Told(
             *("tenant.top_up", *_TENANT, None),
-            {"account_id": 1, "amount_micros": 5, "reference": "invoice 2"},
+            {"account_id": 1001, "amount_micros": 5, "reference": "invoice 2"},
         ),
     ),
     Case(
         adjust_quota,
         _adjust(),
         lambda _: Told(
-            "tenant.adjust", *_TENANT, None, {"account_id": 1, "amount_micros": -5}, "twice"
+            "tenant.adjust", *_TENANT, None, {"account_id": 1001, "amount_micros": -5}, "twice"
         ),
     ),
     Case(
