@@ -101,11 +101,3 @@ def test_every_package_states_its_guarantees(folder: Path) -> None:
     text = (folder / "__init__.py").read_text()
 
     assert ast.get_docstring(ast.parse(text))
-
-
-def test_no_test_patches_or_mocks() -> None:
-    """Time is an argument and Kling a transport, so neither is needed."""
-    banned = ("unittest" + ".mock", "freeze" + "gun", "monkeypatch.setattr(" + "time")
-    files = sorted((TOP / "tests").rglob("*.py"))
-
-    assert [show(file) for file in files if any(word in file.read_text() for word in banned)] == []

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from relay.cli import COMMANDS, cli
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings, read_settings
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 ENV_EXAMPLE = (ROOT / "deploy" / "relay.env.example").read_text()
@@ -102,7 +103,7 @@ def test_systemd_knows_each_word_of_a_unit(name: str, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", file],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

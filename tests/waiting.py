@@ -1,7 +1,7 @@
 """Waiting: for a state, with a limit that costs nothing when it comes; for time, with a reason.
 
 A sleep that is "long enough" is too long on an idle machine and too short on a busy one. So nothing
-else in the tests sleeps, and nothing else sets a limit (`tests/test_conventions_of_tests.py`).
+else in the tests sleeps, and nothing else sets a limit (`tests/conventions/test_waits.py`).
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import ID
 from relay.cli.show import json_option, moment, print_json, print_pairs, print_table
+from relay.money import money
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CELL_CHARS_MAX = 60
 """Of what changed, in a list; `show` has all of it."""
+MICROS = "_micros"
+"""How the names of amounts end."""
 
 
 @click.group()
@@ -61,6 +64,7 @@ def list_command(
 
     with open_database() as database:
         found = database.read(work)
+        currency = database.settings.currency
     if as_json:
         print_json([_described(row) for row in found])
         return
@@ -73,7 +77,7 @@ def list_command(
                 row.actor,
                 row.act,
                 _subject(row),
-                _shortened(_changed(row)),
+                _shortened(_changed(row, currency)),
                 row.reason or "-",
             )
             for row in found
@@ -96,6 +100,7 @@ def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by th
 
     with open_database() as database:
         row = database.read(work)
+        currency = database.settings.currency
     if row is None:
         raise Failure(f"there is no change {id}; `relay changes list` shows them")
     if as_json:
@@ -110,8 +115,8 @@ def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by th
             ("request", row.request_id),
             ("act", row.act),
             ("on", _subject(row)),
-            ("before", _spelt(row.before)),
-            ("after", _spelt(row.after)),
+            ("before", _spelt(row.before, currency)),
+            ("after", _spelt(row.after, currency)),
             ("reason", row.reason),
         ]
     )
@@ -136,29 +141,46 @@ def _subject(row: Change) -> str:
     return f"{row.subject_kind} {row.subject}"
 
 
-def _changed(row: Change) -> str:
-    """Spell what is new, each value behind the one before it."""
+def _changed(row: Change, currency: str) -> str | None:
+    """Spell what is new, each value behind the one before it; of what is gone, what it was."""
+    if row.after is None:
+        return _spelt(row.before, currency)
     before = row.before or {}
     return ", ".join(
-        f"{name} {_value(before[name])} > {_value(value)}"
-        if name in before
-        else f"{name} {_value(value)}"
-        for name, value in (row.after or {}).items()
+        " ".join(
+            [
+                _label(name),
+                *([_value(name, before[name], currency), ">"] if name in before else []),
+                _value(name, value, currency),
+            ]
+        )
+        for name, value in row.after.items()
     )
 
 
-def _spelt(values: dict[str, Any] | None) -> str | None:
-    if values is None:
+def _spelt(values: dict[str, Any] | None, currency: str) -> str | None:
+    if not values:
         return None
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "-"
+    return ", ".join(
+        f"{_label(name)} {_value(name, value, currency)}" for name, value in values.items()
+    )
 
 
-def _value(value: object) -> str:
+def _label(name: str) -> str:
+    return name.removesuffix(MICROS)
+
+
+def _value(name: str, value: object, currency: str) -> str:
+    """Spell it for people: money as money, nothing as none."""
     import msgspec
 
+    if value is None:
+        return "none"
+    if isinstance(value, int) and name.endswith(MICROS):
+        return money(value, currency)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _shortened(text: str) -> str:
-    shown = text if len(text) <= CELL_CHARS_MAX else f"{text[: CELL_CHARS_MAX - 1]}…"
-    return shown or "-"
+def _shortened(text: str | None) -> str:
+    shown = text or "-"
+    return shown if len(shown) <= CELL_CHARS_MAX else f"{shown[: CELL_CHARS_MAX - 1]}…"

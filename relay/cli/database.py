@@ -130,13 +130,13 @@ def open_database() -> Iterator[Database]:
     Raises:
         WrongSettings, DatabaseBehind, Failure: with a sentence; nothing was changed.
     """
-    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_newer
+    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_strange
 
     settings = current_settings()
     is_embedded = settings.database_url is None
     with open_url(settings) as url:
         current = current_or_failure(url)
-        refuse_newer(current)
+        refuse_strange(current)
         if current != newest():
             if not is_embedded:
                 state = "has no tables yet" if current is None else f"is at revision {current}"

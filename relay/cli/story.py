@@ -51,7 +51,13 @@ def described(story: Story, currency: str) -> dict[str, object]:
         },
         "reply": raw_json(task.reply),
         "timeline": [
-            {"at": one.at, "what": one.what, "detail": one.detail, "body": raw_json(one.body)}
+            {
+                "at": one.at,
+                "what": one.what,
+                "detail": one.detail,
+                "actor": one.actor,
+                "body": raw_json(one.body),
+            }
             for one in story.timeline
         ],
     }
@@ -78,6 +84,7 @@ def tell(story: Story, currency: str) -> None:
     )
     import msgspec
 
+    from relay.desk.actor import ActorKind
     from relay.kling.wanted import Wanted
 
     click.echo("\nMoney")
@@ -96,7 +103,9 @@ def tell(story: Story, currency: str) -> None:
     )
     click.echo("\nTimeline")
     for one in story.timeline:
-        click.echo(f"{moment(one.at)}  {one.what.ljust(16)}  {printable(one.detail)}".rstrip())
+        by = "" if one.actor == ActorKind.RELAY else f" (by {one.actor})"
+        told = printable(one.detail + by)
+        click.echo(f"{moment(one.at)}  {one.what.ljust(16)}  {told}".rstrip())
         _indented(one.body)
     if task.reply is not None:
         click.echo("\nLast reply")

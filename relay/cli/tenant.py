@@ -13,7 +13,6 @@ from relay.cli.show import json_option, moment, note, print_json, print_pairs, p
 from relay.money import money, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from decimal import Decimal
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,7 +68,7 @@ def add(
 ) -> None:
     """Add a tenant and open its account."""
 
-    async def work(session: AsyncSession, actor: Actor) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from decimal import Decimal
 
         from relay.desk.tenants import open_tenant
@@ -83,11 +82,12 @@ def add(
             multiplier=Decimal(1) if multiplier is None else multiplier,
             tasks_max=tasks_max if isinstance(tasks_max, int) else None,
         )
+        return await _read(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
-        database.act(work)
-        _show(database.read(_one(name)), currency, as_json=as_json)
+        pair = database.act(work)
+    _show(pair, currency, as_json=as_json)
     note(f"Next: `relay token add {name}` makes its keys.")
 
 
@@ -174,14 +174,16 @@ def disable(name: str, *, as_json: bool) -> None:
 
 
 def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
-    async def work(session: AsyncSession, actor: Actor) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from relay.desk.tenants import change_tenant
 
         await change_tenant(session, actor, name, changes)
+        return await _read(session, name)
 
     with open_database() as database:
-        database.act(work)
-        _show(database.read(_one(name)), database.settings.currency, as_json=as_json)
+        pair = database.act(work)
+        currency = database.settings.currency
+    _show(pair, currency, as_json=as_json)
 
 
 @tenant.command(context_settings=NEGATIVE)
@@ -199,10 +201,10 @@ def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
 def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
     """Add sold quota, once per reference."""
 
-    async def work(session: AsyncSession, actor: Actor) -> bool:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, tuple[Tenant, Account]]:
         from relay.desk.money import add_quota
 
-        return await add_quota(
+        is_added = await add_quota(
             session,
             actor,
             name,
@@ -210,11 +212,11 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
             reference=reference,
             currency=currency,
         )
+        return is_added, await _read(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
-        added = database.act(work)
-        pair = database.read(_one(name))
+        added, pair = database.act(work)
     if not added:
         note(f"'{reference}' was already used to add {money(amount, currency)}: added nothing.")
     if as_json:
@@ -240,17 +242,18 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
 def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
     """Correct a quota, up or down; it may fall below zero."""
 
-    async def work(session: AsyncSession, actor: Actor) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from relay.desk.money import adjust_quota
 
         await adjust_quota(
             session, actor, name, amount_micros=amount, reason=reason, currency=currency
         )
+        return await _read(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
-        database.act(work)
-        _show(database.read(_one(name)), currency, as_json=as_json)
+        pair = database.act(work)
+    _show(pair, currency, as_json=as_json)
 
 
 @tenant.command("webhook-secret")
@@ -288,15 +291,13 @@ def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
     note("It is shown this once: hand it to the tenant now.")
 
 
-def _one(name: str) -> Callable[[AsyncSession], Awaitable[tuple[Tenant, Account]]]:
-    async def work(session: AsyncSession) -> tuple[Tenant, Account]:
-        from relay.desk.find import tenant_named
-        from relay.ledger.tables import Account
+async def _read(session: AsyncSession, name: str) -> tuple[Tenant, Account]:
+    """Read a tenant with what it draws on, as an act has left them."""
+    from relay.desk.find import tenant_named
+    from relay.ledger.tables import Account
 
-        row = await tenant_named(session, name)
-        return row, await session.get_one(Account, row.account_id)
-
-    return work
+    row = await tenant_named(session, name)
+    return row, await session.get_one(Account, row.account_id, populate_existing=True)
 
 
 def _show(pair: tuple[Tenant, Account], currency: str, *, as_json: bool) -> None:

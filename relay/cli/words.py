@@ -18,12 +18,11 @@ SHOWN_MAX = 5
 NAMED = frozenset({"tenant", "channel"})
 """Kinds that have names, which an `add` gives."""
 HOW_TO_FIND = {
-    "tenant": "`relay tenant list` names them all",
-    "channel": "`relay channel list` names them all",
-    "token": "`relay token list` shows them",
-    "delivery": "`relay delivery list` names them",
-    "task": "the id is our own: `relay task show` takes any, and tells it",
+    "token": "; `relay token list` shows them",
+    "delivery": "; `relay delivery list` names them",
+    "task": " (by our id; `relay task show` takes any id)",
 }
+"""Of the others, what follows "there is none"."""
 
 
 def worded(error: DeskError, currency: str) -> str:
@@ -31,13 +30,13 @@ def worded(error: DeskError, currency: str) -> str:
     match error:
         case NoSuch():
             said = _no_such(error)
-        case NameTaken():
+        case NameTaken(renamed=None):
             said = f"{error}; `relay {error.kind} set` changes it"
         case ReferenceUsed():
             said = (
                 f"'{error.reference}' was already used to add"
-                f" {money(error.before_micros, currency)}; nothing was added: give this amount a"
-                " reference of its own"
+                f" {money(error.before_micros, currency)} to '{error.tenant}'; nothing was added:"
+                f" give {money(error.amount_micros, currency)} a reference of its own"
             )
         case NotTheirs():
             named = ", ".join(error.ids[:SHOWN_MAX]) + (", …" if len(error.ids) > SHOWN_MAX else "")
@@ -54,9 +53,9 @@ def worded(error: DeskError, currency: str) -> str:
 
 
 def _no_such(error: NoSuch) -> str:
-    otherwise = HOW_TO_FIND.get(error.kind, "nothing was changed")
     if error.kind not in NAMED:
-        return f"{error}; {otherwise}"
+        return f"{error}{HOW_TO_FIND.get(error.kind, '; nothing was changed')}"
+    otherwise = f"`relay {error.kind} list` names them all"
     if not error.known:
         otherwise = f"there are none yet, `relay {error.kind} add` makes one"
     return no_such(error.kind, str(error.name), error.known, otherwise=otherwise)

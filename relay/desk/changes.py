@@ -56,7 +56,6 @@ async def list_changes(
     session: AsyncSession,
     *,
     actor: str | None = None,
-    kind: str | None = None,
     subject: str | None = None,
     act: str | None = None,
     before_id: int | None = None,
@@ -66,8 +65,6 @@ async def list_changes(
     query = select(Change).order_by(Change.id.desc()).limit(limit)
     if actor is not None:
         query = query.where(Change.actor == actor)
-    if kind is not None:
-        query = query.where(Change.subject_kind == kind)
     if subject is not None:
         query = query.where(Change.subject == subject)
     if act is not None:

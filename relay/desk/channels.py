@@ -100,7 +100,7 @@ async def change_channel(
     if changes.enabled is not None:
         row.enabled = changes.enabled
     if changes.rename is not None and not await edit.rename_channel(session, row, changes.rename):
-        raise NameTaken("channel", changes.rename)
+        raise NameTaken("channel", changes.rename, renamed=name)
     before, after = differing(before, _state(row))
     if new_keys := _named(changes.keys):
         after["new_keys"] = new_keys

@@ -31,19 +31,25 @@ class NoSuch(DeskError):
 
 
 class NameTaken(DeskError):
-    def __init__(self, kind: str, name: str) -> None:
+    def __init__(self, kind: str, name: str, *, renamed: str | None = None) -> None:
+        """`renamed`: what was to get the name; None is a new thing."""
         super().__init__(f"there is a {kind} '{name}' already")
         self.kind = kind
         self.name = name
+        self.renamed = renamed
 
 
 class ReferenceUsed(DeskError):
     """Under this reference another amount was added; only the operator knows which is meant."""
 
-    def __init__(self, reference: str, *, before_micros: int) -> None:
+    def __init__(
+        self, reference: str, *, tenant: str, before_micros: int, amount_micros: int
+    ) -> None:
         super().__init__(f"'{reference}' was already used to add {before_micros} micros")
         self.reference = reference
+        self.tenant = tenant
         self.before_micros = before_micros
+        self.amount_micros = amount_micros
 
 
 class NotPossible(DeskError):

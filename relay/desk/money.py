@@ -45,7 +45,9 @@ async def add_quota(
     if not added:
         before_micros = await topup_of(session, account_id, reference)
         if before_micros is not None and before_micros != amount_micros:
-            raise ReferenceUsed(reference, before_micros=before_micros)
+            raise ReferenceUsed(
+                reference, tenant=name, before_micros=before_micros, amount_micros=amount_micros
+            )
         return False
     await note_change(
         session,

@@ -31,12 +31,13 @@ async def claim_owners(
     ids: list[str],
     lives: timedelta | None = None,
 ) -> Claimed:
-    """Give things of one account to a tenant, all of them or none; `ids` are each there once.
+    """Give things of one account to a tenant, all of them or none.
 
     Raises:
         NoSuch, NotTheirs
     """
     owner, account = await tenant_named(session, tenant), await channel_named(session, channel)
+    ids = list(dict.fromkeys(ids))  # one statement takes each once
     parts = [
         await claim(
             session,

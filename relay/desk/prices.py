@@ -21,7 +21,7 @@ async def set_price(session: AsyncSession, actor: Actor, row: PriceRow) -> None:
         return
     await edit.set_price(session, row)
     if before is None:
-        await _note(session, actor, "price.set", row, before=None, after=_state(row))
+        await _note(session, actor, "price.set", row, before=None, after=_named(row))
     else:
         was, becomes = differing(_state(before), _state(row))
         await _note(session, actor, "price.set", row, before=was, after=becomes)
@@ -39,7 +39,7 @@ async def remove_price(session: AsyncSession, actor: Actor, row: PriceRow) -> No
     if before is None:
         raise NoSuch("price", _spelt(row))
     await edit.remove_price(session, row)
-    await _note(session, actor, "price.remove", row, before=_state(before), after=None)
+    await _note(session, actor, "price.remove", row, before=_named(before), after=None)
 
 
 async def _note(
@@ -74,6 +74,11 @@ def _state(row: PriceRow) -> State:
         "multiplier": plain(row.multiplier),
         "hold_seconds": row.hold_seconds,
     }
+
+
+def _named(row: PriceRow) -> State:
+    """Leave out what a whole row does not say."""
+    return {name: value for name, value in _state(row).items() if value is not None}
 
 
 def _spelt(row: PriceRow) -> str:

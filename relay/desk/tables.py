@@ -14,7 +14,7 @@ class Change(Base):
 
     __tablename__ = "changes"
     __table_args__ = (
-        Index(None, "subject_kind", "subject_id", "id"),
+        Index(None, "subject", "id"),
         Index(None, "actor", "id"),
     )
 

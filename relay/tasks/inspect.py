@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.tables import Channel
 from relay.database.ids import TaskId
 from relay.deliveries.tables import Delivery
+from relay.ledger.entries import BY_RELAY
 from relay.ledger.tables import Entry, EntryKind
 from relay.tasks.tables import Task, TaskEvent, TaskState
 from relay.tenants.tables import Tenant
@@ -44,6 +45,8 @@ class Happening(msgspec.Struct, frozen=True):
     what: str
     detail: str
     body: bytes | None = None
+    actor: str = BY_RELAY
+    """Whose doing it was, as `desk/actor.py` spells."""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -194,13 +197,16 @@ def _steps(task: Task, *, first_channel: str) -> list[Happening]:
 
 
 def _of_event(event: TaskEvent) -> Happening:
-    return Happening(event.created_at, event.kind, event.detail or "", event.body)
+    return Happening(event.created_at, event.kind, event.detail or "", event.body, event.actor)
 
 
 def _of_entry(entry: Entry) -> Happening:
     why = f" ({entry.reason})" if entry.reason else ""
     return Happening(
-        entry.created_at, f"entry.{entry.kind}", f"{entry.amount_micros} micros of quota{why}"
+        entry.created_at,
+        f"entry.{entry.kind}",
+        f"{entry.amount_micros} micros of quota{why}",
+        actor=entry.actor,
     )
 
 

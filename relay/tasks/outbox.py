@@ -119,7 +119,11 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a reader has read: a transaction, and a row of it."""
+    """How far a reader has read: a transaction, and a row of it.
+
+    Of one Postgres: one that is restored from a dump counts its transactions from the start again,
+    so a cursor that is kept outside of it must not outlive it.
+    """
 
     xact: int = 0
     id: int = 0

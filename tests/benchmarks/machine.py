@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.waiting import settle_for
+from tests.waiting import PATIENCE_S, settle_for
 
+INSTALL_S = 300.0
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -43,7 +44,7 @@ def need(program: str, package: str) -> str:
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         command = ["apt-get", "install", "--yes", "--no-install-recommends", package]
-        subprocess.run(command, env=environ, check=False, timeout=300, capture_output=True)
+        subprocess.run(command, env=environ, check=False, timeout=INSTALL_S, capture_output=True)
         found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
     if found is None:
         raise MissingProgramError(f"{program} is missing: apt-get install {package} (as root).")
@@ -151,7 +152,7 @@ async def answers(
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(question)
-            said = await asyncio.wait_for(reader.read(16), 60)
+            said = await asyncio.wait_for(reader.read(16), PATIENCE_S)
             writer.close()
         except OSError:
             said = b""

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.benchmarks import machine
 from tests.benchmarks.wrk import VoidRoundError
 from tests.e2e.processes import REPOSITORY, free_port
+from tests.waiting import PATIENCE_S
 
 CREATE_PATH = "/v1/videos/text2video"
 
@@ -104,7 +105,7 @@ class Stub:
         """
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}/requests", timeout=5
+                f"http://127.0.0.1:{self.port}/requests", timeout=PATIENCE_S
             ) as page:
                 return int(page.read().split(b"requests")[1].split()[2])
         except OSError as error:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks import machine
+from tests.waiting import PATIENCE_S
 
 PYTHON_PACKAGES = ("uvicorn", "uvloop", "httptools", "asyncpg", "litestar", "msgspec")
 ASK_POSTGRES = (
@@ -24,7 +25,7 @@ def commit(repository: Path) -> str:
     command = ("git", "-C", str(repository), "describe", "--always", "--dirty")
     try:
         asked = subprocess.run(
-            command, env=environ, capture_output=True, text=True, check=False, timeout=30
+            command, env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE_S
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -105,7 +105,9 @@ def test_serve_tells_systemd_when_it_serves(relay: Command, tmp_path: Path) -> N
         with started(environ, "serve", "--port", "0") as running:
             told = systemd.recv(100)
             alive = httpx.get(
-                f"{running.event('serve.started')['url']}/health/live", timeout=5, trust_env=False
+                f"{running.event('serve.started')['url']}/health/live",
+                timeout=PATIENCE_S,
+                trust_env=False,
             )
             running.end(signal.SIGTERM)
 

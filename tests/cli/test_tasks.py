@@ -188,6 +188,9 @@ def test_a_success_of_the_operators_word_is_charged_and_refunded_once(tenants: C
     assert story["money"]["charged_micros"] == 420_000
     assert story["money"]["refunded_micros"] == 420_000
     assert "black clip" in json.dumps(story["timeline"])
+    by_hand = [one["what"] for one in story["timeline"] if one["actor"].startswith("system:")]
+    assert sorted(by_hand) == ["entry.charge", "entry.refund", "operator.succeed"]
+    assert "micros of quota (black clip) (by system:" in tenants("task", "show", task_id).stdout
 
 
 def test_a_release_gives_the_hold_back(tenants: Command) -> None:

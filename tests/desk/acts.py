@@ -326,11 +326,9 @@ DONE = [
             {
                 "kind": "fixed",
                 "per": "task",
-                "units": None,
                 "amount_micros": 4,
                 "pack": "video",
                 "multiplier": "1",
-                "hold_seconds": None,
             },
         ),
     ),
@@ -352,18 +350,16 @@ DONE = [
             {
                 "kind": "fixed",
                 "per": "task",
-                "units": None,
                 "amount_micros": 3_000_000,
                 "pack": "video",
                 "multiplier": "1",
-                "hold_seconds": None,
             },
             None,
         ),
     ),
     Case(
         claim_owners,
-        _claim("one", "two"),
+        _claim("one", "two", "one"),
         lambda _: Told(
             *("owner.claim", *_TENANT, None),
             {"channel": "main", "kind": "element", "ids": ["one", "two"], "count": 2, "new": 2},

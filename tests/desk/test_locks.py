@@ -19,7 +19,7 @@ from relay.tasks.finish import FINISH
 from tests.desk.acts import BROUGHT_KEY, DONE, Case
 from tests.desk.world import ANN, CURRENCY, Desk, columns
 from tests.tasks.told import told_success
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1 FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
@@ -87,7 +87,7 @@ async def test_what_somebody_holds_is_not_waited_for(desk: Desk, case: Case) -> 
     """Busy while it is held, and no table differs; once it is free, the act is done."""
     before = await desk.dump()
 
-    async with somebody_else(desk) as other, asyncio.timeout(10):
+    async with somebody_else(desk) as other, asyncio.timeout(PATIENCE_S):
         await other.execute(HELD[str(case)])
         with pytest.raises(Busy, match="somebody else is writing the same just now"):
             await desk.act(lambda session, actor: case.do(desk, session, actor))
@@ -195,7 +195,7 @@ async def test_a_late_settle_leaves_an_external_id_to_whoever_took_it(desk: Desk
     task_id = await desk.hold(external_id="order-1")
     await desk.act(lambda session, actor: release(session, actor, task_id, reason="gone"))
 
-    async with somebody_else(desk) as other, asyncio.timeout(10):
+    async with somebody_else(desk) as other, asyncio.timeout(PATIENCE_S):
         await desk.hold(external_id="order-1", on=other)
         with pytest.raises(Busy):
             await desk.act(lambda session, actor: settle(session, actor, task_id, reason="seen"))

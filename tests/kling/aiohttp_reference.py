@@ -1,8 +1,6 @@
 """The standard client behind the same seam: what our own is compared with, and nothing more."""
 
-import asyncio
 import ssl
-from contextlib import suppress
 
 import aiohttp
 from aiohttp import hdrs
@@ -70,6 +68,4 @@ class AiohttpReference:
         )
 
     async def aclose(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await self._session.close()
+        await self._session.close()

@@ -130,7 +130,7 @@ def is_meant(seed: int, ours: Outcome, theirs: Outcome) -> bool:
         # A whole reply counts whatever follows; aiohttp drops it if both came in one read.
         return has_bytes_after(raw)
     # Of a transfer coding other than chunked, aiohttp takes what comes until the close.
-    codings: list[bytes] = re.findall(rb"(?im)^transfer-encoding:(.*)$", raw)
+    codings: list[bytes] = re.findall(rb"(?im)^transfer-encoding:(.*(?:\n[ \t].*)*)$", raw)
     return (
         ours is MaybeSent
         and isinstance(theirs, Reply)

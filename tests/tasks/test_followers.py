@@ -21,7 +21,7 @@ from relay.settings import Settings
 from relay.tasks.outbox import PAUSE_MAX_S, Follower, Move, Outbox, pause_s
 from relay.worker.chores import forget_raw
 from relay.worker.sweep import sweep
-from tests.waiting import wait_until
+from tests.waiting import play_slow, settle_for, wait_until
 
 STATES = ("submitted", "processing", "succeed")
 TELL = """
@@ -131,7 +131,7 @@ async def test_two_workers_never_handle_one_row_at_once(pool: Any) -> None:
     """Four workers over 200 tasks of two moves: each row is handled once, each task in order."""
 
     async def wait_a_little(_: Move) -> None:
-        await asyncio.sleep(0.002)
+        await play_slow(0.002)
 
     heard = Heard(wait_a_little)
     await tell(pool, "one", 200, ("submitted", "succeed"))
@@ -317,7 +317,7 @@ async def test_nobody_claims_what_no_follower_is_known_for(pool: Any) -> None:
     await tell(pool, "elsewhere", 5)
 
     async with working(Outbox(pool, {"one": Heard()})):
-        await asyncio.sleep(0.1)
+        await settle_for(0.1, because="its rows would be claimed by then")
 
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE attempts = 0") == 15
 

@@ -155,7 +155,7 @@ async def test_a_cost_that_is_known_is_never_taken_away(books: str, later: dict[
         )
 
         assert (await read_row(relay, task.id)).is_reply_full
-        assert (await costs(relay, task.id))[:2] == (Decimal("2.5"), "video")
+        assert await costs(relay, task.id) == (Decimal("2.5"), "video", None, None)
 
 
 async def test_what_a_running_or_failed_task_cost(books: str) -> None:

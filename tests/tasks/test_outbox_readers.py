@@ -15,7 +15,7 @@ from tests.relay_app import CLIP_MICROS, running_relay
 from tests.tasks.holding import hold_tasks
 from tests.tasks.told import told_success
 from tests.tasks.waiting import is_a_lock_waited_for
-from tests.waiting import wait_until
+from tests.waiting import settle_for, wait_until
 
 TELL = "INSERT INTO outbox (task_id, follower, state) VALUES ($1, 'one', 'succeed') RETURNING id"
 
@@ -191,11 +191,11 @@ async def test_many_writers_and_a_reader_that_never_waits(pool: Any, database_ur
             await transaction.start()
             if chance.random() < 0.3:
                 await connection.execute("SELECT pg_current_xact_id()")
-                await asyncio.sleep(chance.random() * 0.01)
+                await settle_for(chance.random() * 0.01, because="writers overlap")
             tasks = [1000 * writer + 10 * number + row for row in range(chance.randint(1, 3))]
             for task in tasks:
                 await connection.execute(TELL, task)
-            await asyncio.sleep(chance.random() * 0.01)
+            await settle_for(chance.random() * 0.01, because="writers overlap")
             if chance.random() < 0.2:
                 await transaction.rollback()
             else:

@@ -14,6 +14,9 @@ path of whoever runs the migration, whose `$user` is somebody else for an operat
 Under REPEATABLE READ and above, a transaction that changes a token fails at its commit
 (serialization_failure) if another one changed any meanwhile; ours all run at READ COMMITTED. A role
 of your own that may change them needs SELECT and UPDATE on token_changes.
+
+Revisions 0001 to 0006 were those of checkouts before the first release, whose tables were others. Their
+numbers are not used again, so that nobody takes such a database for one of ours.
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 
 from relay.database.xid8 import Xid8
 
-revision: str = "0001"
+revision: str = "0101"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -86,9 +89,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("changes_actor_id_idx"), "changes", ["actor", "id"], unique=False)
     op.create_index(
-        op.f("changes_subject_kind_subject_id_id_idx"),
+        op.f("changes_subject_id_idx"),
         "changes",
-        ["subject_kind", "subject_id", "id"],
+        ["subject", "id"],
         unique=False,
     )
     op.create_table(
@@ -762,7 +765,7 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_table("deployment")
     op.drop_table("channels")
-    op.drop_index(op.f("changes_subject_kind_subject_id_id_idx"), table_name="changes")
+    op.drop_index(op.f("changes_subject_id_idx"), table_name="changes")
     op.drop_index(op.f("changes_actor_id_idx"), table_name="changes")
     op.drop_table("changes")
     op.drop_table("books")
