@@ -21,11 +21,11 @@ from tests.desk.world import ANN, CURRENCY, Desk, columns
 from tests.tasks.told import told_success
 from tests.waiting import PATIENCE_S, wait_until
 
-ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1 FOR NO KEY UPDATE"
+ACCOUNT = "SELECT 1 FROM accounts WHERE id = 1001 FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
 NAMED = "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('{}', '', '')"
 HELD = {
-    "open_tenant": "INSERT INTO tenants (name, account_id) VALUES ('gamma', 1)",
+    "open_tenant": "INSERT INTO tenants (name, account_id) VALUES ('gamma', 1001)",
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant only what is new": ACCOUNT,
     "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
@@ -166,7 +166,7 @@ async def test_what_a_task_was_before_is_what_it_had_become(desk: Desk) -> None:
 
 async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk) -> None:
     """Twenty of each on one account: all submits hold, and who is Busy has changed nothing."""
-    before = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+    before = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1001")
 
     async def adjusted() -> bool:
         try:
@@ -183,7 +183,7 @@ async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk
         *(each for _ in range(20) for each in (desk.hold(), adjusted()))
     )
 
-    account = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1")
+    account = await desk.row("SELECT quota_micros, open_holds FROM accounts WHERE id = 1001")
     assert account["open_holds"] == before["open_holds"] + 20
     assert account["quota_micros"] == before["quota_micros"] - outcomes[1::2].count(True)
     noted = [change for change in await desk.changes() if change["act"] == "tenant.adjust"]

@@ -14,7 +14,6 @@ COLD = {
     "relay.database.line:Line.fetch": "runs what it is given by a Batcher",
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
-    "relay.tasks.door:pass_in_session": "a SET, and FINISH or FINISH_FOLLOWED, both tested",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
