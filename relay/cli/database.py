@@ -61,7 +61,9 @@ class Database:
         from relay.desk.actor import system_user
         from relay.logs import configure_logs
 
-        configure_logs(level=self.settings.log_level)  # a task that moves says so on stderr
+        # A task that moves says so on stderr. Not final: a command has few events, and whoever runs
+        # several in one process, as tests do, may want each to say it elsewhere.
+        configure_logs(level=self.settings.log_level, is_final=False)
         actor = system_user()
 
         async def acting(session: AsyncSession) -> Result:

@@ -67,7 +67,7 @@ async def test_entries_name_who_entered_them(desk: Desk) -> None:
 
     rows = await desk.rows(
         "SELECT kind, coalesce(task_id::text, reference, reason) AS of, actor FROM entries"
-        " WHERE account_id = 1 ORDER BY id"
+        " WHERE account_id = 1001 ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [
         ("topup", "opening", "system:ann"),
