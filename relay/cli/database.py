@@ -61,7 +61,9 @@ class Database:
         from relay.desk.actor import system_user
         from relay.logs import configure_logs
 
-        configure_logs(level=self.settings.log_level)  # a task that moves says so on stderr
+        # A task that moves says so on stderr. Not final: a command has few events, and whoever runs
+        # several in one process, as tests do, may want each to say it elsewhere.
+        configure_logs(level=self.settings.log_level, is_final=False)
         actor = system_user()
 
         async def acting(session: AsyncSession) -> Result:
@@ -130,13 +132,13 @@ def open_database() -> Iterator[Database]:
     Raises:
         WrongSettings, DatabaseBehind, Failure: with a sentence; nothing was changed.
     """
-    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_newer
+    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_strange
 
     settings = current_settings()
     is_embedded = settings.database_url is None
     with open_url(settings) as url:
         current = current_or_failure(url)
-        refuse_newer(current)
+        refuse_strange(current)
         if current != newest():
             if not is_embedded:
                 state = "has no tables yet" if current is None else f"is at revision {current}"

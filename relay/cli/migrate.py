@@ -5,7 +5,7 @@ import rich_click as click
 from relay.cli.database import current_settings, open_url
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.revision import current_or_failure, migrate_now, refuse_newer
+from relay.cli.revision import current_or_failure, migrate_now, refuse_strange
 from relay.cli.show import json_option, print_json
 
 
@@ -17,7 +17,7 @@ from relay.cli.show import json_option, print_json
     help="Where to go; an older revision goes back, and base removes every table.",
 )
 @json_option
-@examples("relay migrate", "relay migrate --revision 0001")
+@examples("relay migrate", "relay migrate --revision 0101")
 def migrate(revision: str, *, as_json: bool) -> None:
     """Bring the database to this version's schema.
 
@@ -30,7 +30,7 @@ def migrate(revision: str, *, as_json: bool) -> None:
     settings = current_settings()
     with open_url(settings) as url:
         before = current_or_failure(url)
-        refuse_newer(before)
+        refuse_strange(before)
         try:
             migrate_now(url, revision=revision)
         except (CommandError, RevisionError) as error:

@@ -15,10 +15,14 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def newest() -> str:
-    """Name the newest migration, by its file's number: `0004_task_indexes.py`."""
+    """Name the newest migration, by its file's number: `0101_tables.py`."""
+    return max(_revisions())
+
+
+def _revisions() -> list[str]:
     installed = _PACKAGE / "migrations"  # where the wheel puts them
     directory = installed if installed.is_dir() else _PACKAGE.parent / "migrations"
-    return max(path.name.partition("_")[0] for path in directory.glob("versions/[0-9]*_*.py"))
+    return [path.name.partition("_")[0] for path in directory.glob("versions/[0-9]*_*.py")]
 
 
 def migrate_now(url: str, *, revision: str = "head") -> None:
@@ -27,9 +31,17 @@ def migrate_now(url: str, *, revision: str = "head") -> None:
     asyncio.run(migrate(url, revision=revision))
 
 
-def refuse_newer(current: str | None) -> None:
-    """Raise DatabaseBehind if a newer relay has migrated the database."""
-    if current is not None and current > newest():  # revisions are numbers of one width
+def refuse_strange(current: str | None) -> None:
+    """Raise DatabaseBehind if the database is of a newer relay, or of one before the first release.
+
+    Revisions are numbers of one width.
+    """
+    if current is not None and current < min(_revisions()):
+        raise DatabaseBehind(
+            f"the database is at revision {current}, made before the first release, whose tables"
+            " are others: make a new one (CHANGELOG.md)"
+        )
+    if current is not None and current > newest():
         raise DatabaseBehind(
             f"the database is at revision {current}, newer than {newest()}, the newest that this"
             " version of the relay knows: update the relay"

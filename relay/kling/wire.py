@@ -270,9 +270,9 @@ def _cost(task: _TaskObject) -> Cost:
     )
     packs, currencies = _words(by_unit, "package_type"), _words(in_cash, "currency")
     return Cost(
-        units=_sum(by_unit) if len(packs) <= 1 else None,
+        units=_sum(by_unit) if len(packs - {None}) <= 1 else None,
         pack=_only(packs),
-        cash=_sum(in_cash) if len(currencies) <= 1 else None,
+        cash=_sum(in_cash) if len(currencies - {None}) <= 1 else None,
         currency=_only(currencies),
     )
 
@@ -288,13 +288,14 @@ def _storable_amount(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else abs(amount.quantize(COST_STEP, ROUND_HALF_UP).normalize())
 
 
-def _words(items: list[Fields], name: str) -> set[str]:
-    """Collect the words that stand in a field of them."""
+def _words(items: list[Fields], name: str) -> set[str | None]:
+    """Collect the words that stand in a field of them; None for an item that has none."""
     found = (value_of(item.get(name)) for item in items)
-    return {_storable(word) for word in found if isinstance(word, str)}
+    return {_storable(word) if isinstance(word, str) else None for word in found}
 
 
-def _only(words: set[str]) -> str | None:
+def _only(words: set[str | None]) -> str | None:
+    """Choose the word that all of them have."""
     (word,) = words if len(words) == 1 else (None,)
     return word
 

@@ -7,6 +7,7 @@ Source of the shapes: docs/kling-api.md 4.16 and 5.6; names of fields that it le
 those of our sandbox, which took them from the vendor's pages.
 """
 
+import asyncio
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -25,6 +26,10 @@ from relay.tenants.caller import Caller
 PACK_ID = "1"
 PACK_NAME = "Quota"
 PACK_TYPE = "decreasing_total"
+
+PAGES_AT_ONCE = 1
+"""Of one process: each may read all entries of an account, and looks, deliveries and claims share
+the few connections of the pool with them (`database/lines.py`)."""
 
 TOTALS = """
 SELECT coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0 AND kind <> 'refund'), 0)
@@ -69,6 +74,7 @@ _quote = msgspec.json.Decoder(Quote)
 class Accounts:
     def __init__(self, pool: Pool, *, prices: UnitPrices, currency: str) -> None:
         self._pool = pool
+        self._turn = asyncio.Semaphore(PAGES_AT_ONCE)
         self._prices = prices
         self._currency = currency
 
@@ -83,7 +89,8 @@ class Accounts:
             if not values.get(name):
                 raise InvalidParameter(name, "is required")
             moment_of(name, values[name][-1], 0)
-        totals = await self._pool.fetchrow(TOTALS, caller.account_id)
+        async with self._turn:
+            totals = await self._pool.fetchrow(TOTALS, caller.account_id)
         assert totals is not None, "a sum is one row"
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
@@ -116,18 +123,19 @@ class Accounts:
 
     async def _page(self, caller: Caller, page: Page, *, in_units: bool) -> bytes:
         names = page.filters.get("api_key_name")
-        records = await self._pool.fetch(
-            CHARGES,
-            caller.account_id,
-            page.before_id,
-            page.start,
-            page.end,
-            None if names is None else sorted(names),
-            page.limit + 1,
-            caller.tenant_id,
-        )
-        shown = records[: page.limit]
-        after = await self._quotas_after(caller, [record["id"] for record in shown])
+        async with self._turn:
+            records = await self._pool.fetch(
+                CHARGES,
+                caller.account_id,
+                page.before_id,
+                page.start,
+                page.end,
+                None if names is None else sorted(names),
+                page.limit + 1,
+                caller.tenant_id,
+            )
+            shown = records[: page.limit]
+            after = await self._quotas_after(caller, [record["id"] for record in shown])
         rows = [self._row(record, after=after[record["id"]], in_units=in_units) for record in shown]
         return _spelt(
             rows,

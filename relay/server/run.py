@@ -67,6 +67,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on both."""
         await super().startup(sockets=sockets)
+        if not self.started:
+            return
         if self._office is not None:
             protocol = _protocol(self._office, self._settings)
             config = _config(self._office, self._settings, has_lifespan=False)

@@ -17,6 +17,17 @@ from relay.tasks.told import (
     SUPERSEDE,
 )
 
+_COSTS = ("cost_units", "cost_pack", "cost_cash", "cost_currency")
+_COST_SET = f"({', '.join(_COSTS)})"
+
+
+def _cost_of(*, first: str, then: str) -> str:
+    """Spell the cost that one of two rows names, all its figures: Kling said them together."""
+    known = f"num_nonnulls({', '.join(f'{first}.{name}' for name in _COSTS)}) > 0"
+    return ", ".join(
+        f"CASE WHEN {known} THEN {first}.{name} ELSE {then}.{name} END" for name in _COSTS
+    )
+
 
 def _finish(follow: str = "") -> str:
     """Spell it; `follow` is one more part, which must not be able to fail."""
@@ -44,10 +55,7 @@ moved AS (
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
         deduction = coalesce(j.deduction, t.deduction),
-        cost_units = coalesce(j.cost_units, t.cost_units),
-        cost_pack = coalesce(j.cost_pack, t.cost_pack),
-        cost_cash = coalesce(j.cost_cash, t.cost_cash),
-        cost_currency = coalesce(j.cost_currency, t.cost_currency),
+        {_COST_SET} = ({_cost_of(first="j", then="t")}),
         submitted_at = CASE WHEN j.state IN ('unknown', 'refused') THEN t.submitted_at
                        ELSE coalesce(t.submitted_at, now()) END,
         hold_ended_at = CASE WHEN j.is_end THEN coalesce(t.hold_ended_at, now()) END,
@@ -76,10 +84,7 @@ filled AS (
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
         deduction = coalesce(t.deduction, j.deduction),
-        cost_units = coalesce(t.cost_units, j.cost_units),
-        cost_pack = coalesce(t.cost_pack, j.cost_pack),
-        cost_cash = coalesce(t.cost_cash, j.cost_cash),
-        cost_currency = coalesce(t.cost_currency, j.cost_currency),
+        {_COST_SET} = ({_cost_of(first="t", then="j")}),
         next_look_at = NULL,
         look_lease = NULL
     FROM judged j

@@ -27,7 +27,7 @@ FOLLOWER_TIMEOUT_S = 30.0
 PAUSE_MAX_S = 3600.0
 FOLLOWED_AT_ONCE = 50
 """Of each follower, so that one that hangs holds up nobody but itself."""
-LOOKED_AT_MAX = 5000
+LOOKED_AT_MAX = 4000
 """By one claim, where all that is due has to wait."""
 NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 """Of a follower: short, since an index refuses a row with a long one, and without commas, which
@@ -119,7 +119,11 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a reader has read: a transaction, and a row of it."""
+    """How far a reader has read: a transaction, and a row of it.
+
+    Of one Postgres: one that is restored from a dump counts its transactions from the start again,
+    so a cursor that is kept outside of it must not outlive it.
+    """
 
     xact: int = 0
     id: int = 0

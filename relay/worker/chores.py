@@ -41,9 +41,10 @@ DELETE FROM outbox WHERE id IN (
 
 GIVEN_UP = """
 SELECT follower, count(*) AS moves FROM outbox
-WHERE created_at < now() - :days * interval '1 day' AND done_at IS NULL AND attempts > 0
-GROUP BY follower
+WHERE created_at < now() - :days * interval '1 day' AND done_at IS NULL
+GROUP BY follower HAVING max(attempts) > 0
 """
+"""With those that waited behind one on which the follower failed, and were never tried."""
 
 
 async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: float) -> None:

@@ -138,7 +138,7 @@ REWRITTEN = [
     ("FINISH", "task_id = ANY (ARRAY(", "task_id + 0 = ANY (ARRAY("),
     ("FINISH late", "o.tenant_external_id =", "o.tenant_external_id || '' ="),
     ("CLAIM_DUE", "ORDER BY next_look_at", "ORDER BY created_at"),
-    ("outbox.CLAIM", "ORDER BY next_attempt_at", "ORDER BY created_at"),
+    ("outbox.CLAIM", "ORDER BY next_attempt_at LIMIT", "ORDER BY created_at LIMIT"),
     ("outbox.READ", "ORDER BY o.xact, o.id", "ORDER BY o.id"),
     ("FIND_TOKENS by access key", "access_key = n.access_key", "access_key || '' = n.access_key"),
     ("owners.FIND", "resource_id = ANY", "resource_id || '' = ANY"),

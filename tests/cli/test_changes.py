@@ -31,7 +31,7 @@ def test_each_act_that_changed_something_is_listed(acted: Command) -> None:
     assert [row["act"] for row in listed] == ["tenant.adjust", "tenant.top_up", "tenant.open"]
     assert {row["actor"] for row in listed} == {ME}
     assert listed[0]["subject"] == {"kind": "tenant", "id": 1, "name": "acme"}
-    assert listed[0]["after"] == {"account_id": 1, "amount_micros": -350_000}
+    assert listed[0]["after"] == {"account_id": 1001, "amount_micros": -350_000}
     assert listed[0]["reason"] == "entered twice"
     assert all(row["at"].endswith("Z") and row["origin"] for row in listed)
 

@@ -43,6 +43,19 @@ async def test_a_database_of_a_newer_relay_is_refused(relay: Command, database_u
         assert "update the relay" in message
 
 
+@pytest.mark.parametrize("revision", ["0001", "0006"])
+async def test_a_database_of_before_the_first_release_is_refused(
+    relay: Command, database_url: str, revision: str
+) -> None:
+    """Exit code 3, and never migrated: its tables are others, whatever their number."""
+    await _execute(database_url, f"UPDATE alembic_version SET version_num = '{revision}'")
+
+    for command in (("tenant", "list"), ("migrate",)):
+        message = relay_in_thread(relay, *command, code=3)
+        assert f"at revision {revision}, made before the first release" in message
+        assert "make a new one" in message
+
+
 async def test_migrate_goes_back_and_forth_and_says_so(relay: Command) -> None:
     """`--revision base` removes the tables, `migrate` makes them; each prints from and to."""
     newest = newest_revision()

@@ -45,7 +45,6 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
     """Insert a live task with its hold, as the submit's statement does."""
     values = {
         "tenant_id": tenant_id,
-        "account_id": tenant_id,
         "token_id": tenant_id,
         "channel_id": 1,
         "endpoint": "text2video",
@@ -57,21 +56,23 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
         **columns,
     }
     names = ", ".join(values)
-    places = ", ".join(f"${place}" for place in range(1, len(values) + 1))
+    places = ", ".join(f"${place}" for place in range(2, len(values) + 2))
 
     async def put() -> int:
         connection = await asyncpg.connect(dsn(relay.environ["RELAY_DATABASE_URL"]))
         try:
             async with connection.transaction():
-                await connection.execute(
+                account_id = await connection.fetchval(
                     "UPDATE accounts SET held_micros = held_micros + 420000,"
-                    " open_holds = open_holds + 1 WHERE id = $1",
+                    " open_holds = open_holds + 1"
+                    " WHERE id = (SELECT account_id FROM tenants WHERE id = $1) RETURNING id",
                     tenant_id,
                 )
                 return int(
                     await connection.fetchval(
-                        f"INSERT INTO tasks ({names}, submit_deadline_at)"
-                        f" VALUES ({places}, now() + interval '90 seconds') RETURNING id",
+                        f"INSERT INTO tasks (account_id, {names}, submit_deadline_at)"
+                        f" VALUES ($1, {places}, now() + interval '90 seconds') RETURNING id",
+                        account_id,
                         *values.values(),
                     )
                 )

@@ -223,8 +223,8 @@ async def _refuse_unpriced(world: World) -> tuple[dict[str, tuple[int, int]], li
         is_clean = await world.written(world.acme) == before
         code = response.json()["code"] if is_clean else UNCLEAN
         refused[example.name] = (response.status_code, code)
-    rows = await world.relay.rows("SELECT wanted FROM price_misses")
-    return refused, [row["wanted"] for row in rows]
+    rows = await world.relay.rows("SELECT wanted->>'endpoint' AS endpoint FROM price_misses")
+    return refused, [row["endpoint"] for row in rows]
 
 
 async def _name_foreign(

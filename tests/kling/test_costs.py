@@ -62,7 +62,8 @@ BILLED: list[tuple[list[object], Cost]] = [
     ([units("2.5", **VIDEO)], cost("2.5", "video")),
     ([units("2.5")], cost("2.5")),
     ([units("2.5", **IMAGE), units("1", **IMAGE)], cost("3.5", "image")),
-    ([units("2.5", **VIDEO), units("1")], cost("3.5", "video")),
+    # A pack that not all of them name is none, as for the charge.
+    ([units("2.5", **VIDEO), units("1")], cost("3.5")),
     # Units of two packs are no one sum.
     ([units("2.5", **VIDEO), units("1", **IMAGE)], cost()),
     ([units("2.5", **VIDEO), units("much", **VIDEO)], cost(None, "video")),

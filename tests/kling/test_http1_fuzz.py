@@ -134,7 +134,9 @@ def is_meant(seed: int, ours: Outcome, theirs: Outcome) -> bool:
     return (
         ours is MaybeSent
         and isinstance(theirs, Reply)
-        and any(not coding.strip(b" \t\r").lower().endswith(b"chunked") for coding in codings)
+        and any(
+            coding.rpartition(b",")[2].strip(b" \t\r").lower() != b"chunked" for coding in codings
+        )
     )
 
 

@@ -10,8 +10,8 @@ from relay.database.engine import dsn, open_engine, open_sessions
 from relay.worker.chores import AUDIT_LOCK, check_books
 
 BROKEN = (
-    "INSERT INTO accounts (quota_micros) VALUES (5);"
-    " INSERT INTO tenants (name, account_id) VALUES ('t', 1)"
+    "WITH opened AS (INSERT INTO accounts (quota_micros) VALUES (5) RETURNING id)"
+    " INSERT INTO tenants (name, account_id) SELECT 't', id FROM opened"
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from relay.database.engine import dsn
 from relay.desk.errors import NotPossible
@@ -192,7 +193,7 @@ async def test_what_the_outbox_does_not_take_is_told_again(books: str) -> None:
 
         refused = await relay.call_back_on(task.injected_id, task.channel_id, end)
         between = await read_row(relay, task.id)
-        with pytest.raises(asyncpg.RaiseError):
+        with pytest.raises(DBAPIError, match="the outbox takes nothing"):
             await relay.act(settle, task.id)
         await run_script(relay, TAKE_AGAIN)
         taken = await relay.call_back_on(task.injected_id, task.channel_id, end)

@@ -155,7 +155,7 @@ async def test_a_cost_that_is_known_is_never_taken_away(books: str, later: dict[
         )
 
         assert (await read_row(relay, task.id)).is_reply_full
-        assert (await costs(relay, task.id))[:2] == (Decimal("2.5"), "video")
+        assert await costs(relay, task.id) == (Decimal("2.5"), "video", None, None)
 
 
 async def test_what_a_running_or_failed_task_cost(books: str) -> None:
@@ -179,6 +179,26 @@ async def test_what_a_running_or_failed_task_cost(books: str) -> None:
 
         assert seen == [None, Decimal("0.5"), Decimal(2)]
         assert (await relay.account())[0] == QUOTA_MICROS - 280_000
+
+
+async def test_figures_of_two_replies_are_never_one_cost(books: str) -> None:
+    """A failure billed in units, and told later as a success that was paid in money."""
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        await relay.call_back_on(
+            task.injected_id, task.channel_id, told(task, "failed", **billed(UNITS))
+        )
+
+        await relay.parts.tasks.learner.learn(
+            await read_row(relay, task.id),
+            news(task, "succeed", **billed(CASH)),
+            via=Via.LOOK,
+            look_after_s=None,
+        )
+
+        assert await costs(relay, task.id) == (None, None, Decimal("0.42"), "USD")
 
 
 async def test_what_the_operator_ends_has_no_cost(books: str) -> None:

@@ -14,6 +14,9 @@ path of whoever runs the migration, whose `$user` is somebody else for an operat
 Under REPEATABLE READ and above, a transaction that changes a token fails at its commit
 (serialization_failure) if another one changed any meanwhile; ours all run at READ COMMITTED. A role
 of your own that may change them needs SELECT and UPDATE on token_changes.
+
+Revisions 0001 to 0006 were those of checkouts before the first release, whose tables were others. Their
+numbers are not used again, so that nobody takes such a database for one of ours.
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 
 from relay.database.xid8 import Xid8
 
-revision: str = "0001"
+revision: str = "0101"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
