@@ -13,9 +13,9 @@ from relay.desk.errors import Busy
 
 LOCK_TIMEOUT_MS = 250
 """For each lock; an act takes two or three. Who holds one for longer is a person at a prompt."""
-AT_ONCE = frozenset({"55P03", "40P01", "23505"})
-"""SQLSTATEs of a lock that was not had in time, of a deadlock, and of a unique key that somebody
-took after the act had looked for it."""
+AT_ONCE = frozenset({"55P03", "40P01", "40001", "23505"})
+"""SQLSTATEs of a lock that was not had in time, of a deadlock, of a row that somebody changed under
+a stricter isolation, and of a unique key that somebody took after the act had looked for it."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
