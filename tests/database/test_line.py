@@ -57,6 +57,14 @@ async def session(database_url: str) -> AsyncIterator[Any]:
     await connection.close()
 
 
+@pytest.fixture
+async def watcher(database_url: str) -> AsyncIterator[Any]:
+    """A session outside every transaction, for whom `pg_stat_activity` is read anew each time."""
+    connection = await asyncpg.connect(dsn(database_url))
+    yield connection
+    await connection.close()
+
+
 def showing(line: Line) -> Batcher:
     return Batcher(line, SHOW, is_idempotent=True)
 
@@ -158,7 +166,7 @@ async def test_who_gives_up_waiting_for_a_turn_costs_nobody_theirs(
 
 
 async def test_rows_that_come_while_a_neighbour_runs_share_a_statement(
-    line: Line, session: Any
+    line: Line, session: Any, watcher: Any
 ) -> None:
     """They are taken when the line is free, not when the first of them came."""
     one_statement = """
@@ -173,7 +181,7 @@ async def test_rows_that_come_while_a_neighbour_runs_share_a_statement(
     await transaction.start()
     await session.execute("SELECT FROM things FOR UPDATE")
     running = asyncio.create_task(slow.run((1,)))
-    await wait_until(lambda: session.fetch(WAITING_FOR_A_LOCK))
+    await wait_until(lambda: watcher.fetch(WAITING_FOR_A_LOCK))
     rows = []
     for number in range(5):
         rows.append(asyncio.create_task(batcher.run((number,))))
