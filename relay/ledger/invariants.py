@@ -63,6 +63,14 @@ RULES = (
         """,  # noqa: S608 (composed of constants)
     ),
     Rule(
+        "each task draws on an account that there is",
+        """
+        SELECT 'task ' || k.id, NULL, k.account_id
+        FROM tasks k LEFT JOIN accounts a ON a.id = k.account_id
+        WHERE a.id IS NULL
+        """,
+    ),
+    Rule(
         "each success has exactly one charge, of what the task says",
         """
         SELECT 'task ' || k.id, k.charged_micros, -e.amount_micros

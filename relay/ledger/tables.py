@@ -22,7 +22,10 @@ class EntryKind(StrEnum):
 
 
 class Account(Base):
-    """What pays. Only statements of `ledger` and `tasks` write here."""
+    """What pays. Only statements of `ledger` and `tasks` write here, and none deletes a row.
+
+    A trigger refuses that, and a change of `id`: tasks name their account without a foreign key.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (

@@ -40,6 +40,10 @@ CORRUPTIONS = {
         "UPDATE accounts SET open_holds = 3",
         ("account of tenant acme", 1, 3),
     ),
+    "each task draws on an account that there is": (
+        f"UPDATE tasks SET account_id = 4711 WHERE id = {FAILED}",
+        ("task {failed}", None, 4711),
+    ),
     "each success has exactly one charge, of what the task says": (
         f"UPDATE tasks SET charged_micros = 5 WHERE id = {DONE}",
         ("task {done}", 5, CLIP_MICROS),

@@ -131,6 +131,21 @@ async def test_entries_cannot_be_changed(books: str) -> None:
         assert (await relay.row("SELECT amount_micros FROM entries"))["amount_micros"] == 7
 
 
+LOSSES = (
+    "DELETE FROM accounts",
+    "TRUNCATE accounts CASCADE",
+    "UPDATE accounts SET id = id + 1",
+)
+
+
+async def test_accounts_stay(books: str) -> None:
+    """Tasks name theirs without a foreign key, so that no account may go or be renumbered."""
+    async with running_relay(books) as relay:
+        for statement in LOSSES:
+            with pytest.raises(asyncpg.RaiseError, match="tasks name it for ever"):
+                await relay.rows(statement)
+
+
 MISFITS = (
     # kind, amount, task, reference, reason
     "'topup', -5, NULL, 'r', NULL",
