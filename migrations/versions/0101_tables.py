@@ -4,7 +4,7 @@ Entries and the desk's changes are final: a trigger refuses any change of them. 
 task, which the statements that move it read in an older snapshot than the task itself.
 
 An account is neither deleted nor renumbered: tasks name theirs without a foreign key, whose look at
-the account's row, the hottest of all, took 7 % of what a submit costs (docs/speed.md).
+the account's row, the hottest of all, took 7 % of HOLD (docs/speed.md).
 
 Changes of tokens and tenants are counted, so that a relay may remember them until there is one. By
 triggers: whoever changes a row, by whatever means, is counted. The count is a row and no sequence,

@@ -87,7 +87,7 @@ class Task(Base):
     """What the hold was taken from and is settled with, whatever its tenant draws on later.
 
     No foreign key: HOLD has the account locked when it writes this, and a trigger keeps accounts.
-    The key would lock that row, the hottest of all, a second time (7 % of a submit).
+    The key would lock that row, the hottest of all, a second time (7 % of HOLD; docs/speed.md).
     """
     token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
