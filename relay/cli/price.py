@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.database import open_database
-from relay.cli.endpoints import endpoint_named
+from relay.cli.endpoints import catalogue, endpoint_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import Amount, Number
-from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced, wanted_of
+from relay.cli.price_key import Key, key_options, quoted_key, ready_line, refuse_unpriced
+from relay.cli.price_rows import (
+    described,
+    is_retired,
+    priced,
+    settled_by,
+    switched,
+    unit_prices,
+    warnings,
+    winner,
+)
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
-from relay.money import money, plain
+from relay.money import money
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
-    from relay.pricing.book import PriceBook, PriceRow
+    from relay.pricing.book import PriceBook
     from relay.pricing.prices import Miss
 
 
@@ -51,10 +61,10 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
     rows = [
         row
         for row in book.rows
-        if endpoint in (None, row.endpoint) and (is_all or not _is_retired(row))
+        if endpoint in (None, row.endpoint) and (is_all or not is_retired(row))
     ]
     if as_json:
-        print_json([_described(row) for row in rows])
+        print_json([described(row) for row in rows])
         return
     print_table(
         ["endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">price", "source"],
@@ -63,11 +73,11 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
                 row.endpoint,
                 row.model or "any",
                 row.mode or "any",
-                _switched(row.sound),
-                _switched(row.voice),
-                _switched(row.video_input),
+                switched(row.sound),
+                switched(row.voice),
+                switched(row.video_input),
                 "any" if row.duration_s is None else str(row.duration_s),
-                _priced(row, currency),
+                priced(row, currency),
                 row.source,
             )
             for row in rows
@@ -128,7 +138,7 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
     "relay price set text2video --model kling-v3 --mode std --sound off \\",
     "    --units-per-second 0.6 --times 1.2",
     "# this clip costs exactly 3:",
-    "relay price set text2video --model kling-v3 --mode std --duration 10 --amount 3",
+    "relay price set text2video --model kling-v3 --mode std --sound off --duration 10 --amount 3",
     "# whatever has no row: hold 100 units, settle by Kling's deduction (quote the '*'):",
     "relay price set '*' --units 100",
 )
@@ -148,7 +158,8 @@ def set_price(
 ) -> None:
     """Put a price in force, in place of your row with the same key.
 
-    An option of the key that is left out fits anything. Tasks that run keep their quote.
+    An option of the key that is left out fits anything; of two rows that fit a task, the one that
+    names more wins. Tasks that run keep their quote.
     """
     from decimal import Decimal
 
@@ -183,23 +194,37 @@ def set_price(
         hold_seconds=hold_seconds,
     )
 
-    async def work(session: AsyncSession, actor: Actor) -> None:
+    async def work(session: AsyncSession, actor: Actor) -> PriceBook:
         from relay.desk.prices import set_price as put
+        from relay.pricing.prices import read_book
 
         await put(session, actor, row)
+        return await read_book(session)
 
     with open_database() as database:
         refuse_unpriced(key)
-        database.act(work)
-        currency = database.settings.currency
+        book = database.act(work)
+        settings = database.settings
+    wins, said = winner(row, book), warnings(row, book, settings)
     if as_json:
-        print_json(_described(row))
-    else:
-        click.echo(f"{quoted_key(row)}: {_priced(row, currency)}")
+        print_json(
+            described(row)
+            | {"priced_by": None if wins is None else described(wins)}
+            | {"warnings": said}
+        )
+        return
+    click.echo(f"{quoted_key(row)}: {priced(row, settings.currency)}")
+    if wins is not None:
+        which = (
+            "this row" if wins == row else f"{quoted_key(wins)}: {priced(wins, settings.currency)}"
+        )
+        click.echo(f"priced by, with Kling's defaults for what the key leaves open: {which}")
+    for warning in said:
+        note(f"Warning: {warning}.")
 
 
 @price.command("unset")
-@key_options(or_any=True)
+@key_options(or_any=True, or_gone=True)
 @examples("relay price unset text2video --model kling-v3 --mode std")
 def unset(key: Key) -> None:
     """Take your row with exactly this key out; official rows stay."""
@@ -213,6 +238,7 @@ def unset(key: Key) -> None:
         try:
             await remove_price(session, actor, row)
         except NoSuch as error:
+            endpoint_named(key.endpoint, or_any=True)
             raise Failure(
                 f"there is no row of yours with exactly the key {quoted_key(row)};"
                 " `relay price list` shows them"
@@ -227,7 +253,6 @@ def unset(key: Key) -> None:
 @json_option
 def missing(*, as_json: bool) -> None:
     """List what tenants asked for and were refused, and what still has no price."""
-    from relay.cli.price_key import ready_line
     from relay.pricing.prices import read_book, read_misses
 
     async def work(session: AsyncSession) -> list[Miss]:
@@ -275,11 +300,13 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     from decimal import Decimal
 
     from relay.desk.find import tenant_named
+    from relay.pricing.book import PriceRow
     from relay.pricing.prices import read_book
-    from relay.pricing.quote import UnitPrices, quote, shown_units
+    from relay.pricing.quote import quote, shown_units
+    from relay.pricing.standing import task_of
 
     refuse_unpriced(key)
-    wanted = wanted_of(key)
+    wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
 
     async def work(session: AsyncSession) -> tuple[PriceBook, Decimal]:
         multiplier = (await tenant_named(session, tenant)).multiplier if tenant else Decimal(1)
@@ -291,73 +318,30 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     row = book.find(wanted)
     if row is None:
         raise Failure(f"no row prices {wanted}: such a task is refused; see `relay price set`")
-    video, image = settings.unit_prices_micros
-    made = quote(
-        row,
-        wanted,
-        prices=UnitPrices(video_micros=video, image_micros=image),
-        tenant_multiplier=multiplier,
-    )
+    made = quote(row, wanted, prices=unit_prices(settings), tenant_multiplier=multiplier)
     units = shown_units(made.hold_micros, made)
     if as_json:
         print_json(
             {
                 "wanted": made.wanted,
-                "row": _described(row),
+                "row": described(row),
                 "currency": settings.currency,
                 "hold_micros": made.hold_micros,
                 "shown_units": units,
                 "seconds": made.seconds,
                 "is_open": made.is_open,
-                "settled_by": _settled_by(row),
+                "settled_by": settled_by(row),
             }
         )
         return
     print_pairs(
         [
             ("task", str(made.wanted)),
-            ("row", f"{quoted_key(row)}: {_priced(row, settings.currency)}"),
+            ("row", f"{quoted_key(row)}: {priced(row, settings.currency)}"),
             ("source", row.source),
             ("held", money(made.hold_micros, settings.currency)),
             ("held for", f"{made.seconds} s" + (", the most it can be" if made.is_open else "")),
             ("shown units", f"{units} (what the tenant sees as Kling's deduction)"),
-            ("settled by", _settled_by(row)),
+            ("settled by", settled_by(row)),
         ]
     )
-
-
-def _settled_by(row: PriceRow) -> str:
-    from relay.pricing.book import Per, PriceKind
-
-    if row.kind is PriceKind.UNITS:
-        return "Kling's deduction, at most the hold"
-    return "the amount" if row.per is Per.TASK else "the seconds Kling bills, at most the hold"
-
-
-def _described(row: PriceRow) -> dict[str, object]:
-    import msgspec
-
-    return msgspec.structs.asdict(row) | {
-        "units": None if row.units is None else plain(row.units),
-        "multiplier": plain(row.multiplier),
-    }
-
-
-def _priced(row: PriceRow, currency: str) -> str:
-    per = f"/{row.per.value}"
-    if row.units is None:
-        return f"{money(row.amount_micros or 0, currency)}{per}"
-    times = "" if row.multiplier == 1 else f" x {plain(row.multiplier)}"
-    pack = "" if row.pack == "video" else f" {row.pack.value}"
-    return f"{plain(row.units)}{pack} units{per}{times}"
-
-
-def _switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
-    return "any" if flag is None else "on" if flag else "off"
-
-
-def _is_retired(row: PriceRow) -> bool:
-    """Tell official rows of models that Kling ended on 2026-09-15 (docs/kling-api.md 1)."""
-    from relay.cli.price_key import RETIRED
-
-    return row.source != "operator" and row.model in RETIRED

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from relay.kling.wanted import Wanted
     from relay.pricing.book import PriceRow
 
-RETIRED = frozenset(
-    {
-        *("kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master"),
-        *("kling-v2-1", "kling-v2-1-master"),
-    }
-)
-"""Kling ended them on 2026-09-15; whether its API still takes them is not known."""
-
 
 @dataclass(frozen=True)
 class Key:
@@ -43,8 +35,13 @@ class Key:
         return dict(self.__dict__)
 
 
-def key_options(*, or_any: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add ENDPOINT and the options of the key, passed on as one `key`; `or_any` takes `*` too."""
+def key_options(
+    *, or_any: bool, or_gone: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ENDPOINT and the options of the key, passed on as one `key`.
+
+    `or_any` takes `*` too; `or_gone` an endpoint that the settings do not add any more.
+    """
     others = "; '*', in quotes, is whatever has no row" if or_any else ""
     options = [
         click.argument("endpoint", help=f"Such as text2video or omni-video{others}."),
@@ -62,7 +59,8 @@ def key_options(*, or_any: bool) -> Callable[[Callable[..., Any]], Callable[...,
         @wraps(function)
         def with_key(**values: Any) -> Any:
             fields = {name: values.pop(name) for name in Key.__dataclass_fields__}
-            fields["endpoint"] = endpoint_named(fields["endpoint"], or_any=or_any)
+            if not or_gone:
+                fields["endpoint"] = endpoint_named(fields["endpoint"], or_any=or_any)
             return function(key=Key(**fields), **values)
 
         for option in reversed(options):
@@ -89,26 +87,6 @@ def refuse_unpriced(key: Key) -> None:
     for option, (given, field) in known.items():
         if given is not None and not field:
             raise click.UsageError(f"{key.endpoint} is not priced by {option}.")
-
-
-def wanted_of(key: Key) -> Wanted:
-    """Make the task that a key describes, with Kling's defaults for what it leaves open."""
-    from relay.kling.wanted import Wanted
-
-    pricing = catalogue().of(key.endpoint).pricing
-    sound = None if pricing.sound is None else pricing.sound.default == "on"
-    duration = None if pricing.duration is None else pricing.duration.default
-    return Wanted(
-        endpoint=key.endpoint,
-        model=key.model or (pricing.model.default if pricing.model else None),
-        mode=key.mode or (pricing.mode.default if pricing.mode else None),
-        sound=sound if key.sound is None else key.sound,
-        voice=bool(key.voice) if pricing.voice_list or pricing.contents else None,
-        video_input=bool(key.video_input) if pricing.inputs or pricing.contents else None,
-        is_open=pricing.is_open,
-        seconds=key.duration_s or (int(duration) if duration else None),
-        seconds_max=pricing.seconds_max,
-    )
 
 
 def quoted_key(row: PriceRow) -> str:

@@ -88,6 +88,7 @@ def add(
         currency = database.settings.currency
         pair = database.act(work)
     _show(pair, currency, as_json=as_json)
+    _note_nothing(name, multiplier)
     note(f"Next: `relay token add {name}` makes its keys.")
 
 
@@ -151,6 +152,7 @@ def set_tenant(
         shows_quote=UNSET if show_quote is None else show_quote,
     )
     _change(name, changes, as_json=as_json)
+    _note_nothing(name, multiplier)
 
 
 @tenant.command()
@@ -171,6 +173,14 @@ def disable(name: str, *, as_json: bool) -> None:
     from relay.desk.tenants import TenantChanges
 
     _change(name, TenantChanges(enabled=False), as_json=as_json)
+
+
+def _note_nothing(name: str, multiplier: Decimal | None) -> None:
+    if multiplier == 0:
+        note(
+            f"Warning: with a multiplier of 0 all that is priced in units costs {name} nothing,"
+            " and Kling still charges you."
+        )
 
 
 def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:

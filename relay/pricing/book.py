@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -87,6 +88,21 @@ FREE = PriceRow(
 """Of endpoints that Kling charges nothing for."""
 
 
+class Words(msgspec.Struct, frozen=True):
+    """What the rows of one endpoint name, in the order of the rows."""
+
+    models: tuple[str, ...]
+    modes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[PriceRow]) -> Self:
+        listed = list(rows)
+        return cls(
+            models=tuple(dict.fromkeys(row.model for row in listed if row.model)),
+            modes=tuple(dict.fromkeys(row.mode for row in listed if row.mode)),
+        )
+
+
 class PriceBook:
     """The rows in force: the operator's go before the official ones, the catch-all comes last."""
 
@@ -96,6 +112,7 @@ class PriceBook:
         self._official = list(official)
         self._catch_all = [row for row in rows if row.endpoint == ANY_ENDPOINT]
         self._found: dict[Wanted, PriceRow | None] = {}
+        self._words: dict[str, Words] = {}
 
     def find(self, wanted: Wanted) -> PriceRow | None:
         """Find the row that prices this task, or None.
@@ -119,6 +136,16 @@ class PriceBook:
     @property
     def rows(self) -> list[PriceRow]:
         return [*self._operators, *self._official, *self._catch_all]
+
+    def rows_of(self, endpoint: str) -> list[PriceRow]:
+        """List the rows that may price a task of one endpoint."""
+        return [row for row in self.rows if row.endpoint in (endpoint, ANY_ENDPOINT)]
+
+    def words(self, endpoint: str) -> Words:
+        """Collect the models and modes that those rows name."""
+        if endpoint not in self._words:
+            self._words[endpoint] = Words.of(self.rows_of(endpoint))
+        return self._words[endpoint]
 
 
 def _rank(row: PriceRow) -> tuple[int, ...]:

@@ -1,8 +1,11 @@
+import re
 import shlex
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from relay.cli.price import price
 from relay.cli.price_key import ready_line
 from relay.kling.wanted import Wanted
 from tests.cli.command import Command, execute
@@ -224,3 +227,120 @@ def test_a_ready_line_prices_a_task_by_what_it_has(relay: Command) -> None:
     for line in lines.values():
         relay(*shlex.split(line)[1:-1], "2")
     assert missed(relay) == []
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "prices.md").read_text()
+HELP = price.commands["set"].help or ""
+
+
+@pytest.mark.parametrize("text", [PAGE, HELP], ids=["docs/prices.md", "--help"])
+def test_the_examples_of_prices_mean_what_they_say(relay: Command, text: str) -> None:
+    """Set one after the other, each row prices its own key, and nothing is warned of."""
+    joined = text.replace("\\\n", " ")
+    lines = re.findall(r"^ *relay (price set [^'\n]*)(?:#.*)?$", joined, re.MULTILINE)
+    examples = [shlex.split(line, comments=True) for line in lines if "--" in line]
+
+    said = [relay.json(*example) for example in examples]
+
+    assert len(said) >= 2
+    assert [one["warnings"] for one in said] == [[]] * len(said)
+    assert all(one["priced_by"]["source"] == "operator" for one in said)
+    for example, one in zip(examples, said, strict=True):
+        key = {name: one[name] for name in ("model", "mode", "sound", "duration_s")}
+        assert {name: one["priced_by"][name] for name in key} == key, example
+
+
+T2V = ("price", "set", "text2video")
+
+
+def test_price_set_says_which_rows_go_before_it(relay: Command) -> None:
+    """A clip by model and length loses silent 5 s of std to the row of three, no more."""
+    relay(*T2V, *V3[1:], "--units-per-second", "0.6")
+
+    set_now = relay(*T2V, "--model", "kling-v3", "--duration", "5", "--amount", "3")
+
+    assert (
+        "with Kling's defaults for what the key leaves open: text2video --model kling-v3"
+        " --mode std --sound off: 0.6 units/second"
+    ) in set_now.stdout
+    assert "Warning: some tasks of this key are priced by rows before it" in set_now.stderr
+    assert "can never win" not in set_now.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "loser"),
+    [
+        # both ways of one field are taken by rows that name it
+        ([("--sound", "on"), ("--sound", "off"), ()], ""),
+        # every mode that Kling has is taken
+        ([("--mode", "std"), ("--mode", "pro"), ("--mode", "4k"), ()], ""),
+        # the last of them takes the last task from a row that was set before
+        ([(), ("--mode", "std"), ("--mode", "pro"), ("--mode", "4k")], "text2video"),
+    ],
+)
+def test_a_row_that_can_never_win_is_warned_of(
+    relay: Command, rows: list[tuple[str, ...]], loser: str
+) -> None:
+    """When it is set, or when a later row takes its last task."""
+    *first, last = [(*T2V, "--model", "kling-v3", *row, "--amount", "1") for row in rows]
+    early = [relay.json(*row)["warnings"] for row in first]
+
+    (warning,) = relay.json(*last)["warnings"]
+
+    assert not any("can never win" in text for said in early for text in said)
+    assert "can never win" in warning
+    assert loser in warning
+
+
+def test_a_row_of_what_is_free_never_wins(relay: Command) -> None:
+    """Marks of a selection cost nothing at Kling, whatever a row says."""
+    (warning,) = relay.json("price", "set", "init-selection", "--amount", "1")["warnings"]
+
+    assert "no row ever prices init-selection" in warning
+
+
+@pytest.mark.parametrize(
+    "price", [("--amount", "0"), ("--units", "0"), ("--units-per-second", "0.6", "--times", "0")]
+)
+def test_a_price_of_nothing_is_warned_of(relay: Command, price: tuple[str, ...]) -> None:
+    """By whichever of its numbers; of one micro it is a price."""
+    (warning,) = relay.json("price", "set", *V3, *price)["warnings"]
+
+    assert "its price is 0" in warning
+    assert relay.json("price", "set", *V3, "--amount", "0.000001")["warnings"] == []
+    assert "Warning" in relay("tenant", "add", "acme", "--multiplier", "0").stderr
+    assert "Warning" not in relay("tenant", "set", "acme", "--multiplier", "0.01").stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (("text2video", "--model", "kling-v3-0"), "did you mean kling-v3"),
+        (("text2video", "--model", "kling-v2-6", "--mode", "1080p"), "has the mode '1080p'"),
+        (("text-to-video", "--model", "kling-v3"), "did you mean kling-3.0"),
+        (("generations", "--mode", "8k"), "has the mode '8k'"),
+        (("kolors-virtual-try-on", "--model", "kolors-virtual-try-on-v2"), "on-v1"),
+    ],
+)
+def test_a_word_that_kling_does_not_have_is_warned_of(
+    relay: Command, key: tuple[str, ...], said: str
+) -> None:
+    """It may be of tomorrow, so the row is in force all the same."""
+    row = relay.json("price", "set", *key, "--units", "2")
+
+    assert said.replace("has the", "to have the") in " ".join(row["warnings"])
+    assert row["priced_by"]["units"] == "2"
+
+
+def test_a_row_of_an_endpoint_that_is_gone_can_be_taken_out(relay: Command) -> None:
+    """The settings added it once; a name that never was is not found."""
+    execute(
+        relay,
+        "INSERT INTO prices (endpoint, kind, per, amount_micros)"
+        " VALUES ('dancing', 'fixed', 'task', 5)",
+    )
+
+    relay("price", "unset", "dancing")
+
+    assert all(row["endpoint"] != "dancing" for row in relay.json("price", "list"))
+    assert "there is no endpoint 'dancing'" in relay.refused("price", "unset", "dancing")

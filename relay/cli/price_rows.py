@@ -1,0 +1,134 @@
+"""Price rows as they are shown, and what is said of one that was just set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.cli.endpoints import catalogue
+from relay.cli.price_key import quoted_key
+from relay.money import money, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relay.pricing.book import PriceBook, PriceRow
+    from relay.pricing.quote import UnitPrices
+    from relay.settings import Settings
+
+NAMED_MAX = 5
+"""Of other rows, and of words that Kling has."""
+
+
+def described(row: PriceRow) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.structs.asdict(row) | {
+        "units": None if row.units is None else plain(row.units),
+        "multiplier": plain(row.multiplier),
+    }
+
+
+def priced(row: PriceRow, currency: str) -> str:
+    per = f"/{row.per.value}"
+    if row.units is None:
+        return f"{money(row.amount_micros or 0, currency)}{per}"
+    times = "" if row.multiplier == 1 else f" x {plain(row.multiplier)}"
+    pack = "" if row.pack == "video" else f" {row.pack.value}"
+    return f"{plain(row.units)}{pack} units{per}{times}"
+
+
+def switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
+    return "any" if flag is None else "on" if flag else "off"
+
+
+def settled_by(row: PriceRow) -> str:
+    from relay.pricing.book import Per, PriceKind
+
+    if row.kind is PriceKind.UNITS:
+        return "Kling's deduction, at most the hold"
+    return "the amount" if row.per is Per.TASK else "the seconds Kling bills, at most the hold"
+
+
+def is_retired(row: PriceRow) -> bool:
+    """Tell official rows of models that Kling ended."""
+    from relay.kling.models import RETIRED
+
+    return row.source != "operator" and row.model in RETIRED
+
+
+def unit_prices(settings: Settings) -> UnitPrices:
+    from relay.pricing.quote import UnitPrices
+
+    video, image = settings.unit_prices_micros
+    return UnitPrices(video_micros=video, image_micros=image)
+
+
+def winner(row: PriceRow, book: PriceBook) -> PriceRow | None:
+    """Find the row that prices a task of this key, with Kling's defaults for the rest.
+
+    Of `*` there is no such task: None.
+    """
+    from relay.pricing.book import ANY_ENDPOINT
+    from relay.pricing.standing import task_of
+
+    if row.endpoint == ANY_ENDPOINT:
+        return None
+    return book.find(task_of(row, catalogue().of(row.endpoint)))
+
+
+def warnings(row: PriceRow, book: PriceBook, settings: Settings) -> list[str]:
+    """Say what an operator may not have meant by a row that is in force now."""
+    return [
+        *_about_use(row, book, settings.currency),
+        *_about_nothing(row, unit_prices(settings)),
+        *_about_words(row),
+    ]
+
+
+def _about_use(row: PriceRow, book: PriceBook, currency: str) -> Iterator[str]:
+    from relay.pricing.standing import stand
+
+    endpoints = catalogue().endpoints
+    if any(one.is_free for one in endpoints if one.name == row.endpoint):
+        yield f"no row ever prices {row.endpoint}: it is free of charge"
+        return
+    standing = stand(row, book, endpoints)
+    before = [f"{quoted_key(one)} ({priced(one, currency)})" for one in standing.before]
+    if not standing.is_used:
+        yield f"this row can never win: these go before it: {_listed(before)}"
+    elif before:
+        yield f"some tasks of this key are priced by rows before it: {_listed(before)}"
+    for other in book.rows_of(row.endpoint):
+        if other != row and other.source == "operator":
+            behind = stand(other, book, endpoints)
+            if not behind.is_used and row in behind.before:
+                yield f"your row {quoted_key(other)} can never win any more"
+
+
+def _about_nothing(row: PriceRow, prices: UnitPrices) -> Iterator[str]:
+    """Warn of a price of 0, by whichever of its numbers."""
+    from relay.pricing.book import PriceKind
+
+    if row.kind is PriceKind.FIXED:
+        is_nothing = row.amount_micros == 0
+    else:
+        is_nothing = not row.units or not row.multiplier or not prices.of(row.pack)
+    if is_nothing:
+        yield "its price is 0: such tasks cost your tenants nothing, and Kling still charges you"
+
+
+def _about_words(row: PriceRow) -> Iterator[str]:
+    from difflib import get_close_matches
+
+    from relay.pricing.standing import unknown_words
+
+    for field, known in unknown_words(row).items():
+        word = str(getattr(row, field))
+        close = get_close_matches(word, known, n=2)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it has {_listed(known)}"
+        yield f"Kling is not known to have the {field} '{word}' in {row.endpoint}; {hint}"
+
+
+def _listed(words: list[str] | tuple[str, ...]) -> str:
+    more = len(words) - NAMED_MAX
+    return ", ".join(words[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
