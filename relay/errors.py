@@ -8,13 +8,17 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── Unauthorized                       no tenant can be told from the credential
     │   ├── TenantDisabled         401  1000  its credential is right, and it is switched off
     │   ├── CredentialMissing      401  1001  no header
-    │   ├── CredentialUnknown      401  1002  anything that belongs to no token of ours
+    │   ├── CredentialUnknown      401  1002  no JWT, and no API key of ours
+    │   ├── SignatureInvalid       401  1002  a JWT that no access key and secret key of ours made
     │   ├── CredentialNotYetValid  401  1003  a JWT of ours before its time
     │   └── CredentialExpired      401  1004  a JWT of ours after its time
     ├── BadRequest                 400  1200  the body as a whole cannot be read
     ├── InvalidParameter           400  1201  one field, named in the message
     ├── IdsRequired                400  1201  a query of several tasks names none, or in two ways
     ├── TaskNotFound               400  1201  no task of this tenant and kind under that id
+    ├── ThingNotFound              400  1201  names a video, voice, … that this tenant does not have
+    ├── ThingDeleted               400  1201  deletes what this tenant has deleted before
+    ├── ExternalIdTaken            400  1201  a task of this tenant has that external id already
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
@@ -73,10 +77,19 @@ class CredentialMissing(Unauthorized, code=Code.AUTH_EMPTY):
 
 
 class CredentialUnknown(Unauthorized, code=Code.AUTH_INVALID):
-    """One answer for all that no token of ours made, in Kling's words (docs/kling-api.md 5.6)."""
+    """One answer for all of them, in Kling's words (docs/kling-api.md 5.6)."""
 
     def __init__(self) -> None:
         super().__init__("api key not found")
+
+
+class SignatureInvalid(Unauthorized, code=Code.AUTH_INVALID):
+    """One answer for all of them too: who forges learns not which access keys there are."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Authorization is invalid: access key not found, or the signature does not match"
+        )
 
 
 class CredentialNotYetValid(Unauthorized, code=Code.AUTH_NOT_YET_VALID):
@@ -107,10 +120,31 @@ class IdsRequired(RelayError, code=Code.INVALID_PARAMETER):
 
 
 class TaskNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    """The words are Kling's own (docs/kling-api.md 5.6), as clients match on them."""
+    """The words are Kling's own (docs/kling-api.md 5.6 and 17), as clients match on them."""
 
     def __init__(self) -> None:
-        super().__init__("Task not found")
+        super().__init__("Task not found by id/external id")
+
+
+class ThingNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    """Also where it is another tenant's. In the words that Kling has for voices (17)."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind.capitalize()} id not found")
+
+
+class ThingDeleted(RelayError, code=Code.INVALID_PARAMETER):
+    """In Kling's words (docs/kling-api.md 17)."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind.capitalize()} already be deleted")
+
+
+class ExternalIdTaken(RelayError, code=Code.INVALID_PARAMETER):
+    """In both wordings that clients look for (docs/kling-api.md 7 and 17)."""
+
+    def __init__(self) -> None:
+        super().__init__("duplicate external_task_id: it already exists")
 
 
 class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
@@ -118,9 +152,16 @@ class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
         super().__init__("Delivery not found")
 
 
+INVALID_METHOD = "the requested method is invalid"
+"""Kling's words for it (docs/kling-api.md 8)."""
+
+
 class UnknownPath(RelayError, code=Code.INVALID_METHOD):
-    def __init__(self, method: str, path: str) -> None:
-        super().__init__(f"Invalid method: {method} {path}")
+    """`advice` says what would have been right, as far as that can be told."""
+
+    def __init__(self, method: str, path: str, advice: str = "") -> None:
+        said = f"{INVALID_METHOD}: {method} {path}"
+        super().__init__(f"{said}, {advice}" if advice else said)
         self.path = path
 
 
@@ -133,12 +174,15 @@ class Unpriced(RelayError, code=Code.NO_SUCH_RESOURCE):
 
 
 class InsufficientQuota(RelayError, code=Code.RESOURCE_PACK_USED_UP):
-    """Nothing was written. The two sums are the tenant's own, so the message names them."""
+    """Nothing was written. The two sums are the tenant's own, so the message names them.
+
+    What stands before them are Kling's words, as clients match on them (docs/kling-api.md 17).
+    """
 
     def __init__(
         self, *, needed: str, available: str, needed_micros: int, available_micros: int
     ) -> None:
-        super().__init__(f"Account quota not enough: needed {needed}, available {available}")
+        super().__init__(f"Account balance not enough: needed {needed}, available {available}")
         self.needed_micros = needed_micros
         self.available_micros = available_micros
 
@@ -190,4 +234,4 @@ class CallbackForged(CallbackRefused, code=Code.AUTH_FAILED):
 
 class CallbackNotPosted(CallbackRefused, code=Code.INVALID_METHOD):
     def __init__(self) -> None:
-        super().__init__("Invalid method")
+        super().__init__(INVALID_METHOD)

@@ -32,12 +32,12 @@ class NamedResource(msgspec.Struct, frozen=True):
 
     kind: Resource
     id: str
-    field: str = ""
-    """Where it stands in the request."""
+    is_documented: bool = True
+    """Whether it stands where Kling's pages have it; elsewhere it may name nothing."""
 
 
 def read_named(endpoint: Endpoint, fields: Fields) -> list[NamedResource]:
-    """List what a request names.
+    """List what a request names where Kling's pages have it.
 
     What stands where an id may stand and cannot be read as one is refused, not left for Kling: it
     may read 829836802793406551.0, or an id beside a null, as an id all the same, and nobody would
@@ -47,12 +47,13 @@ def read_named(endpoint: Endpoint, fields: Fields) -> list[NamedResource]:
         InvalidParameter: of another shape than Kling documents, or more than anybody needs.
     """
     named = [
-        NamedResource(reference.kind, found, field=_spelt(reference))
+        NamedResource(reference.kind, found)
         for reference in endpoint.references
         for found in _find(fields, reference, reference.path)
     ]
     if len(named) > NAMED_MAX:
-        raise InvalidParameter(named[0].field, f"must name at most {NAMED_MAX} ids")
+        field = _spelt(endpoint.references[0])
+        raise InvalidParameter(field, f"must name at most {NAMED_MAX} ids")
     return named
 
 

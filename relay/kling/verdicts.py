@@ -70,14 +70,15 @@ def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
 def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
     """Tell whether a 1201 says that our external id is taken: then the first try has landed.
 
-    The real message is not known (docs/kling-api.md 7), so both the field's name and our id are
-    looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our callback
-    URL quotes the id too, as a part of the URL, and says nothing of it.
+    The real message is one source's word (docs/kling-api.md 7 and 17), so what it may name and our
+    id are looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our
+    callback URL quotes the id too, as a part of the URL, and says nothing of it.
     """
     message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
     return envelope.code == Code.INVALID_PARAMETER and (
         injected_id.lower() in message
-        or ("external_task_id" in message and ("duplicate" in message or "exist" in message))
+        or ("external" in message and ("duplicate" in message or "exist" in message))
+        or ("task" in message and "already exist" in message)
     )
 
 

@@ -44,9 +44,8 @@ ON CONFLICT (resource_id, kind, channel_id) DO NOTHING
 """  # noqa: S608 (composed of constants)
 
 FIND = """
-SELECT kind, resource_id, channel_id, tenant_id FROM owners
-WHERE resource_id = ANY($1) AND deleted_at IS NULL
-    AND (expires_at IS NULL OR expires_at > now())
+SELECT kind, resource_id, channel_id, tenant_id, deleted_at IS NOT NULL AS is_deleted FROM owners
+WHERE resource_id = ANY($1) AND (expires_at IS NULL OR expires_at > now())
 """
 
 DELETE = """
@@ -69,6 +68,7 @@ class Owned(msgspec.Struct, frozen=True):
     id: str
     channel_id: int
     tenant_id: int
+    is_deleted: bool
 
 
 def spell_made(made: Iterable[NamedResource]) -> str:
@@ -77,13 +77,14 @@ def spell_made(made: Iterable[NamedResource]) -> str:
 
 
 async def find_owners(pool: Pool, ids: list[str]) -> list[Owned]:
-    """Find who owns these ids, on every channel, whatever the kind."""
+    """Find who owns these ids, on every channel, whatever the kind; deleted ones too."""
     return [
         Owned(
             kind=Resource(row["kind"]),
             id=row["resource_id"],
             channel_id=row["channel_id"],
             tenant_id=row["tenant_id"],
+            is_deleted=row["is_deleted"],
         )
         for row in await pool.fetch(FIND, ids)
     ]

@@ -5,16 +5,15 @@ from urllib.parse import parse_qs
 
 from relay.database.driver import Pool
 from relay.errors import IdsRequired, InvalidParameter
+from relay.kling.as_new import as_new
 from relay.kling.catalogue import Catalogue
-from relay.kling.endpoint import Generation
+from relay.kling.endpoint import EndpointKind, Generation
+from relay.kling.endpoints import IDS_PER_QUERY
 from relay.proxy.page import Page, spell_page
 from relay.proxy.query import NOT_YET_KLINGS, Queries, shown_data
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
 from relay.tenants.caller import Caller
-
-IDS_MAX = 100
-"""The solutions page says 20, the other none: ours bounds what one request may ask."""
 
 LIST = f"""
 SELECT {TASK_COLUMNS}
@@ -49,6 +48,12 @@ class ManyQueries:
             ]
             for generation in Generation
         }
+        self._legacy_tasks = frozenset(
+            endpoint.name
+            for endpoint in catalogue.endpoints
+            if endpoint.generation is Generation.LEGACY and endpoint.kind is EndpointKind.TASK
+        )
+        """Those that 2.0's query finds too (docs/kling-api.md 17); its list does not."""
 
     async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
         """Show the tasks that are found, in the order asked for; unknown ids are left out.
@@ -61,16 +66,17 @@ class ManyQueries:
         asked = [name for name in ("task_ids", "external_task_ids") if values.get(name)]
         if len(asked) != 1:
             raise IdsRequired
-        ids = [one for one in ",".join(values[asked[0]]).split(",") if one and "\x00" not in one]
+        named = (one.strip() for one in ",".join(values[asked[0]]).split(","))
+        ids = list(dict.fromkeys(one for one in named if one and "\x00" not in one))
         if not ids:
             raise IdsRequired
-        if len(ids) > IDS_MAX:
-            raise InvalidParameter(asked[0], f"must be at most {IDS_MAX} ids")
+        if len(ids) > IDS_PER_QUERY:
+            raise InvalidParameter(asked[0], f"must be at most {IDS_PER_QUERY} ids")
         by_kling = asked[0] == "task_ids"
         tasks = await asyncio.gather(
-            *(self._one(caller, generation, one, by_kling=by_kling) for one in dict.fromkeys(ids))
+            *(self._one(caller, generation, one, by_kling=by_kling) for one in ids)
         )
-        return b"[" + b",".join(shown_data(task) for task in tasks if task is not None) + b"]"
+        return b"[" + b",".join(self._shown(task) for task in tasks if task is not None) + b"]"
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
         """Show one page, newest first; `product_type` filters nothing that we know."""
@@ -98,10 +104,21 @@ class ManyQueries:
         self, caller: Caller, generation: Generation, key: str, *, by_kling: bool
     ) -> TaskRow | None:
         task = await self._queries.find(caller, key)
-        if task is None or task.endpoint_name not in self._names[generation]:
+        if task is None or not self._has(generation, task.endpoint_name):
             return None
         if key != (task.kling_id if by_kling else task.tenant_external_id):
             return None
         task = await self._queries.fresh(caller, task, key)
         is_known = task.kling_id is not None and task.state not in NOT_YET_KLINGS
         return task if is_known else None
+
+    def _has(self, generation: Generation, endpoint_name: str) -> bool:
+        """Tell whether a generation's query finds tasks of this endpoint."""
+        if endpoint_name in self._names[generation]:
+            return True
+        return generation is Generation.NEW and endpoint_name in self._legacy_tasks
+
+    def _shown(self, task: TaskRow) -> bytes:
+        if task.endpoint_name in self._legacy_tasks:
+            return as_new(shown_data(task), package=task.quote.pack.value)
+        return shown_data(task)

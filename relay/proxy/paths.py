@@ -1,8 +1,8 @@
 """Which endpoint a path means, in all the spellings that clients use (docs/kling-api.md 13).
 
-`/kling` in front, no `/v1`, a second `/v1` from a base URL that already had it, doubled and
-trailing slashes: all of them reach the same endpoint. Ids are percent-decoded after the path is
-split, so that an external id may hold a slash.
+`/kling` in front, no `/v1` or several, from a base URL that already had it, doubled and trailing
+slashes: all of them reach the same endpoint. So do 2.0's, whose paths have no `/v1` at Kling. Ids
+are percent-decoded after the path is split, so that an external id may hold a slash.
 """
 
 from enum import StrEnum
@@ -15,10 +15,12 @@ from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import FAMILIES, QUERY_PATHS
+from relay.proxy.right_paths import RightPaths
 
 PREFIX = b"kling"
 VERSION = b"v1"
 MODEL = b"{model}"
+METHODS = ("POST", "GET")
 ID_CHARS_MAX = 600
 REMEMBERED_MAX = 1000
 REMEMBERED_BYTES_MAX = 200
@@ -59,6 +61,11 @@ class Route(msgspec.Struct, frozen=True):
     generation: Generation = Generation.LEGACY
 
     @property
+    def is_short_query(self) -> bool:
+        """Tell `GET /v1/{family}/{id}`, which finds a task of any endpoint."""
+        return self.operation is Operation.QUERY and self.endpoint is None
+
+    @property
     def label(self) -> str:
         """Name it for the log: no id in it."""
         if self.endpoint is not None:
@@ -95,6 +102,8 @@ class Router:
                 self._by_segments[segments] = endpoint
         paths = (*self._by_segments, *(path for _, path in _FIXED))
         self._last_words = frozenset(path[-1] for path in paths)
+        fixed = {"/" + b"/".join(path).decode() for _, path in _FIXED}
+        self._right = RightPaths((*fixed, *(endpoint.path for endpoint in catalogue.endpoints)))
         self._whole: dict[tuple[str, bytes], Route] = {}
         self._queries: dict[bytes, Route] = {}
         """By the part of a query's path in front of the id."""
@@ -103,7 +112,7 @@ class Router:
         """Read a method and an undecoded path.
 
         Raises:
-            UnknownPath: nothing that the catalogue has.
+            UnknownPath: nothing that the catalogue has. It names what is near.
         """
         known = self._whole.get((method, raw_path))
         if known is not None:
@@ -124,19 +133,33 @@ class Router:
             )
         return route
 
+    def refuse_misspelt(self, raw_path: bytes) -> None:
+        """Raise UnknownPath if what the short query took for an id is a path that circulates.
+
+        To be asked once no task has that id: a tenant may name one so.
+        """
+        right = self._right.instead_of(_split(raw_path))
+        if right:
+            raise UnknownPath("GET", shown_path(raw_path), f"use {right}")
+
     def _read(self, method: str, raw_path: bytes) -> Route:
-        segments = [segment for segment in raw_path.split(b"/") if segment]
-        if segments[:1] == [PREFIX]:
-            del segments[0]
-        has_version = segments[:1] == [VERSION]
-        while segments[:1] == [VERSION]:
-            del segments[0]
-        route = self._find(method, tuple(segments), has_version=has_version)
+        segments = _split(raw_path)
+        route = self._find(method, tuple(segments))
         if route is None:
-            raise UnknownPath(method, shown_path(raw_path))
+            raise UnknownPath(method, shown_path(raw_path), self._advise(method, segments))
         return route
 
-    def _find(self, method: str, segments: tuple[bytes, ...], *, has_version: bool) -> Route | None:
+    def _advise(self, method: str, segments: list[bytes]) -> str:
+        """Say what would have been right: another method, or another path."""
+        routes = {other: self._find(other, tuple(segments)) for other in METHODS}
+        # Nearly every path of two words can be the short query of some id.
+        taken = [other for other, route in routes.items() if route and not route.is_short_query]
+        if taken and method not in taken:
+            return f"which takes {' and '.join(taken)}"
+        right = self._right.instead_of(segments)
+        return f"use {right}" if right else ""
+
+    def _find(self, method: str, segments: tuple[bytes, ...]) -> Route | None:
         fixed = _FIXED.get((method, segments))
         if fixed is not None:
             return fixed
@@ -144,7 +167,7 @@ class Router:
         if endpoint is not None:
             return _of_endpoint(method, endpoint)
         *parent, last = segments or (b"",)
-        operation = None if has_version else self._by_operation.get(tuple(parent))
+        operation = self._by_operation.get(tuple(parent))
         if operation is not None and method == operation.method:
             return Route(
                 Operation.CREATE, operation, model=_text(last), generation=operation.generation
@@ -163,6 +186,16 @@ class Router:
         if len(parent) == 1 and parent[0] in _FAMILIES:
             return Route(Operation.QUERY, key=_text(last))
         return None
+
+
+def _split(raw_path: bytes) -> list[bytes]:
+    """Split a path, without what a base URL may have put in front."""
+    segments = [segment for segment in raw_path.split(b"/") if segment]
+    if segments[:1] == [PREFIX]:
+        del segments[0]
+    while segments[:1] == [VERSION]:
+        del segments[0]
+    return segments
 
 
 def _remember(known: dict[Any, Route], key: object, route: Route, *, size: int) -> None:

@@ -9,7 +9,14 @@ from litestar.types import HTTPScope, Receive, Send
 
 from relay.database.batch import RowBlocked
 from relay.database.line import DatabaseUnavailable
-from relay.errors import InternalError, RelayError, TimedOut, Unavailable, UnknownPath
+from relay.errors import (
+    InternalError,
+    RelayError,
+    TaskNotFound,
+    TimedOut,
+    Unavailable,
+    UnknownPath,
+)
 from relay.kling.body import read_fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
@@ -131,7 +138,7 @@ class KlingSurface(TenantSurface):
     async def _answer(
         self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
     ) -> Sent:
-        route = self._route(scope["method"], scope["raw_path"].partition(b"?")[0])
+        route = self._route(scope["method"], _path(scope))
         line.route = route.label
         if route.operation is Operation.CREATE:
             body = await self._read(scope, receive, caller)
@@ -150,7 +157,12 @@ class KlingSurface(TenantSurface):
         query_string = scope["query_string"]
         match route.operation:
             case Operation.QUERY:
-                return await self._queries.query(caller, route.endpoint, route.key)
+                try:
+                    return await self._queries.query(caller, route.endpoint, route.key)
+                except TaskNotFound:
+                    if route.is_short_query:
+                        self._router.refuse_misspelt(_path(scope))
+                    raise
             case Operation.LIST:
                 assert route.endpoint is not None, "a list belongs to one endpoint"
                 return await self._queries.list(caller, route.endpoint, query_string)
@@ -207,6 +219,10 @@ class KlingSurface(TenantSurface):
         if caller.shows_quote:
             sent.quote = decimal_of(submitted.task.hold_micros)
         return sent
+
+
+def _path(scope: HTTPScope) -> bytes:
+    return scope["raw_path"].partition(b"?")[0]
 
 
 def _authorization(scope: HTTPScope) -> str | None:

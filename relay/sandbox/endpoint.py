@@ -16,7 +16,7 @@ Results = Literal["videos", "images", "audios", "elements", "voices"]
 
 ANY_CREDENTIAL: tuple[Credential, ...] = ("api_key", "jwt")
 API_KEY_ONLY: tuple[Credential, ...] = ("api_key",)
-"""Section 2: API 2.0 takes no JWT. What it answers to one is unknown; here 401/1002."""
+"""Section 2: API 2.0 takes no JWT. What it answers to one is one source's word (section 17)."""
 
 MODEL = "{model}"
 """The segment of a path that names the model."""

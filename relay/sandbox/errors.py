@@ -33,7 +33,7 @@ MESSAGES = {
     1004: "Authorization has expired",
     1100: "account exception",
     1101: "account in arrears",
-    1102: "resource pack depleted or expired",
+    1102: "Account balance not enough",
     1103: "no permission for the requested resource",
     1200: "invalid request parameters",
     1201: "invalid parameter value",

@@ -69,6 +69,8 @@ def _delete(books: Books, asked: Asked, kind: ThingKind, field: str) -> dict[str
         Refusal: 1201 the account has no such thing, or has it no more.
     """
     name = str(asked.values[field])
+    if books.things.was_deleted(asked.owner, kind, name):
+        raise Refusal(1201, f"{kind.capitalize()} already be deleted")
     thing = books.things.own(asked.owner, kind, name, now_ms=asked.now_ms)
     if thing is None:
         raise Refusal(1201, f"{field} {name[:100]} not found")

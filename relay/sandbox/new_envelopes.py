@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from relay.sandbox.endpoint import NEW, Dialect
 from relay.sandbox.results import outputs_of
 from relay.sandbox.tasks import Task
 from relay.sandbox.units import pack_of, plain
@@ -25,7 +26,15 @@ def new_created(task: Task) -> dict[str, Any]:
 
 def described(task: Task) -> dict[str, Any]:
     """Describe a task in queries, lists and callbacks, which are the same."""
-    dialect = task.order.endpoint.dialect
+    return _described(task, task.order.endpoint.dialect)
+
+
+def described_anew(task: Task) -> dict[str, Any]:
+    """Describe a task in the words of API 2.0, whose query finds legacy ones too."""
+    return _described(task, NEW)
+
+
+def _described(task: Task, dialect: Dialect) -> dict[str, Any]:
     return {
         dialect.id: task.id,
         "status": dialect.succeed if task.status == "succeed" else task.status,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from relay.sandbox.books import Asked, Books
+from relay.sandbox.errors import Refusal
 from relay.sandbox.orders import input_seconds
 from relay.sandbox.things import Thing
 
@@ -36,6 +37,7 @@ def recognize_image(books: Books, asked: Asked) -> dict[str, Any]:
 
 def speak(books: Books, asked: Asked) -> dict[str, Any]:
     """Make an audio, which avatar and lip-sync can name for 30 days; there is no query."""
+    _need_voice(books, asked)
     asked.fields.text("text", longest=TEXT_MAX)
     asked.fields.choice("voice_language", ("zh", "en"), "zh")
     asked.fields.number("voice_speed", lowest=0.8, highest=2, default=1)
@@ -51,6 +53,19 @@ def speak(books: Books, asked: Asked) -> dict[str, Any]:
         "created_at": asked.now_ms,
         "updated_at": asked.now_ms,
     }
+
+
+def _need_voice(books: Books, asked: Asked) -> None:
+    """Look for a voice that is a number; those of the vendor's fixed table are names, and pass.
+
+    Raises:
+        Refusal: 1201 it is neither the account's nor a preset; the words are section 17's.
+    """
+    name = str(asked.values["voice_id"])
+    if not name.isdigit() or "any ids" in asked.faults:
+        return
+    if books.things.find(asked.owner, "voice", name, now_ms=asked.now_ms) is None:
+        raise Refusal(1201, "Voice id not found")
 
 
 def open_session(books: Books, asked: Asked) -> Thing:

@@ -70,10 +70,20 @@ def result_of(task: Task, *, for_callback: bool) -> dict[str, Any]:
             return {"voices": [] if task.things[0].is_deleted else [_voice(task)]}
 
 
+_NEW_NAMES = {
+    "url_mp3": "mp3_url",
+    "url_wav": "wav_url",
+    "duration_mp3": "mp3_duration",
+    "duration_wav": "wav_duration",
+}
+
+
 def outputs_of(task: Task) -> list[dict[str, Any]]:
     """Write `outputs` of API 2.0 and the solutions (5.5); [] before the end."""
     if task.status != "succeed":
         return []
+    if task.order.endpoint.generation == "legacy":
+        return _legacy_outputs(task)
     extension = "png" if task.order.endpoint.results == "images" else "mp4"
     output: dict[str, Any] = {"type": "image" if extension == "png" else "video"}
     if extension == "mp4":
@@ -84,6 +94,19 @@ def outputs_of(task: Task) -> list[dict[str, Any]]:
     if extension == "mp4":
         output["duration"] = _duration_of(task)
     return [output]
+
+
+def _legacy_outputs(task: Task) -> list[dict[str, Any]]:
+    """Write what a legacy task made as API 2.0 would: its own items, by type."""
+    return [
+        {
+            "type": name.removeprefix("series_").removesuffix("s"),
+            **{_NEW_NAMES.get(one, one): value for one, value in item.items() if one != "index"},
+        }
+        for name, items in result_of(task, for_callback=False).items()
+        if isinstance(items, list)
+        for item in items
+    ]
 
 
 def _video(task: Task, *, marked: bool) -> dict[str, Any]:

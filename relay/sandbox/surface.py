@@ -76,7 +76,7 @@ class Surface:
             raise Refusal(1202)
         row = route if isinstance(route, Call) else route.endpoint
         if credential not in row.credentials:
-            raise Refusal(1002)
+            raise Refusal(1002, "The current API does not support AK/SK")
         query = _query_of(scope)
         beside = f"{headers.get(HEADER, b'').decode('latin-1')} {query.get(FIELD, '')}"
         match route:

@@ -79,7 +79,7 @@ class Tasks:
         """
         external_key = (account.access_key, order.external_task_id)
         if order.external_task_id and external_key in self._by_external_id:
-            raise Refusal(1201, "duplicate external_task_id")
+            raise Refusal(1201, "duplicate external_task_id: it already exists")
         slot_key = _slot_key(account, order.endpoint)
         if self._slots[slot_key] + order.slots > self._concurrency:
             raise Refusal(1303)
@@ -107,7 +107,7 @@ class Tasks:
         if task is None and endpoint.finds_external_id:
             task = self._by_external_id.get((account.access_key, name))
         if task is None or task.account is not account or task.order.endpoint is not endpoint:
-            raise Refusal(1201, "Task not found")
+            raise Refusal(1201, "Task not found by id/external id")
         return task
 
     def page(self, account: Account, endpoint: Endpoint, *, number: int, size: int) -> list[Task]:
@@ -121,9 +121,14 @@ class Tasks:
         return self._generations[account.access_key, generation]
 
     def named(
-        self, account: Account, generation: Generation, names: list[str], *, are_external: bool
+        self,
+        account: Account,
+        generations: frozenset[Generation],
+        names: list[str],
+        *,
+        are_external: bool,
     ) -> list[Task]:
-        """Find those of `names` that are tasks of the account and generation, in that order."""
+        """Find those of `names` that are tasks of the account and generations, in that order."""
         if are_external:
             found = [self._by_external_id.get((account.access_key, name)) for name in names]
         else:
@@ -133,7 +138,7 @@ class Tasks:
             for task in found
             if task is not None
             and task.account is account
-            and task.order.endpoint.generation == generation
+            and task.order.endpoint.generation in generations
         ]
 
     def clear(self) -> None:

@@ -66,6 +66,11 @@ class Things:
         thing = self._of[owner].get((kind, name))
         return thing if thing is not None and thing.is_known(now_ms) else None
 
+    def was_deleted(self, owner: str, kind: ThingKind, name: str) -> bool:
+        """Tell whether `owner` made it once and deleted it."""
+        thing = self._of[owner].get((kind, name))
+        return thing is not None and thing.is_deleted
+
     def shown(self, owner: str, kind: ThingKind) -> list[dict[str, Any]]:
         """List what there is to show of one kind, the newest first."""
         own = reversed(self._of[owner].values())

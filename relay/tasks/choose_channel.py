@@ -13,7 +13,7 @@ from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
-from relay.errors import InvalidParameter, Unavailable
+from relay.errors import ThingDeleted, ThingNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, Resource
 from relay.kling.references import NamedResource
 from relay.owners.learn import find_owners
@@ -37,7 +37,8 @@ class ChannelChooser:
         """Find the channels that may take it, in the order to try them; at least one.
 
         Raises:
-            InvalidParameter: it names what is not this tenant's, or things of two accounts.
+            ThingNotFound: it names what is not this tenant's, or things of two accounts.
+            ThingDeleted: it deletes what this tenant has deleted before.
             Unavailable: no channel, or the owner is off.
         """
         channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
@@ -57,19 +58,31 @@ class ChannelChooser:
         named: list[NamedResource],
         channels: list[OpenedChannel],
     ) -> set[int] | None:
-        """Find the channels that all named things live on, usually one; None if nothing is tied."""
+        """Find the channels that all named things live on, usually one; None if nothing is tied.
+
+        What stands where no page has it ties nothing, as it may be no thing's; but what is known to
+        be another tenant's stands nowhere, under whichever kind's name.
+        """
         owners = await find_owners(self._pool, [one.id for one in named])
         tied: set[int] | None = None
         for one in named:
+            if not one.is_documented:
+                of_id = [owner.tenant_id for owner in owners if owner.id == one.id]
+                if of_id and tenant_id not in of_id:
+                    raise ThingNotFound(one.kind)
+                continue
             of_it = [owner for owner in owners if (owner.kind, owner.id) == (one.kind, one.id)]
-            own = {owner.channel_id for owner in of_it if owner.tenant_id == tenant_id}
+            ours = [owner for owner in of_it if owner.tenant_id == tenant_id]
+            own = {owner.channel_id for owner in ours if not owner.is_deleted}
             if not own:
+                if ours and endpoint.deletes is one.kind:
+                    raise ThingDeleted(one.kind)
                 if of_it or not await self._is_shared(one, endpoint, channels):
-                    raise _not_found(one)
+                    raise ThingNotFound(one.kind)
                 continue
             tied = own if tied is None else tied & own
             if not tied:
-                raise _not_found(one)
+                raise ThingNotFound(one.kind)
         return tied
 
     async def _is_shared(
@@ -84,7 +97,3 @@ class ChannelChooser:
                 return await self._presets.has(channel, one)
         # None of them tells: it may be there.
         raise Unavailable
-
-
-def _not_found(one: NamedResource) -> InvalidParameter:
-    return InvalidParameter(one.field, f"{one.kind.value} not found")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from relay.database.batch import Batcher, RowBlocked
 from relay.database.ids import TaskId
 from relay.database.line import DatabaseUnavailable, Line
-from relay.errors import InsufficientQuota, InvalidParameter, TooManyTasks, Unavailable
+from relay.errors import ExternalIdTaken, InsufficientQuota, TooManyTasks, Unavailable
 from relay.money import decimal_of
 from relay.tasks.statements import HOLD, HoldRow
 from relay.tasks.tables import TaskState
@@ -23,7 +23,7 @@ class Holder:
         """Hold the amount and insert the task.
 
         Raises:
-            InsufficientQuota, TooManyTasks, InvalidParameter: nothing was written.
+            InsufficientQuota, TooManyTasks, ExternalIdTaken: nothing was written.
             Unavailable: the database did not answer. Should the hold have been committed all the
                 same, a look releases it after its deadline: nothing was sent.
         """
@@ -39,8 +39,7 @@ class Holder:
             case "held" if record is not None:
                 return _held_task(row, record["id"], record["injected_id"])
             case "duplicate":
-                # The words are the most likely ones of Kling (docs/kling-api.md 7).
-                raise InvalidParameter("external_task_id", "duplicate external_task_id")
+                raise ExternalIdTaken
             case "too_many_tasks":
                 raise TooManyTasks
             case _:

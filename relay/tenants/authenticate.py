@@ -2,7 +2,8 @@
 
 A bearer is an API key that we issued (or took over), or a JWT that an SDK signed with the access
 key and secret key we issued. What is wrong with a bad credential is told only to who holds the
-secret: all others get one and the same answer (docs/kling-api.md 2 and 8).
+secret: all others get one and the same answer, of JWTs one and of all else another
+(docs/kling-api.md 2 and 8).
 """
 
 import math
@@ -25,6 +26,7 @@ from relay.errors import (
     CredentialMissing,
     CredentialNotYetValid,
     CredentialUnknown,
+    SignatureInvalid,
     TenantDisabled,
 )
 from relay.secrets import KeyRing, SecretKeyError
@@ -144,15 +146,17 @@ class Authenticator:
         bearer = bearer.strip()
         if not scheme:
             raise CredentialMissing
-        if scheme.lower() != "bearer" or not bearer or len(bearer) > BEARER_CHARS_MAX:
+        if scheme.lower() != "bearer" or not bearer:
             raise CredentialUnknown
         is_jwt = looks_like_jwt(bearer)
-        if is_jwt:
+        if len(bearer) > BEARER_CHARS_MAX:
+            found = None
+        elif is_jwt:
             found = await self._by_jwt(bearer, now_s=now_s)
         else:
             found = await self._find(hash_api_key(bearer))
         if found is None:
-            raise CredentialUnknown
+            raise SignatureInvalid if is_jwt else CredentialUnknown
         if not found.is_enabled:
             raise TenantDisabled
         if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and not is_jwt:

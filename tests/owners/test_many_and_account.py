@@ -71,6 +71,56 @@ async def test_queries_and_cursors_know_only_ones_own(shop: Shop, root: str, pat
         assert pages[-1]["next_cursor"] == ""
 
 
+async def test_tasks_of_legacy_paths_are_found_in_the_words_of_2_0(shop: Shop) -> None:
+    """As Kling finds them (docs/kling-api.md 17): by either id, one's own only, and no call's."""
+    token, thief = await shop.tenant(), await shop.tenant()
+    body = {"model_name": "kling-v1", "prompt": "a fox", "external_task_id": "fox"}
+    video = await shop.made(token, "/v1/videos/text2video", body)
+    image = await shop.made(token, "/v1/images/generations", {"prompt": "a fox", "n": 2})
+    speech = await shop.post(token, "/v1/audio/tts", {"text": "a", "voice_id": "x"}, on="one")
+    new = await create(shop, token, NEW)
+    await settled(shop, token, "/tasks", new)
+    ids = [new, image["task_id"], video["task_id"]]
+    asked = ",".join([*ids, speech.json()["data"]["task_id"]])
+
+    tasks = await get(shop, token, f"/tasks?task_ids={asked}")
+    named = await get(shop, token, "/v1/tasks?external_task_ids=fox")
+    stolen = await get(shop, thief, f"/tasks?task_ids={asked}")
+    none = await get(shop, token, f"/solutions?task_ids={asked}")
+
+    assert [task["id"] for task in tasks] == ids
+    assert set(tasks[0]) <= set(tasks[1]) == set(tasks[2])
+    assert named == [tasks[2]]
+    assert stolen == none == []
+    (clip,) = video["task_result"]["videos"]
+    assert tasks[2] == {
+        "id": video["task_id"],
+        "status": "succeeded",
+        "message": "",
+        "create_time": video["created_at"],
+        "update_time": video["updated_at"],
+        "external_id": "fox",
+        "outputs": [{"type": "video", **clip}],
+        "billing": [{"charge_type": "unit", "amount": "1", "package_type": "video"}],
+    }
+    assert [out["type"] for out in tasks[1]["outputs"]] == ["image"] * 2
+    assert tasks[1]["billing"][0]["package_type"] == "image"
+
+
+async def test_a_query_of_many_takes_twenty_ids(shop: Shop) -> None:
+    """Twenty, however often each stands there; one more is 400/1201 (docs/kling-api.md 17)."""
+    token = await shop.tenant()
+
+    for name in ("task_ids", "external_task_ids"):
+        for path in ("/tasks", "/solutions"):
+            ids = [str(number) for number in range(20)]
+            query = f"{path}?{name}={','.join(ids * 2)}"
+            assert await get(shop, token, query) == []
+            more = await shop.relay.client.get(f"{query},20", headers=bearer(token))
+            assert kling_error(more) == (400, 1201)
+            assert more.json()["message"].startswith(name)
+
+
 async def test_a_cursor_of_another_tenants_page_shows_nothing_of_it(shop: Shop) -> None:
     """A cursor is a place, no credential."""
     owner, thief = await shop.tenant(), await shop.tenant()

@@ -8,7 +8,7 @@ import pytest
 from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Endpoint, EndpointKind
-from relay.kling.endpoints import VIDEOS
+from relay.kling.endpoints import NEW, SOLUTIONS, VIDEOS
 from relay.proxy.paths import REMEMBERED_BYTES_MAX, REMEMBERED_MAX, Operation, Route, Router
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
@@ -40,6 +40,67 @@ def test_every_spelling_reaches_the_endpoint(spelling: str, endpoint: Endpoint) 
     assert (create.operation, create.endpoint) == (Operation.CREATE, endpoint)
     assert (listing.operation, listing.endpoint) == (Operation.LIST, endpoint)
     assert (query.operation, query.endpoint, query.key) == (Operation.QUERY, endpoint, "86728374")
+
+
+BASES = ("", "/kling", "/v1", "/kling/v1", "/v1/v1", "/kling/v1/v1/v1", "//kling//v1/")
+"""What base URLs put in front of a path."""
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_paths_without_a_version_work_behind_every_base_url(base: str) -> None:
+    """2.0's creates, the solutions, the queries of both and the account, none of which has /v1."""
+    for endpoint in NEW:
+        path = base + endpoint.path.replace("{model}", "kling-3.0%2B")
+        route = find_route("POST", path.encode())
+        assert (route.operation, route.endpoint) == (Operation.CREATE, endpoint)
+        assert route.model == "kling-3.0+"
+    for endpoint in SOLUTIONS:
+        assert find_route("POST", (base + endpoint.path).encode()).endpoint == endpoint
+    for path, get in (("/tasks", Operation.QUERY_MANY), ("/account/costs", Operation.COSTS)):
+        assert find_route("GET", (base + path).encode()).operation is get
+
+
+ADVICE = [
+    ("POST", "/v1/videos/lipsync", "use /v1/videos/identify-face and then /v1/videos/advanced-lip"),
+    ("GET", "/kling/v1/videos/lipsync/86728374", "use /v1/videos/identify-face"),
+    ("POST", "/videos/extend/", "use /v1/videos/video-extend"),
+    ("POST", "/v1/v1/videos/motion/generation", "use /v1/videos/motion-control"),
+    ("GET", "/v1/videos/motion/generation/86728374", "use /v1/videos/motion-control"),
+    ("POST", "/v1/videos/text-to-video", "use /v1/videos/text2video"),
+    ("POST", "/v1/videos/TEXT2VIDEO", "use /v1/videos/text2video"),
+    ("POST", "/v1/images/multi_image_2_image", "use /v1/images/multi-image2image"),
+    ("POST", "/text-to-video", "use /text-to-video/{model}"),
+    ("GET", "/text-to-video/kling-3.0", "which takes POST"),
+    ("PUT", "/v1/videos/text2video", "which takes POST and GET"),
+    ("POST", "/v1/videos/text2video/86728374", "which takes GET"),
+    ("POST", "/account/costs", "which takes GET"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "advice"), ADVICE)
+def test_a_wrong_path_is_told_the_right_one(method: str, path: str, advice: str) -> None:
+    """Those that circulate, other spellings of Kling's, and other methods."""
+    with pytest.raises(UnknownPath) as raised:
+        find_route(method, path.encode())
+
+    assert raised.value.message.startswith(
+        f"the requested method is invalid: {method} {path}, {advice}"
+    )
+
+
+async def test_a_circulating_path_is_no_id_unless_a_task_has_it(shared: Relay, tenant: str) -> None:
+    """`GET /v1/videos/extend` reads as the short query of a task that the tenant named so."""
+    token = await shared.add_tenant(tenant)
+
+    wrong = await shared.get(token, "extend", path="/v1/videos")
+    missing = await shared.get(token, "text3video", path="/v1/videos")
+    named = await shared.submit(token, CLIP | {"external_task_id": "extend"})
+    found = await shared.get(token, "extend", path="/v1/videos")
+
+    assert (wrong.status_code, wrong.json()["code"]) == (404, 1202)
+    assert wrong.json()["message"].endswith("use /v1/videos/video-extend")
+    assert (missing.status_code, missing.json()["code"]) == (400, 1201)
+    assert found.json()["data"]["task_id"] == named.json()["data"]["task_id"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +223,7 @@ async def test_the_short_query_finds_any_kind_and_the_long_one_only_its_own(
             assert found.json()["data"]["task_id"] == task_id
         for path in ("/v1/videos/image2video", "/videos/omni-video"):
             wrong = await shared.get(token, key, path=path)
-            assert (wrong.status_code, wrong.json()["message"]) == (400, "Task not found")
+            assert (wrong.status_code, wrong.json()["code"]) == (400, 1201)
 
 
 async def test_a_list_is_newest_first_and_cut_into_pages(shared: Relay, tenant: str) -> None:

@@ -409,7 +409,7 @@ async def test_a_refused_task_is_never_shown(database_url: str) -> None:
 
         response = await relay.get(token, "t-1")
 
-    assert (response.status_code, response.json()["message"]) == (400, "Task not found")
+    assert (response.status_code, response.json()["code"]) == (400, 1201)
 
 
 async def _refused() -> Reply:

@@ -29,7 +29,12 @@ OWN: tuple[tuple[Any, int, int, str], ...] = (
     (b"[]", 400, 1200, "object"),
     (CLIP | {"duration": "abc"}, 400, 1201, "duration"),
     (CLIP | {"model_name": "kling-v99"}, 404, 1203, "kling-v99"),
-    (CLIP | {"duration": "15", "mode": "4k"}, 429, 1102, "needed 6.3 USD, available 1 USD"),
+    (
+        CLIP | {"duration": "15", "mode": "4k"},
+        429,
+        1102,
+        "balance not enough: needed 6.3 USD, available 1 USD",
+    ),
 )
 
 
@@ -57,7 +62,8 @@ async def test_other_refusals_have_klings_shape(database_url: str) -> None:
         await relay.rows("UPDATE accounts SET tasks_max = NULL")
         twice = await relay.submit(token, named)
 
-    assert assert_is_klings(missing, 400, 1201)["message"] == "Task not found"
+    words = "Task not found by id/external id"
+    assert assert_is_klings(missing, 400, 1201)["message"] == words
     assert_is_klings(nowhere, 404, 1202)
     assert "limit" in assert_is_klings(many, 429, 1303)["message"]
     assert "external_task_id" in assert_is_klings(twice, 400, 1201)["message"]

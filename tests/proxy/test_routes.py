@@ -132,4 +132,4 @@ async def test_a_route_that_is_asked_answers_as_the_surface(shared: Relay, tenan
     assert (refused.status_code, refused.json()["code"]) == (401, 1001)
     # Why they go past it in a relay that runs: what Litestar does by itself is not what Kling does.
     assert "request_id" not in odd.json()
-    assert (await shared.get(token, "a%2Fb")).json()["message"] == "Task not found"
+    assert (await shared.get(token, "a%2Fb")).json()["code"] == 1201

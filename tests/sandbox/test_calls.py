@@ -87,6 +87,16 @@ async def test_a_refused_call_costs_nothing(kling: Caller) -> None:
     assert await kling.log("answered") == []
 
 
+async def test_a_voice_that_the_account_does_not_have_is_not_spoken_with(kling: Caller) -> None:
+    """Section 17. Names are of the vendor's fixed table, which is not known: they pass."""
+    unknown = await kling.create(TTS, text="hello", voice_id="829824295735410799")
+    preset = await kling.create(TTS, text="hello", voice_id="829824295735410756")
+
+    assert (unknown.status_code, unknown.json()["code"]) == (400, 1201)
+    assert unknown.json()["message"] == "Voice id not found"
+    assert preset.status_code == 200
+
+
 async def test_lip_sync_is_charged_for_every_5_s_of_the_session(kling: Caller) -> None:
     """Section 10: a video of 12 s is 3 times 0.5; the session knows how long it is."""
     session = await kling.accepted(FACES, video_url=CLIP, sandbox_fault="[seconds 12]")

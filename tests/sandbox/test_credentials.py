@@ -107,7 +107,8 @@ async def test_accounts_do_not_see_each_other(opened: Opened) -> None:
         listed = await second.get(TEXT2VIDEO)
         same_name = await second.create(prompt="a cat", external_task_id="mine")
 
-    assert found.json()["message"] == by_name.json()["message"] == "Task not found"
+    assert found.json()["message"] == by_name.json()["message"]
+    assert found.json()["message"] == "Task not found by id/external id"
     assert listed.json()["data"] == []
     assert same_name.status_code == 200
 

@@ -68,12 +68,12 @@ async def test_a_running_query_has_neither_result_nor_deduction(slow_kling: Call
 
 
 async def test_an_error_has_no_data(kling: Caller) -> None:
-    """5.6: an unknown task is 400/1201 "Task not found" with code, message and request_id only."""
+    """5.6: an unknown task is 400/1201 with code, message and request_id only."""
     response = await kling.get(f"{TEXT2VIDEO}/867283741759111202")
 
     reply = response.json()
     assert response.status_code == 400
-    assert (reply["code"], reply["message"]) == (1201, "Task not found")
+    assert (reply["code"], reply["message"]) == (1201, "Task not found by id/external id")
     assert set(reply) == {"code", "message", "request_id"}
 
 

@@ -119,6 +119,49 @@ async def test_a_wrong_question_is_1201(
     assert response.json()["message"].startswith(f"{field} ")
 
 
+async def test_tasks_of_legacy_paths_are_found_in_new_words(kling: Caller) -> None:
+    """Section 17: a video, images and an audio, by either id; the solutions find none of them."""
+    made = [
+        await kling.finished(path, external_task_id=path[-4:], **body)
+        for path, body in (
+            ("/v1/videos/text2video", {"prompt": "a cat"}),
+            ("/v1/images/generations", {"prompt": "a cat", "n": 2}),
+            ("/v1/audio/text-to-audio", {"prompt": "a cat", "duration": 3.0}),
+        )
+    ]
+    ids = ",".join(one["task_id"] for one in made)
+
+    tasks = (await kling.get(f"/tasks?task_ids={ids}")).json()["data"]
+    named = (await kling.get("/tasks?external_task_ids=ideo,udio")).json()["data"]
+    none = await kling.get(f"/solutions?task_ids={ids}")
+
+    assert [one["id"] for one in tasks] == ids.split(",")
+    assert {one["status"] for one in tasks} == {"succeeded"}
+    assert named == [tasks[0], tasks[2]]
+    assert [[out["type"] for out in one["outputs"]] for one in tasks] == [
+        ["video"],
+        ["image", "image"],
+        ["audio"],
+    ]
+    assert {"mp3_url", "wav_duration"} < set(tasks[2]["outputs"][0])
+    assert [one["billing"][0]["amount"] for one in tasks] == [
+        one["final_unit_deduction"] for one in made
+    ]
+    assert none.json()["data"] == []
+
+
+@pytest.mark.parametrize(("count", "status"), [(20, 200), (21, 400)])
+async def test_at_most_twenty_ids_are_asked_for(
+    slow_kling: Caller, count: int, status: int
+) -> None:
+    """Section 17; the same id twice is one."""
+    ids = [*range(count), *range(count)]
+
+    response = await slow_kling.get(f"/tasks?task_ids={','.join(map(str, ids))}")
+
+    assert response.status_code == status
+
+
 async def test_solutions_speak_as_their_pages_do(kling: Caller) -> None:
     """3.3: try-on answers task_id and ends `succeed`, the others id and `succeeded`."""
     try_on = await kling.accepted(TRY_ON, options={"external_task_id": "a", "watermark": True})

@@ -104,7 +104,7 @@ async def test_an_element_says_itself_again_with_an_int64(kling: Caller) -> None
     assert (element["status"], element["owned_by"].isdecimal()) == ("succeed", True)
     assert task["final_unit_deduction"] == "0"
     assert set(deleted) == {"task_id", "task_status"}
-    assert again.json()["code"] == 1201
+    assert (again.json()["code"], again.json()["message"]) == (1201, "Element already be deleted")
     assert listed["task_result"]["elements"][0]["status"] == "deleted"
 
 

@@ -11,13 +11,18 @@ import pytest
 
 from relay.errors import Unauthorized
 from relay.tenants.authenticate import NOTICED_S, SKEW_S
-from relay.tenants.tokens import revoke_token
+from relay.tenants.tokens import looks_like_jwt, revoke_token
 from tests.relay_app import Relay, fixture_relay, signed
 from tests.tenants.forged import encoded, forge
 from tests.waiting import wait_until
 
 QUESTION = "/v1/videos/text2video/no-such-task"
 NOT_OURS = (401, 1002, "api key not found")
+NOT_SIGNED = (
+    401,
+    1002,
+    "Authorization is invalid: access key not found, or the signature does not match",
+)
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ async def is_let_in(relay: Relay, bearer: str) -> bool:
     """Whether the question for an unknown task is answered at all."""
     found = await refused(relay, f"Bearer {bearer}")
     assert found[0] in (400, 401), found
-    return found == (400, 1201, "Task not found")
+    return found[:2] == (400, 1201)
 
 
 async def is_changed(relay: Relay, bearer: str, *, since_s: float, is_welcome: bool) -> bool:
@@ -97,7 +102,10 @@ async def test_without_a_header_it_is_1001(relay: Relay) -> None:
 
 
 async def test_whatever_no_token_of_ours_made_is_answered_alike(relay: Relay) -> None:
-    """401/1002 in one wording, so that nobody learns which part was right."""
+    """401/1002 in one wording, so that nobody learns which part was right.
+
+    One for whatever is shaped like a JWT, which speaks of what signs it, and one for the rest.
+    """
     token = await relay.add_tenant()
     other = await relay.add_tenant("other")
     now = int(time.time())
@@ -162,7 +170,11 @@ async def test_whatever_no_token_of_ours_made_is_answered_alike(relay: Relay) ->
 
     answers = {name: await refused(relay, f"Bearer {bearer}") for name, bearer in bearers.items()}
 
-    assert {name: answer for name, answer in answers.items() if answer != NOT_OURS} == {}
+    assert {
+        name: answer
+        for name, answer in answers.items()
+        if answer != (NOT_SIGNED if looks_like_jwt(bearers[name]) else NOT_OURS)
+    } == {}
     assert await is_let_in(relay, good)
 
 
@@ -199,7 +211,7 @@ async def test_times_that_are_no_times_are_refused(relay: Relay) -> None:
         for times in NO_TIMES
     }
 
-    assert {times: answer for times, answer in answers.items() if answer != NOT_OURS} == {}
+    assert {times: answer for times, answer in answers.items() if answer != NOT_SIGNED} == {}
 
 
 async def test_late_and_early_are_told_to_who_holds_the_secret(relay: Relay) -> None:
@@ -259,7 +271,8 @@ async def test_a_revoked_token_stops_within_two_seconds(relay: Relay) -> None:
     revoked_s = time.monotonic()
     for bearer in (ready_made, token.api_key):
         await wait_until(partial(is_changed, relay, bearer, since_s=revoked_s, is_welcome=False))
-        assert await refused(relay, f"Bearer {bearer}") == NOT_OURS
+        answer = NOT_SIGNED if looks_like_jwt(bearer) else NOT_OURS
+        assert await refused(relay, f"Bearer {bearer}") == answer
     assert not await is_let_in(relay, signed(token, now_s=int(time.time()) - 1))
     assert await is_let_in(relay, other.api_key)
 
@@ -272,7 +285,7 @@ async def test_a_disabled_tenant_is_told_so_only_with_its_secret(relay: Relay) -
     assert (await refused(relay, f"Bearer {token.api_key}"))[:2] == (401, 1000)
     assert (await refused(relay, f"Bearer {signed(token)}"))[:2] == (401, 1000)
     forged = forge({"iss": token.access_key, "exp": time.time() + 60}, secret="x" * 43)
-    assert await refused(relay, f"Bearer {forged}") == NOT_OURS
+    assert await refused(relay, f"Bearer {forged}") == NOT_SIGNED
 
 
 async def test_a_new_token_works_though_it_was_asked_for_before(relay: Relay) -> None:
@@ -292,7 +305,7 @@ async def test_a_secret_that_cannot_be_opened_locks_out_signers_only(relay: Rela
     token = await relay.add_tenant()
     await relay.rows("UPDATE tokens SET secret_key_sealed = 'gone:AAAA'")
 
-    assert await refused(relay, f"Bearer {signed(token)}") == NOT_OURS
+    assert await refused(relay, f"Bearer {signed(token)}") == NOT_SIGNED
     assert await is_let_in(relay, token.api_key)
 
 

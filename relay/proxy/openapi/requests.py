@@ -4,7 +4,7 @@ from typing import Any
 
 from relay.kling.body import CALLBACK_URL_CHARS_MAX, EXTERNAL_ID_CHARS_MAX
 from relay.kling.endpoint import Endpoint, EndpointKind, Field, Generation
-from relay.proxy.many import IDS_MAX
+from relay.kling.endpoints import IDS_PER_QUERY
 from relay.proxy.page import LIMIT_DEFAULT, LIMIT_MAX
 from relay.proxy.paths import ID_CHARS_MAX, Operation, Route
 from relay.proxy.query import PAGE_DEFAULT, PAGE_MAX, SIZE_DEFAULT
@@ -47,7 +47,7 @@ def _in_query(route: Route) -> list[Schema]:
         case Operation.READ:
             return _pages(size_max=None)
         case Operation.QUERY_MANY:
-            either = f"At most {IDS_MAX}, with commas between them. Exactly one of the two."
+            either = f"At most {IDS_PER_QUERY}, with commas between them. Exactly one of the two."
             return [
                 _query("task_ids", "Kling's ids. " + either, {"type": "string"}),
                 _query("external_task_ids", "Your own ids. " + either, {"type": "string"}),
