@@ -9,10 +9,11 @@ import msgspec
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
-from relay.kling.body import join_fields, take_text
+from relay.kling.body import join_fields
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint
-from relay.kling.references import NamedResource, read_made, read_named
+from relay.kling.references import NamedResource, read_made
+from relay.kling.strays import drop_ours, read_things
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.wire import Envelope, Fields, read_envelope
 from relay.owners.learn import forget, learn
@@ -46,9 +47,13 @@ class PassThrough:
         Raises:
             RelayError: what the tenant is told instead of Kling's answer.
         """
-        for path in (endpoint.callback_field, endpoint.external_id_field):
-            take_text(fields, path, chars_max=1 << 20)
-        named = read_named(endpoint, fields)
+        drop_ours(fields)
+        if endpoint.deletes is not None:
+            # Nothing but what it is known to delete: Kling may know of more than its pages say.
+            documented = {reference.path for reference in endpoint.references}
+            for name in fields.keys() - documented:
+                del fields[name]
+        named = read_things(endpoint, fields)
 
         async def attempt(
             channel: OpenedChannel, _: PassedOn[Passed] | None
@@ -120,7 +125,7 @@ class PassThrough:
                 channel_id=channel.id,
                 tenant_id=caller.tenant_id,
                 kind=endpoint.deletes,
-                ids=[one.id for one in named],
+                ids=[one.id for one in named if one.is_documented],
             )
 
 

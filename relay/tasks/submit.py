@@ -27,7 +27,7 @@ from relay.kling.body import (
 )
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, EndpointKind
-from relay.kling.references import read_named
+from relay.kling.strays import drop_ours, read_things
 from relay.kling.transport import MaybeSent, NotSent, Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
 from relay.kling.wire import Fields
@@ -157,12 +157,13 @@ class Submitter:
             fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
         )
         callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
+        drop_ours(fields)
         if endpoint.kind is EndpointKind.CALL:
             # Neither is a field of a call; what would be the tenant's id among all tenants' is not
             # sent, nor is a URL that Kling should not know.
             tenant_external_id = callback_url = None
         _check_callback_url(endpoint, callback_url, self._callback_guard)
-        named = read_named(endpoint, fields)
+        named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
         deadline = time.monotonic() + self._rules.submit_timeout_s

@@ -120,7 +120,9 @@ async def play(
     began_at = (await world.relay.row("SELECT now()"))["now"]
     response = await post(world, token, example.path, sent)
     assert response.status_code == 200, f"{tag}: {response.text}"
-    mark = f'"tag":"{tag}"'
+    # Of a delete only what it names arrives.
+    is_delete = example.endpoint.deletes is not None
+    mark = ids[example.places[0]] if is_delete else f'"tag":"{tag}"'
     arrived = world.arrived(mark)
     assert arrived is not None, tag
     one = Recorded(

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import jwt
@@ -53,6 +54,8 @@ class Steered:
         self.asked: list[Asked] = []
         self.down: set[str] = set()
         """Accounts that nothing can be sent to with POST."""
+        self.fault = ""
+        """What goes wrong at the sandbox with each POST."""
 
     async def send(
         self, method: str, url: str, *, bearer: str, body: Body | None = None, timeout_s: float
@@ -64,6 +67,8 @@ class Steered:
         if method == "POST" and account in self.down:
             raise NotSent("ConnectError")
         self.asked.append(Asked(account, method, url.removeprefix(SANDBOX_URL), content))
+        if method == "POST" and self.fault:
+            url += f"?sandbox_fault={quote(self.fault)}"
         return await self._kling.send(method, url, bearer=bearer, body=body, timeout_s=timeout_s)
 
     async def aclose(self) -> None:

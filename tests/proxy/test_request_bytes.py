@@ -138,6 +138,34 @@ async def test_the_tenants_callback_url_never_reaches_kling(
         assert "callback_url" not in body
 
 
+STRAYS = [
+    (TEXT2VIDEO, b'{%b,"CallbackURL":"%b","externalTaskId":"mine"}'),
+    (TEXT2VIDEO, b'{%b,"options":{"callback_url":"%b","external_task_id":"mine"}}'),
+    ("/text-to-video/kling-3.0", b'{%b,"callback_url":"%b","external_task_id":"mine"}'),
+    (
+        "/text-to-video/kling-3.0",
+        b'{%b,"options":{"callback-url":"%b","External_Id":"mine","a":1}}',
+    ),
+    ("/v1/audio/tts", b'{"text":"a","voice_id":"x",%b,"Options":{"callBackUrl":"%b"}}'),
+    ("/v1/general/custom-elements", b'{"element_name":"mine!",%b,"callback_url":"%b"}'),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), STRAYS)
+async def test_no_spelling_of_a_callback_or_external_id_passes(
+    shared: Relay, tenant: str, path: str, body: bytes
+) -> None:
+    """Of both generations, in tasks, paid calls and free ones: Kling might take it all the same."""
+    token = await shared.add_tenant(tenant)
+
+    response = await shared.submit(token, body % (HEAD, b"https://tenant.example/hook"), path=path)
+
+    assert response.status_code == 200, response.text
+    sent = last_create(shared)["body"]
+    assert "tenant.example" not in sent
+    assert '"mine"' not in sent
+
+
 async def test_kling_sees_the_channels_bearer_and_never_the_tenants(database_url: str) -> None:
     """A JWT of the channel's pair, signed while the request ran."""
     kling = ScriptedKling(accepts_then(created))
