@@ -20,6 +20,8 @@ CALLBACK_URL_CHARS_MAX = 1024
 """As the solutions page says (docs/kling-api.md 6)."""
 
 HALF_SURROGATES_MAX = 1000
+FIELDS_MAX = 500
+"""At the top of a body, and in each object that we split; Kling's have some dozens."""
 VALUES_MAX = 100_000
 """In one body; Kling's have some dozens. As a Python object each takes many times its bytes, which
 the budget of bodies does not count."""
@@ -43,7 +45,7 @@ def read_fields(body: bytes | bytearray) -> Fields:
     """Split a body into its top-level fields, each in the tenant's own bytes.
 
     Raises:
-        BadRequest: not JSON, not an object, or of more values than anybody needs.
+        BadRequest: not JSON, not an object, or of more fields or values than anybody needs.
     """
     # No value without one of these before it, and so none without a byte of its own. Base64 holds
     # none of them, and prompts a few.
@@ -51,7 +53,7 @@ def read_fields(body: bytes | bytearray) -> Fields:
         raise BadRequest("The request body has too many values")
     try:
         try:
-            return _fields.decode(body)
+            return _split(body)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
@@ -67,6 +69,14 @@ def read_fields(body: bytes | bytearray) -> Fields:
         raise BadRequest("The request body is nested too deeply") from error
 
 
+def _split(raw: bytes | bytearray | msgspec.Raw) -> Fields:
+    """Split one object, or raise what msgspec raises, or BadRequest of too many fields."""
+    fields = _fields.decode(raw)
+    if len(fields) > FIELDS_MAX:
+        raise BadRequest(f"An object of the request body has more than {FIELDS_MAX} fields")
+    return fields
+
+
 def _decode_around_half_surrogates(body: bytes | bytearray) -> Fields | None:
     """Read a body that escapes half a surrogate pair, or None if that is not what is wrong.
 
@@ -80,7 +90,7 @@ def _decode_around_half_surrogates(body: bytes | bytearray) -> Fields | None:
     buffer = bytearray(body)
     for start, escape in hidden:
         buffer[start : start + len(escape)] = STAND_IN
-    fields = _fields.decode(buffer)
+    fields = _split(buffer)
     if any("\ufffd" in name for name in fields):
         return None  # it may have stood in a name, which is not a view
     for start, escape in hidden:
@@ -108,7 +118,7 @@ def put_text(fields: Fields, path: tuple[str, ...], text: str) -> None:
     if not rest:
         fields[name] = msgspec.Raw(msgspec.json.encode(text))
         return
-    inner = _fields.decode(fields.get(name, b"{}"))
+    inner = _split(fields.get(name, b"{}"))
     put_text(inner, tuple(rest), text)
     fields[name] = msgspec.Raw(msgspec.json.encode(inner))
 
@@ -124,7 +134,7 @@ def take_text(fields: Fields, path: tuple[str, ...], *, chars_max: int) -> str |
         if name not in fields:
             return None
         try:
-            inner = _fields.decode(fields[name])
+            inner = _split(fields[name])
         except msgspec.MsgspecError as error:
             raise InvalidParameter(name, "must be an object") from error
         taken = take_text(inner, tuple(rest), chars_max=chars_max)

@@ -30,6 +30,9 @@ USER_AGENT = "kling-client/1.0"
 JOIN_BYTES_MAX = 256 * 1024
 """Below this, parts are copied into one write; above, that copy costs more than the writes."""
 
+GATHERED_BYTES_MAX = 16 * 1024
+"""Of a larger body, parts up to this are copied together: each write costs as much as that copy."""
+
 Body = bytes | Sequence[bytes | bytearray | memoryview]
 
 
@@ -109,12 +112,23 @@ def cut_into_writes(body: Body, size: int) -> Iterator[bytes | memoryview]:
     """Yield what to hand to the socket: all at once if small, else views of bounded size.
 
     Bounded, because a socket that takes only a part of a write makes asyncio copy the rest of it,
-    and TLS encrypts a whole write at once.
+    and TLS encrypts a whole write at once. Small parts beside each other are one write: a body of
+    many fields has three for each of them.
     """
     if size <= JOIN_BYTES_MAX:
         yield body if isinstance(body, bytes) else b"".join(body)
         return
+    gathered = bytearray()
     for part in (body,) if isinstance(body, bytes) else body:
         view = memoryview(part).cast("B")
-        for start in range(0, len(view), JOIN_BYTES_MAX):
-            yield view[start : start + JOIN_BYTES_MAX]
+        is_small = view.nbytes <= GATHERED_BYTES_MAX
+        if is_small:
+            gathered += view
+        if gathered and (not is_small or len(gathered) > JOIN_BYTES_MAX - GATHERED_BYTES_MAX):
+            yield bytes(gathered)
+            gathered.clear()
+        if not is_small:
+            for start in range(0, len(view), JOIN_BYTES_MAX):
+                yield view[start : start + JOIN_BYTES_MAX]
+    if gathered:
+        yield bytes(gathered)

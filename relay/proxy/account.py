@@ -11,7 +11,6 @@ import asyncio
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -21,6 +20,7 @@ from relay.kling.wanted import Wanted
 from relay.money import MICROS, decimal_of, plain
 from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.page import MS_MAX, Page, moment_of
+from relay.proxy.query_string import read_query
 from relay.tenants.caller import Caller
 
 PACK_ID = "1"
@@ -84,7 +84,7 @@ class Accounts:
         Raises:
             InvalidParameter: start_time or end_time is missing or no time.
         """
-        values = parse_qs(query_string.decode("latin-1"))
+        values = read_query(query_string)
         for name in ("start_time", "end_time"):
             if not values.get(name):
                 raise InvalidParameter(name, "is required")

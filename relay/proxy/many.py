@@ -1,7 +1,6 @@
 """2.0's and the solutions' queries: several tasks by their ids, and lists by cursor."""
 
 import asyncio
-from urllib.parse import parse_qs
 
 from relay.database.driver import Pool
 from relay.errors import IdsRequired, InvalidParameter
@@ -11,6 +10,7 @@ from relay.kling.endpoint import EndpointKind, Generation
 from relay.kling.endpoints import IDS_PER_QUERY
 from relay.proxy.page import Page, spell_page
 from relay.proxy.query import NOT_YET_KLINGS, Queries, shown_data
+from relay.proxy.query_string import read_query
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
 from relay.tenants.caller import Caller
@@ -62,7 +62,7 @@ class ManyQueries:
             IdsRequired: not exactly one of the two parameters.
             InvalidParameter: too many ids.
         """
-        values = parse_qs(query_string.decode("latin-1"))
+        values = read_query(query_string)
         asked = [name for name in ("task_ids", "external_task_ids") if values.get(name)]
         if len(asked) != 1:
             raise IdsRequired

@@ -11,7 +11,6 @@
 import time
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 from sqlalchemy import text
@@ -36,6 +35,7 @@ from relay.desk.errors import Busy, NoSuch, NotPossible
 from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unavailable
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
+from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing
 from relay.tenants.caller import Caller
 
@@ -80,7 +80,7 @@ class OwnDeliveries:
         self._pinged_at: dict[int, float] = {}
 
     async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
-        given = parse_qs(asked.query.decode("latin-1").replace("%00", "%EF%BF%BD"))
+        given = read_query(asked.query.replace(b"%00", b"%EF%BF%BD"))
         values = {name: texts[-1] for name, texts in given.items()}
         state = values.get("state")
         if state is not None and state not in set(DeliveryState):

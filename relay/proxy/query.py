@@ -1,7 +1,5 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
-from urllib.parse import parse_qs
-
 import msgspec
 
 from relay.database.batch import Batcher
@@ -9,6 +7,7 @@ from relay.database.driver import Pool
 from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
 from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
@@ -84,7 +83,7 @@ class Queries:
         Raises:
             InvalidParameter: a page out of Kling's bounds (docs/kling-api.md 3).
         """
-        values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+        values = read_query(query_string)
         page = read_number(values, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
         size = read_number(values, "pageSize", default=SIZE_DEFAULT, largest=endpoint.page_size_max)
         records = await self._pool.fetch(

@@ -1,9 +1,10 @@
 """The server's HTTP protocol, with bounds on what a client may take to send a request.
 
-Bytes that bring no body: httptools takes a request line, headers and trailers of any length, and
-uvicorn keeps all of them. Time until a request is complete: kept here, where the socket is seen, so
-that a request that arrives in one piece, as nearly all do, starts no timer. A connection that is
-given up is closed, and the application's `receive()` says `http.disconnect`.
+Bytes that bring no body: httptools takes a request line, headers and trailers of any length and
+number, and uvicorn keeps all of them, trailers among the headers. Time until a request is complete:
+kept here, where the socket is seen, so that a request that arrives in one piece, as nearly all do,
+starts no timer. A connection that is given up is closed, and the application's `receive()` says
+`http.disconnect`.
 
 Between requests the clock is the keep-alive timer; while a request is answered there is none.
 """
@@ -21,20 +22,29 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.proxy.body import body_time_s, declared_length
 from relay.server.exchange import Application, Exchange
+from relay.server.head import (
+    HEAD_BYTES_MAX,
+    HEADERS_MAX,
+    INVALID,
+    TOO_LONG,
+    TOO_MANY,
+    HeadRefused,
+    size_of_head,
+    spell_refusal,
+)
 from relay.server.page import Page
 from relay.server.timed_flow import TimedFlow
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
 
-FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
-"""What uvicorn's middleware for trusted proxies reads; a request without them goes past it."""
+EXPECT = b"expect"
+NOTED = frozenset({EXPECT, b"x-forwarded-for", b"x-forwarded-proto"})
+"""The two others are what uvicorn's middleware for trusted proxies reads; a request without them
+goes past it."""
 PIPELINED_MAX = 100
 """Requests of a connection that wait for their turn; clients that pipeline at all send a few."""
-HEAD_BYTES_MAX = 256 * 1024
-"""Of a head, and of what stands between or behind the pieces of a body. Far above any credential: a
-header of 100 KB is still answered with 401."""
-INVALID = "Invalid HTTP request received."
+TOO_FAST = f"More than {PIPELINED_MAX} requests wait for their turn"
 
 Cycle = Exchange | Page
 
@@ -81,6 +91,10 @@ class BoundedRequest(HttpToolsProtocol):
     _offers_upgrade = False
     _is_refused = False
     """Whether 400 is to be said behind the answers that are still owed."""
+    _fault = INVALID
+    """What it is to say."""
+    _measures_heads = False
+    """Whether one came that may be too long; most connections never send so much at once."""
     _left = 0
     """Bytes of answers that an idle client had not read when the clock was last looked at."""
 
@@ -115,18 +129,20 @@ class BoundedRequest(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return  # left unread, it would turn the close into a reset, which loses answers
+        if len(data) > HEAD_BYTES_MAX:
+            self._measures_heads = True
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._offers_upgrade:
                 self._read_again(data[upgrade.args[0] :])
                 return
-        except httptools.HttpParserError:
-            self.logger.warning(INVALID)
-            self._refuse()
+        except httptools.HttpParserError as error:
+            refused = error.__context__
+            self._refuse(str(refused) if isinstance(refused, HeadRefused) else INVALID)
             return
         if self.scope is not self._complete_scope:
-            self._watch(len(data))
+            self._watch(data)
 
     def _read_again(self, rest: bytes) -> None:
         """Read a request without the upgrade that it offers (Java's client: h2c), as servers may.
@@ -147,11 +163,13 @@ class BoundedRequest(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
-    def _refuse(self) -> None:
+    def _refuse(self, fault: str) -> None:
         """Say 400 behind the answers to all that arrived whole before the fault.
 
         uvicorn says it at once: a tenant was told 400, and charged for the task that ran.
         """
+        self.logger.warning(fault)
+        self._fault = fault
         last = self.cycle
         if self.pipeline:
             if last.more_body:
@@ -163,7 +181,7 @@ class BoundedRequest(HttpToolsProtocol):
         self._is_refused = True
 
     def _say_refused(self) -> None:
-        self.send_400_response(INVALID)
+        self.transport.write(spell_refusal(self._fault, self.server_state.default_headers))
         self._close()
 
     def on_body(self, body: bytes) -> None:
@@ -190,12 +208,16 @@ class BoundedRequest(HttpToolsProtocol):
         self._left = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        headers = self.headers
+        if len(headers) >= HEADERS_MAX:
+            raise HeadRefused(TOO_MANY)
         name = name.lower()
-        self.headers.append((name, value))
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        elif name in FORWARDED:
-            self._is_forwarded = True
+        headers.append((name, value))
+        if name in NOTED:
+            if name != EXPECT:
+                self._is_forwarded = True
+            elif value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """Do as uvicorn's, which has no seam for its cycle; without websockets and limits."""
@@ -207,7 +229,11 @@ class BoundedRequest(HttpToolsProtocol):
         if self._offers_upgrade:
             return
         if len(self.pipeline) >= PIPELINED_MAX:
-            raise ValueError("too many requests at once")  # uvicorn's 400, and the end
+            raise HeadRefused(TOO_FAST)
+        if self._measures_heads and size_of_head(self.url, self.headers) > HEAD_BYTES_MAX:
+            raise HeadRefused(TOO_LONG)
+        # Trailers come later, and are no headers: in a list that nobody reads they name no tenant.
+        self.headers = []
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
         path = url.path.decode("ascii")
@@ -309,23 +335,27 @@ class BoundedRequest(HttpToolsProtocol):
         largest = self.body_bytes_max
         return body_time_s(largest if declared is None else min(declared, largest))
 
-    def _watch(self, size: int) -> None:
-        """Note that `size` bytes of an unfinished request arrived."""
+    def _watch(self, data: bytes) -> None:
+        """Note that bytes of an unfinished request arrived, perhaps behind a finished one's."""
         if self.transport.is_closing():
             return
         self._heard_s = self.loop.time()
+        size = len(data)
         if self._watched_scope is not self.scope:
             self._watched_scope, self._began_s = self.scope, self._heard_s
             self._bodiless_bytes, self._waited = 0, False
+            size = len(data.rpartition(b"\r\n\r\n")[2])
         self._bodiless_bytes = 0 if self._had_body else self._bodiless_bytes + size
         self._had_body = False
+        is_in_head = self._is_in_head()
+        self._measures_heads = self._measures_heads or is_in_head
         if self._bodiless_bytes > HEAD_BYTES_MAX:
-            if self._waits_for_its_turn():
-                self._refuse()
+            if is_in_head or self._waits_for_its_turn():
+                self._refuse(TOO_LONG)
             else:
-                self._close()
+                self._close()  # it may have been answered
             return
-        if not self._is_in_head() and self.cycle.waiting_for_100_continue:
+        if not is_in_head and self.cycle.waiting_for_100_continue:
             self.flow.pause_reading()  # until receive() asks: its silence is not the client's
         if self._timer is None:
             self._timer = self.loop.call_at(self._due_s(self._heard_s), self._look)

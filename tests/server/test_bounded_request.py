@@ -310,9 +310,9 @@ async def test_a_request_in_one_piece_has_no_clock() -> None:
     watched: list[int] = []
 
     class Counted(BoundedRequest):
-        def _watch(self, size: int) -> None:
-            watched.append(size)
-            super()._watch(size)
+        def _watch(self, data: bytes) -> None:
+            watched.append(len(data))
+            super()._watch(data)
 
     async with serving(Counted) as peer, peer.connected() as client:
         client.send(post("/whole", 2), b"{}")

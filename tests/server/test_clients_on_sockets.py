@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from relay.server.bounded_request import HEAD_BYTES_MAX, INVALID, PIPELINED_MAX
+from relay.server.bounded_request import PIPELINED_MAX
+from relay.server.head import HEAD_BYTES_MAX, HEADERS_MAX, INVALID, TOO_LONG, TOO_MANY
 from tests.server.peer import (
     KEEP_ALIVE_S,
     LARGE,
+    Peer,
     Watchable,
     connected,
     until_gone,
@@ -115,6 +119,74 @@ async def test_a_head_without_end_behind_a_request_takes_nothing_of_its_answer()
 
     assert answer == b"/read 3"
     assert rest.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+LONG = b"a" * (HEAD_BYTES_MAX - 100)
+HEADS = {
+    "as many headers as may be": (b"A: b\r\n" * HEADERS_MAX, ""),
+    "one more": (b"A: b\r\n" * (HEADERS_MAX + 1), TOO_MANY),
+    "thousands, of the fewest bytes": (b"a:\r\n" * 15_000, TOO_MANY),
+    "as long as may be": (b"A: " + LONG + b"\r\n", ""),
+    "longer, by one header": (b"A: " + LONG + b"a" * 100 + b"\r\n", TOO_LONG),
+    "longer, by several": (b"A: %b\r\n" % LONG[: HEAD_BYTES_MAX // 2] * 3, TOO_LONG),
+    "three times as long": (b"A: " + LONG * 3 + b"\r\n", TOO_LONG),
+}
+
+
+def has_come(peer: Peer, size: int) -> bool:
+    return peer.received >= size or bool(peer.writes)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+@pytest.mark.parametrize("head", HEADS)
+async def test_a_head_is_bounded_in_bytes_and_headers(head: str, pieces: int) -> None:
+    """However it is cut: the next request is answered, or 400 is said in Kling's envelope."""
+    headers, fault = HEADS[head]
+    request = b"GET /first HTTP/1.1\r\n" + headers + b"\r\n"
+    size = len(request) // pieces + 1
+    async with connected() as (peer, client):
+        for end in range(size, len(request) + size, size):
+            if not peer.writes:
+                client.writer.write(request[end - size : end])
+                await wait_until(partial(has_come, peer, min(end, len(request))))
+        if not fault:
+            client.ask("/next")
+            assert [await client.answer(), await client.answer()] == [b"/first", b"/next"]
+            return
+        (refusal,) = peer.writes  # a client that is still sending may lose it by a reset
+
+    assert refusal.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    head_said, _, body = refusal.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert (told["code"], told["message"]) == (1200, fault)
+    assert f"x-request-id: {told['request_id']}".encode() in head_said
+    assert peer.waiting == []
+
+
+async def test_many_requests_at_once_are_no_long_head() -> None:
+    """Sixty of 2 KB arrive in one piece, and with them a half one: all are answered."""
+    request = b"GET /many HTTP/1.1\r\nA: %b\r\n\r\n" % (b"a" * 2000)
+    async with connected() as (_, client):
+        client.writer.write(request * 60 + request[:500])
+        answers = [await client.answer() for _ in range(60)]
+        client.writer.write(request[500:])
+
+        assert [*answers, await client.answer()] == [b"/many"] * 61
+
+
+@pytest.mark.parametrize("path", ["/read", "/unread"])
+async def test_trailers_are_bounded_in_number_too(path: str) -> None:
+    """Two hundred are read past; more end the connection, whether it was answered or not."""
+    async with connected() as (peer, client):
+        client.ask(path, "Transfer-Encoding: chunked\r\n", method="POST")
+        client.writer.write(b"3\r\nabc\r\n0\r\n" + b"a:\r\n" * HEADERS_MAX + b"\r\n")
+        first = await client.answer()
+        client.ask(path, "Transfer-Encoding: chunked\r\n", method="POST")
+        client.writer.write(b"3\r\nabc\r\n0\r\n" + b"a:\r\n" * (HEADERS_MAX + 1))
+
+        await until_gone(peer.protocols[0])
+
+    assert first == (b"/read 3" if path == "/read" else b"/unread")
 
 
 async def test_what_comes_behind_a_fault_is_read_and_dropped() -> None:
@@ -418,7 +490,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
 
 
 async def test_a_client_that_speaks_no_http_is_told_so() -> None:
-    """uvicorn's own 400 arrives whole, behind an answer too, and the connection is closed."""
+    """400 in Kling's envelope arrives whole, behind an answer too; the connection is closed."""
     async with connected() as (_, client):
         client.ask("/first")
         first = await client.answer()
@@ -428,4 +500,4 @@ async def test_a_client_that_speaks_no_http_is_told_so() -> None:
 
     assert first == b"/first"
     assert text.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert text.endswith(b"\r\n\r\nInvalid HTTP request received.")
+    assert json.loads(text.partition(b"\r\n\r\n")[2])["message"] == INVALID
