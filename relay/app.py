@@ -17,7 +17,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.office import create_office
 from relay.pages.health import Readiness, health_live, health_ready
-from relay.parts import open_parts
+from relay.parts import end, open_parts
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.openapi.page import openapi_pages
 from relay.proxy.routes import kling_routes
@@ -47,10 +47,22 @@ class Relay(Litestar):
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
     ) -> Coroutine[Any, Any, None]:
         """Choose; no coroutine, since what it returns is awaited in its place."""
-        if scope["type"] == "lifespan" or scope["type"] == ScopeType.WEBSOCKET:
+        if scope["type"] == "lifespan":
+            return self._live(scope, receive, send)
+        if scope["type"] == ScopeType.WEBSOCKET:
             return super().__call__(scope, receive, send)
         answer = self.front.resolve(scope["raw_path"].partition(b"?")[0])
         return answer(scope, receive, send)
+
+    def _live(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        """Start and end as Litestar does, but without a traceback where a sentence says why not."""
+
+        async def tell(message: Any) -> None:
+            if self.state.readiness.why_not_started is not None:
+                message = {**message, "message": ""}
+            await send(message)
+
+        return super().__call__(scope, receive, tell)
 
     def answer_page(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Answer as Litestar does."""
@@ -64,11 +76,14 @@ def create_app(
     keys: KeyRing,
     transport: Transport | None = None,
     with_worker: bool = True,
+    is_served: bool = False,
 ) -> Relay:
     """Build the web application, with the worker's loops in it.
 
     Its state has the office, which lives as long, and the event `stopping`, for whoever serves
-    them to set. Tests pass a transport to a sandbox in process, and change nothing else.
+    them to set. `is_served`: on sockets, so that it starts only if a submit could run, and says in
+    the log when none could. Tests pass a transport to a sandbox in process, and change nothing
+    else.
     """
     catalogue = Catalogue.with_added(settings.endpoints)
     readiness = Readiness()
@@ -94,15 +109,16 @@ def create_app(
                     Application.KLING: faces.kling,
                 }
             )
-            readiness.sessions = parts.store.sessions
+            readiness.ability = parts.ability
+            if is_served:
+                await readiness.check_start()
             loops = asyncio.create_task(parts.loops.run()) if with_worker else None
+            watch = asyncio.create_task(readiness.watch()) if is_served else None
             readiness.loops = loops
             try:
                 yield
             finally:
-                if loops is not None:
-                    loops.cancel()
-                    await asyncio.gather(loops, return_exceptions=True)
+                await end(parts, loops, watch)
 
     health = [health_live, health_ready]
     dependencies = {"readiness": Provide(lambda: readiness, sync_to_thread=False)}
@@ -127,12 +143,25 @@ def create_app(
 
 
 async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> None:
-    """Run the worker's loops alone, until cancelled."""
+    """Run the worker's loops alone, until cancelled.
+
+    Raises:
+        CannotStart: with a sentence.
+    """
     async with open_parts(
         settings,
         database_url=database_url,
         keys=keys,
         catalogue=Catalogue.with_added(settings.endpoints),
     ) as parts:
+        readiness = Readiness()
+        readiness.ability = parts.ability
+        await readiness.check_start()
+        readiness.loops = loops = asyncio.create_task(parts.loops.run())
+        watch = asyncio.create_task(readiness.watch())
         log.info("worker.started")
-        await parts.loops.run()
+        try:
+            await asyncio.wait({loops})
+        finally:
+            await end(parts, loops, watch)
+        loops.result()

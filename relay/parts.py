@@ -10,13 +10,14 @@ from functools import partial
 
 import msgspec
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relay.channels.directory import ChannelDirectory
+from relay.database.cached import Cached
 from relay.database.driver import Pool
-from relay.database.engine import Sessions, dsn, open_engine, open_pool, open_sessions
+from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
 from relay.database.line import connector
 from relay.database.lines import Lines, share
+from relay.database.opener import SESSION_TIMEOUT_S, Opener
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -24,10 +25,12 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
+from relay.pricing.book import PriceBook
 from relay.pricing.prices import cached_book
 from relay.pricing.quote import UnitPrices
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.tasks.ability import Ability
 from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
@@ -47,17 +50,23 @@ from relay.worker.sweep import sweep
 log = structlog.get_logger()
 
 LOOKS_AT_ONCE = 100
+CLOSE_TIMEOUT_S = 2.0
+"""Of all that is closed when a process ends. What still waits for the database then never had an
+answer, and what it was about is found again: the connections are dropped."""
 
 
 class Store(msgspec.Struct, frozen=True):
     """The database, and what seals secrets in it."""
 
-    engine: AsyncEngine
+    opener: Opener
     sessions: Sessions
+    chores: Sessions
+    """For what takes minutes."""
     pool: Pool
     lines: Lines
     """Of batched statements."""
     keys: KeyRing
+    close_timeout_s: float
 
 
 class Kling(msgspec.Struct, frozen=True):
@@ -96,7 +105,7 @@ class Loops(msgspec.Struct, frozen=True):
     looker: Looker
     deliverer: Deliverer
     outbox: Outbox
-    sessions: Sessions
+    chores: Sessions
     audit_every_s: float
     keep_raw_days: int
 
@@ -109,7 +118,7 @@ class Loops(msgspec.Struct, frozen=True):
             raise
 
     async def _run(self) -> None:
-        looker, deliverer, sessions = self.looker, self.deliverer, self.sessions
+        looker, deliverer, chores = self.looker, self.deliverer, self.chores
         async with asyncio.TaskGroup() as loops:
             loops.create_task(sweep("looks", looker.claim_due, looker.look, at_once=LOOKS_AT_ONCE))
             loops.create_task(
@@ -130,12 +139,12 @@ class Loops(msgspec.Struct, frozen=True):
                     )
                 )
             loops.create_task(
-                repeat("audit", lambda: check_books(sessions), every_s=self.audit_every_s)
+                repeat("audit", lambda: check_books(chores), every_s=self.audit_every_s)
             )
             loops.create_task(
                 repeat(
                     "forget",
-                    lambda: forget_raw(sessions, days=self.keep_raw_days),
+                    lambda: forget_raw(chores, days=self.keep_raw_days),
                     every_s=FORGET_EVERY_S,
                 )
             )
@@ -149,6 +158,7 @@ class Parts(msgspec.Struct, frozen=True):
     deliveries: Deliveries
     tasks: Tasks
     loops: Loops
+    ability: Ability
 
 
 @asynccontextmanager
@@ -161,37 +171,61 @@ async def open_parts(
     transport: Transport | None = None,
     followers: Mapping[str, Follower] | None = None,
 ) -> AsyncIterator[Parts]:
-    """Build and connect what any process has; `transport` is closed by whoever brings one.
+    """Build what any process has, connected at its first use; it closes within seconds.
 
+    `transport` is closed by whoever brings one.
     `followers`: what this process does with the moves of followed tasks (`tasks/outbox.py`).
     """
     async with AsyncExitStack() as closing:
         store = await _open_store(settings, database_url, keys, closing)
         kling = _open_kling(settings, store, catalogue, transport, closing)
         deliveries = _open_deliveries(settings, store, closing)
-        tasks = _open_tasks(settings, store, kling, deliveries.guard, closing)
+        book = cached_book(store.sessions)
+        tasks = _open_tasks(settings, store, kling, deliveries.guard, closing, book=book)
+        ability = Ability(store.lines, store.pool, directory=kling.directory, book=book)
+        closing.push_async_callback(ability.aclose)
         loops = Loops(
             tasks.looker,
             deliveries.deliverer,
             Outbox(store.pool, followers or {}),
-            store.sessions,
+            store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
         )
-        yield Parts(store, kling, deliveries, tasks, loops)
+        yield Parts(store, kling, deliveries, tasks, loops, ability)
+
+
+async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
+    """Begin to close: stop what runs besides, and give the database a moment to answer."""
+    parts.store.opener.shut_after(parts.store.close_timeout_s)
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _open_store(
     settings: Settings, database_url: str, keys: KeyRing, closing: AsyncExitStack
 ) -> Store:
     shares = share(settings.database_connections)
-    engine = open_engine(database_url, connections=shares.sessions)
+    opener = Opener(database_url)
+    engine = open_engine(opener, connections=shares.sessions, statement_timeout_s=SESSION_TIMEOUT_S)
     closing.push_async_callback(engine.dispose)
-    pool = await open_pool(database_url, connections=shares.pool)
+    patient = open_engine(opener, connections=shares.chores)
+    closing.push_async_callback(patient.dispose)
+    pool = await open_pool(opener, connections=shares.pool)
     closing.push_async_callback(pool.close)
-    lines = Lines(connector(dsn(database_url)), count=shares.lines)
+    lines = Lines(connector(opener), count=shares.lines)
     closing.push_async_callback(lines.aclose)
-    return Store(engine, open_sessions(engine), pool, lines, keys)
+    return Store(
+        opener,
+        open_sessions(engine),
+        open_sessions(patient),
+        pool,
+        lines,
+        keys,
+        close_timeout_s=min(CLOSE_TIMEOUT_S, settings.drain_s / 4),
+    )
 
 
 def _open_kling(
@@ -226,7 +260,13 @@ def _open_deliveries(settings: Settings, store: Store, closing: AsyncExitStack) 
 
 
 def _open_tasks(
-    settings: Settings, store: Store, kling: Kling, guard: CallbackGuard, closing: AsyncExitStack
+    settings: Settings,
+    store: Store,
+    kling: Kling,
+    guard: CallbackGuard,
+    closing: AsyncExitStack,
+    *,
+    book: Cached[PriceBook],
 ) -> Tasks:
     lines = store.lines
     door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records)
@@ -252,7 +292,7 @@ def _open_tasks(
     closing.push_async_callback(looker.aclose)
     submitter = Submitter(
         lines.holds,
-        quoter=Quoter(store.sessions, cached_book(store.sessions), unit_prices(settings)),
+        quoter=Quoter(store.sessions, book, unit_prices(settings)),
         chooser=kling.chooser,
         upstream=kling.upstream,
         door=door,

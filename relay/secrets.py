@@ -39,7 +39,8 @@ class KeyRing:
             name: hmac.new(_derive(key, b"callback"), digestmod="sha256")
             for name, key in keys.items()
         }
-        self.current = next(iter(keys))
+        self.names = tuple(keys)
+        self.current = self.names[0]
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":

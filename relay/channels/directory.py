@@ -18,7 +18,7 @@ from relay.secrets import KeyRing, SecretKeyError
 log = structlog.get_logger()
 
 AGE_MAX_S = 2.0
-"""How long a changed channel may stay unseen by a running process."""
+"""How long a changed channel may stay unseen by a running process, while it can be read."""
 CALLBACK_NOTED_EVERY_S = 60.0
 
 
@@ -37,10 +37,14 @@ class ChannelDirectory:
     ) -> None:
         self._sessions = sessions
         self._keys = keys
-        self._channels = Cached(self._read, age_max_s=AGE_MAX_S, clock=clock)
+        self._channels = Cached(self._read, of="channels", age_max_s=AGE_MAX_S, clock=clock)
 
     async def all(self) -> tuple[OpenedChannel, ...]:
         return (await self._channels.get()).all
+
+    async def try_read(self) -> tuple[OpenedChannel, ...]:
+        """Read all, whatever is remembered; raises if they cannot be read."""
+        return (await self._channels.try_read()).all
 
     async def get(self, channel_id: int) -> OpenedChannel:
         """Get one channel, a disabled one too: its tasks are still asked about.

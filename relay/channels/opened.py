@@ -33,5 +33,10 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
             kinds.add(Credential.API_KEY)
         return frozenset(kinds)
 
+    @property
+    def is_sealed(self) -> bool:
+        """Tell whether none of its keys could be opened: each channel has one (constraint)."""
+        return not self.credentials
+
     def __repr__(self) -> str:
         return f"OpenedChannel({self.id}, {self.name!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -12,31 +13,33 @@ from relay.cli.failure import Failure, reason
 if TYPE_CHECKING:
     from relay.settings import Settings
 
-BACKLOG = 2048
-"""Connections that wait to be accepted."""
-
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Bind here, since uvicorn would only log that it cannot.
 
-    A shared port is listened on when we can answer: until then the others get all connections.
+    It is listened on when we can answer: until then a client is refused at once and asks somebody
+    else, instead of waiting in a queue that nobody serves.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        if not reuse_port:
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
-        return _bind_shared(family, host, port)
-    except OSError as error:
-        raise Failure(f"cannot listen on {host}:{port}: {reason(error)}") from error
-
-
-def _bind_shared(family: int, host: str, port: int) -> socket.socket:
-    if not hasattr(socket, "SO_REUSEPORT"):
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise Failure("--reuse-port: this system has no SO_REUSEPORT")
+    try:
+        return _bind(family, host, port, reuse_port=reuse_port)
+    except OSError as error:
+        raise Failure(cannot_listen(host, port, error)) from error
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    return f"cannot listen on {host}:{port}: {reason(error)}"
+
+
+def _bind(family: int, host: str, port: int, *, reuse_port: bool) -> socket.socket:
     listener = socket.socket(family)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if os.name == "posix":  # elsewhere it would share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
@@ -58,11 +61,7 @@ def listen_for_office(settings: Settings) -> socket.socket | None:
         error = failure.__cause__
         if not (isinstance(error, OSError) and error.errno == errno.EADDRINUSE):
             raise
-        log.warning(
-            "serve.office_off",
-            address=f"{host}:{port}",
-            reason="another process has the port: it may be a `relay serve`, with its office there",
-        )
+        say_office_is_off(f"{host}:{port}")
         return None
     if not _is_loopback(office):
         log.warning(
@@ -71,6 +70,16 @@ def listen_for_office(settings: Settings) -> socket.socket | None:
             reason="RELAY_OFFICE_HOST is not of this machine alone: who reaches it sees the office",
         )
     return office
+
+
+def say_office_is_off(address: str) -> None:
+    import structlog
+
+    structlog.get_logger().warning(
+        "serve.office_off",
+        address=address,
+        reason="another process has the port: it may be a `relay serve`, with its office there",
+    )
 
 
 def _is_loopback(listener: socket.socket) -> bool:

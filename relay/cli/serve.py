@@ -11,7 +11,13 @@ from relay.cli.database import open_database, refuse_other_currency
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
 from relay.cli.failure import Failure, WrongSettings
-from relay.cli.listen import listen, listen_for_office, url_of
+from relay.cli.listen import (
+    cannot_listen,
+    listen,
+    listen_for_office,
+    say_office_is_off,
+    url_of,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -76,7 +82,9 @@ def serve(
             from relay.logs import configure_logs
 
             configure_logs(level=settings.log_level)
-            app = create_app(settings, database_url=database.url, keys=database.keys)
+            app = create_app(
+                settings, database_url=database.url, keys=database.keys, is_served=True
+            )
             _serve(app, settings, listener, office=listen_for_office(settings))
 
 
@@ -94,6 +102,7 @@ def worker() -> None:
         refuse_other_currency(database)
         from relay.app import run_worker
         from relay.logs import configure_logs
+        from relay.pages.health import CannotStart
 
         configure_logs(level=database.settings.log_level)
 
@@ -105,6 +114,8 @@ def worker() -> None:
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
             try:
                 await running
+            except CannotStart as error:
+                raise Failure(f"the worker could not start: {error}") from error
             except asyncio.CancelledError:
                 if not running.cancelled():
                     raise
@@ -122,9 +133,11 @@ def _serve(
 
     log = structlog.get_logger()
 
-    def say_where() -> None:
+    def say_where(office_listener: socket.socket | None) -> None:
         """Log where we listen; tests and scripts wait for the last of these lines."""
         _spare_garbage_collection()
+        if office is not None and office_listener is None:
+            say_office_is_off(f"{settings.office_host}:{settings.office_port}")
         if settings.public_url is None:
             log.warning(
                 "serve.callbacks_off",
@@ -134,19 +147,23 @@ def _serve(
             "serve.started",
             url=url_of(listener),
             callbacks="off" if settings.public_url is None else settings.public_url,
-            office="off" if office is None else url_of(office),
+            office="off" if office_listener is None else url_of(office_listener),
         )
         _tell_systemd()
 
-    has_started = run_server(
-        Listener(listener, app, is_page=is_page),
-        None if office is None else Listener(office, app.state.office, is_page=lambda _: True),
-        settings=settings,
-        stopping=app.state.stopping,
-        on_started=say_where,
-    )
+    try:
+        has_started = run_server(
+            Listener(listener, app, is_page=is_page),
+            None if office is None else Listener(office, app.state.office, is_page=lambda _: True),
+            settings=settings,
+            stopping=app.state.stopping,
+            on_started=say_where,
+        )
+    except OSError as error:
+        raise Failure(cannot_listen(settings.host, settings.port, error)) from error
     if not has_started:
-        raise Failure("the relay could not start; the reason is in the log above")
+        why = app.state.readiness.why_not_started or "the reason is in the log above"
+        raise Failure(f"the relay could not start: {why}")
 
 
 def _spare_garbage_collection() -> None:

@@ -8,12 +8,11 @@ import asyncpg
 import structlog
 
 from relay.database.driver import Connection, Prepared, Record
+from relay.database.opener import STATEMENT_TIMEOUT_S, Database, opener_of
 
 log = structlog.get_logger()
 
 LOCK_TIMEOUT_MS = 250
-CONNECT_TIMEOUT_S = 5.0
-STATEMENT_TIMEOUT_S = 10.0
 
 
 class DatabaseUnavailable(Exception):
@@ -26,19 +25,18 @@ class Connect(Protocol):
     async def __call__(self, *, durable: bool) -> Connection: ...
 
 
-def connector(dsn: str) -> Connect:
+def connector(database: Database, *, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Connect:
     """Open connections to this database as lines need them.
 
     Sequential scans are off because the plan of a prepared statement is made while tables are
     small and kept while they grow; every statement here has an index to go by.
     """
+    opener = opener_of(database)
 
     async def connect(*, durable: bool) -> Connection:
-        connection: Connection = await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings={
+        return await opener.open(
+            statement_timeout_s=statement_timeout_s,
+            settings={
                 "application_name": "kling-relay batcher",
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "synchronous_commit": "on" if durable else "off",
@@ -48,7 +46,6 @@ def connector(dsn: str) -> Connect:
                 "jit": "off",
             },
         )
-        return connection
 
     return connect
 
@@ -65,8 +62,8 @@ class Line:
         """`durable`: whether its commits wait for the disk."""
         self.turn = asyncio.Lock()
         self.failures = 0
-        """How often it could not be opened. Whoever waited for a turn meanwhile need not try too:
-        where nothing answers at all, a try takes `CONNECT_TIMEOUT_S`."""
+        """How often it could not be opened, or gave no answer. Whoever waited for a turn meanwhile
+        need not try too: where nothing answers at all, a try takes seconds."""
         self._connect = connect
         self._durable = durable
         self._connection: Connection | None = None
@@ -115,10 +112,12 @@ class Line:
                 asyncpg.InternalClientError,  # the server's goodbye came just before our row
                 asyncpg.PostgresConnectionError,
                 asyncpg.OperatorInterventionError,  # the server is shutting down
+                asyncpg.ReadOnlySQLTransactionError,  # a primary that is one no more
             ) as error:
                 self._disconnect()
                 log.warning("batch.connection_lost", error=type(error).__name__)
                 if is_last_try or not is_idempotent:
+                    self.failures += isinstance(error, TimeoutError)
                     raise DatabaseUnavailable from error
         raise AssertionError("the last try returns or raises")
 

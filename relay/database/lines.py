@@ -5,8 +5,9 @@ from typing import NamedTuple
 from relay.database.line import Connect, Line
 
 LINES, LINES_FEW = 5, 3
-POOLED_MIN, SESSIONS_MIN = 2, 2
-"""One of each may be held for long: by a large page, and by the audit."""
+POOLED_MIN, SESSIONS_MIN, CHORES = 2, 1, 1
+"""One of the pool's may be held for long, by a large page; chores have one for themselves, since
+the audit takes minutes."""
 
 
 class Shares(NamedTuple):
@@ -16,6 +17,7 @@ class Shares(NamedTuple):
     """For batched statements."""
     pool: int
     sessions: int
+    chores: int
 
 
 def share(connections: int) -> Shares:
@@ -24,11 +26,11 @@ def share(connections: int) -> Shares:
     Lines are what tenants wait for at each request, so they have theirs apart as long as the others
     have the least that they need.
     """
-    least = POOLED_MIN + SESSIONS_MIN
+    least = POOLED_MIN + SESSIONS_MIN + CHORES
     lines = LINES if connections >= LINES + least else LINES_FEW
     spare = connections - lines - least
     assert spare >= 0, "checked when the settings were read"
-    return Shares(lines, POOLED_MIN + (spare + 1) // 2, SESSIONS_MIN + spare // 2)
+    return Shares(lines, POOLED_MIN + (spare + 1) // 2, SESSIONS_MIN + spare // 2, CHORES)
 
 
 class Lines:

@@ -16,7 +16,7 @@ from relay.pricing.official import OFFICIAL
 from relay.pricing.tables import Price, PriceMiss
 
 BOOK_AGE_MAX_S = 2.0
-"""How long a changed price may stay unseen by a running process."""
+"""How long a changed price may stay unseen by a running process, while it can be read."""
 WORD_CHARS_MAX = 300
 """Of a model that a tenant asks for: it may stand in a path, as long as paths are."""
 MISSES_MAX = 1000
@@ -31,7 +31,7 @@ def cached_book(sessions: Sessions) -> Cached[PriceBook]:
         async with sessions() as session:
             return await read_book(session)
 
-    return Cached(read, age_max_s=BOOK_AGE_MAX_S)
+    return Cached(read, of="prices", age_max_s=BOOK_AGE_MAX_S)
 
 
 async def read_book(session: AsyncSession) -> PriceBook:

@@ -4,7 +4,6 @@ They are one uvicorn server with two sockets, so that they start, drain and stop
 """
 
 import asyncio
-import math
 import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +13,9 @@ import uvicorn
 from relay.server.bounded_request import BoundedRequest
 from relay.settings import Settings
 
+CLOSING_S = 4.0
+"""Of the drain's time: what is left, at the least, to close when the last request has ended. All
+that is closed gives up by itself before."""
 KEEPALIVE_S = 75
 """Longer than the 60 s of nginx and of most clients, so that they close an idle connection first:
 a request that meets a closing server is lost."""
@@ -35,12 +37,17 @@ def run_server(
     *,
     settings: Settings,
     stopping: asyncio.Event,
-    on_started: Callable[[], None],
+    on_started: Callable[[socket.socket | None], None],
 ) -> bool:
     """Serve until a signal, then drain; False if it never started, which is in the log.
 
-    The lifespan of the front's application is that of both. `stopping` is set when the drain
-    begins; what has not ended when it is over is cut.
+    The lifespan of the front's application is that of both, and both are listened on when it has
+    started. `on_started` is given the office's socket, None if another process has its port.
+    `stopping` is set when the drain begins; what has not ended in time is cut, so that all is
+    closed when the drain is over.
+
+    Raises:
+        OSError: another process has the front's port by now.
     """
     server = _Server(front, office, settings=settings, stopping=stopping, on_started=on_started)
     # uvicorn handles the signals while it serves, and then raises them once more for us.
@@ -56,7 +63,7 @@ class _Server(uvicorn.Server):
         *,
         settings: Settings,
         stopping: asyncio.Event,
-        on_started: Callable[[], None],
+        on_started: Callable[[socket.socket | None], None],
     ) -> None:
         super().__init__(_config(front, settings, has_lifespan=True))
         self._office = office
@@ -65,21 +72,34 @@ class _Server(uvicorn.Server):
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on both."""
-        await super().startup(sockets=sockets)
-        if not self.started:
+        """Start the application, then listen on both."""
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # uvicorn's, with a code of its own: the lifespan failed
+            self.should_exit = True
             return
-        if self._office is not None:
-            protocol = _protocol(self._office, self._settings)
-            config = _config(self._office, self._settings, has_lifespan=False)
-            self.servers.append(
-                await asyncio.get_running_loop().create_server(
-                    lambda: protocol(config, self.server_state, {}),
-                    sock=self._office.socket,
-                    backlog=config.backlog,
-                )
+        except OSError:
+            await self.lifespan.shutdown()
+            raise
+        self._on_started(await self._listen_in_office())
+
+    async def _listen_in_office(self) -> socket.socket | None:
+        office = self._office
+        if office is None:
+            return None
+        protocol = _protocol(office, self._settings)
+        config = _config(office, self._settings, has_lifespan=False)
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: protocol(config, self.server_state, {}),
+                sock=office.socket,
+                backlog=config.backlog,
             )
-        self._on_started()
+        except OSError:  # two that started at once were both bound
+            self._office = None
+            return None
+        self.servers.append(server)
+        return office.socket
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell the streams, and drain both."""
@@ -96,6 +116,11 @@ def _protocol(listener: Listener, settings: Settings) -> type[BoundedRequest]:
     return Protocol
 
 
+def _drain_s(settings: Settings) -> float:
+    """Say how long requests have to end, so that the process has ended within the drain's time."""
+    return max(settings.drain_s - CLOSING_S, settings.drain_s / 2)
+
+
 def _config(listener: Listener, settings: Settings, *, has_lifespan: bool) -> uvicorn.Config:
     return uvicorn.Config(
         listener.app,
@@ -108,7 +133,8 @@ def _config(listener: Listener, settings: Settings, *, has_lifespan: bool) -> uv
         log_config=None,
         server_header=False,
         timeout_keep_alive=KEEPALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+        # uvicorn hands it to asyncio, which takes parts of a second too.
+        timeout_graceful_shutdown=_drain_s(settings),  # type: ignore[arg-type]
         proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxies,
     )

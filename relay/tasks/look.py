@@ -20,7 +20,7 @@ from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
-from relay.tasks.ask import ASK_TIMEOUT_S, Asker, NoAnswer, NotFound
+from relay.tasks.ask import Asker, NoAnswer, NotFound
 from relay.tasks.door import Door, Finished, Via, end_row
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner, differing_ids
@@ -33,6 +33,8 @@ log = structlog.get_logger()
 LEASE_S = 60
 """Longer than any look takes; a worker that dies leaves its rows to others after that."""
 CALLBACKS_LATELY_S = 3600.0
+LANDING_S = 1.0
+"""What an end waits for questions that are out: a look will put them again."""
 CALL_GIVEN_UP_AFTER_S = 3600.0
 
 CLAIM_DUE = f"""
@@ -235,7 +237,7 @@ class Looker:
     async def aclose(self) -> None:
         """Let the flights that are in the air land, for a moment."""
         if self._flights:
-            await asyncio.wait(set(self._flights.values()), timeout=ASK_TIMEOUT_S)
+            await asyncio.wait(set(self._flights.values()), timeout=LANDING_S)
         await self._claims.aclose()
 
     async def _ask_quietly(self, task: TaskRow) -> None:

@@ -36,6 +36,8 @@ from relay.tenants.tokens import hash_api_key, looks_like_jwt, secret_context
 NOTICED_S = 2.0
 """How long a revoked token may still be taken by a running process: between two looks at whether
 any token or tenant was changed. Until one was, what was read of them holds."""
+UNASKED_MAX_S = 10.0
+"""How long at most, where the database does not say whether there was one."""
 AGE_MAX_S = 60.0
 """And no longer, should a change ever go uncounted: triggers can be switched off."""
 CACHED_MAX = 20_000
@@ -119,7 +121,13 @@ class Authenticator:
         self._changes = Batcher(line, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
         self._clock = clock
-        self._changed = Cached(self._forget_if_changed, age_max_s=NOTICED_S, clock=clock)
+        self._changed = Cached(
+            self._forget_if_changed,
+            of="token changes",
+            age_max_s=NOTICED_S,
+            stale_max_s=UNASKED_MAX_S,
+            clock=clock,
+        )
         self._number = -1
         """Of the latest change that was looked for: what is remembered was read after that one."""
         self._read_since = -math.inf

@@ -56,6 +56,16 @@ def test_a_port_that_is_not_shared_is_refused(*, reuse_port: bool) -> None:
             listen("127.0.0.1", port, reuse_port=reuse_port)
 
 
+@pytest.mark.parametrize("reuse_port", [False, True])
+def test_a_port_that_nobody_serves_yet_refuses_connections(*, reuse_port: bool) -> None:
+    """A client would wait in its queue for as long as the start takes."""
+    with (
+        listen("127.0.0.1", 0, reuse_port=reuse_port) as listener,
+        pytest.raises(ConnectionRefusedError),
+    ):
+        socket.create_connection(listener.getsockname()[:2])
+
+
 def test_a_url_is_one_that_can_be_dialled() -> None:
     """Of both families, with the port that was free."""
     with listen("127.0.0.1", 0) as four, listen("::1", 0) as six:

@@ -1,24 +1,36 @@
 """A remembered value is read once an age, by one reader for all who wait."""
 
 import asyncio
+import io
 
 import pytest
 
 from relay.database.cached import Cached
+from tests.waiting import PATIENCE_S
 
-AGE_MAX_S = 2.0
+AGE_MAX_S, STALE_MAX_S = 2.0, 30.0
 
 
 class Source:
     """Counts its readings, and is slow or fails where a test says so."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, patience_s: float = PATIENCE_S, reading_max_s: float = PATIENCE_S
+    ) -> None:
         self.now_s = 0.0
         self.number = 0
         self.is_down = False
         self.is_open = asyncio.Event()
         self.is_open.set()
-        self.cached = Cached(self.read, age_max_s=AGE_MAX_S, clock=lambda: self.now_s)
+        self.cached = Cached(
+            self.read,
+            of="numbers",
+            age_max_s=AGE_MAX_S,
+            stale_max_s=STALE_MAX_S,
+            patience_s=patience_s,
+            reading_max_s=reading_max_s,
+            clock=lambda: self.now_s,
+        )
 
     async def read(self) -> int:
         self.number += 1
@@ -73,7 +85,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_the_next_tries_again() -> N
     """One question to a dead database, not fifty one after the other."""
     source = Source()
     await source.cached.get()
-    source.now_s, source.is_down = 3.0, True
+    source.now_s, source.is_down = STALE_MAX_S + 1, True
     asking = await source.begun(50)
     source.is_open.set()
 
@@ -119,3 +131,57 @@ async def test_a_forgotten_value_is_not_given_though_it_is_young() -> None:
     source.cached.forget()
 
     assert (before, await source.cached.get()) == (1, 2)
+
+
+async def test_who_has_an_old_value_goes_on_with_it_while_it_cannot_be_read() -> None:
+    """Up to 30 s of age, asking once in half a second; then the failure is everybody's."""
+    source = Source()
+    await source.cached.get()
+    source.is_down = True
+
+    found = []
+    for source.now_s in (3.0, 3.1, 3.2, 3.6, STALE_MAX_S):
+        found.append(await source.cached.get())
+    readings = source.number
+    source.now_s = STALE_MAX_S + 0.1
+    with pytest.raises(OSError, match="reading"):
+        await source.cached.get()
+
+    assert found == [1] * 5
+    assert readings == 4, "the first, and those at 3.0, 3.6 and 30.0"
+
+
+async def test_a_reading_that_hangs_holds_up_nobody_who_has_an_old_value() -> None:
+    """It is waited for once, for a moment; who comes later does not wait for it at all."""
+    source = Source(patience_s=0.05)
+    await source.cached.get()
+    source.now_s = 3.0
+    first, second = await source.begun(2)
+
+    assert (await first, await second) == (1, 1)
+    assert [await source.cached.get() for _ in range(50)] == [1] * 50
+    assert source.number == 2
+    source.is_open.set()
+
+
+async def test_a_reading_that_hangs_is_given_up_and_another_begun() -> None:
+    """Without an old value, whoever waits hears of it; the next reading is answered."""
+    source = Source(reading_max_s=0.05)
+    asking = await source.begun(3)
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    source.is_open.set()
+
+    assert {type(outcome) for outcome in outcomes} == {TimeoutError}
+    assert await source.cached.get() == 2
+
+
+async def test_what_cannot_be_read_is_told_once(logged: io.StringIO) -> None:
+    """One line when it begins, however often it is tried."""
+    source = Source()
+    await source.cached.get()
+    source.is_down = True
+    for source.now_s in (3.0, 4.0, 5.0):
+        await source.cached.get()
+
+    assert logged.getvalue().count("cache.not_read") == 1
+    assert "numbers" in logged.getvalue()

@@ -24,6 +24,10 @@ SHOW = """
             AS prepared
     FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
 """
+TURN_INTO_A_STANDBY = """
+    SELECT i.ord, set_config('default_transaction_read_only', 'on', false)
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
+"""
 SLEEP = """
     SELECT i.ord, pg_sleep(1) FROM unnest($1::bigint[]) WITH ORDINALITY AS i (id, ord)
 """
@@ -241,3 +245,18 @@ async def test_a_statement_that_cannot_be_prepared_fails_no_neighbour(line: Line
 
     assert isinstance(outcomes[0], DatabaseUnavailable)
     assert not isinstance(outcomes[1], BaseException)
+
+
+async def test_a_primary_that_has_become_a_standby_is_left(
+    line: Line, connect: CountedConnect, session: Any
+) -> None:
+    """It goes on answering, and refuses to write: a new connection finds the primary."""
+    await session.execute("SELECT 1")  # whose things are locked
+    locking = Batcher(line, LOCK, is_idempotent=True)
+    await locking.run((1,))
+    await Batcher(line, TURN_INTO_A_STANDBY, is_idempotent=True).run((1,))
+
+    record = await locking.run((1,))
+
+    assert record is not None
+    assert connect.times == 2

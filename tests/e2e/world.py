@@ -66,7 +66,7 @@ class World(Relay):
         self._started += 1
         log_path = self._directory / f"{self._started}-{arguments[0]}.log"
         given = {"database_url": self.database_url, "secret_key": self._secret_key}
-        with running(*arguments, log_path=log_path, **given, **(QUICK | settings)) as process:
+        with running(*arguments, log_path=log_path, **(given | QUICK | settings)) as process:
             yield process
 
     @contextlib.asynccontextmanager

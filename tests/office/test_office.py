@@ -54,7 +54,7 @@ async def test_the_first_page_says_what_is_here(client: httpx.AsyncClient) -> No
         "/": "What is here.",
         "/health/live": "Whether the process answers at all.",
         "/health/ready": (
-            "Whether it can do its work: the database answers, and the worker's loops run."
+            "Whether it can do its work: a submit could run, and the worker's loops do."
         ),
         "/told": "Whether the process stops.",
     }

@@ -29,7 +29,7 @@ def main(drain_s: float) -> None:
             Listener(office, app, is_page=lambda _: True),
             settings=Settings(drain_s=drain_s),
             stopping=told.stopping,
-            on_started=lambda: print(json.dumps(ports), flush=True),  # noqa: T201 (the test reads it)
+            on_started=lambda _: print(json.dumps(ports), flush=True),  # noqa: T201 (the test reads it)
         )
 
 

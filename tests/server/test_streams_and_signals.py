@@ -118,7 +118,7 @@ async def test_what_still_streams_at_the_end_of_the_drain_is_cut() -> None:
             rest = await client.rest()
 
     assert not rest.endswith(END)
-    assert took_s >= SHORT_S
+    assert took_s >= SHORT_S / 2, "the other half is for closing"
     assert exit_code == 0
 
 

@@ -1,0 +1,98 @@
+"""Opening connections to one database: none is waited for without a limit, and all can be dropped.
+
+After a failover a peer may be gone without a word. Its sockets stay open, what is sent on them is
+never answered, and no error tells. So each connection gives up on an answer by itself.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from relay.database.driver import Connection
+
+CONNECT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 10.0
+"""Of what somebody waits for. The disk of a busy server may take seconds for one commit."""
+SESSION_TIMEOUT_S = 5.0
+"""Of what reads a few rows for all that goes on: shorter, since the old ones do for some time."""
+LONG_TIMEOUT_S = 3600.0
+"""Of what recomputes or deletes much, and of a person's command."""
+FREE_TIMEOUT_S = 5.0
+"""How long one that is free is waited for, where all are in use."""
+
+READ_ONLY = "25006"
+"""SQLSTATE of a statement that a standby refused, or a primary that has become one: its connections
+may stay open, and only a new one finds the primary."""
+
+
+def dsn(url: str) -> str:
+    """Spell a database URL as asyncpg reads it, whichever driver it names."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Stopping(ConnectionAbortedError):
+    """This process is about to end, and connects no more."""
+
+
+class Opener:
+    """Opens connections to one database, and knows which of them are open."""
+
+    def __init__(self, url: str) -> None:
+        self._dsn = dsn(url)
+        self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._is_shut = False
+
+    async def open(
+        self,
+        *,
+        statement_timeout_s: float | None,
+        settings: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Connection:
+        """Connect; each statement ends in TimeoutError after so long, None waits for ever.
+
+        `settings` of Postgres hold for the whole connection; `options` are asyncpg's own.
+
+        Raises:
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: not connected.
+        """
+        self._refuse_if_shut()
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=statement_timeout_s,
+            server_settings=dict(settings or {}),
+            **options,
+        )
+        self._opened.add(connection)
+        if self._is_shut:
+            connection.terminate()
+        self._refuse_if_shut()
+        opened: Connection = connection
+        return opened
+
+    def _refuse_if_shut(self) -> None:
+        if self._is_shut:
+            raise Stopping
+
+    def shut(self) -> None:
+        """Drop every connection, and open none any more: whoever waits for an answer fails now."""
+        self._is_shut = True
+        for connection in list(self._opened):
+            connection.terminate()
+
+    def shut_after(self, seconds: float) -> None:
+        """Do that in so many seconds: what closes in good order by then is not disturbed."""
+        asyncio.get_running_loop().call_later(seconds, self.shut)
+
+
+Database = Opener | str
+"""Whose connections are wanted: a URL, or who opens them for others too."""
+
+
+def opener_of(database: Database) -> Opener:
+    return Opener(database) if isinstance(database, str) else database

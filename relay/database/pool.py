@@ -1,0 +1,67 @@
+"""Connections that are shared by statements neither hot nor worth an ORM."""
+
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from relay.database.driver import Connection, Record
+
+
+class BoundedPool:
+    """asyncpg's pool, in which nobody waits for ever: not for a connection, nor for an answer."""
+
+    def __init__(self, pool: Any, opened: "weakref.WeakSet[Any]", *, free_timeout_s: float) -> None:
+        """`opened`: the connections of `pool`, each of which gives up on an answer in time."""
+        self._pool = pool
+        self._opened = opened
+        self._free_timeout_s = free_timeout_s
+        self._lent: set[int] = set()
+        """Whose statements are under way, by their backends' numbers."""
+
+    async def fetch(self, statement: str, *values: object) -> list[Record]:
+        """Fetch all rows.
+
+        Raises:
+            TimeoutError: no connection was free in time, or no answer came.
+        """
+        async with self.acquire() as connection:
+            return await connection.fetch(statement, *values)
+
+    async def fetchrow(self, statement: str, *values: object) -> Record | None:
+        """Fetch the first row; raises as `fetch`."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(statement, *values)
+
+    async def execute(self, statement: str, *values: object) -> str:
+        """Run it; raises as `fetch`."""
+        async with self.acquire() as connection:
+            return await connection.execute(statement, *values)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """Take a connection that is free, or wait for one; several statements may share it."""
+        connection = await self._pool.acquire(timeout=self._free_timeout_s)
+        pid = connection.get_server_pid()
+        self._lent.add(pid)
+        try:
+            yield connection
+        except (TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+            # It never answers again, or is no primary's any more; so it is with those at rest.
+            connection.terminate()
+            self._drop_idle()
+            raise
+        finally:
+            self._lent.discard(pid)
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Wait for those in use, and close all."""
+        await self._pool.close()
+
+    def _drop_idle(self) -> None:
+        for connection in list(self._opened):
+            if not connection.is_closed() and connection.get_server_pid() not in self._lent:
+                connection.terminate()

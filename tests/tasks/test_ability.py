@@ -1,0 +1,43 @@
+"""Whether a submit could run is tried over what a submit runs over."""
+
+import asyncpg
+import pytest
+
+from relay.database.engine import dsn
+from relay.tasks.ability import Unable
+from tests.relay_app import fixture_relay
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE prices RENAME TO prices_of_before",
+        "ALTER TABLE channels RENAME TO channels_of_before",
+    ],
+)
+async def test_what_a_submit_reads_must_be_readable(database_url: str, statement: str) -> None:
+    """Though the connection answers, and what was read before is still given to submits."""
+    async with fixture_relay(database_url) as relay:
+        before = await relay.client.get("/health/ready")
+        await relay.rows(statement)
+        answer = await relay.client.get("/health/ready")
+
+    assert before.status_code == 200
+    assert answer.status_code == 503
+    assert "the database cannot be used" in answer.json()["why"]
+
+
+async def test_a_database_that_takes_no_writes_is_not_ready(database_url: str) -> None:
+    """A standby answers every question."""
+    connection = await asyncpg.connect(dsn(database_url))
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await connection.close()
+
+    async with fixture_relay(database_url) as relay:
+        answer = await relay.client.get("/health/ready")
+        with pytest.raises(Unable):
+            await relay.parts.ability.check()
+
+    assert answer.status_code == 503
+    assert "takes no writes" in answer.json()["why"]
