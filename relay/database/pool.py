@@ -35,6 +35,11 @@ class BoundedPool:
         async with self.acquire() as connection:
             return await connection.fetchrow(statement, *values)
 
+    async def fetchval(self, statement: str, *values: object) -> Any:
+        """Fetch the first column of the first row, None without a row; raises as `fetch`."""
+        async with self.acquire() as connection:
+            return await connection.fetchval(statement, *values)
+
     async def execute(self, statement: str, *values: object) -> str:
         """Run it; raises as `fetch`."""
         async with self.acquire() as connection:

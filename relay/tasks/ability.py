@@ -65,7 +65,7 @@ class Ability:
         """
         tries = [
             *(self._probe(batcher) for batcher in self._probes),
-            self._pool.fetchrow("SELECT 1"),
+            self._pool.fetchval("SELECT 1"),
             self._book.try_read(),
             self._try_channels(),
         ]

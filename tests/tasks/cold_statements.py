@@ -15,6 +15,7 @@ COLD = {
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.database.pool:BoundedPool.fetch": "runs what it is given",
     "relay.database.pool:BoundedPool.fetchrow": "runs what it is given",
+    "relay.database.pool:BoundedPool.fetchval": "runs what it is given",
     "relay.database.pool:BoundedPool.execute": "runs what it is given",
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
