@@ -88,15 +88,15 @@ class CallbackReceiver:
         The path is the authority: it names one task on one channel. A body about another task is
         kept on the target one, flagged, and not applied.
         """
-        news = _read(body)
-        if news is None:
-            return Received("not a task object", refusal=CallbackUnreadable())
         task = await self._find(target.injected_id, target.channel_id, None)
         if task is None:
             return Received("its task is gone")
         if task.channel_id != target.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
             return Received("of another channel", id=task.id)
+        news = _read(body, await self._directory.get(task.channel_id))
+        if news is None:
+            return Received("not a task object", id=task.id, refusal=CallbackUnreadable())
         return await self._apply(task, news, body)
 
     async def receive_signed(self, headers: dict[str, str], body: bytes) -> Received:
@@ -104,7 +104,7 @@ class CallbackReceiver:
         channel = await self._signer(headers, body)
         if channel is None:
             return Received("no channel's secret made this signature", refusal=CallbackForged())
-        news = _read(body)
+        news = _read(body, channel)
         if news is None:
             return Received("not a task object", refusal=CallbackUnreadable())
         injected_id = news.external_ids[0] if news.external_ids else None
@@ -163,8 +163,8 @@ class CallbackReceiver:
         return None
 
 
-def _read(body: bytes) -> TaskNews | None:
+def _read(body: bytes, channel: OpenedChannel) -> TaskNews | None:
     try:
-        return read_task(mended(body))
+        return read_task(channel.without_secrets(mended(body)))
     except UnreadableTask:
         return None

@@ -7,6 +7,9 @@ import msgspec
 
 from relay.kling.endpoint import Credential
 
+SECRET_CHARS_MIN = 8
+"""Kling's keys have 32 and more. What is shorter, a sandbox's at most, may be a word of a body."""
+
 
 class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     """Never log one: it holds keys."""
@@ -37,6 +40,24 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     def is_sealed(self) -> bool:
         """Tell whether none of its keys could be opened: each channel has one (constraint)."""
         return not self.credentials
+
+    @cached_property
+    def secrets(self) -> tuple[bytes, ...]:
+        """List its keys as they would stand in JSON, were Kling ever to repeat one."""
+        keys = (self.secret_key, self.access_key, self.api_key, self.webhook_secret)
+        return tuple(
+            msgspec.json.encode(key)[1:-1] for key in keys if key and len(key) >= SECRET_CHARS_MIN
+        )
+
+    def without_secrets(self, body: bytes, *more: bytes) -> bytes:
+        """Put stars where a body of Kling's has one of the keys, or of `more` secrets.
+
+        Nearly always it is the body itself.
+        """
+        for secret in (*self.secrets, *more):
+            if secret in body:
+                body = body.replace(secret, b"***")
+        return body
 
     def __repr__(self) -> str:
         return f"OpenedChannel({self.id}, {self.name!r})"

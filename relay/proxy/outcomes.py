@@ -10,6 +10,7 @@ import structlog
 from msgspec import Raw
 
 from relay.errors import TimedOut, Unavailable
+from relay.kling.private import IN_REPLY, NOWHERE, without_private
 from relay.kling.transport import Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown
 from relay.kling.wanted import Wanted
@@ -78,7 +79,7 @@ def tell_called(passed: Passed, caller: Caller, line: RequestLine) -> Sent:
         shown = Shown(
             tenant_id=caller.tenant_id, tenant_external_id=None, quote=NOTHING, charged_micros=0
         )
-        sent.body = show_data(sent.body, shown)
+        sent.body = show_data(_cleaned(passed.reply, caller.tenant_id), shown)
     return sent
 
 
@@ -86,7 +87,8 @@ def tell_read(passed: Passed, line: RequestLine) -> Sent:
     """Tell what all tenants share, in Kling's own bytes."""
     line.channel, line.code = passed.channel, passed.envelope.code
     reply = passed.reply
-    return Sent(reply.status, reply.body, retry_after=reply.retry_after)
+    body = without_private(reply.body, NOWHERE, tenant_id=None)
+    return Sent(reply.status, body, retry_after=reply.retry_after)
 
 
 def _shown(submitted: Submitted, reply: Reply) -> bytes:
@@ -98,11 +100,15 @@ def _shown(submitted: Submitted, reply: Reply) -> bytes:
         charged_micros=submitted.charged_micros,
     )
     try:
-        return show_data(reply.body, shown)
+        return show_data(_cleaned(reply, task.tenant_id), shown)
     except Exception as error:
         # Accepted all the same: the tenant finds it by its external id, or in the list.
         log.exception("submit.reply_unshown", id=task.id)
         raise TimedOut from error
+
+
+def _cleaned(reply: Reply, tenant_id: int) -> bytes:
+    return without_private(reply.body, IN_REPLY, tenant_id=tenant_id)
 
 
 def _without_ours(submitted: Submitted, reply: Reply) -> bytes:
@@ -111,4 +117,5 @@ def _without_ours(submitted: Submitted, reply: Reply) -> bytes:
         task.injected_id: task.tenant_external_id,
         submitted.callback_url: task.callback_url,
     }
-    return show_refusal(reply.body, ours=ours)
+    body = without_private(reply.body, NOWHERE, tenant_id=task.tenant_id)
+    return show_refusal(body, ours=ours)

@@ -8,6 +8,7 @@ import msgspec
 
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
+from relay.kling.private import IN_TASK, without_private
 from relay.kling.references import read_made
 from relay.kling.wire import NO_COST, Status, TaskNews
 from relay.owners.learn import spell_made
@@ -69,6 +70,7 @@ class Learner:
             )
             charge = min(charge, CHARGE_TOLD_MAX)
         is_end = state not in LIVE
+        reply = without_private(news.raw, IN_TASK, tenant_id=task.tenant_id)
         cost = news.cost if is_end else NO_COST  # of a running task it is not the last word
         row = FinishRow(
             id=task.id,
@@ -81,14 +83,14 @@ class Learner:
             cost_pack=cost.pack,
             cost_cash=cost.cash,
             cost_currency=cost.currency,
-            reply=news.raw.decode(errors="replace"),
+            reply=reply.decode(errors="replace"),
             is_reply_full=is_full and is_end,
             fail_message=news.message if state is TaskState.FAILED else None,
             result_ids=msgspec.json.encode(news.result_ids).decode(),
             result_urls=msgspec.json.encode(news.result_urls).decode(),
             kling_request_id=kling_request_id,
             next_look_s=(None if is_full else FULL_REPLY_AFTER_S) if is_end else look_after_s,
-            delivery_body=_delivery(task, news, min(charge, task.hold_micros)),
+            delivery_body=_delivery(task, reply, min(charge, task.hold_micros)),
             event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
             event_body=told.raw[:EVENT_BYTES_MAX],
             made=spell_made(read_made(news.raw)),
@@ -109,7 +111,7 @@ def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
     return news.deduction is None if task.quote.row.units is not None else not news.result_seconds
 
 
-def _delivery(task: TaskRow, news: TaskNews, charged_micros: int) -> str | None:
+def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:
     if task.callback_url is None:
         return None
     shown = Shown(
@@ -118,7 +120,7 @@ def _delivery(task: TaskRow, news: TaskNews, charged_micros: int) -> str | None:
         quote=task.quote,
         charged_micros=charged_micros,
     )
-    return show_callback(news.raw, shown).decode(errors="replace")
+    return show_callback(reply, shown).decode(errors="replace")
 
 
 def differing_ids(task: TaskRow, news: TaskNews) -> str | None:

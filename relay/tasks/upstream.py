@@ -100,14 +100,15 @@ class Upstream:
     async def _send(
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
+        bearer = self._bearer(channel, endpoint)
         reply = await self._transport.send(
             call.method,
             channel.base_url + call.path,
-            bearer=self._bearer(channel, endpoint),
+            bearer=bearer,
             body=call.body,
             timeout_s=timeout_s,
         )
-        body = mended(reply.body)
+        body = channel.without_secrets(mended(reply.body), bearer.encode())
         return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 
     def _bearer(self, channel: OpenedChannel, endpoint: Endpoint) -> str:

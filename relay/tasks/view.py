@@ -55,7 +55,7 @@ def show_task(raw: bytes | str | Raw, shown: Shown) -> bytes:
 
 
 def show_data(envelope: bytes, shown: Shown) -> bytes:
-    """Rewrite the task object in a reply's `data`; the shell keeps Kling's bytes."""
+    """Rewrite the task objects in a reply's `data`; the shell keeps Kling's bytes."""
     whole = _show_whole(envelope, shown, _ID_IN_DATA)
     return _show_data_fields(envelope, shown) if whole is None else whole
 
@@ -99,11 +99,21 @@ def _show_fields(task: bytes, shown: Shown) -> bytes:
 
 def _show_data_fields(envelope: bytes, shown: Shown) -> bytes:
     fields = _fields.decode(envelope)
-    data = fields.get("data")
-    if data is None or not bytes(data).lstrip().startswith(b"{"):
+    data = bytes(fields.get("data", Raw(b"null")))
+    if data.startswith(b"{"):
+        fields["data"] = Raw(_show_fields(data, shown))
+    elif data.startswith(b"["):
+        fields["data"] = Raw(
+            msgspec.json.encode([_shown_item(one, shown) for one in _list.decode(data)])
+        )
+    else:
         return envelope
-    fields["data"] = Raw(_show_fields(bytes(data), shown))
     return msgspec.json.encode(fields)
+
+
+def _shown_item(item: Raw, shown: Shown) -> Raw:
+    text = bytes(item)
+    return Raw(_show_fields(text, shown)) if text.startswith(b"{") else item
 
 
 def _without_callback_urls(task: bytes) -> bytes:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from relay.kling.transport import Reply
+from relay.sandbox.settings import DEFAULT_ACCOUNT
 from tests.proxy.scripted_kling import (
     TASK_ID,
     Asked,
@@ -150,6 +151,76 @@ async def test_billing_and_owner_become_the_tenants(database_url: str) -> None:
         b'"billing":[{"charge_type":"unit","amount":"3","package_type":"video","k":9007199254740993}],'
         b'"owned_by":"%d"' % tenant_id
     ) in answer
+
+
+SECRETS = (DEFAULT_ACCOUNT.access_key, DEFAULT_ACCOUNT.secret_key, DEFAULT_ACCOUNT.api_key)
+UNLISTED = (
+    b'"user_id":"RESELLER","unit_deduction":"RESELLER","a":[{"billing":["RESELLER"],"cost":'
+    b'"RESELLER"}],"note":"' + " ".join(SECRETS).encode() + b'"'
+)
+"""Fields of tomorrow: whose account, what it costs, and its keys in a text."""
+
+
+def tells_of_the_reseller(text: str) -> bool:
+    return "RESELLER" in text or any(secret in text for secret in SECRETS)
+
+
+async def test_no_unlisted_field_tells_of_the_reseller(database_url: str) -> None:
+    """Create, query, list, callback to the tenant and stored events' keys: T4, whatever comes."""
+
+    def queried(external_id: str) -> bytes:
+        return ended(external_id, deduction=b'"final_unit_deduction":"3",' + UNLISTED)
+
+    async def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            external_ids.append(asked.injected_id)
+            own_words = b',"bearer":"%b",%b}' % (asked.bearer.encode(), UNLISTED)
+            data = created(asked.injected_id)[:-1] + own_words
+            return reply(200, b'{"code":0,%b,"data":[%b]}' % (UNLISTED, data))
+        return envelope(queried(external_ids[0]))
+
+    external_ids: list[str] = []
+    kling = ScriptedKling(answer)
+    async with running_relay(database_url, transport=kling, refresh_s=0.0) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        body = CLIP | {"external_task_id": "t-1", "callback_url": "https://t.example/h"}
+
+        made = await relay.submit(token, body)
+        found = await relay.get(token, TASK_ID)
+        listed = await relay.client.get(TEXT2VIDEO, headers=bearer(token))
+        told = await relay.rows("SELECT body FROM deliveries")
+        kept = await relay.rows("SELECT convert_from(body, 'utf8') AS body FROM task_events")
+
+    assert made.json()["data"][0]["task_info"] == {"external_task_id": "t-1"}
+    shown = [made.text, found.text, listed.text, *(row["body"] for row in told)]
+    assert [text for text in shown if tells_of_the_reseller(text)] == []
+    assert len(shown) > 3
+    assert made.json()["data"][0]["bearer"] == "***"
+    assert found.json()["data"]["note"] == made.json()["data"][0]["note"] == "*** *** ***"
+    assert not any(secret in str(row["body"]) for row in kept for secret in SECRETS)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1301), (200, 1201), (429, 1303), (500, 5000)])
+async def test_no_refusal_tells_of_the_reseller(database_url: str, status: int, code: int) -> None:
+    """Nor a listed cost field in one: nothing was made."""
+    body = b'{"code":%d,"message":"no","data":{"final_unit_deduction":"RESELLER",%b},%b}' % (
+        code,
+        UNLISTED,
+        UNLISTED,
+    )
+    kling = ScriptedKling(always(reply(status, body)))
+    async with running_relay(database_url, transport=kling) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+
+        paid = await relay.submit(token)
+        free = await relay.submit(
+            token, {"video_url": "u"}, path="/v1/videos/multi-elements/init-selection"
+        )
+        read = await relay.client.get("/v1/general/presets-voices", headers=bearer(token))
+
+    for answer in (paid, free, read):
+        assert answer.json()["code"] in (code, 5001)
+        assert not tells_of_the_reseller(answer.text)
 
 
 async def test_a_list_keeps_kling_s_bytes_too(database_url: str) -> None:

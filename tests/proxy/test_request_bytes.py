@@ -148,6 +148,10 @@ STRAYS = [
     ),
     ("/v1/audio/tts", b'{"text":"a","voice_id":"x",%b,"Options":{"callBackUrl":"%b"}}'),
     ("/v1/general/custom-elements", b'{"element_name":"mine!",%b,"callback_url":"%b"}'),
+    (
+        "/v1/videos/multi-elements/init-selection",
+        b'{"video_url":"http://a.example/",%b,"callback_url":"%b"}',
+    ),
 ]
 
 
