@@ -91,6 +91,15 @@ def test_the_unit_for_several_is_the_other_one_but_for_the_shared_port() -> None
     assert several["Unit"]["Conflicts"] == UNITS[0]
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_dumps_no_keys_and_bounds_its_memory(name: str) -> None:
+    """A core dump holds every opened key; a leak must not take the machine's database with it."""
+    service = unit(name)["Service"]
+
+    assert service["LimitCORE"] == "0"
+    assert service["MemoryMax"].endswith("G")
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_knows_each_word_of_a_unit(name: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from relay.database.embedded import (
     default_data_dir,
     embedded_postgres,
 )
+from relay.database.embedded.place import OWN_USER
 from tests.database.embedded_command import (
     LINGER_S,
     fetch,
@@ -68,6 +70,41 @@ async def test_the_server_is_private_and_durable(postgres_server: EmbeddedPostgr
     assert values == ["", "on", "UTF8", "200"]
     assert collation == "C"
     assert stat.S_IMODE(postgres_server.socket_dir.stat().st_mode) == 0o700
+
+
+async def test_it_lets_in_who_runs_it_and_root_alone(postgres_server: EmbeddedPostgres) -> None:
+    """By peer, whoever reaches the socket; and it never runs as the system's own `postgres`."""
+    url = postgres_server.url()
+    rules = await fetch(url, "SELECT array_agg(type || ' ' || auth_method) FROM pg_hba_file_rules")
+    names = await fetch(url, "SELECT array_agg(sys_name) FROM pg_ident_file_mappings")
+    runs_as = pwd.getpwuid(postgres_server.socket_dir.stat().st_uid).pw_name
+
+    assert rules == ["local peer"]
+    assert set(names) == {"root", runs_as}
+    assert runs_as == (OWN_USER if is_root else pwd.getpwuid(os.geteuid()).pw_name)
+
+
+@pytest.mark.skipif(not is_root, reason="an ordinary user cannot become another one")
+def test_another_user_is_not_let_in_though_it_reaches_the_socket(
+    postgres_server: EmbeddedPostgres, as_ordinary_user: list[str]
+) -> None:
+    """Permissions of a directory are given away in a moment; then peer still says who asks."""
+    socket = postgres_server.socket_dir / f".s.PGSQL.{postgres_server.port}"
+    ask = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({postgres_server.url()!r}))"
+    try:
+        postgres_server.socket_dir.chmod(0o711)
+        socket.chmod(0o777)
+        asked = subprocess.run(
+            [*as_ordinary_user, "env", sys.executable, "-c", ask],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        socket.chmod(0o700)
+        postgres_server.socket_dir.chmod(0o700)
+
+    assert "eer authentication failed" in asked.stderr
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "with blank, comma and ü"])

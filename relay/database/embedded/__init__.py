@@ -4,8 +4,9 @@
 - Any number of processes, and of contexts in one process, share one data directory. The first to
   end stops nothing; some seconds after the last one, however it ended, nothing is left running.
 - No TCP: one unix socket in a directory that only its owner can enter. fsync is on.
-- As root, PostgreSQL itself runs as the user `postgres`, or else `nobody`. No permission of any
-  directory that is not ours is changed; see `place.py` for where things then lie.
+- As root, PostgreSQL itself runs as a user of its own, `kling-relay-db`, made if need be. No
+  permission of any directory that is not ours is changed; see `place.py` for where things then lie.
+- It lets in root and who runs it, as the system knows them (peer), whoever reaches the socket.
 
 `attach.py` is what a command does, `supervisor.py` the detached process that owns the server.
 Nothing here imports more than the standard library, so that the supervisor starts quickly.

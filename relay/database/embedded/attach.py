@@ -36,7 +36,7 @@ SUPERVISOR_ENVIRONMENT = re.compile("PATH|TMPDIR|PYTHON.*|LD_.*|DYLD_.*")
 
 @dataclass(frozen=True)
 class EmbeddedPostgres:
-    """Where a running embedded server listens; its only user is `postgres`, without password."""
+    """Where a running embedded server listens; its only role is `postgres`, taken by peer."""
 
     socket_dir: Path
     port: int

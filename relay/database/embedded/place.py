@@ -18,7 +18,9 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,13 @@ class Account:
     gid: int
 
 
+OWN_USER = "kling-relay-db"
+"""Runs PostgreSQL where we are root. The system's `postgres` would give a PostgreSQL of the
+system's, and whoever is let in there, our data."""
+USERADD_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+USERADD_MAX_S = 30.0
+
+
 @dataclass(frozen=True)
 class Place:
     home: Path
@@ -54,6 +63,12 @@ class Place:
     @property
     def cluster(self) -> Path:
         return self.home / "cluster"
+
+    @property
+    def user_name(self) -> str:
+        """Name the user that PostgreSQL runs as; initdb refuses one without a name."""
+        uid = os.geteuid() if self.account is None else self.account.uid
+        return pwd.getpwuid(uid).pw_name
 
 
 def default_data_dir() -> Path:
@@ -120,18 +135,36 @@ def give_to(path: Path, account: Account | None) -> None:
 
 
 def _account(cluster: Path) -> Account:
-    """Choose who owns the data already, else `postgres`, else `nobody` (initdb wants a name)."""
+    """Choose who owns the data already, else a user of our own, which is made if need be."""
     with contextlib.suppress(FileNotFoundError):
         owner = cluster.stat()
         return Account(uid=owner.st_uid, gid=owner.st_gid)
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return Account(uid=entry.pw_uid, gid=entry.pw_gid)
-    raise EmbeddedPostgresError(
-        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to "
-        "run it as: create one, start as an ordinary user, or set RELAY_DATABASE_URL."
-    )
+    try:
+        entry = pwd.getpwnam(OWN_USER)
+    except KeyError:
+        entry = _create_user()
+    return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _create_user() -> "pwd.struct_passwd":
+    """Make the system user `OWN_USER`, who can do nothing but own files.
+
+    Raises:
+        EmbeddedPostgresError: this system makes users in another way.
+    """
+    options = f"--system --user-group --no-create-home --home-dir=/ --shell=/bin/false {OWN_USER}"
+    useradd = shutil.which("useradd", path=USERADD_PATH) or "useradd"
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(  # noqa: S603 - a fixed command
+            [useradd, *options.split()], check=False, capture_output=True, timeout=USERADD_MAX_S
+        )
+    try:
+        return pwd.getpwnam(OWN_USER)
+    except KeyError as error:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL does not run as root, and the user `{OWN_USER}` to run it as could not be "
+            "made: create that system user, start as an ordinary user, or set RELAY_DATABASE_URL."
+        ) from error
 
 
 def _elsewhere(location: Path, account: Account) -> Path:

@@ -50,6 +50,7 @@ class Server:
         self._programs = programs
         self._place = place
         self._create_cluster()
+        self._let_in_by_peer()
         _end_predecessor(place.cluster, socket_dir)
         self._process = self._start(socket_dir)
         self.pid = self._process.pid
@@ -77,10 +78,31 @@ class Server:
         partial = cluster.with_name(f"cluster.partial-{os.getpid()}")
         partial.mkdir(mode=0o700)
         give_to(partial, self._place.account)
-        options = "--username=postgres --auth=trust --encoding=UTF8 --locale=C --no-instructions"
+        options = "--username=postgres --auth=peer --encoding=UTF8 --locale=C --no-instructions"
         self._run("initdb", "-D", partial, *options.split())
         partial.rename(cluster)
         _flush(cluster.parent)
+
+    def _let_in_by_peer(self) -> None:
+        """Let in who runs it and root, as the system knows them; a password would lie in a file.
+
+        At each start, since older data let in everybody who reached the socket.
+        """
+        names = dict.fromkeys(("root", self._place.user_name))
+        files = {
+            "pg_hba.conf": "local all all peer map=relay\n",
+            "pg_ident.conf": "".join(f'relay "{name}" postgres\n' for name in names),
+        }
+        for name, text in files.items():
+            self._write(self._place.cluster / name, text)
+
+    def _write(self, path: Path, text: str) -> None:
+        """Put a file in the place of another; the server's user may have put a link there."""
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        give_to(path, self._place.account)
 
     def _create_database(self, socket_dir: Path) -> None:
         options = f"--port={PORT} --username=postgres --no-password relay"
