@@ -76,11 +76,13 @@ async def test_it_lets_in_who_runs_it_and_root_alone(postgres_server: EmbeddedPo
     """By peer, whoever reaches the socket; and it never runs as the system's own `postgres`."""
     url = postgres_server.url()
     rules = await fetch(url, "SELECT array_agg(type || ' ' || auth_method) FROM pg_hba_file_rules")
-    names = await fetch(url, "SELECT array_agg(sys_name) FROM pg_ident_file_mappings")
+    names = await fetch(
+        url, "SELECT array_agg(DISTINCT sys_name ORDER BY sys_name) FROM pg_ident_file_mappings"
+    )
     runs_as = pwd.getpwuid(postgres_server.socket_dir.stat().st_uid).pw_name
 
     assert rules == ["local peer"]
-    assert set(names) == {"root", runs_as}
+    assert names == sorted({"root", runs_as})
     assert runs_as == (OWN_USER if is_root else pwd.getpwuid(os.geteuid()).pw_name)
 
 
