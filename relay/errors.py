@@ -26,6 +26,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TooManyPings               429  1302  a second test callback within seconds
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
     ├── InternalError              500  5000  a bug of ours
+    ├── TooSlow                    503  5001  others waited for the room that its body took
     ├── Unavailable                503  5001  no channel can take it now, or we cannot
     ├── TimedOut                   504  5002  sent, and no answer in time; the hold stays
     └── CallbackRefused                    told to Kling, or to whoever posed as Kling
@@ -206,6 +207,13 @@ class InternalError(RelayError, code=Code.INTERNAL_ERROR):
 
     def __init__(self) -> None:
         super().__init__("Internal error")
+
+
+class TooSlow(RelayError, code=Code.UNAVAILABLE):
+    """Its body fell behind while others waited. Nothing was sent, nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The request body arrived too slowly, retry later")
 
 
 class Unavailable(RelayError, code=Code.UNAVAILABLE):

@@ -9,7 +9,7 @@ from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface
 from relay.parts import Parts, unit_prices
 from relay.proxy.account import Accounts
-from relay.proxy.body import BodyBudget
+from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import OwnDeliveries

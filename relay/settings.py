@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     image_unit_price: Decimal | None = None
     body_limit_mb: int = 100
     body_budget_mb: int = 256
-    """Request bodies in memory at a time; one tenant gets at most half."""
+    """Request bodies in memory at a time, and one beyond it; one tenant gets half, and one."""
     kling_timeout_s: float = 60.0
     submit_timeout_s: float = 90.0
     refresh_s: float | None = None

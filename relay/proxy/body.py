@@ -1,16 +1,15 @@
 """Request bodies: read once into one buffer, within a budget of bytes for the whole process.
 
-A body that does not fit the budget waits unread in the client's socket, after authentication. One
-tenant gets at most half of the budget, so that its uploads never starve another's.
+What does not fit the budget waits unread in the client's socket, after authentication.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from relay.errors import BadRequest
+from relay.errors import BadRequest, TooSlow
 from relay.kling.body import Utf8Check
+from relay.proxy.body_budget import BYTES_PER_S_MIN, BodyBudget, Share
 
 if TYPE_CHECKING:
     from litestar.types import Receive
@@ -18,82 +17,19 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 64 * 1024
 """Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
-BODY_S, BYTES_PER_S_MIN = 120.0, 250_000
+BODY_S = 120.0
 
 
 class ClientGone(Exception):
     """The client hung up before its body was complete. Nothing was done."""
 
 
-class BodyBudget:
-    """Counts the bytes of large bodies in memory."""
-
-    def __init__(self, total_bytes: int) -> None:
-        self._total_bytes = total_bytes
-        self._tenant_bytes_max = total_bytes // 2
-        self._taken = 0
-        self._taken_by: defaultdict[int, int] = defaultdict(int)
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-
-    async def take(self, tenant_id: int, size: int) -> "Share":
-        """Wait until `size` bytes are free for this tenant; a larger body gets all there is."""
-        size = min(size, self._tenant_bytes_max)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (tenant_id, size, place)
-        self._waiting.append(entry)
-        self._grant()
-        try:
-            await place
-        except asyncio.CancelledError:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-                self._grant()  # those behind it may fit
-            else:
-                self._give(tenant_id, size)
-            raise
-        return Share(self, tenant_id, size)
-
-    def _grant(self) -> None:
-        """Serve in the order of arrival; who waits for its own tenant's bytes holds up nobody."""
-        for entry in list(self._waiting):
-            tenant_id, size, place = entry
-            if self._taken_by.get(tenant_id, 0) + size > self._tenant_bytes_max:
-                continue
-            if self._taken + size > self._total_bytes:
-                break  # small bodies that came later would fill every gap, for ever
-            self._waiting.remove(entry)
-            self._taken += size
-            self._taken_by[tenant_id] += size
-            place.set_result(None)
-
-    def _give(self, tenant_id: int, size: int) -> None:
-        self._taken -= size
-        self._taken_by[tenant_id] -= size
-        if not self._taken_by[tenant_id]:
-            del self._taken_by[tenant_id]
-        self._grant()
-
-
-class Share:
-    """Bytes taken from the budget; give them back once."""
-
-    def __init__(self, budget: BodyBudget, tenant_id: int, size: int) -> None:
-        self._budget: BodyBudget | None = budget
-        self._tenant_id = tenant_id
-        self._size = size
-
-    def release(self) -> None:
-        if self._budget is not None:
-            budget, self._budget = self._budget, None
-            budget._give(self._tenant_id, self._size)  # noqa: SLF001 (its other half)
-
-
 class ReadBody:
     """A body in memory, and its share of the budget."""
 
-    def __init__(self, content: bytes | bytearray = b"") -> None:
+    def __init__(self, content: bytes | bytearray = b"", share: Share | None = None) -> None:
         self.content = content
-        self.share: Share | None = None
+        self.share = share
 
     def release(self) -> None:
         if self.share is not None:
@@ -103,8 +39,7 @@ class ReadBody:
 def body_time_s(size: int) -> float:
     """Say how long a request may take, its body's wait for the budget included.
 
-    The server keeps this (`relay/server/bounded_request.py`), and gives a silent client up earlier:
-    nobody keeps a share by a byte a minute.
+    The server keeps this (`relay/server/bounded_request.py`), and gives a silent client up earlier.
     """
     return BODY_S + size / BYTES_PER_S_MIN
 
@@ -126,74 +61,85 @@ async def read_body(
 ) -> ReadBody:
     """Read the whole body, checking UTF-8 as it arrives; `declared` is its Content-Length.
 
-    No clock here, except for the budget's: `receive()` ends when the server gives the client up.
+    No clock of its own, except for a large body: `receive()` ends when the server gives the client
+    up.
 
     Raises:
         BadRequest: longer than the limit, or broken UTF-8.
+        TooSlow: others waited for what it held.
         ClientGone
     """
-    read = ReadBody()
     if declared is None or declared <= SMALL_BYTES:
         chunk, is_last = _chunk(await receive())
-        if is_last:  # the usual body: whole, and as it came
-            _check_size(len(chunk), limit_bytes)
+        if is_last and len(chunk) <= SMALL_BYTES:  # the usual body: whole, and as it came
             if not chunk.isascii():
                 Utf8Check().feed(chunk, is_last=True)
-            read.content = chunk
-            return read
+            return ReadBody(chunk)
+        arriving = _Arriving(receive, limit_bytes)
+        arriving.check(chunk, is_last=is_last)
+        arriving.add(chunk)
+        while not arriving.is_whole and len(arriving.content) <= SMALL_BYTES:
+            arriving.add(await arriving.receive())
+        if arriving.is_whole and len(arriving.content) <= SMALL_BYTES:
+            return ReadBody(arriving.content)
+        # Of unknown length: it may become as large as the limit.
+        declared = limit_bytes
     else:
         _check_size(declared, limit_bytes)
-        read.share = await _take(budget, tenant_id, declared)
-        chunk = b""
-    try:
-        await _read_rest(
-            read, chunk, receive, budget=budget, tenant_id=tenant_id, limit_bytes=limit_bytes
-        )
-    except BaseException:
-        read.release()
-        raise
-    return read
+        arriving = _Arriving(receive, limit_bytes)
+    return await _read_large(arriving, budget.open(tenant_id, declared))
 
 
-async def _read_rest(
-    read: ReadBody,
-    chunk: bytes,
-    receive: "Receive",
-    *,
-    budget: BodyBudget,
-    tenant_id: int,
-    limit_bytes: int,
-) -> None:
-    """Read all that comes behind `chunk`."""
-    buffer = bytearray()
-    check = Utf8Check()
-    is_last = False
-    while True:
-        check.feed(chunk, is_last=is_last)
-        _check_size(len(buffer) + len(chunk), limit_bytes)
-        if is_last and not buffer:
-            read.content = chunk  # in one piece, which needs no copy
-            return
-        buffer += chunk
-        if read.share is None and len(buffer) > SMALL_BYTES:
-            # Of unknown length: it may become as large as the limit.
-            read.share = await _take(budget, tenant_id, limit_bytes)
-        if is_last:
-            read.content = buffer
-            return
-        chunk, is_last = _chunk(await receive())
+async def _read_large(arriving: "_Arriving", share: Share) -> ReadBody:
+    """Read all that is still to come, as far as there is room for it.
 
-
-async def _take(budget: BodyBudget, tenant_id: int, size: int) -> Share:
-    """Wait for a share as long as a client may wait: one that has gone must not stay in line.
-
-    Nobody listens to the socket meanwhile, and the whole body may have arrived already.
+    A client that has gone must not stay in line: nobody listens to its socket meanwhile, and the
+    whole body may have arrived already.
     """
     try:
-        async with asyncio.timeout(body_time_s(size)):
-            return await budget.take(tenant_id, size)
-    except TimeoutError as error:
-        raise ClientGone from error
+        async with asyncio.timeout(body_time_s(share.size)) as share.clock:
+            await share.grow(len(arriving.content))
+            while not arriving.is_whole:
+                chunk = await arriving.receive()
+                await share.grow(len(chunk))
+                arriving.add(chunk)
+    except BaseException as error:
+        share.release()
+        if isinstance(error, TimeoutError):
+            raise (TooSlow if share.is_let_go else ClientGone) from error
+        raise
+    share.end()
+    return ReadBody(arriving.content, share)
+
+
+class _Arriving:
+    """A body of which more is to come."""
+
+    def __init__(self, receive: "Receive", limit_bytes: int) -> None:
+        self.content: bytes | bytearray = b""
+        self.is_whole = False
+        self._receive = receive
+        self._limit_bytes = limit_bytes
+        self._utf8 = Utf8Check()
+
+    async def receive(self) -> bytes:
+        """Receive the next bytes and check them; they are not kept yet."""
+        chunk, is_last = _chunk(await self._receive())
+        self.check(chunk, is_last=is_last)
+        return chunk
+
+    def check(self, chunk: bytes, *, is_last: bool) -> None:
+        _check_size(len(self.content) + len(chunk), self._limit_bytes)
+        self._utf8.feed(chunk, is_last=is_last)
+        self.is_whole = is_last
+
+    def add(self, chunk: bytes) -> None:
+        if not self.content and self.is_whole:
+            self.content = chunk  # in one piece, which needs no copy
+        elif isinstance(self.content, bytes):
+            self.content = bytearray(self.content + chunk)
+        else:
+            self.content += chunk
 
 
 def _chunk(message: "ReceiveMessage") -> tuple[bytes, bool]:

@@ -17,7 +17,7 @@ from litestar.types import HTTPScope, Receive
 from relay.errors import UnknownPath
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
-from relay.proxy.body import BodyBudget
+from relay.proxy.body_budget import BodyBudget
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import Asked, OwnDeliveries
 from relay.proxy.paths import shown_path

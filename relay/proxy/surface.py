@@ -22,7 +22,8 @@ from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
-from relay.proxy.body import BodyBudget, ClientGone, ReadBody, declared_length, read_body
+from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
+from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import tell_called, tell_read, tell_submitted
 from relay.proxy.page import Page, read_page

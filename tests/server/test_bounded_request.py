@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from relay.proxy.body import BodyBudget, ClientGone, declared_length, read_body
+from relay.proxy.body import ClientGone, declared_length, read_body
+from relay.proxy.body_budget import BodyBudget
 from relay.server.bounded_request import BoundedRequest
 from tests.server.peer import Served
 from tests.waiting import PATIENCE_S, play_slow, settle_for
