@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.batch import Batcher, RowBlocked
+from relay.database.committed import once_committed
 from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
@@ -103,13 +104,15 @@ async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed:
     """Run FINISH inside a session, as an array of one; it waits for locks as the session does.
 
     A batcher's row of the same task waits until this session ends, so never await one in it. That
-    the task moved stands in the log before the caller commits.
+    the task moved stands in the log once the caller has committed, and not if it does not.
     """
     connection = await session.connection()
     statement = FINISH_FOLLOWED if is_followed else FINISH
     # By the driver's own placeholders: it is written for arrays, which a batcher fills.
     done = await connection.exec_driver_sql(statement, tuple([value] for value in row))
-    return _finished(row, done.mappings().one_or_none())
+    record = done.mappings().one_or_none()
+    once_committed(session, lambda: _say_moved(row, record))
+    return _finished(record)
 
 
 class Door:
@@ -152,7 +155,8 @@ class Door:
                 await asyncio.sleep(0.05 * tries)
         else:
             raise AssertionError("the last try breaks or raises")
-        return _finished(row, record)
+        _say_moved(row, record)
+        return _finished(record)
 
     async def aclose(self) -> None:
         for batcher in (
@@ -170,11 +174,9 @@ class Door:
         return self._relaxed if is_end else self._records
 
 
-def _finished(row: FinishRow, record: Any) -> Finished:
-    """Read what the statement did, and say in the log what moved."""
-    if record is None:
-        return NOTHING_MOVED
-    if record["moves"]:
+def _say_moved(row: FinishRow, record: Any) -> None:
+    """Say in the log what moved, if something did."""
+    if record is not None and record["moves"]:
         # That a submit was taken stands in its request's own line.
         is_told = row.via == Via.SUBMIT and row.state == TaskState.SUBMITTED
         tell = log.debug if is_told else log.info
@@ -188,6 +190,12 @@ def _finished(row: FinishRow, record: Any) -> Finished:
             via=row.via,
             charged_micros=record["charged_micros"],
         )
+
+
+def _finished(record: Any) -> Finished:
+    """Read what the statement did."""
+    if record is None:
+        return NOTHING_MOVED
     return Finished(
         moved=record["moves"],
         filled=record["fills"],
