@@ -50,7 +50,7 @@ class ChannelDirectory:
         """Get one channel, a disabled one too: its tasks are still asked about.
 
         Raises:
-            LookupError: there is none; channels are never deleted.
+            LookupError: there is none; rows of channels are never deleted.
         """
         channels = (await self._channels.get()).by_id
         if channel_id not in channels:
@@ -80,6 +80,22 @@ class ChannelDirectory:
             rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
             channels = tuple(_usable(row, self._keys) for row in rows)
         return _Channels(channels, {channel.id: channel for channel in channels})
+
+
+async def find_same_account(
+    session: AsyncSession, keys: KeyRing, *, access_key: str | None, api_key: str | None
+) -> list[OpenedChannel]:
+    """Find the channels that have one of these keys: they are one Kling account, at any host.
+
+    One whose keys cannot be opened is known by its access key alone.
+    """
+    rows = await session.scalars(select(tables.Channel).where(tables.Channel.removed_at.is_(None)))
+    return [
+        channel
+        for channel, shown in [(_usable(row, keys), row.access_key) for row in rows]
+        if (access_key is not None and access_key == shown)
+        or (api_key is not None and api_key == channel.api_key)
+    ]
 
 
 async def read_channels(session: AsyncSession, keys: KeyRing) -> list[OpenedChannel]:

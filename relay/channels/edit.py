@@ -1,7 +1,7 @@
 """Channels as the desk writes them."""
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.directory import seal_into
@@ -49,6 +49,18 @@ async def add_channel(
 
 def put_keys(row: Channel, keys: KeyRing, new: ChannelKeys) -> None:
     seal_into(row, keys, **msgspec.structs.asdict(new))
+
+
+async def lock_keys(session: AsyncSession) -> None:
+    """Let one transaction at a time compare new keys with all that there are, until its commit."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('channels', 0))"))
+
+
+async def remove_channel(session: AsyncSession, row: Channel, name: str) -> None:
+    """Switch a locked channel off for good, and call it `name`."""
+    row.name, row.enabled, row.removed_at = name, False, func.now()
+    await session.flush()
+    await session.refresh(row)
 
 
 async def rename_channel(session: AsyncSession, row: Channel, name: str) -> bool:

@@ -20,7 +20,10 @@ async def channel_names(session: AsyncSession) -> list[str]:
     return list(await session.scalars(select(Channel.name).order_by(Channel.name)))
 
 
-async def read_rows(session: AsyncSession) -> list[Channel]:
-    """Read every channel with its keys sealed, in the order they are tried."""
+async def read_rows(session: AsyncSession, *, with_removed: bool = False) -> list[Channel]:
+    """Read every channel with its keys sealed, in the order they are tried; removed ones last."""
     order = (Channel.priority.desc(), Channel.weight.desc(), Channel.name)
-    return list(await session.scalars(select(Channel).order_by(*order)))
+    query = select(Channel).order_by(Channel.removed_at.desc().nulls_first(), *order)
+    if not with_removed:
+        query = query.where(Channel.removed_at.is_(None))
+    return list(await session.scalars(query))

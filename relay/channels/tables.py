@@ -11,8 +11,10 @@ class Channel(Base):
     __table_args__ = (
         CheckConstraint("(access_key IS NULL) = (secret_key_sealed IS NULL)", name="pair_is_whole"),
         CheckConstraint(
-            "access_key IS NOT NULL OR api_key_sealed IS NOT NULL", name="has_a_credential"
+            "access_key IS NOT NULL OR api_key_sealed IS NOT NULL OR removed_at IS NOT NULL",
+            name="has_a_credential",
         ),
+        CheckConstraint("removed_at IS NULL OR NOT enabled", name="removed_is_disabled"),
         CheckConstraint("weight > 0", name="weight_positive"),
     )
 
@@ -32,3 +34,8 @@ class Channel(Base):
     callback_at: Mapped[moment | None]
     """When a callback of this account last reached us; tells whether callbacks can be relied on."""
     created_at: Mapped[stamped]
+    removed_at: Mapped[moment | None]
+    """Its tasks name it for ever, so the row stays, under a name that leaves the old one free.
+
+    Its keys are erased a day later: a submit that had chosen it just before can still be asked for.
+    """

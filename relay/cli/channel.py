@@ -11,6 +11,7 @@ from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import KeyPair, Name
 from relay.cli.show import json_option, moment, note, print_json, print_table, yes_no
+from relay.cli.sure import ask, sure_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,6 +40,11 @@ webhook_secret_option = click.option(
 )
 no_check_option = click.option(
     "--no-check", is_flag=True, help="Do not ask Kling whether the keys work."
+)
+same_account_option = click.option(
+    "--same-account",
+    is_flag=True,
+    help="Take keys of an account that is a channel already; both share its limits.",
 )
 PRIORITY = click.IntRange(-1000, 1000)
 WEIGHT = click.IntRange(1, 1000)
@@ -71,6 +77,7 @@ def channel() -> None:
 )
 @webhook_secret_option
 @no_check_option
+@same_account_option
 @json_option
 @examples(
     "relay channel add main --base-url https://api-singapore.klingai.com    # asks for 'AK|SK'",
@@ -87,12 +94,14 @@ def add(
     webhook_secret: str | None,
     *,
     no_check: bool,
+    same_account: bool,
     as_json: bool,
 ) -> None:
     """Add a Kling account.
 
     Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
-    Kling for a task that does not exist; if Kling does not take them, nothing is written.
+    Kling for a task that does not exist; if Kling does not take them, nothing is written. An
+    account that is a channel already is refused with that channel's name.
     """
     url = _base_url(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=True)
@@ -109,6 +118,7 @@ def add(
             channel_keys=new,
             priority=priority,
             weight=weight,
+            may_be_same=same_account,
         )
 
     with open_database() as database:
@@ -121,13 +131,18 @@ def add(
 
 
 @channel.command("list")
+@click.option("--removed", is_flag=True, help="And those that were removed.")
 @json_option
-def list_channels(*, as_json: bool) -> None:
+def list_channels(*, removed: bool, as_json: bool) -> None:
     """List channels in the order they are tried, without their keys."""
-    from relay.channels.read import read_rows
+
+    async def work(session: AsyncSession) -> list[Channel]:
+        from relay.channels.read import read_rows
+
+        return await read_rows(session, with_removed=removed)
 
     with open_database() as database:
-        rows = database.read(read_rows)
+        rows = database.read(work)
     if as_json:
         print_json([_described(row) for row in rows])
     else:
@@ -144,6 +159,7 @@ def list_channels(*, as_json: bool) -> None:
 @click.option("--weight", type=WEIGHT, help="Share among channels of one priority.")
 @click.option("--rename", type=Name(), metavar="NAME", help="A new name.")
 @no_check_option
+@same_account_option
 @json_option
 @examples(
     "relay channel set main --key -           # a new pair, asked for",
@@ -160,6 +176,7 @@ def set_channel(
     rename: str | None,
     *,
     no_check: bool,
+    same_account: bool,
     as_json: bool,
 ) -> None:
     """Change a channel; what is not named stays.
@@ -191,7 +208,7 @@ def set_channel(
         changes = ChannelChanges(
             base_url=url, priority=priority, weight=weight, rename=rename, keys=new
         )
-        row = database.act(_change(database, name, changes))
+        row = database.act(_change(database, name, changes, may_be_same=same_account))
     _show(row, as_json=as_json)
 
 
@@ -219,13 +236,40 @@ def disable(name: str, *, as_json: bool) -> None:
     _show(row, as_json=as_json)
 
 
+@channel.command()
+@click.argument("name", help="The channel's name.")
+@sure_option
+@json_option
+@examples(
+    "relay channel disable main     # no new tasks, while its last ones end",
+    "relay channel remove main",
+)
+def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
+    """Take a channel out of use for good; refused while tasks of it are not over.
+
+    Its tasks stay, and name it. Its keys are erased a day later; the name is free at once.
+    """
+    ask(f"Remove channel '{name}' for good, with its keys?", is_sure=is_sure)
+
+    async def work(session: AsyncSession, actor: Actor) -> Channel:
+        from relay.desk.channels import remove_channel
+
+        return await remove_channel(session, actor, name)
+
+    with open_database() as database:
+        row = database.act(work)
+    _show(row, as_json=as_json)
+
+
 def _change(
-    database: Database, name: str, changes: ChannelChanges
+    database: Database, name: str, changes: ChannelChanges, *, may_be_same: bool = False
 ) -> Callable[[AsyncSession, Actor], Coroutine[Any, Any, Channel]]:
     async def work(session: AsyncSession, actor: Actor) -> Channel:
         from relay.desk.channels import change_channel
 
-        return await change_channel(session, actor, database.keys, name, changes)
+        return await change_channel(
+            session, actor, database.keys, name, changes, may_be_same=may_be_same
+        )
 
     return work
 
@@ -264,6 +308,7 @@ def _described(row: Channel) -> dict[str, object]:
         "weight": row.weight,
         "callback_at": row.callback_at,
         "created_at": row.created_at,
+        "removed_at": row.removed_at,
     }
 
 

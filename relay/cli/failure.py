@@ -30,6 +30,8 @@ def no_such(kind: str, name: str, known: Iterable[str], *, otherwise: str) -> st
     """Say that a name is not known, with what may have been meant; `otherwise` if nothing is."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, list(known), n=3)
+    names = list(known)
+    removed = [one for one in names if one.startswith(f"{name} (removed ")]
+    close = removed or get_close_matches(name, names, n=3)
     hint = f"did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise
     return f"there is no {kind} '{name}'; {hint}"

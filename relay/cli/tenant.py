@@ -10,6 +10,7 @@ from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table, yes_no
+from relay.cli.sure import ask, sure_option
 from relay.money import money, plain
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def add(
 
 
 @tenant.command("list")
+@click.option("--removed", is_flag=True, help="And those that were removed.")
 @json_option
-def list_tenants(*, as_json: bool) -> None:
+def list_tenants(*, removed: bool, as_json: bool) -> None:
     """List tenants with their accounts."""
 
     async def work(session: AsyncSession) -> list[tuple[Tenant, Account]]:
@@ -102,7 +104,8 @@ def list_tenants(*, as_json: bool) -> None:
         from relay.tenants.read import read_tenants
 
         accounts = await read_accounts(session)
-        return [(row, accounts[row.account_id]) for row in await read_tenants(session)]
+        rows = await read_tenants(session, with_removed=removed)
+        return [(row, accounts[row.account_id]) for row in rows]
 
     with open_database() as database:
         found = database.read(work)
@@ -175,6 +178,42 @@ def disable(name: str, *, as_json: bool) -> None:
     _change(name, TenantChanges(enabled=False), as_json=as_json)
 
 
+@tenant.command()
+@click.argument("name", help="The tenant's name.")
+@click.argument("new_name", type=Name(), help="Its name from now on.")
+@json_option
+@examples("relay tenant rename acme acme-europe")
+def rename(name: str, new_name: str, *, as_json: bool) -> None:
+    """Call a tenant something else; it notices nothing, and all that is past is found by both."""
+    from relay.desk.tenants import TenantChanges
+
+    _change(name, TenantChanges(name=new_name), as_json=as_json)
+
+
+@tenant.command()
+@click.argument("name", help="The tenant's name.")
+@sure_option
+@json_option
+@examples("relay tenant disable acme     # lets its running tasks end", "relay tenant remove acme")
+def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
+    """Shut a tenant out for good, and revoke its tokens; its name is free again.
+
+    Refused while tasks of it are not over, callbacks are to be made or quota is left. Its tasks,
+    entries and changes stay, and name it.
+    """
+    ask(f"Remove tenant '{name}' for good, with its tokens?", is_sure=is_sure)
+
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
+        from relay.desk.tenants import remove_tenant
+
+        return await _read(session, (await remove_tenant(session, actor, name)).name)
+
+    with open_database() as database:
+        pair = database.act(work)
+        currency = database.settings.currency
+    _show(pair, currency, as_json=as_json)
+
+
 def _note_nothing(name: str, multiplier: Decimal | None) -> None:
     if multiplier == 0:
         note(
@@ -187,8 +226,7 @@ def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
     async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from relay.desk.tenants import change_tenant
 
-        await change_tenant(session, actor, name, changes)
-        return await _read(session, name)
+        return await _read(session, (await change_tenant(session, actor, name, changes)).name)
 
     with open_database() as database:
         pair = database.act(work)
@@ -203,7 +241,7 @@ def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
     "--ref",
     "reference",
     required=True,
-    type=Name(),
+    type=Name("reference"),
     help="Your own reference of the payment; the same one twice adds nothing.",
 )
 @json_option
@@ -243,7 +281,7 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
 @click.argument(
     "amount", type=SignedAmount(), metavar="±AMOUNT", help="What to add; below 0 it is taken away."
 )
-@click.option("--reason", required=True, type=Name(), help="Kept with the entry for ever.")
+@click.option("--reason", required=True, type=Name("reason"), help="Kept with the entry for ever.")
 @json_option
 @examples(
     "relay tenant adjust acme -5 --reason 'entered twice'",
@@ -331,6 +369,7 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
         "created_at": row.created_at,
+        "removed_at": row.removed_at,
     }
 
 

@@ -4,14 +4,16 @@ from relay.cli.failure import no_such
 from relay.desk.errors import (
     Busy,
     DeskError,
+    InUse,
     NameTaken,
     NoSuch,
     NotPossible,
     NotTheirs,
     ReferenceUsed,
+    SameAccount,
     WebhookSecretKept,
 )
-from relay.money import money
+from relay.money import decimal_of, money
 
 SHOWN_MAX = 5
 """Ids that a refusal names."""
@@ -43,6 +45,13 @@ def worded(error: DeskError, currency: str) -> str:
             said = f"{error} ({named}); nothing was written"
         case WebhookSecretKept():
             said = f"{error}, which was shown when it was made; --rotate makes a new one"
+        case SameAccount():
+            said = (
+                f"{error}, and two channels of one account share its limits; nothing was written:"
+                " --same-account takes it all the same"
+            )
+        case InUse():
+            said = f"{error}: {_what_is_live(error, currency)}; nothing was changed"
         case NotPossible():
             said = f"{error}; nothing was changed"
         case Busy():
@@ -50,6 +59,27 @@ def worded(error: DeskError, currency: str) -> str:
         case _:
             said = f"{error}; nothing was written"
     return said
+
+
+def _what_is_live(error: InUse, currency: str) -> str:
+    live = []
+    if error.tasks:
+        live.append(f"{_counted(error.tasks, 'task')} not over (`relay task list` has them)")
+    if error.deliveries:
+        live.append(
+            f"{_counted(error.deliveries, 'callback')} still to be made"
+            f" (`relay delivery list --tenant {error.name} --state due`)"
+        )
+    if error.quota_micros:
+        live.append(
+            f"its quota is {money(error.quota_micros, currency)} (`relay tenant adjust"
+            f" {error.name} {decimal_of(-error.quota_micros)} --reason …` makes it 0)"
+        )
+    return ", ".join(live)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
 def _no_such(error: NoSuch) -> str:

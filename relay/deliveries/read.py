@@ -104,6 +104,12 @@ async def list_deliveries(
     return [ListedDelivery(**row) for row in rows]
 
 
+async def count_due(session: AsyncSession, tenant_id: int) -> int:
+    """Count what a tenant is still to be told."""
+    due = text("SELECT count(*) FROM deliveries WHERE tenant_id = :tenant_id AND state = 'due'")
+    return int(await session.scalar(due, {"tenant_id": tenant_id}) or 0)
+
+
 async def find_delivery(
     session: AsyncSession, key: str, *, tenant_id: int | None = None
 ) -> int | None:

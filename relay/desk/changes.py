@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.channels.tables import Channel
 from relay.desk.actor import Actor
 from relay.desk.tables import Change
+from relay.tenants.tables import Tenant
 
 State = dict[str, Any]
 """Of a thing: what of it an act may change, in what JSON has. Never a secret, sealed or not."""
@@ -61,17 +63,30 @@ async def list_changes(
     before_id: int | None = None,
     limit: int,
 ) -> list[Change]:
-    """List changes, newest first. `act`: one, or all that begin with it and a dot (`tenant`)."""
+    """List changes, newest first. `act`: one, or all that begin with it and a dot (`tenant`).
+
+    `subject`: what had this name then, and whatever was done to what has it now.
+    """
     query = select(Change).order_by(Change.id.desc()).limit(limit)
     if actor is not None:
         query = query.where(Change.actor == actor)
     if subject is not None:
-        query = query.where(Change.subject == subject)
+        query = query.where(or_(Change.subject == subject, *_of_what_is_called(subject)))
     if act is not None:
         query = query.where((Change.act == act) | Change.act.startswith(f"{act}.", autoescape=True))
     if before_id is not None:
         query = query.where(Change.id < before_id)
     return list(await session.scalars(query))
+
+
+def _of_what_is_called(name: str) -> list[ColumnElement[bool]]:
+    return [
+        and_(
+            Change.subject_kind == kind,
+            Change.subject_id == select(table.id).where(table.name == name).scalar_subquery(),
+        )
+        for kind, table in (("tenant", Tenant), ("channel", Channel))
+    ]
 
 
 async def find_change(session: AsyncSession, change_id: int) -> Change | None:

@@ -1,20 +1,30 @@
-"""Adding Kling accounts, and changing how they are used."""
+"""Adding Kling accounts, changing how they are used, and removing them."""
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels import edit
 from relay.channels.checks import checked_webhook_secret, normalised_base_url
+from relay.channels.directory import find_same_account
 from relay.channels.edit import ChannelKeys
 from relay.channels.tables import Channel
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
-from relay.desk.errors import NameTaken, Unusable
-from relay.desk.find import channel_named
+from relay.desk.errors import Busy, InUse, NameTaken, SameAccount, Unusable
+from relay.desk.find import channel_to_act_on
+from relay.desk.names import check_new_name, removed_name
 from relay.secrets import KeyRing
+from relay.tasks.live import count_live
 
-__all__ = ["NO_KEYS", "ChannelChanges", "ChannelKeys", "add_channel", "change_channel"]
+__all__ = [
+    "NO_KEYS",
+    "ChannelChanges",
+    "ChannelKeys",
+    "add_channel",
+    "change_channel",
+    "remove_channel",
+]
 
 NO_KEYS = ChannelKeys()
 
@@ -41,13 +51,15 @@ async def add_channel(
     channel_keys: ChannelKeys,
     priority: int = 0,
     weight: int = 1,
+    may_be_same: bool = False,
 ) -> Channel:
-    """Add a channel, enabled.
+    """Add a channel, enabled; `may_be_same` if another one may have a key of these.
 
     Raises:
-        NameTaken
-        Unusable: the base URL, the weight, the webhook secret, no key, or half a pair.
+        NameTaken, SameAccount
+        Unusable: the name, the base URL, the weight, the webhook secret, no key, or half a pair.
     """
+    check_new_name(name)
     _check_keys(channel_keys)
     _check_weight(weight)
     if channel_keys.access_key is None and channel_keys.api_key is None:
@@ -63,6 +75,8 @@ async def add_channel(
     )
     if row is None:
         raise NameTaken("channel", name)
+    if not may_be_same:
+        await _refuse_same_account(session, keys, channel_keys, but=row.id)
     await note_change(
         session,
         actor,
@@ -77,20 +91,26 @@ async def add_channel(
 
 @act
 async def change_channel(
-    session: AsyncSession, actor: Actor, keys: KeyRing, name: str, changes: ChannelChanges
+    session: AsyncSession,
+    actor: Actor,
+    keys: KeyRing,
+    name: str,
+    changes: ChannelChanges,
+    *,
+    may_be_same: bool = False,
 ) -> Channel:
     """Change a channel; its running tasks are still asked for, with the keys that it has then.
 
-    What is so already is not noted.
+    What is so already is not noted. `may_be_same` if another one may have a key of the new ones.
 
     Raises:
-        NoSuch, NameTaken
-        Unusable: the base URL, the weight, the webhook secret, or half a pair.
+        NoSuch, NotPossible, NameTaken, SameAccount
+        Unusable: the new name, the base URL, the weight, the webhook secret, or half a pair.
     """
-    _check_keys(changes.keys)
-    if changes.weight is not None:
-        _check_weight(changes.weight)
-    row = await channel_named(session, name, is_locked=True)
+    _check_changes(name, changes)
+    row = await channel_to_act_on(session, name, is_locked=True)
+    if not may_be_same:
+        await _refuse_same_account(session, keys, changes.keys, but=row.id)
     state = _state(row)
     edit.put_keys(row, keys, changes.keys)
     if changes.base_url is not None:
@@ -120,6 +140,43 @@ async def change_channel(
     return row
 
 
+@act
+async def remove_channel(session: AsyncSession, actor: Actor, name: str) -> Channel:
+    """Take a channel out of use for good; its tasks keep it, by the name it gets then.
+
+    The row is locked against submits on their way too: what they hold is seen, or they come later,
+    with a channel that was still there two seconds ago, and then its keys still are, for a day.
+
+    Raises:
+        NoSuch, NotPossible: it was removed before.
+        InUse: tasks of it are live.
+    """
+    row = await channel_to_act_on(session, name)
+    await session.refresh(row, with_for_update=True)
+    if row.name != name or row.removed_at is not None:
+        raise Busy
+    if tasks := await count_live(session, channel_id=row.id):
+        raise InUse("channel", name, tasks=tasks)
+    before = _state(row)
+    await edit.remove_channel(session, row, removed_name(name, row.id))
+    await note_change(
+        session, actor, "channel.remove", kind="channel", id=row.id, name=name, before=before
+    )
+    return row
+
+
+async def _refuse_same_account(
+    session: AsyncSession, keys: KeyRing, new: ChannelKeys, *, but: int
+) -> None:
+    if new.access_key is None and new.api_key is None:
+        return
+    await edit.lock_keys(session)
+    found = await find_same_account(session, keys, access_key=new.access_key, api_key=new.api_key)
+    for channel in found:
+        if channel.id != but:
+            raise SameAccount(channel.name)
+
+
 def _state(row: Channel) -> State:
     return {
         "name": row.name,
@@ -134,6 +191,14 @@ def _named(keys: ChannelKeys) -> list[str]:
     """List which keys were given; what they are is nobody's to read."""
     given = msgspec.structs.asdict(keys)
     return [name for name, value in given.items() if value is not None]
+
+
+def _check_changes(name: str, changes: ChannelChanges) -> None:
+    _check_keys(changes.keys)
+    if changes.weight is not None:
+        _check_weight(changes.weight)
+    if changes.rename is not None and changes.rename != name:
+        check_new_name(changes.rename)
 
 
 def _check_keys(keys: ChannelKeys) -> None:

@@ -3,6 +3,8 @@
     DeskError
     ├── NoSuch             there is no such tenant, channel, token, task, delivery or price
     ├── NameTaken          another one has the name
+    ├── SameAccount        another channel has this Kling account
+    ├── InUse              what is to be removed still has something live
     ├── ReferenceUsed      the reference stands for another amount
     ├── NotPossible        the thing is not in a state for it
     ├── NotTheirs          things that another tenant has
@@ -52,12 +54,33 @@ class ReferenceUsed(DeskError):
         self.amount_micros = amount_micros
 
 
-class NotPossible(DeskError):
-    def __init__(self, kind: str, id: int, why: str) -> None:  # noqa: A002 (ours, as everywhere)
-        """`why`: a sentence about "it"."""
-        super().__init__(f"{kind} {id}: {why}")
+class SameAccount(DeskError):
+    """Two channels of one account share its limits, and what one refused the other does too."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"'{channel}' is this Kling account already")
+        self.channel = channel
+
+
+class InUse(DeskError):
+    def __init__(
+        self, kind: str, name: str, *, tasks: int, deliveries: int = 0, quota_micros: int = 0
+    ) -> None:
+        """`tasks`: live, or still to be looked at; `deliveries`: still to be made."""
+        super().__init__(f"{kind} '{name}' is in use")
         self.kind = kind
-        self.id = id
+        self.name = name
+        self.tasks = tasks
+        self.deliveries = deliveries
+        self.quota_micros = quota_micros
+
+
+class NotPossible(DeskError):
+    def __init__(self, kind: str, name: str | int, why: str) -> None:
+        """`name`: ours, or our id as a number; `why`: a sentence about "it"."""
+        super().__init__(f"{kind} {_spelt(name)}: {why}")
+        self.kind = kind
+        self.name = name
         self.why = why
 
 

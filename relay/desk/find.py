@@ -5,24 +5,48 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.read import channel_names, find_channel
 from relay.channels.tables import Channel
 from relay.deliveries.read import find_delivery
-from relay.desk.errors import NoSuch
+from relay.desk.errors import NoSuch, NotPossible
 from relay.tenants.read import find_tenant, tenant_names
 from relay.tenants.tables import Tenant
 
 
 async def tenant_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
-    """Find a tenant, or raise NoSuch; `is_locked` for an act that says what it was before."""
+    """Find a tenant, a removed one too, or raise NoSuch.
+
+    `is_locked` for an act that says what it was before.
+    """
     tenant = await find_tenant(session, name, is_locked=is_locked)
     if tenant is None:
         raise NoSuch("tenant", name, await tenant_names(session))
     return tenant
 
 
+async def tenant_to_act_on(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
+    """Find a tenant that is not removed, or raise NoSuch or NotPossible."""
+    tenant = await tenant_named(session, name, is_locked=is_locked)
+    if tenant.removed_at is not None:
+        raise NotPossible("tenant", name, "it was removed")
+    return tenant
+
+
 async def channel_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Channel:
-    """Find a channel, or raise NoSuch; `is_locked` for an act that says what it was before."""
+    """Find a channel, a removed one too, or raise NoSuch.
+
+    `is_locked` for an act that says what it was before.
+    """
     channel = await find_channel(session, name, is_locked=is_locked)
     if channel is None:
         raise NoSuch("channel", name, await channel_names(session))
+    return channel
+
+
+async def channel_to_act_on(
+    session: AsyncSession, name: str, *, is_locked: bool = False
+) -> Channel:
+    """Find a channel that is not removed, or raise NoSuch or NotPossible."""
+    channel = await channel_named(session, name, is_locked=is_locked)
+    if channel.removed_at is not None:
+        raise NotPossible("channel", name, "it was removed")
     return channel
 
 

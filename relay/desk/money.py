@@ -7,7 +7,8 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import ReferenceUsed, Unusable
-from relay.desk.find import tenant_named
+from relay.desk.find import tenant_named, tenant_to_act_on
+from relay.desk.names import check_name
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
 
@@ -27,12 +28,14 @@ async def add_quota(
     False if the same amount was added under it before: nothing was changed, and nothing is noted.
 
     Raises:
-        NoSuch, ReferenceUsed, CurrencyMismatch
-        Unusable: the amount is not above 0.
+        NoSuch, NotPossible: it was removed.
+        ReferenceUsed, CurrencyMismatch
+        Unusable: the reference, or the amount is not above 0.
     """
+    check_name(reference, what="reference")
     if amount_micros <= 0:
         raise Unusable("what is sold is more than 0")
-    tenant = await tenant_named(session, name)
+    tenant = await tenant_to_act_on(session, name)
     account_id = AccountId(tenant.account_id)
     added = await top_up(
         session,
@@ -71,12 +74,13 @@ async def adjust_quota(
     reason: str,
     currency: str,
 ) -> None:
-    """Correct a quota by a signed amount; it may fall below zero.
+    """Correct a quota by a signed amount; it may fall below zero. A removed tenant's too.
 
     Raises:
         NoSuch, CurrencyMismatch
-        Unusable: the amount is 0.
+        Unusable: the reason, or the amount is 0.
     """
+    check_name(reason, what="reason")
     if amount_micros == 0:
         raise Unusable("0 changes nothing")
     tenant = await tenant_named(session, name)

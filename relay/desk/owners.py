@@ -8,7 +8,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NotTheirs
-from relay.desk.find import channel_named, tenant_named
+from relay.desk.find import channel_to_act_on, tenant_to_act_on
 from relay.kling.endpoint import Resource
 from relay.owners.claim import Claimed, claim
 
@@ -34,9 +34,10 @@ async def claim_owners(
     """Give things of one account to a tenant, all of them or none.
 
     Raises:
-        NoSuch, NotTheirs
+        NoSuch, NotTheirs, NotPossible: one of the two was removed.
     """
-    owner, account = await tenant_named(session, tenant), await channel_named(session, channel)
+    owner = await tenant_to_act_on(session, tenant)
+    account = await channel_to_act_on(session, channel)
     ids = list(dict.fromkeys(ids))  # one statement takes each once
     parts = [
         await claim(

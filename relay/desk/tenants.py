@@ -1,4 +1,4 @@
-"""Opening tenants and changing what they are, may and are told."""
+"""Opening tenants, changing what they are, may and are told, and removing them."""
 
 from decimal import Decimal
 
@@ -6,21 +6,25 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
+from relay.deliveries.read import count_due
 from relay.deliveries.webhook_secrets import IssuedSecret, issue_secret
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
-from relay.desk.errors import NameTaken, Unusable, WebhookSecretKept
-from relay.desk.find import tenant_named
+from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
+from relay.desk.find import tenant_to_act_on
+from relay.desk.names import check_new_name, removed_name
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
 from relay.ledger.tables import Account
 from relay.money import plain
 from relay.secrets import KeyRing
-from relay.tenants.edit import add_tenant
-from relay.tenants.read import find_tenant
+from relay.tasks.live import count_live
+from relay.tenants import edit
+from relay.tenants.read import count_tenants, find_tenant
 from relay.tenants.tables import Tenant
+from relay.tenants.tokens import revoke_tokens
 
 __all__ = [
     "OPENING",
@@ -29,6 +33,7 @@ __all__ = [
     "change_tenant",
     "issue_webhook_secret",
     "open_tenant",
+    "remove_tenant",
 ]
 
 OPENING = "opening"
@@ -43,6 +48,7 @@ class TenantChanges(msgspec.Struct, frozen=True):
     """None is no limit."""
     shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @act
@@ -60,8 +66,9 @@ async def open_tenant(
 
     Raises:
         NameTaken, CurrencyMismatch
-        Unusable: the quota, the multiplier or the limit is below 0.
+        Unusable: the name, or the quota, the multiplier or the limit is below 0.
     """
+    check_new_name(name)
     _check_multiplier(multiplier)
     _check_tasks_max(tasks_max)
     if quota_micros < 0:
@@ -70,7 +77,7 @@ async def open_tenant(
     if await find_tenant(session, name) is not None:
         raise NameTaken("tenant", name)
     account_id = await open_account(session)
-    tenant = await add_tenant(session, name, account_id=account_id, multiplier=multiplier)
+    tenant = await edit.add_tenant(session, name, account_id=account_id, multiplier=multiplier)
     if tenant is None:  # another one took the name meanwhile
         raise NameTaken("tenant", name)
     if tasks_max is not None:
@@ -110,14 +117,11 @@ async def change_tenant(
     What is so already is not noted.
 
     Raises:
-        NoSuch
-        Unusable: the multiplier or the limit is below 0.
+        NoSuch, NameTaken, NotPossible: it was removed.
+        Unusable: the new name, or the multiplier or the limit is below 0.
     """
-    if changes.multiplier is not msgspec.UNSET:
-        _check_multiplier(changes.multiplier)
-    if changes.tasks_max is not msgspec.UNSET:
-        _check_tasks_max(changes.tasks_max)
-    tenant = await tenant_named(session, name, is_locked=True)
+    _check_changes(name, changes)
+    tenant = await tenant_to_act_on(session, name, is_locked=True)
     # Only what is changed: who is to be shut out must not wait for an account that somebody holds.
     limits = changes.tasks_max is not msgspec.UNSET
     account = await session.get_one(
@@ -131,6 +135,8 @@ async def change_tenant(
         tenant.shows_quote = changes.shows_quote
     if changes.enabled is not msgspec.UNSET:
         tenant.enabled = changes.enabled
+    if changes.name is not msgspec.UNSET:
+        await _rename(session, tenant, changes.name)
     if changes.tasks_max is not msgspec.UNSET:
         await set_tasks_max(session, AccountId(account.id), changes.tasks_max)
     if after:
@@ -140,10 +146,40 @@ async def change_tenant(
             "tenant.change",
             kind="tenant",
             id=tenant.id,
-            name=tenant.name,
+            name=name,
             before=before,
             after=after,
         )
+    return tenant
+
+
+@act
+async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenant:
+    """Shut a tenant out for good, with its tokens; tasks and entries keep it, by another name.
+
+    Its account is locked, as by every submit: what was held before is seen, and nothing can be
+    held later, since there is nothing left to hold.
+
+    Raises:
+        NoSuch, NotPossible: it was removed before.
+        InUse: tasks of it are live, callbacks are still to be made, or quota is left on an account
+            that nobody else draws on.
+    """
+    tenant = await tenant_to_act_on(session, name, is_locked=True)
+    account = await session.get_one(
+        Account, tenant.account_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    is_alone = await count_tenants(session, AccountId(account.id)) == 1
+    tasks = await count_live(session, tenant_id=tenant.id)
+    deliveries = await count_due(session, tenant.id)
+    quota_micros = account.quota_micros if is_alone else 0
+    if tasks or deliveries or quota_micros:
+        raise InUse("tenant", name, tasks=tasks, deliveries=deliveries, quota_micros=quota_micros)
+    before = _state(tenant, account) | {"tokens": await revoke_tokens(session, tenant.id)}
+    await edit.remove_tenant(session, tenant, removed_name(name, tenant.id))
+    await note_change(
+        session, actor, "tenant.remove", kind="tenant", id=tenant.id, name=name, before=before
+    )
     return tenant
 
 
@@ -154,9 +190,10 @@ async def issue_webhook_secret(
     """Make the secret that signs a tenant's callbacks; it is shown this once.
 
     Raises:
-        NoSuch, WebhookSecretKept
+        NoSuch, NotPossible: it was removed.
+        WebhookSecretKept
     """
-    tenant = await tenant_named(session, name)
+    tenant = await tenant_to_act_on(session, name)
     issued = await issue_secret(session, tenant.id, keys, may_rotate=may_rotate)
     if issued is None:
         raise WebhookSecretKept(name)
@@ -173,6 +210,20 @@ async def issue_webhook_secret(
     return issued
 
 
+async def _rename(session: AsyncSession, tenant: Tenant, name: str) -> None:
+    if not await edit.rename_tenant(session, tenant, name):
+        raise NameTaken("tenant", name, renamed=tenant.name)
+
+
+def _check_changes(name: str, changes: TenantChanges) -> None:
+    if changes.name is not msgspec.UNSET and changes.name != name:
+        check_new_name(changes.name)
+    if changes.multiplier is not msgspec.UNSET:
+        _check_multiplier(changes.multiplier)
+    if changes.tasks_max is not msgspec.UNSET:
+        _check_tasks_max(changes.tasks_max)
+
+
 def _check_multiplier(multiplier: Decimal) -> None:
     if multiplier < 0:
         raise Unusable("a multiplier is at least 0")
@@ -185,6 +236,7 @@ def _check_tasks_max(tasks_max: int | None) -> None:
 
 def _state(tenant: Tenant, account: Account) -> State:
     return {
+        "name": tenant.name,
         "multiplier": plain(tenant.multiplier),
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,

@@ -6,7 +6,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
-from relay.desk.find import tenant_named
+from relay.desk.find import tenant_to_act_on
 from relay.secrets import KeyRing
 from relay.tenants import tokens
 from relay.tenants.tables import Tenant, Token
@@ -27,9 +27,10 @@ async def issue_token(
     """Make a tenant's keys, shown this once; `api_key` takes one that it has already.
 
     Raises:
-        NoSuch, Unusable: the API key cannot be taken.
+        NoSuch, NotPossible: the tenant was removed.
+        Unusable: the API key cannot be taken.
     """
-    tenant = await tenant_named(session, tenant_name)
+    tenant = await tenant_to_act_on(session, tenant_name)
     try:
         issued = await tokens.issue_token(session, tenant, keys, api_key=api_key)
     except UnusableApiKey as error:

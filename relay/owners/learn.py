@@ -44,8 +44,11 @@ ON CONFLICT (resource_id, kind, channel_id) DO NOTHING
 """  # noqa: S608 (composed of constants)
 
 FIND = """
-SELECT kind, resource_id, channel_id, tenant_id, deleted_at IS NOT NULL AS is_deleted FROM owners
-WHERE resource_id = ANY($1) AND (expires_at IS NULL OR expires_at > now())
+SELECT kind, resource_id, channel_id, tenant_id,
+    deleted_at IS NOT NULL
+        OR EXISTS (SELECT FROM channels c WHERE c.id = channel_id AND c.removed_at IS NOT NULL)
+        AS is_deleted
+FROM owners WHERE resource_id = ANY($1) AND (expires_at IS NULL OR expires_at > now())
 """
 
 DELETE = """

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,3 +18,18 @@ async def add_tenant(
     return await session.scalar(
         statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
     )
+
+
+async def rename_tenant(session: AsyncSession, row: Tenant, name: str) -> bool:
+    """Rename it. False if another one has the name."""
+    found = await session.scalar(select(Tenant.id).where(Tenant.name == name))
+    if found is None:
+        row.name = name
+    return found in (None, row.id)
+
+
+async def remove_tenant(session: AsyncSession, row: Tenant, name: str) -> None:
+    """Shut a locked tenant out for good, and call it `name`."""
+    row.name, row.enabled, row.removed_at = name, False, func.now()
+    await session.flush()
+    await session.refresh(row)

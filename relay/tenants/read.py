@@ -1,8 +1,9 @@
 """Tenants and their tokens as they are read; nothing here writes."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.ids import AccountId
 from relay.tenants.tables import Tenant, Token
 
 
@@ -20,8 +21,18 @@ async def tenant_names(session: AsyncSession) -> list[str]:
     return list(await session.scalars(select(Tenant.name).order_by(Tenant.name)))
 
 
-async def read_tenants(session: AsyncSession) -> list[Tenant]:
-    return list(await session.scalars(select(Tenant).order_by(Tenant.name)))
+async def read_tenants(session: AsyncSession, *, with_removed: bool = False) -> list[Tenant]:
+    """Read every tenant, by name; removed ones last."""
+    query = select(Tenant).order_by(Tenant.removed_at.desc().nulls_first(), Tenant.name)
+    if not with_removed:
+        query = query.where(Tenant.removed_at.is_(None))
+    return list(await session.scalars(query))
+
+
+async def count_tenants(session: AsyncSession, account_id: AccountId) -> int:
+    """Count who draws on an account."""
+    query = select(func.count()).where(Tenant.account_id == account_id, Tenant.removed_at.is_(None))
+    return await session.scalar(query) or 0
 
 
 async def read_tokens(

@@ -20,6 +20,7 @@ class Tenant(Base):
     __tablename__ = "tenants"
     __table_args__ = (
         CheckConstraint("multiplier >= 0", name="multiplier_not_negative"),
+        CheckConstraint("removed_at IS NULL OR NOT enabled", name="removed_is_disabled"),
         Index(None, "account_id"),
     )
 
@@ -33,6 +34,8 @@ class Tenant(Base):
     shows_quote: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     created_at: Mapped[stamped]
+    removed_at: Mapped[moment | None]
+    """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""
 
 
 class Token(Base):

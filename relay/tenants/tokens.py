@@ -73,6 +73,17 @@ async def revoke_token(session: AsyncSession, token_id: int) -> bool:
     return revoked.first() is not None
 
 
+async def revoke_tokens(session: AsyncSession, tenant_id: int) -> list[int]:
+    """End all tokens of a tenant; returns the ids of those that were live."""
+    revoked = await session.scalars(
+        update(Token)
+        .where(Token.tenant_id == tenant_id, Token.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(Token.id)
+    )
+    return sorted(revoked)
+
+
 def hash_api_key(api_key: str) -> bytes:
     return sha256(api_key.encode()).digest()
 

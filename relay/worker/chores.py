@@ -47,6 +47,17 @@ GROUP BY follower HAVING max(attempts) > 0
 """With those that waited behind one on which the follower failed, and were never tried."""
 
 
+FORGET_KEYS = """
+UPDATE channels c SET access_key = NULL, secret_key_sealed = NULL, api_key_sealed = NULL,
+    webhook_secret_sealed = NULL
+WHERE removed_at < now() - interval '1 day'
+    AND coalesce(access_key, api_key_sealed, webhook_secret_sealed) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM tasks WHERE channel_id = c.id AND hold_ended_at IS NULL)
+    AND NOT EXISTS (SELECT FROM tasks WHERE channel_id = c.id AND next_look_at IS NOT NULL)
+"""
+"""Of removed channels; a day later, since a submit may have chosen one just before."""
+
+
 async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: float) -> None:
     """Run a chore until cancelled; one that fails is logged and tried again at its next turn."""
     while True:
@@ -74,8 +85,11 @@ async def check_books(sessions: Sessions) -> None:
 async def forget_raw(sessions: Sessions, *, days: int) -> None:
     """Delete raw replies, callbacks, attempts and moves older than this.
 
-    A thousand to a transaction. Moves that a follower failed on all the time are named in the log.
+    A thousand to a transaction. Keys of removed channels are erased too, after a day. Moves that a
+    follower failed on all the time are named in the log.
     """
+    async with sessions.begin() as session:
+        await session.execute(text(FORGET_KEYS))
     async with sessions() as session:
         for row in await session.execute(text(GIVEN_UP), {"days": days}):
             log.error("outbox.given_up", follower=row.follower, moves=row.moves)

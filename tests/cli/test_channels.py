@@ -140,7 +140,7 @@ def test_new_keys_are_tried_before_they_replace_working_ones(
 def test_a_channel_is_renamed_weighted_and_disabled(relay: Command) -> None:
     """What is not named stays; a name that is taken is refused."""
     for name in ("main", "spare"):
-        relay(*("channel", "add", name, "--key", "A1A1|S1", "--base-url", NOWHERE, "--no-check"))
+        relay(*("channel", "add", name, "--key", f"{name}|S1", "--base-url", NOWHERE, "--no-check"))
 
     changed = relay.json("channel", "set", "main", "--priority", "-3", "--rename", "first")
     disabled = relay.json("channel", "disable", "first")
@@ -159,6 +159,67 @@ def test_the_same_name_twice_is_refused(relay: Command) -> None:
     relay(*add)
 
     assert "there is a channel 'main' already" in relay.refused(*add)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--key", "AKAK|another"),
+        ("--key", "AKAK|SK", "--base-url", "http://127.0.0.1:2"),
+        ("--api-key", "the-api-key-of-main"),
+        ("--key", "BKBK|SK", "--api-key", "the-api-key-of-main"),
+    ],
+)
+def test_the_same_account_again_is_refused_with_its_name(
+    relay: Command, given: tuple[str, ...]
+) -> None:
+    """By either key, at any host; `--same-account` takes it, for `add` and for `set`."""
+    base, check = ("--base-url", NOWHERE), "--no-check"
+    relay(
+        "channel",
+        "add",
+        "main",
+        "--key",
+        "AKAK|SK",
+        "--api-key",
+        "the-api-key-of-main",
+        *base,
+        check,
+    )
+    relay("channel", "add", "other", "--key", "X|Y", *base, check)
+    add = ("channel", "add", "again", *base, *given, check)
+
+    said = relay.refused(*add)
+    assert "'main' is this Kling account already" in said
+    assert "--same-account takes it all the same" in said
+    changed = relay.refused("channel", "set", "other", *given, check)
+    assert "'main' is this Kling account already" in changed
+    relay("channel", "set", "main", *given, check)  # its own
+
+    relay(*add, "--same-account")
+    relay("channel", "set", "other", *given, check, "--same-account")
+    assert len(relay.json("channel", "list")) == 3
+
+
+def test_a_channel_is_removed_and_its_name_free(relay: Command) -> None:
+    """It is listed with `--removed` only, by the name that history has; nothing is done to it."""
+    add = ("channel", "add", "main", "--key", "A|S", "--base-url", NOWHERE, "--no-check")
+    relay(*add)
+
+    assert "for good, with its keys? [y/N]" in relay.refused("channel", "remove", "main")
+    assert len(relay.json("channel", "list")) == 1
+    removed = relay.json("channel", "remove", "main", "--yes")
+
+    assert (removed["name"], removed["enabled"]) == ("main (removed #1)", False)
+    assert removed["removed_at"].endswith("Z")
+    assert relay.json("channel", "list") == []
+    assert [one["id"] for one in relay.json("channel", "list", "--removed")] == [1]
+    assert "did you mean 'main (removed #1)'?" in relay.refused("channel", "enable", "main")
+    assert "it was removed; nothing was changed" in relay.refused(
+        "channel", "enable", "main (removed #1)"
+    )
+    relay(*add)  # the same keys too
+    assert relay.json("channel", "list")[0]["id"] == 2
 
 
 def test_other_secret_keys_than_the_stored_ones_are_a_sentence(relay: Command) -> None:

@@ -17,7 +17,7 @@ def shop(relay: Command) -> Iterator[Command]:
         relay("tenant", "add", name)
     for name in ("main", "other"):
         relay(
-            *("channel", "add", name, "--key", "A|S", "--base-url", "http://127.0.0.1:1"),
+            *("channel", "add", name, "--key", f"{name}|S", "--base-url", "http://127.0.0.1:1"),
             "--no-check",
         )
     yield relay

@@ -274,3 +274,21 @@ def test_a_flag_is_taken_off_once_it_was_read(tenants: Command) -> None:
     assert "read, ticket 9" in story
     refused = tenants.refused("task", "unflag", str(number))
     assert f"task {number}: it has no flag; nothing was changed" in refused
+
+
+def test_what_is_removed_stays_in_its_tasks(tenants: Command) -> None:
+    """Refused while the task is live, with its number; afterwards lists and stories name it."""
+    task_id = put_task(tenants, 1, kling_id="880001")
+
+    for kind, name in (("tenant", "acme"), ("channel", "main")):
+        said = tenants.refused(kind, "remove", name, "--yes")
+        assert f"{kind} '{name}' is in use: 1 task is not over" in said
+    tenants("task", "release", str(task_id), "--reason", "gone", "--yes")
+    tenants("tenant", "adjust", "acme", "-10", "--reason", "paid back")
+    execute(tenants, "UPDATE tasks SET next_look_at = NULL")
+    tenants("tenant", "remove", "acme", "--yes")
+    tenants("channel", "remove", "main", "--yes")
+
+    (listed,) = tenants.json("task", "list", "--tenant", "acme (removed #1)")
+    assert (listed["tenant"], listed["channel"]) == ("acme (removed #1)", "main (removed #1)")
+    assert "acme (removed #1)" in tenants("task", "show", "880001").stdout

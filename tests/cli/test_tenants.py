@@ -166,6 +166,43 @@ def test_a_tenant_is_disabled_and_enabled(relay: Command) -> None:
     assert relay.json("tenant", "enable", "acme")["enabled"] is True
 
 
+def test_a_tenant_is_renamed(relay: Command) -> None:
+    """What it has stays; the old name is free, and one that is taken is refused."""
+    before = relay.json("tenant", "add", "acme", "--quota", "5")
+    relay("tenant", "add", "beta")
+
+    renamed = relay.json("tenant", "rename", "acme", "acme-europe")
+
+    assert renamed == {**before, "name": "acme-europe"}
+    assert "there is a tenant 'beta' already" in relay.refused(
+        "tenant", "rename", "acme-europe", "beta"
+    )
+    assert "is no name" in relay.refused("tenant", "rename", "acme-europe", " x", code=2)
+    relay("tenant", "add", "acme")
+
+
+def test_a_tenant_with_quota_is_not_removed(relay: Command) -> None:
+    """What is left is named with what to do; afterwards it is, with its tokens, for good."""
+    relay("tenant", "add", "acme", "--quota", "37.2")
+    relay("token", "add", "acme")
+
+    said = relay.refused("tenant", "remove", "acme", "--yes")
+    assert "tenant 'acme' is in use: its quota is 37.2 USD" in said
+    assert "`relay tenant adjust acme -37.2 --reason …`" in said
+    relay("tenant", "adjust", "acme", "-37.2", "--reason", "paid back")
+    removed = relay.json("tenant", "remove", "acme", "--yes")
+
+    assert (removed["name"], removed["enabled"]) == ("acme (removed #1)", False)
+    assert relay.json("token", "list")[0]["revoked_at"] is not None
+    assert relay.json("tenant", "list") == []
+    assert len(relay.json("tenant", "list", "--removed")) == 1
+    assert "did you mean 'acme (removed #1)'?" in relay.refused("token", "add", "acme")
+    assert "it was removed" in relay.refused("token", "add", "acme (removed #1)")
+    acts = [row["act"] for row in relay.json("changes", "list", "--subject", "acme")]
+    assert acts == ["tenant.remove", "tenant.adjust", "tenant.open"]
+    relay("tenant", "add", "acme", "--quota", "1")
+
+
 def test_another_currency_is_refused_in_one_sentence(relay: Command) -> None:
     """The books are in the currency of the first entry; exit code 2, nothing written."""
     relay("tenant", "add", "acme", "--quota", "1")

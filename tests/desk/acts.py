@@ -9,14 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
-from relay.desk.channels import NO_KEYS, ChannelChanges, ChannelKeys, add_channel, change_channel
+from relay.desk.channels import (
+    NO_KEYS,
+    ChannelChanges,
+    ChannelKeys,
+    add_channel,
+    change_channel,
+    remove_channel,
+)
 from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import (
+    InUse,
     NameTaken,
     NoSuch,
     NotPossible,
     NotTheirs,
     ReferenceUsed,
+    SameAccount,
     Unusable,
     WebhookSecretKept,
 )
@@ -24,11 +33,24 @@ from relay.desk.money import add_quota, adjust_quota
 from relay.desk.owners import claim_owners
 from relay.desk.prices import remove_price, set_price
 from relay.desk.tasks import refund, release, settle, unflag
-from relay.desk.tenants import TenantChanges, change_tenant, issue_webhook_secret, open_tenant
+from relay.desk.tenants import (
+    TenantChanges,
+    change_tenant,
+    issue_webhook_secret,
+    open_tenant,
+    remove_tenant,
+)
 from relay.desk.tokens import issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.ledger.read import CurrencyMismatch
-from tests.desk.world import CURRENCY, FIXED, Desk
+from tests.desk.world import (
+    CHANNEL_KEYS,
+    CURRENCY,
+    FIXED,
+    FORMER_CHANNEL,
+    FORMER_TENANT,
+    Desk,
+)
 from tests.relay_app import CLIP_MICROS
 
 Do = Callable[[Desk, AsyncSession, Actor], Awaitable[object]]
@@ -93,8 +115,8 @@ def _open(
     )
 
 
-def _change_tenant(name: str = "acme", **changes: Any) -> Do:
-    return lambda _, session, actor: change_tenant(session, actor, name, TenantChanges(**changes))
+def _change_tenant(whose: str = "acme", **changes: Any) -> Do:
+    return lambda _, session, actor: change_tenant(session, actor, whose, TenantChanges(**changes))
 
 
 def _webhook_secret(name: str, *, may_rotate: bool) -> Do:
@@ -111,10 +133,16 @@ def _add_quota(
     )
 
 
-def _adjust(name: str = "acme", amount: int = -5, currency: str = CURRENCY) -> Do:
+def _adjust(
+    name: str = "acme", amount: int = -5, currency: str = CURRENCY, reason: str = "twice"
+) -> Do:
     return lambda _, session, actor: adjust_quota(
-        session, actor, name, amount_micros=amount, reason="twice", currency=currency
+        session, actor, name, amount_micros=amount, reason=reason, currency=currency
     )
+
+
+def _remove(act: Callable[..., Awaitable[object]], name: str) -> Do:
+    return lambda _, session, actor: act(session, actor, name)
 
 
 def _add_channel(
@@ -186,6 +214,27 @@ def _task(
     )
 
 
+OF_MAIN = CHANNEL_KEYS.api_key
+TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], Do]]] = [
+    (open_tenant, "name", _open),
+    (change_tenant, "name", lambda text: _change_tenant(name=text)),
+    (add_channel, "name", _add_channel),
+    (change_channel, "name", lambda text: _change_channel(rename=text)),
+    (add_quota, "reference", lambda text: _add_quota(reference=text)),
+    (adjust_quota, "reason", lambda text: _adjust(reason=text)),
+]
+"""Acts that keep a word of the operator's, and which."""
+ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
+    (change_tenant, _change_tenant(FORMER_TENANT, enabled=True), ""),
+    (remove_tenant, _remove(remove_tenant, FORMER_TENANT), ""),
+    (issue_webhook_secret, _webhook_secret(FORMER_TENANT, may_rotate=False), ""),
+    (add_quota, _add_quota(FORMER_TENANT), ""),
+    (issue_token, _issue_token(FORMER_TENANT), ""),
+    (claim_owners, _claim("one", tenant=FORMER_TENANT), "tenant"),
+    (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
+    (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
+    (remove_channel, _remove(remove_channel, FORMER_CHANNEL), ""),
+]
 _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
 
@@ -218,6 +267,43 @@ DONE = [
         _change_tenant(enabled=False),
         lambda _: Told("tenant.change", *_TENANT, {"enabled": True}, {"enabled": False}),
         "one field",
+    ),
+    Case(
+        change_tenant,
+        _change_tenant(name="acme-europe"),
+        lambda _: Told("tenant.change", *_TENANT, {"name": "acme"}, {"name": "acme-europe"}),
+        "name",
+    ),
+    Case(
+        remove_tenant,
+        _remove(remove_tenant, "idle"),
+        lambda desk: Told(
+            *("tenant.remove", "tenant", "idle"),
+            {
+                "name": "idle",
+                "multiplier": "1",
+                "tasks_max": None,
+                "shows_quote": False,
+                "enabled": True,
+                "tokens": [desk.tokens["idle"].id],
+            },
+            None,
+        ),
+    ),
+    Case(
+        remove_channel,
+        _remove(remove_channel, "spare"),
+        lambda _: Told(
+            *("channel.remove", "channel", "spare"),
+            {
+                "name": "spare",
+                "base_url": "https://kling.test",
+                "priority": 0,
+                "weight": 1,
+                "enabled": True,
+            },
+            None,
+        ),
     ),
     Case(
         issue_webhook_secret,
@@ -302,7 +388,7 @@ DONE = [
         issue_token,
         _issue_token(),
         lambda _: Told(
-            *("token.issue", "token", "4", None),
+            *("token.issue", "token", "6", None),
             {"tenant": "acme", "access_key": str, "is_brought": True},
         ),
     ),
@@ -310,7 +396,7 @@ DONE = [
         issue_token,
         _issue_token(api_key=None),
         lambda _: Told(
-            *("token.issue", "token", "4", None),
+            *("token.issue", "token", "6", None),
             {"tenant": "acme", "access_key": str, "is_brought": False},
         ),
         "of our own",
@@ -421,7 +507,35 @@ REFUSED = [
     Refusal(open_tenant, CurrencyMismatch, _open(currency="CNY")),
     Refusal(open_tenant, Unusable, _open(multiplier="-1"), "multiplier"),
     Refusal(open_tenant, Unusable, _open(quota_micros=-1), "quota"),
+    *(Refusal(act, Unusable, do(" x"), what) for act, what, do in TAKING_NAMES),
+    *(
+        Refusal(act, NotPossible, do, f"removed {label}".strip())
+        for act, do, label in ON_WHAT_WAS_REMOVED
+    ),
     Refusal(change_tenant, NoSuch, _change_tenant("acmee", enabled=False)),
+    Refusal(change_tenant, NameTaken, _change_tenant(name="beta")),
+    Refusal(remove_tenant, NoSuch, _remove(remove_tenant, "acmee")),
+    Refusal(remove_tenant, InUse, _remove(remove_tenant, "acme"), "all of it"),
+    Refusal(remove_tenant, InUse, _remove(remove_tenant, "beta"), "quota"),
+    Refusal(remove_channel, NoSuch, _remove(remove_channel, "mainn")),
+    Refusal(remove_channel, InUse, _remove(remove_channel, "main")),
+    Refusal(add_channel, SameAccount, _add_channel(channel_keys=CHANNEL_KEYS)),
+    Refusal(
+        *(add_channel, SameAccount),
+        _add_channel(
+            base_url="https://another.test",
+            channel_keys=ChannelKeys(access_key=CHANNEL_KEYS.access_key, secret_key="another-1"),
+        ),
+        "its pair, at another host",
+    ),
+    Refusal(
+        *(add_channel, SameAccount, _add_channel(channel_keys=ChannelKeys(api_key=OF_MAIN))),
+        "its API key",
+    ),
+    Refusal(
+        *(change_channel, SameAccount, _change_channel(keys=ChannelKeys(api_key=OF_MAIN))),
+        "another one's API key",
+    ),
     Refusal(change_tenant, Unusable, _change_tenant(multiplier=Decimal(-1)), "multiplier"),
     Refusal(change_tenant, Unusable, _change_tenant(tasks_max=-1), "limit"),
     Refusal(issue_webhook_secret, NoSuch, _webhook_secret("acmee", may_rotate=False)),

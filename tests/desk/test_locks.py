@@ -32,6 +32,10 @@ HELD = {
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant only what is new": ACCOUNT,
     "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
+    "change_tenant name": "INSERT INTO tenants (name, account_id)"
+    " SELECT 'acme-europe', account_id FROM tenants WHERE id = 1",
+    "remove_tenant": ACCOUNT,
+    "remove_channel": "SELECT 1 FROM channels FOR KEY SHARE",
     "issue_webhook_secret": "SELECT"
     " pg_advisory_xact_lock(hashtextextended('webhook_secrets/1', 0))",
     "issue_webhook_secret again": "SELECT 1 FROM webhook_secrets FOR NO KEY UPDATE",

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.engine import Sessions
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.desk.actor import Actor, ActorKind
-from relay.desk.channels import ChannelKeys, add_channel
+from relay.desk.channels import ChannelKeys, add_channel, remove_channel
 from relay.desk.money import add_quota
 from relay.desk.owners import claim_owners
 from relay.desk.prices import set_price
 from relay.desk.tasks import refund
-from relay.desk.tenants import issue_webhook_secret, open_tenant
+from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.pricing.book import Per, PriceKind, PriceRow
@@ -38,6 +38,8 @@ CHANNEL_KEYS = ChannelKeys(
     webhook_secret="whsec_Y2hhbm5lbC1ob29rLTA=",
 )
 FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
+FORMER_TENANT, FORMER_CHANNEL = "former (removed #4)", "former (removed #3)"
+"""What was removed, as history calls it."""
 CALLBACK_BODY = '{"task_id":"k","task_status":"processing","task_info":{}}'
 
 
@@ -61,7 +63,7 @@ class Desk:
         self.sessions = sessions
         self.secret_key = new_secret_key()
         self.keys = KeyRing.parse(self.secret_key)
-        self._pool = pool
+        self.pool = pool
         self.account_id = 0
         """What acme draws on."""
         self.tokens: dict[str, IssuedToken] = {}
@@ -75,10 +77,10 @@ class Desk:
             return await work(session, actor)
 
     async def rows(self, query: str, *values: object) -> list[Any]:
-        return list(await self._pool.fetch(query, *values))
+        return list(await self.pool.fetch(query, *values))
 
     async def run(self, statements: str) -> None:
-        await self._pool.execute(statements)
+        await self.pool.execute(statements)
 
     async def row(self, query: str, *values: object) -> Any:
         return (await self.rows(query, *values))[0]
@@ -127,7 +129,7 @@ class Desk:
             random=uuid.uuid4().hex[:16],
             follows=follows,
         )
-        held = await (on or self._pool).fetchrow(HOLD, *columns(row))
+        held = await (on or self.pool).fetchrow(HOLD, *columns(row))
         assert held["outcome"] == "held"
         return TaskId(held["id"])
 
@@ -185,13 +187,19 @@ def _open_business(desk: Desk) -> Work[None]:
         await add_quota(
             session, actor, "acme", amount_micros=5, reference="invoice 1", currency=CURRENCY
         )
-        for name in ("main", "spare"):
+        for name in ("main", "spare", "former"):
             await add_channel(
                 *(session, actor, desk.keys),
                 name=name,
                 base_url="https://kling.test",
                 channel_keys=CHANNEL_KEYS,
+                may_be_same=True,
             )
+        for name in ("idle", "former"):
+            await open_tenant(session, actor, name, quota_micros=0, currency=CURRENCY)
+            desk.tokens[name] = await issue_token(session, actor, name, desk.keys)
+        await remove_channel(session, actor, "former")
+        await remove_tenant(session, actor, "former")
         await set_price(session, actor, FIXED)
         await claim_owners(
             *(session, actor),

@@ -1,0 +1,21 @@
+"""What of a tenant's or a channel's tasks is not over yet."""
+
+from sqlalchemy import func, select, union
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.tasks.tables import Task
+
+
+async def count_live(
+    session: AsyncSession, *, tenant_id: int | None = None, channel_id: int | None = None
+) -> int:
+    """Count tasks whose hold is open, or that Kling is still to be asked about; of one of the two.
+
+    Two parts, each with an index of its own: by `OR` all tasks would be read.
+    """
+    whose = Task.tenant_id == tenant_id if tenant_id is not None else Task.channel_id == channel_id
+    live = union(
+        select(Task.id).where(whose, Task.hold_ended_at.is_(None)),
+        select(Task.id).where(whose, Task.next_look_at.is_not(None)),
+    )
+    return await session.scalar(select(func.count()).select_from(live.subquery())) or 0
