@@ -1,7 +1,8 @@
 """Settings: a TOML file, then the environment over it. A wrong value is one clear sentence.
 
 Every field is `RELAY_` + its name in upper case, such as `RELAY_PUBLIC_URL`; in the file it stands
-under its own name. `RELAY_CONFIG` names the file.
+under its own name. `RELAY_CONFIG` names the file. Where neither names a database, the environment
+of the relay that is installed on this machine lies beneath both.
 """
 
 import os
@@ -11,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from relay.machine import Machine, UnreadableEnvFile
 from relay.money import micros_of
 
 ENV_PREFIX = "RELAY_"
 CONFIG_ENV = "RELAY_CONFIG"
+FILE_ONLY = {"endpoints"}
+NAMING_A_DATABASE = ("database_url", "data_dir")
 
 LIST_UNIT_PRICES = {
     "USD": (Decimal("0.14"), Decimal("0.0035")),
@@ -32,8 +37,30 @@ LIST_UNIT_PRICES = {
 
 CONNECTIONS_MIN, CONNECTIONS_MAX = 7, 12
 """Fewer would wait for each other (`database/lines.py`); more make nothing faster."""
-LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 9
+LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 6
 """A unit below one micro would be free."""
+
+HOUR_S, DAY_S = 3600, 86400
+BOUNDS: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "office_port": (0, 65535),
+    "body_limit_mb": (1, 1024),
+    "body_budget_mb": (1, 65536),
+    "kling_timeout_s": (0.01, HOUR_S),
+    "submit_timeout_s": (0.01, HOUR_S),
+    "refresh_s": (0, HOUR_S),
+    "lost_looks": (1, 1000),
+    "lost_after_s": (0, 30 * DAY_S),
+    "audit_every_s": (1, 30 * DAY_S),
+    "keep_raw_days": (1, 3650),
+    "drain_s": (0, HOUR_S),
+}
+"""The least and the most of each number: what is beyond is a slip, such as bytes for megabytes."""
+WIDEST_IPV4, WIDEST_IPV6 = 8, 7
+"""Bits of the widest networks that are anybody's own: 10.0.0.0/8 and fc00::/7."""
+
+KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
+"""What Kubernetes puts into each container beside a service called `relay`."""
 
 
 class SettingsError(ValueError):
@@ -115,20 +142,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(ip_network(part, strict=False) for part in parts)
 
 
-def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the file and the environment.
+def read_settings(
+    environ: Mapping[str, str] | None = None, *, machine: Machine | None = None
+) -> Settings:
+    """Read the file and the environment; where they name no database, `machine`'s own beneath them.
+
+    All of it or nothing: another database with the installed one's keys and URL would be worse.
 
     Raises:
         SettingsError: with one sentence for a person.
     """
     environ = os.environ if environ is None else environ
+    given = {name: text.strip() for name, text in environ.items() if text.strip()}
+    if machine is None or names_database(given):
+        return _read(given)
+    try:
+        beneath = machine.read_env_file()
+    except UnreadableEnvFile as error:
+        raise SettingsError(str(error)) from error
+    try:
+        return _read({name: text for name, text in beneath.items() if text} | given)
+    except SettingsError as error:
+        where = f" (in {machine.env_file}, or in the environment)" if beneath else ""
+        raise SettingsError(f"{error}{where}") from error
+
+
+def names_database(environ: Mapping[str, str]) -> bool:
+    """Tell whether an environment, or the file that it names, says where the database is."""
+    values = _read_file(environ.get(CONFIG_ENV))
+    return any(
+        environ.get(ENV_PREFIX + name.upper(), "").strip() or name in values
+        for name in NAMING_A_DATABASE
+    )
+
+
+def _read(environ: Mapping[str, str]) -> Settings:
+    _refuse_misspelt(environ)
     values: dict[str, Any] = _read_file(environ.get(CONFIG_ENV))
-    for name in Settings.__struct_fields__:
-        if name == "endpoints":
-            continue
+    for name in set(Settings.__struct_fields__) - FILE_ONLY:
         text = environ.get(ENV_PREFIX + name.upper())
-        if text is not None and text.strip():
-            values[name] = _from_text(name, text.strip())
+        if text is not None:
+            values[name] = _from_text(name, text)
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -148,8 +202,36 @@ def _read_file(path: str | None) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     for name in values:
         if name not in Settings.__struct_fields__:
-            raise SettingsError(f"{path} has an unknown setting '{name}'")
+            meant = _meant(name, Settings.__struct_fields__)
+            raise SettingsError(f"{path} has an unknown setting '{name}'{meant}")
     return values
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """Refuse variables that are meant for us and set nothing, in whatever letters."""
+    known = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
+    known.add(CONFIG_ENV)
+    by_letters = {_letters(name): name for name in known}
+    wrong = []
+    for name in sorted(set(names) - known):
+        same = by_letters.get(_letters(name))
+        if same is not None:
+            wrong.append(f"{name} is spelt {same}")
+        elif name.removeprefix(ENV_PREFIX).lower() in FILE_ONLY:
+            wrong.append(f"{name} can stand in the file only that {CONFIG_ENV} names")
+        elif name.startswith(ENV_PREFIX) and not KUBERNETES.fullmatch(name):
+            wrong.append(f"{name} is no setting{_meant(name, known)}")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _from_text(name: str, text: str) -> Any:
@@ -180,6 +262,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
+    if settings.currency.upper() in LIST_UNIT_PRICES.keys() - {settings.currency}:
+        raise SettingsError(f"{name('CURRENCY')} must be spelt {settings.currency.upper()}")
     _check_unit_prices(settings)
     _check_numbers(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
@@ -205,25 +289,18 @@ def _is_reachable(url: str) -> bool:
 
 
 def _check_numbers(settings: Settings) -> None:
-    name = ENV_PREFIX.__add__
-    for field in ("body_limit_mb", "body_budget_mb", "lost_looks", "keep_raw_days"):
-        if getattr(settings, field) < 1:
-            raise SettingsError(f"{name(field.upper())} must be 1 or more")
-    for field in ("kling_timeout_s", "submit_timeout_s", "audit_every_s"):
-        if not 0 < getattr(settings, field) < float("inf"):
-            raise SettingsError(f"{name(field.upper())} must be more than 0")
-    for field in ("lost_after_s", "drain_s", "refresh_s"):
-        if not 0 <= (getattr(settings, field) or 0) < float("inf"):
-            raise SettingsError(f"{name(field.upper())} must be 0 or more")
+    for field, (least, most) in BOUNDS.items():
+        value = getattr(settings, field)
+        if value is not None and not least <= value <= most:
+            raise SettingsError(
+                f"{ENV_PREFIX}{field.upper()} must be {least:g} to {most:,}, not {value}"
+            )
     if not CONNECTIONS_MIN <= settings.database_connections <= CONNECTIONS_MAX:
         raise SettingsError(
-            f"{name('DATABASE_CONNECTIONS')} must be {CONNECTIONS_MIN} to {CONNECTIONS_MAX}: with"
+            f"{ENV_PREFIX}DATABASE_CONNECTIONS must be {CONNECTIONS_MIN} to {CONNECTIONS_MAX}: with"
             " fewer, money, reads and the audit would wait for each other, and more make nothing"
             " faster"
         )
-    for field in ("port", "office_port"):
-        if not 0 <= getattr(settings, field) <= 65535:  # noqa: PLR2004
-            raise SettingsError(f"{name(field.upper())} must be a port number, 0 to 65535")
 
 
 def _check_unit_prices(settings: Settings) -> None:
@@ -239,16 +316,25 @@ def _check_unit_prices(settings: Settings) -> None:
             continue
         if not price.is_finite() or not LEAST_UNIT_PRICE <= price < GREATEST_UNIT_PRICE:
             raise SettingsError(
-                f"{ENV_PREFIX}{field.upper()} must be a decimal number of at least 0.000001"
+                f"{ENV_PREFIX}{field.upper()} must be a decimal number of at least 0.000001, and"
+                " below a million"
             )
 
 
 def _check_networks(field: str, parts: Iterable[str], *, or_all: bool = False) -> None:
-    for part in parts:
+    for part in map(str.strip, parts):
+        if or_all and part == "*":
+            continue
         try:
-            if not (or_all and part.strip() == "*"):
-                ip_network(part.strip(), strict=False)
+            network = ip_network(part, strict=False)
         except ValueError as error:
             raise SettingsError(
-                f"{ENV_PREFIX}{field} has '{part.strip()}', which is no address or network"
+                f"{ENV_PREFIX}{field} has '{part}', which is no address or network"
             ) from error
+        widest = WIDEST_IPV4 if isinstance(network, IPv4Network) else WIDEST_IPV6
+        if network.prefixlen < widest:
+            instead = "; * is everyone" if or_all else ""
+            raise SettingsError(
+                f"{ENV_PREFIX}{field} has '{part}', which is wider than a /{widest}: name your own"
+                f" networks{instead}"
+            )

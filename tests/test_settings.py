@@ -17,20 +17,31 @@ WRONG = {
     "DATABASE_CONNECTIONS": ["few", "0", "6", "13", "7.5"],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
     "OFFICE_PORT": ["http", "-1", "65536"],
-    "TRUSTED_PROXIES": ["proxy", "10.0.0.0/99", "127.0.0.1,,", "300.0.0.1"],
-    "CURRENCY": ["US DOLLAR", "x" * 17, "$"],
-    "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf"],
+    "TRUSTED_PROXIES": [
+        *(
+            "proxy",
+            "10.0.0.0/99",
+            "127.0.0.1,,",
+            "300.0.0.1",
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.1, ::/1",
+        ),
+    ],
+    "CALLBACK_ALLOW": ["*", "all", "0.0.0.0/0", "::/0", "10.0.0.0/8,128.0.0.0/1", "8000::/1", "/0"],
+    "CURRENCY": ["US DOLLAR", "x" * 17, "$", "usd", "Cny"],
+    "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf", "140000000"],
     "IMAGE_UNIT_PRICE": ["", "0"],
-    "BODY_LIMIT_MB": ["0", "-1", "lots"],
-    "BODY_BUDGET_MB": ["0"],
-    "KLING_TIMEOUT_S": ["0", "-1", "nan", "inf", "soon"],
-    "SUBMIT_TIMEOUT_S": ["0"],
-    "REFRESH_S": ["-1", "nan", "inf", "often"],
-    "LOST_LOOKS": ["0", "2.5"],
-    "KEEP_RAW_DAYS": ["0", "-1"],
-    "LOST_AFTER_S": ["-1", "nan"],
-    "AUDIT_EVERY_S": ["0"],
-    "DRAIN_S": ["-1"],
+    "BODY_LIMIT_MB": ["0", "-1", "lots", "104857600", "1000000000"],
+    "BODY_BUDGET_MB": ["0", "268435456"],
+    "KLING_TIMEOUT_S": ["0", "-1", "nan", "inf", "soon", "60000"],
+    "SUBMIT_TIMEOUT_S": ["0", "90000"],
+    "REFRESH_S": ["-1", "nan", "inf", "often", "30000"],
+    "LOST_LOOKS": ["0", "2.5", "1000000"],
+    "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
+    "LOST_AFTER_S": ["-1", "nan", "1e12"],
+    "AUDIT_EVERY_S": ["0", "0.001", "1e9"],
+    "DRAIN_S": ["-1", "86400"],
     "LOG_LEVEL": ["loud", "INFO!"],
 }
 
@@ -79,6 +90,50 @@ def test_nothing_set_is_the_defaults() -> None:
     assert read_settings({"RELAY_PORT": " ", "PORT": "1", "RELAY_CONFIG": ""}) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("RELAY_PUBLC_URL", "RELAY_PUBLC_URL is no setting; did you mean RELAY_PUBLIC_URL?"),
+        ("RELAY_VIDEO_PRICE", "did you mean RELAY_VIDEO_UNIT_PRICE?"),
+        ("RELAY_CONFIG_FILE", "did you mean RELAY_CONFIG?"),
+        ("RELAY_XYZZY", "RELAY_XYZZY is no setting"),
+        ("RELAY_", "RELAY_ is no setting"),
+        ("relay_port", "relay_port is spelt RELAY_PORT"),
+        ("RELAY__PORT", "RELAY__PORT is spelt RELAY_PORT"),
+        ("RELAYPUBLICURL", "RELAYPUBLICURL is spelt RELAY_PUBLIC_URL"),
+        ("Relay-Secret-Key", "Relay-Secret-Key is spelt RELAY_SECRET_KEY"),
+        ("RELAY_ENDPOINTS", "RELAY_ENDPOINTS can stand in the file only that RELAY_CONFIG names"),
+    ],
+)
+def test_a_misspelt_variable_is_named(name: str, said: str) -> None:
+    """It would set nothing, silently; its value, which may be a secret, is not repeated."""
+    with pytest.raises(SettingsError) as raised:
+        read_settings({name: MARKER, "RELAY_PORT_S": "1", "RELAY_HOST": "::1"})
+
+    assert said in str(raised.value)
+    assert "RELAY_PORT_S is no setting" in str(raised.value)
+    assert MARKER not in str(raised.value)
+
+
+def test_variables_that_are_not_meant_for_us_are_left_alone() -> None:
+    """Those of other programs, blank ones, and what Kubernetes says of a service called `relay`."""
+    others = {
+        "PORT": "1",
+        "MY_RELAY_PORT": "1",
+        "RELAYS": "1",
+        "relay": "1",
+        "RELAY_OLD": " ",
+        "RELAY_SERVICE_HOST": "10.0.0.1",
+        "RELAY_SERVICE_PORT": "80",
+        "RELAY_SERVICE_PORT_HTTP": "80",
+        "RELAY_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "RELAY_PORT_80_TCP_ADDR": "10.0.0.1",
+        "RELAY_PORT_443_UDP_PORT": "443",
+    }
+
+    assert read_settings(others) == Settings()
+
+
 def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
     """Each setting by itself; the file has TOML's types, the environment text."""
     file = tmp_path / "relay.toml"
@@ -98,7 +153,8 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"prot = 9000\n", "'prot'"),
+        (b"prot = 9000\n", "unknown setting 'prot'; did you mean port?"),
+        (b"callback_allow = '0.0.0.0/0'\n", "CALLBACK_ALLOW"),
         (b"port = \n", "TOML"),
         (b"\xff\xfe", "TOML"),
         (b"port = 'x'\n", "port"),

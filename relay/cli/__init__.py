@@ -62,8 +62,9 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, is_wanted: b
 def cli() -> None:
     """Resell Kling API capacity: relay tenants' requests, and keep the books right.
 
-    Without RELAY_DATABASE_URL every command uses one embedded Postgres of this user.
-    Settings are environment variables RELAY_… or a TOML file that RELAY_CONFIG names.
+    Settings are environment variables RELAY_…, or a TOML file that RELAY_CONFIG names. Where
+    neither names a database, they are those of /etc/kling-relay/relay.env: say `sudo relay …` on a
+    machine that has one. Without any, every command uses one embedded Postgres of this user.
     """
 
 

@@ -1,4 +1,4 @@
-"""The database a command works on: the configured one, or the embedded one of this user."""
+"""The database a command works on: the configured one, this machine's, or an embedded one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
+    from relay.machine import Machine
     from relay.secrets import KeyRing
     from relay.settings import Settings
 
@@ -111,20 +112,6 @@ def _said(error: Exception) -> str:
     return " ".join(said.rpartition("'>: ")[2].split())
 
 
-def refuse_other_currency(database: Database) -> None:
-    """Refuse to charge in another currency than the books are kept in.
-
-    Raises:
-        WrongSettings: with a sentence.
-    """
-    from relay.ledger.read import check_currency
-
-    async def check(session: AsyncSession) -> None:
-        await check_currency(session, database.settings.currency)
-
-    database.read(check)
-
-
 @contextlib.contextmanager
 def open_database() -> Iterator[Database]:
     """Open the database at this version's schema; the embedded one is migrated by itself.
@@ -132,13 +119,21 @@ def open_database() -> Iterator[Database]:
     Raises:
         WrongSettings, DatabaseBehind, Failure: with a sentence; nothing was changed.
     """
-    from relay.cli.revision import current_or_failure, migrate_now, newest, refuse_strange
+    from relay.cli.revision import (
+        look_or_failure,
+        migrate_now,
+        newest,
+        refuse_other_currency,
+        refuse_strange,
+    )
 
     settings = current_settings()
     is_embedded = settings.database_url is None
     with open_url(settings) as url:
-        current = current_or_failure(url)
+        found = look_or_failure(url)
+        current = found.revision
         refuse_strange(current)
+        refuse_other_currency(found, settings.currency)
         if current != newest():
             if not is_embedded:
                 state = "has no tables yet" if current is None else f"is at revision {current}"
@@ -147,7 +142,7 @@ def open_database() -> Iterator[Database]:
                     f" {newest()}: run `relay migrate`"
                 )
             migrate_now(url)
-        yield Database(settings, url, _keys(settings), is_embedded)
+        yield Database(settings, url, key_ring(settings), is_embedded)
 
 
 def current_settings() -> Settings:
@@ -155,9 +150,34 @@ def current_settings() -> Settings:
     from relay.settings import SettingsError, read_settings
 
     try:
-        return read_settings()
+        return read_settings(machine=this_machine())
     except SettingsError as error:
         raise WrongSettings(str(error)) from error
+
+
+def this_machine() -> Machine:
+    """Say where things are here; whoever runs a command in process may say otherwise."""
+    import rich_click as click
+
+    from relay.machine import Machine
+
+    context = click.get_current_context(silent=True)
+    return (context and context.find_object(Machine)) or Machine()
+
+
+def refuse_a_second(settings: Settings) -> None:
+    """Refuse to make an empty database of our own beside a relay that is installed here."""
+    from relay.database.embedded import is_made
+
+    machine = this_machine()
+    install = machine.find_install()
+    has_place = settings.data_dir is not None or is_made(data_dir(settings))
+    if install is not None and not has_place:
+        raise WrongSettings(
+            f"a relay is installed on this machine ({install}), and nothing says which database it"
+            f" uses: put RELAY_DATABASE_URL into {machine.env_file}, or RELAY_DATA_DIR for an"
+            " embedded one; nothing was made"
+        )
 
 
 @contextlib.contextmanager
@@ -168,6 +188,7 @@ def open_url(settings: Settings) -> Iterator[str]:
         return
     from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
 
+    refuse_a_second(settings)
     with contextlib.ExitStack() as held:
         try:
             server = held.enter_context(embedded_postgres(data_dir(settings)))
@@ -179,10 +200,11 @@ def open_url(settings: Settings) -> Iterator[str]:
 def data_dir(settings: Settings) -> Path:
     from relay.database.embedded import default_data_dir
 
-    return settings.data_dir or default_data_dir()
+    return settings.data_dir or this_machine().data_dir or default_data_dir()
 
 
-def _keys(settings: Settings) -> KeyRing:
+def key_ring(settings: Settings) -> KeyRing:
+    """Read the keys, or make those of an embedded database; WrongSettings without usable ones."""
     from relay.secrets import KeyRing, SecretKeyError
 
     text = settings.secret_key

@@ -5,7 +5,12 @@ import rich_click as click
 from relay.cli.database import current_settings, open_url
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.revision import current_or_failure, migrate_now, refuse_strange
+from relay.cli.revision import (
+    look_or_failure,
+    migrate_now,
+    refuse_other_currency,
+    refuse_strange,
+)
 from relay.cli.show import json_option, print_json
 
 
@@ -29,13 +34,15 @@ def migrate(revision: str, *, as_json: bool) -> None:
 
     settings = current_settings()
     with open_url(settings) as url:
-        before = current_or_failure(url)
+        found = look_or_failure(url)
+        before = found.revision
         refuse_strange(before)
+        refuse_other_currency(found, settings.currency)
         try:
             migrate_now(url, revision=revision)
         except (CommandError, RevisionError) as error:
             raise Failure(f"revision '{revision}': {error.args[0]}") from error
-        after = current_or_failure(url)
+        after = look_or_failure(url).revision
     if as_json:
         print_json({"from": before, "to": after})
     elif before == after:

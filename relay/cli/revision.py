@@ -1,17 +1,30 @@
-"""Which schema the database is at; asking is also how we learn whether it can be reached.
+"""What the database is at, schema and currency; asking is also how we learn whether it is there.
 
 Without Alembic, whose import takes a tenth of a second of every start.
 """
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from relay.cli.failure import DatabaseBehind, Failure, WrongSettings
+
+if TYPE_CHECKING:
+    from relay.database.driver import Connection
 
 CONNECT_TIMEOUT_S = 10.0
 
 
 _PACKAGE = Path(__file__).parents[1]
+
+
+class Found(NamedTuple):
+    """What a database is at."""
+
+    revision: str | None
+    """None: it was never migrated."""
+    currency: str | None
+    """The books'; None before the first entry."""
 
 
 def newest() -> str:
@@ -48,26 +61,32 @@ def refuse_strange(current: str | None) -> None:
         )
 
 
-def current_or_failure(url: str) -> str | None:
-    """Ask the database for its revision; why it does not answer is a sentence."""
+def refuse_other_currency(found: Found, currency: str) -> None:
+    """Raise WrongSettings if the books are kept in another currency than the configured one."""
+    from relay.ledger.read import CurrencyMismatch
+
+    if found.currency not in (None, currency):
+        raise WrongSettings(str(CurrencyMismatch(books=found.currency, configured=currency)))
+
+
+def look_or_failure(url: str) -> Found:
+    """Ask the database what it is at; why it does not answer is a sentence."""
     import asyncpg
 
     from relay.database.engine import dsn
 
     _refuse_garbled(url)
 
-    async def asked() -> str | None:
+    async def asked() -> Found:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             connection = await asyncpg.connect(dsn(url), statement_cache_size=0)
             try:
-                revision: str | None = await connection.fetchval(
-                    "SELECT version_num FROM alembic_version"
+                return Found(
+                    await _value(connection, "SELECT version_num AS value FROM alembic_version"),
+                    await _value(connection, "SELECT currency AS value FROM books"),
                 )
-            except asyncpg.UndefinedTableError:
-                return None  # never migrated
             finally:
                 await connection.close()
-            return revision
 
     try:
         return asyncio.run(asked())
@@ -77,7 +96,18 @@ def current_or_failure(url: str) -> str | None:
         reason = error.strerror or str(error)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         reason = str(error)
-    raise Failure(f"{_spelled(url)} cannot be used: {' '.join(reason.split())}")
+    raise Failure(f"{spelled(url)} cannot be used: {' '.join(reason.split())}")
+
+
+async def _value(connection: "Connection", query: str) -> str | None:
+    """Read one `value`; None also without the table."""
+    import asyncpg
+
+    try:
+        row = await connection.fetchrow(query)
+    except asyncpg.UndefinedTableError:
+        return None
+    return None if row is None else str(row["value"])
 
 
 def _refuse_garbled(url: str) -> None:
@@ -94,7 +124,7 @@ def _refuse_garbled(url: str) -> None:
         ) from None
 
 
-def _spelled(url: str) -> str:
+def spelled(url: str) -> str:
     """Name a database without its password."""
     from sqlalchemy.engine import make_url
 

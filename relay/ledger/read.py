@@ -12,7 +12,8 @@ class CurrencyMismatch(ValueError):
 
     def __init__(self, *, books: str, configured: str) -> None:
         super().__init__(
-            f"the books of this database are in {books}, and RELAY_CURRENCY is {configured}"
+            f"the books of this database are in {books}, and RELAY_CURRENCY is {configured}:"
+            f" set it to {books}"
         )
 
 

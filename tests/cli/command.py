@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -10,13 +11,17 @@ from click.testing import CliRunner, Result
 
 from relay.cli import cli
 from relay.database.engine import dsn
+from relay.machine import Machine
+
+NOTHING_INSTALLED = Machine(env_file=Path("/nowhere/relay.env"), units=Path("/nowhere"))
 
 
 class Command:
-    """`relay` with these RELAY_ variables and no others."""
+    """`relay` with these RELAY_ variables and no others, by default where nothing is installed."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], *, machine: Machine = NOTHING_INSTALLED) -> None:
         self.environ = environ
+        self.machine = machine
 
     def __call__(self, *args: str, code: int = 0, stdin: str = "", **changed: str | None) -> Result:
         """Run it; `changed` sets or (None) unsets variables for this run."""
@@ -27,6 +32,7 @@ class Command:
             input=stdin,
             env={**inherited, **self.environ, **changed},
             prog_name="relay",
+            obj=self.machine,
         )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -11,6 +11,7 @@ import pytest
 from relay.cli.database import own_secret_key
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.migrate import newest_revision
+from relay.machine import Machine
 from relay.secrets import KeyRing
 from tests.cli.command import Command
 from tests.waiting import PATIENCE_S
@@ -159,6 +160,13 @@ def test_the_embedded_database_is_migrated_and_gets_a_key_by_itself(tmp_path: Pa
     key = tmp_path / "data" / "secret.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     KeyRing.parse(key.read_text())
+
+    # One that is there is used though a relay was installed here since.
+    (tmp_path / "kling-relay.service").touch()
+    machine = Machine(
+        env_file=tmp_path / "etc" / "relay.env", units=tmp_path, data_dir=tmp_path / "data"
+    )
+    assert [one["name"] for one in Command({}, machine=machine).json("tenant", "list")] == ["acme"]
 
 
 def test_two_commands_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:

@@ -14,6 +14,12 @@ Nothing here imports more than the standard library, so that the supervisor star
 
 from relay.database.embedded.attach import EmbeddedPostgres, embedded_postgres
 from relay.database.embedded.errors import EmbeddedPostgresError
-from relay.database.embedded.place import default_data_dir
+from relay.database.embedded.place import default_data_dir, is_made
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir", "embedded_postgres"]
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "default_data_dir",
+    "embedded_postgres",
+    "is_made",
+]

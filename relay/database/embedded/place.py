@@ -87,6 +87,12 @@ def own_directory(data_dir: Path) -> Path:
     return home
 
 
+def is_made(data_dir: Path) -> bool:
+    """Tell whether there is a cluster already; one that lies elsewhere too."""
+    home = data_dir / "postgres"
+    return (home / "cluster").exists() or (home / "location").exists()
+
+
 def settle(home: Path) -> Place:
     """Decide where the cluster lies and who runs it; called with the supervisor's lock held."""
     if os.geteuid() != 0:
