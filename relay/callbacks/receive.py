@@ -11,7 +11,13 @@ from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
 from relay.database.line import Line
 from relay.database.rows import unnest
-from relay.errors import CallbackForged, CallbackRefused, CallbackUnreadable, InternalError
+from relay.errors import (
+    CallbackForged,
+    CallbackRefused,
+    CallbackUnreadable,
+    InternalError,
+    Unavailable,
+)
 from relay.kling.codes import Code
 from relay.kling.surrogates import mended
 from relay.kling.wire import TaskNews, UnreadableTask, read_task
@@ -53,7 +59,7 @@ class Received(msgspec.Struct, frozen=True):
     reason: str
     id: int | None = None
     """Our id of the task it was about."""
-    refusal: CallbackRefused | InternalError | None = None
+    refusal: CallbackRefused | InternalError | Unavailable | None = None
 
     @property
     def http_status(self) -> int:
@@ -135,7 +141,7 @@ class CallbackReceiver:
                 task,
                 news,
                 via=Via.CALLBACK,
-                look_after_s=await self._looker.look_pause_s(task),
+                look_after_s=self._looker.look_pause_s(task),
             )
         except Unsettled as error:
             await self._flags.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])

@@ -10,7 +10,14 @@ import structlog
 from litestar.types import HTTPScope, Receive, Send
 
 from relay.callbacks.receive import CallbackReceiver, Received
-from relay.errors import CallbackForged, CallbackNotPosted, CallbackUnreadable, InternalError
+from relay.database.faults import is_fault, log_failure
+from relay.errors import (
+    CallbackForged,
+    CallbackNotPosted,
+    CallbackUnreadable,
+    InternalError,
+    Unavailable,
+)
 from relay.kling.codes import Code
 from relay.tasks.callback_path import PREFIX
 
@@ -35,10 +42,11 @@ class CallbackSurface:
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
             received = await self._receive(scope, receive)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 (told in the log)
             # Not 200: a sender that retries should. If it does not, a look finds the same end.
-            log.exception("callback.failed")
-            received = Received("failed", refusal=InternalError())
+            log_failure(log, "callback.failed", error)
+            refused = Unavailable() if is_fault(error) else InternalError()
+            received = Received("failed", refusal=refused)
         refusal = received.refusal
         level = log.info if refusal is None else log.warning
         level(

@@ -64,6 +64,8 @@ class Line:
         self.failures = 0
         """How often it could not be opened, or gave no answer. Whoever waited for a turn meanwhile
         need not try too: where nothing answers at all, a try takes seconds."""
+        self.breaks = 0
+        """How often the connection broke under a statement, which may have committed."""
         self._connect = connect
         self._durable = durable
         self._connection: Connection | None = None
@@ -114,6 +116,7 @@ class Line:
                 asyncpg.OperatorInterventionError,  # the server is shutting down
                 asyncpg.ReadOnlySQLTransactionError,  # a primary that is one no more
             ) as error:
+                self.breaks += 1
                 self._disconnect()
                 log.warning("batch.connection_lost", error=type(error).__name__)
                 if is_last_try or not is_idempotent:

@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.database.batch import RowBlocked
-from relay.database.line import DatabaseUnavailable
+from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
     RelayError,
@@ -70,20 +69,17 @@ class TenantSurface(ABC):
         except RelayError as error:
             line.code, line.error = int(error.code), type(error).__name__
             answer = answer_error(error, request_id)
-        except (DatabaseUnavailable, RowBlocked, OSError) as error:
-            log.exception("request.database_unavailable", request_id=request_id)
-            line.code, line.error = int(Unavailable.code), type(error).__name__
-            answer = answer_error(Unavailable(), request_id)
         except asyncio.CancelledError:
             # We are stopping, and RELAY_DRAIN_S is over. A submit under way is looked up later,
             # like one of a process that died.
             log.warning("request.cut_short", request_id=request_id, route=line.route)
             await send_answer(send, answer_error(TimedOut(), request_id), request_id)
             raise
-        except Exception as error:
-            log.exception("request.failed", request_id=request_id)
-            line.code, line.error = int(InternalError.code), type(error).__name__
-            answer = answer_error(InternalError(), request_id)
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            refusal = Unavailable() if is_fault(error) else InternalError()
+            log_failure(log, "request.failed", error, request_id=request_id)
+            line.code, line.error = int(refusal.code), type(error).__name__
+            answer = answer_error(refusal, request_id)
         await send_answer(send, answer, request_id)
         line.status = answer.status
         line.ms = round((time.perf_counter() - began) * 1000, 1)

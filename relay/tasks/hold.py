@@ -16,7 +16,8 @@ class Holder:
     """Runs HOLD, and says in Kling's terms why it refused."""
 
     def __init__(self, line: Line, *, currency: str) -> None:
-        self._holds = Batcher(line, HOLD, is_idempotent=False)
+        self._line = line
+        self._holds = Batcher(line, HOLD, is_idempotent=True)
         self._currency = currency
 
     async def take(self, row: HoldRow) -> TaskRow:
@@ -28,12 +29,16 @@ class Holder:
                 same, a look releases it after its deadline: nothing was sent.
         """
         while True:
+            breaks = self._line.breaks
             try:
                 record = await self._holds.run(row)
             except (RowBlocked, DatabaseUnavailable) as error:
                 raise Unavailable from error
             outcome = record["outcome"] if record else "no_quota"
-            if outcome != "again":
+            # The try whose connection broke may have come through after this one began to look:
+            # then it is refused for the quota that the submit itself holds.
+            is_sure = outcome == "held" or self._line.breaks == breaks
+            if outcome != "again" and is_sure:
                 break
         match outcome:
             case "held" if record is not None:
@@ -42,6 +47,8 @@ class Holder:
                 raise ExternalIdTaken
             case "too_many_tasks":
                 raise TooManyTasks
+            case "lost":
+                raise Unavailable
             case _:
                 available = record["available_micros"] if record else 0
                 raise InsufficientQuota(

@@ -22,6 +22,7 @@ class HoldRow(NamedTuple):
     tenant_external_id: str | None
     callback_url: str | None
     request_id: str
+    """One per submit: by it a hold is found whose connection broke."""
     model: str | None
     pack: str
     quote: str
@@ -56,14 +57,17 @@ inserted AS (
            CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END
     FROM judged
     WHERE has_quota AND has_tasks_left AND fits_with_others
-    -- The one conflict there can be is the tenant's own external id: all other keys are fresh.
+    -- Conflicts there are two: the tenant's own external id, and a submit that is held already, by
+    -- a try whose connection broke. All other keys are fresh.
     ON CONFLICT DO NOTHING
     RETURNING id, account_id, hold_micros, injected_id
 ),
 held AS ({TAKE_HOLDS.format(inserted="inserted")})
-SELECT j.ord, j.id, i.injected_id, j.available_micros, j.tasks_left,
+SELECT j.ord, coalesce(i.id, own.id) AS id, coalesce(i.injected_id, own.injected_id) AS injected_id,
+       j.available_micros, j.tasks_left,
        CASE
-           WHEN i.id IS NOT NULL THEN 'held'
+           WHEN i.id IS NOT NULL OR own.is_pending THEN 'held'
+           WHEN own.id IS NOT NULL THEN 'lost'
            -- Also without quota: who repeats a submit learns that the first one landed.
            -- Not EXISTS, which a plan made while there are few tasks reads all of them for.
            WHEN j.tenant_external_id IS NOT NULL AND (
@@ -74,14 +78,21 @@ SELECT j.ord, j.id, i.injected_id, j.available_micros, j.tasks_left,
            ) THEN 'duplicate'
            WHEN NOT j.has_quota THEN 'no_quota'
            WHEN NOT j.has_tasks_left THEN 'too_many_tasks'
-           WHEN NOT j.fits_with_others THEN 'again'
-           ELSE 'duplicate'
+           -- It does not fit with the others; or it conflicts with a row that this statement does
+           -- not see yet: of its own batch, or committed while the account was waited for.
+           ELSE 'again'
        END AS outcome
 FROM judged j LEFT JOIN inserted i USING (id)
+LEFT JOIN LATERAL (
+    SELECT o.id, o.injected_id, o.state = 'pending' AS is_pending
+    FROM tasks o
+    WHERE i.id IS NULL AND o.request_id = j.request_id
+) own ON true
 """  # noqa: S608 (composed of constants)
 """Take the hold and insert the task, or neither. `outcome` says which.
 
-An account that does not exist returns no record.
+Run again for the same submit it takes nothing more, and returns what was held; `lost` if that is no
+longer the submit's to send. An account that does not exist returns no record.
 """
 
 
@@ -94,24 +105,31 @@ class ChannelRow(NamedTuple):
 
 
 MOVE_CHANNEL = f"""
-WITH told AS (
+WITH told AS MATERIALIZED (
     SELECT * FROM {unnest(ChannelRow)}
+),
+tasks_locked AS MATERIALIZED (
+    SELECT id, channel_id AS old_channel_id
+    FROM tasks
+    WHERE id = ANY (ARRAY(SELECT id FROM told)) AND state = 'pending' AND kling_id IS NULL
+        AND submit_deadline_at > now()
+    ORDER BY id
+    FOR NO KEY UPDATE
 ),
 moved AS (
     UPDATE tasks t
     SET channels_tried = t.channels_tried || t.channel_id, channel_id = n.channel_id
-    FROM told n
-    WHERE t.id = n.id AND t.state = 'pending' AND t.kling_id IS NULL
-        AND t.submit_deadline_at > now()
+    FROM told n JOIN tasks_locked l USING (id)
+    WHERE t.id = n.id AND n.channel_id <> l.old_channel_id
     RETURNING t.id
 ),
 noted AS (
     INSERT INTO task_events (task_id, kind, detail)
     SELECT id, 'task.channel_changed', reason FROM told JOIN moved USING (id)
 )
-SELECT n.ord FROM told n JOIN moved USING (id)
+SELECT n.ord FROM told n JOIN tasks_locked USING (id)
 """  # noqa: S608 (composed of constants)
-"""Name the next channel in the row before it is tried (D1).
+"""Name the next channel in the row before it is tried (D1). Run again, it changes nothing more.
 
 Returns no record if the task is no longer ours to send: past its deadline, or known to Kling.
 """

@@ -72,7 +72,7 @@ class Task(Base):
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
         Index("tasks_open", "account_id", postgresql_where="hold_ended_at IS NULL"),
         Index("tasks_flagged", "id", postgresql_where="is_flagged"),
-        Index(None, "request_id"),
+        Index(None, "request_id", unique=True),
         Index(
             "tasks_kling_request",
             "kling_request_id",
@@ -103,7 +103,7 @@ class Task(Base):
     tenant_external_id: Mapped[str | None]
     callback_url: Mapped[str | None]
     request_id: Mapped[str]
-    """Ours, of the submit: the `x-request-id` the tenant saw."""
+    """Ours, one per submit: the `x-request-id` that the tenant saw."""
     kling_request_id: Mapped[str | None]
 
     model: Mapped[str | None]

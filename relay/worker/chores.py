@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
+from relay.database.faults import log_failure
 from relay.ledger.invariants import SNAPSHOT, audit
 
 log = structlog.get_logger()
@@ -64,8 +65,8 @@ async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: fl
         await asyncio.sleep(every_s)
         try:
             await chore()
-        except Exception:
-            log.exception("chore.failed", chore=name)
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            log_failure(log, "chore.failed", error, chore=name)
 
 
 async def check_books(sessions: Sessions) -> None:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import structlog
 
+from relay.database.faults import log_failure
+
 log = structlog.get_logger()
 
 IDLE_S = 0.5
@@ -32,8 +34,8 @@ async def sweep(
         while True:
             try:
                 rows = await claim(at_once - len(in_hand))
-            except Exception:
-                log.exception("sweep.claim_failed", sweep=name)
+            except Exception as error:  # noqa: BLE001 (told in the log)
+                log_failure(log, "sweep.claim_failed", error, sweep=name)
                 await asyncio.sleep(AFTER_FAILURE_S)
                 continue
             in_hand |= {asyncio.create_task(_handled(name, handle, row)) for row in rows}
@@ -56,5 +58,5 @@ async def sweep(
 async def _handled(name: str, handle: Callable[[Row], Awaitable[None]], row: Row) -> None:
     try:
         await handle(row)
-    except Exception:
-        log.exception("sweep.row_failed", sweep=name)
+    except Exception as error:  # noqa: BLE001 (told in the log)
+        log_failure(log, "sweep.row_failed", error, sweep=name)

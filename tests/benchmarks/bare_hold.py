@@ -42,7 +42,7 @@ def script(*, tenants: int) -> str:
         endpoint="text2video",
         tenant_external_id=None,
         callback_url=None,
-        request_id="0192f6b6-0000-4000-8000-000000000000",
+        request_id="",
         model="kling-v3",
         pack="video",
         quote=quote,
@@ -51,6 +51,7 @@ def script(*, tenants: int) -> str:
         random="0123456789abcdef",
     )
     values = [":tenant", ":tenant", ":tenant", *map(_literal, row[3:])]
+    values[row._fields.index("request_id")] = "gen_random_uuid()::text"  # one per submit
     statement = re.sub(r"--.*", "", HOLD)
     for number in range(len(values), 0, -1):
         statement = statement.replace(f"${number}::", f"ARRAY[{values[number - 1]}]::")

@@ -5,7 +5,7 @@
 -- by a thousand lanes. Every twentieth is followed by two: the first has heard of all but the last
 -- five hundred, the second never claims anything.
 
-INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed');
+INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed'), ('second', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
 INSERT INTO accounts (id, quota_micros, held_micros, open_holds)
 SELECT 20000 + n, 1e15, 1e12, 100000 FROM generate_series(1, 10000) n;

@@ -11,7 +11,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import finish, flags, look, outbox, record
+from relay.tasks import finish, flags, look, outbox, record, seek
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate
 from tests.benchmarks.books import quote_of_clip
@@ -73,6 +73,9 @@ BATCHED = {
     "HOLD of a duplicate": batched(
         tasks.HOLD, HELD._replace(tenant_external_id="mine-1020"), "Insert tasks"
     ),
+    "HOLD run again": batched(
+        tasks.HOLD, HELD._replace(request_id=f"request-{PENDING}"), "Insert tasks"
+    ),
     "FINISH": batched(
         finish.FINISH,
         TOLD,
@@ -116,7 +119,7 @@ BATCHED = {
         record.RECORD, told_success(REFUSED, "new")._replace(state="processing"), *NOTED
     ),
     "MOVE_CHANNEL": batched(
-        tasks.MOVE_CHANNEL, tasks.ChannelRow(TaskId(PENDING), 1, "full"), *NOTED
+        tasks.MOVE_CHANNEL, tasks.ChannelRow(TaskId(PENDING), 2, "full"), *NOTED
     ),
     "READ by Kling's id": batched(tasks.READ, tasks.ReadRow(LARGE, "kling-1000")),
     "READ by the tenant's": batched(tasks.READ, tasks.ReadRow(LARGE, "mine-1020")),
@@ -182,6 +185,14 @@ POOLED = {
         rows_max=20,
         sorted_max=0,
         pages_max=1_000,
+    ),
+    # Of whoever has a tenth of all open holds.
+    "seek.FIND_PENDING": Sample(
+        seek.FIND_PENDING,
+        (LARGE_ACCOUNT, LARGE_TENANT, 4.0),
+        records=-1,
+        rows_max=10_500,
+        pages_max=11_000,
     ),
     "PUT_OFF": Sample(look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True), frozenset({"Update tasks"})),
     "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),

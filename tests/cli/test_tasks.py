@@ -1,5 +1,6 @@
 import asyncio
 import json
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -50,7 +51,7 @@ def put_task(relay: Command, tenant_id: int, **columns: Any) -> int:
         "endpoint": "text2video",
         "state": "submitted",
         "injected_id": f"x-{tenant_id}-{columns}",
-        "request_id": "request-0",
+        "request_id": str(uuid.uuid4()),
         "quote": json.dumps(QUOTE),
         "hold_micros": 420000,
         **columns,

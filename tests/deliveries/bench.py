@@ -27,7 +27,7 @@ INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state,
 SELECT $1, (SELECT account_id FROM tenants WHERE id = $1),
     (SELECT id FROM tokens WHERE tenant_id = $1),
     (SELECT id FROM channels), 'text2video', 'submitted', gen_random_uuid()::text, $2,
-    'request', '{}', 0, now(), gen_random_uuid()::text
+    gen_random_uuid()::text, '{}', 0, now(), gen_random_uuid()::text
 FROM generate_series(1, $3)
 RETURNING id
 """

@@ -17,7 +17,7 @@ WITH task AS (
     INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
         request_id, quote, hold_micros, submit_deadline_at, kling_id, tenant_external_id)
     SELECT t.id, t.account_id, k.id, c.id, 'text2video', 'submitted', 'x-' || t.name,
-        'request', '{}', 0, now(), 'kling-' || t.name, 'order-' || t.name
+        'request-' || t.name, '{}', 0, now(), 'kling-' || t.name, 'order-' || t.name
     FROM tenants t JOIN tokens k ON k.tenant_id = t.id, channels c
     RETURNING id, tenant_id
 ),

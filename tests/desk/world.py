@@ -120,7 +120,7 @@ class Desk:
             endpoint="text2video",
             tenant_external_id=external_id,
             callback_url=callback_url,
-            request_id="request",
+            request_id=str(uuid.uuid4()),
             model=quoted.wanted.model,
             pack=quoted.pack.value,
             quote=msgspec.json.encode(quoted).decode(),

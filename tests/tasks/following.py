@@ -5,7 +5,8 @@ from typing import Any
 
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.tasks.submit import Submitted
+from relay.proxy.answers import new_request_id
+from relay.tasks.conclude import Submitted
 from relay.tenants.caller import Caller
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import CLIP, Relay
@@ -36,7 +37,7 @@ async def submit_followed(
         await caller_of(relay, token),
         BY_NAME[endpoint],
         read_fields(json.dumps(body or CLIP).encode()),
-        request_id="a-request",
+        request_id=new_request_id(),
         follows=follows,
     )
 

@@ -31,6 +31,37 @@ def clip_quote() -> Quote:
     return quote(row, CLIP_WANTED, prices=prices, tenant_multiplier=Decimal(1))
 
 
+async def hold_row(
+    relay: Relay,
+    token: IssuedToken,
+    *,
+    callback_url: str | None = None,
+    deadline_s: float = 90.0,
+    follows: str = "",
+) -> HoldRow:
+    """A clip on the first channel, as a submit would hold it."""
+    tenant = await relay.row("SELECT id, account_id FROM tenants WHERE name = $1", token.tenant)
+    channel = await relay.row("SELECT id FROM channels ORDER BY id LIMIT 1")
+    quoted = clip_quote()
+    return HoldRow(
+        tenant_id=tenant["id"],
+        account_id=tenant["account_id"],
+        token_id=token.id,
+        channel_id=channel["id"],
+        endpoint="text2video",
+        tenant_external_id=None,
+        callback_url=callback_url,
+        request_id=str(uuid.uuid4()),
+        model=quoted.wanted.model,
+        pack=quoted.pack.value,
+        quote=msgspec.json.encode(quoted).decode(),
+        hold_micros=quoted.hold_micros,
+        deadline_s=deadline_s,
+        random=uuid.uuid4().hex[:16],
+        follows=follows,
+    )
+
+
 async def hold_tasks(
     relay: Relay,
     token: IssuedToken,
@@ -41,32 +72,20 @@ async def hold_tasks(
     follows: str = "",
 ) -> list[TaskRow]:
     """Hold clips on the first channel, by the statement that every submit uses."""
-    tenant = await relay.row("SELECT id, account_id FROM tenants WHERE name = $1", token.tenant)
-    channel = await relay.row("SELECT id FROM channels ORDER BY id LIMIT 1")
-    quoted = clip_quote()
-    row = HoldRow(
-        tenant_id=tenant["id"],
-        account_id=tenant["account_id"],
-        token_id=token.id,
-        channel_id=channel["id"],
-        endpoint="text2video",
-        tenant_external_id=None,
-        callback_url=callback_url,
-        request_id="request",
-        model=quoted.wanted.model,
-        pack=quoted.pack.value,
-        quote=msgspec.json.encode(quoted).decode(),
-        hold_micros=quoted.hold_micros,
-        deadline_s=deadline_s,
-        random="",
-        follows=follows,
+    row = await hold_row(
+        relay, token, callback_url=callback_url, deadline_s=deadline_s, follows=follows
     )
     line = Line(connector(dsn(relay.database_url)), durable=True)
     holder = Holder(line, currency="USD")
     try:
         return list(
             await asyncio.gather(
-                *(holder.take(row._replace(random=uuid.uuid4().hex[:16])) for _ in range(count))
+                *(
+                    holder.take(
+                        row._replace(random=uuid.uuid4().hex[:16], request_id=str(uuid.uuid4()))
+                    )
+                    for _ in range(count)
+                )
             )
         )
     finally:

@@ -163,7 +163,7 @@ async def test_a_late_success_survives_a_submit_that_takes_its_external_id_meanw
             INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state,
                 injected_id, tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
             SELECT tenant_id, account_id, token_id, channel_id, endpoint, 'pending', 'another',
-                tenant_external_id, request_id, quote, 0, now() + interval '1 hour'
+                tenant_external_id, 'another', quote, 0, now() + interval '1 hour'
             FROM tasks
             """
         )

@@ -52,7 +52,7 @@ async def test_an_end_that_waits_for_its_account_has_written_nothing_yet(books: 
             INSERT INTO tasks (tenant_id, account_id, token_id, channel_id, endpoint, state,
                 injected_id, tenant_external_id, request_id, quote, hold_micros, submit_deadline_at)
             SELECT tenant_id, account_id, token_id, channel_id, endpoint, 'pending', 'another',
-                tenant_external_id, request_id, quote, 0, now() FROM tasks
+                tenant_external_id, 'another', quote, 0, now() FROM tasks
             ON CONFLICT DO NOTHING RETURNING id
             """
         )

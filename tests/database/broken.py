@@ -1,0 +1,92 @@
+"""Connections that break, and a database that is away for a while: really, not by a fake."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from relay.database.driver import Connection, Prepared, Record
+from relay.database.engine import dsn
+from relay.database.line import Connect
+
+CUT = """
+    SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+    WHERE datname = $1 AND pid <> pg_backend_pid()
+"""
+
+
+class DeafConnect:
+    """Connects as `connector` does; what the first connection's first statement did is not heard.
+
+    It has committed, and then the connection is closed.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self.times = 0
+
+    async def __call__(self, *, durable: bool) -> Any:
+        connection = await self._connect(durable=durable)
+        self.times += 1
+        return _Deaf(connection) if self.times == 1 else connection
+
+
+class _Deaf:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def prepare(self, statement: str) -> "_DeafStatement":
+        return _DeafStatement(self._connection, await self._connection.prepare(statement))
+
+    def terminate(self) -> None:
+        self._connection.terminate()
+
+
+class _DeafStatement:
+    def __init__(self, connection: Connection, prepared: Prepared) -> None:
+        self._connection = connection
+        self._prepared = prepared
+
+    async def fetch(self, *values: object) -> list[Record]:
+        await self._prepared.fetch(*values)
+        self._connection.terminate()
+        return await self._prepared.fetch(*values)  # the driver's own words for it
+
+
+async def cut_connections(database_url: str) -> int:
+    """End every connection to the database but this one's; how many that were."""
+    connection = await asyncpg.connect(dsn(database_url))
+    try:
+        return int(await connection.fetchval(CUT, _name_of(database_url)))
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def away(database_url: str) -> AsyncIterator[None]:
+    """Take the database away: no connection is left, and none can be made."""
+    await set_away(database_url, is_away=True)
+    try:
+        yield
+    finally:
+        await set_away(database_url, is_away=False)
+
+
+async def set_away(database_url: str, *, is_away: bool) -> None:
+    name = _name_of(database_url)
+    postgres = dsn(database_url).replace(f"/{name}", "/postgres", 1)
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS {'false' if is_away else 'true'}"
+        )
+        if is_away:
+            await connection.fetchval(CUT, name)
+    finally:
+        await connection.close()
+
+
+def _name_of(database_url: str) -> str:
+    return urlsplit(dsn(database_url)).path.strip("/")
