@@ -15,7 +15,7 @@ from relay.desk.changes import State, note_change
 from relay.desk.errors import NoSuch, NotPossible
 from relay.ledger.entries import refund_charge
 from relay.tasks import flags
-from relay.tasks.door import Via, end_row, pass_in_session
+from relay.tasks.door import LAST_LOOK_AFTER_S, Via, end_row, pass_in_session
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -120,6 +120,8 @@ async def _end(
         via=Via.OPERATOR,
         reason=reason,
         charge=charge,
+        # Nobody has asked Kling: it may have it all the same.
+        look_after_s=LAST_LOOK_AFTER_S if state is TaskState.REFUSED else None,
         has_result_at_kling=state is TaskState.SUCCEED and task.kling_id is not None,
         delivery_body=_delivery(task, state, reason=reason, charge=charge),
         actor=str(actor),

@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     def _stop(self) -> None:
         self._is_open = False
-        self._waiter = None
+        self._waiter = self._reply = None  # a reply holds its connection, unseen by the collector
         self.resume_writing()
 
     # What the event loop calls
@@ -212,6 +212,7 @@ class Connection(asyncio.Protocol):
             _decode(headers.get(b"content-type")),
             chunks[0] if len(chunks) == 1 else b"".join(chunks),
             _decode(headers.get(b"retry-after")),
+            self,
         )
 
     def _finish(self, waiter: asyncio.Future[Reply], reply: Reply) -> None:
@@ -219,7 +220,7 @@ class Connection(asyncio.Protocol):
         if self._is_last or self._is_uploading or self._transport.get_write_buffer_size():
             self.abort()
         else:
-            self._waiter = None
+            self._waiter = self._reply = None
             self._on_free(self)
         waiter.set_result(reply)
 

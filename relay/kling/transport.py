@@ -36,13 +36,34 @@ GATHERED_BYTES_MAX = 16 * 1024
 Body = bytes | Sequence[bytes | bytearray | memoryview]
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What Kling answered, whatever its status; `body` is as it came, still encoded if it was."""
+class Connected(Protocol):
+    """A connection that a reply came over."""
+
+    def fail(self, error: "MaybeSent", /) -> None:
+        """Close it, and end what is under way on it."""
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """What Kling answered, whatever its status; `body` is as it came, still encoded if it was.
+
+    Two are equal that say the same, whatever they came over.
+    """
 
     status: int
     content_type: str
     body: bytes
     retry_after: str = ""
+    connection: Connected | None = None
+    """See `distrust`; None where there is none to close."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reply) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said())
+
+    def _said(self) -> tuple[int, str, bytes, str]:
+        return self.status, self.content_type, self.body, self.retry_after
 
 
 class NoUsableReply(Exception):
@@ -59,6 +80,15 @@ class NotSent(NoUsableReply):
 
 class MaybeSent(NoUsableReply):
     """Kling may have got the request, and no usable answer came: keep the hold, reconcile."""
+
+
+def distrust(reply: Reply) -> None:
+    """Close the connection that another request's reply came over.
+
+    Who got it meanwhile would take the next one's reply for its own: its call ends in `MaybeSent`.
+    """
+    if reply.connection is not None:
+        reply.connection.fail(MaybeSent("its connection was out of step"))
 
 
 class Transport(Protocol):

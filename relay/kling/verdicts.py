@@ -40,6 +40,8 @@ class Unknown(msgspec.Struct, frozen=True):
     """No usable verdict: a task may exist, so the hold stays."""
 
     reason: str
+    is_anothers: bool = False
+    """The reply is another request's; so may be the next ones of its connection."""
 
 
 Verdict = Accepted | Refused | Unknown
@@ -59,7 +61,18 @@ def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = N
     tasks = tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
     if not tasks:
         return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
-    return Accepted(news=tasks[0], envelope=envelope)
+    return _judge_made(tasks[0], envelope, injected_id)
+
+
+def _judge_made(news: TaskNews, envelope: Envelope, injected_id: str) -> Accepted | Unknown:
+    if names_another(news, injected_id):
+        return Unknown(reason="its external_task_id is another task's", is_anothers=True)
+    return Accepted(news=news, envelope=envelope)
+
+
+def names_another(news: TaskNews, injected_id: str) -> bool:
+    """Tell whether it names an external id, and not only this one."""
+    return any(external_id != injected_id for external_id in news.external_ids)
 
 
 def _is_trouble(reply: Reply, envelope: Envelope) -> bool:

@@ -7,7 +7,8 @@ from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Endpoint
-from relay.kling.transport import NoUsableReply, Reply
+from relay.kling.transport import NoUsableReply, Reply, distrust
+from relay.kling.verdicts import names_another
 from relay.kling.wire import (
     TaskNews,
     read_envelope,
@@ -78,6 +79,8 @@ class Asker:
         if news is None:
             _log_unanswered(task, channel, reply)
             return NoAnswer()
+        if _is_anothers(news, task):
+            distrust(reply)
         return news
 
     async def _search(
@@ -102,6 +105,13 @@ class Asker:
                 return NotFound()
         # It may stand further down; the next look searches again.
         return NoAnswer()
+
+
+def _is_anothers(news: TaskNews, task: TaskRow) -> bool:
+    """Tell whether it answers another question than the one that was put."""
+    if task.kling_id is not None:
+        return news.kling_id != task.kling_id
+    return names_another(news, task.injected_id)
 
 
 def _log_unanswered(task: TaskRow, channel: OpenedChannel, reply: Reply) -> None:

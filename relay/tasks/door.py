@@ -32,6 +32,8 @@ BLOCKED_TRIES = 8
 EVENT_BYTES_MAX = 256 * 1024
 FULL_REPLY_AFTER_S = 15.0
 """When an end learned by callback is asked for once more, if no tenant's GET did it before."""
+LAST_LOOK_AFTER_S = 6 * 3600.0
+"""After a release without Kling's word: a create that lay on the wire until then has been made."""
 
 
 class Via(StrEnum):

@@ -10,6 +10,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.private import IN_TASK, without_private
 from relay.kling.references import read_made
+from relay.kling.verdicts import names_another
 from relay.kling.wire import NO_COST, Status, TaskNews
 from relay.owners.learn import spell_made
 from relay.pricing.quote import charge_micros, needs_deduction
@@ -95,7 +96,12 @@ class Learner:
             event_body=told.raw[:EVENT_BYTES_MAX],
             made=spell_made(read_made(news.raw)),
         )
-        return await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+        finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+        if is_call and finished.charged_micros is None:
+            # Told again, after a try whose connection broke: the charge is the same.
+            charged_micros = min(charge, task.hold_micros)
+            return msgspec.structs.replace(finished, charged_micros=charged_micros)
+        return finished
 
     async def _ask_for_cost(self, task: TaskRow) -> TaskNews:
         """Ask Kling what a success cost: the charge is the same whoever reported it (M5)."""
@@ -125,7 +131,7 @@ def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:
 
 def differing_ids(task: TaskRow, news: TaskNews) -> str | None:
     """Say how a message's ids contradict the row, or None if they do not."""
-    if any(injected_id != task.injected_id for injected_id in news.external_ids):
+    if names_another(news, task.injected_id):
         return "its external_task_id is another task's"
     if task.kling_id is not None and news.kling_id is not None and news.kling_id != task.kling_id:
         return "its task_id is another task's"
