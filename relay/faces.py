@@ -39,7 +39,7 @@ async def open_faces(
     async with AsyncExitStack() as closing:
         authenticator = Authenticator(store.lines.reads, store.keys)
         closing.push_async_callback(authenticator.aclose)
-        queries = Queries(store.lines.reads, store.pool, tasks.looker)
+        queries = Queries(store.lines.reads, store.pool, tasks.looker, tasks.seeker)
         closing.push_async_callback(queries.aclose)
         receiver = CallbackReceiver(
             store.lines.reads,

@@ -34,6 +34,7 @@ from relay.tasks.ability import Ability
 from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
+from relay.tasks.conclude import Concluder
 from relay.tasks.door import Door
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner
@@ -42,6 +43,7 @@ from relay.tasks.outbox import FOLLOWED_AT_ONCE, Follower, Outbox
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.presets import Presets
 from relay.tasks.quoter import Quoter
+from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.upstream import Upstream
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
@@ -94,6 +96,7 @@ class Tasks(msgspec.Struct, frozen=True):
     door: Door
     learner: Learner
     looker: Looker
+    seeker: Seeker
     flags: Flags
     submitter: Submitter
     pass_through: PassThrough
@@ -290,14 +293,20 @@ def _open_tasks(
         ),
     )
     closing.push_async_callback(looker.aclose)
+    seeker = Seeker(
+        store.pool,
+        asker=kling.asker,
+        learner=learner,
+        looker=looker,
+        catalogue=kling.catalogue,
+    )
+    closing.push_async_callback(seeker.aclose)
     submitter = Submitter(
         lines.holds,
         quoter=Quoter(store.sessions, book, unit_prices(settings)),
         chooser=kling.chooser,
         upstream=kling.upstream,
-        door=door,
-        learner=learner,
-        looker=looker,
+        concluder=Concluder(door, learner, looker),
         callback_paths=kling.callback_paths,
         callback_guard=guard,
         rules=SubmitRules(
@@ -313,7 +322,7 @@ def _open_tasks(
         upstream=kling.upstream,
         timeout_s=settings.kling_timeout_s,
     )
-    return Tasks(door, learner, looker, flags, submitter, pass_through)
+    return Tasks(door, learner, looker, seeker, flags, submitter, pass_through)
 
 
 def unit_prices(settings: Settings) -> UnitPrices:

@@ -38,6 +38,7 @@ class ChannelDirectory:
         self._sessions = sessions
         self._keys = keys
         self._channels = Cached(self._read, of="channels", age_max_s=AGE_MAX_S, clock=clock)
+        self._last_by_id: dict[int, OpenedChannel] = {}
 
     async def all(self) -> tuple[OpenedChannel, ...]:
         return (await self._channels.get()).all
@@ -57,6 +58,10 @@ class ChannelDirectory:
             self.forget()
             channels = (await self._channels.get()).by_id
         return channels[channel_id]
+
+    def known(self, channel_id: int) -> OpenedChannel | None:
+        """Return a channel as it was last read, however long ago, without asking the database."""
+        return self._last_by_id.get(channel_id)
 
     async def note_callback(self, channel: OpenedChannel) -> None:
         """Remember that this account's callbacks reach us; written once a minute at most."""
@@ -79,7 +84,8 @@ class ChannelDirectory:
         async with self._sessions() as session:
             rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
             channels = tuple(_usable(row, self._keys) for row in rows)
-        return _Channels(channels, {channel.id: channel for channel in channels})
+        self._last_by_id = {channel.id: channel for channel in channels}
+        return _Channels(channels, self._last_by_id)
 
 
 async def find_same_account(

@@ -53,7 +53,9 @@ class ManyQueries:
             for endpoint in catalogue.endpoints
             if endpoint.generation is Generation.LEGACY and endpoint.kind is EndpointKind.TASK
         )
-        """Those that 2.0's query finds too (docs/kling-api.md 17); its list does not."""
+        self._found = {generation: frozenset(names) for generation, names in self._names.items()}
+        """By which names a query finds tasks; 2.0's finds legacy ones too (docs/kling-api.md 17)."""
+        self._found[Generation.NEW] |= self._legacy_tasks
 
     async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
         """Show the tasks that are found, in the order asked for; unknown ids are left out.
@@ -73,8 +75,23 @@ class ManyQueries:
         if len(ids) > IDS_PER_QUERY:
             raise InvalidParameter(asked[0], f"must be at most {IDS_PER_QUERY} ids")
         by_kling = asked[0] == "task_ids"
+        found = dict(
+            zip(
+                ids,
+                await asyncio.gather(*(self._queries.find(caller, one) for one in ids)),
+                strict=True,
+            )
+        )
+        missing = [one for one in ids if found[one] is None]
+        if by_kling and missing:
+            among = self._found[generation]
+            found |= await self._queries.seek(caller, missing, among=among)
         tasks = await asyncio.gather(
-            *(self._one(caller, generation, one, by_kling=by_kling) for one in ids)
+            *(
+                self._one(caller, generation, one, task, by_kling=by_kling)
+                for one, task in found.items()
+                if task is not None
+            )
         )
         return b"[" + b",".join(self._shown(task) for task in tasks if task is not None) + b"]"
 
@@ -101,22 +118,15 @@ class ManyQueries:
         )
 
     async def _one(
-        self, caller: Caller, generation: Generation, key: str, *, by_kling: bool
+        self, caller: Caller, generation: Generation, key: str, task: TaskRow, *, by_kling: bool
     ) -> TaskRow | None:
-        task = await self._queries.find(caller, key)
-        if task is None or not self._has(generation, task.endpoint_name):
+        if task.endpoint_name not in self._found[generation]:
             return None
         if key != (task.kling_id if by_kling else task.tenant_external_id):
             return None
         task = await self._queries.fresh(caller, task, key)
         is_known = task.kling_id is not None and task.state not in NOT_YET_KLINGS
         return task if is_known else None
-
-    def _has(self, generation: Generation, endpoint_name: str) -> bool:
-        """Tell whether a generation's query finds tasks of this endpoint."""
-        if endpoint_name in self._names[generation]:
-            return True
-        return generation is Generation.NEW and endpoint_name in self._legacy_tasks
 
     def _shown(self, task: TaskRow) -> bytes:
         if task.endpoint_name in self._legacy_tasks:

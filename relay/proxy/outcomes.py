@@ -19,8 +19,8 @@ from relay.logs import RequestLine
 from relay.pricing.book import ANY_ENDPOINT, FREE, Pack
 from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.answers import Sent
+from relay.tasks.conclude import NotTaken, Submitted
 from relay.tasks.pass_through import Passed
-from relay.tasks.submit import NotTaken, Submitted
 from relay.tasks.view import Shown, show_data, show_refusal
 from relay.tenants.caller import Caller
 

@@ -9,6 +9,7 @@ from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
+from relay.tasks.seek import Seeker
 from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -44,10 +45,11 @@ NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
 class Queries:
     """Answers what tenants ask about their tasks."""
 
-    def __init__(self, line: Line, pool: Pool, looker: Looker) -> None:
+    def __init__(self, line: Line, pool: Pool, looker: Looker, seeker: Seeker) -> None:
         self._reads = Batcher(line, READ, is_idempotent=True)
         self._pool = pool
         self._looker = looker
+        self._seeker = seeker
 
     async def query(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
         """Show one task's `data`.
@@ -57,6 +59,9 @@ class Queries:
             Unavailable: it is ours, and Kling has not told yet whether it has it.
         """
         task = await self.find(caller, key)
+        if task is None:
+            among = None if endpoint is None else frozenset({endpoint.name})
+            task = (await self.seek(caller, [key], among=among)).get(key)
         if task is None or not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
@@ -68,6 +73,19 @@ class Queries:
         """Find a task of this tenant by Kling's id, or else by the tenant's external id."""
         record = await self._reads.run(ReadRow(caller.tenant_id, key))
         return None if record is None else TaskRow.of(record)
+
+    async def seek(
+        self, caller: Caller, keys: list[str], *, among: frozenset[str] | None
+    ) -> dict[str, TaskRow]:
+        """Find tasks by ids that were not found, where Kling may have made them unheard.
+
+        Raises:
+            Unavailable: nobody can tell yet.
+        """
+        if not await self._seeker.seek(caller, keys, among=among):
+            return {}
+        tasks = {key: await self.find(caller, key) for key in keys}
+        return {key: task for key, task in tasks.items() if task is not None}
 
     async def fresh(self, caller: Caller, task: TaskRow, key: str) -> TaskRow:
         """Ask Kling first, if it is time to ask, and read the task again; wait at most `WAIT_S`."""

@@ -16,12 +16,13 @@ import structlog
 from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
+from relay.database.faults import log_failure
 from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
 from relay.tasks.ask import Asker, NoAnswer, NotFound
-from relay.tasks.door import Door, Finished, Via, end_row
+from relay.tasks.door import LAST_LOOK_AFTER_S, Door, Finished, Via, end_row
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner, differing_ids
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
@@ -35,7 +36,6 @@ LEASE_S = 60
 CALLBACKS_LATELY_S = 3600.0
 LANDING_S = 1.0
 """What an end waits for questions that are out: a look will put them again."""
-CALL_GIVEN_UP_AFTER_S = 3600.0
 
 CLAIM_DUE = f"""
 UPDATE tasks t
@@ -120,7 +120,7 @@ class Looker:
         """
         flight = self._flights.get(task.id)
         if flight is None:
-            older_than_s = 0.0 if task.is_unasked else await self.refresh_every_s(task)
+            older_than_s = 0.0 if task.is_unasked else self.refresh_every_s(task)
             if task.refreshed_s_ago < older_than_s:
                 return False
             if await self._claims.run(ClaimRow(task.id, older_than_s)) is not None:
@@ -136,21 +136,23 @@ class Looker:
         done, _ = await asyncio.wait({flight}, timeout=wait_s)
         return bool(done)
 
-    async def refresh_every_s(self, task: TaskRow) -> float:
+    def refresh_every_s(self, task: TaskRow) -> float:
         if self._rules.refresh_s is not None:
             return self._rules.refresh_s
         if not self._rules.has_callbacks:
             return 3.0
-        called_at = (await self._directory.get(task.channel_id)).callback_at
-        if called_at is None:
+        # As it was last read: what is learned of a task must not fail for the channels' sake.
+        channel = self._directory.known(task.channel_id)
+        if channel is None or channel.callback_at is None:
             return 3.0
-        is_lately = (datetime.now(UTC) - called_at).total_seconds() < CALLBACKS_LATELY_S
+        silence = datetime.now(UTC) - channel.callback_at
+        is_lately = silence.total_seconds() < CALLBACKS_LATELY_S
         return 30.0 if is_lately else 3.0
 
-    async def look_pause_s(self, task: TaskRow) -> float:
+    def look_pause_s(self, task: TaskRow) -> float:
         """Say how long a live task rests between two looks: longer the older it is."""
         age_s = (datetime.now(UTC) - task.created_at).total_seconds()
-        return max(await self.refresh_every_s(task), min(age_s / 10, 3600.0), 1.0)
+        return max(self.refresh_every_s(task), min(age_s / 10, 3600.0), 1.0)
 
     async def claim_due(self, limit: int) -> list[LeasedTask]:
         """Take tasks that are due for a look; no other worker gets them while the lease lasts."""
@@ -194,7 +196,7 @@ class Looker:
             # the callback's own fields stay.
             await self._pool.execute(END_LOOKS, task.id, leased.lease)
             return
-        pause_s = await self.look_pause_s(task)
+        pause_s = self.look_pause_s(task)
         if is_lost:
             pause_s = max(1.0, self._rules.lost_after_s / self._rules.lost_looks)
         record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, is_lost)
@@ -208,10 +210,11 @@ class Looker:
                 task,
                 f'Kling never had it: {record["not_found"]} times "Task not found"'
                 f" over {record['not_found_s']:.0f} s",
+                last_look_after_s=LAST_LOOK_AFTER_S,
             )
 
     async def _give_up_call(self, leased: LeasedTask) -> None:
-        """Release a synchronous call without a verdict after an hour (D2's one exception).
+        """Release a synchronous call without a verdict at its deadline (D2's one exception).
 
         There is nothing to look up and nothing was delivered; what Kling may have taken for it is
         at the reseller's cost.
@@ -220,18 +223,25 @@ class Looker:
         if not task.is_live:
             await self._pool.execute(END_LOOKS, task.id, leased.lease)
             return
-        age_s = (datetime.now(UTC) - task.created_at).total_seconds()
-        if age_s < CALL_GIVEN_UP_AFTER_S:
-            pause_s = CALL_GIVEN_UP_AFTER_S - age_s
-            await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False)  # noqa: FBT003 (SQL's)
+        left_s = (task.submit_deadline_at - datetime.now(UTC)).total_seconds()
+        if left_s > 0:
+            await self._pool.execute(PUT_OFF, task.id, leased.lease, left_s, False)  # noqa: FBT003 (SQL's)
             return
-        reason = "a synchronous call without a verdict: released after an hour"
+        reason = "a synchronous call without a verdict: released at its deadline"
         finished = await self._release(task, reason)
         if finished.moved:
             await self._flags.flag(task.id, "call.given_up", reason)
 
-    async def _release(self, task: TaskRow, reason: str) -> Finished:
-        row = end_row(task.id, TaskState.REFUSED, via=Via.LOOK, reason=reason)
+    async def _release(
+        self, task: TaskRow, reason: str, *, last_look_after_s: float | None = None
+    ) -> Finished:
+        row = end_row(
+            task.id,
+            TaskState.REFUSED,
+            via=Via.LOOK,
+            reason=reason,
+            look_after_s=last_look_after_s,
+        )
         return await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
 
     async def aclose(self) -> None:
@@ -245,9 +255,9 @@ class Looker:
             answer = await self._asker.ask(task)
             if isinstance(answer, TaskNews):
                 await self._learn(task, answer, via=Via.QUERY)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 (told in the log)
             # The stored state is the tenant's answer; the worker's look comes to the same task.
-            log.exception("task.refresh_failed", id=task.id)
+            log_failure(log, "task.refresh_failed", error, id=task.id)
 
     async def _learn(self, task: TaskRow, news: TaskNews, *, via: Via) -> bool:
         """Apply an answer if it is about this task. True if it changed the row."""
@@ -255,6 +265,6 @@ class Looker:
             await self._flags.flag(task.id, "reply.of_another_task", difference, news.raw)
             return False
         finished = await self._learner.learn(
-            task, news, via=via, look_after_s=await self.look_pause_s(task)
+            task, news, via=via, look_after_s=self.look_pause_s(task)
         )
         return finished.moved or finished.filled

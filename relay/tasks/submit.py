@@ -14,8 +14,9 @@ import msgspec
 import structlog
 
 from relay.channels.opened import OpenedChannel
-from relay.database.batch import Batcher, RowBlocked
-from relay.database.line import DatabaseUnavailable, Line
+from relay.database.batch import Batcher
+from relay.database.faults import is_fault, log_failure, persist
+from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
 from relay.errors import InvalidParameter
 from relay.kling.body import (
@@ -28,27 +29,23 @@ from relay.kling.body import (
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.strays import drop_ours, read_things
-from relay.kling.transport import MaybeSent, NotSent, Reply
+from relay.kling.transport import MaybeSent, NotSent, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
 from relay.kling.wire import Fields
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.door import Door, Via, end_row
+from relay.tasks.conclude import PERSIST_S, UNKNOWN_LOOK_AFTER_S, Concluder, NotTaken, Submitted
 from relay.tasks.failover import PassedOn, first_to_take
 from relay.tasks.hold import Holder
-from relay.tasks.learn import Learner
-from relay.tasks.look import Looker
 from relay.tasks.outbox import spell_follows
 from relay.tasks.quoter import Quoter
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
-from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
-UNKNOWN_LOOK_AFTER_S = 5.0
 SEND_TIME_MIN_S = 1.0
 """With less than this left before the deadline, nothing is sent any more."""
 
@@ -60,29 +57,6 @@ class SubmitRules(msgspec.Struct, frozen=True):
     kling_timeout_s: float = 60.0
     submit_timeout_s: float = 90.0
     """All channels together; afterwards the row belongs to the looks."""
-
-
-class NotTaken(msgspec.Struct, frozen=True):
-    """No channel took it, for reasons that are the reseller's business."""
-
-    reason: str
-
-
-class Submitted(msgspec.Struct, frozen=True):
-    """What became of a submit after its hold."""
-
-    task: TaskRow
-    """As it was held."""
-    verdict: Accepted | Refused | Unknown | NotTaken
-    """Of Refused and NotTaken the hold is given back."""
-    reply: Reply | None = None
-    """Kling's own, in its bytes; None where there was none."""
-    channel: str = ""
-    """The name of the channel that gave the reply."""
-    callback_url: str | None = None
-    """What we injected into this try; a credential, should the reply repeat it."""
-    charged_micros: int = 0
-    """Of a synchronous call."""
 
 
 class _Submission(msgspec.Struct):
@@ -114,21 +88,17 @@ class Submitter:
         quoter: Quoter,
         chooser: ChannelChooser,
         upstream: Upstream,
-        door: Door,
-        learner: Learner,
-        looker: Looker,
+        concluder: Concluder,
         callback_paths: CallbackPaths,
         callback_guard: CallbackGuard,
         rules: SubmitRules,
     ) -> None:
         self._holds = Holder(line, currency=rules.currency)
-        self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=False)
+        self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=True)
         self._quoter = quoter
         self._chooser = chooser
         self._upstream = upstream
-        self._door = door
-        self._learner = learner
-        self._looker = looker
+        self._conclude = concluder
         self._callback_paths = callback_paths
         self._callback_guard = callback_guard
         self._rules = rules
@@ -199,16 +169,20 @@ class Submitter:
         async def attempt(
             channel: OpenedChannel, before: PassedOn[Submitted] | None
         ) -> Submitted | PassedOn[Submitted]:
-            if before is not None and not await self._move(task, channel, before):
-                # Past its deadline or known to Kling after all: it belongs to the looks now.
-                return Submitted(task, Unknown(reason="it is no longer this submit's to send"))
+            if before is not None:
+                moved = await self._move(task, channel, before)
+                if moved is None:
+                    return PassedOn(f"{channel.name}: the row could not name it", before.refusal)
+                if not moved:
+                    # Past its deadline or known to Kling after all: it belongs to the looks now.
+                    return Submitted(task, Unknown(reason="it is no longer this submit's to send"))
             return await self._try(submission, channel)
 
         in_time = takewhile(lambda _: submission.has_time, channels)
         outcome = await first_to_take(in_time, attempt, what="submit", task_id=task.id)
         if isinstance(outcome, Submitted):
             return outcome
-        await self._release(task, f"no channel took it: {outcome.reason}")
+        await self._conclude.release(task, f"no channel took it: {outcome.reason}")
         return outcome.refusal or Submitted(task, NotTaken(outcome.reason))
 
     async def _try(
@@ -228,7 +202,8 @@ class Submitter:
         except NotSent as error:
             return PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
-            return await self._keep(Submitted(task, Unknown(error.reason), channel=channel.name))
+            unheard = Submitted(task, Unknown(error.reason), channel=channel.name)
+            return await self._keep(submission, unheard)
         if endpoint.kind is EndpointKind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
@@ -236,17 +211,21 @@ class Submitter:
         submitted = Submitted(task, verdict, reply, channel.name, callback_url)
         match verdict:
             case Accepted():
-                return await self._record(submission, submitted, verdict)
+                return await self._conclude.record(endpoint, submitted, verdict)
             case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
                 return PassedOn(
                     f"{channel.name}: code {verdict.code}, {verdict.message}",
                     refusal=None if verdict.code in RESELLERS_BUSINESS else submitted,
                 )
             case Refused():
-                await self._release(task, f"code {verdict.code}: {verdict.message}", reply.body)
+                await self._conclude.release(
+                    task, f"code {verdict.code}: {verdict.message}", reply.body
+                )
                 return submitted
             case Unknown():
-                return await self._keep(submitted)
+                if verdict.is_anothers:
+                    distrust(reply)
+                return await self._keep(submission, submitted)
             case _:
                 assert_never(verdict)
 
@@ -261,76 +240,27 @@ class Submitter:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
 
-    async def _record(
-        self, submission: _Submission, submitted: Submitted, accepted: Accepted
-    ) -> Submitted:
-        task = submission.task
-        try:
-            finished = await self._learner.learn(
-                task,
-                accepted.news,
-                via=Via.SUBMIT,
-                look_after_s=await self._looker.look_pause_s(task),
-                kling_request_id=accepted.envelope.request_id or None,
-            )
-        except Exception:
-            # Kling has the task and the row has its hold: a look finds it under our external id,
-            # and the tenant gets the id that Kling gave, or it would submit again.
-            log.exception("submit.record_failed", id=task.id, kling_id=accepted.news.kling_id)
-            if submission.endpoint.kind is EndpointKind.CALL:
-                # Nothing is found of a call: given away, its result would never be charged (D2).
-                return Submitted(task, Unknown("its result could not be recorded"))
-            return submitted
-        return msgspec.structs.replace(submitted, charged_micros=finished.charged_micros or 0)
-
-    async def _keep(self, submitted: Submitted) -> Submitted:
-        """Keep the hold of a task that Kling may have; the looks find out."""
-        task, verdict, reply = submitted.task, submitted.verdict, submitted.reply
-        assert isinstance(verdict, Unknown), "only what has no verdict keeps its hold"
-        log.warning("submit.unknown", id=task.id, channel=submitted.channel, reason=verdict.reason)
-        await self._end(
-            task,
-            TaskState.UNKNOWN,
-            verdict.reason,
-            # A call has nothing to look up: the look gives it up after an hour (D2).
-            look_after_s=UNKNOWN_LOOK_AFTER_S,
-            body=reply.body if reply else None,
-        )
-        return submitted
-
-    async def _release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
-        await self._end(task, TaskState.REFUSED, reason, look_after_s=None, body=body)
-
-    async def _end(
-        self,
-        task: TaskRow,
-        state: TaskState,
-        reason: str,
-        *,
-        look_after_s: float | None,
-        body: bytes | None,
-    ) -> None:
-        """Write what became of a submit. Should that fail, the row stays pending for the looks."""
-        row = end_row(
-            task.id, state, via=Via.SUBMIT, reason=reason, look_after_s=look_after_s, body=body
-        )
-        try:
-            await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
-        except Exception:
-            log.exception("submit.end_failed", id=task.id, state=state.value)
+    async def _keep(self, submission: _Submission, submitted: Submitted) -> Submitted:
+        """Keep the hold; a call has nothing to look up, so that it is given up at its deadline."""
+        is_call = submission.endpoint.kind is EndpointKind.CALL
+        look_after_s = max(0.0, submission.time_left_s) if is_call else UNKNOWN_LOOK_AFTER_S
+        return await self._conclude.keep(submitted, look_after_s=look_after_s)
 
     async def _move(
         self, task: TaskRow, channel: OpenedChannel, before: PassedOn[Submitted]
-    ) -> bool:
-        """Name the next channel in the row, durably, before it is tried (D1)."""
+    ) -> bool | None:
+        """Name the next channel in the row, durably, before it is tried (D1).
+
+        False if the task is no longer ours to send; None if the database does not take it.
+        """
+        row = ChannelRow(task.id, channel.id, f"{before.reason}; now {channel.name}")
         try:
-            moved = await self._moves.run(
-                ChannelRow(task.id, channel.id, f"{before.reason}; now {channel.name}")
-            )
-        except (RowBlocked, DatabaseUnavailable):
-            log.exception("submit.move_failed", id=task.id, channel=channel.name)
-            return False
-        return moved is not None
+            return await persist(lambda: self._moves.run(row), for_s=PERSIST_S) is not None
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "submit.move_failed", error, id=task.id, channel=channel.name)
+            return None
 
 
 def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: CallbackGuard) -> None:

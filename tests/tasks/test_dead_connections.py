@@ -1,0 +1,181 @@
+"""A broken connection says nothing of a submit: what was written is found, the rest is written."""
+
+import asyncio
+import io
+import json
+from typing import Any
+
+import pytest
+
+from relay.database.batch import Batcher
+from relay.database.engine import dsn
+from relay.database.ids import TaskId
+from relay.database.line import Line, connector
+from relay.kling.transport import Reply
+from relay.sandbox.settings import SandboxSettings
+from relay.tasks.hold import Holder
+from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
+from tests.database.broken import DeafConnect, away, cut_connections, set_away
+from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, bearer, running_relay
+from tests.tasks.holding import hold_row, hold_tasks
+from tests.tasks.scripted_kling import Call, ScriptedKling, refusal, success
+from tests.waiting import settle_for
+
+QUOTA_MICROS = 10 * CLIP_MICROS
+SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
+MADE = {"task_id": "k1", "task_status": "submitted"}
+
+
+@pytest.mark.parametrize("quota_micros", [QUOTA_MICROS, CLIP_MICROS], ids=["more", "just enough"])
+async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: int) -> None:
+    """Run again it holds nothing more, and is not refused for the quota that it holds itself."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=quota_micros)
+        connect = DeafConnect(connector(dsn(books)))
+        line = Line(connect, durable=True)
+        holder = Holder(line, currency="USD")
+
+        held = await holder.take(await hold_row(relay, token))
+        await holder.aclose()
+        await line.aclose()
+
+        rows = await relay.rows("SELECT id, injected_id FROM tasks")
+        assert [tuple(row) for row in rows] == [(held.id, held.injected_id)]
+        assert connect.times == 2
+        assert await relay.account() == (quota_micros, CLIP_MICROS)
+
+
+async def test_a_move_that_committed_unheard_is_made_once(books: str) -> None:
+    """The row names the second channel, the first one as tried, and one event tells of it."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        second = await relay.add_channel("second")
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        line = Line(DeafConnect(connector(dsn(books))), durable=True)
+        moves = Batcher(line, MOVE_CHANNEL, is_idempotent=True)
+
+        moved = await moves.run(ChannelRow(TaskId(task.id), second, "busy"))
+        await moves.aclose()
+        await line.aclose()
+
+        assert moved is not None
+        row = await relay.row("SELECT channel_id, channels_tried FROM tasks")
+        assert tuple(row) == (second, [task.channel_id])
+        events = await relay.rows("SELECT 1 FROM task_events WHERE kind = 'task.channel_changed'")
+        assert len(events) == 1
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["cut", "away"])
+async def test_a_failover_survives_the_databases_own(books: str, *, is_away: bool) -> None:
+    """Connections die, or the database is gone for a moment, while the first channel refuses."""
+
+    async def answer(call: Call) -> Reply:
+        if "//second.test/" in call.url:
+            return success(MADE)
+        if is_away:
+            await set_away(books, is_away=True)
+            back.append(asyncio.create_task(come_back(books)))
+        else:
+            assert await cut_connections(books) > 0
+        return refusal(429, 1302)
+
+    back: list[asyncio.Task[None]] = []
+    kling = ScriptedKling(answer)
+    async with running_relay(books, transport=kling) as relay:
+        await relay.add_channel("first", base_url="http://first.test", priority=2)
+        await relay.add_channel("second", base_url="http://second.test", priority=1)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+
+        response = await relay.submit(token)
+        await asyncio.gather(*back)
+
+        assert response.json()["data"]["task_id"] == "k1"
+        assert kling.posts_to("second.test") == 1
+        assert (await relay.row("SELECT state FROM tasks"))["state"] == "submitted"
+
+
+async def come_back(database_url: str) -> None:
+    await settle_for(0.4, because="the first tries must find it gone")
+    await set_away(database_url, is_away=False)
+
+
+@pytest.mark.parametrize("path", ["/v1/videos/text2video", "/v1/audio/tts"])
+async def test_what_kling_made_is_recorded_once_the_database_is_back(books: str, path: str) -> None:
+    """The tenant waits, is given the id or the result, and finds it; a call is charged once."""
+
+    async def answer(_: Call) -> Reply:
+        await set_away(books, is_away=True)
+        back.append(asyncio.create_task(come_back(books)))
+        if path.endswith("tts"):
+            return success({"audios": [{"id": "a1"}], "final_unit_deduction": "0.03"})
+        return success(MADE)
+
+    back: list[asyncio.Task[None]] = []
+    async with running_relay(books, transport=ScriptedKling(answer)) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        tts = {"text": "hello", "voice_id": "genshin_vindi2", "voice_language": "en"}
+
+        made = await relay.submit(token, tts if path.endswith("tts") else CLIP, path=path)
+        await asyncio.gather(*back)
+
+        assert made.status_code == 200
+        row = await relay.row("SELECT state, charged_micros, kling_id FROM tasks")
+        if path.endswith("tts"):
+            assert tuple(row) == ("succeed", 4_200, None)
+            assert made.json()["data"]["final_unit_deduction"] == "0.03"
+            assert await relay.account() == (QUOTA_MICROS - 4_200, 0)
+        else:
+            assert tuple(row) == ("submitted", None, "k1")
+
+
+REQUESTS: list[tuple[str, str, Any]] = [
+    ("POST", "/v1/videos/text2video", CLIP),
+    ("POST", "/v1/videos/text2video", {**CLIP, "mode": "no such"}),
+    ("GET", "/v1/videos/text2video/k1", None),
+    ("GET", "/v1/videos/text2video/nothing", None),
+    ("GET", "/v1/videos/text2video?pageNum=1&pageSize=10", None),
+    ("GET", "/tasks?task_ids=k1,nothing", None),
+    ("POST", "/tasks", {}),
+    ("GET", "/account/costs?start_time=0&end_time=1", None),
+    ("POST", "/account/billing/package", {}),
+    ("POST", "/account/billing/balance", {}),
+    ("GET", "/relay/deliveries", None),
+    ("GET", "/relay/deliveries/1", None),
+]
+
+
+async def ask(relay: Relay, token: Any, method: str, path: str, body: Any) -> tuple[int, int]:
+    content = {} if body is None else {"json": body}
+    answer = await relay.client.request(method, path, headers=bearer(token), **content)
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_no_fault_of_the_database_is_called_a_bug(books: str, logged: io.StringIO) -> None:
+    """Whatever is asked, cut or away: an answer, or 503/5001 and one line without a traceback."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        whole = [await ask(relay, token, *request) for request in REQUESTS]
+        found: dict[str, list[tuple[int, int]]] = {"cut": [], "away": []}
+
+        for request in REQUESTS:
+            await cut_connections(books)
+            found["cut"].append(await ask(relay, token, *request))
+        async with away(books):
+            for request in REQUESTS:
+                found["away"].append(await ask(relay, token, *request))
+                relay.read_anew()
+
+        for name, answers in found.items():
+            wrong = [
+                (name, request[:2], answer)
+                for request, before, answer in zip(REQUESTS, whole, answers, strict=True)
+                if answer not in (before, (503, 5001))
+            ]
+            assert wrong == []
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert [line for line in lines if "exception" in line] == []
+    assert {line["event"] for line in lines if line["level"] == "error"} >= {"request.failed"}
