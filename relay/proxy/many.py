@@ -54,7 +54,7 @@ class ManyQueries:
             if endpoint.generation is Generation.LEGACY and endpoint.kind is EndpointKind.TASK
         )
         self._found = {generation: frozenset(names) for generation, names in self._names.items()}
-        """By which names a query finds tasks; 2.0's finds legacy ones too (docs/kling-api.md 17)."""
+        """What a query finds; 2.0's finds legacy tasks too (docs/kling-api.md 17)."""
         self._found[Generation.NEW] |= self._legacy_tasks
 
     async def query(self, caller: Caller, generation: Generation, query_string: bytes) -> bytes:
