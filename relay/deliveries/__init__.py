@@ -7,5 +7,6 @@
   have not arrived, so a tenant never hears an older status after a newer one (but by replay).
 - The same bytes under the same `webhook-id` at each attempt.
 - Every address is judged when it is dialled (`guard.py`); a redirect is not followed.
-- Places are counted by tenant and host, so a slow or dead endpoint fills only its own.
+- Places are counted by tenant and host, so a slow or dead endpoint fills only its own; and until
+  the work has ended: a slow name server is waited for by a thread that nobody can stop.
 """

@@ -11,6 +11,7 @@ import structlog
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId
+from relay.deliveries.names import until_looked_up
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
 from relay.deliveries.signature import read_secrets, sign
@@ -109,9 +110,10 @@ class Deliverer:
         return leased
 
     async def deliver(self, leased: LeasedDelivery) -> None:
-        """Make one attempt and record what came of it."""
+        """Make one attempt and record what came of it; its place is taken until all of it ended."""
         try:
-            await self._deliver(leased)
+            async with until_looked_up():
+                await self._deliver(leased)
         finally:
             lane = (leased.tenant_id, leased.host)
             self._in_hand[lane] -= 1

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId
 from relay.deliveries.guard import CallbackGuard
+from relay.deliveries.names import until_looked_up
 from relay.deliveries.ping import ping
 from relay.deliveries.read import (
     ListedDelivery,
@@ -78,6 +79,7 @@ class OwnDeliveries:
         self._guard = guard
         self._keys = keys
         self._pinged_at: dict[int, float] = {}
+        self._pinging: set[int] = set()
 
     async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
         given = read_query(asked.query.replace(b"%00", b"%EF%BF%BD"))
@@ -138,7 +140,12 @@ class OwnDeliveries:
         self._check_pace(caller)
         async with self._sessions() as session:
             secrets = await read_secrets(session, caller.tenant_id, self._keys)
-        outcome = await ping(self._sender, url, secrets=secrets)
+        self._pinging.add(caller.tenant_id)
+        try:
+            async with until_looked_up():
+                outcome = await ping(self._sender, url, secrets=secrets)
+        finally:
+            self._pinging.discard(caller.tenant_id)
         return {
             "delivered": outcome.is_delivered,
             "signed": bool(secrets),
@@ -146,8 +153,10 @@ class OwnDeliveries:
         }
 
     def _check_pace(self, caller: Caller) -> None:
-        """Refuse a second ping within 6 s, so that nobody scans the net with us."""
+        """Refuse a ping beside another or within 6 s, so that nobody scans the net with us."""
         now = time.monotonic()
+        if caller.tenant_id in self._pinging:
+            raise TooManyPings(every_s=PING_EVERY_S)
         if now - self._pinged_at.get(caller.tenant_id, float("-inf")) < PING_EVERY_S:
             raise TooManyPings(every_s=PING_EVERY_S)
         if len(self._pinged_at) >= PINGS_KEPT:

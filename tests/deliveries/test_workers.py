@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import threading
 
 from relay.deliveries.deliver import AttemptLimits
+from relay.deliveries.names import NameThreads
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import Outcome
 from relay.deliveries.statements import CLAIM, TAKE_TURN
@@ -102,6 +104,49 @@ async def test_claims_at_the_same_time_share_nothing(bench: Bench, server: Tenan
 
     assert len(claimed) == len(set(claimed)) > 0
     assert set(claimed) <= set(told)
+
+
+async def test_slow_names_of_two_tenants_hold_up_no_other(
+    bench: Bench, server: TenantServer
+) -> None:
+    """A lookup outlives its attempt, on a thread that nobody can stop, and so does its place.
+
+    Of eight threads two tenants have four, however often their attempts are given up; another's
+    callback finds one.
+    """
+    slow = [await bench.add_tenant(f"slow-{name}") for name in "ab"]
+    quick = await bench.add_tenant("quick")
+    may_answer = threading.Event()
+
+    def look_up(name: str) -> list[str]:
+        if name.startswith("slow"):
+            may_answer.wait()
+        return ["127.0.0.1"]
+
+    names = NameThreads(look_up, at_once=8)
+    limits = AttemptLimits(in_all=8, of_tenant=2, of_host=2, of_lane=2)
+    for tenant in slow:
+        url = server.url(host=f"slow-{tenant}.example")
+        await bench.tell_all(await bench.add_tasks(tenant, url, 20))
+    try:
+        async with (
+            bench.worker(lookup=names, limits=limits, timeout_s=0.1) as worker,
+            worker.running(),
+        ):
+            await wait_until(lambda: _given_up(bench, 4))
+            await settle_for(0.5, because="places that were free would be taken by then, and again")
+            told = await bench.tell(await bench.add_task(quick, server.url(host="quick.example")))
+            await wait_until(lambda: bench.is_ended(told))
+    finally:
+        may_answer.set()
+        names.close()
+
+    assert (await bench.delivery(told))["state"] == "delivered"
+
+
+async def _given_up(bench: Bench, count: int) -> bool:
+    query = "SELECT count(*) >= $1 FROM delivery_attempts WHERE error LIKE 'no answer within%'"
+    return bool(await bench.pool.fetchval(query, count))
 
 
 async def test_a_slow_endpoint_holds_up_no_other_tenant(bench: Bench, server: TenantServer) -> None:
