@@ -23,6 +23,7 @@ COMMANDS = {
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
+    "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
     "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),
     "secret-key": ("relay.cli.secret_key:secret_key", "Make a fresh RELAY_SECRET_KEY."),

@@ -34,6 +34,11 @@ COLD = {
     "relay.worker.chores:forget_raw": "once an hour, a thousand rows at a time",
     # The operator.
     "relay.channels.directory:find_same_account": _COMMAND,
+    "relay.database.facts:read_facts": _COMMAND,
+    "relay.database.facts:_ask_the_time": _COMMAND,
+    "relay.database.pooler:_server_pid": _COMMAND,
+    "relay.desk.sealed:check_keys": _COMMAND,
+    "relay.tasks.recent:read_recent": _COMMAND,
     "relay.channels.edit:add_channel": _COMMAND,
     "relay.channels.edit:lock_keys": _COMMAND,
     "relay.deliveries.read:count_due": _COMMAND,

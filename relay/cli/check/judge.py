@@ -1,0 +1,144 @@
+"""What the database says, judged."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from relay.channels.tables import Channel
+from relay.cli.check.finding import Finding, bad, good, warning
+from relay.cli.show import moment
+from relay.database.facts import Facts
+from relay.database.pooler import Pooler
+from relay.tasks.recent import LATE_S, Recent
+
+MAJOR_MIN = 15
+SLOW_S = 0.02
+CLOCK_BAD_S, CLOCK_WARNING_S, CLOCK_SEEN_S = 20.0, 2.0, 0.1
+"""Beyond the first submits are refused and JWTs do not hold; the second is no machine with NTP."""
+
+
+def judge_database(facts: Facts, where: str, *, connections: int) -> Iterator[Finding]:
+    """`connections`: the most that one process opens."""
+    subject = "database"
+    said = f"PostgreSQL {facts.version.split()[0]}, {where}, answers in {_ms(facts.answers_in_s)}"
+    if facts.major < MAJOR_MIN:
+        yield bad(subject, said, f"update it: {MAJOR_MIN} is the oldest that is used")
+    elif facts.is_standby or facts.is_read_only:
+        yield bad(subject, f"{said}, and takes no writes", "name the primary in RELAY_DATABASE_URL")
+    elif not (facts.is_synced and facts.writes_full_pages):
+        yield bad(
+            subject,
+            f"{said}, with fsync or full_page_writes off",
+            "switch both on: after a power cut, charges and holds would be lost or torn",
+        )
+    elif facts.answers_in_s > SLOW_S:
+        yield warning(
+            subject, said, "each submit waits for it twice: bring it nearer, or see what it does"
+        )
+    else:
+        yield good(subject, said)
+    free = facts.connections_max - facts.connections
+    if free < connections:
+        yield warning(
+            "connections",
+            f"{facts.connections} of max_connections ({facts.connections_max}) are in use, and one"
+            f" process opens up to {connections}",
+            "raise max_connections, or lower RELAY_DATABASE_CONNECTIONS",
+        )
+
+
+def judge_pooler(pooler: Pooler) -> Finding:
+    subject = "pooler"
+    if pooler is Pooler.TRANSACTION:
+        return bad(
+            subject,
+            "RELAY_DATABASE_URL leads through a pooler that shares connections by transaction",
+            "name Postgres itself there: holds and charges need what a session sets, such as"
+            " lock_timeout",
+        )
+    if pooler is Pooler.SESSION:
+        return warning(
+            subject,
+            "RELAY_DATABASE_URL leads through a pooler, in session mode",
+            "name Postgres itself there: a process keeps its few connections anyway",
+        )
+    return good(subject, "RELAY_DATABASE_URL leads to Postgres itself")
+
+
+def judge_clock(ahead_s: float) -> Finding:
+    subject = "clock"
+    said = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the database's"
+    if abs(ahead_s) < CLOCK_SEEN_S:
+        said = "as the database's"
+    if abs(ahead_s) > CLOCK_BAD_S:
+        return bad(
+            subject,
+            said,
+            "set both by NTP: submits are refused, and keys that are signed end early",
+        )
+    if abs(ahead_s) > CLOCK_WARNING_S:
+        return warning(subject, said, "set both by NTP")
+    return good(subject, said)
+
+
+def judge_channels(rows: list[Channel]) -> Finding:
+    subject = "channels"
+    enabled = [row.name for row in rows if row.enabled]
+    if not rows:
+        return bad(subject, "there are none", "`relay channel add NAME --base-url URL` adds one")
+    if not enabled:
+        return bad(
+            subject, f"all {len(rows)} are disabled: submits are 503", "`relay channel enable NAME`"
+        )
+    return good(subject, f"{', '.join(enabled)} take{'s' if len(enabled) == 1 else ''} tasks")
+
+
+def judge_recent(recent: Recent, *, are_on: bool) -> Iterator[Finding]:
+    """`are_on`: Kling is given a URL to call back."""
+    yield _judge_callbacks(recent, are_on=are_on)
+    subject = "tenants' callbacks"
+    said = f"{recent.delivered} of {recent.attempts} attempts of the last hour were taken"
+    if recent.attempts and recent.delivered * 2 < recent.attempts:
+        yield warning(
+            subject, said, "`relay delivery list` says whose server does not answer, and how"
+        )
+    else:
+        yield good(subject, said if recent.attempts else "none were to be made in the last hour")
+    if recent.late_looks:
+        yield bad(
+            "worker",
+            f"{recent.late_looks} tasks should have been looked at over {LATE_S // 60} minutes ago",
+            "see that `relay serve` or `relay worker` runs, and what its log says",
+        )
+    else:
+        yield good("worker", "no look is late")
+
+
+def _judge_callbacks(recent: Recent, *, are_on: bool) -> Finding:
+    subject = "Kling's callbacks"
+    last = _last(recent.callback_at)
+    if not are_on:
+        return good(subject, "off: live tasks are polled")
+    if recent.ended_without and not recent.callbacks:
+        return bad(
+            subject,
+            f"none in the last hour, in which {recent.ended_without} ends were found by asking; the"
+            f" last one: {last}",
+            "see `public URL` above, and whether something before the relay refuses POST",
+        )
+    if recent.not_applied:
+        return warning(
+            subject,
+            f"{recent.not_applied} of {recent.callbacks} of the last hour did not fit their task",
+            "`relay task list --stuck` has them, `relay task show ID` says why",
+        )
+    if not recent.callbacks:
+        return good(subject, f"none in the last hour, in which no task ended; the last one: {last}")
+    return good(subject, f"{recent.callbacks} in the last hour")
+
+
+def _last(at: datetime | None) -> str:
+    return "never" if at is None else moment(at)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
