@@ -45,6 +45,7 @@ from relay.tasks.presets import Presets
 from relay.tasks.quoter import Quoter
 from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
+from relay.tasks.underquotes import Underquotes
 from relay.tasks.upstream import Upstream
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.sweep import sweep
@@ -274,7 +275,7 @@ def _open_tasks(
     lines = store.lines
     door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records)
     closing.push_async_callback(door.aclose)
-    learner = Learner(door, kling.asker, kling.catalogue)
+    learner = Learner(door, kling.asker, kling.catalogue, Underquotes(store.sessions))
     flags = Flags(store.pool)
     looker = Looker(
         lines.reads,
@@ -303,7 +304,12 @@ def _open_tasks(
     closing.push_async_callback(seeker.aclose)
     submitter = Submitter(
         lines.holds,
-        quoter=Quoter(store.sessions, book, unit_prices(settings)),
+        quoter=Quoter(
+            store.sessions,
+            book,
+            unit_prices(settings),
+            underquoted=settings.underquoted,
+        ),
         chooser=kling.chooser,
         upstream=kling.upstream,
         concluder=Concluder(door, learner, looker),

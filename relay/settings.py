@@ -13,6 +13,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ WIDEST_IPV4, WIDEST_IPV6 = 8, 7
 
 KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 """What Kubernetes puts into each container beside a service called `relay`."""
+
+
+class Underquoted(StrEnum):
+    """What becomes of a price row for which Kling took more than was held, five times in an hour.
+
+    In each case the operator is told, and a new price of the row ends it.
+    """
+
+    HOLD = "hold"
+    """The hold rises to the most that was seen; charged is the price, as before."""
+    CHARGE = "charge"
+    """The hold rises, and Kling's deduction is charged as far as it goes."""
+    PAUSE = "pause"
+    """The row is sold no more: 503/5001."""
 
 
 class SettingsError(ValueError):
@@ -119,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lost_looks: int = 3
     lost_after_s: float = 600.0
     """A submit without a verdict is released after this many "not found" over this long."""
+    underquoted: Underquoted = Underquoted.HOLD
+    """What becomes of price rows for which Kling takes more than they say."""
     audit_every_s: float = 3600.0
     keep_raw_days: int = 30
     drain_s: float = 30.0
@@ -241,6 +258,7 @@ def _from_text(name: str, text: str) -> Any:
         return msgspec.convert(text, options[0], strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         words = {int: "a whole number", float: "a number", Decimal: "a decimal number"}
+        words[Underquoted] = "hold, charge or pause"
         shown = "" if name == "secret_key" else f", not '{text}'"
         raise SettingsError(
             f"{ENV_PREFIX}{name.upper()} must be {words.get(options[0], 'text')}{shown}"

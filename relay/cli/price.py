@@ -14,6 +14,7 @@ from relay.cli.parameters import Amount, Number
 from relay.cli.price_key import Key, key_options, quoted_key, ready_line, refuse_unpriced
 from relay.cli.price_rows import (
     described,
+    held_times,
     is_retired,
     priced,
     settled_by,
@@ -64,7 +65,7 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
         if endpoint in (None, row.endpoint) and (is_all or not is_retired(row))
     ]
     if as_json:
-        print_json([described(row) for row in rows])
+        print_json([described(row, book.rise(row)) for row in rows])
         return
     print_table(
         ["endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">price", "source"],
@@ -77,7 +78,7 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
                 switched(row.voice),
                 switched(row.video_input),
                 "any" if row.duration_s is None else str(row.duration_s),
-                priced(row, currency),
+                priced(row, currency) + held_times(book.rise(row)),
                 row.source,
             )
             for row in rows
@@ -318,13 +319,19 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     row = book.find(wanted)
     if row is None:
         raise Failure(f"no row prices {wanted}: such a task is refused; see `relay price set`")
-    made = quote(row, wanted, prices=unit_prices(settings), tenant_multiplier=multiplier)
+    made = quote(
+        row,
+        wanted,
+        prices=unit_prices(settings),
+        tenant_multiplier=multiplier,
+        rise=book.rise(row),
+    )
     units = shown_units(made.hold_micros, made)
     if as_json:
         print_json(
             {
                 "wanted": made.wanted,
-                "row": described(row),
+                "row": described(row, book.rise(row)),
                 "currency": settings.currency,
                 "hold_micros": made.hold_micros,
                 "shown_units": units,
@@ -337,7 +344,10 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     print_pairs(
         [
             ("task", str(made.wanted)),
-            ("row", f"{quoted_key(row)}: {priced(row, settings.currency)}"),
+            (
+                "row",
+                f"{quoted_key(row)}: {priced(row, settings.currency)}{held_times(book.rise(row))}",
+            ),
             ("source", row.source),
             ("held", money(made.hold_micros, settings.currency)),
             ("held for", f"{made.seconds} s" + (", the most it can be" if made.is_open else "")),

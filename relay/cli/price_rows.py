@@ -10,6 +10,7 @@ from relay.money import money, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
 
     from relay.pricing.book import PriceBook, PriceRow
     from relay.pricing.quote import UnitPrices
@@ -19,13 +20,20 @@ NAMED_MAX = 5
 """Of other rows, and of words that Kling has."""
 
 
-def described(row: PriceRow) -> dict[str, object]:
+def described(row: PriceRow, rise: Decimal | None = None) -> dict[str, object]:
+    """Spell a row for JSON; `rise`: how many times its price it is held."""
     import msgspec
 
     return msgspec.structs.asdict(row) | {
         "units": None if row.units is None else plain(row.units),
         "multiplier": plain(row.multiplier),
+        "held_times": "1" if rise is None else plain(rise),
     }
+
+
+def held_times(rise: Decimal) -> str:
+    """Say that more is held than the price, since Kling took more; nothing is the rule."""
+    return f", held x {rise:.3f}" if rise > 1 else ""
 
 
 def priced(row: PriceRow, currency: str) -> str:

@@ -10,14 +10,21 @@ from relay.money import plain
 from relay.pricing import edit
 from relay.pricing.book import PriceRow
 from relay.pricing.prices import KEY, find_price
+from relay.pricing.underquotes import forget_underquotes
 
 
 @act
 async def set_price(session: AsyncSession, actor: Actor, row: PriceRow) -> None:
-    """Put a row in force, in place of the operator's row with the same key, if it is another."""
+    """Put a row in force, in place of the operator's row with the same key, if it is another.
+
+    It is held for its own price, also where more was held of late since Kling took more.
+    """
     await edit.lock_prices(session)
     before = await find_price(session, row)
+    has_fallen = await forget_underquotes(session, *filter(None, (row, before)))
     if before == row:
+        if has_fallen:
+            await _note(session, actor, "price.set", row, before=_named(row), after=_named(row))
         return
     await edit.set_price(session, row)
     if before is None:
@@ -39,6 +46,7 @@ async def remove_price(session: AsyncSession, actor: Actor, row: PriceRow) -> No
     if before is None:
         raise NoSuch("price", _spelt(row))
     await edit.remove_price(session, row)
+    await forget_underquotes(session, before)
     await _note(session, actor, "price.remove", row, before=_named(before), after=None)
 
 

@@ -28,7 +28,7 @@ SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id FOR NO KEY UPDATE
 
 @act
 async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
-    """Count a task as a success and charge what was held for it; return that, in micros.
+    """Count a task as a success and charge what it was quoted; return that, in micros.
 
     For a live task that Kling is known to have delivered, or one that failed by mistake.
 
@@ -36,12 +36,13 @@ async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason
         NoSuch, NotPossible: it was charged already.
     """
     task = await _lock_task(session, task_id)
-    if not await _end(session, actor, task, TaskState.SUCCEED, reason, charge=task.hold_micros):
+    charge = task.quote.price_micros
+    if not await _end(session, actor, task, TaskState.SUCCEED, reason, charge=charge):
         raise NotPossible("task", task_id, "it was charged already")
     before = {"state": task.state.value, "charged_micros": None}
-    after = {"state": TaskState.SUCCEED.value, "charged_micros": task.hold_micros}
+    after = {"state": TaskState.SUCCEED.value, "charged_micros": charge}
     await _note(session, actor, "task.settle", task, before=before, after=after, reason=reason)
-    return task.hold_micros
+    return charge
 
 
 @act

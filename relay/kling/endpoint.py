@@ -69,6 +69,8 @@ class Pricing(msgspec.Struct, frozen=True):
     duration: Field | None = None
     is_open: bool = False
     """Kling decides the length."""
+    shots: str | None = None
+    """The list of a clip's shots, each with a length of its own."""
     sound: Field | None = None
     voice_list: str | None = None
     """Billed with voice control when this list is set and a prompt refers to it."""
@@ -79,7 +81,7 @@ class Pricing(msgspec.Struct, frozen=True):
     count: Field | None = None
     """How many images."""
     seconds_max: int = 10
-    """The longest result, for tasks whose length Kling decides."""
+    """The longest result, where Kling decides the length or cannot be sure to read ours."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -30,6 +30,8 @@ def _legacy_video(model: str) -> Pricing:
         duration=Field("duration", default="5"),
         sound=Field("sound", default="off"),
         voice_list="voice_list",
+        shots="multi_prompt",
+        seconds_max=15,
     )
 
 
@@ -73,6 +75,7 @@ VIDEOS = (
             duration=Field("duration", default="5"),
             sound=Field("sound", default="off"),
             inputs=("video_list",),
+            shots="multi_prompt",
             seconds_max=15,
         ),
         references=(_VOICES, _ELEMENTS),

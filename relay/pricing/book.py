@@ -1,17 +1,22 @@
 """The price book: rows, and which of them fits a task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from hashlib import sha256
+from types import MappingProxyType
 
 import msgspec
 
 from relay.kling.wanted import Wanted
+from relay.kling.words import Words
+from relay.money import plain
 
 ANY_ENDPOINT = "*"
 """The operator's opt-in catch-all, tried last."""
 
+AS_PRICED = Decimal(1)
+EMPTY: Mapping[bytes, Decimal] = MappingProxyType({})
 FOUND_MAX = 10_000
 """Answers that a book remembers; tenants ask for the same few kinds of task again and again."""
 
@@ -72,6 +77,13 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     @property
+    def fingerprint(self) -> bytes:
+        """Tell it from any other row, and from itself with another price."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        spelt = [plain(value) if isinstance(value, Decimal) else value for value in values]
+        return sha256(msgspec.json.encode(spelt)).digest()
+
+    @property
     def closeness(self) -> int:
         """Count the key fields it names: of two rows that fit, the one that names more wins."""
         named = (self.model, self.mode, self.sound, self.voice, self.video_input, self.duration_s)
@@ -88,26 +100,28 @@ FREE = PriceRow(
 """Of endpoints that Kling charges nothing for."""
 
 
-class Words(msgspec.Struct, frozen=True):
-    """What the rows of one endpoint name, in the order of the rows."""
-
-    models: tuple[str, ...]
-    modes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, rows: Iterable[PriceRow]) -> Self:
-        listed = list(rows)
-        return cls(
-            models=tuple(dict.fromkeys(row.model for row in listed if row.model)),
-            modes=tuple(dict.fromkeys(row.mode for row in listed if row.mode)),
-        )
+def words_of(rows: Iterable[PriceRow]) -> Words:
+    """Collect what rows name, in the order of the rows."""
+    listed = list(rows)
+    return Words(
+        models=tuple(dict.fromkeys(row.model for row in listed if row.model)),
+        modes=tuple(dict.fromkeys(row.mode for row in listed if row.mode)),
+        lengths=frozenset(row.duration_s for row in listed if row.duration_s),
+    )
 
 
 class PriceBook:
     """The rows in force: the operator's go before the official ones, the catch-all comes last."""
 
-    def __init__(self, operators: Iterable[PriceRow], official: Iterable[PriceRow]) -> None:
+    def __init__(
+        self,
+        operators: Iterable[PriceRow],
+        official: Iterable[PriceRow],
+        rises: Mapping[bytes, Decimal] = EMPTY,
+    ) -> None:
+        """`rises`: how many times their price rows are held, by fingerprint."""
         rows = list(operators)
+        self._rises = rises
         self._operators = [row for row in rows if row.endpoint != ANY_ENDPOINT]
         self._official = list(official)
         self._catch_all = [row for row in rows if row.endpoint == ANY_ENDPOINT]
@@ -137,14 +151,18 @@ class PriceBook:
     def rows(self) -> list[PriceRow]:
         return [*self._operators, *self._official, *self._catch_all]
 
+    def rise(self, row: PriceRow) -> Decimal:
+        """Say how many times its price a task of a row is held: 1, but where Kling took more."""
+        return self._rises.get(row.fingerprint, AS_PRICED) if self._rises else AS_PRICED
+
     def rows_of(self, endpoint: str) -> list[PriceRow]:
         """List the rows that may price a task of one endpoint."""
         return [row for row in self.rows if row.endpoint in (endpoint, ANY_ENDPOINT)]
 
     def words(self, endpoint: str) -> Words:
-        """Collect the models and modes that those rows name."""
+        """Collect what those rows name."""
         if endpoint not in self._words:
-            self._words[endpoint] = Words.of(self.rows_of(endpoint))
+            self._words[endpoint] = words_of(self.rows_of(endpoint))
         return self._words[endpoint]
 
 

@@ -7,8 +7,11 @@ retired models from public clients). Effects and solutions have no row: no list 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from relay.kling.models import UNPRICED, UNPRICED_MODES
-from relay.pricing.book import Pack, Per, PriceRow, Words
+from relay.kling.words import Words
+from relay.pricing.book import Pack, Per, PriceRow, words_of
 
 SOURCE = "Kling's list of 2026-09-20"
 
@@ -198,10 +201,13 @@ OFFICIAL: tuple[PriceRow, ...] = tuple(_rows())
 
 def _words() -> Iterator[tuple[str, Words]]:
     for endpoint in dict.fromkeys(row.endpoint for row in OFFICIAL):
-        named = Words.of(row for row in OFFICIAL if row.endpoint == endpoint)
+        named = words_of(row for row in OFFICIAL if row.endpoint == endpoint)
         models = dict.fromkeys((*named.models, *UNPRICED.get(endpoint, ())))
         modes = dict.fromkeys((*named.modes, *UNPRICED_MODES.get(endpoint, ())))
-        yield endpoint, Words(models=tuple(models), modes=tuple(modes))
+        yield (
+            endpoint,
+            msgspec.structs.replace(named, models=tuple(models), modes=tuple(modes)),
+        )
 
 
 OFFICIAL_WORDS: dict[str, Words] = dict(_words())

@@ -14,6 +14,7 @@ from relay.kling.wanted import Wanted
 from relay.pricing.book import Pack, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.official import OFFICIAL
 from relay.pricing.tables import Price, PriceMiss
+from relay.pricing.underquotes import read_rises
 
 BOOK_AGE_MAX_S = 2.0
 """How long a changed price may stay unseen by a running process, while it can be read."""
@@ -36,7 +37,7 @@ def cached_book(sessions: Sessions) -> Cached[PriceBook]:
 
 async def read_book(session: AsyncSession) -> PriceBook:
     rows = await session.scalars(select(Price).order_by(Price.id))
-    return PriceBook([_row(price) for price in rows], OFFICIAL)
+    return PriceBook([_row(price) for price in rows], OFFICIAL, await read_rises(session))
 
 
 async def find_price(session: AsyncSession, row: PriceRow) -> PriceRow | None:

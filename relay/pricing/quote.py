@@ -46,12 +46,31 @@ class Quote(msgspec.Struct, frozen=True):
     is_open: bool
     """Kling decides the length."""
     hold_micros: int
+    quoted_micros: int | None = None
+    """By the row alone, where more is held since Kling took more of late; None is the hold."""
+    is_cost_followed: bool = False
+    """Kling's deduction is charged above `quoted_micros` too, as far as the hold goes."""
+
+    @property
+    def price_micros(self) -> int:
+        """What it costs if Kling names no usable deduction."""
+        return self.hold_micros if self.quoted_micros is None else self.quoted_micros
 
 
 def quote(
-    row: PriceRow, wanted: Wanted, *, prices: UnitPrices, tenant_multiplier: Decimal
+    row: PriceRow,
+    wanted: Wanted,
+    *,
+    prices: UnitPrices,
+    tenant_multiplier: Decimal,
+    rise: Decimal = Decimal(1),
+    is_cost_followed: bool = False,
 ) -> Quote:
-    """Apply a row to a task."""
+    """Apply a row to a task.
+
+    `rise`: how many times its price is held, since Kling took so much; `is_cost_followed`: charged
+    too.
+    """
     seconds = wanted.seconds
     if seconds is None:
         seconds = row.hold_seconds or wanted.seconds_max
@@ -65,6 +84,7 @@ def quote(
     else:
         assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
         hold = Decimal(row.amount_micros * times)
+    quoted = rounded(hold)
     return Quote(
         row=row,
         wanted=wanted,
@@ -74,7 +94,9 @@ def quote(
         unit_micros=unit_micros,
         seconds=seconds,
         is_open=wanted.is_open,
-        hold_micros=rounded(hold),
+        hold_micros=rounded(hold * rise) if rise > 1 else quoted,
+        quoted_micros=quoted if rise > 1 else None,
+        is_cost_followed=is_cost_followed and rise > 1,
     )
 
 
@@ -83,14 +105,14 @@ def needs_deduction(quote: Quote) -> bool:
     return quote.row.kind is PriceKind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
 
 
-def charge_micros(
+def cost_micros(
     quote: Quote,
     *,
     deduction: Decimal | None,
     result_seconds: Decimal | None,
     package: str | None = None,
 ) -> int:
-    """Compute what a success costs by its quote, before it is capped at the hold.
+    """Compute what a success comes to by what Kling says of it, capped at nothing.
 
     `deduction` is in Kling's units and None if it was not usable; then the quote stands. `package`
     is the pack that Kling took them from, where it said so.
@@ -98,7 +120,7 @@ def charge_micros(
     match quote.row.kind:
         case PriceKind.UNITS:
             if deduction is None:
-                return quote.hold_micros
+                return quote.price_micros
             unit_micros = quote.unit_micros
             list_micros = list_unit_micros(quote, package)
             if list_micros != quote.list_unit_micros:
@@ -110,7 +132,17 @@ def charge_micros(
             # Kling bills the output's length to the nearest second (docs/kling-api.md 10).
             return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
         case PriceKind.FIXED:
-            return quote.hold_micros
+            return quote.price_micros
+
+
+def charge_micros(quote: Quote, cost_micros: int) -> int:
+    """Say what of that is charged, before it is capped at the hold.
+
+    What is held above the price, since Kling took more of late, is the operator's to claim.
+    """
+    if quote.quoted_micros is None or quote.is_cost_followed:
+        return cost_micros
+    return min(cost_micros, quote.quoted_micros)
 
 
 def list_unit_micros(quote: Quote, package: str | None) -> int:

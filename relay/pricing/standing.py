@@ -116,7 +116,7 @@ def _lengths(row: PriceRow, book: PriceBook, endpoint: Endpoint) -> list[int | N
         return [None]
     if row.duration_s is not None:
         return [row.duration_s]
-    named = {one.duration_s for one in book.rows_of(endpoint.name)} - {None}
+    named = book.words(endpoint.name).lengths
     other = next(length for length in range(1, len(named) + 2) if length not in named)
     takes_video = pricing.contents is not None or "video_list" in pricing.inputs
     return [*named, other, *([None] if takes_video else [])]

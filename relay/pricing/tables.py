@@ -1,10 +1,11 @@
 """The operator's rows of the price book, and what was asked for without one."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Numeric, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, moment, stamped
@@ -59,3 +60,21 @@ class PriceMiss(Base):
     times: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     first_at: Mapped[stamped]
     last_at: Mapped[moment] = mapped_column(server_default=text("now()"))
+
+
+class PriceUnderquote(Base):
+    """A price row by which less was held than Kling took, and what is held for it since."""
+
+    __tablename__ = "price_underquotes"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """The row's fingerprint: with another price it is another row."""
+    price: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """The row, for people."""
+    seen_at: Mapped[list[datetime]] = mapped_column(ARRAY(TIMESTAMP(timezone=True)))
+    """The latest ones, of an hour."""
+    dearest: Mapped[Decimal] = mapped_column(Numeric(24, 9))
+    """Of these: how many times its price a task cost."""
+    rise: Mapped[Decimal | None] = mapped_column(Numeric(24, 9))
+    """How many times its price a task is held; null until there were several."""
+    risen_at: Mapped[moment | None]

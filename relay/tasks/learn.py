@@ -13,12 +13,13 @@ from relay.kling.references import read_made
 from relay.kling.verdicts import names_another
 from relay.kling.wire import NO_COST, Status, TaskNews
 from relay.owners.learn import spell_made
-from relay.pricing.quote import charge_micros, needs_deduction
+from relay.pricing.quote import charge_micros, cost_micros, needs_deduction
 from relay.tasks.ask import Asker
 from relay.tasks.door import EVENT_BYTES_MAX, FULL_REPLY_AFTER_S, Door, Finished, Via
 from relay.tasks.tables import TaskState
 from relay.tasks.task import LIVE, TaskRow
 from relay.tasks.told import FinishRow
+from relay.tasks.underquotes import Underquotes
 from relay.tasks.view import Shown, show_callback
 
 CHARGE_TOLD_MAX = 2**62
@@ -32,10 +33,13 @@ class Unsettled(Exception):
 class Learner:
     """Turns Kling's words into rows for the door."""
 
-    def __init__(self, door: Door, asker: Asker, catalogue: Catalogue) -> None:
+    def __init__(
+        self, door: Door, asker: Asker, catalogue: Catalogue, underquotes: Underquotes
+    ) -> None:
         self._door = door
         self._asker = asker
         self._catalogue = catalogue
+        self._underquotes = underquotes
 
     async def learn(
         self,
@@ -61,15 +65,18 @@ class Learner:
             news = await self._ask_for_cost(task)
             is_full = True
         state = TaskState((news.status or Status.SUBMITTED).value)
-        charge = 0
+        charge = cost_by_quote = 0
         if state is TaskState.SUCCEED:
-            charge = charge_micros(
-                task.quote,
-                deduction=news.deduction,
-                result_seconds=news.result_seconds,
-                package=news.package,
+            cost_by_quote = min(
+                cost_micros(
+                    task.quote,
+                    deduction=news.deduction,
+                    result_seconds=news.result_seconds,
+                    package=news.package,
+                ),
+                CHARGE_TOLD_MAX,
             )
-            charge = min(charge, CHARGE_TOLD_MAX)
+            charge = charge_micros(task.quote, cost_by_quote)
         is_end = state not in LIVE
         reply = without_private(news.raw, IN_TASK, tenant_id=task.tenant_id)
         cost = news.cost if is_end else NO_COST  # of a running task it is not the last word
@@ -97,6 +104,8 @@ class Learner:
             made=spell_made(read_made(news.raw)),
         )
         finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+        if finished.moved and cost_by_quote > task.quote.price_micros:
+            await self._underquotes.note(task, cost_by_quote)
         if is_call and finished.charged_micros is None:
             # Told again, after a try whose connection broke: the charge is the same.
             charged_micros = min(charge, task.hold_micros)

@@ -2,30 +2,40 @@
 
 Tenants ask for the same few kinds of task again and again, so quotes are remembered by the bytes of
 the fields that they were read from. Which fields those are is not listed anywhere: the reading
-itself is watched, and the same values read in the same order lead to the same quote.
+itself is watched, and the same values read in the same order lead to the same quote. A body with an
+odd spelling of one of them is read each time, and quoted at the dearest that it may mean.
 """
 
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
-from relay.errors import Unpriced
+from relay.errors import Unavailable, Unpriced
+from relay.kling.alike import Reading, names_alike
 from relay.kling.endpoint import Endpoint
-from relay.kling.wanted import Reading, read_wanted
+from relay.kling.wanted import Asked, read_wanted
 from relay.kling.wire import Fields
-from relay.pricing.book import FREE, PriceBook
+from relay.pricing.book import AS_PRICED, FREE, PriceBook
 from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
+from relay.settings import Underquoted
 from relay.tenants.caller import Caller
+
+log = structlog.get_logger()
 
 VALUE_BYTES_MAX = 64
 """Of a remembered field: a mode, a length, a model; a prompt or an image is read each time."""
 KNOWN_MAX = 10_000
+NAMES_MAX = 1000
+"""Of other fields that are remembered with a reading."""
 READINGS_MAX = 8
 """Different sets of fields that one endpoint's price was read from."""
+
+NO_READINGS: dict[tuple[str, ...], set[str]] = {}
 
 
 class Quoted(NamedTuple):
@@ -36,22 +46,34 @@ class Quoted(NamedTuple):
 
 
 class Quoter:
-    def __init__(self, sessions: Sessions, book: Cached[PriceBook], prices: UnitPrices) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        book: Cached[PriceBook],
+        prices: UnitPrices,
+        *,
+        underquoted: Underquoted = Underquoted.HOLD,
+    ) -> None:
+        """`underquoted`: what becomes of rows for which Kling takes more than they say."""
         self._sessions = sessions
         self._book = book
         self._prices = prices
-        self._readings: dict[str, list[tuple[str, ...]]] = {}
+        self._underquoted = underquoted
+        self._readings: dict[str, dict[tuple[str, ...], set[str]]] = {}
+        """By endpoint: the fields of each reading, and other names that were seen to be no odd
+        spelling of theirs."""
         self._known: dict[tuple[Any, ...], Quoted] = {}
         self._known_of: PriceBook | None = None
 
     async def quote(
         self, caller: Caller, endpoint: Endpoint, fields: Fields, model: str | None
     ) -> Quoted:
-        """Price what a body asks for.
+        """Price what a body asks for, at the dearest that it may mean.
 
         Raises:
             InvalidParameter: a field that prices it cannot be read.
             Unpriced: no row fits; `relay price missing` will name it. No task was written.
+            Unavailable: the operator has paused rows for which Kling takes more than they say.
         """
         book = await self._book.get()
         if book is not self._known_of:
@@ -59,21 +81,50 @@ class Quoter:
             self._readings.clear()
             self._known_of = book
         about = (endpoint.name, model, caller.multiplier)
-        for names in self._readings.get(endpoint.name, ()):
+        for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))
-            if known is not None:
+            if known is not None and _has_only(fields, names, harmless):
                 return known
         reading = Reading(fields)
-        wanted = read_wanted(endpoint, reading, model=model)
-        row = FREE if endpoint.is_free else book.find(wanted)
-        if row is None:
+        words = book.words(endpoint.name)
+        asked = read_wanted(endpoint, reading, model=model, words=words)
+        quoted = self._dearest(book, endpoint, asked, caller)
+        if quoted is None:
             async with self._sessions.begin() as session:
-                await note_miss(session, wanted)
-            raise Unpriced(str(wanted))
-        quoted = quote(row, wanted, prices=self._prices, tenant_multiplier=caller.multiplier)
+                await note_miss(session, asked.wanted[0])
+            raise Unpriced(str(asked.wanted[0]))
         found = Quoted(quoted, msgspec.json.encode(quoted).decode())
-        self._remember(about, tuple(reading.names), fields, found)
+        if asked.is_plain:
+            self._remember(about, tuple(reading.names), fields, found)
         return found
+
+    def _dearest(
+        self, book: PriceBook, endpoint: Endpoint, asked: Asked, caller: Caller
+    ) -> Quote | None:
+        """Quote each thing that is perhaps asked for, and take the one that costs most."""
+        dearest: Quote | None = None
+        for wanted in asked.wanted:
+            row = FREE if endpoint.is_free else book.find(wanted)
+            if row is None:
+                continue
+            rise = book.rise(row)
+            if rise > AS_PRICED and self._underquoted is Underquoted.PAUSE:
+                log.warning("price.paused", row=str(wanted), times=rise)
+                raise Unavailable
+            one = quote(
+                row,
+                wanted,
+                prices=self._prices,
+                tenant_multiplier=caller.multiplier,
+                rise=rise,
+                is_cost_followed=self._underquoted is Underquoted.CHARGE,
+            )
+            if dearest is None or one.hold_micros > dearest.hold_micros:
+                dearest = one
+        if dearest is None or asked.has_one_length:
+            return dearest
+        # Which of the lengths it was is known from the result.
+        return msgspec.structs.replace(dearest, is_open=True)
 
     def _remember(
         self,
@@ -85,14 +136,26 @@ class Quoter:
         values = _values(fields, names)
         if any(value is not None and len(value) > VALUE_BYTES_MAX for value in values):
             return
-        readings = self._readings.setdefault(about[0], [])
+        readings = self._readings.setdefault(about[0], {})
         if names not in readings:
             if len(readings) == READINGS_MAX:
                 return
-            readings.append(names)
+            readings[names] = set(names)
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
         self._known[(about, names, *values)] = quoted
+
+
+def _has_only(fields: Fields, names: tuple[str, ...], harmless: set[str]) -> bool:
+    """Tell whether no field is an odd spelling of one of `names`; `harmless` remembers."""
+    if harmless.issuperset(fields):
+        return True
+    if names_alike(names, fields):
+        return False
+    if len(harmless) > NAMES_MAX:
+        harmless.clear()
+    harmless.update(name for name in fields if len(name) <= VALUE_BYTES_MAX)
+    return True
 
 
 def _values(fields: Fields, names: tuple[str, ...]) -> list[bytes | None]:

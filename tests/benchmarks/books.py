@@ -16,8 +16,9 @@ from relay.database.migrate import migrate
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.tenants import open_tenant
 from relay.desk.tokens import issue_token
+from relay.kling.alike import Reading
 from relay.kling.catalogue import Catalogue
-from relay.kling.wanted import Reading, read_wanted
+from relay.kling.wanted import read_wanted
 from relay.ledger.invariants import audit
 from relay.pricing.book import PriceBook
 from relay.pricing.official import OFFICIAL
@@ -274,7 +275,7 @@ class Books:
 def quote_of_clip() -> str:
     """The frozen quote of the clip that all loads order, as the relay writes it."""
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in CLIP.items()}
-    wanted = read_wanted(Catalogue.with_added(()).of("text2video"), Reading(fields))
+    (wanted,) = read_wanted(Catalogue.with_added(()).of("text2video"), Reading(fields)).wanted
     row = PriceBook((), OFFICIAL).find(wanted)
     assert row is not None
     prices = UnitPrices(video_micros=140_000, image_micros=3_500)

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from relay.kling.alike import Reading
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.kling.wanted import Reading, read_wanted
+from relay.kling.wanted import read_wanted
 from relay.pricing.book import Pack, Per, PriceBook, PriceRow
 from relay.pricing.edit import remove_price, set_price
 from relay.pricing.official import OFFICIAL
@@ -259,7 +260,7 @@ def _legacy_bodies(name: str) -> Iterator[dict[str, object]]:
 def _compare(name: str, body: dict[str, object], units: Decimal, model: str | None) -> str | None:
     wanted = read_wanted(
         BY_NAME[name], Reading(read_fields(json.dumps(body).encode())), model=model
-    )
+    ).wanted[0]
     row = BOOK.find(wanted)
     if row is None:
         return f"unpriced: {wanted}"

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from relay.errors import BadRequest, InvalidParameter
+from relay.kling.alike import Reading
 from relay.kling.body import (
     FIELDS_MAX,
     HALF_SURROGATES_MAX,
@@ -22,7 +23,7 @@ from relay.kling.body import (
 from relay.kling.endpoint import Endpoint, Field, Generation, Pricing
 from relay.kling.endpoints import BY_NAME
 from relay.kling.transport import JOIN_BYTES_MAX, count_bytes, cut_into_writes
-from relay.kling.wanted import Reading, Wanted, read_wanted
+from relay.kling.wanted import Wanted, read_wanted
 
 TEXT = BY_NAME["text2video"]
 OMNI = BY_NAME["omni-video"]
@@ -52,7 +53,7 @@ def joined(fields: dict[str, msgspec.Raw]) -> bytes:
 
 
 def wanted(endpoint: Endpoint, **body: Any) -> Wanted:
-    return read_wanted(endpoint, Reading(read_fields(json.dumps(body).encode())))
+    return read_wanted(endpoint, Reading(read_fields(json.dumps(body).encode()))).wanted[0]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,7 @@ def test_absent_fields_are_priced_by_kling_s_defaults() -> None:
         sound=False,
         voice=False,
         seconds=5,
+        seconds_max=15,
     )
     omni = wanted(OMNI)
     assert (omni.model, omni.mode, omni.video_input, omni.seconds) == (

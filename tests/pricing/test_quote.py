@@ -11,7 +11,7 @@ from relay.pricing.book import Pack, Per, PriceKind, PriceRow
 from relay.pricing.quote import (
     Quote,
     UnitPrices,
-    charge_micros,
+    cost_micros,
     needs_deduction,
     quote,
     shown_units,
@@ -129,7 +129,7 @@ def test_a_charge_follows_the_deduction_or_the_quote(
     made = quoted(row)
 
     figure = None if deduction is None else Decimal(deduction)
-    assert charge_micros(made, deduction=figure, result_seconds=Decimal(5)) == charge
+    assert cost_micros(made, deduction=figure, result_seconds=Decimal(5)) == charge
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_fixed_price_per_second_of_unknown_length_goes_by_the_billed_seconds(
     made = quoted(FIXED_SECOND, OPEN)
 
     result_seconds = None if seconds is None else Decimal(seconds)
-    assert charge_micros(made, deduction=None, result_seconds=result_seconds) == charge
+    assert cost_micros(made, deduction=None, result_seconds=result_seconds) == charge
 
 
 def test_kling_is_asked_only_for_what_a_charge_needs() -> None:
@@ -216,7 +216,7 @@ def test_units_cost_what_the_pack_that_kling_names_costs(package: str | None, ch
     """20 units, list price times 1.2: 0.084 USD of images, 3.36 USD of videos."""
     made = quote(CATCH_ALL, Wanted("effects"), prices=USD, tenant_multiplier=Decimal("1.2"))
 
-    charged = charge_micros(made, deduction=Decimal(20), result_seconds=None, package=package)
+    charged = cost_micros(made, deduction=Decimal(20), result_seconds=None, package=package)
 
     assert charged == charge
     assert shown_units(charged, made, package) == "24"

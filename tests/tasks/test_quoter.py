@@ -12,10 +12,10 @@ import pytest
 from relay.database.engine import Sessions, open_engine, open_sessions
 from relay.database.ids import AccountId, TenantId
 from relay.errors import RelayError
+from relay.kling.alike import Reading
 from relay.kling.body import read_fields
 from relay.kling.endpoint import Endpoint, Generation
 from relay.kling.endpoints import BY_NAME, ENDPOINTS
-from relay.kling.wanted import Reading
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceKind, PriceRow
 from relay.pricing.edit import set_price
 from relay.pricing.prices import cached_book
@@ -135,10 +135,11 @@ def test_a_reading_has_nothing_but_what_it_watches() -> None:
 
     raw, absent = reading.field("mode"), reading.field("duration")
 
-    assert {name for name in dir(reading) if not name.startswith("_")} == {"field", "names"}
+    public = {name for name in dir(reading) if not name.startswith("_")}
+    assert public == {"field", "find", "has_alike", "names"}
     own = {name for name in vars(Reading) if name.startswith("__")}
     assert own <= {"__init__", "__slots__", "__doc__", "__module__"}
-    assert (raw is not None, absent) == (True, None)
+    assert (len(raw.exact), absent.all) == (1, [])
     assert list(reading.names) == ["mode", "duration"]
 
 
