@@ -7,6 +7,7 @@ from relay.desk import tables as desk
 from relay.ledger import tables as ledger
 from relay.owners import tables as owners
 from relay.pricing import tables as pricing
+from relay.secret_keys import tables as secret_keys
 from relay.tasks import tables as tasks
 from relay.tenants import tables as tenants
 
@@ -18,6 +19,7 @@ __all__ = [
     "metadata",
     "owners",
     "pricing",
+    "secret_keys",
     "tasks",
     "tenants",
 ]

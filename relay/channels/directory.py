@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -13,6 +14,7 @@ from relay.channels import tables
 from relay.channels.opened import OpenedChannel
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
+from relay.database.sealed import SealedColumn
 from relay.secrets import KeyRing, SecretKeyError
 
 log = structlog.get_logger()
@@ -111,28 +113,22 @@ async def read_channels(session: AsyncSession, keys: KeyRing) -> list[OpenedChan
         SecretKeyError: a key of one cannot be opened with the configured secret keys.
     """
     rows = await session.scalars(select(tables.Channel).order_by(tables.Channel.id))
-    return [_opened(row, keys) for row in rows]
+    return [
+        _opened(row, lambda sealed, context: keys.open(sealed, context=context)) for row in rows
+    ]
 
 
 def _usable(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
-    """Open a channel, or switch it off if its keys cannot be opened: the others go on."""
-    try:
-        return _opened(row, keys)
-    except SecretKeyError as error:
-        log.error("channel.keys_sealed", channel=row.name, reason=str(error))  # noqa: TRY400
-        return OpenedChannel(
-            id=row.id,
-            name=row.name,
-            base_url=row.base_url,
-            access_key=None,
-            secret_key=None,
-            api_key=None,
-            webhook_secret=None,
-            priority=row.priority,
-            weight=row.weight,
-            enabled=False,
-            callback_at=row.callback_at,
-        )
+    """Open what can be opened of a channel: a key that cannot takes no other with it."""
+
+    def opened(sealed: str, context: str) -> str | None:
+        try:
+            return keys.open(sealed, context=context)
+        except SecretKeyError as error:
+            log.error("channel.key_sealed", channel=row.name, reason=str(error))  # noqa: TRY400
+            return None
+
+    return _opened(row, opened)
 
 
 def seal_into(
@@ -157,9 +153,9 @@ def seal_into(
         )
 
 
-def _opened(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
+def _opened(row: tables.Channel, opened: Callable[[str, str], str | None]) -> OpenedChannel:
     def open_(sealed: str | None, name: str) -> str | None:
-        return None if sealed is None else keys.open(sealed, context=_context(row.id, name))
+        return None if sealed is None else opened(sealed, _context(row.id, name))
 
     return OpenedChannel(
         id=row.id,
@@ -178,3 +174,9 @@ def _opened(row: tables.Channel, keys: KeyRing) -> OpenedChannel:
 
 def _context(channel_id: int, name: str) -> str:
     return f"channels/{channel_id}/{name}"
+
+
+SEALED = tuple(
+    SealedColumn(tables.Channel, f"{name}_sealed", partial(_context, name=name))
+    for name in ("secret_key", "api_key", "webhook_secret")
+)

@@ -112,6 +112,17 @@ def _said(error: Exception) -> str:
     return " ".join(said.rpartition("'>: ")[2].split())
 
 
+def refuse_other_keys(database: Database) -> None:
+    """Refuse secret keys that are not the database's; what seals is noted at its first use.
+
+    Raises:
+        WrongSettings: with a sentence.
+    """
+    from relay.desk.secret_keys import check_secret_keys
+
+    database.act(lambda session, _: check_secret_keys(session, database.keys))
+
+
 @contextlib.contextmanager
 def open_database() -> Iterator[Database]:
     """Open the database at this version's schema; the embedded one is migrated by itself.

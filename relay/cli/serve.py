@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from relay.cli.database import open_database
+from relay.cli.database import open_database, refuse_other_keys
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
 from relay.cli.failure import Failure, WrongSettings
@@ -72,6 +72,7 @@ def serve(
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
+        refuse_other_keys(database)
         settings = _with_addresses(
             database.settings,
             {"host": host, "port": port, "office_host": office_host, "office_port": office_port},
@@ -98,6 +99,7 @@ def worker() -> None:
     _exit_on_signals()
     catalogue()
     with open_database() as database:
+        refuse_other_keys(database)
         from relay.app import run_worker
         from relay.logs import configure_logs
         from relay.pages.health import CannotStart

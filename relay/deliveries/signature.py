@@ -2,19 +2,25 @@
 
 from datetime import datetime
 
+import structlog
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks.webhooks import Webhook
 
+from relay.database.sealed import SealedColumn
 from relay.deliveries.tables import WebhookSecret
-from relay.secrets import KeyRing
+from relay.secrets import KeyRing, SecretKeyError
+
+log = structlog.get_logger()
 
 
 async def read_secrets(session: AsyncSession, tenant_id: int, keys: KeyRing) -> list[str]:
     """Read what signs for a tenant now, newest first; empty if it never got a secret.
 
+    One that cannot be opened is passed over, and told in the log: the tenant checks by the other.
+
     Raises:
-        SecretKeyError: one cannot be opened with the configured secret keys.
+        SecretKeyError: none of them can be opened with the configured secret keys.
     """
     rows = await session.scalars(
         select(WebhookSecret)
@@ -24,7 +30,17 @@ async def read_secrets(session: AsyncSession, tenant_id: int, keys: KeyRing) -> 
         )
         .order_by(WebhookSecret.id.desc())
     )
-    return [keys.open(row.secret_sealed, context=secret_context(row.id)) for row in rows]
+    opened: list[str] = []
+    failure: SecretKeyError | None = None
+    for row in rows:
+        try:
+            opened.append(keys.open(row.secret_sealed, context=secret_context(row.id)))
+        except SecretKeyError as error:
+            failure = error
+            log.error("webhook_secret.unreadable", tenant_id=tenant_id, reason=str(error))  # noqa: TRY400
+    if failure is not None and not opened:
+        raise failure
+    return opened
 
 
 def sign(secrets: list[str], *, webhook_id: str, at: datetime, body: bytes) -> dict[str, str]:
@@ -46,3 +62,6 @@ def sign(secrets: list[str], *, webhook_id: str, at: datetime, body: bytes) -> d
 
 def secret_context(secret_id: int) -> str:
     return f"webhook_secrets/{secret_id}/secret"
+
+
+SEALED = (SealedColumn(WebhookSecret, "secret_sealed", secret_context),)

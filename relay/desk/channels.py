@@ -14,6 +14,7 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import Busy, InUse, NameTaken, SameAccount, Unusable
 from relay.desk.find import channel_to_act_on
 from relay.desk.names import check_new_name, removed_name
+from relay.desk.secret_keys import check_secret_keys
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
 
@@ -58,12 +59,14 @@ async def add_channel(
     Raises:
         NameTaken, SameAccount
         Unusable: the name, the base URL, the weight, the webhook secret, no key, or half a pair.
+        SecretKeyError: the secret keys are not this database's.
     """
     check_new_name(name)
     _check_keys(channel_keys)
     _check_weight(weight)
     if channel_keys.access_key is None and channel_keys.api_key is None:
         raise Unusable("a channel has a key pair, an API key or both")
+    await check_secret_keys(session, keys)
     row = await edit.add_channel(
         session,
         keys,
@@ -106,9 +109,12 @@ async def change_channel(
     Raises:
         NoSuch, NotPossible, NameTaken, SameAccount
         Unusable: the new name, the base URL, the weight, the webhook secret, or half a pair.
+        SecretKeyError: the secret keys are not this database's.
     """
     _check_changes(name, changes)
     row = await channel_to_act_on(session, name, is_locked=True)
+    if _named(changes.keys):
+        await check_secret_keys(session, keys)
     if not may_be_same:
         await _refuse_same_account(session, keys, changes.keys, but=row.id)
     state = _state(row)

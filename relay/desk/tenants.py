@@ -14,6 +14,7 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
 from relay.desk.find import tenant_to_act_on
 from relay.desk.names import check_new_name, removed_name
+from relay.desk.secret_keys import check_secret_keys
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
@@ -192,8 +193,10 @@ async def issue_webhook_secret(
     Raises:
         NoSuch, NotPossible: it was removed.
         WebhookSecretKept
+        SecretKeyError: the secret keys are not this database's.
     """
     tenant = await tenant_to_act_on(session, name)
+    await check_secret_keys(session, keys)
     issued = await issue_secret(session, tenant.id, keys, may_rotate=may_rotate)
     if issued is None:
         raise WebhookSecretKept(name)

@@ -7,6 +7,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
 from relay.desk.find import tenant_to_act_on
+from relay.desk.secret_keys import check_secret_keys
 from relay.secrets import KeyRing
 from relay.tenants import tokens
 from relay.tenants.tables import Tenant, Token
@@ -29,8 +30,10 @@ async def issue_token(
     Raises:
         NoSuch, NotPossible: the tenant was removed.
         Unusable: the API key cannot be taken.
+        SecretKeyError: the secret keys are not this database's.
     """
     tenant = await tenant_to_act_on(session, tenant_name)
+    await check_secret_keys(session, keys)
     try:
         issued = await tokens.issue_token(session, tenant, keys, api_key=api_key)
     except UnusableApiKey as error:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,8 +38,10 @@ from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unava
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.proxy.query_string import read_query
-from relay.secrets import KeyRing
+from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.caller import Caller
+
+log = structlog.get_logger()
 
 SIZE_MAX = 500
 PING_EVERY_S = 6.0
@@ -138,8 +141,7 @@ class OwnDeliveries:
         if why := self._guard.why_unusable(url):
             raise InvalidParameter("url", why)
         self._check_pace(caller)
-        async with self._sessions() as session:
-            secrets = await read_secrets(session, caller.tenant_id, self._keys)
+        secrets = await _secrets_of(caller, self._sessions, self._keys)
         self._pinging.add(caller.tenant_id)
         try:
             async with until_looked_up():
@@ -162,6 +164,15 @@ class OwnDeliveries:
         if len(self._pinged_at) >= PINGS_KEPT:
             self._pinged_at.clear()
         self._pinged_at[caller.tenant_id] = now
+
+
+async def _secrets_of(caller: Caller, sessions: Sessions, keys: KeyRing) -> list[str]:
+    try:
+        async with sessions() as session:
+            return await read_secrets(session, caller.tenant_id, keys)
+    except SecretKeyError as error:
+        log.error("ping.not_signed", tenant=caller.tenant, reason=str(error))  # noqa: TRY400 (a sentence)
+        raise Unavailable from error
 
 
 async def _find(session: AsyncSession, caller: Caller, key: str) -> int:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.sealed import SealedColumn
 from relay.secrets import KeyRing
 from relay.tenants.tables import Tenant, Token
 
@@ -95,6 +96,9 @@ def secret_context(token_id: int) -> str:
 def looks_like_jwt(bearer: str) -> bool:
     """Tell whether a bearer is to be read as a JWT: three parts, the first a JSON object."""
     return bearer.startswith("ey") and bearer.count(".") == 2  # noqa: PLR2004
+
+
+SEALED = (SealedColumn(Token, "secret_key_sealed", secret_context),)
 
 
 async def _check_brought_key(session: AsyncSession, api_key: str) -> None:

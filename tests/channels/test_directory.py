@@ -8,6 +8,7 @@ import pytest
 from relay.channels.directory import AGE_MAX_S, ChannelDirectory
 from relay.database.engine import Sessions, open_engine, open_sessions
 from relay.sandbox.settings import DEFAULT_ACCOUNT
+from relay.secrets import KeyRing, new_secret_key
 from tests.relay_app import Relay, fixture_relay
 
 
@@ -108,3 +109,15 @@ async def test_callbacks_are_noted_once_a_minute(relay: Relay) -> None:
 
     assert first is not None
     assert first == again < later
+
+
+async def test_a_key_that_cannot_be_opened_takes_no_other_with_it(relay: Relay) -> None:
+    """A webhook secret of a lost key closes the bare path; the channel is called all the same."""
+    channel_id = await relay.add_channel()
+    lost = KeyRing.parse(new_secret_key("k0"))
+    sealed = lost.seal("whsec_x", context=f"channels/{channel_id}/webhook_secret")
+    await relay.rows("UPDATE channels SET webhook_secret_sealed = $1", sealed)
+
+    channel = await ChannelDirectory(relay.sessions, relay.keys).get(channel_id)
+
+    assert (channel.enabled, channel.is_sealed, channel.webhook_secret) == (True, False, None)

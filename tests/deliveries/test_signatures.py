@@ -1,6 +1,7 @@
 """Callbacks signed by Standard Webhooks, as a tenant verifies them with the public library."""
 
 import asyncio
+import io
 from datetime import UTC, datetime
 
 import pytest
@@ -123,6 +124,23 @@ async def test_a_secret_is_sealed_where_it_is_kept(bench: Bench) -> None:
     async with bench.sessions() as session:
         with pytest.raises(SecretKeyError):
             await read_secrets(session, tenant, KeyRing.parse(new_secret_key()))
+
+
+async def test_an_old_secret_that_cannot_be_opened_is_passed_over(
+    bench: Bench, logged: io.StringIO
+) -> None:
+    """While both would sign, its key is gone: the new one signs alone, and the log says so."""
+    tenant = await bench.add_tenant()
+    bench.keys, keys = KeyRing.parse(new_secret_key("k0")), bench.keys
+    await bench.add_secret(tenant)
+    bench.keys = keys
+    secret = await bench.add_secret(tenant)
+
+    async with bench.sessions() as session:
+        known = await read_secrets(session, tenant, bench.keys)
+
+    assert known == [secret]
+    assert "webhook_secret.unreadable" in logged.getvalue()
 
 
 async def test_what_cannot_be_signed_is_not_sent(bench: Bench, server: TenantServer) -> None:

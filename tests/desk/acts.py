@@ -32,6 +32,7 @@ from relay.desk.errors import (
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.owners import claim_owners
 from relay.desk.prices import remove_price, set_price
+from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.desk.tenants import (
     TenantChanges,
@@ -43,6 +44,7 @@ from relay.desk.tenants import (
 from relay.desk.tokens import issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.ledger.read import CurrencyMismatch
+from relay.secrets import KeyRing, new_secret_key
 from tests.desk.world import (
     CHANNEL_KEYS,
     CURRENCY,
@@ -199,6 +201,15 @@ def _replay(state: str, tenant_id: int | None = None) -> Do:
     )
 
 
+def _reseal(desk: Desk, session: AsyncSession, actor: Actor) -> Awaitable[object]:
+    keys = KeyRing.parse(f"{new_secret_key('k2')},{desk.secret_key}")
+    return reseal_values(session, actor, keys, SEALED[0], after_id=0)
+
+
+def _lose(name: str) -> Do:
+    return lambda desk, session, actor: lose_key(session, actor, desk.keys, name)
+
+
 def _of_task(act: Callable[..., Awaitable[object]], which: str | None) -> Do:
     """An act on one of the desk's tasks, by the name of its field; None is one that is not."""
     return lambda desk, session, actor: act(
@@ -239,6 +250,24 @@ _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
 
 DONE = [
+    Case(
+        reseal_values,
+        _reseal,
+        lambda _: Told(
+            *("secret_key.reseal", "secret_key", "k2", None),
+            {"column": "channels.secret_key_sealed", "values": int},
+        ),
+    ),
+    Case(
+        retire_keys,
+        lambda desk, session, actor: retire_keys(session, actor, desk.keys),
+        lambda _: Told("secret_key.retire", "secret_key", "k0", None, {"is_lost": False}),
+    ),
+    Case(
+        lose_key,
+        _lose("k0"),
+        lambda _: Told("secret_key.retire", "secret_key", "k0", None, {"is_lost": True}),
+    ),
     Case(
         open_tenant,
         _open(),
@@ -503,6 +532,8 @@ DONE = [
 ]
 
 REFUSED = [
+    Refusal(lose_key, NoSuch, _lose("k9")),
+    Refusal(lose_key, Unusable, _lose("k1")),
     Refusal(open_tenant, NameTaken, _open("acme")),
     Refusal(open_tenant, CurrencyMismatch, _open(currency="CNY")),
     Refusal(open_tenant, Unusable, _open(multiplier="-1"), "multiplier"),
@@ -617,5 +648,6 @@ IDLE: list[tuple[str, Do]] = [
 ]
 """What is so already: nothing is written, and nothing noted."""
 
-CANNOT_REFUSE = {set_price}
-"""Takes whatever it is given: what makes no sense is not a `PriceRow`."""
+CANNOT_REFUSE = {set_price, reseal_values, retire_keys}
+"""The first takes whatever it is given: what makes no sense is not a `PriceRow`. The others do what
+there is to do."""

@@ -54,6 +54,9 @@ HELD = {
     "claim_owners": "INSERT INTO owners (kind, resource_id, channel_id, tenant_id)"
     " VALUES ('element', 'two', 1, 2)",
     "replay_delivery": "SELECT 1 FROM deliveries FOR NO KEY UPDATE",
+    "reseal_values": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "retire_keys": "SELECT 1 FROM secret_keys FOR NO KEY UPDATE",
+    "lose_key": "SELECT 1 FROM secret_keys FOR NO KEY UPDATE",
     "settle": TASKS,
     "settle followed": ACCOUNT,
     "release": TASKS,

@@ -27,6 +27,23 @@ async def test_what_a_submit_reads_must_be_readable(database_url: str, statement
     assert "the database cannot be used" in answer.json()["why"]
 
 
+async def test_keys_that_open_no_channel_are_not_ready(database_url: str) -> None:
+    """Every submit would be refused; one channel that can be called is enough."""
+    async with fixture_relay(database_url) as relay:
+        await relay.add_channel()
+        before = await relay.client.get("/health/ready")
+        await relay.rows(
+            "UPDATE channels SET api_key_sealed = replace(api_key_sealed, 'k1:', 'k0:'),"
+            " secret_key_sealed = replace(secret_key_sealed, 'k1:', 'k0:')"
+        )
+        sealed = await relay.client.get("/health/ready")
+        await relay.add_channel("other")
+        after = await relay.client.get("/health/ready")
+
+    assert (before.status_code, after.status_code) == (200, 200)
+    assert sealed.json()["why"] == "RELAY_SECRET_KEY opens the keys of no channel"
+
+
 async def test_a_database_that_takes_no_writes_is_not_ready(database_url: str) -> None:
     """A standby answers every question."""
     connection = await asyncpg.connect(dsn(database_url))

@@ -1,0 +1,105 @@
+"""Columns whose values are sealed with the operator's secret keys, found by the key that sealed."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.secrets import KeyRing, SecretKeyError
+
+
+class SealedColumn(NamedTuple):
+    """One of them; the packages that own the tables say which there are."""
+
+    model: Any
+    """A table of the ORM's, with an `id`."""
+    name: str
+    context: Callable[[int], str]
+    """What a row's value is sealed for, by its id."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.model.__tablename__}.{self.name}"
+
+
+class SealedValue(NamedTuple):
+    """One row's value."""
+
+    id: int
+    sealed: str
+    context: str
+
+
+class Resealed(NamedTuple):
+    """What became of some rows."""
+
+    number: int
+    unreadable: list[int]
+    """Rows that none of the keys opens; they are as they were."""
+    last_id: int | None
+    """Where to go on; None at the end."""
+
+
+async def find_sealed(
+    session: AsyncSession, column: SealedColumn, *, by: str
+) -> SealedValue | None:
+    """Find one value that this key sealed."""
+    query = _values(column).where(_key_of(column) == by).limit(1)
+    row = (await session.execute(query)).first()
+    return None if row is None else SealedValue(row[0], row[1], column.context(row[0]))
+
+
+async def count_sealed(session: AsyncSession, column: SealedColumn) -> dict[str, int]:
+    """Count its values by the keys that sealed them."""
+    key = _key_of(column)
+    rows = await session.execute(
+        select(key, func.count()).where(_attribute(column).is_not(None)).group_by(key)
+    )
+    return {str(name): number for name, number in rows}
+
+
+async def reseal(
+    session: AsyncSession, column: SealedColumn, keys: KeyRing, *, after_id: int, limit: int
+) -> Resealed:
+    """Seal anew, with the current key, what others sealed; the next rows in the order of ids.
+
+    They are locked until the commit, so that a value written meanwhile is not lost.
+    """
+    attribute, unreadable, number = _attribute(column), [], 0
+    query = (
+        _values(column)
+        .where(_key_of(column) != keys.current, column.model.id > after_id)
+        .order_by(column.model.id)
+        .limit(limit)
+        .with_for_update(key_share=True)
+    )
+    rows = (await session.execute(query)).all()
+    for id_, sealed in rows:
+        context = column.context(id_)
+        try:
+            plaintext = keys.open(sealed, context=context)
+        except SecretKeyError:
+            unreadable.append(id_)
+            continue
+        await session.execute(
+            update(column.model)
+            .where(column.model.id == id_)
+            .values({attribute: keys.seal(plaintext, context=context)})
+            .execution_options(synchronize_session=False)
+        )
+        number += 1
+    return Resealed(number, unreadable, rows[-1][0] if len(rows) == limit else None)
+
+
+def _attribute(column: SealedColumn) -> Any:
+    return getattr(column.model, column.name)
+
+
+def _key_of(column: SealedColumn) -> Any:
+    """Spell the id of the key, which stands before the first colon."""
+    return func.split_part(_attribute(column), ":", 1)
+
+
+def _values(column: SealedColumn) -> Select[*tuple[Any, ...]]:
+    return select(column.model.id, _attribute(column)).where(_attribute(column).is_not(None))

@@ -1,0 +1,47 @@
+"""The operator's secret key: made, noticed when it is another one, and changed for the next."""
+
+from relay.secrets import new_secret_key
+from tests.cli.command import Command
+
+
+def test_a_key_is_rotated_by_what_the_commands_say(relay: Command) -> None:
+    """In front, rotate, drop: then the new one alone opens all, and the old one is a stranger."""
+    old, fresh = str(relay.environ["RELAY_SECRET_KEY"]), new_secret_key("k2")
+    relay("tenant", "add", "acme")
+    relay("token", "add", "acme")
+    relay("tenant", "webhook-secret", "acme")
+
+    said = relay("secret-key", "rotate", RELAY_SECRET_KEY=f"{fresh},{old}").stdout
+    again = relay.json("secret-key", "rotate", RELAY_SECRET_KEY=fresh)
+    refused = relay.refused("token", "add", "acme", code=2)
+    changes = relay.json("changes", "list", "--act", "secret_key")
+
+    assert said == "sealed anew with 'k2': 2\n'k1' can be dropped from RELAY_SECRET_KEY\n"
+    assert (again["resealed"], again["unreadable"]) == (0, [])
+    assert "sealed by 'k2', and no such key is in it" in refused
+    assert {change["act"] for change in changes} == {"secret_key.reseal", "secret_key.retire"}
+
+
+def test_a_wrong_key_stops_every_process_at_its_start(relay: Command) -> None:
+    """Exit code 2 and a sentence, before it listens; and no command seals with it."""
+    relay("tenant", "add", "acme")
+    relay("token", "add", "acme")
+    wrong = new_secret_key("k1")
+
+    for command in (("serve", "--port", "0"), ("worker",), ("token", "add", "acme")):
+        said = relay.refused(*command, code=2, RELAY_SECRET_KEY=wrong)
+        assert "RELAY_SECRET_KEY: key 'k1' is not the one that sealed" in said
+
+
+def test_a_lost_key_is_given_up_by_name(relay: Command) -> None:
+    """What it sealed is named (exit code 1), and may be entered anew with the next one."""
+    relay("tenant", "add", "acme")
+    relay("token", "add", "acme")
+    relay = Command({**relay.environ, "RELAY_SECRET_KEY": new_secret_key("k2")})
+
+    before = relay.refused("token", "add", "acme", code=2)
+    said = relay.refused("secret-key", "rotate", "--lost", "k1")
+    relay("token", "add", "acme")
+
+    assert "relay secret-key rotate --lost k1" in before
+    assert "no key opens 1 values (tokens.secret_key_sealed of 1): enter them anew" in said

@@ -1,0 +1,123 @@
+"""The secret keys are held to the database before anything is sealed, and rotated online."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels.directory import read_channels
+from relay.database.sealed import SealedColumn, count_sealed
+from relay.desk.actor import Actor
+from relay.desk.secret_keys import (
+    SEALED,
+    KnownKey,
+    check_secret_keys,
+    lose_key,
+    reseal_values,
+    retire_keys,
+)
+from relay.secrets import KeyRing, SecretKeyError, new_secret_key
+from tests.desk.acts import DONE, Case
+from tests.desk.world import CHANNEL_KEYS, Desk
+
+SEALING = [case for case in DONE if case.act.__name__ in {"add_channel", "issue_webhook_secret"}]
+SEALING += [case for case in DONE if str(case) in {"issue_token", "change_channel keys"}]
+"""Acts that seal something."""
+
+
+async def checked(desk: Desk, keys: KeyRing) -> None:
+    await desk.act(lambda session, _: check_secret_keys(session, keys))
+
+
+async def rotated(desk: Desk, keys: KeyRing) -> list[KnownKey]:
+    """As `relay secret-key rotate` does, two rows in a transaction at most being all there are."""
+
+    async def work(session: AsyncSession, actor: Actor) -> list[KnownKey]:
+        for column in SEALED:
+            await reseal_values(session, actor, keys, column, after_id=0)
+        return await retire_keys(session, actor, keys)
+
+    return await desk.act(work)
+
+
+@pytest.mark.parametrize("case", SEALING, ids=str)
+async def test_nothing_is_sealed_with_another_key_of_the_same_id(desk: Desk, case: Case) -> None:
+    """As after a restore beside which somebody made a fresh k1; nothing is written."""
+    before = await desk.dump()
+    desk.keys = KeyRing.parse(new_secret_key("k1"))
+
+    with pytest.raises(SecretKeyError, match="key 'k1' is not the one"):
+        await desk.act(lambda session, actor: case.do(desk, session, actor))
+
+    assert await desk.dump() == before
+
+
+@pytest.mark.parametrize("column", SEALED, ids=lambda column: column.title)
+async def test_a_wrong_key_is_found_out_by_what_is_sealed(desk: Desk, column: SealedColumn) -> None:
+    """In a database of before there were proofs, whatever is left in it."""
+    await desk.run("DELETE FROM secret_keys")
+    for other in SEALED:
+        if other is not column:  # as if another key had sealed it
+            renamed = f"replace({other.name}, 'k1:', 'k0:')"
+            await desk.run(f"UPDATE {other.model.__tablename__} SET {other.name} = {renamed}")
+
+    with pytest.raises(SecretKeyError, match="key 'k1' is not the one"):
+        await checked(desk, KeyRing.parse(new_secret_key("k1")))
+    await checked(desk, desk.keys)
+    proofs = await desk.rows("SELECT id FROM secret_keys")
+
+    assert [row["id"] for row in proofs] == ["k1"]
+
+
+async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_lost(
+    desk: Desk,
+) -> None:
+    """Put in front of the old one, the new one is taken."""
+    fresh = new_secret_key("k2")
+    alone, both = KeyRing.parse(fresh), KeyRing.parse(f"{fresh},{desk.secret_key}")
+    await desk.run("DELETE FROM secret_keys WHERE id = 'k0'")
+
+    with pytest.raises(SecretKeyError, match="sealed by 'k1'"):
+        await checked(desk, alone)
+    await desk.act(lambda session, actor: lose_key(session, actor, alone, "k1"))
+    await checked(desk, alone)
+    await checked(desk, both)
+
+
+async def test_a_rotation_leaves_nothing_that_the_old_key_is_needed_for(desk: Desk) -> None:
+    """Channels, tokens and webhook secrets open with the new one alone; the old one may be dropped
+    once the tasks that began before have ended."""
+    fresh = new_secret_key("k2")
+    keys = KeyRing.parse(f"{fresh},{desk.secret_key}")
+
+    known = {key.id: key for key in await rotated(desk, keys)}
+    again = {key.id: key for key in await rotated(desk, keys)}
+    async with desk.sessions() as session:
+        channels = await read_channels(session, KeyRing.parse(fresh))
+        counts = [await count_sealed(session, column) for column in SEALED]
+    await desk.run("UPDATE tasks SET created_at = now() + interval '1 second'")
+    later = {key.id: key for key in await rotated(desk, keys)}
+
+    assert {channel.secret_key for channel in channels} == {CHANNEL_KEYS.secret_key}
+    assert {channel.api_key for channel in channels} == {CHANNEL_KEYS.api_key}
+    assert all(set(count) == {"k2"} for count in counts)
+    assert (known["k1"].values, known["k1"].live_tasks) == (0, 4)
+    assert again["k1"] == known["k1"]
+    assert (later["k1"].live_tasks, later["k2"].is_current) == (0, True)
+
+
+async def test_what_no_key_opens_is_named_and_left(desk: Desk) -> None:
+    """It was sealed with a key that is gone; all others are sealed anew."""
+    lost = KeyRing.parse(new_secret_key("k0"))
+    sealed = lost.seal("x", context="channels/1/api_key")
+    await desk.rows("UPDATE channels SET api_key_sealed = $1 WHERE id = 1", sealed)
+    keys = KeyRing.parse(f"{new_secret_key('k2')},{desk.secret_key}")
+
+    async def work(session: AsyncSession, actor: Actor) -> tuple[int, list[int], list[KnownKey]]:
+        column = next(one for one in SEALED if one.name == "api_key_sealed")
+        resealed = await reseal_values(session, actor, keys, column, after_id=0)
+        return resealed.number, resealed.unreadable, await retire_keys(session, actor, keys)
+
+    number, unreadable, known = await desk.act(work)
+    left = await desk.row("SELECT api_key_sealed FROM channels WHERE id = 1")
+
+    assert (number > 0, unreadable, left["api_key_sealed"]) == (True, [1], sealed)
+    assert {key.id: key.values for key in known}["k0"] == 1
