@@ -19,6 +19,7 @@ from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
 from relay.settings import Settings
 from relay.tenants.authenticate import Authenticator
+from relay.trial.callbacks import TrialCallbacks
 
 
 class Faces(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ async def open_faces(
             learner=tasks.learner,
             looker=tasks.looker,
             flags=tasks.flags,
+            trials=TrialCallbacks(store.pool),
         )
         closing.push_async_callback(receiver.aclose)
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)

@@ -291,6 +291,7 @@ def _open_tasks(
             has_callbacks=kling.callback_paths.are_on,
             lost_looks=settings.lost_looks,
             lost_after_s=settings.lost_after_s,
+            unconfirmed_lost_after_s=settings.unconfirmed_lost_after_s,
         ),
     )
     closing.push_async_callback(looker.aclose)

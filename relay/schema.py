@@ -10,6 +10,7 @@ from relay.pricing import tables as pricing
 from relay.secret_keys import tables as secret_keys
 from relay.tasks import tables as tasks
 from relay.tenants import tables as tenants
+from relay.trial import tables as trial
 
 __all__ = [
     "channels",
@@ -22,6 +23,7 @@ __all__ = [
     "secret_keys",
     "tasks",
     "tenants",
+    "trial",
 ]
 
 metadata = Base.metadata

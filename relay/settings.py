@@ -52,6 +52,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "refresh_s": (0, HOUR_S),
     "lost_looks": (1, 1000),
     "lost_after_s": (0, 30 * DAY_S),
+    "unconfirmed_lost_after_s": (0, 30 * DAY_S),
     "audit_every_s": (1, 30 * DAY_S),
     "keep_raw_days": (1, 3650),
     "drain_s": (0, HOUR_S),
@@ -134,6 +135,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lost_looks: int = 3
     lost_after_s: float = 600.0
     """A submit without a verdict is released after this many "not found" over this long."""
+    unconfirmed_lost_after_s: float = 86400.0
+    """The same where no `relay channel try` has yet seen a task found by our external id."""
     underquoted: Underquoted = Underquoted.HOLD
     """What becomes of price rows for which Kling takes more than they say."""
     audit_every_s: float = 3600.0

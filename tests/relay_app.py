@@ -115,10 +115,15 @@ class Relay:
         base_url: str = SANDBOX_URL,
         priority: int = 0,
         webhook_secret: str | None = None,
+        is_sandbox: bool = True,
     ) -> int:
         async with self.sessions.begin() as session:
             channel = channel_tables.Channel(
-                name=name, base_url=base_url, priority=priority, api_key_sealed="to be sealed"
+                name=name,
+                base_url=base_url,
+                priority=priority,
+                api_key_sealed="to be sealed",
+                is_sandbox=is_sandbox,
             )
             session.add(channel)
             await session.flush()

@@ -28,6 +28,8 @@ from relay.tasks.learn import Learner, Unsettled, differing_ids
 from relay.tasks.look import Looker
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
+from relay.trial.callbacks import Signature, TrialCallbacks
+from relay.trial.ids import is_trial_id
 
 log = structlog.get_logger()
 
@@ -76,6 +78,7 @@ class CallbackReceiver:
         learner: Learner,
         looker: Looker,
         flags: Flags,
+        trials: TrialCallbacks,
     ) -> None:
         self._finds = Batcher(line, FIND, is_idempotent=True)
         self.paths = paths
@@ -83,17 +86,24 @@ class CallbackReceiver:
         self._learner = learner
         self._looker = looker
         self._flags = flags
+        self._trials = trials
 
     async def has_signers(self) -> bool:
         """Say whether the bare path is open at all."""
         return any(channel.webhook_secret for channel in await self._directory.all())
 
-    async def receive_on_path(self, target: CallbackTarget, body: bytes) -> Received:
+    async def receive_on_path(
+        self, target: CallbackTarget, headers: dict[str, str], body: bytes, *, source: str
+    ) -> Received:
         """Take a callback on a path that we injected, and `paths` has read.
 
         The path is the authority: it names one task on one channel. A body about another task is
-        kept on the target one, flagged, and not applied.
+        kept on the target one, flagged, and not applied. `source` is the sender's address.
         """
+        if is_trial_id(target.injected_id):
+            signature = await self._signature(target.channel_id, headers, body)
+            await self._trials.note(target.injected_id, body, source=source, signature=signature)
+            return Received("of a trial")
         task = await self._find(target.injected_id, target.channel_id, None)
         if task is None:
             return Received("its task is gone")
@@ -105,7 +115,9 @@ class CallbackReceiver:
             return Received("not a task object", id=task.id, refusal=CallbackUnreadable())
         return await self._apply(task, news, body)
 
-    async def receive_signed(self, headers: dict[str, str], body: bytes) -> Received:
+    async def receive_signed(
+        self, headers: dict[str, str], body: bytes, *, source: str
+    ) -> Received:
         """Take a callback on the bare path, with Kling's own Standard Webhooks signature."""
         channel = await self._signer(headers, body)
         if channel is None:
@@ -114,6 +126,9 @@ class CallbackReceiver:
         if news is None:
             return Received("not a task object", refusal=CallbackUnreadable())
         injected_id = news.external_ids[0] if news.external_ids else None
+        if injected_id is not None and is_trial_id(injected_id):
+            await self._trials.note(injected_id, body, source=source, signature=Signature.GOOD)
+            return Received("of a trial")
         task = await self._find(injected_id, channel.id, news.kling_id)
         if task is None:
             return Received("its task is gone")
@@ -159,14 +174,27 @@ class CallbackReceiver:
 
     async def _signer(self, headers: dict[str, str], body: bytes) -> OpenedChannel | None:
         for channel in await self._directory.all():
-            if channel.webhook_secret is None:
-                continue
-            try:
-                Webhook(channel.webhook_secret).verify(body, headers, json_parse=False)
-            except (WebhookVerificationError, ValueError):
-                continue
-            return channel
+            secret = channel.webhook_secret
+            if secret is not None and _is_signed(secret, headers, body):
+                return channel
         return None
+
+    async def _signature(self, channel_id: int, headers: dict[str, str], body: bytes) -> Signature:
+        """Tell what a signature is worth where none is needed."""
+        if "webhook-signature" not in headers:
+            return Signature.NONE
+        secret = (await self._directory.get(channel_id)).webhook_secret
+        if secret is None:
+            return Signature.UNCHECKED
+        return Signature.GOOD if _is_signed(secret, headers, body) else Signature.WRONG
+
+
+def _is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    try:
+        Webhook(secret).verify(body, headers, json_parse=False)
+    except (WebhookVerificationError, ValueError):
+        return False
+    return True
 
 
 def _read(body: bytes, channel: OpenedChannel) -> TaskNews | None:

@@ -81,12 +81,14 @@ class CallbackSurface:
         body = await _read(receive)  # the server's protocol hangs up on a slow sender
         if body is None:
             return Received("cut or too large", refusal=CallbackUnreadable())
-        if target is not None:
-            return await self._receiver.receive_on_path(target, body)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        return await self._receiver.receive_signed(headers, body)
+        client = scope["client"]
+        source = client[0] if client else "unknown"
+        if target is not None:
+            return await self._receiver.receive_on_path(target, headers, body, source=source)
+        return await self._receiver.receive_signed(headers, body, source=source)
 
 
 async def _read(receive: Receive) -> bytes | None:

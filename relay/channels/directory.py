@@ -39,6 +39,8 @@ class ChannelDirectory:
     ) -> None:
         self._sessions = sessions
         self._keys = keys
+        self._noting: set[int] = set()
+        """Channels of which a callback is being written down."""
         self._channels = Cached(self._read, of="channels", age_max_s=AGE_MAX_S, clock=clock)
         self._last_by_id: dict[int, OpenedChannel] = {}
 
@@ -66,16 +68,26 @@ class ChannelDirectory:
         return self._last_by_id.get(channel_id)
 
     async def note_callback(self, channel: OpenedChannel) -> None:
-        """Remember that this account's callbacks reach us; written once a minute at most."""
+        """Remember that this account's callbacks reach us; written once a minute at most.
+
+        By one of all the callbacks of a moment: a burst would else wait for one row and for the few
+        connections of sessions.
+        """
         noted = channel.callback_at
         if noted and (datetime.now(UTC) - noted).total_seconds() < CALLBACK_NOTED_EVERY_S:
             return
-        async with self._sessions.begin() as session:
-            await session.execute(
-                update(tables.Channel)
-                .where(tables.Channel.id == channel.id)
-                .values(callback_at=func.now())
-            )
+        if channel.id in self._noting:
+            return
+        self._noting.add(channel.id)
+        try:
+            async with self._sessions.begin() as session:
+                await session.execute(
+                    update(tables.Channel)
+                    .where(tables.Channel.id == channel.id)
+                    .values(callback_at=func.now())
+                )
+        finally:
+            self._noting.discard(channel.id)
         self.forget()
 
     def forget(self) -> None:
@@ -169,6 +181,8 @@ def _opened(row: tables.Channel, opened: Callable[[str, str], str | None]) -> Op
         weight=row.weight,
         enabled=row.enabled,
         callback_at=row.callback_at,
+        is_sandbox=row.is_sandbox,
+        confirmed_lookups=frozenset(row.confirmed_lookups),
     )
 
 

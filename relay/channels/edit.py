@@ -31,6 +31,7 @@ async def add_channel(
     channel_keys: ChannelKeys,
     priority: int,
     weight: int,
+    is_sandbox: bool,
 ) -> Channel | None:
     """Add a channel, enabled. None, and nothing is written, if the name is taken.
 
@@ -40,7 +41,15 @@ async def add_channel(
         return None
     # Its keys are sealed for its id, and a row without keys is refused by a constraint.
     next_id = await session.scalar(text("SELECT nextval(pg_get_serial_sequence('channels', 'id'))"))
-    row = Channel(id=next_id, name=name, base_url=base_url, priority=priority, weight=weight)
+    row = Channel(
+        id=next_id,
+        name=name,
+        base_url=base_url,
+        priority=priority,
+        weight=weight,
+        is_sandbox=is_sandbox,
+        confirmed_lookups=[],
+    )
     put_keys(row, keys, channel_keys)
     session.add(row)
     await session.flush()

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import msgspec
 
-from relay.kling.endpoint import Credential
+from relay.kling.endpoint import Credential, Lookup
 
 SECRET_CHARS_MIN = 8
 """Kling's keys have 32 and more. What is shorter, a sandbox's at most, may be a word of a body."""
@@ -26,6 +26,9 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     weight: int
     enabled: bool
     callback_at: datetime | None
+    is_sandbox: bool = False
+    confirmed_lookups: frozenset[str] = frozenset()
+    """Of `kling/endpoint.py`'s `Lookup`."""
 
     @cached_property
     def credentials(self) -> frozenset[Credential]:
@@ -58,6 +61,10 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
             if secret in body:
                 body = body.replace(secret, b"***")
         return body
+
+    def confirms(self, lookup: Lookup) -> bool:
+        """Tell whether "not found" of this lookup is known to mean that there is no task."""
+        return self.is_sandbox or lookup in self.confirmed_lookups
 
     def __repr__(self) -> str:
         return f"OpenedChannel({self.id}, {self.name!r})"

@@ -14,7 +14,7 @@ from relay.kling.codes import RESELLERS_BUSINESS, RESIGN
 from relay.kling.endpoint import Credential
 from relay.kling.jwt import sign_jwt
 from relay.kling.transport import NotSent, NoUsableReply, Reply, Transport
-from relay.kling.wire import read_envelope, says_not_found
+from relay.kling.wire import fields_of, read_envelope, says_not_found
 
 UNKNOWN_TASK = "/v1/videos/text2video/"
 TIMEOUT_S = 15.0
@@ -63,6 +63,16 @@ async def probe_keys(
     if api_key:
         bearers.append((Credential.API_KEY, api_key))
     return [await _probe(transport, base_url, credential, bearer) for credential, bearer in bearers]
+
+
+async def leads_to_sandbox(transport: Transport, base_url: str) -> bool:
+    """Ask whether our own sandbox stands there, which says so of itself; of Kling that is a 404."""
+    try:
+        reply = await transport.send("GET", f"{base_url}/sandbox", bearer="-", timeout_s=TIMEOUT_S)
+    except NoUsableReply:
+        return False
+    envelope = fields_of(msgspec.Raw(reply.body))
+    return reply.status == 200 and "sandbox" in envelope and "faults_in_prompt" in envelope  # noqa: PLR2004
 
 
 async def _probe(transport: Transport, base_url: str, credential: Credential, bearer: str) -> Probe:

@@ -1,6 +1,9 @@
 """Channels: one row per Kling account."""
 
-from sqlalchemy import CheckConstraint, Integer, text
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Integer, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, moment, stamped
@@ -31,6 +34,13 @@ class Channel(Base):
     weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     """Share among enabled channels of one priority."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_sandbox: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether what stands behind the base URL is our sandbox, which does as the documents say."""
+    confirmed_lookups: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Ways of `kling/endpoint.py`'s `Lookup` by which a trial found its task on this account."""
+    trial: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What the last `relay channel try` saw (`trial/report.py`): no secret, no prompt."""
+    trial_at: Mapped[moment | None]
     callback_at: Mapped[moment | None]
     """When a callback of this account last reached us; tells whether callbacks can be relied on."""
     created_at: Mapped[stamped]

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.channel_keys import probe, read_keys, refuse_bad
+from relay.cli.channel_keys import leads_to_sandbox, probe, read_keys, refuse_bad
+from relay.cli.channel_rows import described, lookup_word, shortened
+from relay.cli.channel_show import show
+from relay.cli.channel_try import try_channel
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import KeyPair, Name
@@ -53,6 +56,10 @@ WEIGHT = click.IntRange(1, 1000)
 @click.group()
 def channel() -> None:
     """Add and change Kling accounts."""
+
+
+channel.add_command(show)
+channel.add_command(try_channel)
 
 
 @channel.command()
@@ -119,12 +126,17 @@ def add(
             priority=priority,
             weight=weight,
             may_be_same=same_account,
+            is_sandbox=is_sandbox,
         )
 
+    is_sandbox = False
     with open_database() as database:
         if not no_check:
             refuse_bad(probe(url, new))
+            is_sandbox = leads_to_sandbox(url)
         row = database.act(work)
+    if is_sandbox:
+        note("A sandbox stands there: what it does not find, it does not have.")
     if url.startswith("http://"):
         note("Its base URL is plain http: right for a sandbox, not for keys that cost money.")
     _show(row, as_json=as_json)
@@ -144,7 +156,7 @@ def list_channels(*, removed: bool, as_json: bool) -> None:
     with open_database() as database:
         rows = database.read(work)
     if as_json:
-        print_json([_described(row) for row in rows])
+        print_json([described(row) for row in rows])
     else:
         _print(rows)
 
@@ -202,11 +214,18 @@ def set_channel(
         return url, _merged(next(one for one in opened if one.id == row.id), new)
 
     with open_database() as database:
+        is_sandbox = False
         has_new_key = new.access_key is not None or new.api_key is not None
         if not no_check and (url is not None or has_new_key):
             refuse_bad(probe(*database.read(to_try)))
+            is_sandbox = url is not None and leads_to_sandbox(url)
         changes = ChannelChanges(
-            base_url=url, priority=priority, weight=weight, rename=rename, keys=new
+            base_url=url,
+            priority=priority,
+            weight=weight,
+            rename=rename,
+            is_sandbox=is_sandbox,
+            keys=new,
         )
         row = database.act(_change(database, name, changes, may_be_same=same_account))
     _show(row, as_json=as_json)
@@ -294,27 +313,9 @@ def _merged(old: OpenedChannel, new: ChannelKeys) -> ChannelKeys:
     )
 
 
-def _described(row: Channel) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "base_url": row.base_url,
-        "access_key": _shortened(row.access_key),
-        "has_key_pair": row.access_key is not None,
-        "has_api_key": row.api_key_sealed is not None,
-        "has_webhook_secret": row.webhook_secret_sealed is not None,
-        "enabled": row.enabled,
-        "priority": row.priority,
-        "weight": row.weight,
-        "callback_at": row.callback_at,
-        "created_at": row.created_at,
-        "removed_at": row.removed_at,
-    }
-
-
 def _show(row: Channel, *, as_json: bool) -> None:
     if as_json:
-        print_json(_described(row))
+        print_json(described(row))
     else:
         _print([row])
 
@@ -322,7 +323,7 @@ def _show(row: Channel, *, as_json: bool) -> None:
 def _print(rows: list[Channel]) -> None:
     columns = ["channel", "enabled", ">priority", ">weight", "base URL", "access key", "API key"]
     print_table(
-        [*columns, "webhook secret", "last callback"],
+        [*columns, "webhook secret", "last callback", "lookup"],
         [
             (
                 row.name,
@@ -330,19 +331,13 @@ def _print(rows: list[Channel]) -> None:
                 str(row.priority),
                 str(row.weight),
                 row.base_url,
-                _shortened(row.access_key) or "-",
+                shortened(row.access_key) or "-",
                 yes_no(row.api_key_sealed),
                 yes_no(row.webhook_secret_sealed),
                 moment(row.callback_at),
+                lookup_word(row),
             )
             for row in rows
         ],
         empty="There are no channels yet: `relay channel add NAME --base-url URL` adds one.",
     )
-
-
-def _shortened(access_key: str | None) -> str | None:
-    """Show enough to tell accounts apart: half of it at most."""
-    if access_key is None:
-        return None
-    return f"{access_key[: min(4, len(access_key) // 2)]}…"

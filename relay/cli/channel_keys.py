@@ -80,6 +80,23 @@ def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
     return asyncio.run(asked())
 
 
+def leads_to_sandbox(base_url: str) -> bool:
+    """Ask whether our own sandbox stands there."""
+    import asyncio
+
+    from relay.channels.probe import leads_to_sandbox as ask
+    from relay.kling.httpx_transport import HttpxTransport
+
+    async def asked() -> bool:
+        transport = HttpxTransport()
+        try:
+            return await ask(transport, base_url)
+        finally:
+            await transport.aclose()
+
+    return asyncio.run(asked())
+
+
 def refuse_bad(probes: list[Probe]) -> None:
     """Say what Kling said; Failure unless it takes every credential."""
     from relay.channels.probe import Found

@@ -38,6 +38,8 @@ class ChannelChanges(msgspec.Struct, frozen=True):
     weight: int | None = None
     enabled: bool | None = None
     rename: str | None = None
+    is_sandbox: bool | None = None
+    """Of what the new base URL leads to; with another one, what a trial confirmed is forgotten."""
     keys: ChannelKeys = NO_KEYS
 
 
@@ -53,8 +55,11 @@ async def add_channel(
     priority: int = 0,
     weight: int = 1,
     may_be_same: bool = False,
+    is_sandbox: bool = False,
 ) -> Channel:
     """Add a channel, enabled; `may_be_same` if another one may have a key of these.
+
+    `is_sandbox`: what it leads to is our sandbox, which does as the documents say.
 
     Raises:
         NameTaken, SameAccount
@@ -75,6 +80,7 @@ async def add_channel(
         channel_keys=channel_keys,
         priority=priority,
         weight=weight,
+        is_sandbox=is_sandbox,
     )
     if row is None:
         raise NameTaken("channel", name)
@@ -120,7 +126,11 @@ async def change_channel(
     state = _state(row)
     edit.put_keys(row, keys, changes.keys)
     if changes.base_url is not None:
-        row.base_url = _normalised(changes.base_url)
+        base_url = _normalised(changes.base_url)
+        if base_url != row.base_url:
+            row.confirmed_lookups = []
+            row.is_sandbox = bool(changes.is_sandbox)
+        row.base_url = base_url
     if changes.priority is not None:
         row.priority = changes.priority
     if changes.weight is not None:
@@ -190,6 +200,8 @@ def _state(row: Channel) -> State:
         "priority": row.priority,
         "weight": row.weight,
         "enabled": row.enabled,
+        "is_sandbox": row.is_sandbox,
+        "confirmed_lookups": list(row.confirmed_lookups),
     }
 
 

@@ -36,6 +36,22 @@ class Credential(StrEnum):
     """One API key as bearer, for everything."""
 
 
+class Lookup(StrEnum):
+    """How a task is looked for by the external id that we injected.
+
+    Each is a way of Kling's of its own: that one works says nothing of another.
+    """
+
+    QUERY = "query"
+    """`GET {path}/{external id}` of a legacy endpoint."""
+    LIST = "list"
+    """The list of a legacy endpoint that documents no query by external id."""
+    NEW = "2.0"
+    """`GET /tasks?external_task_ids=`."""
+    SOLUTIONS = "solutions"
+    """`GET /solutions?external_task_ids=`."""
+
+
 class Resource(StrEnum):
     """Things with an id that live on one Kling account."""
 
@@ -108,6 +124,15 @@ class Endpoint(msgspec.Struct, frozen=True):
     """Whether `GET {path}` lists what was made there."""
 
     page_size_max: int = 500
+
+    @property
+    def lookup(self) -> Lookup:
+        """Tell how a task of it is looked for while Kling's own id is not known."""
+        if self.generation is Generation.NEW:
+            return Lookup.NEW
+        if self.generation is Generation.SOLUTIONS:
+            return Lookup.SOLUTIONS
+        return Lookup.QUERY if self.is_found_by_external_id else Lookup.LIST
 
     @property
     def makes_a_row(self) -> bool:

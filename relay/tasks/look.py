@@ -36,6 +36,8 @@ LEASE_S = 60
 CALLBACKS_LATELY_S = 3600.0
 LANDING_S = 1.0
 """What an end waits for questions that are out: a look will put them again."""
+LOST_PAUSE_MAX_S = 600.0
+"""Between two looks for a task that Kling may not have, however long it is looked for."""
 
 CLAIM_DUE = f"""
 UPDATE tasks t
@@ -74,6 +76,8 @@ class LookRules(msgspec.Struct, frozen=True):
     """Whether we told Kling where to call back."""
     lost_looks: int = 3
     lost_after_s: float = 600.0
+    unconfirmed_lost_after_s: float = 86400.0
+    """Where nobody has seen that this account finds tasks by our external id."""
 
 
 class LeasedTask(msgspec.Struct, frozen=True):
@@ -196,22 +200,41 @@ class Looker:
             # the callback's own fields stay.
             await self._pool.execute(END_LOOKS, task.id, leased.lease)
             return
-        pause_s = self.look_pause_s(task)
         if is_lost:
-            pause_s = max(1.0, self._rules.lost_after_s / self._rules.lost_looks)
-        record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, is_lost)
+            await self._miss(leased)
+        else:
+            pause_s = self.look_pause_s(task)
+            await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False)  # noqa: FBT003 (SQL's)
+
+    async def _miss(self, leased: LeasedTask) -> None:
+        """Count a "not found"; release the hold once it was said often enough for long enough."""
+        task, rules = leased.task, self._rules
+        is_confirmed = await self._is_lookup_confirmed(task)
+        lost_after_s = rules.lost_after_s if is_confirmed else rules.unconfirmed_lost_after_s
+        pause_s = min(max(1.0, lost_after_s / rules.lost_looks), LOST_PAUSE_MAX_S)
+        record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, True)  # noqa: FBT003 (SQL's)
         if (
-            is_lost
-            and record is not None
-            and record["not_found"] >= self._rules.lost_looks
-            and record["not_found_s"] >= self._rules.lost_after_s
+            record is None
+            or record["not_found"] < rules.lost_looks
+            or record["not_found_s"] < lost_after_s
         ):
-            await self._release(
-                task,
-                f'Kling never had it: {record["not_found"]} times "Task not found"'
-                f" over {record['not_found_s']:.0f} s",
-                last_look_after_s=LAST_LOOK_AFTER_S,
+            return
+        reason = (
+            f'Kling never had it: {record["not_found"]} times "Task not found"'
+            f" over {record['not_found_s']:.0f} s"
+        )
+        finished = await self._release(task, reason, last_look_after_s=LAST_LOOK_AFTER_S)
+        if finished.moved and not is_confirmed:
+            await self._flags.flag(
+                task.id,
+                "task.released_unconfirmed",
+                f"{reason}; no `relay channel try` has confirmed that this account finds tasks by"
+                " our external id",
             )
+
+    async def _is_lookup_confirmed(self, task: TaskRow) -> bool:
+        channel = await self._directory.get(task.channel_id)
+        return channel.confirms(self._catalogue.of(task.endpoint_name).lookup)
 
     async def _give_up_call(self, leased: LeasedTask) -> None:
         """Release a synchronous call without a verdict at its deadline (D2's one exception).

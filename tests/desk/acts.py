@@ -1,6 +1,7 @@
 """Every act of the desk, done once, refused in every way, and where it has nothing to do."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -42,9 +43,11 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.desk.tokens import issue_token, revoke_token
+from relay.desk.trials import note_trial
 from relay.kling.endpoint import Resource
 from relay.ledger.read import CurrencyMismatch
 from relay.secrets import KeyRing, new_secret_key
+from relay.trial.report import Finding, Outcome, TrialReport
 from tests.desk.world import (
     CHANNEL_KEYS,
     CURRENCY,
@@ -64,6 +67,20 @@ NEW_KEYS = ChannelKeys(
 )
 BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
 NOBODY = TaskId(4711)
+TRIAL = TrialReport(
+    at=datetime(2026, 11, 26, tzinfo=UTC),
+    host="kling.test",
+    endpoint="text2video",
+    model="kling-v2-5-turbo",
+    lookup="query",
+    is_lookup_confirmed=True,
+    is_list_confirmed=None,
+    cost="1.5 units",
+    findings=[Finding("its end", "succeed or failed", "neither", Outcome.DIFFERS)],
+    fields={},
+    unlike_sandbox=[],
+    callbacks=[],
+)
 
 
 class Told(NamedTuple):
@@ -164,6 +181,12 @@ def _add_channel(
 def _change_channel(name: str = "main", **changes: Any) -> Do:
     return lambda desk, session, actor: change_channel(
         session, actor, desk.keys, name, ChannelChanges(**changes)
+    )
+
+
+def _note_trial(name: str = "main", base_url: str = "https://kling.test") -> Do:
+    return lambda _, session, actor: note_trial(
+        session, actor, name, TRIAL, injected_id="r0-try-1", base_url=base_url
     )
 
 
@@ -330,6 +353,8 @@ DONE = [
                 "priority": 0,
                 "weight": 1,
                 "enabled": True,
+                "is_sandbox": False,
+                "confirmed_lookups": [],
             },
             None,
         ),
@@ -377,6 +402,8 @@ DONE = [
                 "priority": 0,
                 "weight": 1,
                 "enabled": True,
+                "is_sandbox": False,
+                "confirmed_lookups": [],
                 "new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"],
             },
         ),
@@ -402,6 +429,15 @@ DONE = [
                 "weight": 2,
                 "enabled": False,
             },
+        ),
+    ),
+    Case(
+        note_trial,
+        _note_trial(),
+        lambda _: Told(
+            *("channel.try", *_CHANNEL),
+            {"confirmed_lookups": []},
+            {"confirmed_lookups": ["query"], "endpoint": "text2video", "differing": 1},
         ),
     ),
     Case(
@@ -594,6 +630,8 @@ REFUSED = [
         _add_channel(channel_keys=msgspec.structs.replace(NEW_KEYS, webhook_secret="not base64 1")),
         "webhook secret",
     ),
+    Refusal(note_trial, NoSuch, _note_trial("mainn")),
+    Refusal(note_trial, Unusable, _note_trial(base_url="https://elsewhere.test"), "elsewhere"),
     Refusal(change_channel, NoSuch, _change_channel("mainn", enabled=False)),
     Refusal(change_channel, NameTaken, _change_channel(rename="spare")),
     Refusal(change_channel, Unusable, _change_channel(weight=0), "weight"),

@@ -98,7 +98,7 @@ async def _call_back(bench: Bench, task: TaskRow, status: str, **fields: Any) ->
     body = msgspec.json.encode(told(task, status, **fields))
     named = receiver.paths.read(url.rpartition("/")[2])
     assert named is not None
-    received = await receiver.receive_on_path(named, body)
+    received = await receiver.receive_on_path(named, {}, body, source="127.0.0.1")
     assert received.http_status == 200
 
 

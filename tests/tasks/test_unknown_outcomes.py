@@ -102,6 +102,35 @@ async def test_never_found_is_released_after_enough_looks_over_enough_time(books
         assert [await look_now(relay), await look_now(relay)] == [1, 0]
 
 
+async def test_where_the_lookup_is_not_confirmed_a_day_must_pass(books: str) -> None:
+    """And the release is flagged; once a trial has confirmed it, ten minutes are enough again."""
+    async with running_relay(books, sandbox=QUICK) as relay:
+        await relay.add_channel(is_sandbox=False)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        lost = {**CLIP, "prompt": "a fox [html refused]"}
+        await relay.submit(token, lost)
+        states = []
+
+        for hours in (0, 1, 22, 2):
+            await let_time_pass(relay, hours)
+            await look_now(relay)
+            states.append(await state(relay))
+
+        assert states == ["unknown", "unknown", "unknown", "refused"]
+        kinds = await relay.rows("SELECT kind FROM task_events")
+        assert "task.released_unconfirmed" in {row["kind"] for row in kinds}
+        assert (await relay.row("SELECT is_flagged FROM tasks"))["is_flagged"]
+
+        await relay.rows("UPDATE channels SET confirmed_lookups = '{query}'")
+        relay.read_anew()
+        await relay.submit(token, lost)
+        for hours in (0, 0, 1):
+            await let_time_pass(relay, hours)
+            await look_now(relay)
+        newest = await relay.row("SELECT state, is_flagged FROM tasks ORDER BY id DESC LIMIT 1")
+        assert tuple(newest) == ("refused", False)
+
+
 async def test_time_alone_releases_nothing(books: str) -> None:
     """However long ago the first "not found" was, it takes the third one."""
     async with running_relay(books, sandbox=QUICK) as relay:

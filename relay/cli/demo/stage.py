@@ -102,6 +102,7 @@ async def _open_business(
             channel_keys=ChannelKeys(
                 access_key=kling.access_key, secret_key=kling.secret_key, api_key=kling.api_key
             ),
+            is_sandbox=True,
         )
         for name, micros in OPENINGS_MICROS.items():
             await open_tenant(session, actor, name, quota_micros=micros, currency=CURRENCY)

@@ -1,0 +1,92 @@
+"""`relay channel try`, as an operator runs it, before a sandbox on a real socket."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from relay.cli.channel_try import ENDPOINTS as OFFERED
+from relay.sandbox.settings import DEFAULT_ACCOUNT
+from relay.trial.plan import ENDPOINTS, PROMPT
+from tests.cli.command import Command, execute
+
+PAIR = f"{DEFAULT_ACCOUNT.access_key}|{DEFAULT_ACCOUNT.secret_key}"
+
+
+def add(relay: Command, url: str) -> None:
+    relay("channel", "add", "main", "--key", PAIR, "--base-url", url)
+
+
+def confirmed(relay: Command) -> list[str]:
+    (shown,) = relay.json("channel", "list")
+    return list(shown["confirmed_lookups"])
+
+
+def test_a_trial_is_reported_kept_and_shown(
+    relay: Command,
+    sandbox_url: str,
+    tmp_path: Path,
+) -> None:
+    """What it confirms stands with the channel; the report has no key, no id and no prompt."""
+    add(relay, sandbox_url)
+    execute(relay, "UPDATE channels SET is_sandbox = false")
+    path = tmp_path / "report.json"
+
+    result = relay("channel", "try", "main", "--max-cost", "1", "--report", str(path))
+
+    assert "It will cost 0.014 USD (4 image units)" in result.stderr
+    assert "a task under our external id" in result.stdout
+    assert "Confirmed lookup" in result.stderr
+    assert confirmed(relay) == ["query", "list"]
+    shown = relay("channel", "show", "main").stdout
+    assert "the same external id again" in shown
+    (change, *_) = relay.json("changes", "list")
+    assert (change["act"], change["after"]["differing"]) == ("channel.try", 0)
+    text = path.read_text()
+    report = json.loads(text)
+    assert {one["outcome"] for one in report["findings"]} == {"as relied on", "not seen"}
+    for secret in (*PAIR.split("|"), DEFAULT_ACCOUNT.api_key, PROMPT, "-try-"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--max-cost", "0.013"), "costs 0.014 USD"),
+        (("--max-cost", "0.2", "--endpoint", "text2video"), "costs 0.21 USD"),
+        (("--max-cost", "9", "--endpoint", "text-to-video"), "has no API key"),
+    ],
+)
+def test_what_may_not_be_paid_is_not_sent(
+    relay: Command,
+    sandbox_url: str,
+    arguments: tuple[str, ...],
+    why: str,
+) -> None:
+    """Nor what the channel's keys do not allow."""
+    add(relay, sandbox_url)
+
+    assert why in relay.refused("channel", "try", "main", *arguments)
+
+    assert relay.json("channel", "show", "main")["trial"] is None
+
+
+def test_another_host_has_confirmed_nothing(
+    relay: Command,
+    sandbox_url: str,
+) -> None:
+    """A sandbox is known at `add` and at `set`; elsewhere all has to be tried again."""
+    add(relay, sandbox_url)
+    execute(relay, "UPDATE channels SET confirmed_lookups = '{query}'")
+    before = relay.json("channel", "show", "main")
+
+    relay("channel", "set", "main", "--base-url", "http://127.0.0.1:1", "--no-check")
+
+    after = relay.json("channel", "show", "main")
+    assert (before["is_sandbox"], after["is_sandbox"]) == (True, False)
+    assert (before["confirmed_lookups"], after["confirmed_lookups"]) == (["query"], [])
+
+
+def test_the_help_offers_what_can_be_tried() -> None:
+    """The command names the endpoints without importing the plan."""
+    assert tuple(OFFERED) == ENDPOINTS
