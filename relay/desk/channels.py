@@ -126,11 +126,7 @@ async def change_channel(
     state = _state(row)
     edit.put_keys(row, keys, changes.keys)
     if changes.base_url is not None:
-        base_url = _normalised(changes.base_url)
-        if base_url != row.base_url:
-            row.confirmed_lookups = []
-            row.is_sandbox = bool(changes.is_sandbox)
-        row.base_url = base_url
+        _lead_to(row, _normalised(changes.base_url), is_sandbox=bool(changes.is_sandbox))
     if changes.priority is not None:
         row.priority = changes.priority
     if changes.weight is not None:
@@ -191,6 +187,12 @@ async def _refuse_same_account(
     for channel in found:
         if channel.id != but:
             raise SameAccount(channel.name)
+
+
+def _lead_to(row: Channel, base_url: str, *, is_sandbox: bool) -> None:
+    """Change where it leads; what a trial confirmed was of the other place."""
+    if base_url != row.base_url:
+        row.base_url, row.confirmed_lookups, row.is_sandbox = base_url, [], is_sandbox
 
 
 def _state(row: Channel) -> State:

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.kling.alike import Reading
 from relay.kling.endpoint import Endpoint
 from relay.kling.endpoints import BY_NAME
-from relay.kling.wanted import Reading, read_wanted
+from relay.kling.wanted import read_wanted
 from relay.pricing.book import Pack, PriceBook
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import Quote, UnitPrices, quote
@@ -55,7 +56,7 @@ def trials(channel: OpenedChannel, prices: UnitPrices) -> list[Trial]:
         body = rest if "{model}" in endpoint.path else {"model_name": model, **rest}
         fields = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in body.items()}
         path_model = model if "{model}" in endpoint.path else None
-        wanted = read_wanted(endpoint, Reading(fields), model=path_model)
+        wanted, *_ = read_wanted(endpoint, Reading(fields), model=path_model).wanted
         row = book.find(wanted)
         assert row is not None, "the list has a price of each"
         quoted = quote(row, wanted, prices=prices, tenant_multiplier=Decimal(1))
