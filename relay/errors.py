@@ -24,6 +24,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota - held is less than the quote
     ├── TooManyPings               429  1302  a second test callback within seconds
+    ├── TooManyCalls               429  1302  the tenant's free calls come faster than they may
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
     ├── InternalError              500  5000  a bug of ours
     ├── TooSlow                    503  5001  others waited for the room that its body took
@@ -193,6 +194,13 @@ class TooManyPings(RelayError, code=Code.RATE_LIMITED):
 
     def __init__(self, *, every_s: float) -> None:
         super().__init__(f"One test callback in {every_s:g} seconds")
+
+
+class TooManyCalls(RelayError, code=Code.RATE_LIMITED):
+    """Kling was not asked."""
+
+    def __init__(self) -> None:
+        super().__init__("request too fast, rate limit exceeded")
 
 
 class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):

@@ -6,10 +6,12 @@ Source of what is replaced: promise T2.
 from decimal import Decimal
 from typing import assert_never
 
+import msgspec
 import structlog
 from msgspec import Raw
 
 from relay.errors import TimedOut, Unavailable
+from relay.kling.body import put_text, read_fields
 from relay.kling.private import IN_REPLY, NOWHERE, without_private
 from relay.kling.transport import Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown
@@ -84,10 +86,14 @@ def tell_called(passed: Passed, caller: Caller, line: RequestLine) -> Sent:
 
 
 def tell_read(passed: Passed, line: RequestLine) -> Sent:
-    """Tell what all tenants share, in Kling's own bytes."""
+    """Tell what all tenants share, in Kling's own bytes; an id of a request is told once."""
     line.channel, line.code = passed.channel, passed.envelope.code
     reply = passed.reply
     body = without_private(reply.body, NOWHERE, tenant_id=None)
+    if passed.is_remembered:
+        fields = read_fields(body)
+        put_text(fields, ("request_id",), line.request_id)
+        body = msgspec.json.encode(fields)
     return Sent(reply.status, body, retry_after=reply.retry_after)
 
 

@@ -19,6 +19,7 @@ from relay.kling.wire import Envelope, Fields, read_envelope
 from relay.owners.learn import forget, learn
 from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.failover import PassedOn, first_to_take
+from relay.tasks.free_calls import Pace, SharedLists
 from relay.tasks.upstream import Upstream
 from relay.tenants.caller import Caller
 
@@ -30,6 +31,8 @@ class Passed(msgspec.Struct, frozen=True):
     envelope: Envelope
     channel: str
     """The name of the channel that answered."""
+    is_remembered: bool = False
+    """It answered another request before."""
 
 
 class PassThrough:
@@ -40,13 +43,17 @@ class PassThrough:
         self._chooser = chooser
         self._upstream = upstream
         self._timeout_s = timeout_s
+        self._pace = Pace()
+        self._lists: SharedLists[Passed] = SharedLists()
 
     async def call(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Passed:
         """Pass one free call to the channel of what it names, or to the first that takes it.
 
         Raises:
+            TooManyCalls: of this tenant; Kling was not asked.
             RelayError: what the tenant is told instead of Kling's answer.
         """
+        self._pace.take(caller.tenant_id)
         drop_ours(fields)
         if endpoint.deletes is not None:
             # Nothing but what it is known to delete: Kling may know of more than its pages say.
@@ -84,7 +91,12 @@ class PassThrough:
         return _taken(outcome)
 
     async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Passed:
-        """Get what all tenants share from the first channel that answers."""
+        """Get what all tenants share from the first channel that answers, or what it answered.
+
+        Raises:
+            TooManyCalls: of this tenant, for what is not remembered; Kling was not asked.
+            Unavailable: no channel answered.
+        """
 
         async def attempt(
             channel: OpenedChannel, _: PassedOn[Passed] | None
@@ -101,7 +113,16 @@ class PassThrough:
             return Passed(reply, envelope, channel.name)
 
         channels = await self._chooser.choose(caller.tenant_id, endpoint, [])
-        return _taken(await first_to_take(channels, attempt, what="read"))
+        key = (channels[0].id, endpoint.name, query_string)
+        remembered = self._lists.get(key)
+        if remembered is not None:
+            return remembered
+        self._pace.take(caller.tenant_id)
+        passed = _taken(await first_to_take(channels, attempt, what="read"))
+        if passed.envelope.code == 0:
+            again = msgspec.structs.replace(passed, is_remembered=True)
+            self._lists.keep(key, again, size=len(passed.reply.body))
+        return passed
 
     async def _learn(
         self,
