@@ -213,6 +213,7 @@ class Connection(asyncio.Protocol):
             chunks[0] if len(chunks) == 1 else b"".join(chunks),
             _decode(headers.get(b"retry-after")),
             self,
+            _decode(headers.get(b"date")),
         )
 
     def _finish(self, waiter: asyncio.Future[Reply], reply: Reply) -> None:

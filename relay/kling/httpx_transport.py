@@ -86,6 +86,7 @@ class HttpxTransport:
             response.headers.get("content-type", ""),
             reply_body,
             response.headers.get("retry-after", ""),
+            date=response.headers.get("date", ""),
         )
 
     async def aclose(self) -> None:

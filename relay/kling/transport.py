@@ -55,9 +55,14 @@ class Reply(msgspec.Struct, frozen=True, gc=False, eq=False):
     retry_after: str = ""
     connection: Connected | None = None
     """See `distrust`; None where there is none to close."""
+    date: str = ""
+    """When it was answered, by the clock of who did."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Reply) and self._said() == other._said()
+
+    def __ne__(self, other: object) -> bool:  # a Struct has its own, which does not ask ours
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self._said())

@@ -15,6 +15,9 @@ READY_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 20.0
 """For a first try, which connects to all that a submit needs."""
 WATCHED_EVERY_S = 10.0
+CLOCK_AHEAD_MAX_S = 20.0
+"""Of our clock against the database's, either way: not long after that Kling refuses what we sign,
+and a tenant's bearer counts as too old or too new."""
 
 
 class CannotStart(Exception):
@@ -60,6 +63,7 @@ class Readiness:
             trouble = self._asking.result()
         else:
             trouble = f"the database gave no answer within {READY_TIMEOUT_S:.0f} s"
+        trouble = trouble or _wrong_clock(self.ability.clock_ahead_s)
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble is None:
@@ -84,6 +88,13 @@ class Readiness:
         except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
             return f"the database cannot be used: {type(error.__cause__ or error).__name__}"
         return None
+
+
+def _wrong_clock(ahead_s: float) -> str | None:
+    if abs(ahead_s) <= CLOCK_AHEAD_MAX_S:
+        return None
+    side = "ahead of" if ahead_s > 0 else "behind"
+    return f"the clock of this machine is {abs(ahead_s):.0f} s {side} the database's"
 
 
 @get("/health/live", media_type=MediaType.JSON, include_in_schema=False)

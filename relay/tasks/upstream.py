@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.kling.clock import UpstreamClocks
 from relay.kling.codes import RESIGN
 from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
@@ -28,6 +29,7 @@ class Upstream:
     def __init__(self, transport: Transport, jwts: JwtCache) -> None:
         self._transport = transport
         self._jwts = jwts
+        self._clocks = UpstreamClocks()
 
     async def create(
         self,
@@ -92,6 +94,7 @@ class Upstream:
         envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
         if envelope is not None and envelope.code in RESIGN:
             # Our clock or the cached token is off; Kling refused, so nothing was made.
+            self._clocks.note_refused(channel.base_url, reply.date)
             self._jwts.forget(channel.id)
             left_s = max(1.0, timeout_s - (time.monotonic() - began))
             reply = await self._send(channel, endpoint, call, timeout_s=left_s)
@@ -108,6 +111,7 @@ class Upstream:
             body=call.body,
             timeout_s=timeout_s,
         )
+        self._clocks.note(channel.base_url, reply.date)
         body = channel.without_secrets(mended(reply.body), bearer.encode())
         return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 
@@ -117,7 +121,10 @@ class Upstream:
             assert channel.access_key, "a key pair has both (constraint)"
             assert channel.secret_key, "a key pair has both (constraint)"
             return self._jwts.bearer(
-                channel.id, channel.access_key, channel.secret_key, now_s=int(time.time())
+                channel.id,
+                channel.access_key,
+                channel.secret_key,
+                now_s=self._clocks.now_s(channel.base_url),
             )
         if not channel.api_key:
             raise NotSent("the channel's keys cannot be opened")

@@ -65,6 +65,7 @@ class AiohttpReference:
             response.headers.get(hdrs.CONTENT_TYPE, ""),
             reply_body,
             response.headers.get(hdrs.RETRY_AFTER, ""),
+            date=response.headers.get(hdrs.DATE, ""),
         )
 
     async def aclose(self) -> None:

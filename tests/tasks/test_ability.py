@@ -1,5 +1,7 @@
 """Whether a submit could run is tried over what a submit runs over."""
 
+import io
+
 import asyncpg
 import pytest
 
@@ -58,3 +60,33 @@ async def test_a_database_that_takes_no_writes_is_not_ready(database_url: str) -
 
     assert answer.status_code == 503
     assert "takes no writes" in answer.json()["why"]
+
+
+@pytest.mark.parametrize(
+    ("database", "why"),
+    [
+        ("- interval '10 minutes'", "600 s ahead of"),
+        ("+ interval '30 seconds'", "30 s behind"),
+        ("- interval '10 seconds'", None),
+    ],
+)
+async def test_a_clock_that_differs_from_the_databases_is_not_ready(
+    database_url: str, logged: io.StringIO, database: str, why: str | None
+) -> None:
+    """By more than 20 s, either way; it stands in the log too."""
+    connection = await asyncpg.connect(dsn(database_url))
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(
+        "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+        f" AS 'SELECT pg_catalog.clock_timestamp() {database.replace(chr(39), chr(39) * 2)}'"
+    )
+    await connection.execute(f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog')
+    await connection.close()
+
+    async with fixture_relay(database_url) as relay:
+        answer = await relay.client.get("/health/ready")
+
+    assert answer.status_code == (200 if why is None else 503)
+    if why is not None:
+        assert f"the clock of this machine is {why} the database's" in answer.json()["why"]
+        assert why in logged.getvalue()
