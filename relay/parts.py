@@ -48,6 +48,7 @@ from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.underquotes import Underquotes
 from relay.tasks.upstream import Upstream
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
+from relay.worker.forget_old import Ages, forget_old
 from relay.worker.sweep import sweep
 
 log = structlog.get_logger()
@@ -112,6 +113,7 @@ class Loops(msgspec.Struct, frozen=True):
     chores: Sessions
     audit_every_s: float
     keep_raw_days: int
+    ages: Ages
 
     async def run(self) -> None:
         """Run until cancelled; should they end by a bug, it is said at once."""
@@ -149,6 +151,13 @@ class Loops(msgspec.Struct, frozen=True):
                 repeat(
                     "forget",
                     lambda: forget_raw(chores, days=self.keep_raw_days),
+                    every_s=FORGET_EVERY_S,
+                )
+            )
+            loops.create_task(
+                repeat(
+                    "forget old",
+                    lambda: forget_old(chores, self.ages),
                     every_s=FORGET_EVERY_S,
                 )
             )
@@ -195,6 +204,12 @@ async def open_parts(
             store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
+            ages=Ages(
+                deliveries_days=settings.keep_deliveries_days,
+                events_days=settings.keep_events_days,
+                owners_days=settings.keep_owners_days,
+                callback_urls_days=settings.keep_callback_urls_days,
+            ),
         )
         yield Parts(store, kling, deliveries, tasks, loops, ability)
 
@@ -316,6 +331,7 @@ def _open_tasks(
         concluder=Concluder(door, learner, looker),
         callback_paths=kling.callback_paths,
         callback_guard=guard,
+        keys=store.keys,
         rules=SubmitRules(
             currency=settings.currency,
             kling_timeout_s=settings.kling_timeout_s,

@@ -55,6 +55,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "unconfirmed_lost_after_s": (0, 30 * DAY_S),
     "audit_every_s": (1, 30 * DAY_S),
     "keep_raw_days": (1, 3650),
+    "keep_deliveries_days": (4, 3650),  # retries go on for three
+    "keep_events_days": (1, 36500),
+    "keep_owners_days": (1, 3650),
+    "keep_callback_urls_days": (4, 3650),
     "drain_s": (0, HOUR_S),
 }
 """The least and the most of each number: what is beyond is a slip, such as bytes for megabytes."""
@@ -141,6 +145,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What becomes of price rows for which Kling takes more than they say."""
     audit_every_s: float = 3600.0
     keep_raw_days: int = 30
+    keep_deliveries_days: int = 90
+    keep_events_days: int = 365
+    keep_owners_days: int = 30
+    """After Kling forgot what they own."""
+    keep_callback_urls_days: int = 30
+    """What may be a credential in them, after the last delivery."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def described(story: Story, currency: str) -> dict[str, object]:
     """Put everything into one document; what Kling sent stays as it sent it."""
+    from relay.deliveries.kept_url import show_url
+
     task = story.task
     return {
         "id": task.id,
@@ -30,7 +32,7 @@ def described(story: Story, currency: str) -> dict[str, object]:
         "token_id": task.token_id,
         "channel": story.channel,
         "channels_tried": story.channels_tried,
-        "callback_url": task.callback_url,
+        "callback_url": task.callback_url and show_url(task.callback_url),
         "created_at": task.created_at,
         "submit_deadline_at": task.submit_deadline_at,
         "submitted_at": task.submitted_at,

@@ -11,6 +11,7 @@ import structlog
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId
+from relay.deliveries.kept_url import open_url
 from relay.deliveries.names import until_looked_up
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
@@ -22,6 +23,7 @@ from relay.secrets import KeyRing, SecretKeyError
 log = structlog.get_logger()
 
 START = (0, "")
+URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
 
 
@@ -124,10 +126,14 @@ class Deliverer:
         try:
             async with self._sessions() as session:
                 secrets = await read_secrets(session, leased.tenant_id, self._keys)
+            url = open_url(leased.url, self._keys, tenant_id=leased.tenant_id)
         except SecretKeyError as error:
             # Unsigned it would be refused, or worse, believed: it waits for the operator's key.
             log.error("delivery.not_signed", id=leased.id, reason=str(error))  # noqa: TRY400 (a sentence)
             await self._record(leased, Outcome(None, "it cannot be signed", 0))
+            return
+        if url is None:
+            await self._record(leased, URL_BLANKED)
             return
         if time.monotonic() - leased.claimed_at > self._send_within_s:
             # This process slept: the lease may end before the attempt, and another has the row.
@@ -136,7 +142,7 @@ class Deliverer:
         headers = sign(
             secrets, webhook_id=leased.webhook_id, at=datetime.now(UTC), body=leased.body
         )
-        outcome = await self._sender.post(leased.url, body=leased.body, headers=headers)
+        outcome = await self._sender.post(url, body=leased.body, headers=headers)
         await self._record(leased, outcome)
 
     async def _record(self, leased: LeasedDelivery, outcome: Outcome) -> None:
@@ -147,6 +153,8 @@ class Deliverer:
             state, reason = DeliveryState.DELIVERED, None
         elif outcome.is_gone:
             state, reason = DeliveryState.DEAD, "HTTP 410: its server wants no more of it"
+        elif outcome is URL_BLANKED:
+            state = DeliveryState.DEAD
         elif pause_s is None:
             state = DeliveryState.DEAD
             reason = f"given up after {self._schedule.window}; at last: {outcome.summary}"

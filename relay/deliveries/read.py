@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import TaskId
+from relay.deliveries.kept_url import show_url
 
 ID_CHARS_MAX = 18
 """Of our own numbers: all of that length fit Postgres' bigint."""
@@ -23,6 +24,7 @@ class ListedDelivery(msgspec.Struct, frozen=True):
     tenant_external_id: str | None
     task_status: str
     url: str
+    """With stars for what may be a credential in it."""
     state: str
     attempts: int
     next_attempt_at: datetime | None
@@ -101,7 +103,12 @@ async def list_deliveries(
         "limit": limit,
     }
     rows = (await session.execute(text(_LISTED + _LIST), values)).mappings()
-    return [ListedDelivery(**row) for row in rows]
+    return [_listed(row) for row in rows]
+
+
+def _listed(row: RowMapping) -> ListedDelivery:
+    listed = ListedDelivery(**row)
+    return msgspec.structs.replace(listed, url=show_url(listed.url))
 
 
 async def count_due(session: AsyncSession, tenant_id: int) -> int:
@@ -129,7 +136,7 @@ async def read_delivery(session: AsyncSession, delivery_id: int) -> ShownDeliver
     body = await session.scalar(text("SELECT body FROM deliveries WHERE id = :id"), values)
     attempts = (await session.execute(text(_ATTEMPTS), values)).mappings()
     return ShownDelivery(
-        listed=ListedDelivery(**row),
+        listed=_listed(row),
         body=str(body),
         attempts=[Attempt(**attempt) for attempt in attempts],
     )

@@ -36,6 +36,7 @@ class Delivery(Base):
         CheckConstraint("lease IS NULL OR state = 'due'", name="leased_only_if_due"),
         Index(None, "task_id"),
         Index(None, "tenant_id", "id"),
+        Index("deliveries_sealed_url", "ended_at", postgresql_where="url LIKE '% %'"),
         Index("deliveries_due_of_task", "task_id", "id", postgresql_where="state = 'due'"),
         Index(
             "deliveries_lanes",
@@ -50,6 +51,7 @@ class Delivery(Base):
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
     url: Mapped[str]
+    """As `kept_url.py` spells it: what may be a credential is sealed."""
     host: Mapped[str] = mapped_column(Computed(HOST_OF_URL, persisted=True))
     """Host and port as the URL spells them: what places are counted by, and no check."""
     task_status: Mapped[str]

@@ -15,6 +15,8 @@ class Owner(Base):
         # By id first, as requests name them; an id is unique on its account only.
         Index("owners_key", "resource_id", "kind", "channel_id", unique=True),
         Index(None, "tenant_id", "kind", "id"),
+        # By age they are forgotten; BRIN, since they expire in the order they are learned.
+        Index("owners_expiring", "expires_at", postgresql_using="brin"),
         # A list of what calls made leaves out what was deleted since.
         Index("owners_deleted", "task_id", postgresql_where="deleted_at IS NOT NULL"),
     )

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from msgspec import Raw
 
+from relay.deliveries.kept_url import show_url
 from relay.errors import TimedOut, Unavailable
 from relay.kling.body import put_text, read_fields
 from relay.kling.private import IN_REPLY, NOWHERE, without_private
@@ -121,7 +122,7 @@ def _without_ours(submitted: Submitted, reply: Reply) -> bytes:
     task = submitted.task
     ours = {
         task.injected_id: task.tenant_external_id,
-        submitted.callback_url: task.callback_url,
+        submitted.callback_url: task.callback_url and show_url(task.callback_url),
     }
     body = without_private(reply.body, NOWHERE, tenant_id=task.tenant_id)
     return show_refusal(body, ours=ours)

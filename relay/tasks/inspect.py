@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.database.ids import TaskId
+from relay.deliveries.kept_url import show_url
 from relay.deliveries.tables import Delivery
 from relay.ledger.entries import BY_RELAY
 from relay.ledger.tables import Entry, EntryKind
@@ -211,9 +212,10 @@ def _of_entry(entry: Entry) -> Happening:
 
 
 def _of_delivery(delivery: Delivery) -> Happening:
+    url = show_url(delivery.url)
     return Happening(
         delivery.created_at,
         "delivery",
-        f"{delivery.task_status} to {delivery.url}: {delivery.state}, {delivery.attempts} attempts",
+        f"{delivery.task_status} to {url}: {delivery.state}, {delivery.attempts} attempts",
         delivery.body.encode(),
     )

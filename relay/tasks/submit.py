@@ -18,6 +18,7 @@ from relay.database.batch import Batcher
 from relay.database.faults import is_fault, log_failure, persist
 from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
+from relay.deliveries.kept_url import keep_url
 from relay.errors import InvalidParameter
 from relay.kling.body import (
     CALLBACK_URL_CHARS_MAX,
@@ -32,6 +33,7 @@ from relay.kling.strays import drop_ours, read_things
 from relay.kling.transport import MaybeSent, NotSent, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
 from relay.kling.wire import Fields
+from relay.secrets import KeyRing
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.conclude import PERSIST_S, UNKNOWN_LOOK_AFTER_S, Concluder, NotTaken, Submitted
@@ -91,6 +93,7 @@ class Submitter:
         concluder: Concluder,
         callback_paths: CallbackPaths,
         callback_guard: CallbackGuard,
+        keys: KeyRing,
         rules: SubmitRules,
     ) -> None:
         self._holds = Holder(line, currency=rules.currency)
@@ -101,6 +104,7 @@ class Submitter:
         self._conclude = concluder
         self._callback_paths = callback_paths
         self._callback_guard = callback_guard
+        self._keys = keys
         self._rules = rules
 
     async def submit(
@@ -133,6 +137,8 @@ class Submitter:
             # sent, nor is a URL that Kling should not know.
             tenant_external_id = callback_url = None
         _check_callback_url(endpoint, callback_url, self._callback_guard)
+        if callback_url is not None:
+            callback_url = keep_url(callback_url, self._keys, tenant_id=caller.tenant_id)
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         channels = await self._chooser.choose(caller.tenant_id, endpoint, named)

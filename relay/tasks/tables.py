@@ -73,6 +73,7 @@ class Task(Base):
         Index("tasks_open", "account_id", postgresql_where="hold_ended_at IS NULL"),
         Index("tasks_flagged", "id", postgresql_where="is_flagged"),
         Index(None, "request_id", unique=True),
+        Index("tasks_sealed_callback", "hold_ended_at", postgresql_where="callback_url LIKE '% %'"),
         Index(
             "tasks_kling_request",
             "kling_request_id",
@@ -102,6 +103,7 @@ class Task(Base):
     """The `external_task_id` that we injected: deployment prefix, our id, 64 random bits."""
     tenant_external_id: Mapped[str | None]
     callback_url: Mapped[str | None]
+    """As `deliveries/kept_url.py` spells it: what may be a credential is sealed."""
     request_id: Mapped[str]
     """Ours, one per submit: the `x-request-id` that the tenant saw."""
     kling_request_id: Mapped[str | None]

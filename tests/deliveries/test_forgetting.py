@@ -1,6 +1,7 @@
-"""Attempts are kept as long as raw callbacks are."""
+"""What is forgotten by age, and what is not."""
 
 from relay.worker.chores import forget_raw
+from relay.worker.forget_old import Ages, forget_old
 from tests.deliveries.bench import Bench
 from tests.deliveries.tenant_server import TenantServer
 
@@ -27,3 +28,55 @@ async def test_old_attempts_are_forgotten_and_their_deliveries_kept(
     left = await bench.pool.fetch("SELECT delivery_id FROM delivery_attempts")
     assert [row["delivery_id"] for row in left] == [new]
     assert await bench.pool.fetchval("SELECT count(*) FROM deliveries") == len(old) + 1
+
+
+async def test_what_would_grow_for_ever_is_forgotten_by_age(
+    bench: Bench, server: TenantServer
+) -> None:
+    """Ended deliveries with their attempts, events without a body, owners of what Kling forgot.
+
+    Of each one is a day too old and one a day too young; what is due, and what does not expire,
+    stays however old it is.
+    """
+    tenant = await bench.add_tenant()
+    task = await bench.add_task(tenant, server.url())
+    old, young, due = [await bench.tell(task) for _ in range(3)]
+    for number, days in ((old, 91), (young, 89)):
+        await bench.pool.execute(
+            "UPDATE deliveries SET state = 'delivered',"
+            " ended_at = now() - $2 * interval '1 day' WHERE id = $1",
+            number,
+            days,
+        )
+    await bench.pool.execute(
+        "INSERT INTO delivery_attempts (delivery_id, number) SELECT id, 1 FROM deliveries"
+    )
+    for days in (366, 364):
+        await bench.pool.execute(
+            "INSERT INTO task_events (task_id, kind, detail, created_at)"
+            " VALUES ($1, 'old', $2::int::text, now() - $2 * interval '1 day')",
+            task,
+            days,
+        )
+    for name, expires in (("a", "-31"), ("b", "-29"), ("c", None)):
+        await bench.pool.execute(
+            "INSERT INTO owners (kind, resource_id, channel_id, tenant_id, expires_at)"
+            " SELECT 'video', $1, id, $2, now() + $3::text::int * interval '1 day' FROM channels",
+            name,
+            tenant,
+            expires,
+        )
+    ages = Ages(deliveries_days=90, events_days=365, owners_days=30, callback_urls_days=30)
+
+    await forget_old(bench.sessions, ages)
+
+    left = [
+        [row[0] for row in await bench.pool.fetch(query)]
+        for query in (
+            "SELECT id FROM deliveries ORDER BY id",
+            "SELECT delivery_id FROM delivery_attempts ORDER BY 1",
+            "SELECT detail FROM task_events WHERE kind = 'old'",
+            "SELECT resource_id FROM owners ORDER BY 1",
+        )
+    ]
+    assert left == [[young, due], [young, due], ["364"], ["b", "c"]]

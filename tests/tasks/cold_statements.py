@@ -32,6 +32,7 @@ COLD = {
     "relay.ledger.invariants:audit": "recomputes the books from all rows",
     "relay.worker.chores:check_books": "takes a lock, then audits",
     "relay.worker.chores:forget_raw": "once an hour, a thousand rows at a time",
+    "relay.worker.forget_old:forget_old": "once an hour, a thousand rows at a time",
     # The operator.
     "relay.channels.directory:find_same_account": _COMMAND,
     "relay.database.facts:read_facts": _COMMAND,

@@ -1,0 +1,86 @@
+"""What would grow for ever, forgotten by age: deliveries, events, owners, and sealed URLs.
+
+Old rows come first in the order of ids, so that deliveries and events need no index of their own
+for it: a page of the oldest is looked at, and the pass ends at the first with nothing to forget.
+Entries and tasks are the books, and stay.
+"""
+
+import msgspec
+from sqlalchemy import text
+
+from relay.database.engine import Sessions
+
+AT_ONCE = 1000
+
+DELIVERIES = """
+WITH old AS (
+    SELECT id FROM (SELECT id, ended_at FROM deliveries ORDER BY id LIMIT :at_once) oldest
+    WHERE ended_at < now() - :days * interval '1 day'
+),
+attempts AS (DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM old))
+DELETE FROM deliveries WHERE id IN (SELECT id FROM old)
+"""
+
+EVENTS = """
+DELETE FROM task_events WHERE id IN (
+    SELECT id FROM (SELECT id, created_at FROM task_events ORDER BY id LIMIT :at_once) oldest
+    WHERE created_at < now() - :days * interval '1 day'
+)
+"""
+"""Those with a body went before, after a time of their own (`chores.forget_raw`)."""
+
+OWNERS = """
+DELETE FROM owners WHERE id IN (
+    SELECT id FROM owners WHERE expires_at < now() - :days * interval '1 day' LIMIT :at_once
+)
+"""
+"""What Kling forgot long before. Elements and voices do not expire; deleted ones must be known."""
+
+URLS_OF_TASKS = """
+UPDATE tasks SET callback_url = split_part(callback_url, ' ', 1) WHERE id IN (
+    SELECT t.id FROM tasks t
+    WHERE t.callback_url LIKE '% %' AND t.hold_ended_at < now() - :days * interval '1 day'
+        AND NOT EXISTS (
+            SELECT 1 FROM deliveries d WHERE d.task_id = t.id
+                AND (d.ended_at IS NULL OR d.ended_at > now() - :days * interval '1 day')
+        )
+    LIMIT :at_once
+)
+"""
+"""Leave of a sealed URL what is no credential (`deliveries/kept_url.py`), long after its use."""
+
+URLS_OF_DELIVERIES = """
+UPDATE deliveries SET url = split_part(url, ' ', 1) WHERE id IN (
+    SELECT d.id FROM deliveries d JOIN tasks t ON t.id = d.task_id
+    WHERE d.url LIKE '% %' AND d.ended_at < now() - :days * interval '1 day'
+        AND t.callback_url NOT LIKE '% %'
+    LIMIT :at_once
+)
+"""
+"""Once its task's is: then the last delivery is that old."""
+
+
+class Ages(msgspec.Struct, frozen=True):
+    """How long each is kept, in days."""
+
+    deliveries_days: int
+    events_days: int
+    owners_days: int
+    """After they expired."""
+    callback_urls_days: int
+
+
+async def forget_old(sessions: Sessions, ages: Ages) -> None:
+    """Forget what is older, a thousand to a transaction."""
+    for statement, days in (
+        (DELIVERIES, ages.deliveries_days),
+        (EVENTS, ages.events_days),
+        (OWNERS, ages.owners_days),
+        (URLS_OF_TASKS, ages.callback_urls_days),
+        (URLS_OF_DELIVERIES, ages.callback_urls_days),
+    ):
+        forgotten = 1
+        while forgotten:
+            async with sessions.begin() as session:
+                result = await session.execute(text(statement), {"days": days, "at_once": AT_ONCE})
+            forgotten = result.rowcount  # type: ignore[attr-defined]  # a CursorResult
