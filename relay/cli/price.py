@@ -125,6 +125,13 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
     help="Hold for this length where Kling decides it. Default: the longest it can be.",
 )
 @click.option(
+    "--input-floor",
+    type=Number(least=0),
+    metavar="F",
+    help="With a price per second: bill the seconds of input videos too, and at least F times the"
+    " output's; held for the longest inputs.",
+)
+@click.option(
     "--pack",
     type=click.Choice(["video", "image"]),
     default="video",
@@ -153,6 +160,7 @@ def set_price(
     amount_per_image: int | None,
     times: Decimal | None,
     hold_seconds: int | None,
+    input_floor: Decimal | None,
     pack: str,
     *,
     as_json: bool,
@@ -184,6 +192,12 @@ def set_price(
         raise click.UsageError("--times multiplies units; an --amount is what it is.")
     if hold_seconds is not None and per is not Per.SECOND:
         raise click.UsageError("--hold-seconds goes with a price per second.")
+    if input_floor is not None and (
+        per is not Per.SECOND or not catalogue().of(key.endpoint).pricing.contents
+    ):
+        raise click.UsageError(
+            "--input-floor goes with a price per second, where Kling bills input (Kling 4.0)."
+        )
     row = PriceRow(
         **key.fields(),
         kind=kind,
@@ -193,6 +207,7 @@ def set_price(
         pack=Pack.IMAGE if per is Per.IMAGE and kind is PriceKind.UNITS else Pack(pack),
         multiplier=Decimal(1) if times is None else times,
         hold_seconds=hold_seconds,
+        input_floor=input_floor,
     )
 
     async def work(session: AsyncSession, actor: Actor) -> PriceBook:

@@ -27,6 +27,7 @@ def described(row: PriceRow, rise: Decimal | None = None) -> dict[str, object]:
     return msgspec.structs.asdict(row) | {
         "units": None if row.units is None else plain(row.units),
         "multiplier": plain(row.multiplier),
+        "input_floor": None if row.input_floor is None else plain(row.input_floor),
         "held_times": "1" if rise is None else plain(rise),
     }
 
@@ -38,6 +39,8 @@ def held_times(rise: Decimal) -> str:
 
 def priced(row: PriceRow, currency: str) -> str:
     per = f"/{row.per.value}"
+    if row.input_floor is not None:
+        per += f" of output and input, at least {plain(row.input_floor)} x the output"
     if row.units is None:
         return f"{money(row.amount_micros or 0, currency)}{per}"
     times = "" if row.multiplier == 1 else f" x {plain(row.multiplier)}"
@@ -54,7 +57,11 @@ def settled_by(row: PriceRow) -> str:
 
     if row.kind is PriceKind.UNITS:
         return "Kling's deduction, at most the hold"
-    return "the amount" if row.per is Per.TASK else "the seconds Kling bills, at most the hold"
+    return (
+        "the amount"
+        if row.per is Per.TASK or row.input_floor is not None
+        else "the seconds Kling bills, at most the hold"
+    )
 
 
 def is_retired(row: PriceRow) -> bool:

@@ -81,6 +81,7 @@ def _state(row: PriceRow) -> State:
         "pack": row.pack.value,
         "multiplier": plain(row.multiplier),
         "hold_seconds": row.hold_seconds,
+        "input_floor": None if row.input_floor is None else plain(row.input_floor),
     }
 
 

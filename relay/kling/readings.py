@@ -4,7 +4,7 @@ Each function lists what a field may mean, what the documents say first; one mea
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ from relay.errors import InvalidParameter
 from relay.kling.alike import Pairs, Reading, objects_in, objects_of, pick, values_of
 from relay.kling.body import decode_field
 from relay.kling.endpoint import Field, Pricing
-from relay.kling.models import RETIRED
+from relay.kling.models import RETIRED, Model
 from relay.kling.words import Words, meant_by
 
 T = TypeVar("T")
@@ -53,11 +53,20 @@ class Contents(NamedTuple):
     sure: frozenset[str]
     maybe: frozenset[str]
     """What odd items may be beside that."""
+    items: tuple[frozenset[str], ...]
+    """What each item may be."""
 
     def has(self, types: Iterable[str]) -> Switched:
         if not self.sure.isdisjoint(types):
             return YES
         return NO if self.maybe.isdisjoint(types) else UNCLEAR
+
+    def input_seconds(self, seconds: Mapping[str, int]) -> int:
+        """Add up what the items last at the most; `seconds` by their types."""
+        return sum(max((seconds.get(one, 0) for one in item), default=0) for item in self.items)
+
+
+NO_CONTENTS = Contents(frozenset(), frozenset(), ())
 
 
 def read_contents(body: Reading, pricing: Pricing) -> Contents:
@@ -66,18 +75,21 @@ def read_contents(body: Reading, pricing: Pricing) -> Contents:
     Raises:
         InvalidParameter: it is no list of objects.
     """
-    sure: set[str] = set()
-    maybe: set[str] = set()
-    if pricing.contents is not None:
-        found = body.find(pricing.contents)
-        for item in _items(found.exact, pricing.contents):
-            types = _types(item)
-            (sure if len(types) == 1 and types <= _TYPES else maybe).update(_worst(types))
-        for raw in found.alike:
-            with suppress(msgspec.MsgspecError):
-                for item in objects_of(raw):
-                    maybe.update(_worst(_types(item)))
-    return Contents(frozenset(sure), frozenset(maybe))
+    if pricing.contents is None:
+        return NO_CONTENTS
+    found = body.find(pricing.contents)
+    exact = [_types(item) for item in _items(found.exact, pricing.contents)]
+    alike: list[set[str]] = []
+    for raw in found.alike:
+        with suppress(msgspec.MsgspecError):
+            alike += map(_types, objects_of(raw))
+    clear = [types for types in exact if _is_clear(types)]
+    odd = [_worst(types) for types in exact if not _is_clear(types)] + [*map(_worst, alike)]
+    return Contents(
+        frozenset[str]().union(*clear),
+        frozenset[str]().union(*odd),
+        tuple(map(frozenset, clear + odd)),
+    )
 
 
 def _items(lists: list[Raw], name: str) -> list[Pairs]:
@@ -91,6 +103,10 @@ def _types(item: Pairs) -> set[str]:
     """Read the type of an item, or all that it may have; "" stands for what is no text."""
     values = values_of(pick(item, "type").all) or [None]
     return {value if isinstance(value, str) else "" for value in values}
+
+
+def _is_clear(types: set[str]) -> bool:
+    return len(types) == 1 and types <= _TYPES
 
 
 def _worst(types: set[str]) -> set[str]:
@@ -168,10 +184,15 @@ def _refers(text: object) -> bool:
     return isinstance(text, str) and _VOICE_REFERENCE.search(text) is not None
 
 
-def inputs(body: Reading, pricing: Pricing, contents: Contents) -> Switched:
+def inputs(
+    body: Reading, pricing: Pricing, contents: Contents, model: Model | None = None
+) -> Switched:
     """Tell whether a video, or for images a reference image, is put in."""
     if pricing.contents is not None:
-        return contents.has(_INPUT_TYPES)
+        has_video = contents.has(_INPUT_TYPES)
+        if has_video == NO and model is not None and contents.input_seconds(model.input_seconds):
+            return UNCLEAR  # an element may be one
+        return has_video
     if not pricing.inputs:
         return NOT_ASKED
     found = [body.find(name) for name in pricing.inputs]
@@ -181,17 +202,18 @@ def inputs(body: Reading, pricing: Pricing, contents: Contents) -> Switched:
 
 
 def lengths(
-    body: Reading, pricing: Pricing, contents: Contents, known: Words
+    body: Reading, pricing: Pricing, contents: Contents, known: Words, longest: int
 ) -> tuple[int | None, ...]:
-    """Read the seconds; None where Kling decides them, or there are none."""
+    """Read the seconds; None where Kling decides them, or there are none.
+
+    `longest`: what a length is taken for that cannot be read.
+    """
     if pricing.duration is None:
         return NOT_ASKED
     follows = contents.has({"base_video"}) if pricing.contents else _follows_video(body, pricing)
     if follows == YES:
         return (None,)
-    literal, *others = _read_all(
-        body, pricing.duration, _whole(SECONDS_MAX, pricing.seconds_max, "seconds")
-    )
+    literal, *others = _read_all(body, pricing.duration, _whole(SECONDS_MAX, longest, "seconds"))
     if pricing.shots is not None:
         shots = body.find(pricing.shots).all
         if shots:
@@ -199,9 +221,9 @@ def lengths(
             others.append(min(seconds, SECONDS_MAX))
     if follows == NO and not others:
         return (literal,)
-    longest = max(literal, *others, 0)
+    most = max([literal, *others])
     # Of the shorter ones those that have a price of their own, which may be dearer.
-    meanings = [literal, *(one for one in others if one in known.lengths), longest]
+    meanings = [literal, *(one for one in others if one in known.lengths), most]
     return (*dict.fromkeys(meanings), *(() if follows == NO else (None,)))
 
 

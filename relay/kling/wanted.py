@@ -12,6 +12,7 @@ import msgspec
 from relay.kling import readings
 from relay.kling.alike import Reading
 from relay.kling.endpoint import Endpoint
+from relay.kling.models import model_at
 from relay.kling.words import NO_WORDS, Words, meant_by
 
 
@@ -34,6 +35,8 @@ class Wanted(msgspec.Struct, frozen=True):
     seconds_max: int = 10
     is_image: bool = False
     """Made of image units, as far as the endpoint tells."""
+    input_seconds: int = 0
+    """Of input videos that may be billed beside the output, at the most."""
     version: int = 1
     """Of these fields. One that changes its meaning raises it, so that old quotes stay readable."""
 
@@ -79,6 +82,9 @@ def read_wanted(
     contents = readings.read_contents(body, pricing)
     count = readings.count(body, pricing)
     is_named = True
+    row = model_at(endpoint.name, model)
+    seconds_max = pricing.seconds_max if row is None else row.seconds_max
+    input_seconds = 0 if row is None else contents.input_seconds(row.input_seconds)
     if model is None:
         models, is_named = readings.models(body, pricing, words)
     else:
@@ -87,8 +93,8 @@ def read_wanted(
         readings.words(body, pricing.mode, words.modes),
         readings.switched(body, pricing.sound),
         readings.voices(body, pricing, contents),
-        readings.inputs(body, pricing, contents),
-        readings.lengths(body, pricing, contents, words),
+        readings.inputs(body, pricing, contents, row),
+        readings.lengths(body, pricing, contents, words, seconds_max),
     )
     wanted = tuple(
         Wanted(
@@ -101,8 +107,9 @@ def read_wanted(
             seconds=seconds,
             is_open=seconds is None and (pricing.is_open or pricing.duration is not None),
             count=count,
-            seconds_max=pricing.seconds_max,
+            seconds_max=seconds_max,
             is_image=pricing.count is not None,
+            input_seconds=input_seconds if video_input else 0,
         )
         for one, mode, sound, voice, video_input, seconds in product(models, *others)
     )

@@ -63,6 +63,9 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     multiplier: Decimal = Decimal(1)
     hold_seconds: int | None = None
     """What to hold for when Kling decides the length; None is the most it can be."""
+    input_floor: Decimal | None = None
+    """Of a row per second: bills the seconds of input videos too, and in all at least this many
+    times the output's; None bills the output alone."""
     source: str = "operator"
 
     def fits(self, wanted: Wanted) -> bool:

@@ -25,6 +25,7 @@ async def set_price(session: AsyncSession, row: PriceRow) -> None:
         "pack": row.pack.value,
         "multiplier": row.multiplier,
         "hold_seconds": row.hold_seconds,
+        "input_floor": row.input_floor,
     }
     statement = insert(Price).values(values)
     await session.execute(

@@ -56,6 +56,7 @@ async def note_miss(session: AsyncSession, wanted: Wanted) -> None:
         wanted,
         model=wanted.model and wanted.model[:WORD_CHARS_MAX],
         count=1,  # no row is for a number of images
+        input_seconds=0,  # nor of seconds put in
     )
     statement = insert(PriceMiss).values(
         # What tells two kinds of task apart; of equal bytes for equal kinds.
@@ -100,4 +101,5 @@ def _row(price: Price) -> PriceRow:
         pack=Pack(price.pack),
         multiplier=price.multiplier,
         hold_seconds=price.hold_seconds,
+        input_floor=price.input_floor,
     )

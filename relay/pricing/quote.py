@@ -48,6 +48,8 @@ class Quote(msgspec.Struct, frozen=True):
     hold_micros: int
     quoted_micros: int | None = None
     """By the row alone, where more is held since Kling took more of late; None is the hold."""
+    takes_ids: bool = True
+    """Kling got our external id and callback URL for it (`kling/models.py`)."""
     is_cost_followed: bool = False
     """Kling's deduction is charged above `quoted_micros` too, as far as the hold goes."""
 
@@ -77,13 +79,13 @@ def quote(
     pack = Pack.IMAGE if row.endpoint == ANY_ENDPOINT and wanted.is_image else row.pack
     list_unit_micros = prices.of(pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
-    times = {Per.TASK: 1, Per.SECOND: seconds, Per.IMAGE: wanted.count}[row.per]
+    times = _times(row, wanted, seconds)
     if row.kind is PriceKind.UNITS:
         assert row.units is not None, "a row of units has units (constraint)"
         hold = row.units * times * unit_micros
     else:
         assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
-        hold = Decimal(row.amount_micros * times)
+        hold = row.amount_micros * times
     quoted = rounded(hold)
     return Quote(
         row=row,
@@ -100,9 +102,28 @@ def quote(
     )
 
 
+def _times(row: PriceRow, wanted: Wanted, seconds: int) -> Decimal:
+    """Say how many of its tasks, seconds or images a row is to price."""
+    match row.per:
+        case Per.TASK:
+            return Decimal(1)
+        case Per.IMAGE:
+            return Decimal(wanted.count)
+        case Per.SECOND if row.input_floor is not None:
+            return max(Decimal(seconds + wanted.input_seconds), row.input_floor * seconds)
+        case Per.SECOND:
+            return Decimal(seconds)
+
+
+def _follows_result(quote: Quote) -> bool:
+    """Tell whether the result's length prices it; what was put in is known to Kling alone."""
+    row = quote.row
+    return quote.is_open and row.per is Per.SECOND and row.input_floor is None
+
+
 def needs_deduction(quote: Quote) -> bool:
     """Tell whether the charge follows from what Kling says at the end, not from the quote alone."""
-    return quote.row.kind is PriceKind.UNITS or (quote.is_open and quote.row.per is Per.SECOND)
+    return quote.row.kind is PriceKind.UNITS or _follows_result(quote)
 
 
 def cost_micros(
@@ -127,7 +148,7 @@ def cost_micros(
                 # Another pack's units: the multipliers are the quote's all the same.
                 unit_micros = unit_micros * list_micros / Decimal(quote.list_unit_micros)
             return rounded(deduction * unit_micros)
-        case PriceKind.FIXED if quote.is_open and quote.row.per is Per.SECOND and result_seconds:
+        case PriceKind.FIXED if result_seconds and _follows_result(quote):
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
             # Kling bills the output's length to the nearest second (docs/kling-api.md 10).
             return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros

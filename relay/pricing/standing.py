@@ -11,6 +11,7 @@ from itertools import product
 import msgspec
 
 from relay.kling.endpoint import Endpoint
+from relay.kling.models import model_at
 from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, PriceBook, PriceRow
 from relay.pricing.official import OFFICIAL_WORDS
@@ -59,6 +60,7 @@ def unknown_words(row: PriceRow) -> dict[str, tuple[str, ...]]:
 def task_of(row: PriceRow, endpoint: Endpoint) -> Wanted:
     """Make the task that a row's key describes, with Kling's defaults for what it leaves open."""
     pricing = endpoint.pricing
+    model = model_at(endpoint.name, row.model)
     sound = None if pricing.sound is None else pricing.sound.default == "on"
     duration = None if pricing.duration is None else pricing.duration.default
     return Wanted(
@@ -70,8 +72,10 @@ def task_of(row: PriceRow, endpoint: Endpoint) -> Wanted:
         video_input=bool(row.video_input) if pricing.inputs or pricing.contents else None,
         is_open=pricing.is_open,
         seconds=row.duration_s or (int(duration) if duration else None),
-        seconds_max=pricing.seconds_max,
+        seconds_max=pricing.seconds_max if model is None else model.seconds_max,
         is_image=pricing.count is not None,
+        # One video of the longest kind.
+        input_seconds=max(model.input_seconds.values()) if model and row.video_input else 0,
     )
 
 

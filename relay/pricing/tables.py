@@ -28,6 +28,10 @@ class Price(Base):
         CheckConstraint("(kind = 'units') = (units IS NOT NULL)", name="units_has_units"),
         CheckConstraint("(kind = 'fixed') = (amount_micros IS NOT NULL)", name="fixed_has_amount"),
         CheckConstraint("units >= 0 AND amount_micros >= 0", name="not_negative"),
+        CheckConstraint(
+            "input_floor IS NULL OR (input_floor >= 0 AND per = 'second')",
+            name="input_floor_of_seconds",
+        ),
     )
 
     id: Mapped[identity]
@@ -45,6 +49,7 @@ class Price(Base):
     pack: Mapped[str] = mapped_column(server_default=text("'video'"))
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
     hold_seconds: Mapped[int | None] = mapped_column(Integer)
+    input_floor: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
     created_at: Mapped[stamped]
 
 

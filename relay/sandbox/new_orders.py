@@ -7,9 +7,7 @@ from relay.sandbox.faults import Faults
 from relay.sandbox.fields import Fields
 from relay.sandbox.new_models import MODELS, Rules
 from relay.sandbox.orders import Order, callback_url_of, input_seconds
-from relay.sandbox.videos import ASPECT_RATIOS
 
-PROMPT_MAX = 3072
 CONTENTS_MAX = 20
 CALLBACK_URL_MAX = 1024
 """Said on the pages of the solutions only; taken for both."""
@@ -32,7 +30,7 @@ def new_order(endpoint: Endpoint, model: str, values: dict[str, object], faults:
         raise Refusal(1203, f"model {model[:100]} does not exist")
     fields = Fields(values)
     parts = fields.parts("contents", most=CONTENTS_MAX)
-    prompt = _prompt_of(fields, parts)
+    prompt = _prompt_of(fields, parts, longest=rules.prompt_max)
     types = _types_of(fields, parts, rules)
     for needed in rules.needs:
         if needed not in {*types, *(["prompt"] if prompt else [])}:
@@ -44,6 +42,8 @@ def new_order(endpoint: Endpoint, model: str, values: dict[str, object], faults:
     seconds = settings.whole("duration", rules.seconds, 5) if rules.seconds else None
     if "base_video" in types:
         seconds = None  # the result is as long as the base video
+    if not rules.takes_ids:
+        _refuse_ids(fields.part("options"), model)
     voices = [part for part in parts if part.is_word("type", "voice")]
     return _ordered(
         endpoint,
@@ -53,9 +53,10 @@ def new_order(endpoint: Endpoint, model: str, values: dict[str, object], faults:
         mode=_MODES[resolution],
         resolution=resolution,
         seconds=seconds,
-        sound=audio == "native" or model == "kling-3.0-turbo",
+        sound=audio == "native" or rules.always_sounds,
         voice_control=any(f"@{voice.text('id')}" in prompt for voice in voices),
         video_input=any(one in types for one in _VIDEOS),
+        videos_in=sum(one in _VIDEOS for one in types) if rules.bills_input else 0,
     )
 
 
@@ -76,6 +77,7 @@ def _ordered(  # the keywords default to what a solution is
     sound: bool = False,
     voice_control: bool = False,
     video_input: bool = False,
+    videos_in: int = 0,
 ) -> Order:
     options = fields.part("options")
     is_marked = options.part("watermark_info").flag("enabled")
@@ -97,14 +99,22 @@ def _ordered(  # the keywords default to what a solution is
         watermark=is_marked,
         faults=faults,
         is_as_long_as_input=seconds is None,
+        billed_input_seconds=videos_in * input_seconds(faults),
     )
 
 
-def _prompt_of(fields: Fields, parts: list[Fields]) -> str:
+def _refuse_ids(options: Fields, model: str) -> None:
+    """Refuse what one source says that Kling 4.0 does not support (section 17)."""
+    for name in ("external_task_id", "callback_url"):
+        if options.has(name):
+            raise options.refusal(name, f"is not supported on {model}")
+
+
+def _prompt_of(fields: Fields, parts: list[Fields], *, longest: int) -> str:
     """Read the prompt, which stands at the top or among the contents."""
-    texts = [fields.text("prompt", longest=PROMPT_MAX)]
+    texts = [fields.text("prompt", longest=longest)]
     texts += [
-        part.text("text", longest=PROMPT_MAX) for part in parts if part.is_word("type", "prompt")
+        part.text("text", longest=longest) for part in parts if part.is_word("type", "prompt")
     ]
     return "\n".join(text for text in texts if text)
 
@@ -127,8 +137,8 @@ def _types_of(fields: Fields, parts: list[Fields], rules: Rules) -> list[str]:
             raise fields.refusal("contents", f"must have at most {most} of type {type_name}")
     if "last_frame" in types and "first_frame" not in types:
         raise fields.refusal("contents", "with a last_frame needs a first_frame")
-    if all(one in types for one in _VIDEOS):
-        raise fields.refusal("contents", "must have at most one video")
+    if sum(one in _VIDEOS for one in types) > rules.videos_max:
+        raise fields.refusal("contents", f"must have at most {rules.videos_max} of video")
     return types
 
 
@@ -138,8 +148,8 @@ def _check_settings(
     if operation == "motion-control":
         settings.need("character_orientation")
         settings.choice("character_orientation", ("image", "video"), "")
-    if rules.has_ratio:
-        settings.choice("aspect_ratio", ASPECT_RATIOS, "16:9")
+    if rules.ratios:
+        settings.choice("aspect_ratio", rules.ratios, rules.ratios[0])
     if rules.has_shots:
         settings.flag("multi_shot")
     for one in rules.needs_1080p:

@@ -43,6 +43,8 @@ class Order:
     is_series: bool = False
     is_as_long_as_input: bool = False
     """Whether the result is as long as a video or audio that the body names."""
+    billed_input_seconds: int = 0
+    """Of the videos that were put in, where they are billed too."""
     repeats: Mapping[str, object] = field(default_factory=dict)
     """Fields of the body that the result says again."""
     source: Thing | None = None

@@ -11,6 +11,13 @@ from relay.sandbox.orders import Order
 
 _PER_SECOND: dict[tuple[str, str], dict[str, str]] = {
     ("kling-3.0-turbo", "sound"): {"std": "0.8", "pro": "1.0"},
+    # The list price of 4.0 is not known; these are the sandbox's own.
+    ("kling-4.0", "sound"): {"std": "1.0", "pro": "1.4"},
+    ("kling-4.0", "voice"): {"std": "1.0", "pro": "1.4"},
+    ("kling-4.0", "video"): {"std": "1.4", "pro": "1.8"},
+    ("kling-4.0-flash", "sound"): {"std": "0.5"},
+    ("kling-4.0-flash", "voice"): {"std": "0.5"},
+    ("kling-4.0-flash", "video"): {"std": "0.7"},
     ("kling-v3", "silent"): {"std": "0.6", "pro": "0.8", "4k": "3.0"},
     ("kling-v3", "sound"): {"std": "0.9", "pro": "1.2", "4k": "3.0"},
     # The table has no row for voice control on 3.0; we take that of sound.
@@ -108,7 +115,11 @@ def units_of(order: Order) -> Decimal:
         model = "avatar"
     if model in _PER_CLIP_OF_5_S:
         return Decimal(_PER_CLIP_OF_5_S[model][order.mode]) * order.seconds / 5
-    return Decimal(_PER_SECOND[model, _feature(order)][order.mode]) * order.seconds
+    seconds = order.seconds
+    if order.billed_input_seconds:
+        # Of input and output, and at least twice the output (section 17).
+        seconds = max(seconds + order.billed_input_seconds, 2 * seconds)
+    return Decimal(_PER_SECOND[model, _feature(order)][order.mode]) * seconds
 
 
 def _image_units(order: Order) -> int:

@@ -56,6 +56,8 @@ class Asker:
             # An endpoint that the operator took out of the settings: its tasks keep their holds.
             log.warning("task.endpoint_gone", id=task.id, endpoint=task.endpoint_name)
             return NoAnswer()
+        if task.is_untraceable:
+            return NoAnswer()
         channel = await self._directory.get(task.channel_id)
         try:
             return await self._ask(channel, endpoint, task)

@@ -151,7 +151,7 @@ class Looker:
             return 3.0
         silence = datetime.now(UTC) - channel.callback_at
         is_lately = silence.total_seconds() < CALLBACKS_LATELY_S
-        return 30.0 if is_lately else 3.0
+        return 30.0 if is_lately and task.quote.takes_ids else 3.0
 
     def look_pause_s(self, task: TaskRow) -> float:
         """Say how long a live task rests between two looks: longer the older it is."""
@@ -176,6 +176,9 @@ class Looker:
         is_lost = False
         if self._catalogue.kind_of(task.endpoint_name) is EndpointKind.CALL:
             await self._give_up_call(leased)
+            return
+        if task.is_live and task.is_untraceable:
+            await self._leave_to_a_person(leased)
             return
         answer = await self._asker.ask(task)
         match answer:
@@ -254,6 +257,21 @@ class Looker:
         finished = await self._release(task, reason)
         if finished.moved:
             await self._flags.flag(task.id, "call.given_up", reason)
+
+    async def _leave_to_a_person(self, leased: LeasedTask) -> None:
+        """Flag a submit without a verdict of a model that takes no external id (D2).
+
+        Kling cannot be asked for it, so no clock releases it: whoever finds it in Kling's lists,
+        or does not, settles or releases it.
+        """
+        task = leased.task
+        await self._flags.flag(
+            task.id,
+            "task.untraceable",
+            "its model takes no external id, so Kling cannot be asked whether it has it:"
+            " settle or release it by hand",
+        )
+        await self._pool.execute(END_LOOKS, task.id, leased.lease)
 
     async def _release(
         self, task: TaskRow, reason: str, *, last_look_after_s: float | None = None

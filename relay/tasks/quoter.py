@@ -17,6 +17,7 @@ from relay.database.engine import Sessions
 from relay.errors import Unavailable, Unpriced
 from relay.kling.alike import Reading, names_alike
 from relay.kling.endpoint import Endpoint
+from relay.kling.models import takes_ids
 from relay.kling.wanted import Asked, read_wanted
 from relay.kling.wire import Fields
 from relay.pricing.book import AS_PRICED, FREE, PriceBook
@@ -121,10 +122,12 @@ class Quoter:
             )
             if dearest is None or one.hold_micros > dearest.hold_micros:
                 dearest = one
-        if dearest is None or asked.has_one_length:
-            return dearest
-        # Which of the lengths it was is known from the result.
-        return msgspec.structs.replace(dearest, is_open=True)
+        if dearest is not None and not asked.has_one_length:
+            # Which of the lengths it was is known from the result.
+            dearest = msgspec.structs.replace(dearest, is_open=True)
+        if dearest is not None and not takes_ids(endpoint.name, asked.wanted[0].model):
+            dearest = msgspec.structs.replace(dearest, takes_ids=False)
+        return dearest
 
     def _remember(
         self,

@@ -29,6 +29,7 @@ from relay.kling.body import (
 )
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.kling.models import takes_ids
 from relay.kling.strays import drop_ours, read_things
 from relay.kling.transport import MaybeSent, NotSent, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
@@ -239,6 +240,8 @@ class Submitter:
         """Put our own id and callback URL into the body of a task; return the URL."""
         endpoint, task = submission.endpoint, submission.task
         if endpoint.kind is not EndpointKind.TASK:
+            return None
+        if not takes_ids(endpoint.name, submission.model):
             return None
         callback_url = self._callback_paths.url(task.injected_id, channel.id)
         put_text(submission.fields, endpoint.external_id_field, task.injected_id)

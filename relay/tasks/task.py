@@ -65,6 +65,11 @@ class TaskRow(msgspec.Struct, frozen=True):
         return _read_quote(self.quote_json)
 
     @property
+    def is_untraceable(self) -> bool:
+        """Tell whether Kling cannot be asked for it: its id is not known, and ours was not sent."""
+        return self.kling_id is None and not self.quote.takes_ids
+
+    @property
     def is_live(self) -> bool:
         return self.state in LIVE
 

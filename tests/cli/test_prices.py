@@ -344,3 +344,18 @@ def test_a_row_of_an_endpoint_that_is_gone_can_be_taken_out(relay: Command) -> N
 
     assert all(row["endpoint"] != "dancing" for row in relay.json("price", "list"))
     assert "there is no endpoint 'dancing'" in relay.refused("price", "unset", "dancing")
+
+
+def test_input_seconds_are_priced_with_a_floor(relay: Command) -> None:
+    """5 s beside an input of 30: 35 s at 1.4 x 0.14; elsewhere the option is wrong usage."""
+    four = ("2.0-omni-video", "--model", "kling-4.0", "--video-input", "on")
+    price = ("--units-per-second", "1.4", "--input-floor", "2")
+
+    said = relay.json("price", "set", *four, *price)
+    quote = relay.json("price", "quote", *four)
+
+    assert (said["input_floor"], said["warnings"]) == ("2", [])
+    assert quote["hold_micros"] == 35 * 196_000
+    assert "at least 2 x the output" in relay("price", "list", "--endpoint", four[0]).stdout
+    for wrong in (("text2video", *price), (*four, "--units", "3", "--input-floor", "2")):
+        assert "--input-floor goes with" in relay.refused("price", "set", *wrong, code=2)

@@ -237,6 +237,7 @@ NOT_IN_THE_LIST = re.compile(
     r"\S+ model=kling-v3 .*voice=on.*"  # voice control on 3.0
     r"|omni-image model=kling-image-o1 mode=4k .*"  # O1 in 4k
     r"|\S+ model=kling-2.5-turbo .*sound=on .*"  # sound on 2.5, which has none
+    r"|\S+ model=kling-4\.0.*"  # ships unpriced
     r")"
 )
 """Kinds of tasks that the sandbox takes and no row of the vendor's list prices (section 10)."""
