@@ -19,8 +19,9 @@ from relay.owners.learn import find_owners
 from relay.tasks.inspect import list_tasks, read_story
 from relay.tenants.read import read_tenants
 from relay.worker.chores import forget_raw
-from tests.desk.test_locks import somebody_else
-from tests.desk.world import CHANNEL_KEYS, CURRENCY, FORMER_CHANNEL, Desk
+from tests.desk.test_locks import has_met_it, somebody_else
+from tests.desk.world import ANN, CHANNEL_KEYS, CURRENCY, FORMER_CHANNEL, Desk
+from tests.waiting import wait_until
 
 
 async def end_all(desk: Desk) -> None:
@@ -97,19 +98,21 @@ async def test_what_is_left_on_an_account_that_others_draw_on_is_theirs(desk: De
 
 @pytest.mark.parametrize("act", [removing(), removing_channel()], ids=["tenant", "channel"])
 async def test_a_submit_on_its_way_is_not_overlooked(desk: Desk, act: Any) -> None:
-    """Its hold is not committed: Busy. Once it is, the task is counted."""
+    """Its hold is not committed: it is waited for, and then its task is counted."""
     await end_all(desk)
     await desk.act(adjusting(10**7))
 
-    async with somebody_else(desk) as other:
-        await desk.hold(on=other)
-        with pytest.raises(Busy):
-            await desk.act(act)
-        await other.execute("COMMIT")
-    with pytest.raises(InUse) as raised:
-        await desk.act(act)
+    outcome: object = Busy()
+    while isinstance(outcome, Busy):  # this machine took longer than a lock is waited for
+        async with somebody_else(desk) as other:
+            await desk.hold(on=other)
+            trying = asyncio.create_task(desk.act(act))
+            await wait_until(lambda: has_met_it(desk, trying))  # noqa: B023 (awaited below)
+            await other.execute("COMMIT")
+        (outcome,) = await asyncio.gather(trying, return_exceptions=True)
 
-    assert raised.value.tasks == 1
+    assert isinstance(outcome, InUse)
+    assert outcome.tasks >= 1
     assert await desk.rows("SELECT 1 FROM tenants WHERE id = 1 AND removed_at IS NULL")
     assert await desk.rows("SELECT 1 FROM channels WHERE id = 1 AND removed_at IS NULL")
 
@@ -197,24 +200,21 @@ async def test_what_lives_on_a_removed_channel_is_not_there(desk: Desk) -> None:
     assert {one.id for one in found if not one.is_deleted} == {"v-main", "v-spare"}
 
 
-async def test_of_ten_desks_one_adds_an_account(desk: Desk) -> None:
-    """Under ten names at once: the others hear of that one, or that somebody writes the same."""
+async def test_of_two_desks_one_adds_an_account(desk: Desk) -> None:
+    """Under two names at once: the second one is Busy, and then hears of the first."""
     keys = ChannelKeys(api_key="the-key-of-a-new-account")
 
-    async def add(number: int) -> object:
-        return await desk.act(
-            lambda session, actor: add_channel(
-                *(session, actor, desk.keys),
-                name=f"new-{number}",
-                base_url="https://kling.test",
-                channel_keys=keys,
-            )
+    async def add(session: AsyncSession, actor: Actor, name: str) -> object:
+        return await add_channel(
+            *(session, actor, desk.keys),
+            name=name,
+            base_url="https://kling.test",
+            channel_keys=keys,
         )
 
-    outcomes = await asyncio.gather(*map(add, range(10)), return_exceptions=True)
-
-    refusals = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-    assert all(isinstance(refusal, (SameAccount, Busy)) for refusal in refusals), refusals
-    assert len(await desk.rows("SELECT 1 FROM channels WHERE name LIKE 'new-%'")) == 1
-    with pytest.raises(SameAccount, match="new-"):
-        await add(11)
+    async with desk.sessions.begin() as session:
+        await add(session, ANN, "first")
+        with pytest.raises(Busy):
+            await desk.act(lambda other, actor: add(other, actor, "second"))
+    with pytest.raises(SameAccount, match="'first'"):
+        await desk.act(lambda other, actor: add(other, actor, "second"))
