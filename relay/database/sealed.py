@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.secrets import KeyRing, SecretKeyError
@@ -16,7 +16,11 @@ class SealedColumn(NamedTuple):
     """A table of the ORM's, with an `id`."""
     name: str
     context: Callable[[int], str]
-    """What a row's value is sealed for, by its id."""
+    """What a row's value is sealed for, by its owner."""
+    owner: str = "id"
+    """The column that names the owner."""
+    is_behind: bool = False
+    """Whether it stands behind what of it may be seen, and a space."""
 
     @property
     def title(self) -> str:
@@ -47,15 +51,13 @@ async def find_sealed(
     """Find one value that this key sealed."""
     query = _values(column).where(_key_of(column) == by).limit(1)
     row = (await session.execute(query)).first()
-    return None if row is None else SealedValue(row[0], row[1], column.context(row[0]))
+    return None if row is None else SealedValue(row[0], row[1], column.context(row[2]))
 
 
 async def count_sealed(session: AsyncSession, column: SealedColumn) -> dict[str, int]:
     """Count its values by the keys that sealed them."""
     key = _key_of(column)
-    rows = await session.execute(
-        select(key, func.count()).where(_attribute(column).is_not(None)).group_by(key)
-    )
+    rows = await session.execute(select(key, func.count()).where(_is_sealed(column)).group_by(key))
     return {str(name): number for name, number in rows}
 
 
@@ -75,8 +77,8 @@ async def reseal(
         .with_for_update(key_share=True)
     )
     rows = (await session.execute(query)).all()
-    for id_, sealed in rows:
-        context = column.context(id_)
+    for id_, sealed, owner in rows:
+        context = column.context(owner)
         try:
             plaintext = keys.open(sealed, context=context)
         except SecretKeyError:
@@ -85,7 +87,7 @@ async def reseal(
         await session.execute(
             update(column.model)
             .where(column.model.id == id_)
-            .values({attribute: keys.seal(plaintext, context=context)})
+            .values({attribute: _shown(column) + keys.seal(plaintext, context=context)})
             .execution_options(synchronize_session=False)
         )
         number += 1
@@ -98,8 +100,25 @@ def _attribute(column: SealedColumn) -> Any:
 
 def _key_of(column: SealedColumn) -> Any:
     """Spell the id of the key, which stands before the first colon."""
-    return func.split_part(_attribute(column), ":", 1)
+    return func.split_part(_sealed(column), ":", 1)
+
+
+def _sealed(column: SealedColumn) -> Any:
+    attribute = _attribute(column)
+    return func.split_part(attribute, " ", 2) if column.is_behind else attribute
+
+
+def _shown(column: SealedColumn) -> Any:
+    """Spell what stands in front of a sealed value."""
+    return func.split_part(_attribute(column), " ", 1) + " " if column.is_behind else literal("")
+
+
+def _is_sealed(column: SealedColumn) -> Any:
+    attribute = _attribute(column)
+    # As the indexes of such columns have it: nearly all rows of theirs have nothing sealed.
+    return text(f"{column.title} LIKE '% %'") if column.is_behind else attribute.is_not(None)
 
 
 def _values(column: SealedColumn) -> Select[*tuple[Any, ...]]:
-    return select(column.model.id, _attribute(column)).where(_attribute(column).is_not(None))
+    owner = getattr(column.model, column.owner)
+    return select(column.model.id, _sealed(column), owner).where(_is_sealed(column))

@@ -22,7 +22,7 @@ def keep_url(url: str, keys: KeyRing, *, tenant_id: int) -> str:
     shown = _masked(url)
     if STARS not in shown:
         return url  # what looked like it stands in its path
-    return f"{shown} {keys.seal(url, context=_context(tenant_id))}"
+    return f"{shown} {keys.seal(url, context=url_context(tenant_id))}"
 
 
 def show_url(kept: str) -> str:
@@ -38,7 +38,7 @@ def open_url(kept: str, keys: KeyRing, *, tenant_id: int) -> str | None:
     """
     shown, _, sealed = kept.partition(" ")
     if sealed:
-        return keys.open(sealed, context=_context(tenant_id))
+        return keys.open(sealed, context=url_context(tenant_id))
     return None if _is_blanked(shown) else shown
 
 
@@ -59,5 +59,6 @@ def _split(url: str) -> tuple[str, str | None, str, str]:
     return found[1] or "", found[2], found[3], found[4] or ""
 
 
-def _context(tenant_id: int) -> str:
+def url_context(tenant_id: int) -> str:
+    """Spell what a tenant's URL is sealed for."""
     return f"tenants/{tenant_id}/callback_url"

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels import directory as channels
 from relay.database.sealed import Resealed, SealedColumn, count_sealed, reseal
 from relay.deliveries import signature as deliveries
+from relay.deliveries.kept_url import url_context
+from relay.deliveries.tables import Delivery
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
@@ -19,7 +21,11 @@ from relay.secrets import KeyRing
 from relay.tasks.tables import Task
 from relay.tenants import tokens
 
-SEALED: tuple[SealedColumn, ...] = (*channels.SEALED, *tokens.SEALED, *deliveries.SEALED)
+SEALED: tuple[SealedColumn, ...] = (
+    *(*channels.SEALED, *tokens.SEALED, *deliveries.SEALED),
+    SealedColumn(Task, "callback_url", url_context, owner="tenant_id", is_behind=True),
+    SealedColumn(Delivery, "url", url_context, owner="tenant_id", is_behind=True),
+)
 """Whatever is sealed in this database."""
 VALUES_AT_ONCE = 500
 """Of one transaction, which holds their rows."""

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.directory import read_channels
 from relay.database.sealed import SealedColumn, count_sealed
+from relay.deliveries.kept_url import open_url
 from relay.desk.actor import Actor
 from relay.desk.secret_keys import (
     SEALED,
@@ -83,8 +84,8 @@ async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_los
 
 
 async def test_a_rotation_leaves_nothing_that_the_old_key_is_needed_for(desk: Desk) -> None:
-    """Channels, tokens and webhook secrets open with the new one alone; the old one may be dropped
-    once the tasks that began before have ended."""
+    """Channels, tokens, webhook secrets and callback URLs open with the new one alone; the old one
+    may be dropped once the tasks that began before have ended."""
     fresh = new_secret_key("k2")
     keys = KeyRing.parse(f"{fresh},{desk.secret_key}")
 
@@ -93,12 +94,18 @@ async def test_a_rotation_leaves_nothing_that_the_old_key_is_needed_for(desk: De
     async with desk.sessions() as session:
         channels = await read_channels(session, KeyRing.parse(fresh))
         counts = [await count_sealed(session, column) for column in SEALED]
+    urls = await desk.rows(
+        "SELECT callback_url FROM tasks WHERE callback_url IS NOT NULL"
+        " UNION ALL SELECT url FROM deliveries"
+    )
     await desk.run("UPDATE tasks SET created_at = now() + interval '1 second'")
     later = {key.id: key for key in await rotated(desk, keys)}
 
     assert {channel.secret_key for channel in channels} == {CHANNEL_KEYS.secret_key}
     assert {channel.api_key for channel in channels} == {CHANNEL_KEYS.api_key}
     assert all(set(count) == {"k2"} for count in counts)
+    opened = [open_url(row[0], KeyRing.parse(fresh), tenant_id=1) for row in urls]
+    assert set(opened) == {"https://acme.test/hook?key=x"}
     assert (known["k1"].values, known["k1"].live_tasks) == (0, 4)
     assert again["k1"] == known["k1"]
     assert (later["k1"].live_tasks, later["k2"].is_current) == (0, True)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
 from relay.database.ids import AccountId, TaskId, TenantId
+from relay.deliveries.kept_url import keep_url
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.channels import ChannelKeys, add_channel, remove_channel
 from relay.desk.money import add_quota
@@ -154,7 +155,8 @@ async def furnish(desk: Desk) -> None:
     await desk.act(_open_business(desk))
     acme = await desk.row("SELECT account_id FROM tenants WHERE name = 'acme'")
     desk.account_id = acme["account_id"]
-    live = await desk.hold(callback_url="https://acme.test/hook")
+    url = keep_url("https://acme.test/hook?key=x", desk.keys, tenant_id=1)
+    live = await desk.hold(callback_url=url)
     unsent = await desk.hold()
     charged, refunded, flagged = [await desk.hold() for _ in range(3)]
     followed = await desk.hold(follows="mirror")
@@ -169,8 +171,8 @@ async def furnish(desk: Desk) -> None:
     for state in ("due", "dead", "delivered"):
         inserted = await desk.row(
             "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state)"
-            " VALUES ($1, 1, 'https://acme.test/hook', 'succeed', '{}', $2) RETURNING id",
-            *(charged if state == "due" else refunded, state),
+            " VALUES ($1, 1, $3, 'succeed', '{}', $2) RETURNING id",
+            *(charged if state == "due" else refunded, state, url),
         )
         desk.deliveries[state] = inserted["id"]
 
