@@ -13,6 +13,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     │   ├── CredentialNotYetValid  401  1003  a JWT of ours before its time
     │   └── CredentialExpired      401  1004  a JWT of ours after its time
     ├── BadRequest                 400  1200  the body as a whole cannot be read
+    ├── NoVerdict                  400  1200  sent, and answered by a 4xx that proves nothing
     ├── InvalidParameter           400  1201  one field, named in the message
     ├── IdsRequired                400  1201  a query of several tasks names none, or in two ways
     ├── TaskNotFound               400  1201  no task of this tenant and kind under that id
@@ -31,7 +32,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── Unavailable                503  5001  no channel can take it now, or we cannot
     ├── TimedOut                   504  5002  sent, and no answer in time; the hold stays
     └── CallbackRefused                    told to Kling, or to whoever posed as Kling
-        ├── CallbackUnreadable     400  1200  not a task object, cut or too large
+        ├── CallbackUnreadable     400  1200  not a task object, or cut short
         ├── CallbackForged         401  1000  neither our path nor Kling's signature
         └── CallbackNotPosted      404  1202  another method than POST
 
@@ -106,6 +107,19 @@ class CredentialExpired(Unauthorized, code=Code.AUTH_EXPIRED):
 
 class BadRequest(RelayError, code=Code.INVALID_REQUEST):
     pass
+
+
+class NoVerdict(RelayError, code=Code.INVALID_REQUEST):
+    """Sent, and something before Kling answered with a 4xx that proves nothing.
+
+    Of the same class as that, so that no client repeats what may have been taken.
+    """
+
+    def __init__(self, http_status: int) -> None:
+        super().__init__(
+            f"Unexpected answer, HTTP {http_status}: the request may have been taken."
+            " Query before you send it again"
+        )
 
 
 class InvalidParameter(RelayError, code=Code.INVALID_PARAMETER):

@@ -260,13 +260,14 @@ def _open_kling(
     directory = ChannelDirectory(store.sessions, store.keys)
     upstream = Upstream(transport, JwtCache())
     public_url = settings.public_url.rstrip("/") if settings.public_url else None
+    callback_paths = CallbackPaths(store.keys, public_url)
     return Kling(
         catalogue,
         directory,
         upstream,
-        Asker(upstream, directory, catalogue),
+        Asker(upstream, directory, catalogue, callback_paths),
         ChannelChooser(store.pool, directory, Presets(upstream, catalogue)),
-        CallbackPaths(store.keys, public_url),
+        callback_paths,
     )
 
 

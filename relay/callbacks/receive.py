@@ -19,13 +19,14 @@ from relay.errors import (
     Unavailable,
 )
 from relay.kling.codes import Code
-from relay.kling.surrogates import mended
-from relay.kling.wire import TaskNews, UnreadableTask, read_task
+from relay.kling.mend import mend
+from relay.kling.task_object import TaskNews, UnreadableTask, read_task
 from relay.tasks.callback_path import CallbackPaths, CallbackTarget
 from relay.tasks.door import EVENT_BYTES_MAX, Via
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner, Unsettled, differing_ids
 from relay.tasks.look import Looker
+from relay.tasks.redact import without_credential
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
 from relay.trial.callbacks import Signature, TrialCallbacks
@@ -98,7 +99,8 @@ class CallbackReceiver:
         """Take a callback on a path that we injected, and `paths` has read.
 
         The path is the authority: it names one task on one channel. A body about another task is
-        kept on the target one, flagged, and not applied. `source` is the sender's address.
+        kept on the target one, flagged, and not applied; of one that cannot be read Kling is asked.
+        `source` is the sender's address.
         """
         if is_trial_id(target.injected_id):
             signature = await self._signature(target.channel_id, headers, body)
@@ -110,9 +112,11 @@ class CallbackReceiver:
         if task.channel_id != target.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
             return Received("of another channel", id=task.id)
+        body = self._redacted(mend(body), task)
         news = _read(body, await self._directory.get(task.channel_id))
         if news is None:
-            return Received("not a task object", id=task.id, refusal=CallbackUnreadable())
+            await self._flags.hurry(task.id, "it cannot be read", body[:EVENT_BYTES_MAX])
+            return Received("not a task object, Kling is asked", id=task.id)
         return await self._apply(task, news, body)
 
     async def receive_signed(
@@ -122,6 +126,7 @@ class CallbackReceiver:
         channel = await self._signer(headers, body)
         if channel is None:
             return Received("no channel's secret made this signature", refusal=CallbackForged())
+        body = mend(body)
         news = _read(body, channel)
         if news is None:
             return Received("not a task object", refusal=CallbackUnreadable())
@@ -135,7 +140,8 @@ class CallbackReceiver:
         if task.channel_id != channel.id:
             await self._flag(task, "signed by another channel than the task's", body)
             return Received("of another channel", id=task.id)
-        return await self._apply(task, news, body)
+        body = self._redacted(body, task)
+        return await self._apply(task, _read(body, channel) or news, body)
 
     async def aclose(self) -> None:
         await self._finds.aclose()
@@ -149,7 +155,7 @@ class CallbackReceiver:
             return Received(difference, id=task.id)
         await self._directory.note_callback(await self._directory.get(task.channel_id))
         if news.status is None:
-            await self._flag(task, "its status is not one we know", body)
+            await self._flag(task, "its status is not one we know", body, looks=True)
             return Received("of unknown status", id=task.id)
         try:
             finished = await self._learner.learn(
@@ -163,14 +169,19 @@ class CallbackReceiver:
             return Received("Kling is asked what it cost", id=task.id)
         return Received("applied" if finished.moved else "nothing new", id=task.id)
 
+    def _redacted(self, body: bytes, task: TaskRow) -> bytes:
+        macs = self.paths.macs(task.injected_id, task.channel_id)
+        return without_credential(body, macs, own_url=task.callback_url)
+
     async def _find(
         self, injected_id: str | None, channel_id: int, kling_id: str | None
     ) -> TaskRow | None:
         record = await self._finds.run(FindRow(injected_id, channel_id, kling_id))
         return None if record is None else TaskRow.of(record)
 
-    async def _flag(self, task: TaskRow, why: str, body: bytes) -> None:
-        await self._flags.flag(task.id, "callback.not_applied", why, body[:EVENT_BYTES_MAX])
+    async def _flag(self, task: TaskRow, why: str, body: bytes, *, looks: bool = False) -> None:
+        kept = body[:EVENT_BYTES_MAX]
+        await self._flags.flag(task.id, "callback.not_applied", why, kept, looks=looks)
 
     async def _signer(self, headers: dict[str, str], body: bytes) -> OpenedChannel | None:
         for channel in await self._directory.all():
@@ -199,6 +210,6 @@ def _is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
 
 def _read(body: bytes, channel: OpenedChannel) -> TaskNews | None:
     try:
-        return read_task(channel.without_secrets(mended(body)))
+        return read_task(channel.without_secrets(body))
     except UnreadableTask:
         return None

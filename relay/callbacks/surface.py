@@ -80,7 +80,7 @@ class CallbackSurface:
             return Received("no channel has a secret to sign with", refusal=CallbackForged())
         body = await _read(receive)  # the server's protocol hangs up on a slow sender
         if body is None:
-            return Received("cut or too large", refusal=CallbackUnreadable())
+            return Received("cut short", refusal=CallbackUnreadable())
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -92,13 +92,12 @@ class CallbackSurface:
 
 
 async def _read(receive: Receive) -> bytes | None:
+    """Read a body, of one that is too large the beginning; None if it was cut short."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
+        if len(body) > BODY_BYTES_MAX or not message.get("more_body", False):
+            return bytes(body[:BODY_BYTES_MAX])

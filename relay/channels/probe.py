@@ -13,6 +13,7 @@ import msgspec
 from relay.kling.codes import RESELLERS_BUSINESS, RESIGN
 from relay.kling.endpoint import Credential
 from relay.kling.jwt import sign_jwt
+from relay.kling.mend import mend_reply
 from relay.kling.transport import NotSent, NoUsableReply, Reply, Transport
 from relay.kling.wire import fields_of, read_envelope, says_not_found
 
@@ -93,7 +94,7 @@ async def _probe(transport: Transport, base_url: str, credential: Credential, be
 async def _ask(transport: Transport, base_url: str, bearer: str) -> tuple[Found, str]:
     url = f"{base_url}{UNKNOWN_TASK}{secrets.randbelow(9 * 10**17) + 10**17}"
     try:
-        reply = await transport.send("GET", url, bearer=bearer, timeout_s=TIMEOUT_S)
+        reply = mend_reply(await transport.send("GET", url, bearer=bearer, timeout_s=TIMEOUT_S))
     except NotSent as error:
         return Found.UNREACHABLE, f"{base_url} cannot be reached ({error.reason})"
     except NoUsableReply as error:

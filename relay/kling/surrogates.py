@@ -27,10 +27,7 @@ def find_halves(body: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
 
 
 def mended(body: bytes) -> bytes:
-    """Put a stand-in for each half pair of a body; nearly always it is the body itself.
-
-    Read as it came, it would be no message at all, and its task would never end.
-    """
+    """Put a stand-in for each half pair of a body; nearly always it is the body itself."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
     halves = list(find_halves(body))

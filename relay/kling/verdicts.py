@@ -7,18 +7,9 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from relay.kling.codes import TROUBLE_MIN, Code
+from relay.kling.task_object import Status, TaskNews, UnreadableTask, read_task, tasks_of
 from relay.kling.transport import Reply
-from relay.kling.wire import (
-    Envelope,
-    Status,
-    TaskNews,
-    UnreadableTask,
-    fields_of,
-    read_envelope,
-    read_task,
-    tasks_of,
-    value_of,
-)
+from relay.kling.wire import Envelope, fields_of, read_envelope, value_of
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -46,8 +37,11 @@ class Unknown(msgspec.Struct, frozen=True):
 
 Verdict = Accepted | Refused | Unknown
 
+SUCCESSES = range(200, 300)
+"""HTTP's; Kling documents 200 alone, and 201 is what other services answer a create with."""
 
-def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = None) -> Verdict:
+
+def judge_create(reply: Reply, *, injected_id: str) -> Verdict:
     """Conclude what a create's reply says (docs/paths.md, "Path of a submit", step 8)."""
     envelope = read_envelope(reply)
     if envelope is None:
@@ -55,10 +49,10 @@ def judge_create(reply: Reply, *, injected_id: str, callback_url: str | None = N
     if _is_trouble(reply, envelope):
         return Unknown(reason=f"HTTP {reply.status}, code {envelope.code}")
     if envelope.code != 0:
-        if _is_own_duplicate(envelope, injected_id, callback_url):
+        if _is_own_duplicate(envelope, injected_id):
             return Unknown(reason="Kling already has a task under our external id")
         return Refused(code=envelope.code, message=envelope.message, request_id=envelope.request_id)
-    tasks = tasks_of(envelope) if reply.status == 200 else []  # noqa: PLR2004
+    tasks = tasks_of(envelope) if reply.status in SUCCESSES else []
     if not tasks:
         return Unknown(reason=f"HTTP {reply.status} with code 0 and no task in it")
     return _judge_made(tasks[0], envelope, injected_id)
@@ -80,14 +74,14 @@ def _is_trouble(reply: Reply, envelope: Envelope) -> bool:
     return reply.status >= 500 or reply.status == 408 or envelope.code >= TROUBLE_MIN  # noqa: PLR2004
 
 
-def _is_own_duplicate(envelope: Envelope, injected_id: str, callback_url: str | None) -> bool:
+def _is_own_duplicate(envelope: Envelope, injected_id: str) -> bool:
     """Tell whether a 1201 says that our external id is taken: then the first try has landed.
 
     The real message is one source's word (docs/kling-api.md 7 and 17), so what it may name and our
     id are looked for. The tenant cannot cause it: our id carries 64 random bits. A refusal of our
-    callback URL quotes the id too, as a part of the URL, and says nothing of it.
+    callback URL quotes the id too, with the channel behind it, and says nothing of it.
     """
-    message = envelope.message.replace(callback_url or injected_id + "~", "").lower()
+    message = envelope.message.replace(injected_id + "~", "").lower()
     return envelope.code == Code.INVALID_PARAMETER and (
         injected_id.lower() in message
         or ("external" in message and ("duplicate" in message or "exist" in message))

@@ -1,12 +1,18 @@
-"""Kling's bodies: what its replies and callbacks say; `verdicts.py` concludes from them.
+"""Kling's bodies, read as they are: values, and the shell of a reply.
 
-Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's own bytes.
-Source: docs/kling-api.md 5 and 6.
+`task_object.py` reads what stands in the shell, and `verdicts.py` concludes from it.
+
+Bodies are read as `dict[str, msgspec.Raw]`, so that values pass on in Kling's own bytes. What
+decides is a code, an id and a status word, read leniently: a number for a text, a text for a
+number, null or a list where an object is expected hide nothing that stands beside them.
+
+`mend.py` has seen to the bytes. Source: docs/kling-api.md 5.
 """
 
 import json
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from enum import StrEnum
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -17,179 +23,22 @@ from relay.kling.transport import Reply
 
 Fields = dict[str, Raw]
 
-
-class Status(StrEnum):
-    """Where a task stands, in both generations' words."""
-
-    SUBMITTED = "submitted"
-    PROCESSING = "processing"
-    SUCCEED = "succeed"
-    FAILED = "failed"
-
-
-_STATUS_WORDS = {status.value: status for status in Status} | {"succeeded": Status.SUCCEED}
-
-
-class _TaskInfo(msgspec.Struct):
-    external_task_id: str | None = None
-
-
-class _TaskObject(msgspec.Struct):
-    """The fields of a task that we act upon; both generations' names, all of them optional."""
-
-    task_id: str | None = None
-    id: str | None = None
-    task_status: str | None = None
-    status: str | None = None
-    task_status_msg: str | None = None
-    message: str | None = None
-    task_info: _TaskInfo | None = None
-    external_task_id: str | None = None
-    external_id: str | None = None
-    # Raw, since one odd number in a field that we hardly need must not hide a task's end.
-    task_result: Raw | UnsetType = UNSET
-    outputs: Raw | UnsetType = UNSET
-    final_unit_deduction: Raw | UnsetType = UNSET
-    final_balance_deduction: Raw | UnsetType = UNSET
-    billing: Raw | UnsetType = UNSET
-
-
-_task_object = msgspec.json.Decoder(_TaskObject)
 _any = msgspec.json.Decoder()
+_NUMBER_STARTS = tuple(b"%c" % byte for byte in b"-0123456789")
 _object = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
+TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+"""A text of a JSON body, in its quotes."""
 
 
-COST_STEP = Decimal("0.000001")
-"""A number of Kling's may have more places than Postgres takes; ours have six."""
-
-
-class Cost(msgspec.Struct, frozen=True):
-    """What Kling says that it took for a task, whatever the tenant is charged.
-
-    The two may stand beside each other: an account pays with its packs first, then in money.
-    """
-
-    units: Decimal | None = None
-    """None also where several packs are named: their units are no one sum."""
-    pack: str | None = None
-    """Whose units they are, where Kling says so."""
-    cash: Decimal | None = None
-    currency: str | None = None
-    """None where Kling does not say, as in `final_balance_deduction` (docs/kling-api.md 5.2)."""
-
-
-NO_COST = Cost()
-
-
-class TaskNews(msgspec.Struct, frozen=True):
-    """What one reply or callback says about one task."""
-
-    kling_id: str | None
-    external_ids: tuple[str, ...]
-    """As it stands in each of the places where it may stand; empty strings are left out."""
-    status: Status | None
-    """None if absent or a word that we do not know: then nothing is concluded from it."""
-    message: str
-    result_ids: tuple[str, ...]
-    result_urls: tuple[str, ...]
-    result_seconds: Decimal | None
-    """Of all videos together; None if Kling did not say."""
-    deduction: Decimal | None
-    """In units. None unless it is usable: a number above zero, and nothing taken in cash."""
-    package: str | None
-    """Which pack's units they are, if Kling says: all of `billing` names the same one."""
-    cost: Cost
-    deduction_raw: str | None
-    """Kling's own cost fields as JSON."""
-    raw: bytes
-    """The whole object."""
-
-
-URL_FIELDS = (
-    "url",
-    "url_1",
-    "url_2",
-    "url_3",
-    "url_mp3",
-    "url_wav",
-    "mp3_url",
-    "wav_url",
-    "trial_url",
-)
-"""Of an item of a result, in all its variants (docs/kling-api.md 5.3 and 5.5)."""
-
-
-class UnreadableTask(ValueError):
-    """Not an object, or one of the fields that we act upon has an impossible type."""
-
-
-def read_task(raw: bytes | Raw) -> TaskNews:
-    """Read a task object: `data` of a reply, an item of a list, or a callback's body.
-
-    Raises:
-        UnreadableTask
-    """
-    try:
-        task = _task_object.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableTask(str(error)) from error
-    info = task.task_info.external_task_id if task.task_info else None
-    results = _results(task)
-    costs = _costs(task)
-    return TaskNews(
-        kling_id=_storable(task.task_id or task.id or "") or None,
-        external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
-        status=_STATUS_WORDS.get(task.task_status or task.status or ""),
-        message=_storable(task.task_status_msg or task.message or ""),
-        result_ids=_ids(results) if results else (),
-        result_urls=_urls(results) if results else (),
-        result_seconds=_seconds(results) if results else None,
-        deduction=_deduction(task) if costs else None,
-        package=_package(task) if costs else None,
-        cost=_cost(task) if costs else NO_COST,
-        deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
-        raw=bytes(raw),
-    )
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "")  # Postgres has no NUL in text
-
-
-def _costs(task: _TaskObject) -> dict[str, Raw]:
-    named = {
-        "final_unit_deduction": task.final_unit_deduction,
-        "final_balance_deduction": task.final_balance_deduction,
-        "billing": task.billing,
-    }
-    return {
-        name: value
-        for name, value in named.items()
-        if isinstance(value, Raw) and bytes(value) != b"null"
-    }
-
-
-def _ids(results: list[Fields]) -> tuple[str, ...]:
-    found = (value_of(item.get("id")) for item in results)
-    return tuple(_storable(str(one)) for one in found if one is not None)
-
-
-def _urls(results: list[Fields]) -> tuple[str, ...]:
-    found = (value_of(item.get(name)) for item in results for name in URL_FIELDS)
-    return tuple(_storable(one) for one in found if isinstance(one, str))
-
-
-def _results(task: _TaskObject) -> list[Fields]:
-    if task.outputs is UNSET and task.task_result is UNSET:
-        return []
-    groups = [task.outputs, *fields_of(task.task_result).values()]
-    return [
-        fields_of(item)
-        for group in groups
-        for item in _items_of(group)
-        if bytes(item).startswith(b"{")
-    ]
+def text_of(raw: Raw | UnsetType | None) -> str:
+    """Read a text, or a number as the digits that stand there; whatever else is none, ""."""
+    if not isinstance(raw, Raw):
+        return ""
+    if bytes(memoryview(raw)[:1]) in _NUMBER_STARTS:
+        return bytes(raw).decode()
+    value = value_of(raw)
+    return value if isinstance(value, str) else ""
 
 
 def value_of(raw: Raw | UnsetType | None) -> Any:
@@ -218,103 +67,34 @@ def read_any(raw: bytes | Raw) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def fields_of(raw: Raw | UnsetType) -> Fields:
+def fields_of(raw: Raw | UnsetType | None) -> Fields:
     try:
         return _object.decode(raw) if isinstance(raw, Raw) else {}
     except msgspec.DecodeError:
         return {}
 
 
-def _items_of(raw: Raw | UnsetType) -> list[Raw]:
+def rewrite_texts(body: bytes, rewrite: Callable[[str], str]) -> bytes:
+    """Rewrite the texts of a JSON body, names too, as they read without JSON's escapes.
+
+    What `rewrite` leaves alone keeps its bytes.
+    """
+
+    def spell(found: re.Match[bytes]) -> bytes:
+        text = value_of(Raw(found[0]))
+        if not isinstance(text, str):
+            return found[0]
+        rewritten = rewrite(text)
+        return found[0] if rewritten == text else msgspec.json.encode(rewritten)
+
+    return TEXT.sub(spell, body)
+
+
+def items_of(raw: Raw | UnsetType) -> list[Raw]:
     try:
         return _list.decode(raw) if isinstance(raw, Raw) else []
     except msgspec.DecodeError:
         return []
-
-
-def _seconds(results: list[Fields]) -> Decimal | None:
-    lengths = [_decimal(value_of(item.get("duration"))) for item in results]
-    known = [length for length in lengths if length is not None]
-    return sum(known, Decimal(0)) if known and len(known) == len(lengths) else None
-
-
-def _deduction(task: _TaskObject) -> Decimal | None:
-    billing = [fields_of(item) for item in _items_of(task.billing)]
-    if billing:
-        amounts = [
-            _decimal(value_of(item.get("amount")))
-            for item in billing
-            if value_of(item.get("charge_type")) == "unit"
-        ]
-        known = [amount for amount in amounts if amount is not None]
-        is_whole = len(known) == len(billing)
-        return (sum(known, Decimal(0)) or None) if is_whole else None
-    if _decimal(value_of(fields_of(task.final_balance_deduction).get("quota"))):
-        return None
-    return _decimal(value_of(task.final_unit_deduction)) or None
-
-
-def _cost(task: _TaskObject) -> Cost:
-    """Sum what was taken; an amount that cannot be read makes its whole sum unknown."""
-    billing = [fields_of(item) for item in _items_of(task.billing)]
-    if not billing:
-        return Cost(
-            units=_storable_amount(_decimal(value_of(task.final_unit_deduction))),
-            cash=_storable_amount(
-                _decimal(value_of(fields_of(task.final_balance_deduction).get("quota")))
-            ),
-        )
-    by_unit, in_cash = (
-        [item for item in billing if value_of(item.get("charge_type")) == kind]
-        for kind in ("unit", "cash")
-    )
-    packs, currencies = _words(by_unit, "package_type"), _words(in_cash, "currency")
-    return Cost(
-        units=_sum(by_unit) if len(packs - {None}) <= 1 else None,
-        pack=_only(packs),
-        cash=_sum(in_cash) if len(currencies - {None}) <= 1 else None,
-        currency=_only(currencies),
-    )
-
-
-def _sum(items: list[Fields]) -> Decimal | None:
-    amounts = [_decimal(value_of(item.get("amount"))) for item in items]
-    known = [amount for amount in amounts if amount is not None]
-    is_whole = bool(known) and len(known) == len(items)
-    return _storable_amount(sum(known, Decimal(0))) if is_whole else None
-
-
-def _storable_amount(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else abs(amount.quantize(COST_STEP, ROUND_HALF_UP).normalize())
-
-
-def _words(items: list[Fields], name: str) -> set[str | None]:
-    """Collect the words that stand in a field of them; None for an item that has none."""
-    found = (value_of(item.get(name)) for item in items)
-    return {_storable(word) if isinstance(word, str) else None for word in found}
-
-
-def _only(words: set[str | None]) -> str | None:
-    """Choose the word that all of them have."""
-    (word,) = words if len(words) == 1 else (None,)
-    return word
-
-
-def _package(task: _TaskObject) -> str | None:
-    named = [value_of(fields_of(item).get("package_type")) for item in _items_of(task.billing)]
-    is_one = all(package == named[0] for package in named)
-    return named[0] if named and is_one and isinstance(named[0], str) else None
-
-
-def _decimal(value: object) -> Decimal | None:
-    """Read a finite number that is not negative, from a JSON number or string."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and 0 <= number < Decimal(10) ** 12 else None
 
 
 class Envelope(msgspec.Struct):
@@ -327,14 +107,36 @@ class Envelope(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(Envelope)
+_CODE_MAX = 10**9
 
 
 def read_envelope(reply: Reply) -> Envelope | None:
-    """Read the shell, or None if the body is not one of Kling's."""
+    """Read the shell, or None if the body is not one of Kling's: no object with a code."""
     try:
-        return _envelope.decode(reply.body)
+        try:
+            return _envelope.decode(reply.body)
+        except msgspec.ValidationError:
+            fields = _object.decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    code = _code(text_of(fields.get("code")))
+    if code is None:
+        return None
+    return Envelope(
+        code=code,
+        message=text_of(fields.get("message")),
+        request_id=text_of(fields.get("request_id")),
+        data=fields.get("data", UNSET),
+    )
+
+
+def _code(text: str) -> int | None:
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    is_code = number.is_finite() and abs(number) < _CODE_MAX and number == number.to_integral()
+    return int(number) if is_code else None
 
 
 def says_not_found(reply: Reply) -> bool:
@@ -351,32 +153,4 @@ def says_not_found(reply: Reply) -> bool:
 
 
 def _is_empty_list(raw: Raw) -> bool:
-    return bytes(memoryview(raw)[:1]) == b"[" and not _items_of(raw)
-
-
-def read_queried_task(reply: Reply) -> TaskNews | None:
-    """Read the task in a reply's `data`, or None if there is none with an id.
-
-    2.0 answers a query with a list; it was asked for one task.
-    """
-    tasks = read_listed_tasks(reply)
-    return tasks[0] if tasks else None
-
-
-def read_listed_tasks(reply: Reply) -> list[TaskNews]:
-    """Read every task with an id in a reply's `data`, be it an object or a list."""
-    envelope = read_envelope(reply)
-    return [] if envelope is None or envelope.code != 0 else tasks_of(envelope)
-
-
-def tasks_of(envelope: Envelope) -> list[TaskNews]:
-    if not isinstance(envelope.data, Raw):
-        return []
-    is_list = bytes(memoryview(envelope.data)[:1]) == b"["
-    news: list[TaskNews] = []
-    for raw in _items_of(envelope.data) if is_list else [envelope.data]:
-        try:
-            news.append(read_task(raw))
-        except UnreadableTask:
-            continue
-    return [task for task in news if task.kling_id]
+    return bytes(memoryview(raw)[:1]) == b"[" and not items_of(raw)

@@ -9,7 +9,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind, Generation
 from relay.kling.endpoints import IDS_PER_QUERY
 from relay.proxy.page import Page, spell_page
-from relay.proxy.query import NOT_YET_KLINGS, Queries, shown_data
+from relay.proxy.query import Queries, shown_data
 from relay.proxy.query_string import read_query
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
@@ -63,6 +63,7 @@ class ManyQueries:
         Raises:
             IdsRequired: not exactly one of the two parameters.
             InvalidParameter: too many ids.
+            Unavailable: of one of them nobody knows yet whether Kling has it.
         """
         values = read_query(query_string)
         asked = [name for name in ("task_ids", "external_task_ids") if values.get(name)]
@@ -93,7 +94,8 @@ class ManyQueries:
                 if task is not None
             )
         )
-        return b"[" + b",".join(self._shown(task) for task in tasks if task is not None) + b"]"
+        shown = [self._shown(task, generation) for task in tasks if task is not None]
+        return b"[" + b",".join(shown) + b"]"
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
         """Show one page, newest first; `product_type` filters nothing that we know."""
@@ -111,7 +113,7 @@ class ManyQueries:
         )
         tasks = [TaskRow.of(record) for record in records[: page.limit]]
         return spell_page(
-            [shown_data(task) for task in tasks],
+            [shown_data(task, generation) for task in tasks],
             name="result",
             last_id=tasks[-1].id if tasks else None,
             has_more=len(records) > page.limit,
@@ -124,11 +126,10 @@ class ManyQueries:
             return None
         if key != (task.kling_id if by_kling else task.tenant_external_id):
             return None
-        task = await self._queries.fresh(caller, task, key)
-        is_known = task.kling_id is not None and task.state not in NOT_YET_KLINGS
-        return task if is_known else None
+        return await self._queries.fresh(caller, task, key)
 
-    def _shown(self, task: TaskRow) -> bytes:
+    def _shown(self, task: TaskRow, generation: Generation) -> bytes:
         if task.endpoint_name in self._legacy_tasks:
-            return as_new(shown_data(task), package=task.quote.pack.value)
-        return shown_data(task)
+            legacy = shown_data(task, Generation.LEGACY)
+            return as_new(legacy, package=task.quote.pack.value)
+        return shown_data(task, generation)

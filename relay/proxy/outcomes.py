@@ -10,8 +10,8 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from relay.deliveries.kept_url import show_url
 from relay.errors import TimedOut, Unavailable
+from relay.kling.bare import no_verdict
 from relay.kling.body import put_text, read_fields
 from relay.kling.private import IN_REPLY, NOWHERE, without_private
 from relay.kling.transport import Reply
@@ -48,7 +48,8 @@ def tell_submitted(submitted: Submitted, line: RequestLine) -> Sent:
     """Tell what became of a submit, and note it in the request's line.
 
     Raises:
-        TimedOut: nobody knows yet whether there is a task; its hold stays until Kling tells.
+        TimedOut, NoVerdict: nobody knows yet whether there is a task; its hold stays until Kling
+            tells.
         Unavailable: no channel took it; its hold is given back.
     """
     line.id, line.channel = submitted.task.id, submitted.channel
@@ -64,8 +65,12 @@ def tell_submitted(submitted: Submitted, line: RequestLine) -> Sent:
                 reply.status, _without_ours(submitted, reply), retry_after=reply.retry_after
             )
         case Unknown():
-            envelope = read_envelope(reply) if reply is not None else None
-            if reply is None or reply.status < SERVER_ERROR or envelope is None:
+            if reply is None:
+                raise TimedOut
+            envelope = read_envelope(reply)
+            if envelope is None:
+                raise no_verdict(reply)
+            if reply.status < SERVER_ERROR:
                 raise TimedOut
             line.code = envelope.code
             return Sent(reply.status, _without_ours(submitted, reply))
@@ -120,9 +125,5 @@ def _cleaned(reply: Reply, tenant_id: int) -> bytes:
 
 def _without_ours(submitted: Submitted, reply: Reply) -> bytes:
     task = submitted.task
-    ours = {
-        task.injected_id: task.tenant_external_id,
-        submitted.callback_url: task.callback_url and show_url(task.callback_url),
-    }
     body = without_private(reply.body, NOWHERE, tenant_id=task.tenant_id)
-    return show_refusal(body, ours=ours)
+    return show_refusal(body, injected_id=task.injected_id, own_id=task.tenant_external_id)

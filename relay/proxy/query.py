@@ -1,12 +1,11 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
-import msgspec
-
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
 from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
-from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.kling.endpoint import Endpoint, EndpointKind, Generation
+from relay.kling.queried import spell_queried
 from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
 from relay.tasks.seek import Seeker
@@ -65,9 +64,7 @@ class Queries:
         if task is None or not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
-        if task.kling_id is None or task.state in NOT_YET_KLINGS:
-            raise Unavailable
-        return shown_data(task)
+        return shown_data(task, Generation.LEGACY if endpoint is None else endpoint.generation)
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
         """Find a task of this tenant by Kling's id, or else by the tenant's external id."""
@@ -88,12 +85,18 @@ class Queries:
         return {key: task for key, task in tasks.items() if task is not None}
 
     async def fresh(self, caller: Caller, task: TaskRow, key: str) -> TaskRow:
-        """Ask Kling first, if it is time to ask, and read the task again; wait at most `WAIT_S`."""
-        if not task.is_live and task.is_reply_full:
-            return task
-        if not await self._looker.refresh(task, wait_s=WAIT_S):
-            return task
-        return await self.find(caller, key) or task
+        """Ask Kling first, if it is time to ask, and read the task again; wait at most `WAIT_S`.
+
+        Raises:
+            Unavailable: nobody knows yet whether Kling has it. To leave it out would say that it
+                does not exist, and clients read that as final.
+        """
+        is_open = task.is_live or not task.is_reply_full
+        if is_open and await self._looker.refresh(task, wait_s=WAIT_S):
+            task = await self.find(caller, key) or task
+        if task.kling_id is None or task.state in NOT_YET_KLINGS:
+            raise Unavailable
+        return task
 
     async def list(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> bytes:
         """List one page of the tenant's tasks of one endpoint, as JSON.
@@ -112,7 +115,8 @@ class Queries:
             (page - 1) * size,
             endpoint.kind is EndpointKind.CALL,
         )
-        return b"[" + b",".join(shown_data(TaskRow.of(record)) for record in records) + b"]"
+        tasks = [TaskRow.of(record) for record in records]
+        return b"[" + b",".join(shown_data(task, endpoint.generation) for task in tasks) + b"]"
 
     async def aclose(self) -> None:
         await self._reads.aclose()
@@ -126,21 +130,17 @@ def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
     return is_found and endpoint.name == task.endpoint_name
 
 
-def shown_data(task: TaskRow) -> bytes:
-    """Show the task object as its tenant sees it."""
+def shown_data(task: TaskRow, generation: Generation) -> bytes:
+    """Show the task object as its tenant sees it; without Kling's own in its generation's words."""
     if task.reply is not None:
         return show_task(task.reply, task.shown())
-    created_ms = int(task.created_at.timestamp() * 1000)
-    info = {"external_task_id": task.tenant_external_id} if task.tenant_external_id else {}
-    return msgspec.json.encode(
-        {
-            "task_id": task.kling_id,
-            "task_status": task.state.value,
-            "task_status_msg": task.fail_message or "",
-            "task_info": info,
-            "created_at": created_ms,
-            "updated_at": created_ms,
-        }
+    return spell_queried(
+        generation,
+        kling_id=task.kling_id,
+        status=task.state.value,
+        message=task.fail_message or "",
+        external_id=task.tenant_external_id,
+        created_at=task.created_at,
     )
 
 

@@ -6,16 +6,14 @@ import structlog
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.kling.catalogue import Catalogue
+from relay.kling.codes import ABOUT_THE_ACCOUNT, TROUBLE_MIN
 from relay.kling.endpoint import Endpoint
+from relay.kling.task_object import TaskNews, read_listed_tasks, read_queried_task, read_task
 from relay.kling.transport import NoUsableReply, Reply, distrust
 from relay.kling.verdicts import names_another
-from relay.kling.wire import (
-    TaskNews,
-    read_envelope,
-    read_listed_tasks,
-    read_queried_task,
-    says_not_found,
-)
+from relay.kling.wire import read_envelope, says_not_found
+from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.redact import reply_without_credential, without_credential
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
 
@@ -34,7 +32,14 @@ class NoAnswer(msgspec.Struct, frozen=True):
     """Nothing usable came back, so nothing follows from it."""
 
 
-KlingsWord = TaskNews | NotFound | NoAnswer
+class Unread(NoAnswer, frozen=True):
+    """Kling answered about the task, and we cannot read what: a person should."""
+
+    reason: str
+    body: bytes
+
+
+KlingsWord = TaskNews | NotFound | NoAnswer | Unread
 """What a question about one task may come to."""
 
 
@@ -42,9 +47,14 @@ class Asker:
     """Asks Kling, and says what it said; what follows from it is for others."""
 
     def __init__(
-        self, upstream: Upstream, directory: ChannelDirectory, catalogue: Catalogue
+        self,
+        upstream: Upstream,
+        directory: ChannelDirectory,
+        catalogue: Catalogue,
+        callback_paths: CallbackPaths,
     ) -> None:
         self._upstream = upstream
+        self._callback_paths = callback_paths
         self._directory = directory
         self._catalogue = catalogue
 
@@ -65,6 +75,12 @@ class Asker:
             log.warning("task.ask_failed", id=task.id, channel=channel.name, reason=error.reason)
             return NoAnswer()
 
+    def about(self, news: TaskNews, task: TaskRow) -> TaskNews:
+        """Read anew what came to a question about another row: without this one's credential."""
+        macs = self._callback_paths.macs(task.injected_id, task.channel_id)
+        body = without_credential(news.raw, macs, own_url=task.callback_url)
+        return news if body is news.raw else read_task(body)
+
     async def _ask(self, channel: OpenedChannel, endpoint: Endpoint, task: TaskRow) -> KlingsWord:
         reply = await self._upstream.query(
             channel,
@@ -73,14 +89,14 @@ class Asker:
             injected_id=task.injected_id,
             timeout_s=ASK_TIMEOUT_S,
         )
+        reply = self._redacted(reply, task)
         if says_not_found(reply):
             if task.kling_id is None and not endpoint.is_found_by_external_id:
                 return await self._search(channel, endpoint, task)
             return NotFound()
         news = read_queried_task(reply)
         if news is None:
-            _log_unanswered(task, channel, reply)
-            return NoAnswer()
+            return _unanswered(task, channel, reply)
         if _is_anothers(news, task):
             distrust(reply)
         return news
@@ -95,10 +111,10 @@ class Asker:
         for page in range(1, LIST_PAGES_MAX + 1):
             query = f"pageNum={page}&pageSize={LIST_SIZE}".encode()
             reply = await self._upstream.read(channel, endpoint, query, timeout_s=ASK_TIMEOUT_S)
+            reply = self._redacted(reply, task)
             envelope = read_envelope(reply)
             if envelope is None or envelope.code != 0:
-                _log_unanswered(task, channel, reply)
-                return NoAnswer()
+                return _unanswered(task, channel, reply)
             tasks = read_listed_tasks(reply)
             for news in tasks:
                 if task.injected_id in news.external_ids:
@@ -108,6 +124,10 @@ class Asker:
         # It may stand further down; the next look searches again.
         return NoAnswer()
 
+    def _redacted(self, reply: Reply, task: TaskRow) -> Reply:
+        macs = self._callback_paths.macs(task.injected_id, task.channel_id)
+        return reply_without_credential(reply, macs, own_url=task.callback_url)
+
 
 def _is_anothers(news: TaskNews, task: TaskRow) -> bool:
     """Tell whether it answers another question than the one that was put."""
@@ -116,12 +136,20 @@ def _is_anothers(news: TaskNews, task: TaskRow) -> bool:
     return names_another(news, task.injected_id)
 
 
-def _log_unanswered(task: TaskRow, channel: OpenedChannel, reply: Reply) -> None:
+def _unanswered(task: TaskRow, channel: OpenedChannel, reply: Reply) -> NoAnswer | Unread:
+    """Say in the log what came instead of a task, and whether it was about the task at all."""
     envelope = read_envelope(reply)
+    code = envelope.code if envelope else None
     log.warning(
         "task.ask_unanswered",
         id=task.id,
         channel=channel.name,
         http_status=reply.status,
-        code=envelope.code if envelope else None,
+        code=code,
     )
+    is_outage = (
+        reply.status >= 500  # noqa: PLR2004 (HTTP's own numbers)
+        or reply.status == 408  # noqa: PLR2004
+        or (code is not None and (code in ABOUT_THE_ACCOUNT or code >= TROUBLE_MIN))
+    )
+    return NoAnswer() if is_outage else Unread(f"HTTP {reply.status}, code {code}", reply.body)

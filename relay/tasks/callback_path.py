@@ -38,6 +38,10 @@ class CallbackPaths:
         mac = self._keys.mac(task, key_id=self._keys.current)
         return f"{self._public_url}{PREFIX}/{self._keys.current}.{task}.{mac}"
 
+    def macs(self, injected_id: str, channel_id: int) -> list[str]:
+        """List what a path of this task on this channel may end in, one for each key."""
+        return self._keys.macs(f"{injected_id}~{channel_id}")
+
     def read(self, token: str) -> CallbackTarget | None:
         """Read the last segment of a path; None if it was not made by us."""
         key_id, _, rest = token.partition(".")

@@ -40,11 +40,9 @@ class Submitted(msgspec.Struct, frozen=True):
     verdict: Accepted | Refused | Unknown | NotTaken
     """Of Refused and NotTaken the hold is given back."""
     reply: Reply | None = None
-    """Kling's own, in its bytes; None where there was none."""
+    """Kling's own, in its bytes but for our callback path; None where there was none."""
     channel: str = ""
     """The name of the channel that gave the reply."""
-    callback_url: str | None = None
-    """What we injected into this try; a credential, should the reply repeat it."""
     charged_micros: int = 0
     """Of a synchronous call."""
 

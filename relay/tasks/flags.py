@@ -12,14 +12,16 @@ from relay.database.ids import TaskId
 
 log = structlog.get_logger()
 
-FLAG = """
-WITH flagged AS (UPDATE tasks SET is_flagged = true WHERE id = $1 RETURNING id)
-INSERT INTO task_events (task_id, kind, detail, body) SELECT id, $2, $3, $4 FROM flagged
-"""
-
-HURRY = """
-WITH hurried AS (UPDATE tasks SET next_look_at = now() WHERE id = $1 RETURNING id)
-INSERT INTO task_events (task_id, kind, detail, body) SELECT id, 'callback', $2, $3 FROM hurried
+KEEP = """
+WITH kept AS (
+    UPDATE tasks
+    SET is_flagged = is_flagged OR $5,
+        -- Of an end that Kling's full reply told there is nothing more to learn.
+        next_look_at = CASE WHEN $6 AND (hold_ended_at IS NULL OR NOT is_reply_full) THEN now()
+                       ELSE next_look_at END
+    WHERE id = $1 RETURNING id
+)
+INSERT INTO task_events (task_id, kind, detail, body) SELECT id, $2, $3, $4 FROM kept
 """
 
 UNFLAG = """
@@ -39,15 +41,24 @@ class Flags:
         self._pool = pool
 
     async def flag(
-        self, task_id: TaskId, kind: str, detail: str, body: bytes | None = None
+        self,
+        task_id: TaskId,
+        kind: str,
+        detail: str,
+        body: bytes | None = None,
+        *,
+        looks: bool = False,
     ) -> None:
-        """Keep something for the operator to read, and mark the task."""
+        """Keep something for the operator to read, and mark the task.
+
+        `looks`: let the worker look at once as well.
+        """
         log.warning(kind, id=task_id, detail=detail)
-        await self._pool.execute(FLAG, task_id, kind, detail, body)
+        await self._pool.execute(KEEP, task_id, kind, detail, body, True, looks)  # noqa: FBT003 (SQL's)
 
     async def hurry(self, task_id: TaskId, why: str, body: bytes) -> None:
         """Keep a callback that could not be applied, and let the worker look at once."""
-        await self._pool.execute(HURRY, task_id, why, body)
+        await self._pool.execute(KEEP, task_id, "callback", why, body, False, True)  # noqa: FBT003 (SQL's)
 
 
 async def unflag(session: AsyncSession, task_id: TaskId, *, reason: str | None, actor: str) -> bool:

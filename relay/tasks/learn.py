@@ -9,9 +9,10 @@ import msgspec
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.private import IN_TASK, without_private
+from relay.kling.queried import as_queried
 from relay.kling.references import read_made
+from relay.kling.task_object import NO_COST, Status, TaskNews
 from relay.kling.verdicts import names_another
-from relay.kling.wire import NO_COST, Status, TaskNews
 from relay.owners.learn import spell_made
 from relay.pricing.quote import charge_micros, cost_micros, needs_deduction
 from relay.tasks.ask import Asker
@@ -79,6 +80,7 @@ class Learner:
             charge = charge_micros(task.quote, cost_by_quote)
         is_end = state not in LIVE
         reply = without_private(news.raw, IN_TASK, tenant_id=task.tenant_id)
+        reply = reply if is_full else as_queried(reply)
         cost = news.cost if is_end else NO_COST  # of a running task it is not the last word
         row = FinishRow(
             id=task.id,
@@ -91,7 +93,7 @@ class Learner:
             cost_pack=cost.pack,
             cost_cash=cost.cash,
             cost_currency=cost.currency,
-            reply=reply.decode(errors="replace"),
+            reply=reply.decode(),
             is_reply_full=is_full and is_end,
             fail_message=news.message if state is TaskState.FAILED else None,
             result_ids=msgspec.json.encode(news.result_ids).decode(),
@@ -135,7 +137,7 @@ def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:
         quote=task.quote,
         charged_micros=charged_micros,
     )
-    return show_callback(reply, shown).decode(errors="replace")
+    return show_callback(reply, shown).decode()
 
 
 def differing_ids(task: TaskRow, news: TaskNews) -> str | None:

@@ -20,9 +20,16 @@ from relay.database.faults import log_failure
 from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
-from relay.kling.wire import Status, TaskNews
-from relay.tasks.ask import Asker, NoAnswer, NotFound
-from relay.tasks.door import LAST_LOOK_AFTER_S, Door, Finished, Via, end_row
+from relay.kling.task_object import Status, TaskNews
+from relay.tasks.ask import Asker, KlingsWord, NoAnswer, NotFound, Unread
+from relay.tasks.door import (
+    EVENT_BYTES_MAX,
+    LAST_LOOK_AFTER_S,
+    Door,
+    Finished,
+    Via,
+    end_row,
+)
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner, differing_ids
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
@@ -38,6 +45,8 @@ LANDING_S = 1.0
 """What an end waits for questions that are out: a look will put them again."""
 LOST_PAUSE_MAX_S = 600.0
 """Between two looks for a task that Kling may not have, however long it is looked for."""
+UNREAD_TRIES = 10
+"""After so many questions without an answer that we can read, a person should read one."""
 
 CLAIM_DUE = f"""
 UPDATE tasks t
@@ -56,11 +65,18 @@ PUT_OFF = """
 UPDATE tasks
 SET next_look_at = now() + $3 * interval '1 second', look_lease = NULL, refresh_at = now(),
     not_found = CASE WHEN $4 THEN not_found + 1 ELSE not_found END,
-    not_found_since = CASE WHEN $4 THEN coalesce(not_found_since, now()) ELSE not_found_since END
+    not_found_since = CASE WHEN $4 THEN coalesce(not_found_since, now()) ELSE not_found_since END,
+    -- Counts what could not be read, from the last answer that could.
+    look_attempts = CASE WHEN $5 THEN 0 ELSE look_attempts END
 WHERE id = $1 AND look_lease = $2
 RETURNING not_found, extract(epoch FROM now() - not_found_since)::float8 AS not_found_s
 """
 """Fenced by the lease: a worker that slept past it changes nothing."""
+
+COUNT_UNREAD = """
+UPDATE tasks SET look_attempts = look_attempts + 1 WHERE id = $1 RETURNING look_attempts
+"""
+"""Of a tenant's query: while tenants ask, the worker does not."""
 
 END_LOOKS = """
 UPDATE tasks SET next_look_at = NULL, look_lease = NULL WHERE id = $1 AND look_lease = $2
@@ -192,6 +208,7 @@ class Looker:
             case _:
                 assert_never(answer)
         is_answered = not isinstance(answer, NoAnswer)
+        await self._flag_unread(task, answer, tries=leased.attempts)
         is_asked_enough = is_answered or leased.attempts >= self._rules.lost_looks
         is_back = (
             task.state is TaskState.REFUSED
@@ -207,7 +224,8 @@ class Looker:
             await self._miss(leased)
         else:
             pause_s = self.look_pause_s(task)
-            await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False)  # noqa: FBT003 (SQL's)
+            is_read = is_answered and not _is_unread(answer)
+            await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False, is_read)  # noqa: FBT003 (SQL's)
 
     async def _miss(self, leased: LeasedTask) -> None:
         """Count a "not found"; release the hold once it was said often enough for long enough."""
@@ -215,7 +233,7 @@ class Looker:
         is_confirmed = await self._is_lookup_confirmed(task)
         lost_after_s = rules.lost_after_s if is_confirmed else rules.unconfirmed_lost_after_s
         pause_s = min(max(1.0, lost_after_s / rules.lost_looks), LOST_PAUSE_MAX_S)
-        record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, True)  # noqa: FBT003 (SQL's)
+        record = await self._pool.fetchrow(PUT_OFF, task.id, leased.lease, pause_s, True, True)  # noqa: FBT003 (SQL's)
         if (
             record is None
             or record["not_found"] < rules.lost_looks
@@ -251,7 +269,7 @@ class Looker:
             return
         left_s = (task.submit_deadline_at - datetime.now(UTC)).total_seconds()
         if left_s > 0:
-            await self._pool.execute(PUT_OFF, task.id, leased.lease, left_s, False)  # noqa: FBT003 (SQL's)
+            await self._pool.execute(PUT_OFF, task.id, leased.lease, left_s, False, False)  # noqa: FBT003 (SQL's)
             return
         reason = "a synchronous call without a verdict: released at its deadline"
         finished = await self._release(task, reason)
@@ -296,9 +314,24 @@ class Looker:
             answer = await self._asker.ask(task)
             if isinstance(answer, TaskNews):
                 await self._learn(task, answer, via=Via.QUERY)
+            if _is_unread(answer):
+                tries = await self._pool.fetchrow(COUNT_UNREAD, task.id)
+                await self._flag_unread(task, answer, tries=tries["look_attempts"] if tries else 0)
         except Exception as error:  # noqa: BLE001 (told in the log)
             # The stored state is the tenant's answer; the worker's look comes to the same task.
             log_failure(log, "task.refresh_failed", error, id=task.id)
+
+    async def _flag_unread(self, task: TaskRow, answer: KlingsWord, *, tries: int) -> None:
+        """Show the operator what Kling says of a task, if nobody could read it for long."""
+        if not _is_unread(answer) or tries == 0 or tries % UNREAD_TRIES:
+            return
+        if isinstance(answer, TaskNews):
+            why, body = "its status is not one we know", answer.raw
+        else:
+            assert isinstance(answer, Unread), "only what came can be unread"
+            why, body = answer.reason, answer.body
+        why = f"Kling's reply could not be read, {tries} times: {why}"
+        await self._flags.flag(task.id, "reply.unread", why, body[:EVENT_BYTES_MAX])
 
     async def _learn(self, task: TaskRow, news: TaskNews, *, via: Via) -> bool:
         """Apply an answer if it is about this task. True if it changed the row."""
@@ -309,3 +342,8 @@ class Looker:
             task, news, via=via, look_after_s=self.look_pause_s(task)
         )
         return finished.moved or finished.filled
+
+
+def _is_unread(answer: KlingsWord) -> bool:
+    """Tell whether Kling spoke of the task in a way that we do not understand."""
+    return isinstance(answer, Unread) or (isinstance(answer, TaskNews) and answer.status is None)

@@ -9,6 +9,7 @@ import msgspec
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
+from relay.kling.bare import no_verdict
 from relay.kling.body import join_fields
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint
@@ -75,7 +76,7 @@ class PassThrough:
                 raise TimedOut from error
             envelope = read_envelope(reply)
             if envelope is None:
-                raise TimedOut
+                raise no_verdict(reply)
             passed = Passed(reply, envelope, channel.name)
             if envelope.code in ABOUT_THE_ACCOUNT:
                 return PassedOn(

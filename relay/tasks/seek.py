@@ -15,7 +15,7 @@ from relay.database.faults import log_failure
 from relay.errors import Unavailable
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
-from relay.kling.wire import TaskNews
+from relay.kling.task_object import TaskNews
 from relay.tasks.ask import Asker, NotFound
 from relay.tasks.door import Via
 from relay.tasks.learn import Learner
@@ -147,7 +147,10 @@ class Seeker:
                 return isinstance(answer, NotFound)
             for row in filter(None, map(rows.get, answer.external_ids)):
                 await self._learner.learn(
-                    row, answer, via=Via.QUERY, look_after_s=self._looker.look_pause_s(row)
+                    row,
+                    self._asker.about(answer, row),
+                    via=Via.QUERY,
+                    look_after_s=self._looker.look_pause_s(row),
                 )
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "task.seek_failed", error)

@@ -42,6 +42,7 @@ from relay.tasks.failover import PassedOn, first_to_take
 from relay.tasks.hold import Holder
 from relay.tasks.outbox import spell_follows
 from relay.tasks.quoter import Quoter
+from relay.tasks.redact import reply_without_credential
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
@@ -211,11 +212,14 @@ class Submitter:
         except MaybeSent as error:
             unheard = Submitted(task, Unknown(error.reason), channel=channel.name)
             return await self._keep(submission, unheard)
+        if callback_url is not None:
+            mac = callback_url.rpartition(".")[2]
+            reply = reply_without_credential(reply, [mac], own_url=task.callback_url)
         if endpoint.kind is EndpointKind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
-            verdict = judge_create(reply, injected_id=task.injected_id, callback_url=callback_url)
-        submitted = Submitted(task, verdict, reply, channel.name, callback_url)
+            verdict = judge_create(reply, injected_id=task.injected_id)
+        submitted = Submitted(task, verdict, reply, channel.name)
         match verdict:
             case Accepted():
                 return await self._conclude.record(endpoint, submitted, verdict)

@@ -137,7 +137,10 @@ class Task(Base):
     """Who told us: callback, query, look, submit or operator."""
 
     reply: Mapped[str | None]
-    """The last task object that Kling sent (`data` of a reply, or a callback's body), raw JSON."""
+    """The last task object that Kling sent (`data` of a reply, or a callback's body), JSON.
+
+    Raw, but what a query would have and a create's reply or a callback has not is there as well.
+    """
     is_reply_full: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether `reply` of an ended task came from a query: callbacks lack fields."""
     fail_message: Mapped[str | None]

@@ -9,7 +9,7 @@ import msgspec
 
 from relay.database.driver import Record
 from relay.database.ids import AccountId, TaskId, TenantId
-from relay.kling.wire import Status
+from relay.kling.task_object import Status
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
 from relay.tasks.view import Shown

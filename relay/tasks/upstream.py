@@ -7,12 +7,13 @@ from urllib.parse import quote
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.kling.bare import in_envelope
 from relay.kling.clock import UpstreamClocks
 from relay.kling.codes import RESIGN
 from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
 from relay.kling.jwt import JwtCache
-from relay.kling.surrogates import mended
+from relay.kling.mend import mend_reply
 from relay.kling.transport import Body, NotSent, Reply, Transport
 from relay.kling.wire import read_envelope
 
@@ -112,8 +113,11 @@ class Upstream:
             timeout_s=timeout_s,
         )
         self._clocks.note(channel.base_url, reply.date)
-        body = channel.without_secrets(mended(reply.body), bearer.encode())
-        return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
+        reply = mend_reply(reply)
+        body = channel.without_secrets(reply.body, bearer.encode())
+        if body is not reply.body:
+            reply = msgspec.structs.replace(reply, body=body)
+        return in_envelope(reply)
 
     def _bearer(self, channel: OpenedChannel, endpoint: Endpoint) -> str:
         kinds = channel.credentials & endpoint.credentials

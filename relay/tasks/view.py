@@ -1,25 +1,22 @@
 """Kling's task objects as the tenant sees them (promise T2).
 
 Every field keeps Kling's bytes, except the ids that are ours and the costs that are the reseller's.
+Our callback path was taken out before (`redact.py`).
 """
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 from msgspec import Raw
 
-from relay.kling.wire import Fields, Status
+from relay.kling.task_object import Status
+from relay.kling.wire import Fields, rewrite_texts
 from relay.money import decimal_of
 from relay.pricing.quote import Quote, shown_units
 
 _fields = msgspec.json.Decoder(Fields)
 _list = msgspec.json.Decoder(list[Raw])
-
-_CALLBACK_MARKS = ("internal/callback", r"internal\/callback")
-_CALLBACK_URL = re.compile(rb'"[^"]*internal(?:/|\\/)callback[^"]*"')
-"""A whole JSON string: no quote stands between its own."""
 
 _OWN_ID = r'"task_info":\{("external_task_id":"[^"]*")\}'
 _ID_OF_TASK = re.compile(r"\{[^{}]*" + _OWN_ID)
@@ -72,7 +69,6 @@ def _show_whole(json: bytes, shown: Shown, own_id: re.Pattern[str]) -> bytes | N
         or "final_" in text
         or "billing" in text
         or "owned_by" in text
-        or "internal" in text
         or "\\" in text
     ):
         return None
@@ -88,7 +84,7 @@ def _show_whole(json: bytes, shown: Shown, own_id: re.Pattern[str]) -> bytes | N
 
 
 def _show_fields(task: bytes, shown: Shown) -> bytes:
-    fields = _fields.decode(_without_callback_urls(task))
+    fields = _fields.decode(task)
     _restore_external_id(fields, shown.tenant_external_id)
     _replace_costs(fields, shown)
     _replace_owner(fields, str(shown.tenant_id))
@@ -116,35 +112,21 @@ def _shown_item(item: Raw, shown: Shown) -> Raw:
     return Raw(_show_fields(text, shown)) if text.startswith(b"{") else item
 
 
-def _without_callback_urls(task: bytes) -> bytes:
-    """Take out our callback URL, should Kling ever repeat it: it is a credential."""
-    text = task.decode("latin-1")
-    if "internal" not in text or not any(mark in text for mark in _CALLBACK_MARKS):
-        return task
-    return _CALLBACK_URL.sub(b'""', task)
-
-
-def show_refusal(body: bytes, *, ours: Mapping[str | None, str | None]) -> bytes:
-    """Put the tenant's own values where a refusal quotes what we injected.
-
-    The longest first: our callback URL holds our external id, and is a credential.
-    """
-    for text in sorted(filter(None, ours), key=len, reverse=True):
-        own = msgspec.json.encode(ours[text] or "")[1:-1]
-        for spelling in (text, text.replace("/", "\\/")):
-            body = body.replace(spelling.encode(), own)
-    return body
+def show_refusal(body: bytes, *, injected_id: str, own_id: str | None) -> bytes:
+    """Put the tenant's own external id where a refusal quotes ours."""
+    return rewrite_texts(body, lambda text: text.replace(injected_id, own_id or ""))
 
 
 def _restore_external_id(fields: Fields, tenant_external_id: str | None) -> None:
-    """Put the tenant's id where ours stands, or take ours out: Kling sends `task_info: {}`."""
+    """Put the tenant's id where ours stands, or none: Kling's are `task_info: {}` and ""."""
     info = fields.get("task_info")
     if info is not None and bytes(info).lstrip().startswith(b"{"):
         inner = _fields.decode(info)
         _replace_id(inner, "external_task_id", tenant_external_id)
         fields["task_info"] = Raw(msgspec.json.encode(inner))
     _replace_id(fields, "external_task_id", tenant_external_id)
-    _replace_id(fields, "external_id", tenant_external_id)
+    if "external_id" in fields:
+        fields["external_id"] = _raw(tenant_external_id or "")
 
 
 def _replace_id(fields: Fields, name: str, tenant_external_id: str | None) -> None:

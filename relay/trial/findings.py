@@ -1,7 +1,7 @@
 """What follows from what a trial saw: one finding per fact that the relay relies on."""
 
 from relay.kling.endpoint import Lookup
-from relay.kling.wire import Status
+from relay.kling.task_object import Status
 from relay.trial.observe import Seen
 from relay.trial.plan import Trial, units_of
 from relay.trial.report import Finding, Outcome

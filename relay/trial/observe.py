@@ -12,17 +12,10 @@ from typing import Any
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.kling.task_object import Status, TaskNews, read_listed_tasks, read_queried_task
 from relay.kling.transport import NoUsableReply, Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_create
-from relay.kling.wire import (
-    Status,
-    TaskNews,
-    read_any,
-    read_envelope,
-    read_listed_tasks,
-    read_queried_task,
-    says_not_found,
-)
+from relay.kling.wire import read_any, read_envelope, says_not_found
 from relay.tasks.upstream import Upstream
 from relay.trial.fields import paths_of
 from relay.trial.plan import Trial
@@ -176,7 +169,7 @@ class Observer:
                 f"the create had no usable answer ({error.reason}); it may have made a task"
             ) from error
         said = self.seen.created = _said(reply)
-        verdict = judge_create(reply, injected_id=injected_id, callback_url=callback_url)
+        verdict = judge_create(reply, injected_id=injected_id)
         match verdict:
             case Accepted():
                 self._note(verdict.news, "create")
@@ -231,7 +224,7 @@ class Observer:
             self.seen.duplicate_verdict = f"no answer: {error.reason}"
             return
         self.seen.duplicate = _said(reply)
-        verdict = judge_create(reply, injected_id=injected_id, callback_url=callback_url)
+        verdict = judge_create(reply, injected_id=injected_id)
         if isinstance(verdict, Accepted):
             self._note(verdict.news, "create")
         self.seen.duplicate_verdict = _word_of(verdict)

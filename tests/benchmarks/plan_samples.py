@@ -194,17 +194,14 @@ POOLED = {
         rows_max=10_500,
         pages_max=11_000,
     ),
-    "PUT_OFF": Sample(look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True), frozenset({"Update tasks"})),
-    "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),
-    "FLAG": Sample(
-        flags.FLAG,
-        (SUBMITTED, "kind", "detail", b""),
-        frozenset({"Update tasks", "Insert task_events"}),
-        records=0,
+    "PUT_OFF": Sample(
+        look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True, True), frozenset({"Update tasks"})
     ),
-    "HURRY": Sample(
-        flags.HURRY,
-        (SUBMITTED, "why", b""),
+    "COUNT_UNREAD": Sample(look.COUNT_UNREAD, (SUBMITTED,), frozenset({"Update tasks"})),
+    "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),
+    "flags.KEEP": Sample(
+        flags.KEEP,
+        (SUBMITTED, "kind", "detail", b"", True, True),
         frozenset({"Update tasks", "Insert task_events"}),
         records=0,
     ),

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from relay.callbacks.surface import BODY_BYTES_MAX
+from relay.tasks.door import EVENT_BYTES_MAX
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.conftest import HOOK
 from tests.callbacks.news import queried, told
 from tests.proxy.scripted_kling import TASK_ID, ScriptedKling, accepts_then, created, refusal
 from tests.relay_app import CLIP_MICROS, Relay
+from tests.tasks.looking import look_now
 
 QUOTA = 10_000_000
 CHARGED = (QUOTA - CLIP_MICROS, 0)
@@ -184,21 +187,44 @@ async def test_a_late_callback_of_a_task_that_is_gone_is_answered_well(
 
 
 GARBAGE = (
-    *(b"", b"null", b"[]", b"{", b'"x"', b"5", b"\xff", b'{"task_status":5}'),
-    *(b'{"task_info":[]}', b'{"task_id":5}', b"[" * 50_000, b'{"a":' * 50_000),
+    *(b"", b"null", b"[]", b"{", b'"x"', b"5", b"\xff", b"task_status=succeed"),
+    *(b"[" * 50_000, b'{"a":' * 50_000, b"\x00" * BODY_BYTES_MAX + b"x" * 10),
 )
 
 
-async def test_garbage_is_refused_and_leaves_nothing(relay: Relay, injected_id: str) -> None:
-    """400, and not even an event."""
+async def test_what_cannot_be_read_is_kept_and_kling_is_asked(
+    relay: Relay, injected_id: str, kling: ScriptedKling
+) -> None:
+    """200, the first 256 kB as an event, no flag; a look is due at once, and finds the end."""
+    kling.answer = accepts_then(queried("succeed"))
+    await kling.answer(kling.creates[0])
     _ = injected_id
-    before = await relay.rows("SELECT * FROM task_events")
 
     for body in GARBAGE:
-        await say(relay, body, status=400)
+        await relay.rows("UPDATE tasks SET next_look_at = now() + interval '1 hour'")
+        await say(relay, body)
 
-    assert await relay.rows("SELECT * FROM task_events") == before
+        row = await relay.row("SELECT next_look_at <= now() AS is_due, is_flagged FROM tasks")
+        kept = await relay.row("SELECT kind, body FROM task_events ORDER BY id DESC LIMIT 1")
+        assert tuple(row) == (True, False), body[:20]
+        assert tuple(kept) == ("callback", body[:EVENT_BYTES_MAX]), body[:20]
     assert await relay.account() == OPEN
+    await look_now(relay)
+    assert await relay.account() == CHARGED
+
+
+async def test_nothing_is_looked_for_after_klings_full_reply(
+    relay: Relay, injected_id: str, kling: ScriptedKling
+) -> None:
+    """Garbage on the path of a task whose end is known makes no work."""
+    kling.answer = accepts_then(queried("succeed"))
+    await kling.answer(kling.creates[0])
+    await say(relay, told(injected_id, "succeed"))
+    await look_now(relay)
+
+    await say(relay, b"garbage")
+
+    assert await look_now(relay) == 0
 
 
 async def test_odd_values_do_not_hide_an_end(relay: Relay, injected_id: str) -> None:
@@ -257,11 +283,11 @@ async def test_a_body_that_names_no_task_is_kept_and_not_applied(
 async def test_a_status_that_we_do_not_know_concludes_nothing(
     relay: Relay, injected_id: str
 ) -> None:
-    """Kept and flagged."""
+    """Kept and flagged, and Kling is asked at once."""
     await say(relay, told(injected_id, "paused"))
 
-    assert await state_of(relay) == "submitted"
-    assert (await relay.task(TASK_ID))["is_flagged"]
+    row = await relay.row("SELECT state, is_flagged, next_look_at <= now() AS is_due FROM tasks")
+    assert tuple(row) == ("submitted", True, True)
 
 
 async def test_a_success_is_told_on_in_klings_shape_with_the_tenants_ids_and_costs(

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.kling.surrogates import mended
-from relay.kling.wire import read_task
+from relay.kling.task_object import read_task
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,3 @@ def test_a_task_with_a_cut_message_is_read() -> None:
     news = read_task(mended(rb'{"task_id":"7","task_status":"failed","task_status_msg":"a\ud83e"}'))
 
     assert (news.kling_id, news.status, news.message) == ("7", "failed", "a\ufffd")
-
-
-def test_an_id_with_a_nul_is_stored_without_it() -> None:
-    """Postgres has no NUL in a text; the row must be written all the same."""
-    assert read_task(rb'{"task_id":"7\u0000","task_status":"succeed"}').kling_id == "7"

@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
+from relay.kling.task_object import Status, UnreadableTask, read_queried_task, read_task
 from relay.kling.transport import Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown, judge_create
-from relay.kling.wire import (
-    Status,
-    UnreadableTask,
-    read_envelope,
-    read_queried_task,
-    read_task,
-    says_not_found,
-)
+from relay.kling.wire import read_envelope, says_not_found
 
 EXTERNAL_ID = "rabc-17-00ff00ff00ff00ff"
 
@@ -36,9 +30,47 @@ GOOD = {"code": 0, "data": {"task_id": "1", "task_status": "submitted"}}
 
 
 def test_a_create_with_an_id_is_accepted() -> None:
-    """HTTP 200, code 0 and an id; the new generation calls it `id`."""
-    assert isinstance(judged(200, GOOD), Accepted)
+    """HTTP 2xx, code 0 and an id; the new generation calls it `id`."""
+    for status in (200, 201, 202, 299):
+        assert isinstance(judged(status, GOOD), Accepted)
     assert isinstance(judged(200, {"code": 0, "data": {"id": "1"}}), Accepted)
+
+
+ODD_SHELLS: dict[str, list[Any]] = {
+    "code": ["0", " 0 ", "00", 0.0, "0.0", -0.0],
+    "message": [None, 5, 1.5, True, [], {}, ["SUCCEED"]],
+    "request_id": [None, 5, [], {"id": "1"}],
+    "extra": [None, [], 1],
+}
+
+
+def each(odd: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [{name: value} for name, values in odd.items() for value in values]
+
+
+@pytest.mark.parametrize("odd", each(ODD_SHELLS), ids=str)
+def test_an_odd_shell_hides_no_task(odd: dict[str, Any]) -> None:
+    """What decides is the code, read as a number however it is spelt, and the id."""
+    verdict = judged(200, {**GOOD, **odd})
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.news.kling_id == "1"
+
+
+@pytest.mark.parametrize("code", ["1301", " 1301", 1301.0, "1301.0", "1.301e3"])
+def test_an_odd_spelling_hides_no_refusal(code: object) -> None:
+    """A definite no is one, so that the hold goes back."""
+    body = {"code": code, "message": None, "request_id": 7}
+
+    assert judged(400, body) == Refused(code=1301, message="", request_id="7")
+
+
+@pytest.mark.parametrize(
+    "code", [None, "", "SUCCEED", "0x0", "NaN", "1e400", [], {}, [0], True, 0.5, 1e300, "9" * 99]
+)
+def test_without_a_number_for_a_code_it_is_no_shell(code: object) -> None:
+    """Nothing is concluded from it, be there a task or not."""
+    assert read_envelope(reply(200, {**GOOD, "code": code})) is None
 
 
 @pytest.mark.parametrize("code", [1000, 1102, 1200, 1201, 1301, 1303, 99])
@@ -56,15 +88,15 @@ def test_a_code_below_500_is_a_refusal(status: int, code: int) -> None:
         (200, b""),
         (200, b"<html>"),
         (200, b'{"code":0,"data":{"task_id":"1"'),
-        (200, b'{"code":"0","data":{"task_id":"1"}}'),
         (200, b'{"data":{"task_id":"1"}}'),
         (200, {"code": 0}),
         (200, {"code": 0, "data": None}),
         (200, {"code": 0, "data": {}}),
         (200, {"code": 0, "data": {"task_id": ""}}),
-        (200, {"code": 0, "data": {"task_id": 5}}),
+        (200, {"code": 0, "data": {"task_id": None}}),
+        (200, {"code": 0, "data": {"task_id": ["1"]}}),
         (200, {"code": 0, "data": []}),
-        (201, GOOD),
+        (201, {"code": 0}),
         (302, GOOD),
         (400, b"<html>"),
         (400, GOOD),
@@ -111,8 +143,11 @@ def test_not_found_is_read_by_code_and_words() -> None:
         ("succeed", Status.SUCCEED),
         ("succeeded", Status.SUCCEED),
         ("failed", Status.FAILED),
-        ("Succeed", None),
+        ("Succeed", Status.SUCCEED),
+        (" SUCCEEDED\n", Status.SUCCEED),
+        ("Failed", Status.FAILED),
         ("canceled", None),
+        ("success", None),
         ("", None),
     ],
 )
@@ -237,25 +272,52 @@ def test_numbers_that_no_type_holds_hide_nothing() -> None:
     assert news.raw == raw
 
 
-def test_a_nul_is_left_out_of_what_is_stored() -> None:
-    """Postgres has none in text."""
-    news = read_task(
-        _json(
-            {
-                "task_status_msg": "a\x00b",
-                "task_result": {"videos": [{"id": "v\x00", "url": "u\x00"}]},
-            }
-        )
-    )
+ODD_FIELDS: dict[str, list[Any]] = {
+    "task_info": [None, [], [1], 5, "x", {"external_task_id": 5}, {"a": []}],
+    "task_status_msg": [None, 5, 1.5, [], {}, True, ["m"]],
+    "message": [None, 5, [], {"text": "m"}],
+    "external_task_id": [None, [], {}],
+    "external_id": [None, [], False],
+    "status": [None, 5, [], {}, "paused"],
+    "id": [None, 5, [], {}],
+    "task_result": [None, [], 5, "x", {"videos": 5}, {"videos": [5, None]}],
+    "outputs": [None, {}, 5, [[]]],
+    "billing": [{}, 5, "x", [[]]],
+    "updated_at": [None, [], "x"],
+}
 
-    assert (news.message, news.result_ids, news.result_urls) == ("ab", ("v",), ("u",))
+
+@pytest.mark.parametrize("odd", each(ODD_FIELDS), ids=str)
+def test_one_odd_field_hides_no_end(odd: dict[str, Any]) -> None:
+    """An id and a status word decide; beside them may stand whatever Kling likes."""
+    news = read_task(_json({"task_id": "7", "task_status": "succeed", **odd}))
+
+    assert (news.kling_id, news.status) == ("7", Status.SUCCEED)
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"5", b'{"task_id":5}', b'{"task_info":5}', b"[" * 100_000]
+    ("task_id", "read"),
+    [
+        (867283741759111202, "867283741759111202"),
+        (18446744073709551616123, "18446744073709551616123"),
+        (0, "0"),
+        ("", None),
+        (None, None),
+        (True, None),
+        (["7"], None),
+    ],
+    ids=str,
+)
+def test_an_id_may_be_a_number(task_id: object, read: str | None) -> None:
+    """In all its digits, whatever its size."""
+    assert read_task(_json({"task_id": task_id, "task_status": "failed"})).kling_id == read
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"5", b"null", b'"x"', b'{"task_id":"7"', b"[" * 100_000]
 )
 def test_what_is_no_task_is_unreadable(raw: bytes) -> None:
-    """Not an object, or a field that we act upon has an impossible type."""
+    """Not an object."""
     with pytest.raises(UnreadableTask):
         read_task(raw)
 
@@ -270,12 +332,10 @@ def test_a_query_without_a_task_is_nothing() -> None:
 
 def test_a_refused_callback_url_is_no_duplicate() -> None:
     """The URL that we injected holds our external id; Kling quoting it says nothing of the id."""
-    url = f"https://relay.example.com/internal/callback/k1.{EXTERNAL_ID}~3.0123"
-    refusal = reply(400, {"code": 1201, "message": f"callback_url {url} is not reachable"})
+    for url in (f"/internal/callback/k1.{EXTERNAL_ID}~3.0123", f"k1.{EXTERNAL_ID}~3..."):
+        refusal = {"code": 1201, "message": f"callback_url {url} is not reachable"}
 
-    verdict = judge_create(refusal, injected_id=EXTERNAL_ID, callback_url=url)
-
-    assert isinstance(verdict, Refused)
+        assert isinstance(judged(400, refusal), Refused)
 
 
 @pytest.mark.parametrize("code", [5000, 5001, 5002])

@@ -36,6 +36,15 @@ BROKEN = reply(500, {"code": 5000, "message": "oh", "request_id": "k"}, retry_af
 BAD = reply(400, {"code": 1301, "message": "no", "request_id": "k"}, retry_after="7")
 TIMEOUT, UNSENT = MaybeSent("ReadTimeout"), NotSent("ConnectError")
 
+UNPROVEN = Told(400, 1200, 1200, "first", has_quote=False, state="unknown")
+IN_DOUBT = Told(504, 5002, 5002, "first", has_quote=False, state="unknown")
+
+
+def bare(status: int) -> Reply:
+    """A gateway's page, which names what is not the tenant's business."""
+    return reply(status, b'{"message": "edge.kling.internal says no"}')
+
+
 SUBMITS: dict[str, tuple[Says, Says, Told]] = {
     "taken": (None, None, Told(200, 0, 0, "first", state="submitted")),
     "taken by the second": (UNSENT, None, Told(200, 0, 0, "second", state="submitted")),
@@ -57,6 +66,25 @@ SUBMITS: dict[str, tuple[Says, Says, Told]] = {
         None,
         Told(504, 5002, 5002, "first", has_quote=False, state="unknown"),
     ),
+    # Without Kling's envelope some statuses are definite all the same.
+    "too large": (bare(413), None, Told(413, 1200, 1200, "first")),
+    "a path too long": (bare(414), None, Told(414, 1200, 1200, "first")),
+    "headers too large": (bare(431), None, Told(431, 1200, 1200, "first")),
+    "too large for the second": (BUSY, bare(413), Told(413, 1200, 1200, "second")),
+    "turned away": (bare(401), None, Told(200, 0, 0, "second", state="submitted")),
+    "forbidden": (bare(403), None, Told(200, 0, 0, "second", state="submitted")),
+    "a proxy's": (bare(407), None, Told(200, 0, 0, "second", state="submitted")),
+    "too fast": (bare(429), None, Told(200, 0, 0, "second", state="submitted")),
+    "forbidden, both": (bare(403), bare(429), Told(503, 5001, 5001, "", has_quote=False)),
+    # All others are of the class that came.
+    "not there": (bare(404), None, UNPROVEN),
+    "not so": (bare(405), None, UNPROVEN),
+    "slow": (bare(408), None, UNPROVEN),
+    "in conflict": (bare(409), None, UNPROVEN),
+    "moved": (bare(302), None, IN_DOUBT),
+    "html in 200": (bare(200), None, IN_DOUBT),
+    "unavailable": (bare(503), None, IN_DOUBT),
+    "no status of http": (reply(600, BAD.body), None, IN_DOUBT),
 }
 
 
@@ -70,6 +98,11 @@ CALLS: dict[str, tuple[Says, Says, Told]] = {
     "in doubt": (TIMEOUT, None, Told(504, 5002, 5002, "")),
     "broken": (BROKEN, None, Told(500, 5000, 5000, "first", "7")),
     "html": (reply(502, b"<html>"), None, Told(504, 5002, 5002, "")),
+    "too large": (bare(413), None, Told(413, 1200, 1200, "first")),
+    "turned away": (bare(401), None, Told(200, 0, 0, "second")),
+    "forbidden, both": (bare(403), bare(429), Told(503, 5001, 5001, "")),
+    "not there": (bare(404), None, Told(400, 1200, 1200, "")),
+    "no status of http": (reply(600, BAD.body), None, Told(504, 5002, 5002, "")),
 }
 """Free ones: nothing is held, and there is no row."""
 READS: dict[str, tuple[Says, Says, Told]] = {
@@ -78,6 +111,8 @@ READS: dict[str, tuple[Says, Says, Told]] = {
     "not in an envelope": (reply(502, b"<html>"), None, Told(200, 0, 0, "second")),
     "refused": (BAD, None, Told(400, 1301, 1301, "first", "7")),
     "busy, both": (BUSY, BUSY, Told(503, 5001, 5001, "")),
+    "turned away": (bare(401), None, Told(200, 0, 0, "second")),
+    "no status of http, then forbidden": (reply(600, b"{}"), bare(403), Told(503, 5001, 5001, "")),
 }
 
 
@@ -147,6 +182,7 @@ async def test_what_became_of_a_submit_is_told(database_url: str, logged: io.Str
             row = await relay.row("SELECT id, state FROM tasks ORDER BY id DESC LIMIT 1")
             found[name] = told_by(answer, line, row["state"])
             assert line["id"] == row["id"], name
+            assert "edge.kling" not in answer.text, name
 
         assert found == {name: told for name, (_, _, told) in SUBMITS.items()}
 

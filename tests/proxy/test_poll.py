@@ -302,8 +302,8 @@ async def test_a_failure_keeps_its_reason_and_gives_the_hold_back(database_url: 
 
         assert await relay.account() == (10_000_000, 0)
         row = await relay.task(TASK_ID)
-    assert (data["task_status"], data["task_status_msg"]) == ("failed", "too dark\x00 🦊")
-    assert (row["state"], row["fail_message"]) == ("failed", "too dark 🦊")
+    assert (data["task_status"], data["task_status_msg"]) == ("failed", "too dark\ufffd 🦊")
+    assert (row["state"], row["fail_message"]) == ("failed", "too dark\ufffd 🦊")
     assert len(kling.queries) == 1
 
 

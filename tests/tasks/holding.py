@@ -9,8 +9,8 @@ import msgspec
 
 from relay.database.engine import dsn
 from relay.database.line import Line, connector
+from relay.kling.task_object import TaskNews, read_task
 from relay.kling.wanted import Wanted
-from relay.kling.wire import TaskNews, read_task
 from relay.pricing.book import PriceBook
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import Quote, UnitPrices, quote

@@ -72,7 +72,7 @@ SHAPES: dict[str, tuple[dict[str, Any], Costs, int]] = {
     ),
     "words": (
         billed({**UNITS, "package_type": "a\x00b" * 100}, {**CASH, "currency": "€\x00狐"}),
-        (Decimal("2.5"), "ab" * 100, Decimal("0.42"), "€狐"),
+        (Decimal("2.5"), "a\ufffdb" * 100, Decimal("0.42"), "€\ufffd狐"),
         CLIP_MICROS,
     ),
     "no words": (

@@ -17,7 +17,8 @@ MEANINGS = {
     Code.ACCOUNT_IN_ARREARS: "Kling's word for an account in arrears; not sent here.",
     Code.RESOURCE_PACK_USED_UP: "Your quota does not cover this task. Not a reason to retry.",
     Code.NO_PERMISSION: "Kling's word for a model that an account may not use; not sent here.",
-    Code.INVALID_REQUEST: "The body is no JSON object, is compressed, or is too large.",
+    Code.INVALID_REQUEST: "The body is no JSON object, is compressed, or is too large; or what was"
+    " answered proves nothing, and the message says so: the task may exist.",
     Code.INVALID_PARAMETER: "One field is wrong, and the message names it; or `Task not found`; or"
     " an id that you do not have; or an `external_task_id` that you used before.",
     Code.INVALID_METHOD: "No such path or method.",
