@@ -13,13 +13,15 @@ BY_RELAY = "relay"
 
 ENTER_CHARGES = """
     INSERT INTO entries (account_id, kind, amount_micros, task_id, actor)
-    SELECT e.account_id, 'charge', -e.charged_micros, e.id, e.actor
+    SELECT e.account_id, CASE WHEN e.corrects THEN 'correction' ELSE 'charge' END,
+           e.charged_before - coalesce(e.charged_micros, 0), e.id, e.actor
     FROM {ended} e JOIN {accounts} USING (account_id)
-    WHERE e.charged_micros IS NOT NULL
+    WHERE e.charged_micros IS NOT NULL OR e.corrects
 """
 """One entry per success, also of nothing: "exactly one charge" can then be counted.
 
-No ON CONFLICT: a second charge of a task is a bug that must roll the whole statement back.
+What `corrects` was charged before, and is charged the difference. No ON CONFLICT: a second charge
+or correction of a task is a bug that must roll the whole statement back.
 """
 
 

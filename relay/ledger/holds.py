@@ -54,7 +54,8 @@ END_HOLDS = """
         held_micros = a.held_micros - ended.held,
         open_holds = a.open_holds - ended.holds
     FROM (
-        SELECT e.account_id, coalesce(sum(e.charged_micros), 0)::bigint AS charged,
+        SELECT e.account_id,
+               sum(coalesce(e.charged_micros, 0) - e.charged_before)::bigint AS charged,
                coalesce(sum(e.hold_micros) FILTER (WHERE e.is_open), 0)::bigint AS held,
                (count(*) FILTER (WHERE e.is_open))::integer AS holds
         FROM {ended} e JOIN {accounts} USING (account_id) GROUP BY e.account_id
@@ -62,6 +63,8 @@ END_HOLDS = """
     WHERE a.id = ended.account_id
 """
 """Charge what ended in success and give the holds back; a hold that was closed counts no more.
+
+Of what was charged before, the difference.
 
 Reads the locked accounts, so that no account is written before it is locked in order.
 """

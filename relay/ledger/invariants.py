@@ -73,19 +73,34 @@ RULES = (
     Rule(
         "each success has exactly one charge, of what the task says",
         """
-        SELECT 'task ' || k.id, k.charged_micros, -e.amount_micros
+        SELECT 'task ' || k.id, k.charged_micros,
+               -(e.amount_micros + coalesce(c.amount_micros, 0))
         FROM tasks k LEFT JOIN entries e ON e.task_id = k.id AND e.kind = 'charge'
+        LEFT JOIN entries c ON c.task_id = k.id AND c.kind = 'correction'
         WHERE k.state = 'succeed'
-            AND (e.id IS NULL OR e.amount_micros <> -k.charged_micros
-                 OR e.account_id <> k.account_id)
+            AND (e.id IS NULL OR e.account_id <> k.account_id
+                 OR e.amount_micros + coalesce(c.amount_micros, 0) <> -k.charged_micros)
         """,
     ),
     Rule(
         "nothing but a success is charged",
         """
-        SELECT 'task ' || k.id || ' (' || k.state || ')', 0, -e.amount_micros
+        SELECT 'task ' || k.id || ' (' || k.state || ')', 0,
+               -(e.amount_micros + coalesce(c.amount_micros, 0))
         FROM entries e JOIN tasks k ON k.id = e.task_id
+        LEFT JOIN entries c ON c.task_id = k.id AND c.kind = 'correction'
         WHERE e.kind = 'charge' AND k.state <> 'succeed'
+            AND (c.id IS NULL OR e.amount_micros + c.amount_micros <> 0)
+        """,
+    ),
+    Rule(
+        "what a task says was corrected is its one correction, on the account of its charge",
+        """
+        SELECT 'task ' || k.id, k.corrected_micros, c.amount_micros
+        FROM tasks k FULL JOIN (SELECT * FROM entries WHERE kind = 'correction') c
+            ON c.task_id = k.id
+        WHERE c.amount_micros IS DISTINCT FROM k.corrected_micros
+            OR c.account_id <> k.account_id
         """,
     ),
     Rule(
@@ -105,11 +120,13 @@ RULES = (
     Rule(
         "a refund gives back what was charged",
         """
-        SELECT 'task ' || r.task_id, -c.amount_micros, r.amount_micros
+        SELECT 'task ' || r.task_id, -(c.amount_micros + coalesce(k.amount_micros, 0)),
+               r.amount_micros
         FROM entries r LEFT JOIN entries c ON c.task_id = r.task_id AND c.kind = 'charge'
+        LEFT JOIN entries k ON k.task_id = r.task_id AND k.kind = 'correction'
         WHERE r.kind = 'refund'
-            AND (c.id IS NULL OR r.amount_micros <> -c.amount_micros
-                 OR r.account_id <> c.account_id)
+            AND (c.id IS NULL OR r.account_id <> c.account_id
+                 OR r.amount_micros <> -(c.amount_micros + coalesce(k.amount_micros, 0)))
         """,
     ),
     Rule(

@@ -19,6 +19,9 @@ class EntryKind(StrEnum):
     """A task was settled. At most one per task, by constraint."""
     REFUND = "refund"
     """A task's charge was given back by the operator. At most one per task, by constraint."""
+    CORRECTION = "correction"
+    """Kling's own reply differed from the callback that a task was charged by: the rest of the
+    charge, or what was too much. At most one per task, by constraint."""
 
 
 class Account(Base):
@@ -53,10 +56,17 @@ class Entry(Base):
             " WHEN 'adjust' THEN amount_micros <> 0 AND reason IS NOT NULL"
             " WHEN 'charge' THEN amount_micros <= 0 AND task_id IS NOT NULL"
             " WHEN 'refund' THEN amount_micros >= 0 AND task_id IS NOT NULL"
-            " AND reason IS NOT NULL ELSE false END",
+            " AND reason IS NOT NULL"
+            " WHEN 'correction' THEN task_id IS NOT NULL ELSE false END",
             name="kind_fits",
         ),
         Index("entries_one_charge", "task_id", unique=True, postgresql_where="kind = 'charge'"),
+        Index(
+            "entries_one_correction",
+            "task_id",
+            unique=True,
+            postgresql_where="kind = 'correction'",
+        ),
         Index("entries_one_refund", "task_id", unique=True, postgresql_where="kind = 'refund'"),
         Index(
             "entries_one_topup",

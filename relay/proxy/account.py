@@ -32,7 +32,7 @@ PAGES_AT_ONCE = 1
 the few connections of the pool with them (`database/lines.py`)."""
 
 TOTALS = """
-SELECT coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0 AND kind <> 'refund'), 0)
+SELECT coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0 AND task_id IS NULL), 0)
            AS sold,
        coalesce(sum(amount_micros), 0) AS quota,
        min(created_at) AS began_at

@@ -22,10 +22,15 @@ _COST_SET = f"({', '.join(_COSTS)})"
 
 
 def _cost_of(*, first: str, then: str) -> str:
-    """Spell the cost that one of two rows names, all its figures: Kling said them together."""
+    """Spell the cost that one of two rows names, all its figures: Kling said them together.
+
+    Of what is corrected, the new one's alone.
+    """
     known = f"num_nonnulls({', '.join(f'{first}.{name}' for name in _COSTS)}) > 0"
     return ", ".join(
-        f"CASE WHEN {known} THEN {first}.{name} ELSE {then}.{name} END" for name in _COSTS
+        f"CASE WHEN j.corrects THEN j.{name} WHEN {known} THEN {first}.{name}"
+        f" ELSE {then}.{name} END"
+        for name in _COSTS
     )
 
 
@@ -34,10 +39,11 @@ def _finish(follow: str = "") -> str:
     return f"""
 WITH {JUDGE_TOLD},
 ended AS MATERIALIZED (
-    SELECT id, account_id, hold_micros, is_open, actor,
+    SELECT id, account_id, hold_micros, is_open, actor, corrects,
+           CASE WHEN corrects THEN charged_before ELSE 0 END AS charged_before,
            CASE WHEN state = 'succeed' THEN least(charge_micros, hold_micros) END AS charged_micros
     FROM judged
-    WHERE moves AND is_end
+    WHERE moves AND is_end OR corrects
 ),
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="ended")}),
 entered AS ({ENTER_CHARGES.format(ended="ended", accounts="accounts_locked")}),
@@ -54,12 +60,14 @@ moved AS (
         fail_message = CASE WHEN j.state IN ('failed', 'refused') THEN j.fail_message END,
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
-        deduction = coalesce(j.deduction, t.deduction),
+        deduction = CASE WHEN j.corrects THEN j.deduction
+                    ELSE coalesce(j.deduction, t.deduction) END,
         {_COST_SET} = ({_cost_of(first="j", then="t")}),
         submitted_at = CASE WHEN j.state IN ('unknown', 'refused') THEN t.submitted_at
                        ELSE coalesce(t.submitted_at, now()) END,
         hold_ended_at = CASE WHEN j.is_end THEN coalesce(t.hold_ended_at, now()) END,
         charged_micros = (SELECT e.charged_micros FROM ended e WHERE e.id = t.id),
+        corrected_micros = CASE WHEN j.corrects THEN j.charged_before END,
         ended_at = CASE WHEN j.is_end THEN now() END,
         ended_via = CASE WHEN j.is_end THEN j.via END,
         -- A refused task gave its external id back; once used again, it is gone for good.
@@ -72,7 +80,7 @@ moved AS (
         next_look_at = now() + j.next_look_s * interval '1 second',
         look_attempts = 0,
         look_lease = NULL,
-        is_flagged = t.is_flagged OR j.is_late
+        is_flagged = t.is_flagged OR j.is_late OR j.corrects
             OR (j.state = 'succeed' AND j.charge_micros > j.hold_micros)
     FROM judged j
     WHERE t.id = j.id AND j.moves AND (SELECT count(*) FROM accounts_locked) >= 0
@@ -83,8 +91,15 @@ filled AS (
         is_reply_full = true,
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
-        deduction = coalesce(t.deduction, j.deduction),
+        deduction = CASE WHEN j.corrects THEN j.deduction
+                    ELSE coalesce(t.deduction, j.deduction) END,
         {_COST_SET} = ({_cost_of(first="t", then="j")}),
+        charged_micros = CASE WHEN j.corrects THEN least(j.charge_micros, j.hold_micros)
+                         ELSE t.charged_micros END,
+        corrected_micros = CASE
+            WHEN j.corrects THEN j.charged_before - least(j.charge_micros, j.hold_micros)
+            ELSE t.corrected_micros END,
+        is_flagged = t.is_flagged OR j.corrects,
         next_look_at = NULL,
         look_lease = NULL
     FROM judged j
@@ -104,11 +119,19 @@ noted AS (
            'cost ' || charge_micros || ' micros by Kling''s deduction, charged the hold', actor,
            NULL
     FROM judged
-    WHERE moves AND state = 'succeed' AND charge_micros > hold_micros
+    WHERE (moves OR corrects) AND state = 'succeed' AND charge_micros > hold_micros
     UNION ALL
     SELECT id, 'task.succeeded_late', 'was ' || old_state || ' before', actor, NULL
     FROM judged
     WHERE moves AND is_late
+    UNION ALL
+    SELECT id, 'task.corrected',
+           'a callback said succeed, charged ' || charged_before || ' micros; Kling''s own reply: '
+               || state || CASE state WHEN 'succeed'
+                   THEN ', ' || least(charge_micros, hold_micros) || ' micros' ELSE '' END,
+           actor, NULL
+    FROM judged
+    WHERE corrects
 ){follow}
 SELECT j.ord, j.moves, j.fills, j.old_state, j.tenant_id, e.charged_micros
 FROM judged j LEFT JOIN ended e USING (id)

@@ -45,6 +45,8 @@ LANDING_S = 1.0
 """What an end waits for questions that are out: a look will put them again."""
 LOST_PAUSE_MAX_S = 600.0
 """Between two looks for a task that Kling may not have, however long it is looked for."""
+CONFIRM_TRIES = 100
+"""Of a callback's word without a usable answer of Kling's: about two days, by their pauses."""
 UNREAD_TRIES = 10
 """After so many questions without an answer that we can read, a person should read one."""
 
@@ -80,6 +82,7 @@ UPDATE tasks SET look_attempts = look_attempts + 1 WHERE id = $1 RETURNING look_
 
 END_LOOKS = """
 UPDATE tasks SET next_look_at = NULL, look_lease = NULL WHERE id = $1 AND look_lease = $2
+RETURNING id
 """
 
 
@@ -202,29 +205,20 @@ class Looker:
                 if await self._learn(task, answer, via=Via.LOOK):
                     return
             case NotFound():
-                is_lost = task.kling_id is None
+                is_lost = task.kling_id is None and task.is_live
             case NoAnswer():
                 pass
             case _:
                 assert_never(answer)
-        is_answered = not isinstance(answer, NoAnswer)
         await self._flag_unread(task, answer, tries=leased.attempts)
-        is_asked_enough = is_answered or leased.attempts >= self._rules.lost_looks
-        is_back = (
-            task.state is TaskState.REFUSED
-            and isinstance(answer, TaskNews)
-            and answer.status in (Status.SUBMITTED, Status.PROCESSING)
-        )
-        if not task.is_live and is_asked_enough and not is_back:
-            # The question after an end learned by callback is put once; without a usable answer
-            # the callback's own fields stay.
-            await self._pool.execute(END_LOOKS, task.id, leased.lease)
+        if not task.is_live and self._is_asked_enough(leased, answer):
+            await self._end_looks(leased)
             return
         if is_lost:
             await self._miss(leased)
         else:
             pause_s = self.look_pause_s(task)
-            is_read = is_answered and not _is_unread(answer)
+            is_read = not isinstance(answer, NoAnswer) and not _is_unread(answer) and task.is_live
             await self._pool.execute(PUT_OFF, task.id, leased.lease, pause_s, False, is_read)  # noqa: FBT003 (SQL's)
 
     async def _miss(self, leased: LeasedTask) -> None:
@@ -256,6 +250,31 @@ class Looker:
     async def _is_lookup_confirmed(self, task: TaskRow) -> bool:
         channel = await self._directory.get(task.channel_id)
         return channel.confirms(self._catalogue.of(task.endpoint_name).lookup)
+
+    def _is_asked_enough(self, leased: LeasedTask, answer: KlingsWord) -> bool:
+        """Tell whether an ended task, of which this answer was no news, needs no further look.
+
+        Kling's own end is waited for where a callback ended the task, whose word it is to confirm,
+        and where it works on what was given up.
+        """
+        task = leased.task
+        match answer:
+            case TaskNews(status=Status.SUBMITTED | Status.PROCESSING):
+                return not (task.is_hearsay or task.state is TaskState.REFUSED)
+            case TaskNews(status=None) | NoAnswer():
+                tries = CONFIRM_TRIES if task.is_hearsay else self._rules.lost_looks
+                return leased.attempts >= tries
+            case NotFound():
+                return not task.is_hearsay or leased.attempts >= self._rules.lost_looks
+            case _:
+                return True
+
+    async def _end_looks(self, leased: LeasedTask) -> None:
+        task = leased.task
+        ended = await self._pool.fetchrow(END_LOOKS, task.id, leased.lease)
+        if ended is not None and task.is_hearsay:
+            why = "a callback ended it, and no reply of Kling's confirmed that"
+            await self._flags.flag(task.id, "callback.unconfirmed", why)
 
     async def _give_up_call(self, leased: LeasedTask) -> None:
         """Release a synchronous call without a verdict at its deadline (D2's one exception).

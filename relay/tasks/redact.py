@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from relay.deliveries.kept_url import show_url
 from relay.kling.transport import Reply
 from relay.kling.wire import rewrite_texts
 
@@ -29,11 +30,13 @@ def without_credential(body: bytes, macs: Sequence[str], *, own_url: str | None)
     """Put the tenant's own callback URL, or nothing, where ours or a part of it stands.
 
     Nearly always it is the body itself. `macs`: what the credential can end in, in small letters.
+    `own_url`: as rows keep it; what may be a credential in it is not shown.
     """
     text = body.decode("latin-1")  # searched in a fifth of the time
     if not _reveals(text, macs):
         return body
-    cut = rewrite_texts(body, lambda text: _cut(text, macs, own_url or ""))
+    own = "" if own_url is None else show_url(own_url)
+    cut = rewrite_texts(body, lambda text: _cut(text, macs, own))
     # What is no JSON is shown to no tenant, and need not be kept.
     return b"" if _reveals(cut.decode("latin-1"), macs) else cut
 

@@ -118,6 +118,9 @@ class Task(Base):
     """What was held at submit; the most that is ever charged."""
     hold_ended_at: Mapped[moment | None]
     charged_micros: Mapped[micros | None]
+    corrected_micros: Mapped[micros | None]
+    """What a correction gave back of the charge, or below zero took more: Kling's own reply
+    differed from the callback that had ended it. Null where none was entered."""
     deduction: Mapped[str | None]
     """Kling's own cost fields, raw JSON as sent."""
     cost_units: Mapped[Decimal | None] = mapped_column(Numeric)

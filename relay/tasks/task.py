@@ -73,6 +73,11 @@ class TaskRow(msgspec.Struct, frozen=True):
     def is_live(self) -> bool:
         return self.state in LIVE
 
+    @property
+    def is_hearsay(self) -> bool:
+        """Tell whether its end is a callback's word, which Kling's own reply is to confirm."""
+        return self.ended_via == "callback" and not self.is_reply_full
+
     def shown(self) -> Shown:
         """Pick what the tenant's view of this row needs."""
         by_operator = self.ended_via == "operator"

@@ -57,8 +57,13 @@ told AS MATERIALIZED (
 ),
 tasks_locked AS MATERIALIZED (
     SELECT id, tenant_id, account_id, channel_id, state, kling_id, hold_micros,
-           hold_ended_at IS NULL AS is_open,
-           callback_url, is_reply_full
+           hold_ended_at IS NULL AS is_open, charged_micros, corrected_micros,
+           callback_url, is_reply_full,
+           state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
+               -- What the operator gave back is not given back again. A count: for an EXISTS, a
+               -- plan made while there are few entries reads all of them.
+               AND 0 = (SELECT count(*) FROM entries r
+                        WHERE r.task_id = tasks.id AND r.kind = 'refund') AS is_hearsay
     FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told))
     ORDER BY id
@@ -66,7 +71,10 @@ tasks_locked AS MATERIALIZED (
 ),
 judged AS MATERIALIZED (
     SELECT n.*, t.tenant_id, t.account_id, t.channel_id, t.state AS old_state, t.hold_micros,
-           t.is_open, t.callback_url,
+           t.is_open, t.callback_url, t.charged_micros AS charged_before,
+           t.is_hearsay AND n.is_reply_full AND n.via <> 'operator'
+               AND (n.state = 'failed' OR n.state = 'succeed'
+                    AND least(n.charge_micros, t.hold_micros) <> t.charged_micros) AS corrects,
            n.state IN ('succeed', 'failed', 'refused') AS is_end,
            t.state = 'refused' AND n.state IN ('submitted', 'processing') AS is_back,
            NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
@@ -78,7 +86,10 @@ judged AS MATERIALIZED (
                         AND n.state <> t.state
                WHEN t.is_open
                    THEN {RANK.format(state="n.state")} > {RANK.format(state="t.state")}
-               ELSE n.state = 'succeed' AND t.state <> 'succeed'
+               -- A success that was none.
+               WHEN t.is_hearsay AND n.state = 'failed' THEN n.is_reply_full AND n.via <> 'operator'
+               -- There is one charge of a task, and one correction of it.
+               ELSE n.state = 'succeed' AND t.state <> 'succeed' AND t.corrected_micros IS NULL
            END AS moves,
            -- The operator's word comes without a reply, and must not take away the one there is.
            NOT t.is_open AND n.state = t.state AND n.reply IS NOT NULL AND n.is_reply_full
@@ -86,7 +97,11 @@ judged AS MATERIALIZED (
     FROM told n JOIN tasks_locked t USING (id)
 )
 """  # noqa: S608 (composed of constants)
-"""Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither."""
+"""Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither.
+
+A success by a callback is hearsay until Kling's full reply is there, which may also `corrects` what
+was charged (docs/promises.md M5).
+"""
 
 LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
     ELSE ARRAY(SELECT jsonb_array_elements_text({list}::jsonb)) END"""

@@ -55,6 +55,10 @@ CORRUPTIONS = {
         ),
         ("task {failed} (failed)", 0, 7),
     ),
+    "what a task says was corrected is its one correction, on the account of its charge": (
+        f"UPDATE tasks SET corrected_micros = 5 WHERE id = {DONE}",
+        ("task {done}", 5, None),
+    ),
     "a charge is at most the hold": (
         f"UPDATE tasks SET hold_micros = 9 WHERE id = {DONE}",
         ("task {done}", 9, CLIP_MICROS),

@@ -43,7 +43,7 @@ async def test_one_rule_for_both_generations(database_url: str, path: str, query
 
         assert (lost.status_code, asked.status_code, asked.json()["code"]) == (504, 503, 5001)
         if path == LEGACY:
-            assert never.json()["message"] == "Task not found"
+            assert never.json()["message"].startswith("Task not found")
         else:
             assert never.json()["data"] == []
 

@@ -136,9 +136,19 @@ async def test_a_cost_that_only_the_full_reply_names_lands_too(books: str) -> No
         assert await relay.account() == (QUOTA_MICROS - CLIP_MICROS, 0)
 
 
-@pytest.mark.parametrize("later", [{}, {"final_unit_deduction": "7"}, billed(CASH)])
-async def test_a_cost_that_is_known_is_never_taken_away(books: str, later: dict[str, Any]) -> None:
-    """The figures of the charge stay, whatever the full reply names or leaves out."""
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ({"final_unit_deduction": "2.5"}, (Decimal("2.5"), "video", None, None)),
+        ({}, NO_COSTS),
+        ({"final_unit_deduction": "7"}, (Decimal(7), None, None, None)),
+        (billed(CASH), (None, None, Decimal("0.42"), "USD")),
+    ],
+)
+async def test_the_figures_are_those_of_the_charge(
+    books: str, later: dict[str, Any], expected: Any
+) -> None:
+    """A full reply of the same charge takes no figure away; one that corrects it has its own."""
     async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
@@ -155,7 +165,7 @@ async def test_a_cost_that_is_known_is_never_taken_away(books: str, later: dict[
         )
 
         assert (await read_row(relay, task.id)).is_reply_full
-        assert await costs(relay, task.id) == (Decimal("2.5"), "video", None, None)
+        assert await costs(relay, task.id) == expected
 
 
 async def test_what_a_running_or_failed_task_cost(books: str) -> None:

@@ -16,7 +16,7 @@ from tests.tasks.looking import look_now
 MAC = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 TOKEN = f"k1.rabc-17-00ff00ff00ff00ff~3.{MAC}"
 URL = f"https://relay.example.com/internal/callback/{TOKEN}"
-HOOK = "https://tenant.example/hook?a=b"
+HOOK = "https://tenant.example/hook"
 
 
 def as_json(text: str, *, times: int = 1) -> str:

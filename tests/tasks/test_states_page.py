@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "states.md").read_text()
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 KLINGS_WORD, US, OPERATOR = "Kling's word", "us", "operator"
 OF_THE_PAGE = {"submit": US, "look": US}
-"""Which of us found no verdict is not for FINISH to judge."""
+"""Which of us found no verdict is not for FINISH to judge. Kling's full reply comes by a look."""
 WITHOUT_KLINGS_ID = {TaskState.PENDING, TaskState.UNKNOWN, TaskState.REFUSED}
 
 
@@ -37,6 +37,7 @@ def tellings(before: TaskState) -> list[tuple[str, str, str]]:
     return [
         *((state, "callback", KLINGS_WORD) for state in ("submitted", "processing")),
         *((state, "callback", KLINGS_WORD) for state in ("succeed", "failed")),
+        ("failed", "look", KLINGS_WORD),
         *((state, "submit", US) for state in ("unknown", "refused")),
         *((state, "operator", OPERATOR) for state in ("succeed", given_up)),
     ]
@@ -56,7 +57,8 @@ async def test_the_table_has_every_move_and_no_other(books: str) -> None:
                 await transaction.start()
                 if before is not TaskState.PENDING:
                     await run(connection, FINISH, told_of(task.id, before, "callback"))
-                record = await run(connection, FINISH, told_of(task.id, state, via))
+                told = told_of(task.id, state, via)._replace(is_reply_full=via == "look")
+                record = await run(connection, FINISH, told)
                 if record["moves"]:
                     seen.add((before.value, state, by))
                 await transaction.rollback()
