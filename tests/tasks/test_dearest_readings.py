@@ -306,8 +306,8 @@ async def test_an_odd_body_reaches_kling_as_it_is_and_costs_what_kling_took(book
 
     async def answer(call: Call) -> Reply:
         if call.method == "POST":
-            return success({"task_id": "k1", "task_status": "submitted"})
-        return success({"task_id": "k1", "task_status": "succeed", "final_unit_deduction": "3"})
+            return success({"task_id": f"k{len(kling.calls)}", "task_status": "submitted"})
+        return success({"task_id": call.key, "task_status": "succeed", "final_unit_deduction": "3"})
 
     kling = ScriptedKling(answer)
     async with running_relay(books, transport=kling, refresh_s=0) as relay:
@@ -319,10 +319,12 @@ async def test_an_odd_body_reaches_kling_as_it_is_and_costs_what_kling_took(book
         response = await relay.submit(token, odd)
         held = (await relay.account())[1] - CLIP_MICROS
 
-        assert response.status_code == 200
+        assert response.status_code == 200, response.text
         sent = kling.calls[-1].body
         assert {name: sent[name] for name in odd} == odd
         assert held == 2 * CLIP_MICROS
+        await relay.get(token, response.json()["data"]["task_id"])
+        assert await relay.account() == (10_000_000 - CLIP_MICROS, CLIP_MICROS)
 
 
 async def test_an_unclear_length_costs_a_fixed_price_by_the_result(books: str) -> None:
