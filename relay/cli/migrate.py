@@ -10,6 +10,7 @@ from relay.cli.revision import (
     migrate_now,
     refuse_other_currency,
     refuse_strange,
+    refuse_transaction_pooler,
 )
 from relay.cli.show import json_option, print_json
 
@@ -35,6 +36,7 @@ def migrate(revision: str, *, as_json: bool) -> None:
     settings = current_settings()
     with open_url(settings) as url:
         found = look_or_failure(url)
+        refuse_transaction_pooler(url)
         before = found.revision
         refuse_strange(before)
         refuse_other_currency(found, settings.currency)

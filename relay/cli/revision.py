@@ -99,6 +99,17 @@ def look_or_failure(url: str) -> Found:
     raise Failure(f"{spelled(url)} cannot be used: {' '.join(reason.split())}")
 
 
+def refuse_transaction_pooler(url: str) -> None:
+    """Raise WrongSettings if the URL leads to a pooler in transaction mode."""
+    from relay.database.pooler import Pooler, find_pooler
+
+    if asyncio.run(find_pooler(url)) is Pooler.TRANSACTION:
+        raise WrongSettings(
+            "RELAY_DATABASE_URL leads through a pooler in transaction mode, which loses what a"
+            " session sets and locks: name Postgres itself there"
+        )
+
+
 async def _value(connection: "Connection", query: str) -> str | None:
     """Read one `value`; None also without the table."""
     import asyncpg

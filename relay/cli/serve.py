@@ -18,6 +18,7 @@ from relay.cli.listen import (
     say_office_is_off,
     url_of,
 )
+from relay.cli.revision import refuse_transaction_pooler
 
 if TYPE_CHECKING:
     import socket
@@ -72,6 +73,7 @@ def serve(
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
+        refuse_transaction_pooler(database.url)
         refuse_other_keys(database)
         settings = _with_addresses(
             database.settings,
@@ -99,6 +101,7 @@ def worker() -> None:
     _exit_on_signals()
     catalogue()
     with open_database() as database:
+        refuse_transaction_pooler(database.url)
         refuse_other_keys(database)
         from relay.app import run_worker
         from relay.logs import configure_logs

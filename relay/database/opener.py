@@ -38,6 +38,19 @@ class Stopping(ConnectionAbortedError):
     """This process is about to end, and connects no more."""
 
 
+class SettingsDropped(OSError):
+    """Something between us and Postgres refuses or drops what a session sets."""
+
+    def __init__(self, names: str) -> None:
+        super().__init__(
+            f"RELAY_DATABASE_URL leads through a pooler that does not pass on {names}: it must name"
+            " Postgres itself"
+        )
+
+
+READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
+
+
 class Opener:
     """Opens connections to one database, and knows which of them are open."""
 
@@ -55,19 +68,28 @@ class Opener:
     ) -> Connection:
         """Connect; each statement ends in TimeoutError after so long, None waits for ever.
 
-        `settings` of Postgres hold for the whole connection; `options` are asyncpg's own.
+        `settings` of Postgres, spelled as `pg_settings` does, hold for the whole connection and are
+        read back; `options` are asyncpg's own.
 
         Raises:
+            SettingsDropped
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError: not connected.
         """
         self._refuse_if_shut()
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=statement_timeout_s,
-            server_settings=dict(settings or {}),
-            **options,
-        )
+        wanted = dict(settings or {})
+        try:
+            connection = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=statement_timeout_s,
+                server_settings=wanted,
+                **options,
+            )
+        except asyncpg.PostgresError as error:
+            if "startup parameter" in str(error):  # PgBouncer's words
+                raise SettingsDropped(", ".join(wanted)) from error
+            raise
+        await _read_back(connection, wanted)
         self._opened.add(connection)
         if self._is_shut:
             connection.terminate()
@@ -88,6 +110,17 @@ class Opener:
     def shut_after(self, seconds: float) -> None:
         """Do that in so many seconds: what closes in good order by then is not disturbed."""
         asyncio.get_running_loop().call_later(seconds, self.shut)
+
+
+async def _read_back(connection: Any, wanted: Mapping[str, str]) -> None:
+    if not wanted:
+        return
+    rows = await connection.fetch(READ_BACK, list(wanted))
+    found = {row["name"]: row["setting"] for row in rows}
+    dropped = [name for name, value in wanted.items() if found.get(name) != value]
+    if dropped:
+        connection.terminate()
+        raise SettingsDropped(", ".join(dropped))
 
 
 Database = Opener | str

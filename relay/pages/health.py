@@ -7,6 +7,7 @@ from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 
+from relay.database.opener import SettingsDropped
 from relay.tasks.ability import Ability, Unable
 
 log = structlog.get_logger()
@@ -86,7 +87,9 @@ class Readiness:
         except Unable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-            return f"the database cannot be used: {type(error.__cause__ or error).__name__}"
+            cause = error.__cause__ or error
+            said = str(cause) if isinstance(cause, SettingsDropped) else type(cause).__name__
+            return f"the database cannot be used: {said}"
         return None
 
 

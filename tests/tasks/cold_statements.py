@@ -37,6 +37,7 @@ COLD = {
     "relay.worker.chores:check_books": "takes a lock, then audits",
     "relay.worker.chores:forget_raw": "once an hour, a thousand rows at a time",
     "relay.worker.forget_old:forget_old": "once an hour, a thousand rows at a time",
+    "relay.database.opener:_read_back": "once a connection: reads its settings",
     # The operator.
     "relay.channels.directory:find_same_account": _COMMAND,
     "relay.database.facts:read_facts": _COMMAND,
