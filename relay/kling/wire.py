@@ -5,6 +5,7 @@ Source: docs/kling-api.md 5 and 6.
 """
 
 import json
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from relay.kling.codes import NOT_FOUND
 from relay.kling.transport import Reply
+from relay.moments import MS_MAX, moment_of
 
 Fields = dict[str, Raw]
 
@@ -49,6 +51,8 @@ class _TaskObject(msgspec.Struct):
     # Raw, since one odd number in a field that we hardly need must not hide a task's end.
     task_result: Raw | UnsetType = UNSET
     outputs: Raw | UnsetType = UNSET
+    created_at: Raw | UnsetType = UNSET
+    create_time: Raw | UnsetType = UNSET
     final_unit_deduction: Raw | UnsetType = UNSET
     final_balance_deduction: Raw | UnsetType = UNSET
     billing: Raw | UnsetType = UNSET
@@ -91,6 +95,8 @@ class TaskNews(msgspec.Struct, frozen=True):
     status: Status | None
     """None if absent or a word that we do not know: then nothing is concluded from it."""
     message: str
+    created_at: datetime | None
+    """When it was created, by Kling's clock; None if that is not said in milliseconds."""
     result_ids: tuple[str, ...]
     result_urls: tuple[str, ...]
     result_seconds: Decimal | None
@@ -142,6 +148,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
         status=_STATUS_WORDS.get(task.task_status or task.status or ""),
         message=_storable(task.task_status_msg or task.message or ""),
+        created_at=_created_at(task),
         result_ids=_ids(results) if results else (),
         result_urls=_urls(results) if results else (),
         result_seconds=_seconds(results) if results else None,
@@ -155,6 +162,14 @@ def read_task(raw: bytes | Raw) -> TaskNews:
 
 def _storable(text: str) -> str:
     return text.replace("\x00", "")  # Postgres has no NUL in text
+
+
+def _created_at(task: _TaskObject) -> datetime | None:
+    """Read when it was created: `created_at`, and of 2.0 `create_time`."""
+    raw = task.created_at if task.create_time is UNSET else task.create_time
+    spelt = bytes(raw).strip(b'"') if isinstance(raw, Raw) else b""
+    ms = int(spelt) if spelt.isdigit() and len(spelt) < 16 else -1  # noqa: PLR2004
+    return moment_of(ms) if 0 <= ms <= MS_MAX else None
 
 
 def _costs(task: _TaskObject) -> dict[str, Raw]:

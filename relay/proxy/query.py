@@ -7,6 +7,7 @@ from relay.database.driver import Pool
 from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.moments import ms_of
 from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
 from relay.tasks.seek import Seeker
@@ -130,7 +131,7 @@ def shown_data(task: TaskRow) -> bytes:
     """Show the task object as its tenant sees it."""
     if task.reply is not None:
         return show_task(task.reply, task.shown())
-    created_ms = int(task.created_at.timestamp() * 1000)
+    created_ms = ms_of(task.created_at)
     info = {"external_task_id": task.tenant_external_id} if task.tenant_external_id else {}
     return msgspec.json.encode(
         {

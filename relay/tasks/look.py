@@ -21,7 +21,7 @@ from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.wire import Status, TaskNews
-from relay.tasks.ask import Asker, NoAnswer, NotFound
+from relay.tasks.ask import Asker, KlingsWord, NoAnswer, NotFound
 from relay.tasks.door import LAST_LOOK_AFTER_S, Door, Finished, Via, end_row
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner, differing_ids
@@ -38,6 +38,9 @@ LANDING_S = 1.0
 """What an end waits for questions that are out: a look will put them again."""
 LOST_PAUSE_MAX_S = 600.0
 """Between two looks for a task that Kling may not have, however long it is looked for."""
+AWAITED_LOOKS_MAX = 100
+"""Without a usable answer, for Kling's end of what the operator ended: days, by their pauses."""
+RUNNING = frozenset({Status.SUBMITTED, Status.PROCESSING})
 
 CLAIM_DUE = f"""
 UPDATE tasks t
@@ -64,6 +67,7 @@ RETURNING not_found, extract(epoch FROM now() - not_found_since)::float8 AS not_
 
 END_LOOKS = """
 UPDATE tasks SET next_look_at = NULL, look_lease = NULL WHERE id = $1 AND look_lease = $2
+RETURNING id
 """
 
 
@@ -186,22 +190,19 @@ class Looker:
                 if await self._learn(task, answer, via=Via.LOOK):
                     return
             case NotFound():
-                is_lost = task.kling_id is None
+                is_lost = task.kling_id is None and task.is_live
             case NoAnswer():
                 pass
             case _:
                 assert_never(answer)
-        is_answered = not isinstance(answer, NoAnswer)
-        is_asked_enough = is_answered or leased.attempts >= self._rules.lost_looks
-        is_back = (
-            task.state is TaskState.REFUSED
-            and isinstance(answer, TaskNews)
-            and answer.status in (Status.SUBMITTED, Status.PROCESSING)
-        )
-        if not task.is_live and is_asked_enough and not is_back:
-            # The question after an end learned by callback is put once; without a usable answer
-            # the callback's own fields stay.
-            await self._pool.execute(END_LOOKS, task.id, leased.lease)
+        if not task.is_live and self._is_asked_enough(leased, answer):
+            ended = await self._pool.fetchrow(END_LOOKS, task.id, leased.lease)
+            if ended and task.awaits_kling and task.state is TaskState.SUCCEED:
+                await self._flags.flag(
+                    task.id,
+                    "task.unconfirmed",
+                    f"the operator settled it, and Kling says {_said(answer)}",
+                )
             return
         if is_lost:
             await self._miss(leased)
@@ -238,6 +239,23 @@ class Looker:
     async def _is_lookup_confirmed(self, task: TaskRow) -> bool:
         channel = await self._directory.get(task.channel_id)
         return channel.confirms(self._catalogue.of(task.endpoint_name).lookup)
+
+    def _is_asked_enough(self, leased: LeasedTask, answer: KlingsWord) -> bool:
+        """Tell whether an ended task, of which this answer was no news, needs no further look.
+
+        The question after an end learned by callback is put once; without a usable answer the
+        callback's own fields stay. Kling's own end is waited for where the operator ended the task,
+        and where it works on what was given up.
+        """
+        task = leased.task
+        is_running = isinstance(answer, TaskNews) and answer.status in RUNNING
+        if is_running:
+            return not (task.state is TaskState.REFUSED or task.awaits_kling)
+        if task.awaits_kling and not isinstance(answer, TaskNews):
+            is_absent = isinstance(answer, NotFound)
+            looks = self._rules.lost_looks if is_absent else AWAITED_LOOKS_MAX
+            return leased.attempts >= looks
+        return not isinstance(answer, NoAnswer) or leased.attempts >= self._rules.lost_looks
 
     async def _give_up_call(self, leased: LeasedTask) -> None:
         """Release a synchronous call without a verdict at its deadline (D2's one exception).
@@ -309,3 +327,15 @@ class Looker:
             task, news, via=via, look_after_s=self.look_pause_s(task)
         )
         return finished.moved or finished.filled
+
+
+def _said(answer: KlingsWord) -> str:
+    match answer:
+        case TaskNews():
+            return "nothing that we can read"
+        case NotFound():
+            return "that it has no such task"
+        case NoAnswer():
+            return "nothing"
+        case _:
+            assert_never(answer)
