@@ -97,6 +97,22 @@ class Name(click.ParamType[str]):
         return str(value)
 
 
+class Words(click.ParamType[str]):
+    """What a tenant is to read: the desk's own rule."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from relay.desk.errors import Unusable
+        from relay.desk.names import check_words
+
+        try:
+            check_words(str(value))
+        except Unusable as error:
+            self.fail(f"{error}.", param, ctx)
+        return str(value)
+
+
 class KeyPair(click.ParamType[Any]):
     """`AK|SK`, or `-` for stdin; the key itself is never repeated in a message."""
 

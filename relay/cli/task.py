@@ -9,9 +9,10 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.parameters import ID, Name
-from relay.cli.show import json_option, moment, print_json, print_table
+from relay.cli.parameters import ID, Amount, Name, Words
+from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.story import described, tell
+from relay.cli.window import Moment
 from relay.database.ids import TaskId
 from relay.money import decimal_of, money
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.cli.window import Span
     from relay.desk.actor import Actor
     from relay.tasks.inspect import ListedTask, Story
 
@@ -36,7 +38,17 @@ def task() -> None:
 
 @task.command("list")
 @click.option("--tenant", help="Only this tenant's.")
+@click.option("--channel", help="Only on this channel.")
+@click.option("--endpoint", help="Only of this endpoint, as the list names it.")
+@click.option("--model", help="Only of this model, as the tenant spelled it.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only in this state.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only those made from then on: 2026-11-26, '2026-11-26 17:02:08Z', or 3h, 2d (ago).",
+)
+@click.option("--until", type=Moment(), help="Only those made up to then, that day or second too.")
+@click.option("--flagged", "is_flagged", is_flag=True, help="Only those with a flag.")
 @click.option(
     "--stuck",
     "is_stuck",
@@ -44,25 +56,43 @@ def task() -> None:
     help="Only those worth a look: alive for more than an hour, without a verdict past their"
     " deadline, or flagged.",
 )
+@click.option("--before", "before_id", type=ID, help="Only before this task, to page on.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most rows."
 )
 @json_option
-@examples("relay task list --tenant acme --status failed", "relay task list --stuck")
+@examples(
+    "relay task list --tenant acme --status failed --since 2d",
+    "relay task list --model kling-v3 --since 2026-11-26 --until 2026-11-26",
+    "relay task list --stuck",
+)
 def list_command(
-    tenant: str | None, status: str | None, limit: int, *, is_stuck: bool, as_json: bool
+    tenant: str | None,
+    channel: str | None,
+    since: Span | None,
+    until: Span | None,
+    before_id: int | None,
+    limit: int,
+    *,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks, newest first. What one holds is told while it lives."""
 
     async def work(session: AsyncSession) -> list[ListedTask]:
-        from relay.desk.find import tenant_named
-        from relay.tasks.inspect import list_tasks
+        from relay.desk.find import channel_named, tenant_named
+        from relay.tasks.inspect import TaskFilter, list_tasks
 
         return await list_tasks(
             session,
-            tenant_id=(await tenant_named(session, tenant)).id if tenant else None,
-            status=status,
-            is_stuck=is_stuck,
+            TaskFilter(
+                tenant_id=(await tenant_named(session, tenant)).id if tenant else None,
+                channel_id=(await channel_named(session, channel)).id if channel else None,
+                since=since.start if since else None,
+                until=until.until if until else None,
+                before_id=TaskId(before_id) if before_id else None,
+                **wanted,
+            ),
             limit=limit,
         )
 
@@ -70,15 +100,20 @@ def list_command(
         found = database.read(work)
         currency = database.settings.currency
     _print(found, currency, as_json=as_json)
+    if len(found) == limit and not as_json:
+        note(f"There may be more: --before {found[-1].id} shows them.")
 
 
 @task.command()
 @click.argument("any_id", help="Ours, Kling's, the tenant's, or a request id.")
 @click.option("--tenant", help="Where several tenants use the same id: whose it is.")
+@click.option(
+    "--raw", "is_raw", is_flag=True, help="With replies, callbacks and deliveries as they were."
+)
 @json_option
-@examples("relay task show 117", "relay task show my-order-9 --tenant acme")
-def show(any_id: str, tenant: str | None, *, as_json: bool) -> None:
-    """Show everything about a task: its timeline, its money, raw replies and callbacks.
+@examples("relay task show 117", "relay task show my-order-9 --tenant acme --raw")
+def show(any_id: str, tenant: str | None, *, is_raw: bool, as_json: bool) -> None:
+    """Show everything about a task: what it waits for, its money, its timeline.
 
     ANY_ID is ours, Kling's, the tenant's own, or a request id. If several tasks have it, they are
     listed and the exit code is 1.
@@ -99,9 +134,9 @@ def show(any_id: str, tenant: str | None, *, as_json: bool) -> None:
         currency = database.settings.currency
     if not isinstance(result, list):
         if as_json:
-            print_json(described(result, currency))
+            print_json(described(result, currency, is_raw=is_raw))
         else:
-            tell(result, currency)
+            tell(result, currency, is_raw=is_raw)
         return
     if not result:
         raise Failure(f"no task has the id '{any_id}'")
@@ -113,7 +148,12 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all three operations take."""
     options = [
         click.argument("id", type=ID, help="Our id of the task."),
-        click.option("--reason", required=True, type=Name(), help="Kept with the task."),
+        click.option(
+            "--reason",
+            required=True,
+            type=Name(),
+            help="Kept with the task, for operators; the tenant never reads it.",
+        ),
         click.option("--yes", "is_sure", is_flag=True, help="Do not ask."),
         json_option,
     ]
@@ -122,17 +162,32 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+tell_option = click.option(
+    "--tell",
+    type=Words(),
+    help="What the tenant reads as the task's message; without it, a neutral sentence.",
+)
+
+
 @task.command()
 @operation
+@tell_option
 @examples("relay task settle 117 --reason 'Kling delivered it, ticket 9'")
-def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
+def settle(
+    id: int,  # noqa: A002 (click)
+    reason: str,
+    tell: str | None,
+    *,
+    is_sure: bool,
+    as_json: bool,
+) -> None:
     """Count a task as a success and charge what is held for it."""
     from relay.desk.tasks import settle as act
 
     _operate(
-        _Operation("settle", "charge {} to", "charged {}", act, lambda task: task.hold_micros),
+        _Operation("settle", "charge {} to", "charged {}", act, lambda task: task.price_micros),
         TaskId(id),
-        reason=reason,
+        {"reason": reason} | ({"tell": tell} if tell else {}),
         is_sure=is_sure,
         as_json=as_json,
     )
@@ -140,15 +195,25 @@ def settle(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # no
 
 @task.command()
 @operation
-@examples("relay task release 117 --reason 'Kling lost it, ticket 9'")
-def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
+@tell_option
+@examples(
+    "relay task release 117 --reason 'Kling lost it, ticket 9' --tell 'Lost: please send it again'"
+)
+def release(
+    id: int,  # noqa: A002 (click)
+    reason: str,
+    tell: str | None,
+    *,
+    is_sure: bool,
+    as_json: bool,
+) -> None:
     """Give back what is held for a live task; should Kling still deliver it, it is charged."""
     from relay.desk.tasks import release as act
 
     _operate(
         _Operation("release", "give {} back to", "released {}", act, lambda task: task.hold_micros),
         TaskId(id),
-        reason=reason,
+        {"reason": reason} | ({"tell": tell} if tell else {}),
         is_sure=is_sure,
         as_json=as_json,
     )
@@ -156,17 +221,33 @@ def release(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # n
 
 @task.command()
 @operation
-@examples("relay task refund 117 --reason 'the clip was black'")
-def refund(id: int, reason: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (click)
-    """Give a success's charge back, once; the task stays a success."""
+@click.option(
+    "--amount",
+    type=Amount(least=0, is_above=True),
+    help="So much of the charge; again until nothing is left. Without it, all that is left.",
+)
+@examples(
+    "relay task refund 117 --reason 'the clip was black'",
+    "relay task refund 117 --amount 0.1 --reason 'half of it was dark'",
+)
+def refund(
+    id: int,  # noqa: A002 (click)
+    reason: str,
+    amount: int | None,
+    *,
+    is_sure: bool,
+    as_json: bool,
+) -> None:
+    """Give a success's charge back, or a part of it; the task stays a success."""
     from relay.desk.tasks import refund as act
 
     _operate(
         _Operation(
-            "refund", "refund {} to", "refunded {}", act, lambda task: task.charged_micros or 0
+            *("refund", "refund {} to", "refunded {}", act),
+            lambda task: amount or (task.charged_micros or 0) - task.refunded_micros,
         ),
         TaskId(id),
-        reason=reason,
+        {"reason": reason, "amount_micros": amount},
         is_sure=is_sure,
         as_json=as_json,
     )
@@ -204,9 +285,17 @@ class _Operation(NamedTuple):
 
 
 def _operate(
-    operation: _Operation, task_id: TaskId, *, reason: str, is_sure: bool, as_json: bool
+    operation: _Operation,
+    task_id: TaskId,
+    values: dict[str, Any],
+    *,
+    is_sure: bool,
+    as_json: bool,
 ) -> None:
-    """Do it after asking; Failure, and nothing is changed, if it cannot be done."""
+    """Do it after asking; Failure, and nothing is changed, if it cannot be done.
+
+    `values`: what the act is given beside the task.
+    """
 
     async def find(session: AsyncSession) -> ListedTask:
         from relay.desk.errors import NoSuch
@@ -218,7 +307,7 @@ def _operate(
         raise NoSuch("task", task_id)
 
     async def work(session: AsyncSession, actor: Actor) -> int:
-        return await operation.act(session, actor, task_id, reason=reason)
+        return await operation.act(session, actor, task_id, **values)
 
     with open_database() as database:
         currency = database.settings.currency
@@ -244,17 +333,19 @@ def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:
         return
     print_table(
         [
-            *(">id", "tenant", "endpoint", "status", ">held", ">charged", "created"),
-            *("Kling's id", "tenant's id", "channel", ""),
+            *(">id", "tenant", "endpoint", "model", "status", ">held", ">charged", ">refunded"),
+            *("created", "Kling's id", "tenant's id", "channel", ""),
         ],
         [
             (
                 str(row.id),
                 row.tenant,
                 row.endpoint,
+                row.model or "-",
                 row.status,
-                money(row.hold_micros, currency),
+                money(row.held_micros, currency) if row.held_micros else "-",
                 "-" if row.charged_micros is None else money(row.charged_micros, currency),
+                money(row.refunded_micros, currency) if row.refunded_micros else "-",
                 moment(row.created_at),
                 row.kling_id or "-",
                 row.tenant_external_id or "-",

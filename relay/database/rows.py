@@ -1,5 +1,6 @@
 """A row's type and how a batched statement reads it: one list of columns, written once."""
 
+from datetime import datetime
 from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
@@ -11,6 +12,7 @@ SQL_TYPES: dict[object, str] = {
     bool: "boolean",
     bytes: "bytea",
     Decimal: "numeric",
+    datetime: "timestamptz",
 }
 
 

@@ -5,6 +5,7 @@ import re
 from relay.desk.errors import Unusable
 
 CHARS_MAX = 64
+WORDS_CHARS_MAX = 300
 _REMOVED = re.compile(r".* \(removed #\d+\)")
 
 
@@ -14,11 +15,16 @@ def check_name(text: str, *, what: str = "name") -> None:
     Raises:
         Unusable: it is empty, too long, or has what cannot be seen.
     """
-    if not text.isprintable() or text != text.strip() or not 0 < len(text) <= CHARS_MAX:
-        raise Unusable(
-            f"{text!r} is no {what}: 1 to {CHARS_MAX} printable characters, without white space"
-            " around them"
-        )
+    _check(text, what=what, chars_max=CHARS_MAX)
+
+
+def check_words(text: str) -> None:
+    """Check what a tenant is to read.
+
+    Raises:
+        Unusable: as `check_name`, only that it may be a sentence.
+    """
+    _check(text, what="text for a tenant", chars_max=WORDS_CHARS_MAX)
 
 
 def check_new_name(text: str) -> None:
@@ -35,3 +41,11 @@ def check_new_name(text: str) -> None:
 def removed_name(name: str, id: int) -> str:  # noqa: A002 (ours, as everywhere)
     """Spell what history calls something from its removal on: its name is free for another."""
     return f"{name} (removed #{id})"
+
+
+def _check(text: str, *, what: str, chars_max: int) -> None:
+    if not text.isprintable() or text != text.strip() or not 0 < len(text) <= chars_max:
+        raise Unusable(
+            f"{text!r} is no {what}: 1 to {chars_max} printable characters, without white space"
+            " around them"
+        )

@@ -2,6 +2,9 @@
 
 `settle` and `release` end a hold through the one door, here as an array of one inside the desk's
 own transaction; `refund` is a further entry. `unflag` moves no money.
+
+A reason is for operators and stays with them. What the tenant reads instead, in its GETs, lists and
+callbacks, is `tell`.
 """
 
 import msgspec
@@ -12,14 +15,21 @@ from relay.database.ids import TaskId
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, note_change
-from relay.desk.errors import NoSuch, NotPossible
-from relay.ledger.entries import refund_charge
+from relay.desk.errors import NoSuch, NotPossible, Unusable
+from relay.desk.names import check_words
+from relay.money import decimal_of
 from relay.tasks import flags
 from relay.tasks.door import LAST_LOOK_AFTER_S, Via, end_row, pass_in_session
+from relay.tasks.events import note_event
+from relay.tasks.refund import refund_task
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_callback
+
+TOLD_OF_SETTLED = "The task was completed by the service."
+TOLD_OF_RELEASED = "The task was ended by the service without a result."
+"""What the tenant reads as the task's message where the operator has no words for it."""
 
 LOCK_TASK = f"""
 SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id FOR NO KEY UPDATE
@@ -27,17 +37,26 @@ SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id FOR NO KEY UPDATE
 
 
 @act
-async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
+async def settle(
+    session: AsyncSession,
+    actor: Actor,
+    task_id: TaskId,
+    *,
+    reason: str,
+    tell: str = TOLD_OF_SETTLED,
+) -> int:
     """Count a task as a success and charge what it was quoted; return that, in micros.
 
     For a live task that Kling is known to have delivered, or one that failed by mistake.
 
     Raises:
         NoSuch, NotPossible: it was charged already.
+        Unusable: `tell` cannot be read.
     """
     task = await _lock_task(session, task_id)
     charge = task.quote.price_micros
-    if not await _end(session, actor, task, TaskState.SUCCEED, reason, charge=charge):
+    told = _Told(state=TaskState.SUCCEED, reason=reason, tell=tell, charge_micros=charge)
+    if not await _end(session, actor, task, told):
         raise NotPossible("task", task_id, "it was charged already")
     before = {"state": task.state.value, "charged_micros": None}
     after = {"state": TaskState.SUCCEED.value, "charged_micros": charge}
@@ -46,17 +65,25 @@ async def settle(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason
 
 
 @act
-async def release(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
+async def release(
+    session: AsyncSession,
+    actor: Actor,
+    task_id: TaskId,
+    *,
+    reason: str,
+    tell: str = TOLD_OF_RELEASED,
+) -> int:
     """Give a live task's hold back, in micros; the tenant sees it as failed, or not at all.
 
     If Kling reports its success later, it is charged after all, and flagged.
 
     Raises:
         NoSuch, NotPossible: it has no open hold.
+        Unusable: `tell` cannot be read.
     """
     task = await _lock_task(session, task_id)
     state = TaskState.FAILED if task.kling_id else TaskState.REFUSED
-    if not await _end(session, actor, task, state, reason, charge=0):
+    if not await _end(session, actor, task, _Told(state=state, reason=reason, tell=tell)):
         raise NotPossible("task", task_id, f"it has no open hold: it is {task.state.value}")
     before = {"state": task.state.value, "held_micros": task.hold_micros}
     after = {"state": state.value, "held_micros": 0}
@@ -65,28 +92,40 @@ async def release(session: AsyncSession, actor: Actor, task_id: TaskId, *, reaso
 
 
 @act
-async def refund(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
-    """Give a charge back as a new entry, in micros; once per task, which stays a success.
+async def refund(
+    session: AsyncSession,
+    actor: Actor,
+    task_id: TaskId,
+    *,
+    reason: str,
+    amount_micros: int | None = None,
+) -> int:
+    """Give a charge back as a new entry, all that is left of it or so much; return that, in micros.
+
+    The task stays a success, and what all views show of it is what is left of its charge.
 
     Raises:
-        NoSuch, NotPossible: it was not charged, or refunded before.
+        NoSuch
+        NotPossible: it was not charged, or less than that is left of its charge.
+        Unusable: the amount is not above 0.
     """
+    if amount_micros is not None and amount_micros <= 0:
+        raise Unusable("what is refunded is more than 0")
     task = await _lock_task(session, task_id)
     if task.charged_micros is None:
         raise NotPossible("task", task_id, "it was not charged")
-    refunded = await refund_charge(
-        session,
-        task.account_id,
-        task_id=task.id,
-        amount_micros=task.charged_micros,
-        reason=reason,
-        actor=str(actor),
-    )
-    if not refunded:
-        raise NotPossible("task", task_id, "it was refunded before")
-    before, after = {"refunded_micros": 0}, {"refunded_micros": task.charged_micros}
+    if task.paid_micros == 0:
+        why = "all of its charge was refunded before" if task.charged_micros else "it cost nothing"
+        raise NotPossible("task", task_id, why)
+    given_micros = task.paid_micros if amount_micros is None else amount_micros
+    if given_micros > task.paid_micros:
+        why = f"only {decimal_of(task.paid_micros)} of its charge is left to refund"
+        raise NotPossible("task", task_id, why)
+    await refund_task(session, task, amount_micros=given_micros, reason=reason, actor=str(actor))
+    before = {"refunded_micros": task.refunded_micros}
+    after = {"refunded_micros": task.refunded_micros + given_micros}
     await _note(session, actor, "task.refund", task, before=before, after=after, reason=reason)
-    return task.charged_micros
+    return given_micros
 
 
 @act
@@ -105,39 +144,51 @@ async def unflag(
     await _note(session, actor, "task.unflag", task, before=before, after=after, reason=reason)
 
 
-async def _end(
-    session: AsyncSession,
-    actor: Actor,
-    task: TaskRow,
-    state: TaskState,
-    reason: str,
-    *,
-    charge: int,
-) -> bool:
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's word about a task's end."""
+
+    state: TaskState
+    reason: str
+    """For operators."""
+    tell: str
+    """For the tenant."""
+    charge_micros: int = 0
+
+
+async def _end(session: AsyncSession, actor: Actor, task: TaskRow, told: _Told) -> bool:
     """End it through the door. False if that is no news, and nothing was changed."""
+    check_words(told.tell)
     row = end_row(
         task.id,
-        state,
+        told.state,
         via=Via.OPERATOR,
-        reason=reason,
-        charge=charge,
+        reason=told.tell,
+        charge=told.charge_micros,
         # Nobody has asked Kling: it may have it all the same.
-        look_after_s=LAST_LOOK_AFTER_S if state is TaskState.REFUSED else None,
-        has_result_at_kling=state is TaskState.SUCCEED and task.kling_id is not None,
-        delivery_body=_delivery(task, state, reason=reason, charge=charge),
+        look_after_s=LAST_LOOK_AFTER_S if told.state is TaskState.REFUSED else None,
+        awaits_kling=told.state is not TaskState.REFUSED,
+        delivery_body=_delivery(task, told),
+        is_noted=False,
         actor=str(actor),
     )
     finished = await pass_in_session(session, row, is_followed=task.is_followed)
+    if finished.moved:
+        kind = f"{Via.OPERATOR.value}.{told.state.value}"
+        await note_event(session, task.id, kind, told.reason, actor=str(actor))
     return finished.moved
 
 
-def _delivery(task: TaskRow, state: TaskState, *, reason: str, charge: int) -> str | None:
-    if task.callback_url is None or task.reply is None or state is TaskState.REFUSED:
+def _delivery(task: TaskRow, told: _Told) -> str | None:
+    if task.callback_url is None or task.reply is None or told.state is TaskState.REFUSED:
         return None
-    told = msgspec.structs.replace(
-        task, state=state, ended_via="operator", charged_micros=charge, fail_message=reason
+    ended = msgspec.structs.replace(
+        task,
+        state=told.state,
+        ended_via=Via.OPERATOR.value,
+        charged_micros=told.charge_micros,
+        fail_message=told.tell,
     )
-    return show_callback(task.reply, told.shown()).decode()
+    return show_callback(task.reply, ended.shown()).decode()
 
 
 async def _note(

@@ -11,6 +11,7 @@ import msgspec
 from relay.kling.as_new import as_new
 from relay.kling.endpoint import Generation
 from relay.kling.wire import Fields
+from relay.moments import ms_of
 
 _fields = msgspec.json.Decoder(Fields)
 
@@ -48,7 +49,7 @@ def spell_queried(
 
     `status` is in the words of our own states.
     """
-    at_ms = int(created_at.timestamp() * 1000)
+    at_ms = ms_of(created_at)
     task = {
         "task_id": kling_id,
         "task_status": status,

@@ -3,6 +3,7 @@
 Source: docs/kling-api.md 5 and 6.
 """
 
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ from relay.kling.wire import (
     text_of,
     value_of,
 )
+from relay.moments import MS_MAX, moment_of
 
 
 class Status(StrEnum):
@@ -55,6 +57,8 @@ class _TaskObject(msgspec.Struct):
     # Raw, since one odd number in a field that we hardly need must not hide a task's end.
     task_result: Raw | UnsetType = UNSET
     outputs: Raw | UnsetType = UNSET
+    created_at: Raw | UnsetType = UNSET
+    create_time: Raw | UnsetType = UNSET
     final_unit_deduction: Raw | UnsetType = UNSET
     final_balance_deduction: Raw | UnsetType = UNSET
     billing: Raw | UnsetType = UNSET
@@ -94,6 +98,8 @@ class TaskNews(msgspec.Struct, frozen=True):
     status: Status | None
     """None if absent or a word that we do not know: then nothing is concluded from it."""
     message: str
+    created_at: datetime | None
+    """When it was created, by Kling's clock; None if that is not said in milliseconds."""
     result_ids: tuple[str, ...]
     result_urls: tuple[str, ...]
     result_seconds: Decimal | None
@@ -148,6 +154,7 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         external_ids=tuple(filter(None, (info, task.external_task_id, task.external_id))),
         status=_status(task.task_status) or _status(task.status),
         message=task.task_status_msg or task.message or "",
+        created_at=_created_at(task),
         result_ids=_ids(results) if results else (),
         result_urls=_urls(results) if results else (),
         result_seconds=_seconds(results) if results else None,
@@ -157,6 +164,14 @@ def read_task(raw: bytes | Raw) -> TaskNews:
         deduction_raw=msgspec.json.encode(costs).decode() if costs else None,
         raw=bytes(raw),
     )
+
+
+def _created_at(task: _TaskObject) -> datetime | None:
+    """Read when it was created: `created_at`, and of 2.0 `create_time`."""
+    raw = task.created_at if task.create_time is UNSET else task.create_time
+    spelt = bytes(raw).strip(b'"') if isinstance(raw, Raw) else b""
+    ms = int(spelt) if spelt.isdigit() and len(spelt) < 16 else -1  # noqa: PLR2004
+    return moment_of(ms) if 0 <= ms <= MS_MAX else None
 
 
 def _read_leniently(fields: Fields) -> _TaskObject:

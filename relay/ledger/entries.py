@@ -90,9 +90,13 @@ async def refund_charge(
     amount_micros: int,
     reason: str,
     actor: str,
-) -> bool:
-    """Give a task's charge back. False, and nothing is changed, if it was refunded before."""
-    return await _enter(
+) -> None:
+    """Give back a task's charge or a part of it; how much is left of it is its row's to say.
+
+    Raises:
+        UnknownAccount: nothing was written.
+    """
+    await _enter(
         session,
         account_id,
         EntryKind.REFUND,
@@ -132,7 +136,7 @@ async def _enter(
             reason=reason,
             actor=actor,
         )
-        # Which of the unique indexes it hits follows from the kind: same reference, same refund.
+        # The one conflict there can be is a reference that was entered before.
         .on_conflict_do_nothing()
         .returning(Entry.id)
     )

@@ -111,22 +111,36 @@ RULES = (
         """,
     ),
     Rule(
-        "no task is charged or refunded twice",
+        "no task is charged twice",
         """
-        SELECT 'task ' || task_id || ' (' || kind || ')', 1, count(*) FROM entries
-        WHERE kind IN ('charge', 'refund') GROUP BY task_id, kind HAVING count(*) > 1
+        SELECT 'task ' || task_id, 1, count(*) FROM entries
+        WHERE kind = 'charge' GROUP BY task_id HAVING count(*) > 1
         """,
     ),
     Rule(
-        "a refund gives back what was charged",
+        "what a task says was refunded is the sum of its refunds",
         """
-        SELECT 'task ' || r.task_id, -(c.amount_micros + coalesce(k.amount_micros, 0)),
-               r.amount_micros
-        FROM entries r LEFT JOIN entries c ON c.task_id = r.task_id AND c.kind = 'charge'
-        LEFT JOIN entries k ON k.task_id = r.task_id AND k.kind = 'correction'
-        WHERE r.kind = 'refund'
-            AND (c.id IS NULL OR r.account_id <> c.account_id
-                 OR r.amount_micros <> -(c.amount_micros + coalesce(k.amount_micros, 0)))
+        SELECT 'task ' || k.id, coalesce(r.refunded_micros, 0), k.refunded_micros
+        FROM tasks k LEFT JOIN (
+            SELECT task_id, sum(amount_micros) AS refunded_micros FROM entries
+            WHERE kind = 'refund' GROUP BY task_id
+        ) r ON r.task_id = k.id
+        WHERE k.refunded_micros <> coalesce(r.refunded_micros, 0)
+        """,
+    ),
+    Rule(
+        "refunds are at most the charge",
+        """
+        SELECT 'task ' || id, coalesce(charged_micros, 0), refunded_micros FROM tasks
+        WHERE refunded_micros > coalesce(charged_micros, 0)
+        """,
+    ),
+    Rule(
+        "a refund goes to the account that was charged",
+        """
+        SELECT 'task ' || k.id, k.account_id, r.account_id
+        FROM entries r JOIN tasks k ON k.id = r.task_id
+        WHERE r.kind = 'refund' AND r.account_id <> k.account_id
         """,
     ),
     Rule(

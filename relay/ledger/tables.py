@@ -18,7 +18,8 @@ class EntryKind(StrEnum):
     CHARGE = "charge"
     """A task was settled. At most one per task, by constraint."""
     REFUND = "refund"
-    """A task's charge was given back by the operator. At most one per task, by constraint."""
+    """The operator gave a task's charge back, or a part of it: all of them are at most the charge,
+    by a constraint of the task."""
     CORRECTION = "correction"
     """Kling's own reply differed from the callback that a task was charged by: the rest of the
     charge, or what was too much. At most one per task, by constraint."""
@@ -67,7 +68,11 @@ class Entry(Base):
             unique=True,
             postgresql_where="kind = 'correction'",
         ),
-        Index("entries_one_refund", "task_id", unique=True, postgresql_where="kind = 'refund'"),
+        Index(
+            "entries_later_of_task",
+            "task_id",
+            postgresql_where="task_id IS NOT NULL AND kind <> 'charge'",
+        ),
         Index(
             "entries_one_topup",
             *("account_id", "reference"),

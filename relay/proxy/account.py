@@ -1,14 +1,16 @@
 """Kling's account calls, answered from the tenant's own books (promise T4).
 
-The tenant's quota is shown as one resource pack, in video units at Kling's list price; its charges
-as deductions from that pack, and beside it in currency. Nothing of the channels' accounts is told.
+The tenant's quota is shown as one resource pack, in video units at Kling's list price. Whatever
+changed it is a line, in units and in currency: charges are deductions, and what was given back,
+sold or corrected upwards is one below zero. Each line's quota after it is the next one's before it,
+and what was sold less the lines of tasks is what remains. Nothing of the channels' accounts is
+told.
 
 Source of the shapes: docs/kling-api.md 4.16 and 5.6; names of fields that it leaves out are
 those of our sandbox, which took them from the vendor's pages.
 """
 
 import asyncio
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -17,9 +19,11 @@ import msgspec
 from relay.database.driver import Pool, Record
 from relay.errors import InvalidParameter
 from relay.kling.wanted import Wanted
+from relay.moments import MS_MAX, ms_of
 from relay.money import MICROS, decimal_of, plain
+from relay.pricing.book import Pack
 from relay.pricing.quote import Quote, UnitPrices
-from relay.proxy.page import MS_MAX, Page, moment_of
+from relay.proxy.page import Page, read_ms
 from relay.proxy.query_string import read_query
 from relay.tenants.caller import Caller
 
@@ -32,22 +36,21 @@ PAGES_AT_ONCE = 1
 the few connections of the pool with them (`database/lines.py`)."""
 
 TOTALS = """
-SELECT coalesce(sum(amount_micros) FILTER (WHERE amount_micros > 0 AND task_id IS NULL), 0)
-           AS sold,
+SELECT coalesce(sum(amount_micros) FILTER (WHERE task_id IS NULL), 0) AS sold,
        coalesce(sum(amount_micros), 0) AS quota,
        min(created_at) AS began_at
 FROM entries WHERE account_id = $1
 """
 
-CHARGES = """
-SELECT e.id, -e.amount_micros AS charged, e.created_at, t.kling_id, t.endpoint, t.token_id,
-       t.model, t.pack, t.quote, t.id AS own_id
-FROM entries e JOIN tasks t ON t.id = e.task_id
-WHERE e.account_id = $1 AND e.kind = 'charge' AND e.id < $2
-    -- Most charges of an account are this tenant's, which a planner cannot know: by a plain
+LINES = """
+SELECT e.id, e.kind, -e.amount_micros AS deducted, e.created_at, t.kling_id, t.endpoint,
+       t.token_id, t.model, t.pack, t.quote, t.id AS own_id
+FROM entries e LEFT JOIN tasks t ON t.id = e.task_id
+WHERE e.account_id = $1 AND e.id < $2
+    -- Most entries of an account are this tenant's, which a planner cannot know: by a plain
     -- condition it would rather have all accounts' entries read by several workers.
-    AND CASE WHEN t.tenant_id = $7 THEN true ELSE false END
-    AND e.created_at >= $3 AND e.created_at <= $4
+    AND CASE WHEN e.task_id IS NULL OR t.tenant_id = $7 THEN true ELSE false END
+    AND e.created_at >= $3 AND e.created_at < $4
     AND ($5::text[] IS NULL OR 'token-' || t.token_id = ANY($5))
 ORDER BY e.id DESC LIMIT $6
 """
@@ -88,21 +91,21 @@ class Accounts:
         for name in ("start_time", "end_time"):
             if not values.get(name):
                 raise InvalidParameter(name, "is required")
-            moment_of(name, values[name][-1], 0)
+            read_ms(name, values[name][-1], 0)
         async with self._turn:
             totals = await self._pool.fetchrow(TOTALS, caller.account_id)
         assert totals is not None, "a sum is one row"
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
-            began_ms = _ms(totals["began_at"])
+            began_ms = ms_of(totals["began_at"])
             data["resource_pack_subscribe_infos"] = [
                 {
                     "resource_pack_name": PACK_NAME,
                     "resource_pack_id": PACK_ID,
                     "resource_pack_type": PACK_TYPE,
                     "total_quantity": self._units(totals["sold"]),
-                    "remaining_quantity": self._units(max(0, totals["quota"])),
+                    "remaining_quantity": self._units(totals["quota"]),
                     "purchase_time": began_ms,
                     "effective_time": began_ms,
                     "invalid_time": MS_MAX,
@@ -112,24 +115,24 @@ class Accounts:
         return msgspec.json.encode(data)
 
     async def package(self, caller: Caller, page: Page) -> bytes:
-        """Page through the tenant's charges in units."""
+        """Page through what changed the tenant's quota, in units."""
         if not _is_own_pack(page):
             return _spelt([], last_id=None, has_more=False)
         return await self._page(caller, page, in_units=True)
 
     async def balance(self, caller: Caller, page: Page) -> bytes:
-        """Page through the same charges in currency."""
+        """Page through the same lines in currency."""
         return await self._page(caller, page, in_units=False)
 
     async def _page(self, caller: Caller, page: Page, *, in_units: bool) -> bytes:
         names = page.filters.get("api_key_name")
         async with self._turn:
             records = await self._pool.fetch(
-                CHARGES,
+                LINES,
                 caller.account_id,
                 page.before_id,
                 page.start,
-                page.end,
+                page.until,
                 None if names is None else sorted(names),
                 page.limit + 1,
                 caller.tenant_id,
@@ -150,37 +153,25 @@ class Accounts:
         return {record["id"]: int(record["after"]) for record in records}
 
     def _row(self, record: Record, *, after: int, in_units: bool) -> dict[str, Any]:
-        quote = _quote.decode(record["quote"])
-        wanted = quote.wanted
-        charged = record["charged"]
-        row: dict[str, Any] = {
-            "task_id": record["kling_id"] or str(record["own_id"]),
-            "api_key_name": f"token-{record['token_id']}",
-            "product_function": record["endpoint"],
-            "model_name": record["model"] or "",
-            "resolution": wanted.mode or "",
-            "duration": _length(wanted),
-            "refer_video_input": bool(wanted.video_input),
-            "video_sound": "native" if wanted.sound else "off",
-            "voice_control": bool(wanted.voice),
-            "deduction_time": str(_ms(record["created_at"])),
-        }
+        row = _told_of_task(record) if record["own_id"] else _told_of_sale(record)
+        row["deduction_time"] = str(ms_of(record["created_at"]))
+        deducted = record["deducted"]
         if in_units:
             return {
                 "package_id": PACK_ID,
-                "product_type": record["pack"],
+                "product_type": record["pack"] or Pack.VIDEO.value,
                 **row,
-                "unit_before_deduction": self._units(after + charged),
-                "deduction_amount": self._units(charged),
+                "unit_before_deduction": self._units(after + deducted),
+                "deduction_amount": self._units(deducted),
                 "unit_after_deduction": self._units(after),
             }
         return {
             **row,
             "cash_type": "balance",
-            "list_price": decimal_of(charged),
+            "list_price": decimal_of(deducted),
             "currency": self._currency,
-            "balance_before_deduction": _money(after + charged),
-            "deduction_amount": _money(charged),
+            "balance_before_deduction": _money(after + deducted),
+            "deduction_amount": _money(deducted),
             "balance_after_deduction": _money(after),
         }
 
@@ -188,6 +179,37 @@ class Accounts:
         """Convert to video units at list price, as a JSON number of at most 4 places."""
         units = Decimal(micros) / self._prices.video_micros
         return _number(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+
+
+def _told_of_task(record: Record) -> dict[str, Any]:
+    """Tell of a charge, or of what was given back of it: whose task, and what was asked for."""
+    wanted = _quote.decode(record["quote"]).wanted
+    return {
+        "task_id": record["kling_id"] or str(record["own_id"]),
+        "api_key_name": f"token-{record['token_id']}",
+        "product_function": record["endpoint"],
+        "model_name": record["model"] or "",
+        "resolution": wanted.mode or "",
+        "duration": _length(wanted),
+        "refer_video_input": bool(wanted.video_input),
+        "video_sound": "native" if wanted.sound else "off",
+        "voice_control": bool(wanted.voice),
+    }
+
+
+def _told_of_sale(record: Record) -> dict[str, Any]:
+    """Tell of what was sold or corrected: by its kind alone, since reasons are the operator's."""
+    return {
+        "task_id": "",
+        "api_key_name": "",
+        "product_function": record["kind"],
+        "model_name": "",
+        "resolution": "",
+        "duration": "none",
+        "refer_video_input": False,
+        "video_sound": "off",
+        "voice_control": False,
+    }
 
 
 def _length(wanted: Wanted) -> str:
@@ -222,7 +244,3 @@ def _number(number: Decimal) -> msgspec.Raw:
     """Spell a JSON number, without a float in between; Kling writes 5.0."""
     text = plain(number)
     return msgspec.Raw((text if "." in text else f"{text}.0").encode())
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

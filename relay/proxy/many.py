@@ -20,7 +20,9 @@ SELECT {TASK_COLUMNS}
 FROM unnest($2::text[]) AS asked (endpoint) CROSS JOIN LATERAL (
     SELECT * FROM tasks
     WHERE tenant_id = $1 AND endpoint = asked.endpoint AND kling_id IS NOT NULL
-        AND state <> 'refused' AND id < $3 AND created_at >= $4 AND created_at <= $5
+        AND state <> 'refused' AND id < $3
+        AND coalesce(kling_created_at, created_at) >= $4
+        AND coalesce(kling_created_at, created_at) < $5
         AND ($6::text[] IS NULL OR state = ANY($6))
     ORDER BY id DESC LIMIT $7
 ) t
@@ -107,7 +109,7 @@ class ManyQueries:
             self._names[generation],
             page.before_id,
             page.start,
-            page.end,
+            page.until,
             states,
             page.limit + 1,
         )

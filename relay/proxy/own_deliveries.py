@@ -36,6 +36,7 @@ from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import Busy, NoSuch, NotPossible
 from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unavailable
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
+from relay.moments import ms_of
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing, SecretKeyError
@@ -206,4 +207,4 @@ def _shown(one: ListedDelivery) -> dict[str, Any]:
 
 
 def _ms(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)
+    return None if at is None else ms_of(at)

@@ -4,7 +4,7 @@ Source: docs/kling-api.md 4.16 and 5.5. A cursor is our own and says nothing to 
 the last row shown.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,17 +13,17 @@ from relay.errors import InvalidParameter
 from relay.kling.body import decode_field
 from relay.kling.endpoint import Generation
 from relay.kling.wire import Fields
+from relay.moments import MS_MAX, moment_after, moment_of
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500
-MS_MAX = 253_402_300_799_000
-"""The last millisecond that a date can hold."""
 
 
 class Page(msgspec.Struct, frozen=True):
     """One page that is asked for."""
 
     start: datetime
-    end: datetime
+    until: datetime
+    """The first moment behind its window."""
     before_id: int
     """Rows with a smaller id, newest first."""
     limit: int
@@ -39,8 +39,8 @@ def read_page(fields: Fields, generation: Generation = Generation.NEW) -> Page:
         InvalidParameter: names the field.
     """
     return Page(
-        start=_moment(fields, "start_time", 0),
-        end=_moment(fields, "end_time", MS_MAX),
+        start=moment_of(_ms(fields, "start_time", 0)),
+        until=moment_after(_ms(fields, "end_time", MS_MAX)),
         before_id=_cursor(fields),
         limit=_limit(fields, is_solution=generation is Generation.SOLUTIONS),
         filters=_filters(fields),
@@ -61,7 +61,7 @@ def spell_page(rows: list[bytes], *, name: str, last_id: int | None, has_more: b
     )
 
 
-def moment_of(name: str, text: object, default_ms: int) -> datetime:
+def read_ms(name: str, text: object, default_ms: int) -> int:
     """Read milliseconds, as a number or a string: the vendor's pages show both."""
     if text is None or text == "":
         text = default_ms
@@ -69,11 +69,11 @@ def moment_of(name: str, text: object, default_ms: int) -> datetime:
     number = int(spelt) if spelt.isascii() and spelt.isdigit() and len(spelt) < 16 else -1  # noqa: PLR2004
     if isinstance(text, bool) or not 0 <= number <= MS_MAX:
         raise InvalidParameter(name, "must be a time in milliseconds")
-    return datetime.fromtimestamp(number / 1000, tz=UTC)
+    return number
 
 
-def _moment(fields: Fields, name: str, default_ms: int) -> datetime:
-    return moment_of(name, _value(fields, name), default_ms)
+def _ms(fields: Fields, name: str, default_ms: int) -> int:
+    return read_ms(name, _value(fields, name), default_ms)
 
 
 def _cursor(fields: Fields) -> int:

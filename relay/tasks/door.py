@@ -23,7 +23,7 @@ from relay.ledger.entries import BY_RELAY
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
 from relay.tasks.tables import TaskState
-from relay.tasks.task import LIVE
+from relay.tasks.task import BY_OPERATOR, LIVE
 from relay.tasks.told import FinishRow
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class Via(StrEnum):
     CALLBACK = "callback"
     QUERY = "query"
     LOOK = "look"
-    OPERATOR = "operator"
+    OPERATOR = BY_OPERATOR
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -68,12 +68,15 @@ def end_row(
     look_after_s: float | None = None,
     delivery_body: str | None = None,
     body: bytes | None = None,
-    has_result_at_kling: bool = False,
+    awaits_kling: bool = False,
+    is_noted: bool = True,
     actor: str = BY_RELAY,
 ) -> FinishRow:
     """Spell a state that is not Kling's word: unknown, refused, or the operator's.
 
-    `has_result_at_kling`: ask Kling for the full reply, as after an end learned by callback.
+    `reason`: of the operator's word, what the tenant reads. `awaits_kling`: ask Kling for its
+    full reply, as after an end learned by callback. `is_noted`: False where the caller notes
+    what happened.
     """
     reason = reason.replace("\x00", "")  # Kling's words may be in it
     return FinishRow(
@@ -88,14 +91,15 @@ def end_row(
         cost_cash=None,
         cost_currency=None,
         reply=None,
-        is_reply_full=state not in LIVE and not has_result_at_kling,
+        kling_created_at=None,
+        is_reply_full=state not in LIVE and not awaits_kling,
         fail_message=reason,
         result_ids="[]",
         result_urls="[]",
         kling_request_id=None,
-        next_look_s=FULL_REPLY_AFTER_S if has_result_at_kling else look_after_s,
+        next_look_s=FULL_REPLY_AFTER_S if awaits_kling else look_after_s,
         delivery_body=delivery_body,
-        event=f"{via.value}.{state.value}",
+        event=f"{via.value}.{state.value}" if is_noted else None,
         event_body=reason.encode() if body is None else body[:EVENT_BYTES_MAX],
         made="[]",
         actor=actor,

@@ -56,8 +56,11 @@ moved AS (
         kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         reply = coalesce(j.reply, t.reply),
+        kling_created_at = coalesce(j.kling_created_at, t.kling_created_at),
         is_reply_full = j.is_reply_full,
-        fail_message = CASE WHEN j.state IN ('failed', 'refused') THEN j.fail_message END,
+        -- Of a success that is the operator's word, what the tenant is told of it.
+        fail_message = CASE WHEN j.state IN ('failed', 'refused') OR j.is_end AND j.via = 'operator'
+                       THEN j.fail_message END,
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
         deduction = CASE WHEN j.corrects THEN j.deduction
@@ -87,7 +90,10 @@ moved AS (
 ),
 filled AS (
     UPDATE tasks t
-    SET reply = j.reply,
+    SET kling_id = coalesce(t.kling_id, j.kling_id),
+        kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
+        reply = j.reply,
+        kling_created_at = coalesce(j.kling_created_at, t.kling_created_at),
         is_reply_full = true,
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},
@@ -99,7 +105,7 @@ filled AS (
         corrected_micros = CASE
             WHEN j.corrects THEN j.charged_before - least(j.charge_micros, j.hold_micros)
             ELSE t.corrected_micros END,
-        is_flagged = t.is_flagged OR j.corrects,
+        is_flagged = t.is_flagged OR j.corrects OR j.contradicts,
         next_look_at = NULL,
         look_lease = NULL
     FROM judged j
@@ -132,6 +138,15 @@ noted AS (
            actor, NULL
     FROM judged
     WHERE corrects
+    UNION ALL
+    SELECT id, 'task.contradicted', CASE state
+               WHEN 'succeed' THEN 'the operator charged ' || charged_before || ' micros, and by'
+                   || ' Kling''s figures it were ' || charge_micros || ' micros'
+               ELSE 'the operator settled it, and Kling says ' || state
+                   || coalesce(': ' || nullif(fail_message, ''), '') END,
+           actor, NULL
+    FROM judged
+    WHERE contradicts
 ){follow}
 SELECT j.ord, j.moves, j.fills, j.old_state, j.tenant_id, e.charged_micros
 FROM judged j LEFT JOIN ended e USING (id)

@@ -79,6 +79,7 @@ def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
         quote_json=row.quote,
         hold_micros=row.hold_micros,
         charged_micros=None,
+        refunded_micros=0,
         reply=None,
         is_followed=bool(row.follows),
         is_reply_full=False,

@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.database.ids import TaskId
-from relay.deliveries.kept_url import show_url
 from relay.deliveries.tables import Delivery
-from relay.ledger.entries import BY_RELAY
 from relay.ledger.tables import Entry, EntryKind
+from relay.tasks.outlook import Outlook, read_outlook
 from relay.tasks.tables import Task, TaskEvent, TaskState
+from relay.tasks.timeline import Happening, flag_reasons, timeline
 from relay.tenants.tables import Tenant
 
 STUCK_AFTER_S = 3600
@@ -31,23 +31,19 @@ class ListedTask(msgspec.Struct, frozen=True):
     status: str
     kling_id: str | None
     tenant_external_id: str | None
+    model: str | None
     hold_micros: int
+    """What was held at submit."""
+    held_micros: int
+    """Of that, what is held now: nothing of what ended."""
+    price_micros: int
+    """What it was quoted, which is what a settle charges."""
     charged_micros: int | None
+    refunded_micros: int
     is_flagged: bool
     created_at: datetime
     ended_at: datetime | None
     fail_message: str | None
-
-
-class Happening(msgspec.Struct, frozen=True):
-    """One thing that happened to a task; `body` is raw, as Kling sent it or we send it."""
-
-    at: datetime
-    what: str
-    detail: str
-    body: bytes | None = None
-    actor: str = BY_RELAY
-    """Whose doing it was, as `desk/actor.py` spells."""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -57,31 +53,66 @@ class Story(msgspec.Struct, frozen=True):
     tenant: str
     channel: str
     channels_tried: list[str]
-    refunded_micros: int
+    outlook: Outlook
+    flags: list[Happening]
+    """Why it is flagged."""
     timeline: list[Happening]
 
 
+class TaskFilter(msgspec.Struct, frozen=True):
+    """Which tasks a list has; what is None or False wants nothing."""
+
+    tenant_id: int | None = None
+    channel_id: int | None = None
+    endpoint: str | None = None
+    model: str | None = None
+    """As the tenant spelled it."""
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is too late."""
+    is_flagged: bool = False
+    is_stuck: bool = False
+    """Lives too long, is past its deadline, or is flagged."""
+    before_id: TaskId | None = None
+    """Ours, of the last one on the page before."""
+
+
+EVERY = TaskFilter()
+
+
 async def list_tasks(
-    session: AsyncSession,
-    *,
-    tenant_id: int | None = None,
-    status: str | None = None,
-    is_stuck: bool = False,
-    limit: int,
+    session: AsyncSession, wanted: TaskFilter = EVERY, *, limit: int
 ) -> list[ListedTask]:
-    """List tasks, newest first. Stuck: lives too long, is past its deadline, or is flagged."""
-    query = _listed().order_by(Task.id.desc()).limit(limit)
-    if tenant_id is not None:
-        query = query.where(Task.tenant_id == tenant_id)
-    if status is not None:
-        query = query.where(Task.state == status)
-    if is_stuck:
+    """List tasks, newest first."""
+    query = _listed().order_by(Task.id.desc()).limit(limit).where(*_conditions(wanted))
+    return await _list(session, query)
+
+
+def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
+    equal: list[tuple[ColumnElement[bool], object]] = [
+        (Task.tenant_id == wanted.tenant_id, wanted.tenant_id),
+        (Task.channel_id == wanted.channel_id, wanted.channel_id),
+        (Task.endpoint == wanted.endpoint, wanted.endpoint),
+        (Task.model == wanted.model, wanted.model),
+        (Task.state == wanted.status, wanted.status),
+    ]
+    conditions = [condition for condition, value in equal if value is not None]
+    if wanted.since is not None:
+        conditions.append(Task.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(Task.created_at < wanted.until)
+    if wanted.before_id is not None:
+        conditions.append(Task.id < wanted.before_id)
+    if wanted.is_flagged:
+        conditions.append(Task.is_flagged.is_(True))
+    if wanted.is_stuck:
         is_live = Task.hold_ended_at.is_(None)
         is_old = Task.created_at < func.now() - text(f"interval '{STUCK_AFTER_S} seconds'")
         has_no_verdict = Task.state.in_([TaskState.PENDING, TaskState.UNKNOWN])
         is_late = and_(has_no_verdict, Task.submit_deadline_at < func.now())
-        query = query.where(or_(and_(is_live, or_(is_old, is_late)), Task.is_flagged))
-    return await _list(session, query)
+        conditions.append(or_(and_(is_live, or_(is_old, is_late)), Task.is_flagged))
+    return conditions
 
 
 async def find_tasks(
@@ -116,28 +147,33 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     channels = await session.execute(select(Channel.id, Channel.name))
     names = {channel_id: name for channel_id, name in channels}  # noqa: C416 (rows are typed)
     of_task = (
-        list(await session.scalars(select(Entry).where(Entry.task_id == task_id))),
+        list(await session.scalars(select(Entry).where(_is_of(task_id)))),
         list(await session.scalars(select(TaskEvent).where(TaskEvent.task_id == task_id))),
         list(await session.scalars(select(Delivery).where(Delivery.task_id == task_id))),
     )
     entries, events, deliveries = of_task
     tried = [names[channel_id] for channel_id in task.channels_tried]
-    happened = [
-        *_steps(task, first_channel=[*tried, names[task.channel_id]][0]),
-        *(_of_event(event) for event in sorted(events, key=lambda event: event.id)),
-        *(_of_entry(entry) for entry in sorted(entries, key=lambda entry: entry.id)),
-        *(_of_delivery(delivery) for delivery in deliveries),
-    ]
     return Story(
         task=task,
         tenant=tenant.name,
         channel=names[task.channel_id],
         channels_tried=tried,
-        refunded_micros=sum(
-            entry.amount_micros for entry in entries if entry.kind == EntryKind.REFUND
+        outlook=await read_outlook(session, task, deliveries),
+        flags=flag_reasons(events) if task.is_flagged else [],
+        timeline=timeline(
+            task,
+            first_channel=[*tried, names[task.channel_id]][0],
+            events=events,
+            entries=entries,
+            deliveries=deliveries,
         ),
-        timeline=sorted(happened, key=lambda one: one.at),  # stable: in this order if at once
     )
+
+
+def _is_of(task_id: TaskId) -> ColumnElement[bool]:
+    """Spell that an entry is of a task so that both of the indexes of tasks' entries serve it."""
+    is_charge = Entry.kind == EntryKind.CHARGE
+    return or_(*(and_(Entry.task_id == task_id, one) for one in (is_charge, ~is_charge)))
 
 
 def _listed() -> Select[*tuple[Any, ...]]:
@@ -150,8 +186,14 @@ def _listed() -> Select[*tuple[Any, ...]]:
             Task.state.label("status"),
             Task.kling_id,
             Task.tenant_external_id,
+            Task.model,
             Task.hold_micros,
+            case((Task.hold_ended_at.is_(None), Task.hold_micros), else_=0).label("held_micros"),
+            func.coalesce(
+                cast(Task.quote["quoted_micros"].astext, BigInteger), Task.hold_micros
+            ).label("price_micros"),
             Task.charged_micros,
+            Task.refunded_micros,
             Task.is_flagged,
             Task.created_at,
             Task.ended_at,
@@ -171,51 +213,3 @@ def _of_tenant(query: Select[*tuple[Any, ...]], tenant_id: int | None) -> Select
 async def _list(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> list[ListedTask]:
     rows = (await session.execute(query)).mappings()
     return [ListedTask(**row) for row in rows]
-
-
-def _steps(task: Task, *, first_channel: str) -> list[Happening]:
-    """Tell what the row itself says, without its events."""
-    steps = [
-        Happening(task.created_at, "created", f"{task.endpoint} for channel {first_channel}"),
-        Happening(task.created_at, "held", f"{task.hold_micros} micros"),
-    ]
-    if task.submitted_at is not None:
-        known = f"as {task.kling_id}" if task.kling_id else "without an id so far"
-        steps.append(Happening(task.submitted_at, "submitted", f"Kling has it {known}"))
-    if task.ended_at is not None:
-        why = f": {task.fail_message}" if task.fail_message else ""
-        steps.append(Happening(task.ended_at, "ended", f"{task.state} by {task.ended_via}{why}"))
-    if task.hold_ended_at is not None:
-        charged = task.charged_micros or 0
-        steps.append(
-            Happening(
-                task.hold_ended_at,
-                "charged" if task.charged_micros is not None else "released",
-                f"{charged} micros charged, {task.hold_micros - charged} micros given back",
-            )
-        )
-    return steps
-
-
-def _of_event(event: TaskEvent) -> Happening:
-    return Happening(event.created_at, event.kind, event.detail or "", event.body, event.actor)
-
-
-def _of_entry(entry: Entry) -> Happening:
-    why = f" ({entry.reason})" if entry.reason else ""
-    return Happening(
-        entry.created_at,
-        f"entry.{entry.kind}",
-        f"{entry.amount_micros} micros of quota{why}",
-        actor=entry.actor,
-    )
-
-
-def _of_delivery(delivery: Delivery) -> Happening:
-    url = show_url(delivery.url)
-    return Happening(
-        delivery.created_at,
-        "delivery",
-        f"{delivery.task_status} to {url}: {delivery.state}, {delivery.attempts} attempts",
-        delivery.body.encode(),
-    )

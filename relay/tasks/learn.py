@@ -94,6 +94,7 @@ class Learner:
             cost_cash=cost.cash,
             cost_currency=cost.currency,
             reply=reply.decode(),
+            kling_created_at=news.created_at,
             is_reply_full=is_full and is_end,
             fail_message=news.message if state is TaskState.FAILED else None,
             result_ids=msgspec.json.encode(news.result_ids).decode(),
@@ -131,6 +132,9 @@ def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
 def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:
     if task.callback_url is None:
         return None
+    if task.awaits_kling and task.state is TaskState.SUCCEED:
+        # The result of what the operator settled: charged as it was then.
+        return show_callback(reply, task.shown()).decode(errors="replace")
     shown = Shown(
         tenant_id=task.tenant_id,
         tenant_external_id=task.tenant_external_id,

@@ -46,7 +46,8 @@ LANDING_S = 1.0
 LOST_PAUSE_MAX_S = 600.0
 """Between two looks for a task that Kling may not have, however long it is looked for."""
 CONFIRM_TRIES = 100
-"""Of a callback's word without a usable answer of Kling's: about two days, by their pauses."""
+"""Without a usable answer, to a callback's word and to the operator's: about two days, by their
+pauses."""
 UNREAD_TRIES = 10
 """After so many questions without an answer that we can read, a person should read one."""
 
@@ -212,7 +213,7 @@ class Looker:
                 assert_never(answer)
         await self._flag_unread(task, answer, tries=leased.attempts)
         if not task.is_live and self._is_asked_enough(leased, answer):
-            await self._end_looks(leased)
+            await self._end_looks(leased, answer)
             return
         if is_lost:
             await self._miss(leased)
@@ -254,27 +255,31 @@ class Looker:
     def _is_asked_enough(self, leased: LeasedTask, answer: KlingsWord) -> bool:
         """Tell whether an ended task, of which this answer was no news, needs no further look.
 
-        Kling's own end is waited for where a callback ended the task, whose word it is to confirm,
-        and where it works on what was given up.
+        Kling's own end is waited for where a callback or the operator ended the task, whose word it
+        is to confirm, and where it works on what was given up.
         """
         task = leased.task
+        is_awaited = task.is_hearsay or task.awaits_kling
         match answer:
             case TaskNews(status=Status.SUBMITTED | Status.PROCESSING):
-                return not (task.is_hearsay or task.state is TaskState.REFUSED)
+                return not (is_awaited or task.state is TaskState.REFUSED)
             case TaskNews(status=None) | NoAnswer():
-                tries = CONFIRM_TRIES if task.is_hearsay else self._rules.lost_looks
+                tries = CONFIRM_TRIES if is_awaited else self._rules.lost_looks
                 return leased.attempts >= tries
             case NotFound():
-                return not task.is_hearsay or leased.attempts >= self._rules.lost_looks
+                return not is_awaited or leased.attempts >= self._rules.lost_looks
             case _:
                 return True
 
-    async def _end_looks(self, leased: LeasedTask) -> None:
+    async def _end_looks(self, leased: LeasedTask, answer: KlingsWord) -> None:
         task = leased.task
         ended = await self._pool.fetchrow(END_LOOKS, task.id, leased.lease)
         if ended is not None and task.is_hearsay:
             why = "a callback ended it, and no reply of Kling's confirmed that"
             await self._flags.flag(task.id, "callback.unconfirmed", why)
+        if ended is not None and task.awaits_kling and task.state is TaskState.SUCCEED:
+            why = f"the operator settled it, and Kling says {_said(answer)}"
+            await self._flags.flag(task.id, "task.unconfirmed", why)
 
     async def _give_up_call(self, leased: LeasedTask) -> None:
         """Release a synchronous call without a verdict at its deadline (D2's one exception).
@@ -366,3 +371,15 @@ class Looker:
 def _is_unread(answer: KlingsWord) -> bool:
     """Tell whether Kling spoke of the task in a way that we do not understand."""
     return isinstance(answer, Unread) or (isinstance(answer, TaskNews) and answer.status is None)
+
+
+def _said(answer: KlingsWord) -> str:
+    match answer:
+        case TaskNews():
+            return "nothing that we can read"
+        case NotFound():
+            return "that it has no such task"
+        case NoAnswer():
+            return "nothing"
+        case _:
+            assert_never(answer)

@@ -28,6 +28,7 @@ moved AS (
         kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         reply = coalesce(j.reply, t.reply),
+        kling_created_at = coalesce(j.kling_created_at, t.kling_created_at),
         is_reply_full = j.is_reply_full,
         result_ids = {RESULT_IDS},
         result_urls = {RESULT_URLS},

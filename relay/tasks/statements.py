@@ -144,8 +144,9 @@ class ReadRow(NamedTuple):
 
 TASK_COLUMNS = """t.id, t.tenant_id, t.account_id, t.channel_id, t.endpoint, t.state, t.kling_id,
     t.injected_id, t.tenant_external_id, t.callback_url, t.quote, t.hold_micros, t.charged_micros,
-    t.reply, t.follows <> '{}' AS is_followed, t.is_reply_full, t.fail_message, t.created_at,
-    t.ended_via, t.submit_deadline_at, t.request_id, t.refresh_at = t.ended_at AS is_unasked,
+    t.refunded_micros, t.reply, t.follows <> '{}' AS is_followed, t.is_reply_full, t.fail_message,
+    t.created_at, t.ended_via, t.submit_deadline_at, t.request_id,
+    t.refresh_at = t.ended_at AS is_unasked,
     extract(epoch FROM now() - t.refresh_at)::float8 AS refreshed_s_ago"""
 """What `TaskRow.of` reads by position: in the order of its fields, and first in each statement."""
 

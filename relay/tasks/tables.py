@@ -52,6 +52,10 @@ class Task(Base):
             "charged_micros BETWEEN 0 AND hold_micros", name="charged_at_most_the_hold"
         ),
         CheckConstraint("hold_micros >= 0", name="hold_not_negative"),
+        CheckConstraint(
+            "refunded_micros BETWEEN 0 AND coalesce(charged_micros, 0)",
+            name="refunded_at_most_the_charge",
+        ),
         Index(  # by Kling's id first, so that a tenant's GET, which names no channel, has it too
             "tasks_kling_key",
             *("kling_id", "channel_id"),
@@ -121,6 +125,9 @@ class Task(Base):
     corrected_micros: Mapped[micros | None]
     """What a correction gave back of the charge, or below zero took more: Kling's own reply
     differed from the callback that had ended it. Null where none was entered."""
+    refunded_micros: Mapped[micros] = mapped_column(server_default=text("0"))
+    """What the operator gave back of the charge, in one refund or several; what is left is what the
+    tenant paid, and what all of its views show."""
     deduction: Mapped[str | None]
     """Kling's own cost fields, raw JSON as sent."""
     cost_units: Mapped[Decimal | None] = mapped_column(Numeric)
@@ -144,9 +151,13 @@ class Task(Base):
 
     Raw, but what a query would have and a create's reply or a callback has not is there as well.
     """
+    kling_created_at: Mapped[moment | None]
+    """When it was created by Kling's word, which is what views of the task show; null until it is
+    known, and of Kling's replies that do not say it."""
     is_reply_full: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether `reply` of an ended task came from a query: callbacks lack fields."""
     fail_message: Mapped[str | None]
+    """Why it failed or was refused; of what the operator ended, what the tenant is told."""
     result_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     result_urls: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 

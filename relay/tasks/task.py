@@ -20,6 +20,8 @@ QUOTES_MAX = 4096
 
 LIVE = frozenset({TaskState.PENDING, TaskState.UNKNOWN, TaskState.SUBMITTED, TaskState.PROCESSING})
 """States whose hold is open."""
+BY_OPERATOR = "operator"
+"""`ended_via` of what did not end by a word of Kling's."""
 
 
 _STATES = {state.value: state for state in TaskState}
@@ -41,6 +43,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     quote_json: str
     hold_micros: int
     charged_micros: int | None
+    refunded_micros: int
     reply: str | None
     is_followed: bool
     is_reply_full: bool
@@ -78,14 +81,25 @@ class TaskRow(msgspec.Struct, frozen=True):
         """Tell whether its end is a callback's word, which Kling's own reply is to confirm."""
         return self.ended_via == "callback" and not self.is_reply_full
 
+    @property
+    def paid_micros(self) -> int:
+        """What the tenant paid for it so far: its charge, less what was given back."""
+        return (self.charged_micros or 0) - self.refunded_micros
+
+    @property
+    def awaits_kling(self) -> bool:
+        """It ended by the operator's word, and Kling's own is not heard yet."""
+        is_ended = self.ended_via == BY_OPERATOR and self.state is not TaskState.REFUSED
+        return is_ended and not self.is_reply_full
+
     def shown(self) -> Shown:
         """Pick what the tenant's view of this row needs."""
-        by_operator = self.ended_via == "operator"
+        by_operator = self.ended_via == BY_OPERATOR
         return Shown(
             tenant_id=self.tenant_id,
             tenant_external_id=self.tenant_external_id,
             quote=self.quote,
-            charged_micros=self.charged_micros or 0,
+            charged_micros=self.paid_micros,
             status=Status(self.state.value) if by_operator else None,
             fail_message=self.fail_message,
         )

@@ -3,6 +3,7 @@
 Both are statements over arrays, for a `Batcher` or, as an array of one, inside a session.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ class FinishRow(NamedTuple):
     cost_cash: Decimal | None
     cost_currency: str | None
     reply: str | None
+    kling_created_at: datetime | None
+    """As the reply says."""
     is_reply_full: bool
     fail_message: str | None
     result_ids: str
@@ -59,11 +62,11 @@ tasks_locked AS MATERIALIZED (
     SELECT id, tenant_id, account_id, channel_id, state, kling_id, hold_micros,
            hold_ended_at IS NULL AS is_open, charged_micros, corrected_micros,
            callback_url, is_reply_full,
+           -- What the operator gave back is not given back again.
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
-               -- What the operator gave back is not given back again. A count: for an EXISTS, a
-               -- plan made while there are few entries reads all of them.
-               AND 0 = (SELECT count(*) FROM entries r
-                        WHERE r.task_id = tasks.id AND r.kind = 'refund') AS is_hearsay
+               AND refunded_micros = 0 AS is_hearsay,
+           ended_via IS NOT DISTINCT FROM 'operator' AND state <> 'refused' AND NOT is_reply_full
+               AS awaits_kling
     FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told))
     ORDER BY id
@@ -78,6 +81,13 @@ judged AS MATERIALIZED (
            n.state IN ('succeed', 'failed', 'refused') AS is_end,
            t.state = 'refused' AND n.state IN ('submitted', 'processing') AS is_back,
            NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
+           t.awaits_kling AND n.via = 'callback' AND n.state IN ('succeed', 'failed') AS is_hint,
+           t.awaits_kling AND n.via <> 'operator' AND n.is_reply_full
+               AND t.state = 'succeed' AND n.state = 'succeed' AS brings_result,
+           t.awaits_kling AND n.via <> 'operator' AND n.is_reply_full AND t.state = 'succeed'
+               AND (n.state IN ('failed', 'refused') OR n.state = 'succeed'
+                    AND n.charge_micros <> t.charged_micros)
+               AS contradicts,
            CASE
                -- No verdict, and a refusal of the create, say nothing once Kling is known to have
                -- the task.
@@ -101,6 +111,9 @@ judged AS MATERIALIZED (
 
 A success by a callback is hearsay until Kling's full reply is there, which may also `corrects` what
 was charged (docs/promises.md M5).
+
+Of what ended by the operator's word, Kling's own is awaited. A callback is a hint to ask at once;
+the full reply `contradicts`, in the end itself or in what it cost, or `brings_result`.
 """
 
 LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
@@ -113,14 +126,20 @@ NAME_KNOWN = """
     SET kling_id = coalesce(t.kling_id, j.kling_id),
         kling_request_id = coalesce(t.kling_request_id, j.kling_request_id),
         -- Kling works on what we gave up: its end must be learned, with or without a callback.
-        is_flagged = t.is_flagged OR j.is_back,
-        next_look_at = CASE WHEN j.is_back THEN coalesce(t.next_look_at, now())
-                       ELSE t.next_look_at END
+        is_flagged = t.is_flagged OR j.is_back OR j.contradicts,
+        -- Its last word about what the operator ended is heard once, and not stored over it.
+        is_reply_full = t.is_reply_full OR j.contradicts,
+        next_look_at = CASE WHEN j.contradicts THEN NULL
+                            WHEN j.is_hint THEN least(t.next_look_at, now())
+                            WHEN j.is_back THEN coalesce(t.next_look_at, now())
+                            ELSE t.next_look_at END,
+        look_lease = CASE WHEN j.contradicts THEN NULL ELSE t.look_lease END
     FROM judged j
     WHERE t.id = j.id AND NOT j.moves AND NOT j.fills
         AND (t.kling_id IS NULL AND j.kling_id IS NOT NULL
              OR t.kling_request_id IS NULL AND j.kling_request_id IS NOT NULL
-             OR j.is_back AND t.next_look_at IS NULL)
+             OR j.is_back AND t.next_look_at IS NULL
+             OR j.is_hint OR j.contradicts)
 """
 """A callback may come before the create's reply is recorded: then only the id is missing."""
 
@@ -129,7 +148,8 @@ SUPERSEDE = """
     SET state = 'superseded', lease = NULL, ended_at = now()
     WHERE task_id = ANY (ARRAY(
             SELECT id FROM judged
-            WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+            WHERE (moves OR brings_result)
+                AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
         ))
         AND state = 'due' AND (lease IS NULL OR next_attempt_at <= now())
 """
@@ -139,8 +159,9 @@ DELIVER = """
     INSERT INTO deliveries (task_id, tenant_id, url, task_status, body)
     SELECT id, tenant_id, callback_url, state, delivery_body
     FROM judged
-    WHERE moves AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
+    WHERE (moves OR brings_result) AND callback_url IS NOT NULL AND delivery_body IS NOT NULL
 """
+"""One for each status, and one more with the result of what the operator had settled before."""
 
 LEARN_MADE = LEARN.format(source="judged", condition="s.made <> '[]' AND (s.moves OR s.fills)")
 
@@ -149,7 +170,7 @@ NOTE = """
     SELECT id, event, state || CASE WHEN moves THEN '' ELSE ', changes nothing' END, actor,
            event_body
     FROM judged
-    WHERE event IS NOT NULL AND (moves OR fills OR event = 'callback')
+    WHERE event IS NOT NULL AND (moves OR fills OR contradicts OR event = 'callback')
 """
 """The raw reply or callback is kept with what it did."""
 

@@ -38,7 +38,7 @@ class Shown(msgspec.Struct, frozen=True):
     tenant_external_id: str | None
     quote: Quote
     charged_micros: int
-    """0 while it runs and when it failed."""
+    """The charge, less what was refunded of it; 0 while it runs and when it failed."""
     status: Status | None = None
     """Stands where Kling's status stands, if the row moved on by another word than Kling's."""
     fail_message: str | None = None

@@ -257,16 +257,16 @@ POOLED = {
         records=0,
     ),
     # Of whoever has a tenth of all entries: of ten that are read, one is its own.
-    "account.CHARGES": Sample(
-        account.CHARGES,
+    "account.LINES": Sample(
+        account.LINES,
         (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT),
         records=101,
         rows_max=1_500,
         sorted_max=0,
         pages_max=1_000,
     ),
-    "account.CHARGES of a small tenant": Sample(
-        account.CHARGES,
+    "account.LINES of a small tenant": Sample(
+        account.LINES,
         (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT),
         records=-1,
         rows_max=110,

@@ -123,9 +123,9 @@ def test_the_story_has_the_money_and_kling_own_bytes(tenants: Command) -> None:
         *(task_id, BIG.encode(), b"\xff not JSON \x07"),
     )
 
-    raw = tenants("task", "show", str(task_id), "--json").stdout
+    raw = tenants("task", "show", str(task_id), "--raw", "--json").stdout
     shown = json.loads(raw)
-    told = tenants("task", "show", str(task_id)).stdout
+    told = tenants("task", "show", str(task_id), "--raw").stdout
 
     assert shown["money"]["hold_micros"] == 420_000
     assert shown["money"]["is_hold_open"] is True
@@ -171,19 +171,25 @@ def test_stuck_tasks_are_those_worth_a_look(tenants: Command) -> None:
     assert stuck == [flagged, late, old]
 
 
-def test_a_success_of_the_operators_word_is_charged_and_refunded_once(tenants: Command) -> None:
-    """settle charges the hold, refund gives it back; a second time of either changes nothing."""
+def test_a_success_of_the_operators_word_is_charged_and_refunded(tenants: Command) -> None:
+    """settle charges the hold once, refund gives it back in parts until nothing is left."""
     task_id = str(put_task(tenants, 1, kling_id="880001"))
 
     tenants("task", "settle", task_id, "--reason", "delivered", "--yes")
     charged = tenants.json("tenant", "list")[0]
     again = tenants.refused("task", "settle", task_id, "--reason", "delivered", "--yes")
+    part = ("task", "refund", task_id, "--reason", "black clip", "--amount")
+    asked = tenants(*part, "0.1", stdin="y\n")
+    too_much = tenants.refused(*part, "0.4", "--yes")
     tenants("task", "refund", task_id, "--reason", "black clip", "--yes")
     twice = tenants.refused("task", "refund", task_id, "--reason", "black clip", "--yes")
     story = tenants.json("task", "show", task_id)
 
     assert (charged["quota_micros"], charged["held_micros"]) == (9_580_000, 0)
     assert "charged already" in again
+    assert "refund 0.1 USD to tenant 'acme'?" in asked.stderr
+    assert asked.stdout == f"task {task_id}: refunded 0.1 USD\n"
+    assert "only 0.32 of its charge is left to refund" in too_much
     assert "refunded before" in twice
     assert tenants.json("tenant", "list")[0]["quota_micros"] == 10_000_000
     assert story["status"] == "succeed"
@@ -191,8 +197,8 @@ def test_a_success_of_the_operators_word_is_charged_and_refunded_once(tenants: C
     assert story["money"]["refunded_micros"] == 420_000
     assert "black clip" in json.dumps(story["timeline"])
     by_hand = [one["what"] for one in story["timeline"] if one["actor"].startswith("system:")]
-    assert sorted(by_hand) == ["entry.charge", "entry.refund", "operator.succeed"]
-    assert "micros of quota (black clip) (by system:" in tenants("task", "show", task_id).stdout
+    assert sorted(by_hand) == ["charged", "operator.succeed", *["refunded"] * 2]
+    assert "0.1 USD (black clip) (by system:" in tenants("task", "show", task_id).stdout
 
 
 def test_a_release_gives_the_hold_back(tenants: Command) -> None:

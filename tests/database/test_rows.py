@@ -1,6 +1,6 @@
 """A batched statement reads its rows as their type says, whatever the order of the fields."""
 
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple, NewType
 
@@ -45,7 +45,7 @@ def test_what_it_is_called_is_the_statements_choice() -> None:
     assert unnest(of(int), "n") == "unnest($1::bigint[]) WITH ORDINALITY AS n (field, ord)"
 
 
-@pytest.mark.parametrize("kind", [datetime, int | str, int | str | None, list[int], Any, None])
+@pytest.mark.parametrize("kind", [date, int | str, int | str | None, list[int], Any, None])
 def test_a_type_that_has_no_cast_is_refused_at_import(kind: Any) -> None:
     """By the name of the row and the field."""
     with pytest.raises(TypeError, match=r"OneRow\.field"):

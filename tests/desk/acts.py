@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -237,6 +238,14 @@ def _of_task(act: Callable[..., Awaitable[object]], which: str | None) -> Do:
     """An act on one of the desk's tasks, by the name of its field; None is one that is not."""
     return lambda desk, session, actor: act(
         session, actor, getattr(desk.tasks, which) if which else NOBODY, reason="ticket 9"
+    )
+
+
+def _refund(which: str, amount_micros: int) -> Do:
+    return lambda desk, session, actor: refund(
+        *(session, actor, getattr(desk.tasks, which)),
+        reason="ticket 9",
+        amount_micros=amount_micros,
     )
 
 
@@ -561,6 +570,12 @@ DONE = [
         _task("refund", "charged", {"refunded_micros": 0}, {"refunded_micros": CLIP_MICROS}),
     ),
     Case(
+        refund,
+        _refund("charged", 20_000),
+        _task("refund", "charged", {"refunded_micros": 0}, {"refunded_micros": 20_000}),
+        "a part",
+    ),
+    Case(
         unflag,
         _of_task(unflag, "flagged"),
         _task("unflag", "flagged", {"is_flagged": True}, {"is_flagged": False}),
@@ -667,10 +682,20 @@ REFUSED = [
     ),
     Refusal(replay_delivery, NotPossible, _replay("due")),
     *(Refusal(act, NoSuch, _of_task(act, None)) for act in (settle, release, refund, unflag)),
+    *(
+        Refusal(
+            act,
+            Unusable,
+            _of_task(partial(act, tell="x" * 301), "live"),
+        )
+        for act in (settle, release)
+    ),
     Refusal(settle, NotPossible, _of_task(settle, "charged")),
     Refusal(release, NotPossible, _of_task(release, "charged")),
     Refusal(refund, NotPossible, _of_task(refund, "live"), "not charged"),
     Refusal(refund, NotPossible, _of_task(refund, "refunded"), "twice"),
+    Refusal(refund, NotPossible, _refund("charged", CLIP_MICROS + 1), "more than there is"),
+    Refusal(refund, Unusable, _refund("charged", 0)),
     Refusal(unflag, NotPossible, _of_task(unflag, "live")),
 ]
 

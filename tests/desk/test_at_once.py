@@ -28,6 +28,9 @@ TASKS = 10
 Act = Callable[..., Awaitable[object]]
 
 
+EACH_TWICE: tuple[Act, ...] = (settle, release, refund) * 2
+
+
 class Desks:
     """Two processes' worth of desks on one database, and how often each act was done."""
 
@@ -88,7 +91,7 @@ async def test_desks_callbacks_and_looks_end_each_task_once(books: str, desks: D
             *(
                 desks.act(place, act, TaskId(task_id))
                 for task_id in [*at_kling, *(task.id for task in unknown_to_kling)]
-                for place, act in enumerate((settle, release, refund, settle, release, refund))
+                for place, act in enumerate(EACH_TWICE)
             ),
             *(
                 replica.call_back_on(

@@ -63,6 +63,7 @@ HELD = {
     "release": TASKS,
     "release unsent": ACCOUNT,
     "refund": ACCOUNT,
+    "refund a part": ACCOUNT,
     "unflag": TASKS,
 }
 """What somebody else has locked or written, and not committed, while an act is tried."""

@@ -16,7 +16,7 @@ from relay.desk.money import adjust_quota
 from relay.desk.tasks import release
 from relay.desk.tenants import TenantChanges, change_tenant, open_tenant, remove_tenant
 from relay.owners.learn import find_owners
-from relay.tasks.inspect import list_tasks, read_story
+from relay.tasks.inspect import TaskFilter, list_tasks, read_story
 from relay.tenants.read import read_tenants
 from relay.worker.chores import forget_raw
 from tests.desk.test_locks import has_met_it, somebody_else
@@ -131,7 +131,7 @@ async def test_history_stays_readable_and_the_names_are_free(desk: Desk) -> None
             base_url="https://kling.test",
             channel_keys=ChannelKeys(api_key="of-another-account"),
         )
-        listed = await list_tasks(session, tenant_id=1, limit=100)
+        listed = await list_tasks(session, TaskFilter(tenant_id=1), limit=100)
         assert len(listed) == len(desk.tasks)
         assert {(one.tenant, one.channel) for one in listed} == {
             ("acme (removed #1)", "main (removed #1)")

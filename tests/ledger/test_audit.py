@@ -15,11 +15,12 @@ from tests.waiting import wait_until
 
 FREE = """
     ALTER TABLE entries DISABLE TRIGGER ALL;
-    DROP INDEX entries_one_charge; DROP INDEX entries_one_refund;
+    DROP INDEX entries_one_charge;
     ALTER TABLE entries DROP CONSTRAINT entries_kind_fits;
     ALTER TABLE tasks DROP CONSTRAINT tasks_open_hold_iff_live;
     ALTER TABLE tasks DROP CONSTRAINT tasks_charged_iff_succeed;
     ALTER TABLE tasks DROP CONSTRAINT tasks_charged_at_most_the_hold;
+    ALTER TABLE tasks DROP CONSTRAINT tasks_refunded_at_most_the_charge;
 """
 """Takes every guard of the database away, so that a test can write what no code of ours could."""
 
@@ -63,19 +64,33 @@ CORRUPTIONS = {
         f"UPDATE tasks SET hold_micros = 9 WHERE id = {DONE}",
         ("task {done}", 9, CLIP_MICROS),
     ),
-    "no task is charged or refunded twice": (
+    "no task is charged twice": (
         (
             "INSERT INTO entries (account_id, kind, amount_micros, task_id)"
             f" SELECT account_id, 'charge', -{CLIP_MICROS}, id FROM tasks WHERE id = {DONE}"
         ),
-        ("task {done} (charge)", 1, 2),
+        ("task {done}", 1, 2),
     ),
-    "a refund gives back what was charged": (
+    "what a task says was refunded is the sum of its refunds": (
         (
             "INSERT INTO entries (account_id, kind, amount_micros, task_id, reason)"
-            f" SELECT account_id, 'refund', 7, id, 'why' FROM tasks WHERE id = {DONE}"
+            f" SELECT account_id, 'refund', part, id, 'why' FROM tasks, (VALUES (5), (2)) p (part)"
+            f" WHERE id = {DONE}"
         ),
-        ("task {done}", CLIP_MICROS, 7),
+        ("task {done}", 7, 0),
+    ),
+    "refunds are at most the charge": (
+        f"UPDATE tasks SET refunded_micros = charged_micros + 1 WHERE id = {DONE}",
+        ("task {done}", CLIP_MICROS, CLIP_MICROS + 1),
+    ),
+    "a refund goes to the account that was charged": (
+        (
+            "INSERT INTO accounts (id) OVERRIDING SYSTEM VALUE VALUES (4712);"
+            "INSERT INTO entries (account_id, kind, amount_micros, task_id, reason)"
+            f" SELECT 4712, 'refund', 7, id, 'why' FROM tasks WHERE id = {DONE};"
+            f" UPDATE tasks SET account_id = 4711 WHERE id = {DONE}"
+        ),
+        ("task {done}", 4711, 4712),
     ),
     "no ended task has an open hold, and every live one has": (
         f"UPDATE tasks SET hold_ended_at = now() WHERE id = {LIVE}",
@@ -150,6 +165,7 @@ async def test_a_refund_to_another_tenant_is_named(database_url: str) -> None:
             "INSERT INTO entries (account_id, kind, amount_micros, task_id, reason)"
             f" SELECT s.account_id, 'refund', {CLIP_MICROS}, {ids['done']}, 'why'"
             " FROM tenants s WHERE name = 'stranger';"
+            f"UPDATE tasks SET refunded_micros = {CLIP_MICROS} WHERE id = {ids['done']};"
             f"UPDATE accounts SET quota_micros = {CLIP_MICROS}"
             " WHERE id = (SELECT account_id FROM tenants WHERE name = 'stranger')"
         )

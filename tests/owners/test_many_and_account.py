@@ -173,10 +173,12 @@ async def test_charges_are_told_in_units_and_in_currency(shop: Shop) -> None:
         data = (await shop.post(token, PACKAGE, body)).json()["data"]
         pages.append(data)
         cursor = data["next_cursor"]
-    rows = [row for page in pages for row in page["result"]["detail"]]
-    cash = (await shop.post(token, BALANCE, {})).json()["data"]["result"]["detail"]
+    *rows, sold = [row for page in pages for row in page["result"]["detail"]]
+    *cash, cash_sold = (await shop.post(token, BALANCE, {})).json()["data"]["result"]["detail"]
 
     assert [page["has_more"] for page in pages] == [True, False]
+    assert (sold["deduction_amount"], cash_sold["deduction_amount"]) == (-100.0, -14.0)
+    assert (sold["product_function"], sold["task_id"]) == ("topup", "")
     assert [row["deduction_amount"] for row in rows] == [0.05] * 3
     assert [row["unit_before_deduction"] for row in rows] == [99.9, 99.95, 100.0]
     assert [row["unit_after_deduction"] for row in rows] == [99.85, 99.9, 99.95]
@@ -215,7 +217,7 @@ async def test_a_page_of_charges_costs_no_more_statements_than_one_charge(shop: 
 
     page = await Accounts(pool, prices=prices, currency="USD").package(caller, read_page({}))
 
-    assert len(json.loads(page)["result"]["detail"]) == 3
+    assert len(json.loads(page)["result"]["detail"]) == 4
     assert pool.asked == 2
 
 
@@ -223,7 +225,7 @@ async def test_charges_are_filtered_by_key_and_time(shop: Shop) -> None:
     """`api_key_name` is the tenant's own token; another pack, another time: nothing."""
     token = await shop.tenant()
     await shop.post(token, "/v1/audio/tts", {"text": "a", "voice_id": "x"}, on="one")
-    (row,) = (await shop.post(token, PACKAGE, {})).json()["data"]["result"]["detail"]
+    row, _ = (await shop.post(token, PACKAGE, {})).json()["data"]["result"]["detail"]
 
     async def count(path: str, **body: Any) -> int:
         response = await shop.post(token, path, body)
@@ -235,7 +237,7 @@ async def test_charges_are_filtered_by_key_and_time(shop: Shop) -> None:
     assert await count(PACKAGE, filters=by("api_key_name", row["api_key_name"], "z")) == 1
     assert await count(BALANCE, filters=by("api_key_name", row["api_key_name"])) == 1
     assert await count(PACKAGE, filters=by("api_key_name", "token-0")) == 0
-    assert await count(PACKAGE, filters=by("package_id", row["package_id"])) == 1
+    assert await count(PACKAGE, filters=by("package_id", row["package_id"])) == 2
     assert await count(PACKAGE, filters=by("package_id", "2")) == 0
     assert await count(PACKAGE, end_time=1000) == 0
     assert await count(PACKAGE, start_time="4102444800000") == 0

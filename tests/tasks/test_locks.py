@@ -111,6 +111,7 @@ def end_row(task: TaskRow, state: str, charge_micros: int = 0) -> FinishRow:
         cost_cash=None,
         cost_currency=None,
         reply=None,
+        kling_created_at=None,
         is_reply_full=False,
         fail_message=None,
         result_ids="[]",

@@ -51,6 +51,7 @@ def told_of(
         cost_cash=None,
         cost_currency=None,
         reply=f'{{"reply":"{number}"}}',
+        kling_created_at=None,
         is_reply_full=False,
         fail_message="why",
         result_ids=f'["{number}"]',

@@ -27,12 +27,12 @@ FILL = """
         OVERRIDING SYSTEM VALUE VALUES (13, 'main', 'http://kling', 'sealed');
     INSERT INTO tasks (id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id,
         injected_id, tenant_external_id, callback_url, request_id, kling_request_id, quote,
-        hold_micros, hold_ended_at, charged_micros, created_at, submit_deadline_at, ended_at,
-        ended_via, reply, is_reply_full, fail_message, refresh_at)
+        hold_micros, hold_ended_at, charged_micros, refunded_micros, created_at,
+        submit_deadline_at, ended_at, ended_via, reply, is_reply_full, fail_message, refresh_at)
     OVERRIDING SYSTEM VALUE
     VALUES (14, 11, 18, 12, 13, 'text2video', 'succeed', 'kling-id', 'our-id',
         'their-id', 'http://hook', 'request-id', 'their-request-id', '{"quote":15}', 17,
-        '2026-01-01T00:00:00Z', 16, '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z',
+        '2026-01-01T00:00:00Z', 16, 9, '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z',
         '2026-01-04T00:00:00Z', 'callback', 'reply', true, 'message',
         '2026-01-05T00:00:00Z');
 """
@@ -59,7 +59,8 @@ async def test_every_column_lands_in_its_field(database_url: str) -> None:
     assert len({(type(value), value) for value in told_apart}) == len(told_apart)
     assert row.state is TaskState.SUCCEED
     assert (row.id, row.tenant_id, row.account_id, row.channel_id) == (14, 11, 18, 13)
-    assert (row.hold_micros, row.charged_micros) == (17, 16)
+    assert (row.hold_micros, row.charged_micros, row.refunded_micros) == (17, 16, 9)
+    assert row.paid_micros == 7
     assert (row.kling_id, row.injected_id, row.tenant_external_id) == (
         *("kling-id", "our-id", "their-id"),
     )

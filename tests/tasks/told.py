@@ -19,6 +19,7 @@ def told_success(task: int, kling_id: str, *, made: str = "[]") -> FinishRow:
         cost_cash=None,
         cost_currency=None,
         reply="{}",
+        kling_created_at=None,
         is_reply_full=False,
         fail_message=None,
         result_ids="[]",

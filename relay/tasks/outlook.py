@@ -1,0 +1,115 @@
+"""What a task waits for: on whom, since when, how long that usually takes, and who acts next."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.deliveries.tables import Delivery, DeliveryState
+from relay.tasks.tables import Task, TaskState
+from relay.tasks.task import BY_OPERATOR
+
+OVERDUE_AFTER = timedelta(minutes=1)
+"""Past its time, what a worker does is late by more than any worker is."""
+WORKER = "the worker"
+
+# The newest rows of all, by their key: an own index of models would cost each submit.
+USUAL = """
+SELECT count(*) AS tasks,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s,
+       percentile_cont(0.9) WITHIN GROUP (ORDER BY took_s) AS most_s
+FROM (
+    SELECT extract(epoch FROM n.ended_at - n.created_at)::float8 AS took_s
+    FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) n
+    WHERE n.state = 'succeed' AND n.endpoint = :endpoint
+        AND n.model IS NOT DISTINCT FROM :model
+        AND n.ended_via <> 'operator'
+    ORDER BY n.id DESC LIMIT 200
+) lately
+"""
+
+
+class Usual(msgspec.Struct, frozen=True):
+    """How long the last successes of one endpoint and model took, from submit to end."""
+
+    tasks: int
+    median_s: float
+    most_s: float
+    """Nine of ten took at most this."""
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What a task waits for."""
+
+    waits_for: str
+    since: datetime | None
+    """None if it waits for nothing."""
+    next_by: str | None
+    """Who acts next."""
+    next_at: datetime | None
+    is_overdue: bool
+    """Nobody did it though it was time."""
+    kling_asked_at: datetime | None
+    """When Kling was last asked or heard; None if never."""
+    read_at: datetime
+    usual: Usual | None
+    """None if there was no success of its endpoint and model lately."""
+
+
+async def read_outlook(
+    session: AsyncSession, task: Task, deliveries: Sequence[Delivery]
+) -> Outlook:
+    """Say what a task of this moment waits for; by the database's clock, which stamped its row."""
+    now = await session.scalar(text("SELECT now()"))
+    assert isinstance(now, datetime), "a clock tells a time"
+    due = [one for one in deliveries if one.state == DeliveryState.DUE]
+    waits_for, since, next_by, next_at = _awaited(task, due, now=now)
+    values = {"endpoint": task.endpoint, "model": task.model}
+    usual = (await session.execute(text(USUAL), values)).mappings().one()
+    return Outlook(
+        waits_for=waits_for,
+        since=since,
+        next_by=next_by,
+        next_at=next_at,
+        is_overdue=next_at is not None and next_at < now - OVERDUE_AFTER,
+        kling_asked_at=task.refresh_at if task.refresh_at > task.created_at else None,
+        read_at=now,
+        usual=Usual(**usual) if usual["tasks"] else None,
+    )
+
+
+_Awaited = tuple[str, datetime | None, str | None, datetime | None]
+
+
+def _awaited(task: Task, due: Sequence[Delivery], *, now: datetime) -> _Awaited:
+    """Choose the first of what is open: Kling's end, its full reply, the tenant, the operator."""
+    if task.hold_ended_at is None:
+        return _awaited_alive(task, now=now)
+    if task.next_look_at is not None:
+        what = "Kling's full reply, which has more fields than its callback"
+        if task.state == TaskState.REFUSED:
+            what = "Kling's end of what was given up"
+        elif task.ended_via == BY_OPERATOR:
+            what = "Kling's own word about what the operator ended"
+        return what, task.ended_at, WORKER, task.next_look_at
+    if due:
+        first = min(due, key=lambda one: one.next_attempt_at)
+        what = f"the tenant's callback URL, which was tried {first.attempts} times"
+        return what, first.created_at, WORKER, first.next_attempt_at
+    if task.is_flagged:
+        return "you to read its flag", task.ended_at, "you: `relay task unflag`", None
+    return "nothing: it has ended", None, None, None
+
+
+def _awaited_alive(task: Task, *, now: datetime) -> _Awaited:
+    if task.state == TaskState.PENDING and now < task.submit_deadline_at:
+        what = "the answer to its submit, which is under way"
+        return what, task.created_at, "the process that took it", task.submit_deadline_at
+    if task.state in (TaskState.PENDING, TaskState.UNKNOWN):
+        what = "Kling's verdict: whether it has the task is not known"
+        if task.not_found:
+            what += f' ({task.not_found} times "Task not found")'
+        return what, task.created_at, f"{WORKER}, by our external id", task.next_look_at
+    return "Kling, which works on it", task.submitted_at, WORKER, task.next_look_at
