@@ -57,6 +57,7 @@ async def open_faces(
         surface = KlingSurface(
             authenticator=authenticator,
             submitter=tasks.submitter,
+            retries=tasks.retries,
             pass_through=tasks.pass_through,
             queries=queries,
             many=ManyQueries(queries, store.pool, kling.catalogue),

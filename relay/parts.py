@@ -43,6 +43,7 @@ from relay.tasks.outbox import FOLLOWED_AT_ONCE, Follower, Outbox
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.presets import Presets
 from relay.tasks.quoter import Quoter
+from relay.tasks.retries import Retries
 from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.underquotes import Underquotes
@@ -101,6 +102,7 @@ class Tasks(msgspec.Struct, frozen=True):
     seeker: Seeker
     flags: Flags
     submitter: Submitter
+    retries: Retries
     pass_through: PassThrough
 
 
@@ -319,6 +321,8 @@ def _open_tasks(
         catalogue=kling.catalogue,
     )
     closing.push_async_callback(seeker.aclose)
+    retries = Retries(refusals=lines.refusals, reads=lines.reads, pool=store.pool)
+    closing.push_async_callback(retries.aclose)
     submitter = Submitter(
         lines.holds,
         quoter=Quoter(
@@ -330,6 +334,7 @@ def _open_tasks(
         chooser=kling.chooser,
         upstream=kling.upstream,
         concluder=Concluder(door, learner, looker),
+        retries=retries,
         callback_paths=kling.callback_paths,
         callback_guard=guard,
         keys=store.keys,
@@ -346,7 +351,7 @@ def _open_tasks(
         upstream=kling.upstream,
         timeout_s=settings.kling_timeout_s,
     )
-    return Tasks(door, learner, looker, seeker, flags, submitter, pass_through)
+    return Tasks(door, learner, looker, seeker, flags, submitter, retries, pass_through)
 
 
 def unit_prices(settings: Settings) -> UnitPrices:

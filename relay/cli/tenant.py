@@ -125,6 +125,12 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     default=None,
     help="Whether answers to its creates tell the quoted price in a header, x-relay-quote.",
 )
+@click.option(
+    "--join-retries/--no-join-retries",
+    default=None,
+    help="Whether a create like one whose answer nobody heard, within 10 minutes, is answered by"
+    " that one's task, and not charged again.",
+)
 @json_option
 @examples(
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
@@ -138,11 +144,14 @@ def set_tenant(
     tasks_max: int | str | None,
     *,
     show_quote: bool | None,
+    join_retries: bool | None,
     as_json: bool,
 ) -> None:
     """Change a tenant's multiplier or limit, or what it is told; running tasks keep their quote."""
-    if multiplier is None and tasks_max is None and show_quote is None:
-        raise click.UsageError("Say what to change: --multiplier, --tasks-max or --show-quote.")
+    if all(given is None for given in (multiplier, tasks_max, show_quote, join_retries)):
+        raise click.UsageError(
+            "Say what to change: --multiplier, --tasks-max, --show-quote or --join-retries."
+        )
 
     from msgspec import UNSET
 
@@ -153,6 +162,7 @@ def set_tenant(
         multiplier=UNSET if multiplier is None else multiplier,
         tasks_max=UNSET if tasks_max is None else limit,
         shows_quote=UNSET if show_quote is None else show_quote,
+        joins_retries=UNSET if join_retries is None else join_retries,
     )
     _change(name, changes, as_json=as_json)
     _note_nothing(name, multiplier)
@@ -366,6 +376,7 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
         "available_micros": account.quota_micros - account.held_micros,
         "multiplier": plain(row.multiplier),
         "shows_quote": row.shows_quote,
+        "joins_retries": row.joins_retries,
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
         "created_at": row.created_at,

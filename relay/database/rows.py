@@ -16,8 +16,12 @@ SQL_TYPES: dict[object, str] = {
 }
 
 
-def unnest(row: type[tuple[Any, ...]], name: str = "i") -> str:
+def unnest(
+    row: type[tuple[Any, ...]], name: str = "i", *, then: type[tuple[Any, ...]] | None = None
+) -> str:
     """Spell the FROM item that reads arrays of a NamedTuple's fields, in the order of the fields.
+
+    `then`: another one, whose fields follow those of the first.
 
     Its columns are called as the fields are, and `ord` is the row's place from 1, by which a
     `Batcher` gives records back.
@@ -25,8 +29,9 @@ def unnest(row: type[tuple[Any, ...]], name: str = "i") -> str:
     Raises:
         TypeError: a field is of no type that `SQL_TYPES` has, or takes the name of `ord`.
     """
-    hints = get_type_hints(row)
-    fields: tuple[str, ...] = getattr(row, "_fields", ())
+    parts = (row,) if then is None else (row, then)
+    hints = {field: hint for part in parts for field, hint in get_type_hints(part).items()}
+    fields = tuple(field for part in parts for field in getattr(part, "_fields", ()))
     if not fields or "ord" in fields:
         raise TypeError(f"{row.__name__} is no NamedTuple, or has a field 'ord' of its own")
     arrays = (

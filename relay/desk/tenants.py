@@ -48,6 +48,7 @@ class TenantChanges(msgspec.Struct, frozen=True):
     tasks_max: int | msgspec.UnsetType | None = msgspec.UNSET
     """None is no limit."""
     shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
+    joins_retries: bool | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -134,6 +135,8 @@ async def change_tenant(
         tenant.multiplier = changes.multiplier
     if changes.shows_quote is not msgspec.UNSET:
         tenant.shows_quote = changes.shows_quote
+    if changes.joins_retries is not msgspec.UNSET:
+        tenant.joins_retries = changes.joins_retries
     if changes.enabled is not msgspec.UNSET:
         tenant.enabled = changes.enabled
     if changes.name is not msgspec.UNSET:
@@ -243,6 +246,7 @@ def _state(tenant: Tenant, account: Account) -> State:
         "multiplier": plain(tenant.multiplier),
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,
+        "joins_retries": tenant.joins_retries,
         "enabled": tenant.enabled,
     }
 

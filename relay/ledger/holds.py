@@ -10,7 +10,8 @@ Order of locks everywhere: task rows by id, then accounts by id.
 
 LOCK_ACCOUNTS = """
     SELECT id AS account_id, quota_micros - held_micros AS available_micros,
-           tasks_max - open_holds AS tasks_left
+           tasks_max - open_holds AS tasks_left,
+           coalesce(unheard_until > now(), false) AS has_unheard
     FROM accounts
     WHERE id = ANY (ARRAY(SELECT account_id FROM {source}))
     ORDER BY id
@@ -19,7 +20,7 @@ LOCK_ACCOUNTS = """
 """Lock the accounts that `source` names. NO KEY, so that foreign keys to them do not wait."""
 
 JUDGE_HOLDS = """
-    SELECT r.*, a.available_micros, a.tasks_left,
+    SELECT r.*, a.available_micros, a.tasks_left, a.has_unheard,
            r.hold_micros <= a.available_micros AS has_quota,
            a.tasks_left IS NULL OR a.tasks_left > 0 AS has_tasks_left,
            sum(r.hold_micros) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier
@@ -67,4 +68,18 @@ END_HOLDS = """
 Of what was charged before, the difference.
 
 Reads the locked accounts, so that no account is written before it is locked in order.
+"""
+
+NOTE_UNHEARD = """
+    UPDATE accounts a
+    SET unheard_until = greatest(a.unheard_until, unheard.until)
+    FROM (
+        SELECT m.account_id, max(m.unheard_until) AS until
+        FROM {marked} m JOIN {accounts} USING (account_id) GROUP BY m.account_id
+    ) unheard
+    WHERE a.id = unheard.account_id
+"""
+"""Note until when a submit of these accounts may be the retry of one whose answer nobody heard.
+
+HOLD has the account's row anyway, so that all others need not be looked for.
 """

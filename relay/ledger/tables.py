@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from relay.database.base import Base, identity, micros, stamped
+from relay.database.base import Base, identity, micros, moment, stamped
 
 
 class EntryKind(StrEnum):
@@ -45,6 +45,8 @@ class Account(Base):
     open_holds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     tasks_max: Mapped[int | None] = mapped_column(Integer)
     """Open holds at most at a time; null is no limit."""
+    unheard_until: Mapped[moment | None]
+    """Until then a submit may be the retry of one whose answer nobody heard."""
 
 
 class Entry(Base):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from litestar.types import Receive
     from litestar.types.asgi_types import ReceiveMessage
 
+HANG_UP = "relay.hang_up"
+"""A scope's extension: called with a function, it calls that once the client has hung up."""
 SMALL_BYTES = 64 * 1024
 """Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
 BODY_S = 120.0

@@ -13,6 +13,7 @@ from msgspec import Raw
 from relay.errors import TimedOut, Unavailable
 from relay.kling.bare import no_verdict
 from relay.kling.body import put_text, read_fields
+from relay.kling.endpoint import Generation
 from relay.kling.private import IN_REPLY, NOWHERE, without_private
 from relay.kling.transport import Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown
@@ -21,8 +22,9 @@ from relay.kling.wire import read_envelope
 from relay.logs import RequestLine
 from relay.pricing.book import ANY_ENDPOINT, FREE, Pack
 from relay.pricing.quote import Quote, UnitPrices
-from relay.proxy.answers import Sent
-from relay.tasks.conclude import NotTaken, Submitted
+from relay.proxy.answers import Sent, answer_data
+from relay.proxy.query import shown_data
+from relay.tasks.conclude import NotTaken, Replayed, Submitted
 from relay.tasks.pass_through import Passed
 from relay.tasks.view import Shown, show_data, show_refusal
 from relay.tenants.caller import Caller
@@ -44,7 +46,7 @@ NOTHING = Quote(
 )
 
 
-def tell_submitted(submitted: Submitted, line: RequestLine) -> Sent:
+def tell_submitted(submitted: Submitted, line: RequestLine, generation: Generation) -> Sent:
     """Tell what became of a submit, and note it in the request's line.
 
     Raises:
@@ -57,6 +59,10 @@ def tell_submitted(submitted: Submitted, line: RequestLine) -> Sent:
     match verdict:
         case Accepted():
             assert reply is not None, "what was accepted was accepted by a reply"
+            return Sent(reply.status, _shown(submitted, reply))
+        case Replayed():
+            if reply is None:
+                return answer_data(shown_data(submitted.task, generation), line.request_id)
             return Sent(reply.status, _shown(submitted, reply))
         case Refused():
             assert reply is not None, "what was refused was refused by a reply"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from typing import Any
 
 import structlog
 from litestar.types import HTTPScope, Receive, Send
@@ -10,6 +11,7 @@ from litestar.types import HTTPScope, Receive, Send
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
+    InvalidParameter,
     RelayError,
     TaskNotFound,
     TimedOut,
@@ -17,24 +19,27 @@ from relay.errors import (
     UnknownPath,
 )
 from relay.kling.body import read_fields
+from relay.kling.wire import Fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
-from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
+from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
-from relay.proxy.outcomes import tell_called, tell_read, tell_submitted
+from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
 from relay.tasks.pass_through import PassThrough
+from relay.tasks.retries import Client, Retries
 from relay.tasks.submit import Submitter
 from relay.tenants.authenticate import Authenticator
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
+KEY_CHARS_MAX = 255
 UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
 
@@ -113,6 +118,7 @@ class KlingSurface(TenantSurface):
         *,
         authenticator: Authenticator,
         submitter: Submitter,
+        retries: Retries,
         pass_through: PassThrough,
         queries: Queries,
         many: ManyQueries,
@@ -125,6 +131,7 @@ class KlingSurface(TenantSurface):
             authenticator=authenticator, budget=budget, body_limit_bytes=body_limit_bytes
         )
         self._submitter = submitter
+        self._retries = retries
         self._pass_through = pass_through
         self._queries = queries
         self._many = many
@@ -139,7 +146,7 @@ class KlingSurface(TenantSurface):
         line.route = route.label
         if route.operation is Operation.CREATE:
             body = await self._read(scope, receive, caller)
-            return await self._create(route, caller, body, line)
+            return await self._create(route, caller, scope, body, line)
         if route.operation is Operation.READ:
             assert route.endpoint is not None, "a read belongs to one endpoint"
             read = self._pass_through.read(caller, route.endpoint, scope["query_string"])
@@ -198,7 +205,7 @@ class KlingSurface(TenantSurface):
                 return await self._many.list(caller, route.generation, page)
 
     async def _create(
-        self, route: Route, caller: Caller, body: ReadBody, line: RequestLine
+        self, route: Route, caller: Caller, scope: HTTPScope, body: ReadBody, line: RequestLine
     ) -> Sent:
         endpoint = route.endpoint
         assert endpoint is not None, "a create belongs to one endpoint"
@@ -207,12 +214,39 @@ class KlingSurface(TenantSurface):
             if not endpoint.makes_a_row:
                 passed = await self._pass_through.call(caller, endpoint, fields)
                 return tell_called(passed, caller, line)
-            submitted = await self._submitter.submit(
-                caller, endpoint, fields, request_id=line.request_id, model=route.model
+            client = Client(
+                self._retries,
+                path=f"{endpoint.path} {route.model or ''}",
+                body=body.content,
+                key=_idempotency_key(scope),
             )
+            _watch(scope, client)
+            return await self._submit(route, caller, fields, line, client)
         finally:
             body.release()
-        sent = tell_submitted(submitted, line)
+
+    async def _submit(
+        self, route: Route, caller: Caller, fields: Fields, line: RequestLine, client: Client
+    ) -> Sent:
+        """Answer a create; one that hears nothing certain may be sent again, and joined."""
+        endpoint = route.endpoint
+        assert endpoint is not None, "a create belongs to one endpoint"
+        try:
+            submitted = await self._submitter.submit(
+                caller,
+                endpoint,
+                fields,
+                request_id=line.request_id,
+                model=route.model,
+                client=client,
+            )
+            sent = tell_submitted(submitted, line, endpoint.generation)
+        except BaseException as error:
+            if not isinstance(error, RelayError) or error.http_status >= SERVER_ERROR:
+                await client.give_up()
+            raise
+        if sent.status >= SERVER_ERROR:
+            await client.give_up()
         if caller.shows_quote:
             sent.quote = decimal_of(submitted.task.hold_micros)
         return sent
@@ -226,4 +260,27 @@ def _authorization(scope: HTTPScope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"authorization":
             return value.decode("latin-1")
+    return None
+
+
+def _watch(scope: HTTPScope, client: Client) -> None:
+    """Have the client hear of its own end, where the server tells."""
+    extensions: dict[str, Any] | None = scope.get("extensions")
+    if extensions and HANG_UP in extensions:
+        extensions[HANG_UP](client.hang_up)
+
+
+def _idempotency_key(scope: HTTPScope) -> str | None:
+    """Read a create's own key.
+
+    Raises:
+        InvalidParameter: longer than any that is made by a rule.
+    """
+    for name, value in scope["headers"]:
+        if name == b"idempotency-key" and value.strip():
+            if len(value) > KEY_CHARS_MAX:
+                raise InvalidParameter(
+                    "Idempotency-Key", f"must have at most {KEY_CHARS_MAX} characters"
+                )
+            return value.strip().decode("latin-1")
     return None

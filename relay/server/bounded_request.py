@@ -84,7 +84,7 @@ class BoundedRequest(HttpToolsProtocol):
     # Ours, with what uvicorn's protocol uses of one.
     cycle: Cycle  # type: ignore[assignment]
     pipeline: deque[tuple[Cycle, Application]]  # type: ignore[assignment]
-    _page: Page | None = None
+    _answered: Cycle | None = None
     """The last one whose turn came: others may wait behind it, so `cycle` is not always it."""
     _is_forwarded = False
     """Whether a proxy tells whom it speaks for."""
@@ -117,9 +117,9 @@ class BoundedRequest(HttpToolsProtocol):
             self._timer = None
         self._unset_keepalive_if_required()  # uvicorn's does so only where there was no error
         super().connection_lost(exc)
-        if self._page is not None:
-            self._page.hang_up()
-            self._page = None
+        if self._answered is not None:
+            self._answered.hang_up()
+            self._answered = None
         while self.pipeline:
             self.pipeline.pop()[0].abandon()
 
@@ -258,6 +258,7 @@ class BoundedRequest(HttpToolsProtocol):
         self.cycle = cycle
         app = self._forwarded_app if self._is_forwarded else self._plain_app
         if before is None or before.response_complete:
+            self._answered = cycle
             cycle.start(app, self.loop, self.tasks)
         else:
             self.flow.pause_reading()
@@ -271,13 +272,9 @@ class BoundedRequest(HttpToolsProtocol):
             connection_headers=self.server_state.default_headers,
             keep_alive=keep_alive,
             expects_100_continue=self.expect_100_continue,
-            on_start=self._note_page,
             on_response=self.on_response_complete,
             close=self._close,
         )
-
-    def _note_page(self, page: Page) -> None:
-        self._page = page
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -287,6 +284,7 @@ class BoundedRequest(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self.flow.resume_reading()
+            self._answered = cycle
             cycle.start(app, self.loop, self.tasks)
             return
         if self._is_refused:

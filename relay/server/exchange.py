@@ -8,12 +8,14 @@ copy. What comes in many pieces is a `Page`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from relay.proxy.body import HANG_UP
 
 Headers = list[tuple[bytes, bytes]]
 Message = dict[str, Any]
@@ -40,6 +42,7 @@ class Exchange:
         "_close",
         "_connection_headers",
         "_flow",
+        "_on_hang_up",
         "_on_response",
         "_start",
         "_task",
@@ -56,7 +59,7 @@ class Exchange:
 
     def __init__(
         self,
-        scope: Mapping[str, Any],
+        scope: Any,
         transport: asyncio.Transport,
         flow: FlowControl,
         *,
@@ -74,6 +77,7 @@ class Exchange:
         self._on_response = on_response
         self._close = close
         self._start: Message | None = None
+        self._on_hang_up: Callable[[], None] | None = None
         self._task: asyncio.Task[None]
         # The protocol's to set, and to read.
         self.keep_alive = keep_alive
@@ -93,6 +97,7 @@ class Exchange:
 
     async def _run(self, app: Application, tasks: set[asyncio.Task[None]]) -> None:
         """Call the application; a request that it leaves without an answer gets a 500."""
+        self.scope["extensions"] = {HANG_UP: self.watch}
         try:
             await app(self.scope, self.receive, self.send)
         except BaseException as error:
@@ -104,6 +109,7 @@ class Exchange:
                 self._fail()
         finally:
             tasks.discard(self._task)
+            del self.scope["extensions"]  # it holds us, and we hold it
             self._on_response = self._close = nothing  # they hold the protocol, and it holds us
 
     def add(self, piece: bytes) -> int:
@@ -116,6 +122,16 @@ class Exchange:
             self.body += piece
         self.message_event.set()
         return len(self.body)
+
+    def watch(self, on_hang_up: Callable[[], None]) -> None:
+        """Call it once, should the client go before its answer."""
+        self._on_hang_up = on_hang_up
+
+    def hang_up(self) -> None:
+        """Note that the client has gone."""
+        tell, self._on_hang_up = self._on_hang_up, None
+        if tell is not None and not self.response_complete:
+            tell()
 
     def abandon(self) -> None:
         """Give up before the start: before its turn the client went, or its body broke off."""
@@ -164,6 +180,7 @@ class Exchange:
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         answer = b"%b%b%b%b%b" % (STATUS_LINE[status], common, head, end, body)
         self.response_complete = True
+        self._on_hang_up = None
         self.message_event.set()  # whoever waits in receive() is told that it is over
         self.waiting_for_100_continue = False
         self._transport.write(answer)

@@ -33,11 +33,9 @@ class Page(RequestResponseCycle):
         connection_headers: Headers,
         keep_alive: bool,
         expects_100_continue: bool,
-        on_start: "Callable[[Page], None]",
         on_response: Callable[[], None],
         close: Callable[[], None],
     ) -> None:
-        """Take what an `Exchange` takes; `on_start` is told when its turn has come."""
         super().__init__(
             scope=scope,
             transport=transport,
@@ -51,7 +49,6 @@ class Page(RequestResponseCycle):
             keep_alive=keep_alive,
             on_response=on_response,
         )
-        self._on_start: Callable[[Page], None] = on_start
         self._close = close
         self._ends_with_the_connection = False
         """HTTP/1.0 has no pieces, so a length that nobody told is told by the end."""
@@ -60,7 +57,6 @@ class Page(RequestResponseCycle):
         self, app: Application, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]
     ) -> None:
         """Call the application in a task of its own, which stands in `tasks` until it has ended."""
-        self._on_start(self)
         task = loop.create_task(self._run(app))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -92,7 +88,6 @@ class Page(RequestResponseCycle):
     def _forget(self) -> None:
         """Let go of the protocol, which holds us."""
         self.on_response = self._close = nothing
-        self._on_start = lambda _: None
 
     async def send(self, message: Any) -> None:
         """Write the head, or a piece of the body, once the client has read of what came before."""

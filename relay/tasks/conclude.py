@@ -32,12 +32,16 @@ class NotTaken(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """An earlier create made it; the reply is that one's, if it was kept."""
+
+
 class Submitted(msgspec.Struct, frozen=True):
     """What became of a submit after its hold."""
 
     task: TaskRow
     """As it was held."""
-    verdict: Accepted | Refused | Unknown | NotTaken
+    verdict: Accepted | Refused | Unknown | NotTaken | Replayed
     """Of Refused and NotTaken the hold is given back."""
     reply: Reply | None = None
     """Kling's own, in its bytes but for our callback path; None where there was none."""
@@ -59,7 +63,7 @@ class Concluder:
         self, endpoint: Endpoint, submitted: Submitted, accepted: Accepted
     ) -> Submitted:
         """Record what Kling made, and return what the tenant may be told of it."""
-        task, news = submitted.task, accepted.news
+        task, news, reply = submitted.task, accepted.news, submitted.reply
         try:
             finished = await persist(
                 lambda: self._learner.learn(
@@ -68,6 +72,7 @@ class Concluder:
                     via=Via.SUBMIT,
                     look_after_s=self._looker.look_pause_s(task),
                     kling_request_id=accepted.envelope.request_id or None,
+                    whole=reply.body if reply else None,
                 ),
                 for_s=PERSIST_S,
             )

@@ -79,6 +79,8 @@ moved AS (
             WHERE o.tenant_id = t.tenant_id AND o.tenant_external_id = t.tenant_external_id
                 AND o.state <> 'refused' AND o.id <> t.id
         ) THEN t.tenant_external_id END,
+        -- So is its create's key.
+        create_key = CASE WHEN t.state <> 'refused' THEN t.create_key END,
         refresh_at = now(),
         next_look_at = now() + j.next_look_s * interval '1 second',
         look_attempts = 0,

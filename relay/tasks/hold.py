@@ -1,15 +1,35 @@
 """Taking a hold: the money and the row, in one durable commit, before Kling hears of the task."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from relay.database.batch import Batcher, RowBlocked
+from relay.database.driver import Record
 from relay.database.ids import TaskId
 from relay.database.line import DatabaseUnavailable, Line
-from relay.errors import ExternalIdTaken, InsufficientQuota, TooManyTasks, Unavailable
+from relay.errors import (
+    ExternalIdTaken,
+    InsufficientQuota,
+    InvalidParameter,
+    RelayError,
+    TooManyTasks,
+    Unavailable,
+)
 from relay.money import decimal_of
-from relay.tasks.statements import HOLD, HoldRow
+from relay.tasks.statements import FREE_KEY, HOLD, HOLD_ONCE, HoldRow, KeyRow, OnceRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
+
+_NO_ACCOUNT: Any = {"available_micros": 0}
+
+
+class First(msgspec.Struct, frozen=True):
+    """An earlier create whose answer is this one's, too; nothing was held."""
+
+    id: TaskId | None
+    """None if it is not known yet whether there is one."""
 
 
 class Holder:
@@ -18,48 +38,81 @@ class Holder:
     def __init__(self, line: Line, *, currency: str) -> None:
         self._line = line
         self._holds = Batcher(line, HOLD, is_idempotent=True)
+        self._holds_once = Batcher(line, HOLD_ONCE, is_idempotent=True)
+        self._freed_keys = Batcher(line, FREE_KEY, is_idempotent=True)
         self._currency = currency
 
-    async def take(self, row: HoldRow) -> TaskRow:
-        """Hold the amount and insert the task.
+    async def take(self, row: HoldRow, *, once: OnceRow | None = None) -> TaskRow | First:
+        """Hold the amount and insert the task, unless it is to be another one's answer.
+
+        `once`: it has a key, or is known to be no retry.
 
         Raises:
             InsufficientQuota, TooManyTasks, ExternalIdTaken: nothing was written.
             Unavailable: the database did not answer. Should the hold have been committed all the
                 same, a look releases it after its deadline: nothing was sent.
         """
+        outcome, record = await self._run(row, once)
+        match outcome:
+            case "held":
+                return _held_task(row, record["id"], record["injected_id"])
+            case "unheard":
+                return First(None)
+            case "joined":
+                return First(record["first_id"])
+            case _:
+                raise self._refusal(row, outcome, record)
+
+    async def aclose(self) -> None:
+        for batcher in (self._holds, self._holds_once, self._freed_keys):
+            await batcher.aclose()
+
+    async def _run(self, row: HoldRow, once: OnceRow | None) -> tuple[str, Record]:
+        """Run the statement until it is sure of its outcome."""
+        # The first of its key may have committed while the account was waited for: this one is
+        # refused for what that one holds then, and sees it only when it looks once more.
+        is_looked_for = once is None or once.create_key is None
         while True:
             breaks = self._line.breaks
             try:
-                record = await self._holds.run(row)
+                if once is None:
+                    record = await self._holds.run(row)
+                else:
+                    record = await self._holds_once.run((*row, *once))
             except (RowBlocked, DatabaseUnavailable) as error:
                 raise Unavailable from error
-            outcome = record["outcome"] if record else "no_quota"
+            if record is None:
+                return "no_account", _NO_ACCOUNT
+            outcome: str = record["outcome"]
             # The try whose connection broke may have come through after this one began to look:
             # then it is refused for the quota that the submit itself holds.
             is_sure = outcome == "held" or self._line.breaks == breaks
-            if outcome != "again" and is_sure:
-                break
+            if outcome == "old_key" and once is not None and once.create_key is not None:
+                await self._freed_keys.run(KeyRow(row.token_id, once.create_key))
+            elif outcome in ("no_quota", "too_many_tasks") and not is_looked_for:
+                is_looked_for = True
+            elif outcome != "again" and is_sure:
+                return outcome, record
+
+    def _refusal(self, row: HoldRow, outcome: str, record: Record) -> RelayError:
+        """Say in Kling's terms why nothing is held."""
         match outcome:
-            case "held" if record is not None:
-                return _held_task(row, record["id"], record["injected_id"])
+            case "other_key":
+                return InvalidParameter("Idempotency-Key", "was used for another request")
             case "duplicate":
-                raise ExternalIdTaken
+                return ExternalIdTaken()
             case "too_many_tasks":
-                raise TooManyTasks
+                return TooManyTasks()
             case "lost":
-                raise Unavailable
+                return Unavailable()
             case _:
-                available = record["available_micros"] if record else 0
-                raise InsufficientQuota(
+                available = record["available_micros"]
+                return InsufficientQuota(
                     needed=f"{decimal_of(row.hold_micros)} {self._currency}",
                     available=f"{decimal_of(available)} {self._currency}",
                     needed_micros=row.hold_micros,
                     available_micros=available,
                 )
-
-    async def aclose(self) -> None:
-        await self._holds.aclose()
 
 
 def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:

@@ -50,10 +50,12 @@ class Learner:
         via: Via,
         look_after_s: float | None,
         kling_request_id: str | None = None,
+        whole: bytes | None = None,
     ) -> Finished:
         """Apply what Kling says of a task.
 
-        `look_after_s`: when to look at it next, should it live on.
+        `look_after_s`: when to look at it next, should it live on. `whole`: the reply that it
+        stands in, to be kept in its place.
 
         Raises:
             Unsettled: nothing moved; a look will ask again.
@@ -103,7 +105,7 @@ class Learner:
             next_look_s=(None if is_full else FULL_REPLY_AFTER_S) if is_end else look_after_s,
             delivery_body=_delivery(task, reply, min(charge, task.hold_micros)),
             event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
-            event_body=told.raw[:EVENT_BYTES_MAX],
+            event_body=(told.raw if whole is None else whole)[:EVENT_BYTES_MAX],
             made=spell_made(read_made(news.raw)),
         )
         finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)

@@ -35,10 +35,42 @@ class HoldRow(NamedTuple):
     """Names of followers, comma separated; see `outbox.py`."""
 
 
-HOLD = f"""
+class OnceRow(NamedTuple):
+    """What a call of HOLD_ONCE has behind its HoldRow."""
+
+    create_key: str | None
+    """`Idempotency-Key`."""
+    fingerprint: bytes | None
+    """Of its path and bytes, with a key."""
+
+
+KEYS_KEPT_FOR = "interval '24 hours'"
+
+
+_FIRST_OF_KEY = f"""
+LEFT JOIN LATERAL (
+    SELECT o.id, o.fingerprint = j.fingerprint AS is_equal,
+           o.created_at < now() - {KEYS_KEPT_FOR} AS is_old
+    FROM tasks o
+    WHERE i.id IS NULL AND o.token_id = j.token_id AND o.create_key = j.create_key
+        AND o.state <> 'refused'
+) first ON true
+"""  # noqa: S608 (composed of constants)
+_TOLD_BY_KEY = """WHEN first.is_old THEN 'old_key'
+           WHEN first.is_equal THEN 'joined'
+           WHEN first.id IS NOT NULL THEN 'other_key'"""
+_TOLD_BY_ACCOUNT = "WHEN j.tenant_external_id IS NULL AND j.has_unheard THEN 'unheard'"
+
+
+def _hold(*, once: bool) -> str:
+    """Spell it; `once`: with a key, or after it was seen to be no retry."""
+    keys = ", create_key, fingerprint" if once else ""
+    # An equal create may be waiting to be joined, which its bytes tell; nobody has hashed them.
+    heard = "" if once else "AND (tenant_external_id IS NOT NULL OR NOT has_unheard)"
+    return f"""
 WITH requested AS MATERIALIZED (
     SELECT i.*, nextval('tasks_id_seq') AS id
-    FROM {unnest(HoldRow)}
+    FROM {unnest(HoldRow, then=OnceRow if once else None)}
 ),
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="requested")}),
 judged AS MATERIALIZED (
@@ -48,27 +80,28 @@ inserted AS (
     INSERT INTO tasks (
         id, tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
         tenant_external_id, callback_url, request_id, model, pack, quote, hold_micros,
-        submit_deadline_at, next_look_at, follows
+        submit_deadline_at, next_look_at, follows{keys}
     )
     SELECT id, tenant_id, account_id, token_id, channel_id, endpoint, 'pending',
            (SELECT external_prefix FROM deployment) || '-' || id || '-' || random,
            tenant_external_id, callback_url, request_id, model, pack, quote::jsonb, hold_micros,
            now() + deadline_s * interval '1 second', now() + deadline_s * interval '1 second',
-           CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END
+           CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END{keys}
     FROM judged
-    WHERE has_quota AND has_tasks_left AND fits_with_others
-    -- Conflicts there are two: the tenant's own external id, and a submit that is held already, by
-    -- a try whose connection broke. All other keys are fresh.
+    WHERE has_quota AND has_tasks_left AND fits_with_others {heard}
+    -- Conflicts there are with the tenant's own external id, with its key, and with the submit
+    -- itself, held by a try whose connection broke. All other keys are fresh.
     ON CONFLICT DO NOTHING
     RETURNING id, account_id, hold_micros, injected_id
 ),
 held AS ({TAKE_HOLDS.format(inserted="inserted")})
 SELECT j.ord, coalesce(i.id, own.id) AS id, coalesce(i.injected_id, own.injected_id) AS injected_id,
-       j.available_micros, j.tasks_left,
+       j.available_micros, j.tasks_left, {"first.id" if once else "NULL::bigint"} AS first_id,
        CASE
            WHEN i.id IS NOT NULL OR own.is_pending THEN 'held'
            WHEN own.id IS NOT NULL THEN 'lost'
-           -- Also without quota: who repeats a submit learns that the first one landed.
+           -- These also without quota: who repeats a submit learns that the first one landed.
+           {_TOLD_BY_KEY if once else _TOLD_BY_ACCOUNT}
            -- Not EXISTS, which a plan made while there are few tasks reads all of them for.
            WHEN j.tenant_external_id IS NOT NULL AND (
                SELECT true FROM tasks o
@@ -87,13 +120,41 @@ LEFT JOIN LATERAL (
     SELECT o.id, o.injected_id, o.state = 'pending' AS is_pending
     FROM tasks o
     WHERE i.id IS NULL AND o.request_id = j.request_id
-) own ON true
+) own ON true{_FIRST_OF_KEY if once else ""}
 """  # noqa: S608 (composed of constants)
+
+
+HOLD = _hold(once=False)
 """Take the hold and insert the task, or neither. `outcome` says which.
 
-Run again for the same submit it takes nothing more, and returns what was held; `lost` if that is no
-longer the submit's to send. An account that does not exist returns no record.
+Run again for the same submit it takes nothing more, and returns what was held; `lost` if that is
+no longer the submit's to send. `unheard`: it may be the retry of a create whose answer nobody
+heard. An account that does not exist returns no record.
 """
+
+HOLD_ONCE = _hold(once=True)
+"""HOLD for creates with a key, and for those that were seen to be no retries.
+
+With a key that a task has: `joined` to that one, `first_id`; `other_key` if it was of another
+create; `old_key` if it is to be freed first.
+"""
+
+
+class KeyRow(NamedTuple):
+    """One call of FREE_KEY."""
+
+    token_id: int
+    create_key: str
+
+
+FREE_KEY = f"""
+UPDATE tasks t SET create_key = NULL
+FROM {unnest(KeyRow, "n")}
+WHERE t.token_id = n.token_id AND t.create_key = n.create_key AND t.state <> 'refused'
+    AND t.created_at < now() - {KEYS_KEPT_FOR}
+RETURNING n.ord
+"""  # noqa: S608 (composed of constants)
+"""Free keys that were kept for long enough."""
 
 
 class ChannelRow(NamedTuple):

@@ -16,6 +16,7 @@ import structlog
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
 from relay.database.faults import is_fault, log_failure, persist
+from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.kept_url import keep_url
@@ -37,13 +38,21 @@ from relay.kling.wire import Fields
 from relay.secrets import KeyRing
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.conclude import PERSIST_S, UNKNOWN_LOOK_AFTER_S, Concluder, NotTaken, Submitted
+from relay.tasks.conclude import (
+    PERSIST_S,
+    UNKNOWN_LOOK_AFTER_S,
+    Concluder,
+    NotTaken,
+    Replayed,
+    Submitted,
+)
 from relay.tasks.failover import PassedOn, first_to_take
-from relay.tasks.hold import Holder
+from relay.tasks.hold import First, Holder
 from relay.tasks.outbox import spell_follows
 from relay.tasks.quoter import Quoter
 from relay.tasks.redact import reply_without_credential
-from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow
+from relay.tasks.retries import Client, Retries, is_made
+from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, HoldRow, OnceRow
 from relay.tasks.task import TaskRow
 from relay.tasks.upstream import Upstream
 from relay.tenants.caller import Caller
@@ -93,6 +102,7 @@ class Submitter:
         chooser: ChannelChooser,
         upstream: Upstream,
         concluder: Concluder,
+        retries: Retries,
         callback_paths: CallbackPaths,
         callback_guard: CallbackGuard,
         keys: KeyRing,
@@ -104,6 +114,7 @@ class Submitter:
         self._chooser = chooser
         self._upstream = upstream
         self._conclude = concluder
+        self._retries = retries
         self._callback_paths = callback_paths
         self._callback_guard = callback_guard
         self._keys = keys
@@ -118,11 +129,12 @@ class Submitter:
         request_id: str,
         model: str | None = None,
         follows: tuple[str, ...] = (),
+        client: Client | None = None,
     ) -> Submitted:
-        """Hold, send and record one task or one paid call.
+        """Hold, send and record one task or one paid call, or find that an earlier create did.
 
         `model`: as it stands in the path of a 2.0 create. `follows`: who is told of every move of
-        the task (`outbox.py`).
+        the task (`outbox.py`). `client`: who awaits the answer, if it may be sent again.
 
         Raises:
             RelayError: refused before the hold; nothing was written.
@@ -145,30 +157,78 @@ class Submitter:
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
         deadline = time.monotonic() + self._rules.submit_timeout_s
-        task = await self._holds.take(
-            HoldRow(
-                tenant_id=caller.tenant_id,
-                account_id=caller.account_id,
-                token_id=caller.token_id,
-                channel_id=channels[0].id,
-                endpoint=endpoint.name,
-                tenant_external_id=tenant_external_id,
-                callback_url=callback_url,
-                request_id=request_id,
-                model=quoted.quote.wanted.model,
-                pack=quoted.quote.pack.value,
-                quote=quoted.json,
-                hold_micros=quoted.quote.hold_micros,
-                deadline_s=self._rules.submit_timeout_s,
-                random=entropy.token_hex(8),
-                follows=followed_by,
-            )
+        row = HoldRow(
+            tenant_id=caller.tenant_id,
+            account_id=caller.account_id,
+            token_id=caller.token_id,
+            channel_id=channels[0].id,
+            endpoint=endpoint.name,
+            tenant_external_id=tenant_external_id,
+            callback_url=callback_url,
+            request_id=request_id,
+            model=quoted.quote.wanted.model,
+            pack=quoted.quote.pack.value,
+            quote=quoted.json,
+            hold_micros=quoted.quote.hold_micros,
+            deadline_s=self._rules.submit_timeout_s,
+            random=entropy.token_hex(8),
+            follows=followed_by,
         )
-        return await self._send(_Submission(task, endpoint, fields, deadline, model), channels)
+        while True:
+            task = await self._hold(row, client, joins=caller.joins_retries)
+            if isinstance(task, TaskRow):
+                break
+            submitted = await self._follow(task, client, deadline)
+            if submitted is not None:
+                return submitted
+        if client is not None:
+            client.await_task(task.id)
+        submitted = await self._send(_Submission(task, endpoint, fields, deadline, model), channels)
+        is_call = endpoint.kind is EndpointKind.CALL
+        if client is not None and _comes_to_nothing(submitted.verdict, is_call=is_call):
+            client.await_task(None)
+        return submitted
 
     async def aclose(self) -> None:
         await self._holds.aclose()
         await self._moves.aclose()
+
+    async def _hold(self, row: HoldRow, client: Client | None, *, joins: bool) -> TaskRow | TaskId:
+        """Hold, or find the task of the create that this one repeats."""
+        once = None
+        if client is not None and client.key is not None:
+            once = OnceRow(client.key, await client.fingerprint())
+        held = await self._holds.take(row, once=once)
+        if isinstance(held, First) and held.id is None:
+            if joins and client is not None:
+                first = await self._retries.join(row.token_id, await client.fingerprint())
+                if first is not None:
+                    return first
+            held = await self._holds.take(row, once=OnceRow(None, None))
+        if isinstance(held, TaskRow):
+            return held
+        assert held.id is not None, "it was looked for"
+        return held.id
+
+    async def _follow(
+        self, first: TaskId, client: Client | None, deadline: float
+    ) -> Submitted | None:
+        """Answer as the create did that this one repeats; None if that made nothing."""
+        assert client is not None, "whoever repeats has a key, or bytes"
+        client.await_task(first)
+        task = await self._retries.follow(first, deadline=deadline)
+        if task is None:
+            client.await_task(None)
+            return None
+        log.info("submit.joined", id=first, state=task.state.value, has_key=client.key is not None)
+        if not is_made(task):
+            return Submitted(task, Unknown("the create that it repeats has no verdict"))
+        return Submitted(
+            task,
+            Replayed(),
+            await self._retries.first_reply(task),
+            charged_micros=task.charged_micros or 0,
+        )
 
     async def _send(self, submission: _Submission, channels: list[OpenedChannel]) -> Submitted:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
@@ -274,6 +334,11 @@ class Submitter:
                 raise
             log_failure(log, "submit.move_failed", error, id=task.id, channel=channel.name)
             return None
+
+
+def _comes_to_nothing(verdict: object, *, is_call: bool) -> bool:
+    """Tell whether there is no task to await: refused; or a call whose result nobody will have."""
+    return isinstance(verdict, Refused | NotTaken) or (is_call and isinstance(verdict, Unknown))
 
 
 def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: CallbackGuard) -> None:

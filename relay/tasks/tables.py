@@ -69,6 +69,15 @@ class Task(Base):
             postgresql_where="state <> 'refused' AND tenant_external_id IS NOT NULL",
         ),
         Index(
+            "tasks_create_key",
+            *("token_id", "create_key"),
+            unique=True,
+            postgresql_where="create_key IS NOT NULL AND state <> 'refused'",
+        ),
+        Index(
+            "tasks_unheard", *("token_id", "fingerprint"), postgresql_where="unheard_at IS NOT NULL"
+        ),
+        Index(
             "tasks_list",
             *("tenant_id", "endpoint", "id"),
             postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
@@ -110,6 +119,12 @@ class Task(Base):
     """As `deliveries/kept_url.py` spells it: what may be a credential is sealed."""
     request_id: Mapped[str]
     """Ours, one per submit: the `x-request-id` that the tenant saw."""
+    create_key: Mapped[str | None]
+    """The `Idempotency-Key` of its create, unique to a token while its task is not `refused`."""
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of the create's path and bytes: with a key from the start, else once nobody awaits it."""
+    unheard_at: Mapped[moment | None]
+    """Since when nobody awaits the create's answer; null while somebody does, or was told it."""
     kling_request_id: Mapped[str | None]
 
     model: Mapped[str | None]

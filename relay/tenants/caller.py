@@ -18,3 +18,5 @@ class Caller(msgspec.Struct, frozen=True):
     multiplier: Decimal
     shows_quote: bool = False
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
+    joins_retries: bool = True
+    """Whether a create like one whose answer nobody heard is answered by that one's task."""

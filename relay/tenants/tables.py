@@ -33,6 +33,8 @@ class Tenant(Base):
     """What a `units` price is multiplied by for this tenant."""
     shows_quote: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
+    joins_retries: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Whether a create like one whose answer nobody heard is answered by that one's task."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""

@@ -3,7 +3,8 @@
 -- hundred tasks two live, two were refused and ten failed; of a thousand one is to be looked at and
 -- one is being sent. Every fifth has a callback; what the last ones tell is still to be delivered,
 -- by a thousand lanes. Every twentieth is followed by two: the first has heard of all but the last
--- five hundred, the second never claims anything.
+-- five hundred, the second never claims anything. Every seventh has its create's key, and of every
+-- eleventh nobody heard the answer.
 
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed'), ('second', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
@@ -20,7 +21,7 @@ INSERT INTO tasks (
     id, tenant_id, account_id, token_id, channel_id, endpoint, state, kling_id, injected_id, tenant_external_id,
     callback_url, request_id, kling_request_id, quote, hold_micros, hold_ended_at, charged_micros,
     deduction, created_at, submit_deadline_at, submitted_at, ended_at, ended_via, reply,
-    is_reply_full, refresh_at, next_look_at, look_lease, follows
+    is_reply_full, refresh_at, next_look_at, look_lease, follows, create_key, fingerprint, unheard_at
 )
 SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN state NOT IN ('refused', 'pending') THEN 'kling-' || n END,
@@ -36,7 +37,10 @@ SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        state IN ('succeed', 'refused'), now() - interval '1 minute',
        CASE WHEN is_live THEN now() + (n % 1000 - 10) * interval '1 minute' END,
        CASE WHEN is_live THEN '00000000-0000-0000-0000-000000000001'::uuid END,
-       CASE WHEN n % 20 = 0 THEN '{one,two}'::text[] ELSE '{}' END
+       CASE WHEN n % 20 = 0 THEN '{one,two}'::text[] ELSE '{}' END,
+       CASE WHEN n % 7 = 0 THEN 'key-' || n END,
+       CASE WHEN 0 IN (n % 7, n % 11) THEN sha256(('body-' || n)::bytea) END,
+       CASE WHEN n % 11 = 0 THEN at END
 FROM (
     SELECT *, state IN ('pending', 'submitted', 'processing') AS is_live,
            CASE WHEN tenant_id = 2 OR n / 10 % 4 = 1 THEN

@@ -11,7 +11,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import finish, flags, look, outbox, record, seek
+from relay.tasks import finish, flags, look, outbox, record, retries, seek
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate
 from tests.benchmarks.books import quote_of_clip
@@ -37,6 +37,9 @@ SUBMITTED, DELIVERY = 999_960, 199_992
 MOVE = SUBMITTED // 10 + 1
 """Of the same task, for its first follower."""
 PENDING = 999_997
+KEYED = 999_950
+"""Of the large tenant, within a day."""
+UNHEARD, UNHEARD_TOKEN = 999_999, 202
 ENDED, FAILED, REFUSED = 1_004, 1_009, 57
 LEASE = UUID(int=1)
 BEGIN, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -73,6 +76,24 @@ BATCHED = {
     "HOLD of a duplicate": batched(
         tasks.HOLD, HELD._replace(tenant_external_id="mine-1020"), "Insert tasks"
     ),
+    "HOLD_ONCE": batched(
+        tasks.HOLD_ONCE, (*HELD, "new", b"new"), "Insert tasks", "Update accounts"
+    ),
+    "HOLD_ONCE of a known key": batched(
+        tasks.HOLD_ONCE, (*HELD, f"key-{KEYED}", b"other"), "Insert tasks"
+    ),
+    "FREE_KEY": batched(tasks.FREE_KEY, tasks.KeyRow(1, "key-70"), "Update tasks"),
+    "MARK_UNHEARD": batched(
+        retries.MARK_UNHEARD,
+        retries.UnheardRow(TaskId(PENDING), b"bytes"),
+        *("Update tasks", "Update accounts"),
+    ),
+    "JOIN_UNHEARD": batched(
+        retries.JOIN_UNHEARD,
+        retries.RetryRow(UNHEARD_TOKEN, sha256(f"body-{UNHEARD}".encode()).digest()),
+        "Update tasks",
+    ),
+    "READ_ROW": batched(retries.READ_ROW, retries.IdRow(TaskId(SUBMITTED))),
     "HOLD run again": batched(
         tasks.HOLD, HELD._replace(request_id=f"request-{PENDING}"), "Insert tasks"
     ),
@@ -186,6 +207,7 @@ POOLED = {
         sorted_max=0,
         pages_max=1_000,
     ),
+    "retries.FIRST_REPLY": Sample(retries.FIRST_REPLY, (ENDED,), records=0),
     # Of whoever has a tenth of all open holds.
     "seek.FIND_PENDING": Sample(
         seek.FIND_PENDING,

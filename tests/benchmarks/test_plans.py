@@ -92,6 +92,9 @@ def without(constraint: str) -> str:
 UNINDEXED = [
     ("HOLD", without("accounts_pkey")),
     ("HOLD of a duplicate", "DROP INDEX tasks_tenant_external_id"),
+    ("FREE_KEY", "DROP INDEX tasks_create_key"),
+    ("JOIN_UNHEARD", "DROP INDEX tasks_unheard"),
+    ("MARK_UNHEARD", without("tasks_pkey")),
     ("FINISH", without("tasks_pkey")),
     ("FINISH", without("accounts_pkey")),
     ("FINISH", "DROP INDEX deliveries_due_of_task, deliveries_task_id_idx"),

@@ -310,11 +310,29 @@ DONE = [
     ),
     Case(
         change_tenant,
-        _change_tenant(multiplier=Decimal("0.9500"), tasks_max=7, shows_quote=True, enabled=False),
+        _change_tenant(
+            multiplier=Decimal("0.9500"),
+            tasks_max=7,
+            shows_quote=True,
+            joins_retries=False,
+            enabled=False,
+        ),
         lambda _: Told(
             *("tenant.change", *_TENANT),
-            {"multiplier": "1", "tasks_max": None, "shows_quote": False, "enabled": True},
-            {"multiplier": "0.95", "tasks_max": 7, "shows_quote": True, "enabled": False},
+            {
+                "multiplier": "1",
+                "tasks_max": None,
+                "shows_quote": False,
+                "joins_retries": True,
+                "enabled": True,
+            },
+            {
+                "multiplier": "0.95",
+                "tasks_max": 7,
+                "shows_quote": True,
+                "joins_retries": False,
+                "enabled": False,
+            },
         ),
     ),
     Case(
@@ -345,6 +363,7 @@ DONE = [
                 "multiplier": "1",
                 "tasks_max": None,
                 "shows_quote": False,
+                "joins_retries": True,
                 "enabled": True,
                 "tokens": [desk.tokens["idle"].id],
             },

@@ -6,6 +6,7 @@ from tests.e2e.gate import open_gate
 from tests.e2e.raw import connected, post
 from tests.e2e.world import World
 from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO
+from tests.waiting import wait_until
 
 
 async def test_a_client_that_hangs_up_while_kling_thinks_has_ordered(world: World) -> None:
@@ -28,6 +29,30 @@ async def test_a_client_that_hangs_up_while_kling_thinks_has_ordered(world: Worl
     assert [task["state"] for task in gone] == ["pending"]
     assert (await world.tasks())[0]["kling_request_id"], "recorded from the create's own reply"
     assert answer.json()["data"]["task_id"] == accepted["task_id"]
+    assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
+    await world.check_books()
+
+
+async def test_a_retry_joins_the_create_whose_client_hung_up(world: World) -> None:
+    """Kling thinks, the client gives up and sends its create again: one task, one charge."""
+    token = await world.add_tenant()
+    body = json.dumps({**CLIP, "prompt": "a fox"}).encode()
+    head = post(TEXT2VIDEO, bearer=token.api_key, length=len(body))
+    async with open_gate(world.kling_url) as gate, world.started_relay(submit_timeout_s=60):
+        await world.add_channel(base_url=gate.url)
+        gate.hold_replies()
+        async with connected(world.port) as client:
+            await client.send(head, body)
+            (accepted,) = await world.kling_accepted()
+        await wait_until(lambda: world.rows("SELECT 1 FROM tasks WHERE unheard_at IS NOT NULL"))
+        async with connected(world.port) as client:
+            await client.send(head, body)
+            gate.let_replies_pass()
+            joined = await client.answer()
+        await world.settle()
+
+    assert joined.body["data"]["task_id"] == accepted["task_id"]
+    assert len(await world.tasks()) == 1
     assert await world.account() == (10_000_000 - CLIP_MICROS, 0)
     await world.check_books()
 

@@ -85,7 +85,8 @@ class Peer:
                 if message["type"] == "http.disconnect":
                     return
                 body += message["body"]
-        told = {name: value for name, value in scope.items() if name not in ("server", "client")}
+        ours = ("server", "client", "extensions")
+        told = {name: value for name, value in scope.items() if name not in ours}
         self.seen.append(told | {"host": scope["client"][0], "body": body})
         answer = b"%d %b" % (len(body), scope["raw_path"])
         headers = [(b"content-length", b"%d" % len(answer)), (b"x-request-id", b"a\tb")]

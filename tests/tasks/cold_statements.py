@@ -18,6 +18,7 @@ COLD = {
     "relay.database.pool:BoundedPool.fetchval": "runs what it is given",
     "relay.database.pool:BoundedPool.execute": "runs what it is given",
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
+    "relay.tasks.statements:_hold": "composes HOLD and HOLD_ONCE",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.

@@ -78,7 +78,7 @@ async def hold_tasks(
     line = Line(connector(dsn(relay.database_url)), durable=True)
     holder = Holder(line, currency="USD")
     try:
-        return list(
+        held = list(
             await asyncio.gather(
                 *(
                     holder.take(
@@ -88,6 +88,7 @@ async def hold_tasks(
                 )
             )
         )
+        return [task for task in held if isinstance(task, TaskRow)]
     finally:
         await holder.aclose()
         await line.aclose()

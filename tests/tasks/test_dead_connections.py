@@ -15,6 +15,7 @@ from relay.kling.transport import Reply
 from relay.sandbox.settings import SandboxSettings
 from relay.tasks.hold import Holder
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
+from relay.tasks.task import TaskRow
 from tests.database.broken import DeafConnect, away, cut_connections, set_away
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, bearer, running_relay
 from tests.tasks.holding import hold_row, hold_tasks
@@ -37,6 +38,7 @@ async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: 
         holder = Holder(line, currency="USD")
 
         held = await holder.take(await hold_row(relay, token))
+        assert isinstance(held, TaskRow)
         await holder.aclose()
         await line.aclose()
 
