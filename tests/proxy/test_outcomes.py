@@ -209,7 +209,7 @@ async def test_what_became_of_a_free_call_is_told(database_url: str, logged: io.
 async def test_what_all_share_is_told(database_url: str, logged: io.StringIO) -> None:
     """By the first channel that says anything of it."""
     async with open_both(database_url) as (relay, channels, token):
-        found = {}
+        found: dict[str, object] = {}
         for name, (channels.first, channels.second, _) in READS.items():
             # What was read a moment ago is remembered, by its query.
             path = f"/v1/general/presets-voices?pageNum={len(found) + 1}"
