@@ -21,8 +21,9 @@ FROM unnest($2::text[]) AS asked (endpoint) CROSS JOIN LATERAL (
     SELECT * FROM tasks
     WHERE tenant_id = $1 AND endpoint = asked.endpoint AND kling_id IS NOT NULL
         AND state <> 'refused' AND id < $3
-        AND coalesce(kling_created_at, created_at) >= $4
-        AND coalesce(kling_created_at, created_at) < $5
+        -- By plain comparisons a planner expects next to nothing to fit, and sorts all there is.
+        AND CASE WHEN coalesce(kling_created_at, created_at) >= $4
+                AND coalesce(kling_created_at, created_at) < $5 THEN true ELSE false END
         AND ($6::text[] IS NULL OR state = ANY($6))
     ORDER BY id DESC LIMIT $7
 ) t

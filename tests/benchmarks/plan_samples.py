@@ -220,7 +220,7 @@ POOLED = {
         look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True, True), frozenset({"Update tasks"})
     ),
     "COUNT_UNREAD": Sample(look.COUNT_UNREAD, (SUBMITTED,), frozenset({"Update tasks"})),
-    "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=0),
+    "END_LOOKS": Sample(look.END_LOOKS, (SUBMITTED, LEASE), frozenset({"Update tasks"}), records=1),
     "flags.KEEP": Sample(
         flags.KEEP,
         (SUBMITTED, "kind", "detail", b"", True, True),

@@ -130,7 +130,7 @@ UNINDEXED = [
     ("owners.FIND", "DROP INDEX owners_key"),
     ("owners.DELETE", "DROP INDEX owners_key"),
     ("account.TOTALS", "DROP INDEX entries_account_id_id_idx"),
-    ("account.CHARGES of a small tenant", "DROP INDEX entries_account_id_id_idx"),
+    ("account.LINES of a small tenant", "DROP INDEX entries_account_id_id_idx"),
 ]
 REWRITTEN = [
     ("LIST", ".id DESC", ".created_at DESC"),

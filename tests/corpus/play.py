@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from relay.deliveries.kept_url import open_url
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
 from relay.tenants.tokens import IssuedToken
@@ -202,7 +203,10 @@ async def _read_books(world: World, token: IssuedToken, one: Recorded) -> None:
     told = await world.relay.rows(
         "SELECT * FROM deliveries WHERE task_id = $1 ORDER BY id", one.row["id"]
     )
-    one.deliveries = [dict(row) for row in told]
+    keys = world.relay.keys
+    one.deliveries = [
+        dict(row) | {"url": open_url(row["url"], keys, tenant_id=row["tenant_id"])} for row in told
+    ]
     ledger = world.sandbox.state.ledger
     ends = [entry for entry in ledger.of("ended") if entry["task_id"] == one.kling_id]
     calls = [entry for entry in ledger.of("answered") if entry["endpoint"] == one.example.path]
