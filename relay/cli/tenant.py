@@ -9,8 +9,9 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
-from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table, yes_no
+from relay.cli.show import json_option, note, print_json, print_table, yes_no
 from relay.cli.sure import ask, sure_option
+from relay.cli.webhook_secret import webhook_secret
 from relay.money import money, plain
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
-    from relay.desk.tenants import IssuedSecret, TenantChanges
+    from relay.desk.tenants import TenantChanges
     from relay.ledger.tables import Account
     from relay.tenants.tables import Tenant
 
@@ -30,6 +31,9 @@ NEGATIVE = {"ignore_unknown_options": True}
 @click.group()
 def tenant() -> None:
     """Open, limit and top up tenants' accounts."""
+
+
+tenant.add_command(webhook_secret)
 
 
 multiplier_option = click.option(
@@ -312,41 +316,6 @@ def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
         currency = database.settings.currency
         pair = database.act(work)
     _show(pair, currency, as_json=as_json)
-
-
-@tenant.command("webhook-secret")
-@click.argument("name", help="The tenant's name.")
-@click.option(
-    "--rotate",
-    "may_rotate",
-    is_flag=True,
-    help="Make a new one; the old one signs beside it for 7 days.",
-)
-@json_option
-@examples("relay tenant webhook-secret acme", "relay tenant webhook-secret acme --rotate")
-def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
-    """Make the secret that signs a tenant's callbacks, and show it this once."""
-
-    async def work(session: AsyncSession, actor: Actor) -> IssuedSecret:
-        from relay.desk.tenants import issue_webhook_secret
-
-        return await issue_webhook_secret(
-            session, actor, name, database.keys, may_rotate=may_rotate
-        )
-
-    with open_database() as database:
-        issued = database.act(work)
-    if as_json:
-        print_json(issued)
-    else:
-        until = issued.replaced_signs_until
-        print_pairs(
-            [
-                ("secret", issued.secret),
-                ("the old one signs until", moment(until) if until else None),
-            ]
-        )
-    note("It is shown this once: hand it to the tenant now.")
 
 
 async def _read(session: AsyncSession, name: str) -> tuple[Tenant, Account]:
