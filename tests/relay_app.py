@@ -18,7 +18,7 @@ from relay.database.engine import Sessions, open_engine, open_sessions
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.errors import DeskError
-from relay.desk.tenants import open_tenant
+from relay.desk.tenants import TenantChanges, change_tenant, open_tenant
 from relay.desk.tokens import issue_token
 from relay.faces import Faces
 from relay.kling.httpx_transport import HttpxTransport
@@ -73,8 +73,14 @@ class Relay:
         return faces
 
     async def add_tenant(
-        self, name: str = "acme", *, quota_micros: int = 10_000_000, tasks_max: int | None = None
+        self,
+        name: str = "acme",
+        *,
+        quota_micros: int = 10_000_000,
+        tasks_max: int | None = None,
+        joins_retries: bool = False,
     ) -> IssuedToken:
+        """Open a tenant; its equal creates are tasks of their own, unless a test is about them."""
         async with self.sessions.begin() as session:
             await open_tenant(
                 session,
@@ -84,6 +90,8 @@ class Relay:
                 currency="USD",
                 tasks_max=tasks_max,
             )
+            changes = TenantChanges(joins_retries=joins_retries)
+            await change_tenant(session, ACTOR, name, changes)
             return await issue_token(session, ACTOR, name, self.keys)
 
     async def act(self, act: Act, task_id: TaskId, reason: str = "by hand") -> bool:

@@ -8,7 +8,7 @@ from relay.desk.tasks import release
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.transport import MaybeSent, Reply
 from tests.kling.transport_peer import Connection, listen
-from tests.relay_app import CLIP_MICROS, running_relay
+from tests.relay_app import CLIP, CLIP_MICROS, running_relay
 from tests.tasks.looking import let_time_pass, look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
 
@@ -88,7 +88,7 @@ async def test_a_reply_about_another_task_is_not_this_creates(books: str) -> Non
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
 
         foreign = await relay.submit(token)
-        own = await relay.submit(token)
+        own = await relay.submit(token, {**CLIP, "prompt": "not a retry"})
         await transport.aclose()
 
         assert (foreign.status_code, foreign.json()["code"]) == (504, 5002)

@@ -71,8 +71,8 @@ async def test_a_key_answers_with_the_first_ones_bytes(books: str) -> None:
     kling = Kling()
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=CLIP_MICROS)
-        other = await relay.add_tenant("beta", quota_micros=CLIP_MICROS)
+        token = await relay.add_tenant(quota_micros=CLIP_MICROS, joins_retries=True)
+        other = await relay.add_tenant("beta", quota_micros=CLIP_MICROS, joins_retries=True)
 
         first = await create(relay, token, **{"Idempotency-Key": "order-1"})
         await relay.rows("UPDATE tasks SET state = 'processing', reply = '{}'")
@@ -103,7 +103,7 @@ async def test_a_key_is_free_after_a_refusal_and_after_a_day(books: str) -> None
     kling.does = [refusal(400, 1301)]
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
         key = {"Idempotency-Key": "order-1"}
 
         answers = [told(await create(relay, token, **key)) for _ in range(3)]
@@ -123,7 +123,7 @@ async def test_creates_of_one_key_at_once_are_one_task(books: str) -> None:
         running_relay(books, beside=relay, transport=kling.transport) as replica,
     ):
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=CLIP_MICROS)
+        token = await relay.add_tenant(quota_micros=CLIP_MICROS, joins_retries=True)
 
         answers = await asyncio.gather(
             *(
@@ -146,7 +146,7 @@ async def test_a_retry_waits_for_the_first_ones_verdict(books: str, *, has_key: 
     headers = {"Idempotency-Key": "order-1"} if has_key else {}
     async with running_relay(books, transport=kling.transport, submit_timeout_s=WAIT_S) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
 
         unheard = [told(await create(relay, token, **headers)) for _ in range(2)]
         retry = asyncio.create_task(create(relay, token, **headers))
@@ -166,7 +166,7 @@ async def test_equal_creates_that_somebody_awaits_are_tasks_of_their_own(books: 
     kling.gate = asyncio.Event()
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
 
         both = [asyncio.create_task(create(relay, token)) for _ in range(2)]
         await wait_until(lambda: len(kling.made) == 2)
@@ -184,7 +184,7 @@ async def test_what_was_answered_5xx_is_joined_once(books: str, first: Any) -> N
     kling.does = [first]
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
 
         answers: list[Any] = [told(await create(relay, token))[0]]
         await relay.rows("UPDATE tasks SET state = 'submitted', kling_id = 'k-first'")
@@ -207,7 +207,7 @@ async def test_nothing_else_joins(books: str, differs: str) -> None:
     kling.does = [MaybeSent("reset")]
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
         body, path = dict(CLIP), TEXT2VIDEO
         unheard = await create(relay, token)
         match differs:
@@ -216,7 +216,9 @@ async def test_nothing_else_joins(books: str, differs: str) -> None:
             case "other path":
                 path = "/v1/videos/image2video"
             case "other token":
-                token = await relay.add_tenant("beta", quota_micros=QUOTA_MICROS)
+                token = await relay.add_tenant(
+                    "beta", quota_micros=QUOTA_MICROS, joins_retries=True
+                )
             case "too late":
                 await relay.rows("UPDATE tasks SET created_at = now() - interval '601 seconds'")
             case "switched off":
@@ -238,7 +240,7 @@ async def test_several_retries_of_several_creates_join_one_each(books: str) -> N
     kling.gate = asyncio.Event()
     async with running_relay(books, transport=kling.transport) as relay:
         await relay.add_channel()
-        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
 
         unheard = [asyncio.create_task(create(relay, token)) for _ in range(3)]
         await wait_until(lambda: len(kling.made) == 3)
