@@ -29,4 +29,5 @@ async def shared(postgres_server: EmbeddedPostgres, template: str) -> AsyncItera
 @pytest.fixture
 def tenant(request: pytest.FixtureRequest) -> str:
     """A name that no other test of the module uses."""
-    return f"{request.node.name[:80]}-{uuid.uuid4().hex[:8]}"
+    printable = "".join(char for char in request.node.name if char.isprintable())
+    return f"{printable[:40].strip()}-{uuid.uuid4().hex[:8]}"

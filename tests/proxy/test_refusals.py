@@ -27,7 +27,7 @@ def assert_is_klings(response: httpx.Response, status: int, code: int) -> dict[s
 
 OWN: tuple[tuple[Any, int, int, str], ...] = (
     (b"[]", 400, 1200, "object"),
-    (CLIP | {"duration": "abc"}, 400, 1201, "duration"),
+    (CLIP | {"duration": ["5"]}, 400, 1201, "duration"),
     (CLIP | {"model_name": "kling-v99"}, 404, 1203, "kling-v99"),
     (
         CLIP | {"duration": "15", "mode": "4k"},
