@@ -16,7 +16,7 @@ from relay.tenants.tokens import IssuedToken
 from tests.deliveries.tenant_server import TenantServer
 from tests.owners.two_accounts import ONE, TWO, Steered
 from tests.relay_app import CLIP, PUBLIC_URL, Relay, bearer, running_relay, signed
-from tests.waiting import settle_for
+from tests.waiting import settle_for, wait_until
 
 ALLOWED = range(CONNECTIONS_MIN, CONNECTIONS_MAX + 1)
 WINDOW = "start_time=1&end_time=4102444800000"
@@ -139,13 +139,13 @@ async def test_under_load_of_every_kind_there_are_no_more_than_allowed(
         for _ in range(3):
             tasks = await watch.fetch("SELECT id, injected_id, channel_id, kling_id FROM tasks")
             await asyncio.gather(*_questions(relay, tokens, tasks), *_callbacks(relay, tasks))
+        await wait_until(lambda: server.posts)
         ended.set()
         lines, others = await counting
         report = await relay.audit()
 
     assert {answer.status_code for answer in submits} == {200, 400}
     assert (lines, others) == (shares.lines, shares.pool + shares.sessions + shares.chores)
-    assert server.posts
     assert report.ok
 
 
