@@ -35,7 +35,7 @@ async def test_a_client_that_hangs_up_while_kling_thinks_has_ordered(world: Worl
 
 async def test_a_retry_joins_the_create_whose_client_hung_up(world: World) -> None:
     """Kling thinks, the client gives up and sends its create again: one task, one charge."""
-    token = await world.add_tenant()
+    token = await world.add_tenant(joins_retries=True)
     body = json.dumps({**CLIP, "prompt": "a fox"}).encode()
     head = post(TEXT2VIDEO, bearer=token.api_key, length=len(body))
     async with open_gate(world.kling_url) as gate, world.started_relay(submit_timeout_s=60):
