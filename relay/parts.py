@@ -63,7 +63,8 @@ answer, and what it was about is found again: the connections are dropped."""
 class Store(msgspec.Struct, frozen=True):
     """The database, and what seals secrets in it."""
 
-    opener: Opener
+    openers: tuple[Opener, ...]
+    """Of all its connections."""
     sessions: Sessions
     chores: Sessions
     """For what takes minutes."""
@@ -218,7 +219,8 @@ async def open_parts(
 
 async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
     """Begin to close: stop what runs besides, and give the database a moment to answer."""
-    parts.store.opener.shut_after(parts.store.close_timeout_s)
+    for opener in parts.store.openers:
+        opener.shut_after(parts.store.close_timeout_s)
     running = [task for task in tasks if task is not None]
     for task in running:
         task.cancel()
@@ -229,17 +231,20 @@ async def _open_store(
     settings: Settings, database_url: str, keys: KeyRing, closing: AsyncExitStack
 ) -> Store:
     shares = share(settings.database_connections)
-    opener = Opener(database_url)
-    engine = open_engine(opener, connections=shares.sessions, statement_timeout_s=SESSION_TIMEOUT_S)
+    direct = other = Opener(database_url)
+    if settings.database_pool_url is not None:
+        other = Opener(settings.database_pool_url, is_shared=True)
+    engine = open_engine(other, connections=shares.sessions, statement_timeout_s=SESSION_TIMEOUT_S)
     closing.push_async_callback(engine.dispose)
-    patient = open_engine(opener, connections=shares.chores)
+    patient = open_engine(other, connections=shares.chores)
     closing.push_async_callback(patient.dispose)
-    pool = await open_pool(opener, connections=shares.pool)
+    pool = await open_pool(other, connections=shares.pool)
     closing.push_async_callback(pool.close)
-    lines = Lines(connector(opener), count=shares.lines)
+    # Never through a pooler: their statements stay prepared, with settings of their own.
+    lines = Lines(connector(direct), count=shares.lines)
     closing.push_async_callback(lines.aclose)
     return Store(
-        opener,
+        (direct, other),
         open_sessions(engine),
         open_sessions(patient),
         pool,

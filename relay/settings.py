@@ -104,6 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database_url: str | None = None
     """Postgres 15 or newer. None: the embedded one under `data_dir`."""
+    database_pool_url: str | None = None
+    """The same database through a pooler in transaction mode, such as PgBouncer: for all but holds,
+    charges, reads of tasks and migrations. None: those go to `database_url` too."""
     database_connections: int = CONNECTIONS_MAX
     """The most that one process has open to Postgres, each opened at its first use."""
     data_dir: Path | None = None
@@ -286,9 +289,7 @@ def _path(kind: type, value: object) -> object:
 
 def _check(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
-    scheme = (settings.database_url or "postgresql").partition(":")[0].partition("+")[0]
-    if scheme not in ("postgresql", "postgres"):
-        raise SettingsError(f"{name('DATABASE_URL')} must begin with postgresql://")
+    _check_databases(settings)
     if settings.public_url is not None and (not _is_reachable(settings.public_url)):
         raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
@@ -306,6 +307,18 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")
         if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", endpoint.path):
             raise SettingsError(f"the path of the endpoint '{endpoint.name}' must be like /v1/a/b")
+
+
+def _check_databases(settings: Settings) -> None:
+    for field in ("database_url", "database_pool_url"):
+        scheme = (getattr(settings, field) or "postgresql").partition(":")[0].partition("+")[0]
+        if scheme not in ("postgresql", "postgres"):
+            raise SettingsError(f"{ENV_PREFIX}{field.upper()} must begin with postgresql://")
+    if settings.database_pool_url is not None and settings.database_url is None:
+        raise SettingsError(
+            f"{ENV_PREFIX}DATABASE_POOL_URL needs {ENV_PREFIX}DATABASE_URL beside it, for the"
+            " same database without a pooler"
+        )
 
 
 def _is_reachable(url: str) -> bool:

@@ -10,6 +10,7 @@ from relay.settings import Settings, SettingsError, read_settings
 MARKER = "s3cret-marker"
 WRONG = {
     "DATABASE_URL": ["mysql://u@h/d", "/var/lib/x.sqlite", "localhost"],
+    "DATABASE_POOL_URL": ["mysql://u@h/d", "postgresql://u@h/d"],  # the latter alone
     "PUBLIC_URL": [
         *("relay.example.com", "ftp://relay.example.com", "https://", "https://a/?x=1"),
         *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),

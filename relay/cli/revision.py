@@ -106,7 +106,31 @@ def refuse_transaction_pooler(url: str) -> None:
     if asyncio.run(find_pooler(url)) is Pooler.TRANSACTION:
         raise WrongSettings(
             "RELAY_DATABASE_URL leads through a pooler in transaction mode, which loses what a"
-            " session sets and locks: name Postgres itself there"
+            " session sets and locks: name Postgres itself there, and the pooler in"
+            " RELAY_DATABASE_POOL_URL"
+        )
+
+
+def refuse_other_pool(url: str, pool_url: str) -> None:
+    """Refuse a pooler that does not answer, or leads to another database than `url`.
+
+    Raises:
+        WrongSettings, Failure: with a sentence.
+    """
+    from relay.database.pooler import PoolUnusable, lead_to_one_database
+
+    _refuse_garbled(pool_url, "RELAY_DATABASE_POOL_URL")
+    try:
+        is_one = asyncio.run(lead_to_one_database(url, pool_url))
+    except PoolUnusable as error:
+        why = " ".join(str(error).split())
+        raise Failure(
+            f"{spelled(pool_url)} (RELAY_DATABASE_POOL_URL) cannot be used: {why}"
+        ) from error
+    if not is_one:
+        raise WrongSettings(
+            f"RELAY_DATABASE_POOL_URL leads to {spelled(pool_url)}, which is not the database that"
+            " RELAY_DATABASE_URL names, but another one, a copy or a standby"
         )
 
 
@@ -121,7 +145,7 @@ async def _value(connection: "Connection", query: str) -> str | None:
     return None if row is None else str(row["value"])
 
 
-def _refuse_garbled(url: str) -> None:
+def _refuse_garbled(url: str, name: str = "RELAY_DATABASE_URL") -> None:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -130,7 +154,7 @@ def _refuse_garbled(url: str) -> None:
     except (ArgumentError, ValueError):
         # Without the reason, which quotes a part of the URL: it may be a part of the password.
         raise WrongSettings(
-            "RELAY_DATABASE_URL is not a URL such as postgresql://user:password@host:5432/relay"
+            f"{name} is not a URL such as postgresql://user:password@host:5432/relay"
             " (a password with :, / or @ in it must be percent-encoded)"
         ) from None
 

@@ -18,12 +18,13 @@ from relay.cli.listen import (
     say_office_is_off,
     url_of,
 )
-from relay.cli.revision import refuse_transaction_pooler
+from relay.cli.revision import refuse_other_pool, refuse_transaction_pooler
 
 if TYPE_CHECKING:
     import socket
     from types import FrameType
 
+    from relay.cli.database import Database
     from relay.settings import Settings
 
 GC_ALLOCATIONS = 10_000
@@ -73,7 +74,7 @@ def serve(
     _exit_on_signals()
     catalogue()  # says what is wrong with the settings' endpoints
     with open_database() as database:
-        refuse_transaction_pooler(database.url)
+        _refuse_unfit_poolers(database)
         refuse_other_keys(database)
         settings = _with_addresses(
             database.settings,
@@ -101,7 +102,7 @@ def worker() -> None:
     _exit_on_signals()
     catalogue()
     with open_database() as database:
-        refuse_transaction_pooler(database.url)
+        _refuse_unfit_poolers(database)
         refuse_other_keys(database)
         from relay.app import run_worker
         from relay.logs import configure_logs
@@ -124,6 +125,12 @@ def worker() -> None:
                     raise
 
         asyncio.run(work())
+
+
+def _refuse_unfit_poolers(database: Database) -> None:
+    refuse_transaction_pooler(database.url)
+    if database.settings.database_pool_url is not None:
+        refuse_other_pool(database.url, database.settings.database_pool_url)
 
 
 def _serve(

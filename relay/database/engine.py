@@ -78,16 +78,29 @@ async def open_pool(
     opened: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(**options: Any) -> Connection:
+        settings = None if opener.is_shared else PLANNED_ANEW
         connection = await opener.open(
-            statement_timeout_s=statement_timeout_s, settings=PLANNED_ANEW, **options
+            statement_timeout_s=statement_timeout_s, settings=settings, **options
         )
         opened.add(connection)
         return connection
 
+    async def leave(_: Connection) -> None:
+        """Reset nothing: the next transaction is another server connection's."""
+
     pool = await asyncpg.create_pool(
-        min_size=0, max_size=connections, connect=lambda _dsn, **options: connect(**options)
+        min_size=0,
+        max_size=connections,
+        connect=lambda _dsn, **options: connect(**options),
+        reset=leave if opener.is_shared else None,
     )
-    return BoundedPool(pool, opened, free_timeout_s=free_timeout_s)
+    return BoundedPool(
+        pool,
+        opened,
+        free_timeout_s=free_timeout_s,
+        is_shared=opener.is_shared,
+        settings=PLANNED_ANEW,
+    )
 
 
 def open_sessions(engine: AsyncEngine) -> Sessions:

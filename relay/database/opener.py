@@ -44,7 +44,7 @@ class SettingsDropped(OSError):
     def __init__(self, names: str) -> None:
         super().__init__(
             f"RELAY_DATABASE_URL leads through a pooler that does not pass on {names}: it must name"
-            " Postgres itself"
+            " Postgres itself; RELAY_DATABASE_POOL_URL is for a pooler"
         )
 
 
@@ -54,7 +54,13 @@ READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
 class Opener:
     """Opens connections to one database, and knows which of them are open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_shared: bool = False) -> None:
+        """`is_shared`: a pooler gives each transaction a server connection that others use too.
+
+        Then nothing is left on it: no statement is prepared by a name, and what is set is set in
+        the transaction. True of a URL that leads elsewhere, it only costs some messages.
+        """
+        self.is_shared = is_shared
         self._dsn = dsn(url)
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
         self._is_shut = False
@@ -69,7 +75,7 @@ class Opener:
         """Connect; each statement ends in TimeoutError after so long, None waits for ever.
 
         `settings` of Postgres, spelled as `pg_settings` does, hold for the whole connection and are
-        read back; `options` are asyncpg's own.
+        read back: not for one that is shared. `options` are asyncpg's own.
 
         Raises:
             SettingsDropped
@@ -77,6 +83,11 @@ class Opener:
         """
         self._refuse_if_shut()
         wanted = dict(settings or {})
+        assert not (wanted and self.is_shared), "they are another client's after the transaction"
+        if self.is_shared:
+            # Then asyncpg names no statement, and sends its text with each run: SQLAlchemy may keep
+            # what it prepared.
+            options["statement_cache_size"] = 0
         try:
             connection = await asyncpg.connect(
                 self._dsn,

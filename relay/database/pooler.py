@@ -5,6 +5,7 @@ sets, such as `lock_timeout`, is lost then, or worse, is another client's.
 """
 
 import asyncio
+import secrets
 from enum import StrEnum
 
 import asyncpg
@@ -14,6 +15,19 @@ from relay.database.engine import dsn
 
 TIMEOUT_S = 10.0
 TRIES = 3
+
+
+SEES_LOCK = """
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND classid::bigint = $1 AND objid::bigint = $2
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""
+
+
+class PoolUnusable(Exception):
+    """The pooler, or Postgres behind it, refuses a connection or does not answer."""
 
 
 class Pooler(StrEnum):
@@ -51,6 +65,36 @@ async def find_pooler(url: str) -> Pooler:
         finally:
             await first.close()
     return Pooler.SESSION
+
+
+async def lead_to_one_database(url: str, pool_url: str) -> bool:
+    """Tell whether both lead to the same primary and database: one sees what the other locks.
+
+    A standby, a copy or another database of the same server does not.
+
+    Raises:
+        PoolUnusable: nothing answers at `pool_url`.
+        OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: nor at `url`.
+    """
+    high, low = secrets.randbits(31), secrets.randbits(31)
+    async with asyncio.timeout(TIMEOUT_S):
+        direct = await asyncpg.connect(dsn(url), statement_cache_size=0)
+        try:
+            await direct.execute(f"SELECT pg_advisory_lock({high}, {low})")
+            return await _sees_lock(pool_url, high, low)
+        finally:
+            await direct.close()
+
+
+async def _sees_lock(pool_url: str, high: int, low: int) -> bool:
+    try:
+        pooled = await asyncpg.connect(dsn(pool_url), statement_cache_size=0)
+        try:
+            return bool(await pooled.fetchval(SEES_LOCK, high, low))
+        finally:
+            await pooled.close()
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise PoolUnusable(str(error) or type(error).__name__) from error
 
 
 async def _server_pid(connection: Connection) -> int:

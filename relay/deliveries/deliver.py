@@ -90,7 +90,7 @@ class Deliverer:
         limits = self.limits
         in_hand = list(self._in_hand.elements())
         claimed_at = time.monotonic()
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.begin() as connection:
             await connection.execute(TAKE_TURN)
             records = await connection.fetch(
                 CLAIM,

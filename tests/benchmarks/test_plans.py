@@ -46,7 +46,7 @@ async def batchers(url: str) -> AsyncIterator[Any]:
 async def pools(url: str) -> AsyncIterator[Any]:
     """A connection of the pool."""
     pool = await open_pool(url)
-    async with pool.acquire() as connection:
+    async with pool.begin() as connection:
         yield connection
     await pool.close()
 
@@ -156,7 +156,7 @@ async def found_in(url: str, name: str, sample: Sample, *, seeded: str = "SELECT
         await connection.close()
     else:
         pool = await open_pool(url)
-        async with pool.acquire() as connection:
+        async with pool.begin() as connection:
             plan = await explained(connection, sample, seeded=seeded)
         await pool.close()
     return [one for one in faults(plan, sample) if not one.startswith(("returned", "wrote"))]

@@ -10,7 +10,7 @@ import pytest
 
 from relay.cli.check.disk import judge_disk
 from relay.cli.check.finding import Level
-from relay.cli.check.judge import judge_clock, judge_database, judge_pooler
+from relay.cli.check.judge import judge_clock, judge_database, judge_pool, judge_pooler
 from relay.cli.check.outside import check_public_url
 from relay.cli.check.settings import check_settings
 from relay.database.facts import Facts
@@ -221,13 +221,14 @@ def test_a_database_that_cannot_keep_books_is_bad(changed: dict[str, Any], level
     [
         (judge_clock, [0.0, -1.9, 2.5, -19.0, 21.0, -600.0], "good good warning warning bad bad"),
         (judge_pooler, list(Pooler), "good warning bad"),
+        (judge_pool, list(Pooler), "warning good good"),
         (
             lambda free: judge_disk(100 * 2**30, free * 2**20, where="/"),
             [100, 600, 4000, 6000, 90_000],
             "bad warning warning good good",
         ),
     ],
-    ids=["clock", "pooler", "disk"],
+    ids=["clock", "pooler", "pool", "disk"],
 )
 def test_how_far_is_too_far(judge: Callable[[Any], Any], values: list[Any], levels: str) -> None:
     """In either direction."""

@@ -66,7 +66,7 @@ async def test_who_finds_nothing_free_does_not_wait_for_ever(database_url: str) 
     """The one connection is lent, and comes back when the other has given up."""
     pool = await open_pool(database_url, connections=1, free_timeout_s=QUICK_S)
 
-    async with pool.acquire():
+    async with pool.begin():
         with pytest.raises(TimeoutError):
             await pool.fetch("SELECT 1")
     rows = await pool.fetch("SELECT 1 AS one")

@@ -177,17 +177,15 @@ async def test_a_claim_sees_what_the_one_before_it_leased(bench: Bench) -> None:
     """A worker is about to commit its lease; another, that finds a newer status, waits for it."""
     task = await bench.add_task(await bench.add_tenant(), "http://127.0.0.1:1/hook")
     await bench.tell(task, "submitted")
-    async with bench.pool.acquire() as first, bench.worker() as other:
-        turn = first.transaction()
-        await turn.start()
-        await first.execute(TAKE_TURN)
-        claimed = await first.fetch(CLAIM, 10, [], [], 0, "", 1000, 8, 16, 32, 30.0)
-        await bench.tell(task, "processing")
+    async with bench.worker() as other:
+        async with bench.pool.begin() as first:
+            await first.execute(TAKE_TURN)
+            claimed = await first.fetch(CLAIM, 10, [], [], 0, "", 1000, 8, 16, 32, 30.0)
+            await bench.tell(task, "processing")
 
-        claiming = asyncio.create_task(other.claim())
-        await wait_until(lambda: bench.pool.fetch(WAITING_FOR_A_LOCK))
-        has_claimed = claiming.done()
-        await turn.commit()
+            claiming = asyncio.create_task(other.claim())
+            await wait_until(lambda: bench.pool.fetch(WAITING_FOR_A_LOCK))
+            has_claimed = claiming.done()
         leased = await claiming
 
     assert len(claimed) == 2, "one row, and the record of lanes"

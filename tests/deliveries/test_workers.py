@@ -270,7 +270,7 @@ async def test_a_claim_goes_by_the_index(bench: Bench) -> None:
     claim = Sample(CLAIM, (128, [], [], 0, "", 1000, 8, 16, 32, 30.0), before=TAKE_TURN)
     async with bench.worker(schedule=RetrySchedule()) as worker:
         await worker.claim(1)
-        async with bench.pool.acquire() as connection:
+        async with bench.pool.begin() as connection:
             plan = await explained(connection, claim)
         claimed = await worker.claim(128)
 

@@ -12,9 +12,10 @@ import asyncpg
 import pytest
 
 from relay.callbacks.receive import FIND
-from relay.database.engine import dsn, open_pool
+from relay.database.engine import PLANNED_ANEW, dsn
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.database.line import connector
+from relay.database.opener import Opener
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.look import CLAIM_DUE
 from relay.tasks.outbox import CLAIM
@@ -207,17 +208,16 @@ async def test_the_workers_claims_go_by_what_is_due(
 ) -> None:
     """On the pool, which keeps no plan: one task, and one move of a follower's, of 20,000."""
     statement, values = CLAIMS[claim]
-    pool = await open_pool(url)
-    async with pool.acquire() as connection:
-        if not is_early:
-            await fill(url)
-        types = await prepare(connection, "claim_due", statement)
-        if is_early:
-            await fill(url)
+    connection = await Opener(url).open(statement_timeout_s=None, settings=PLANNED_ANEW)
+    if not is_early:
+        await fill(url)
+    types = await prepare(connection, "claim_due", statement)
+    if is_early:
+        await fill(url)
 
-        # From the sixth time on, Postgres would keep a plan by itself.
-        plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
-    await pool.close()
+    # From the sixth time on, Postgres would keep a plan by itself.
+    plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
+    await connection.close()
 
     assert plan["Actual Rows"] == 1
     assert excess(plan) == []

@@ -10,6 +10,7 @@ from relay.cli.check.judge import (
     judge_channels,
     judge_clock,
     judge_database,
+    judge_pool,
     judge_pooler,
     judge_recent,
 )
@@ -30,6 +31,7 @@ from relay.cli.revision import (
     look_or_failure,
     newest,
     refuse_other_currency,
+    refuse_other_pool,
     refuse_strange,
     spelled,
 )
@@ -85,6 +87,8 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
         if pooler is Pooler.TRANSACTION:
             yield from _not_checked()
             return
+    if settings.database_pool_url is not None:
+        yield _check_pool(url, settings.database_pool_url)
     keys, key_trouble = _key_ring(settings)
     database = Database(settings, url, keys, is_embedded)
     facts = database.read(read_facts)
@@ -103,6 +107,15 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
         yield from judge_recent(database.read(read_recent), are_on=settings.public_url is not None)
     directory = data_dir(settings) if is_embedded else facts.directory
     yield from check_disk(directory, database_bytes=facts.bytes)
+
+
+def _check_pool(url: str, pool_url: str) -> Finding:
+    subject = "database pool"
+    try:
+        refuse_other_pool(url, pool_url)
+    except Failure as failure:  # also WrongSettings
+        return bad(subject, str(failure), "mend or remove RELAY_DATABASE_POOL_URL")
+    return judge_pool(asyncio.run(find_pooler(pool_url)))
 
 
 def _key_ring(settings: Settings) -> tuple[KeyRing, Finding | None]:
