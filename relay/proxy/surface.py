@@ -11,7 +11,6 @@ from litestar.types import HTTPScope, Receive, Send
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
-    InvalidParameter,
     RelayError,
     TaskNotFound,
     TimedOut,
@@ -26,6 +25,7 @@ from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.body_budget import BodyBudget
+from relay.proxy.idempotency_key import read_idempotency_key
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
 from relay.proxy.page import Page, read_page
@@ -39,7 +39,6 @@ from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
-KEY_CHARS_MAX = 255
 UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
 
@@ -218,7 +217,7 @@ class KlingSurface(TenantSurface):
                 self._retries,
                 path=f"{endpoint.path} {route.model or ''}",
                 body=body.content,
-                key=_idempotency_key(scope),
+                key=read_idempotency_key(scope),
             )
             _watch(scope, client)
             return await self._submit(route, caller, fields, line, client)
@@ -268,19 +267,3 @@ def _watch(scope: HTTPScope, client: Client) -> None:
     extensions: dict[str, Any] | None = scope.get("extensions")
     if extensions and HANG_UP in extensions:
         extensions[HANG_UP](client.hang_up)
-
-
-def _idempotency_key(scope: HTTPScope) -> str | None:
-    """Read a create's own key.
-
-    Raises:
-        InvalidParameter: longer than any that is made by a rule.
-    """
-    for name, value in scope["headers"]:
-        if name == b"idempotency-key" and value.strip():
-            if len(value) > KEY_CHARS_MAX:
-                raise InvalidParameter(
-                    "Idempotency-Key", f"must have at most {KEY_CHARS_MAX} characters"
-                )
-            return value.strip().decode("latin-1")
-    return None

@@ -10,6 +10,7 @@ from openapi_schema_validator import OAS31Validator
 
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
+from relay.proxy.idempotency_key import HEADER, KEY_CHARS_MAX
 from tests.corpus.examples import BY_EXAMPLE
 from tests.corpus.play import Recording
 from tests.relay_app import bearer
@@ -121,6 +122,32 @@ async def test_the_account_and_the_refusals_are_as_described(
     for method, path, answer in answers:
         assert wrong_reply(document, method, path, answer) == [], (method, path)
     assert wrong_body(document, "/account/billing/package", json.dumps(PAGE_BODY).encode()) == []
+
+
+async def test_a_key_is_read_where_it_is_described(
+    recording: Recording, document: dict[str, Any]
+) -> None:
+    """One of 256 characters is refused by each create that honours keys; free calls know none."""
+    client, headers = recording.world.relay.client, bearer(recording.world.acme)
+    reference = f"#/components/parameters/{HEADER}"
+    described, honoured = set(), set()
+
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if {"$ref": reference} in operation.get("parameters", []):
+                described.add((method, path))
+            asked = path.format(id="none", model="kling-v3")
+            answer = await client.request(
+                method, asked, json={}, headers={**headers, HEADER: "k" * (KEY_CHARS_MAX + 1)}
+            )
+            if HEADER in answer.json()["message"]:
+                assert (answer.status_code, answer.json()["code"]) == (400, 1201)
+                honoured.add((method, path))
+
+    assert described == honoured
+    free = {one.path for one in ENDPOINTS if not one.makes_a_row}
+    assert {path for _, path in described}.isdisjoint(free)
+    assert len(described) == len(ENDPOINTS) - len(free)
 
 
 TIMES = {"start_time": "0", "end_time": "9999999999999"}

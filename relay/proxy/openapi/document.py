@@ -11,7 +11,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.proxy.openapi.errors import ERROR, error_replies
 from relay.proxy.openapi.replies import HEADERS, SCHEMAS, replies
-from relay.proxy.openapi.requests import body, parameters
+from relay.proxy.openapi.requests import PARAMETERS, body, parameters
 from relay.proxy.paths import Operation, Route
 from relay.proxy.routes import OFFER, Offer
 
@@ -25,6 +25,9 @@ reach the same.
 
 **Fields** are those that the relay reads: what prices a task, what names things of yours, where to
 tell you of it. All others pass to Kling as they are; an absent field, `null` and `""` are the same.
+
+**Retries** of a create are known by its `Idempotency-Key`, or by its bytes where nobody awaited the
+first one's answer any more: one task, one charge.
 
 **Charges** and quota, in replies and under `/account`, are yours with your provider.
 """
@@ -95,6 +98,7 @@ def describe(offers: Iterable[Offer]) -> dict[str, Any]:
                 "bearer": {"type": "http", "scheme": "bearer", "description": BEARER}
             },
             "schemas": {**SCHEMAS, "Error": ERROR},
+            "parameters": PARAMETERS,
             "responses": error_replies(),
             "headers": HEADERS,
         },

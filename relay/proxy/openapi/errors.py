@@ -20,7 +20,8 @@ MEANINGS = {
     Code.INVALID_REQUEST: "The body is no JSON object, is compressed, or is too large; or what was"
     " answered proves nothing, and the message says so: the task may exist.",
     Code.INVALID_PARAMETER: "One field is wrong, and the message names it; or `Task not found`; or"
-    " an id that you do not have; or an `external_task_id` that you used before.",
+    " an id that you do not have; or an `external_task_id` that you used before, or an"
+    " `Idempotency-Key` that you used for another create.",
     Code.INVALID_METHOD: "No such path or method.",
     Code.NO_SUCH_RESOURCE: "This model, or this combination, is not sold here, or not Kling's.",
     Code.PLATFORM_POLICY: "Kling's platform policy refuses it.",
@@ -28,10 +29,10 @@ MEANINGS = {
     Code.RATE_LIMITED: "Too fast: wait a second, then longer each time.",
     Code.CONCURRENCY_LIMITED: "Too many tasks at a time: wait until one ends.",
     Code.IP_NOT_ALLOWED: "Kling's word for an address it does not allow; not sent here.",
-    Code.INTERNAL_ERROR: "An error inside. After a create, ask for its `external_task_id`.",
+    Code.INTERNAL_ERROR: "An error inside. After a create, as with 5002.",
     Code.UNAVAILABLE: "Nothing can take it now: retry with growing pauses.",
-    Code.INTERNAL_TIMEOUT: "Sent, and no answer in time: the task may exist. Ask for its"
-    " `external_task_id` before you create it again.",
+    Code.INTERNAL_TIMEOUT: "Sent, and no answer in time: the task may exist. Send the same create"
+    " again, with its `Idempotency-Key` if it had one, or ask for its `external_task_id`.",
 }
 """What each means to a tenant. "Not sent here": what Kling says of the reseller's account, the
 tenant never sees (promise T3)."""

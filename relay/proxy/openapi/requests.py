@@ -1,10 +1,11 @@
-"""What a request may hold: what stands in its path, its query and its body, as far as we know."""
+"""What a request may hold: in its path, its query, its headers and its body, as far as we know."""
 
 from typing import Any
 
 from relay.kling.body import CALLBACK_URL_CHARS_MAX, EXTERNAL_ID_CHARS_MAX
 from relay.kling.endpoint import Endpoint, EndpointKind, Field, Generation
 from relay.kling.endpoints import IDS_PER_QUERY
+from relay.proxy.idempotency_key import HEADER, KEY_CHARS_MAX
 from relay.proxy.page import LIMIT_DEFAULT, LIMIT_MAX
 from relay.proxy.paths import ID_CHARS_MAX, Operation, Route
 from relay.proxy.query import PAGE_DEFAULT, PAGE_MAX, SIZE_DEFAULT
@@ -14,15 +15,40 @@ Schema = dict[str, Any]
 NUMBER = ["string", "number"]
 """5, "5" and 5.0 are read alike."""
 
+PARAMETERS: dict[str, Schema] = {
+    HEADER: {
+        "name": HEADER,
+        "in": "header",
+        "required": False,
+        "description": "A key of your own for this create, the same with each retry of it. For 24"
+        " hours a create of the same credential that has it is answered as the first one was, and"
+        " charged once; a refusal frees it. With another path or body it is refused with 400/1201."
+        " While nobody knows what became of the first one, a retry waits; 504/5002 then means:"
+        " still not, send it again. It never reaches Kling.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
+    }
+}
+"""What the document keeps once for all operations."""
+
 
 def parameters(path: str, route: Route) -> list[Schema]:
-    """List what stands in the path and in the query."""
-    found = []
+    """List what stands in the path, in the query and in headers."""
+    found: list[Schema] = []
     if "{id}" in path:
         found.append(_in_path("id", _id_words(route), maxLength=ID_CHARS_MAX))
     if "{model}" in path:
         found.append(_in_path("model", "The model, such as `kling-3.0`."))
+    if _may_be_repeated(route):
+        found.append({"$ref": f"#/components/parameters/{HEADER}"})
     return found + _in_query(route)
+
+
+def _may_be_repeated(route: Route) -> bool:
+    """Tell whether it is a create that knows its retries: of free calls nothing is kept."""
+    if route.operation is not Operation.CREATE:
+        return False
+    assert route.endpoint is not None, "a create belongs to one endpoint"
+    return route.endpoint.makes_a_row
 
 
 def _id_words(route: Route) -> str:
