@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.channel_keys import leads_to_sandbox, probe, read_keys, refuse_bad
+from relay.cli.channel_keys import (
+    leads_to_sandbox,
+    probe,
+    read_keys,
+    refuse_bad,
+    refuse_same_account,
+)
 from relay.cli.channel_rows import described, lookup_word, shortened
 from relay.cli.channel_show import show
 from relay.cli.channel_try import try_channel
@@ -108,7 +114,8 @@ def add(
 
     Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
     Kling for a task that does not exist; if Kling does not take them, nothing is written. An
-    account that is a channel already is refused with that channel's name.
+    account that is a channel already is refused with that channel's name: one key is the same, or
+    the new ones see a task of it.
     """
     url = _base_url(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=True)
@@ -133,6 +140,8 @@ def add(
     with open_database() as database:
         if not no_check:
             refuse_bad(probe(url, new))
+            if not same_account:
+                refuse_same_account(database, url, new)
             is_sandbox = leads_to_sandbox(url)
         row = database.act(work)
     if is_sandbox:
@@ -217,7 +226,10 @@ def set_channel(
         is_sandbox = False
         has_new_key = new.access_key is not None or new.api_key is not None
         if not no_check and (url is not None or has_new_key):
-            refuse_bad(probe(*database.read(to_try)))
+            at, tried = database.read(to_try)
+            refuse_bad(probe(at, tried))
+            if not same_account:
+                refuse_same_account(database, at, tried, but=name)
             is_sandbox = url is not None and leads_to_sandbox(url)
         changes = ChannelChanges(
             base_url=url,

@@ -14,6 +14,7 @@ from relay.cli.show import note
 
 if TYPE_CHECKING:
     from relay.channels.probe import Probe
+    from relay.cli.database import Database
     from relay.desk.channels import ChannelKeys
 
 PAIR = "AccessKey|SecretKey"
@@ -95,6 +96,57 @@ def leads_to_sandbox(base_url: str) -> bool:
             await transport.aclose()
 
     return asyncio.run(asked())
+
+
+def refuse_same_account(
+    database: Database, base_url: str, keys: ChannelKeys, *, but: str | None = None
+) -> None:
+    """Refuse keys that see a task of a channel, other than `but`: they are of its account.
+
+    Raises:
+        Failure: with that channel's name.
+    """
+    import asyncio
+
+    from relay.channels.opened import OpenedChannel
+    from relay.cli.endpoints import catalogue
+    from relay.cli.words import worded
+    from relay.desk.errors import SameAccount
+    from relay.kling.httpx_transport import HttpxTransport
+    from relay.kling.jwt import JwtCache
+    from relay.tasks.same_account import find_whose_tasks_are_seen, read_newest_tasks
+    from relay.tasks.upstream import Upstream
+
+    endpoints = catalogue()
+    known = database.read(lambda session: read_newest_tasks(session, endpoints))
+    new = OpenedChannel(
+        id=0,
+        name="new",
+        base_url=base_url,
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
+        api_key=keys.api_key,
+        webhook_secret=None,
+        priority=0,
+        weight=1,
+        enabled=True,
+        callback_at=None,
+    )
+
+    async def asked() -> str | None:
+        transport = HttpxTransport()
+        try:
+            return await find_whose_tasks_are_seen(
+                Upstream(transport, JwtCache()),
+                endpoints,
+                new,
+                [task for task in known if task.channel != but],
+            )
+        finally:
+            await transport.aclose()
+
+    if (channel := asyncio.run(asked())) is not None:
+        raise Failure(worded(SameAccount(channel), database.settings.currency))
 
 
 def refuse_bad(probes: list[Probe]) -> None:

@@ -41,6 +41,7 @@ COLD = {
     "relay.database.opener:_read_back": "once a connection: reads its settings",
     # The operator.
     "relay.channels.directory:find_same_account": _COMMAND,
+    "relay.tasks.same_account:read_newest_tasks": _COMMAND,
     "relay.database.facts:read_facts": _COMMAND,
     "relay.database.facts:_ask_the_time": _COMMAND,
     "relay.database.pooler:_server_pid": _COMMAND,
