@@ -215,6 +215,7 @@ class KlingSurface(TenantSurface):
                 return tell_called(passed, caller, line)
             client = Client(
                 self._retries,
+                request_id=line.request_id,
                 path=f"{endpoint.path} {route.model or ''}",
                 body=body.content,
                 key=read_idempotency_key(scope),

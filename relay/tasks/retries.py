@@ -15,13 +15,14 @@ import structlog
 
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
-from relay.database.faults import log_failure
+from relay.database.faults import log_failure, persist
 from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.database.rows import unnest
 from relay.kling.transport import Reply
 from relay.kling.wire import read_envelope
 from relay.ledger.holds import LOCK_ACCOUNTS, NOTE_UNHEARD
+from relay.tasks.conclude import PERSIST_S
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -39,6 +40,8 @@ class UnheardRow(NamedTuple):
     """One call of MARK_UNHEARD."""
 
     id: TaskId
+    request_id: str
+    """Of the create that gives up: whoever joined it since, awaits it."""
     fingerprint: bytes
 
 
@@ -52,6 +55,8 @@ tasks_locked AS MATERIALIZED (
     WHERE id = ANY (ARRAY(SELECT id FROM told)) AND state <> 'refused'
         -- These two are found by what they have, and join nothing else.
         AND create_key IS NULL AND tenant_external_id IS NULL
+        AND coalesce(joined_by, request_id)
+            = (SELECT n.request_id FROM told n WHERE n.id = tasks.id)
     ORDER BY id
     FOR NO KEY UPDATE
 ),
@@ -73,6 +78,8 @@ class RetryRow(NamedTuple):
 
     token_id: int
     fingerprint: bytes
+    request_id: str
+    """Of the create that joins: by it a join is found whose connection broke."""
 
 
 JOIN_UNHEARD = f"""
@@ -80,22 +87,27 @@ WITH told AS MATERIALIZED (
     SELECT * FROM {unnest(RetryRow)}
 ),
 chosen AS MATERIALIZED (
-    SELECT n.ord, t.id
+    SELECT n.ord, n.request_id, t.id
     FROM told n CROSS JOIN LATERAL (
         SELECT u.id FROM tasks u
-        WHERE u.token_id = n.token_id AND u.fingerprint = n.fingerprint
-            AND u.unheard_at IS NOT NULL AND u.state <> 'refused'
-            AND u.created_at > now() - {JOINED_FOR}
-        ORDER BY u.id LIMIT 1
+        WHERE u.token_id = n.token_id AND u.fingerprint = n.fingerprint AND u.create_key IS NULL
+            AND u.created_at > now() - {JOINED_FOR} AND u.state <> 'refused'
+            -- One condition for both, which is judged anew where the row was waited for: the try
+            -- whose connection broke may commit only then.
+            AND (u.joined_by = n.request_id OR u.unheard_at IS NOT NULL)
+        ORDER BY u.joined_by IS DISTINCT FROM n.request_id, u.id LIMIT 1
         FOR NO KEY UPDATE
     ) t
 )
-UPDATE tasks t SET unheard_at = NULL
+UPDATE tasks t SET unheard_at = NULL, joined_by = c.request_id
 FROM chosen c
 WHERE t.id = c.id
 RETURNING c.ord, t.id
 """  # noqa: S608 (composed of constants)
-"""Choose the oldest such create and await its answer: of several retries, one alone gets it."""
+"""Choose the oldest such create and await its answer: of several retries, one alone gets it.
+
+Run again for the same create it returns what that joined.
+"""
 
 
 class IdRow(NamedTuple):
@@ -119,14 +131,16 @@ class Retries:
     def __init__(self, *, refusals: Line, reads: Line, pool: Pool) -> None:
         """`refusals`: for what locks tasks and accounts; `reads`: for what waits for no lock."""
         self._marks = Batcher(refusals, MARK_UNHEARD, is_idempotent=True, key=lambda row: row[0])
-        self._joins = Batcher(refusals, JOIN_UNHEARD, is_idempotent=False, key=lambda row: row)
+        self._joins = Batcher(refusals, JOIN_UNHEARD, is_idempotent=True, key=lambda row: row[:2])
         self._reads = Batcher(reads, READ_ROW, is_idempotent=True)
         self._pool = pool
         self._marking: set[asyncio.Task[None]] = set()
 
-    async def join(self, token_id: int, fingerprint: bytes) -> TaskId | None:
+    async def join(self, client: "Client", *, token_id: int) -> TaskId | None:
         """Find the task of an equal create whose answer nobody awaits, and await it from now on."""
-        record = await self._joins.run(RetryRow(token_id, fingerprint))
+        row = RetryRow(token_id, await client.fingerprint(), client.request_id)
+        # A join that is not heard of would be the end of it: nobody else could join.
+        record = await persist(lambda: self._joins.run(row), for_s=PERSIST_S)
         return None if record is None else TaskId(record["id"])
 
     async def follow(self, id_: TaskId, *, deadline: float) -> TaskRow | None:
@@ -161,7 +175,8 @@ class Retries:
         if client.task_id is None or client.key is not None:
             return
         try:
-            await self._marks.run(UnheardRow(client.task_id, await client.fingerprint()))
+            fingerprint = await client.fingerprint()
+            await self._marks.run(UnheardRow(client.task_id, client.request_id, fingerprint))
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "submit.mark_failed", error, id=client.task_id)
 
@@ -182,9 +197,16 @@ class Client:
     """Who sent a create, and whether its answer is awaited."""
 
     def __init__(
-        self, retries: Retries, *, path: str, body: bytes | bytearray, key: str | None
+        self,
+        retries: Retries,
+        *,
+        request_id: str,
+        path: str,
+        body: bytes | bytearray,
+        key: str | None,
     ) -> None:
         """`path`: the canonical one. `body`: its bytes as they came. `key`: `Idempotency-Key`."""
+        self.request_id = request_id
         self.key = key
         self.task_id: TaskId | None = None
         """Whose answer it awaits, once that is known."""

@@ -201,7 +201,7 @@ class Submitter:
         held = await self._holds.take(row, once=once)
         if isinstance(held, First) and held.id is None:
             if joins and client is not None:
-                first = await self._retries.join(row.token_id, await client.fingerprint())
+                first = await self._retries.join(client, token_id=row.token_id)
                 if first is not None:
                     return first
             held = await self._holds.take(row, once=OnceRow(None, None))

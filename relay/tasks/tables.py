@@ -74,8 +74,10 @@ class Task(Base):
             unique=True,
             postgresql_where="create_key IS NOT NULL AND state <> 'refused'",
         ),
-        Index(
-            "tasks_unheard", *("token_id", "fingerprint"), postgresql_where="unheard_at IS NOT NULL"
+        Index(  # of those that were once unheard: a join is found again after it was made
+            "tasks_unheard",
+            *("token_id", "fingerprint", "created_at"),
+            postgresql_where="fingerprint IS NOT NULL AND create_key IS NULL",
         ),
         Index(
             "tasks_list",
@@ -125,6 +127,8 @@ class Task(Base):
     """Of the create's path and bytes: with a key from the start, else once nobody awaits it."""
     unheard_at: Mapped[moment | None]
     """Since when nobody awaits the create's answer; null while somebody does, or was told it."""
+    joined_by: Mapped[str | None]
+    """The `request_id` of the retry that is to have the create's answer, in its own's place."""
     kling_request_id: Mapped[str | None]
 
     model: Mapped[str | None]

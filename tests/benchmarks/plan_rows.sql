@@ -4,7 +4,7 @@
 -- one is being sent. Every fifth has a callback; what the last ones tell is still to be delivered,
 -- by a thousand lanes. Every twentieth is followed by two: the first has heard of all but the last
 -- five hundred, the second never claims anything. Every seventh has its create's key, and of every
--- eleventh nobody heard the answer.
+-- eleventh of the others nobody heard the answer.
 
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed'), ('second', 'http://kling', 'sealed');
 INSERT INTO books (currency) VALUES ('USD');
@@ -40,7 +40,7 @@ SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        CASE WHEN n % 20 = 0 THEN '{one,two}'::text[] ELSE '{}' END,
        CASE WHEN n % 7 = 0 THEN 'key-' || n END,
        CASE WHEN 0 IN (n % 7, n % 11) THEN sha256(('body-' || n)::bytea) END,
-       CASE WHEN n % 11 = 0 THEN at END
+       CASE WHEN n % 11 = 0 AND n % 7 <> 0 THEN at END
 FROM (
     SELECT *, state IN ('pending', 'submitted', 'processing') AS is_live,
            CASE WHEN tenant_id = 2 OR n / 10 % 4 = 1 THEN

@@ -39,7 +39,7 @@ MOVE = SUBMITTED // 10 + 1
 PENDING = 999_997
 KEYED = 999_950
 """Of the large tenant, within a day."""
-UNHEARD, UNHEARD_TOKEN = 999_999, 202
+UNHEARD, UNHEARD_TOKEN = 999_988, 191
 ENDED, FAILED, REFUSED = 1_004, 1_009, 57
 LEASE = UUID(int=1)
 BEGIN, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -85,12 +85,12 @@ BATCHED = {
     "FREE_KEY": batched(tasks.FREE_KEY, tasks.KeyRow(1, "key-70"), "Update tasks"),
     "MARK_UNHEARD": batched(
         retries.MARK_UNHEARD,
-        retries.UnheardRow(TaskId(PENDING), b"bytes"),
+        retries.UnheardRow(TaskId(PENDING), f"request-{PENDING}", b"bytes"),
         *("Update tasks", "Update accounts"),
     ),
     "JOIN_UNHEARD": batched(
         retries.JOIN_UNHEARD,
-        retries.RetryRow(UNHEARD_TOKEN, sha256(f"body-{UNHEARD}".encode()).digest()),
+        retries.RetryRow(UNHEARD_TOKEN, sha256(f"body-{UNHEARD}".encode()).digest(), "r"),
         "Update tasks",
     ),
     "READ_ROW": batched(retries.READ_ROW, retries.IdRow(TaskId(SUBMITTED))),

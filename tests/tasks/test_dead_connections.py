@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from relay.database.batch import Batcher
-from relay.database.engine import dsn
+from relay.database.engine import dsn, open_pool
 from relay.database.ids import TaskId
 from relay.database.line import Line, connector
 from relay.kling.transport import Reply
 from relay.sandbox.settings import SandboxSettings
 from relay.tasks.hold import Holder
+from relay.tasks.retries import Client, Retries
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
 from relay.tasks.task import TaskRow
 from tests.database.broken import DeafConnect, away, cut_connections, set_away
@@ -67,6 +68,43 @@ async def test_a_move_that_committed_unheard_is_made_once(books: str) -> None:
         assert tuple(row) == (second, [task.channel_id])
         events = await relay.rows("SELECT 1 FROM task_events WHERE kind = 'task.channel_changed'")
         assert len(events) == 1
+
+
+async def test_a_join_that_committed_unheard_is_the_same_join(books: str) -> None:
+    """Of two equal creates that nobody heard it takes one; a mark that comes late takes none back.
+
+    So the next two retries are the other one's, and a task of their own.
+    """
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        firsts = await hold_tasks(relay, token, 2)
+        pool = await open_pool(books)
+        connect = DeafConnect(connector(dsn(books)))
+        lines = [Line(connector(dsn(books)), durable=True), Line(connect, durable=True)]
+        sound, deaf = (Retries(refusals=line, reads=line, pool=pool) for line in lines)
+
+        def client(request_id: str) -> Client:
+            return Client(sound, request_id=request_id, path="text2video ", body=b"{}", key=None)
+
+        for task in firsts:
+            gone = client(task.request_id)
+            gone.await_task(task.id)
+            await gone.give_up()
+
+        joined = [await deaf.join(client("second"), token_id=token.id)]
+        late = client(firsts[0].request_id)
+        late.await_task(firsts[0].id)
+        await late.give_up()
+        joined += [await sound.join(client(name), token_id=token.id) for name in ("third", "4th")]
+        for retries in (sound, deaf):
+            await retries.aclose()
+        for line in lines:
+            await line.aclose()
+        await pool.close()
+
+        assert connect.times == 2
+        assert joined == [firsts[0].id, firsts[1].id, None]
 
 
 @pytest.mark.parametrize("is_away", [False, True], ids=["cut", "away"])
