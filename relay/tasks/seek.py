@@ -34,6 +34,8 @@ WAIT_S = 1.0
 KEY_CHARS_MAX = 128
 ASKED_MAX = 20
 """Questions to Kling at once; a tenant's tasks are on few channels, of few endpoints."""
+ROWS_MAX = 500
+"""Read at once, the oldest; a tenant has more only while Kling answers nobody."""
 TENANTS_MAX = 10_000
 
 FIND_PENDING = f"""
@@ -41,7 +43,15 @@ SELECT {TASK_COLUMNS}
 FROM tasks t
 WHERE t.account_id = $1 AND t.hold_ended_at IS NULL AND t.tenant_id = $2 AND t.state = 'pending'
     AND t.kling_id IS NULL AND t.created_at < now() - $3 * interval '1 second'
+ORDER BY t.created_at LIMIT $4
 """  # noqa: S608 (composed of constants)
+
+
+class _Pending(msgspec.Struct):
+    """The rows of one tenant that wait."""
+
+    rows: list[TaskRow]
+    are_all: bool
 
 
 class _Look(msgspec.Struct):
@@ -49,7 +59,7 @@ class _Look(msgspec.Struct):
 
     at: float
     """On the monotonic clock."""
-    pending: asyncio.Task[list[TaskRow]]
+    reading: asyncio.Task[_Pending]
 
 
 class Seeker:
@@ -80,18 +90,15 @@ class Seeker:
 
         Raises:
             Unavailable: there are tasks that it may be, and Kling was asked a moment ago or did
-                not tell.
+                not tell, or they are too many.
         """
         keys = [key for key in keys if len(key) <= KEY_CHARS_MAX]
         if not keys:
             return False
         look, is_new = self._look(caller)
-        rows = [
-            row
-            for row in await asyncio.shield(look.pending)
-            if among is None or row.endpoint_name in among
-        ]
-        if not rows:
+        pending = await asyncio.shield(look.reading)
+        rows = [row for row in pending.rows if among is None or row.endpoint_name in among]
+        if not rows and pending.are_all:
             return False
         if not is_new:
             raise Unavailable
@@ -99,7 +106,7 @@ class Seeker:
         self._flights.add(flight)
         flight.add_done_callback(self._flights.discard)
         done, _ = await asyncio.wait({flight}, timeout=WAIT_S)
-        if not done or not all(flight.result()):
+        if not done or not all(flight.result()) or not pending.are_all:
             raise Unavailable
         return True
 
@@ -112,20 +119,23 @@ class Seeker:
         """Read which rows wait, or join who did so within the second."""
         now = time.monotonic()
         look = self._looks.get(caller.tenant_id)
-        if look is not None and now - look.at < EVERY_S and not _has_failed(look.pending):
+        if look is not None and now - look.at < EVERY_S and not _has_failed(look.reading):
             return look, False
         if len(self._looks) >= TENANTS_MAX:
             self._looks.clear()
         look = self._looks[caller.tenant_id] = _Look(now, asyncio.create_task(self._read(caller)))
         return look, True
 
-    async def _read(self, caller: Caller) -> list[TaskRow]:
+    async def _read(self, caller: Caller) -> _Pending:
         # Who joins within the second must see what is old enough by then.
         age_s = PENDING_S - EVERY_S
-        records = await self._pool.fetch(FIND_PENDING, caller.account_id, caller.tenant_id, age_s)
+        records = await self._pool.fetch(
+            FIND_PENDING, caller.account_id, caller.tenant_id, age_s, ROWS_MAX
+        )
         rows = [TaskRow.of(record) for record in records]
         kind_of = self._catalogue.kind_of  # of a call nothing can be asked
-        return [row for row in rows if kind_of(row.endpoint_name) is EndpointKind.TASK]
+        tasks = [row for row in rows if kind_of(row.endpoint_name) is EndpointKind.TASK]
+        return _Pending(tasks, are_all=len(records) < ROWS_MAX)
 
     async def _ask_for_all(self, keys: list[str], rows: list[TaskRow]) -> list[bool]:
         """Ask for each id wherever a row may be; of each question, whether it was answered."""
@@ -158,5 +168,5 @@ class Seeker:
         return True
 
 
-def _has_failed(reading: asyncio.Task[list[TaskRow]]) -> bool:
+def _has_failed(reading: asyncio.Task[_Pending]) -> bool:
     return reading.done() and (reading.cancelled() or reading.exception() is not None)

@@ -85,7 +85,11 @@ class Task(Base):
             postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
         ),
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
-        Index("tasks_open", "account_id", postgresql_where="hold_ended_at IS NULL"),
+        Index(
+            "tasks_open",
+            *("account_id", "tenant_id", "state", "created_at"),
+            postgresql_where="hold_ended_at IS NULL",
+        ),
         Index("tasks_flagged", "id", postgresql_where="is_flagged"),
         Index(None, "request_id", unique=True),
         Index("tasks_sealed_callback", "hold_ended_at", postgresql_where="callback_url LIKE '% %'"),

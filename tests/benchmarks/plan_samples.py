@@ -36,7 +36,7 @@ SUBMITTED, DELIVERY = 999_960, 199_992
 """A task of the large tenant, and what is still to be told of it."""
 MOVE = SUBMITTED // 10 + 1
 """Of the same task, for its first follower."""
-PENDING = 999_997
+PENDING, WAITING_TENANT = 999_997, 200
 KEYED = 999_950
 """Of the large tenant, within a day."""
 UNHEARD, UNHEARD_TOKEN = 999_988, 191
@@ -208,13 +208,14 @@ POOLED = {
         pages_max=1_000,
     ),
     "retries.FIRST_REPLY": Sample(retries.FIRST_REPLY, (ENDED,), records=0),
-    # Of whoever has a tenth of all open holds.
+    # Of one whose task waits, and of whoever has a tenth of all open holds, of which none does.
     "seek.FIND_PENDING": Sample(
         seek.FIND_PENDING,
-        (LARGE_ACCOUNT, LARGE_TENANT, 4.0),
-        records=-1,
-        rows_max=10_500,
-        pages_max=11_000,
+        (ACCOUNT + WAITING_TENANT, WAITING_TENANT, 4.0, seek.ROWS_MAX),
+        sorted_max=0,
+    ),
+    "seek.FIND_PENDING in vain": Sample(
+        seek.FIND_PENDING, (LARGE_ACCOUNT, LARGE_TENANT, 4.0, seek.ROWS_MAX), records=0
     ),
     "PUT_OFF": Sample(
         look.PUT_OFF, (SUBMITTED, LEASE, 3.0, True, True), frozenset({"Update tasks"})

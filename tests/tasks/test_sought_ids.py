@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from relay.kling.transport import MaybeSent, Reply
+from relay.tasks.seek import ROWS_MAX
 from tests.relay_app import CLIP_MICROS, Relay, bearer, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
@@ -108,6 +109,26 @@ async def test_kling_is_asked_once_a_second_and_only_where_a_task_may_be(books: 
         assert (young.status_code, before) == (400, 0)
         assert [one.status_code for one in answers] == [400, 503, 503, 503]
         assert [call.key for call in kling.calls] == ["2"]
+
+
+async def test_of_more_rows_than_are_read_nothing_is_sure(books: str) -> None:
+    """500 of one endpoint wait, and maybe more: of no endpoint is an id sure to be nobody's."""
+
+    async def answer(_: Call) -> Reply:
+        return not_found()
+
+    kling = ScriptedKling(answer)
+    async with running_relay(books, transport=kling) as relay:
+        await relay.add_channel()
+        asked = {}
+        for name, count in (("acme", ROWS_MAX - 1), ("beta", ROWS_MAX)):
+            token = await relay.add_tenant(name, quota_micros=count * CLIP_MICROS)
+            await hold_tasks(relay, token, count)
+            await grow_old(relay)
+            found = await relay.get(token, ID, path="/v1/videos/image2video")
+            asked[count] = (found.status_code, found.json()["code"])
+
+        assert asked == {ROWS_MAX - 1: (400, 1201), ROWS_MAX: (503, 5001)}
 
 
 async def test_several_ids_are_sought_at_once(books: str) -> None:
