@@ -109,7 +109,9 @@ class Learner:
             made=spell_made(read_made(news.raw)),
         )
         finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
-        if finished.moved and cost_by_quote > task.quote.price_micros:
+        # Never by a callback's word: whoever has one task's path would raise everybody's hold.
+        is_news = is_full and (finished.moved or finished.filled)
+        if is_news and cost_by_quote > task.quote.price_micros:
             await self._underquotes.note(task, cost_by_quote)
         if is_call and finished.charged_micros is None:
             # Told again, after a try whose connection broke: the charge is the same.

@@ -8,6 +8,7 @@ import pytest
 
 from relay.desk.tasks import refund
 from relay.kling.transport import Reply
+from relay.pricing.underquotes import TIMES
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.conftest import HOOK
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope, refusal, reply
@@ -253,3 +254,27 @@ async def test_many_words_at_once_correct_once(database_url: str) -> None:
         spent = 14 * 2 * UNIT + 13 * CLIP_MICROS
         assert await relay.account() == (QUOTA - spent, 0)
         assert (await relay.audit()).ok
+
+
+async def test_a_callbacks_word_raises_nobodys_hold(database_url: str) -> None:
+    """Six successes that callbacks call absurdly dear are counted by what Kling's own reply says.
+
+    It says of one alone that it took more than was held.
+    """
+    truth = Truth()
+    names = [f"clip {number}" for number in range(TIMES + 1)]
+    async with running_relay(database_url, transport=truth.kling, with_callbacks=True) as relay:
+        token = await submit_all(relay, names)
+        for name in names:
+            truth.tell(name, succeed("4" if name == names[0] else "3"))
+            await call_back(relay, name, succeed("100000000000"))
+        heard = await relay.rows("SELECT rise FROM price_underquotes")
+        await look_now(relay)
+        relay.read_anew()
+
+        again = await relay.submit(token, CLIP)
+
+        counted = await relay.rows("SELECT cardinality(seen_at) AS times FROM price_underquotes")
+        assert again.status_code == 200, again.text
+        assert heard == []
+        assert [row["times"] for row in counted] == [1]
