@@ -32,6 +32,8 @@ log = structlog.get_logger()
 JOINED_FOR = "interval '10 minutes'"
 """Since a create came: later, the same bytes are a wish for a second task."""
 PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 1.0
+LANDING_S = 1.0
+"""What an end waits for marks that a database which is away does not take."""
 INLINE_BYTES_MAX = 512 * 1024
 """A larger body is hashed in a thread: 60 MB take a tenth of a second."""
 
@@ -171,12 +173,12 @@ class Retries:
         return None if read_envelope(reply) is None else reply
 
     async def mark(self, client: "Client") -> None:
-        """Note that nobody awaits its answer; what fails is told in the log."""
+        """Note that nobody awaits its answer, as soon as the database takes it, or say so."""
         if client.task_id is None or client.key is not None:
             return
+        row = UnheardRow(client.task_id, client.request_id, await client.fingerprint())
         try:
-            fingerprint = await client.fingerprint()
-            await self._marks.run(UnheardRow(client.task_id, client.request_id, fingerprint))
+            await persist(lambda: self._marks.run(row), for_s=PERSIST_S)
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "submit.mark_failed", error, id=client.task_id)
 
@@ -188,7 +190,7 @@ class Retries:
 
     async def aclose(self) -> None:
         if self._marking:
-            await asyncio.wait(self._marking)
+            await asyncio.wait(self._marking, timeout=LANDING_S)
         for batcher in (self._marks, self._joins, self._reads):
             await batcher.aclose()
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from relay.kling.transport import MaybeSent, Reply
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, running_relay
 from tests.tasks.looking import look_now
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, refusal, success
+from tests.tasks.waiting import is_a_lock_waited_for
 from tests.waiting import wait_until
 
 QUOTA_MICROS = 100 * CLIP_MICROS
@@ -59,6 +61,10 @@ async def create(
 
 async def tasks(relay: Relay) -> int:
     return len(await relay.rows("SELECT 1 FROM tasks WHERE state <> 'refused'"))
+
+
+async def is_no_lock_waited_for(relay: Relay) -> bool:
+    return not await is_a_lock_waited_for(relay)
 
 
 def told(answer: httpx.Response) -> tuple[int, Any]:
@@ -252,3 +258,29 @@ async def test_several_retries_of_several_creates_join_one_each(books: str) -> N
 
         assert sorted(answers) == [(200, "k1"), (200, "k2"), (200, "k3")]
         assert await tasks(relay) == 3
+
+
+async def test_what_nobody_hears_is_marked_though_its_account_is_locked(books: str) -> None:
+    """An operator's session holds the account while a create is answered 504, longer than a lock is
+    waited for: its retry joins it all the same.
+    """
+    kling = Kling()
+    kling.does, kling.gate = [MaybeSent("reset")], asyncio.Event()
+    async with running_relay(books, transport=kling.transport) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS, joins_retries=True)
+        unheard = asyncio.create_task(create(relay, token))
+        await wait_until(lambda: len(kling.made) == 1)
+        async with relay.sessions.begin() as operator:
+            await operator.execute(text("SELECT 1 FROM accounts FOR NO KEY UPDATE"))
+            kling.gate.set()
+            await wait_until(lambda: is_a_lock_waited_for(relay))
+            await wait_until(lambda: is_no_lock_waited_for(relay))
+
+        answer = await unheard
+        retry = asyncio.create_task(create(relay, token))
+        await look_now(relay)
+
+        assert told(answer) == (504, 5002)
+        assert told(await retry) == (200, "k1")
+        assert await tasks(relay) == 1
