@@ -236,7 +236,7 @@ def set_price(
         )
         click.echo(f"priced by, with Kling's defaults for what the key leaves open: {which}")
     for warning in said:
-        note(f"Warning: {warning}.")
+        note(f"Warning: {warning}{'' if warning.endswith('?') else '.'}")
 
 
 @price.command("unset")

@@ -198,7 +198,10 @@ def disable(name: str, *, as_json: bool) -> None:
 @json_option
 @examples("relay tenant rename acme acme-europe")
 def rename(name: str, new_name: str, *, as_json: bool) -> None:
-    """Call a tenant something else; it notices nothing, and all that is past is found by both."""
+    """Call a tenant something else; it notices nothing. All that happened goes with the new name.
+
+    What was done to it under the old one, `relay changes list` finds by both.
+    """
     from relay.desk.tenants import TenantChanges
 
     _change(name, TenantChanges(name=new_name), as_json=as_json)
