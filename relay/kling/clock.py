@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 import msgspec
 import structlog
 
+from relay.kling.jwt import Lifetime
+
 log = structlog.get_logger()
 
 LOOKED_AT_EVERY_S = 10.0
@@ -19,9 +21,11 @@ LOOKED_AT_EVERY_S = 10.0
 NOTICED_S = 5.0
 """A `Date` has whole seconds, and an answer is some time on its way."""
 SAID_S = 20.0
+DATE_ERROR_S = 2.0
+"""How far a `Date` may be off for being rounded and having travelled."""
 DOUBTED_S = 600.0
-"""How long a clock is not followed after it was, and the bearer refused for its date all the same:
-the `Date` may be another machine's than the one that judges."""
+"""How long a clock is not followed after a bearer was refused that holds by its `Date`: it is
+another machine's than the one that judges."""
 UPSTREAMS_MAX = 1024
 
 
@@ -65,25 +69,36 @@ class UpstreamClocks:
         if now < seen.look_at:
             return
         seen.look_at = now + LOOKED_AT_EVERY_S
-        self._read(seen, base_url, date)
+        ahead_s = self._ahead_s(date)
+        if ahead_s is not None:
+            self._follow(seen, base_url, ahead_s)
 
-    def note_refused(self, base_url: str, date: str) -> None:
-        """Look at the `Date` of an answer that refused a bearer for its own date."""
+    def note_refused(self, base_url: str, date: str, lifetime: Lifetime) -> None:
+        """Look at the `Date` of an answer that refused a bearer of this lifetime for its date.
+
+        Where the bearer holds by it, it is no clock of whoever judged. What is followed by now says
+        nothing of that: another answer may have told it since the bearer was signed.
+        """
         seen = self._seen.setdefault(base_url, _Seen())
-        followed_s, now = seen.ahead_s, self._clock()
-        if now < seen.doubted_until:
+        now, ahead_s = self._clock(), self._ahead_s(date)
+        if ahead_s is None or now < seen.doubted_until:
             return
-        self._read(seen, base_url, date)
-        if followed_s and abs(seen.ahead_s - followed_s) <= NOTICED_S:
+        at_s = self._wall() + ahead_s
+        if lifetime.begins_at_s + DATE_ERROR_S <= at_s <= lifetime.ends_at_s - DATE_ERROR_S:
             seen.ahead_s = 0.0
             seen.look_at = seen.doubted_until = now + DOUBTED_S
             log.warning("clock.of_kling_doubted", base_url=base_url)
+        else:
+            self._follow(seen, base_url, ahead_s)
 
-    def _read(self, seen: _Seen, base_url: str, date: str) -> None:
+    def _ahead_s(self, date: str) -> float | None:
+        """Read how far a `Date` is before our clock; None if there is none, or it is no date."""
         try:
-            ahead_s = parsedate_to_datetime(date).timestamp() + 0.5 - self._wall()
-        except (ValueError, TypeError, OverflowError):  # there is none, or it is no date
-            return
+            return parsedate_to_datetime(date).timestamp() + 0.5 - self._wall()
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    def _follow(self, seen: _Seen, base_url: str, ahead_s: float) -> None:
         if abs(ahead_s - seen.ahead_s) > NOTICED_S or abs(ahead_s) <= NOTICED_S:
             seen.ahead_s = ahead_s if abs(ahead_s) > NOTICED_S else 0.0
         if (abs(seen.ahead_s) > SAID_S) is not seen.is_said:

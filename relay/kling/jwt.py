@@ -6,7 +6,7 @@ Source: docs/kling-api.md 2, "Auth B"; identical in more than ten clients.
 import json
 from typing import NamedTuple
 
-from jwt import PyJWS
+from jwt import DecodeError, PyJWS
 from jwt.algorithms import HMACAlgorithm
 
 LIFETIME_S = 1800
@@ -31,6 +31,22 @@ def sign_jwt(access_key: str, secret_key: str, *, now_s: int) -> str:
     claims = {"iss": access_key, "exp": now_s + LIFETIME_S, "nbf": now_s - NOT_BEFORE_SKEW_S}
     payload = json.dumps(claims, separators=(",", ":")).encode()
     return _jws.encode(payload, secret_key, algorithm="HS256")
+
+
+class Lifetime(NamedTuple):
+    """From when until when a bearer holds, both Unix times."""
+
+    begins_at_s: int
+    ends_at_s: int
+
+
+def lifetime_of(bearer: str) -> Lifetime | None:
+    """Read it from one that was signed here; None of an API key."""
+    try:
+        claims = json.loads(_jws.decode(bearer, options={"verify_signature": False}))
+        return Lifetime(claims["nbf"], claims["exp"])
+    except (DecodeError, ValueError, LookupError, TypeError):
+        return None
 
 
 class _Signed(NamedTuple):

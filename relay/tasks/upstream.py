@@ -12,7 +12,7 @@ from relay.kling.clock import UpstreamClocks
 from relay.kling.codes import RESIGN
 from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
-from relay.kling.jwt import JwtCache
+from relay.kling.jwt import JwtCache, lifetime_of
 from relay.kling.mend import mend_reply
 from relay.kling.transport import Body, NotSent, Reply, Transport
 from relay.kling.wire import read_envelope
@@ -91,20 +91,23 @@ class Upstream:
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
         began = time.monotonic()
-        reply = await self._send(channel, endpoint, call, timeout_s=timeout_s)
+        bearer = self._bearer(channel, endpoint)
+        reply = await self._send(channel, call, bearer, timeout_s=timeout_s)
         envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
         if envelope is not None and envelope.code in RESIGN:
             # Our clock or the cached token is off; Kling refused, so nothing was made.
-            self._clocks.note_refused(channel.base_url, reply.date)
+            lifetime = lifetime_of(bearer)
+            if lifetime is not None:
+                self._clocks.note_refused(channel.base_url, reply.date, lifetime)
             self._jwts.forget(channel.id)
+            bearer = self._bearer(channel, endpoint)
             left_s = max(1.0, timeout_s - (time.monotonic() - began))
-            reply = await self._send(channel, endpoint, call, timeout_s=left_s)
+            reply = await self._send(channel, call, bearer, timeout_s=left_s)
         return reply
 
     async def _send(
-        self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
+        self, channel: OpenedChannel, call: _Call, bearer: str, *, timeout_s: float
     ) -> Reply:
-        bearer = self._bearer(channel, endpoint)
         reply = await self._transport.send(
             call.method,
             channel.base_url + call.path,

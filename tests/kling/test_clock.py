@@ -6,6 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from relay.kling.clock import DOUBTED_S, LOOKED_AT_EVERY_S, UpstreamClocks
+from relay.kling.jwt import lifetime_of, sign_jwt
 
 KLING, OTHER = "https://kling.test", "https://other.test"
 NOW_S = 1_790_000_000.0
@@ -21,7 +22,11 @@ class Clocks:
     def answered(self, ahead_s: float, *, url: str = KLING, is_refused: bool = False) -> float:
         """An answer of an upstream's; how far ahead of us a bearer is dated then."""
         date = formatdate(NOW_S + ahead_s, usegmt=True)
-        (self.of.note_refused if is_refused else self.of.note)(url, date)
+        lifetime = lifetime_of(sign_jwt("AK", "SK", now_s=self.of.now_s(url)))
+        assert lifetime is not None
+        self.of.note(url, date)  # as of each answer
+        if is_refused:
+            self.of.note_refused(url, date, lifetime)
         return self.of.now_s(url) - NOW_S
 
 
@@ -69,18 +74,35 @@ def test_a_clock_that_is_right_again_is_followed_back(logged: io.StringIO) -> No
     assert "clock.agrees_with_kling" in logged.getvalue()
 
 
-def test_a_refusal_is_looked_at_at_once() -> None:
-    """The next bearer is sent in the same call."""
+@pytest.mark.parametrize("ahead_s", [-86_400, -60, 1900, 86_400])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_refusal_is_looked_at_at_once(ahead_s: float, *, is_first: bool) -> None:
+    """The next bearer is sent in the same call; and the first answer of all is no other."""
     clocks = Clocks()
-    clocks.answered(0)
+    if not is_first:
+        clocks.answered(0)
 
-    assert abs(clocks.answered(600, is_refused=True) - 600) <= 1
+    assert abs(clocks.answered(ahead_s, is_refused=True) - ahead_s) <= 1
+
+
+def test_of_two_bearers_of_one_moment_the_second_refusal_doubts_nothing() -> None:
+    """Both were signed before the first answer told the clock."""
+    clocks = Clocks()
+    signed = lifetime_of(sign_jwt("AK", "SK", now_s=int(NOW_S)))
+    assert signed is not None
+
+    found = [clocks.answered(-600, is_refused=True)]
+    clocks.of.note_refused(KLING, formatdate(NOW_S - 600, usegmt=True), signed)
+    found.append(clocks.of.now_s(KLING) - NOW_S)
+
+    assert all(abs(one + 600) <= 1 for one in found)
 
 
 def test_a_date_that_its_judge_does_not_go_by_is_doubted() -> None:
     """As of a balancer before it: then our own clock is tried, for ten minutes."""
     clocks = Clocks()
     clocks.answered(600)
+    assert abs(clocks.of.now_s(KLING) - NOW_S - 600) <= 1
 
     refused = clocks.answered(600, is_refused=True)
     clocks.passed_s = DOUBTED_S - 1

@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import json
 
-from relay.kling.jwt import JwtCache, sign_jwt
+import pytest
+
+from relay.kling.jwt import JwtCache, lifetime_of, sign_jwt
 
 NOW_S = 1_781_000_000
 
@@ -84,3 +86,10 @@ def test_the_cache_stays_within_its_bound() -> None:
     assert cache.bearer(3, "AK", "SK", now_s=later) == sign_jwt("AK", "SK", now_s=NOW_S)
     assert cache.bearer(2, "AK", "SK", now_s=later) == sign_jwt("AK", "SK", now_s=NOW_S)
     assert cache.bearer(1, "AK", "SK", now_s=later) == sign_jwt("AK", "SK", now_s=later)
+
+
+@pytest.mark.parametrize("key", ["", "api-key-1", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.x"])
+def test_only_what_is_signed_here_has_a_lifetime(key: str) -> None:
+    """An API key is refused for no clock's sake."""
+    assert lifetime_of(sign_jwt("AK", "SK", now_s=NOW_S)) == (NOW_S - 5, NOW_S + 1800)
+    assert lifetime_of(key) is None
