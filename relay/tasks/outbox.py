@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from relay.database.driver import Pool, Record
+from relay.database.faults import log_failure
 from relay.database.ids import TaskId
 
 log = structlog.get_logger()
@@ -168,9 +169,11 @@ class Outbox:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._followers[move.follower](move)
-        except Exception:
-            log.exception(
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            log_failure(
+                log,
                 "outbox.follower_failed",
+                error,
                 id=move.task_id,
                 follower=move.follower,
                 attempt=move.attempt,

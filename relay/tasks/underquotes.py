@@ -4,6 +4,7 @@ import structlog
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
+from relay.database.faults import log_failure
 from relay.pricing.underquotes import TIMES, note_underquote
 from relay.tasks.task import TaskRow
 
@@ -27,8 +28,8 @@ class Underquotes:
             return  # a price of nothing has no multiple, and is the operator's will
         try:
             await self._note(task, cost_micros)
-        except Exception:
-            log.exception("price.underquote_not_counted", id=task.id)
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            log_failure(log, "price.underquote_not_counted", error, id=task.id)
 
     async def _note(self, task: TaskRow, cost_micros: int) -> None:
         quote = task.quote
