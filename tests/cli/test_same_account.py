@@ -9,6 +9,7 @@ from tests.cli.command import Command
 from tests.cli.test_tasks import put_task
 from tests.relay_app import CLIP
 from tests.sandbox.conftest import serve_sandbox
+from tests.waiting import PATIENCE_S
 
 PAIR = f"{DEFAULT_ACCOUNT.access_key}|{DEFAULT_ACCOUNT.secret_key}"
 OTHER = Account("AK-of-another", "SK-of-another", "the-api-key-of-another")
@@ -43,5 +44,6 @@ def made_at(url: str) -> str:
         f"{url}/v1/videos/text2video",
         json=CLIP,
         headers={"Authorization": f"Bearer {DEFAULT_ACCOUNT.api_key}"},
+        timeout=PATIENCE_S,
     )
     return str(reply.json()["data"]["task_id"])

@@ -15,10 +15,11 @@ from tests.waiting import PATIENCE_S, play_dead
 
 
 async def test_a_reply_comes_back_as_it_was_sent(transport: Transport) -> None:
-    """Status, the two headers we read, and every byte of a body that is no JSON."""
+    """Status, the three headers we read, and every byte of a body that is no JSON."""
     raw = (
         b"HTTP/1.1 429 Too Many Requests\r\nCONTENT-TYPE: application/json; charset=utf-8\r\n"
-        b"Retry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"Retry-After: 7\r\nDATE: Thu, 01 Oct 2026 10:00:00 GMT\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
         b"3\r\n\xff\x00{\r\n2\r\n\r\n\r\n0\r\n\r\n"
     )
     async with listen(partial(answer, raw)) as peer:
@@ -27,6 +28,7 @@ async def test_a_reply_comes_back_as_it_was_sent(transport: Transport) -> None:
     assert reply.status == 429
     assert reply.content_type == "application/json; charset=utf-8"
     assert reply.retry_after == "7"
+    assert reply.date == "Thu, 01 Oct 2026 10:00:00 GMT"
     assert reply.body == b"\xff\x00{\r\n"
 
 

@@ -5,18 +5,24 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.database.batch import Batcher
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import TaskId
-from relay.database.line import Line, connector
-from relay.kling.transport import Reply
+from relay.database.line import DatabaseUnavailable, Line, connector
+from relay.kling.task_object import read_task
+from relay.kling.transport import MaybeSent, Reply
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.door import Door, Via
 from relay.tasks.hold import Holder
+from relay.tasks.learn import Learner
+from relay.tasks.outbox import Move, Outbox
 from relay.tasks.retries import Client, Retries
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
 from relay.tasks.task import TaskRow
+from relay.tasks.underquotes import Underquotes
 from tests.database.broken import DeafConnect, away, cut_connections, set_away
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, bearer, running_relay
 from tests.tasks.holding import hold_row, hold_tasks
@@ -47,6 +53,28 @@ async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: 
         assert [tuple(row) for row in rows] == [(held.id, held.injected_id)]
         assert connect.times == 2
         assert await relay.account() == (quota_micros, CLIP_MICROS)
+
+
+async def test_a_call_that_was_charged_unheard_is_told_its_charge(books: str) -> None:
+    """Run again, the end changes nothing; the tenant hears what the first run charged."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        await relay.rows("UPDATE tasks SET endpoint = 'tts'")
+        call = msgspec.structs.replace(task, endpoint_name="tts")
+        line = Line(DeafConnect(connector(dsn(books))), durable=True)
+        door = Door(ends=line, refusals=line, records=line)
+        parts = relay.parts.kling
+        learner = Learner(door, parts.asker, parts.catalogue, Underquotes(relay.sessions))
+        news = read_task(b'{"task_status":"succeed","final_unit_deduction":"2"}')
+
+        finished = await learner.learn(call, news, via=Via.SUBMIT, look_after_s=None)
+        await door.aclose()
+        await line.aclose()
+
+        assert (finished.moved, finished.charged_micros) == (False, 280_000)
+        assert await relay.account() == (QUOTA_MICROS - 280_000, 0)
 
 
 async def test_a_move_that_committed_unheard_is_made_once(books: str) -> None:
@@ -171,6 +199,37 @@ async def test_what_kling_made_is_recorded_once_the_database_is_back(books: str,
             assert tuple(row) == ("submitted", None, "k1")
 
 
+async def test_what_kling_did_not_make_is_told_once_the_database_is_back(books: str) -> None:
+    """A refusal gives the hold back, and what has no verdict is looked up in seconds: neither is
+    left to its deadline."""
+
+    async def answer(call: Call) -> Reply:
+        await set_away(books, is_away=True)
+        back.append(asyncio.create_task(come_back(books)))
+        if call.body["prompt"] == "refused":
+            return refusal(400, 1201)
+        raise MaybeSent("ReadTimeout")
+
+    back: list[asyncio.Task[None]] = []
+    async with running_relay(books, transport=ScriptedKling(answer)) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+
+        statuses = []
+        for prompt in ("refused", "unheard"):
+            statuses.append((await relay.submit(token, {**CLIP, "prompt": prompt})).status_code)
+            await asyncio.gather(*back)
+
+        rows = await relay.rows(
+            "SELECT state, next_look_at < now() + interval '10 seconds' AS is_looked_up"
+            " FROM tasks ORDER BY id"
+        )
+        assert statuses == [400, 504]
+        assert [tuple(row) for row in rows] == [("refused", None), ("unknown", True)]
+        assert await relay.account() == (QUOTA_MICROS, CLIP_MICROS)
+
+
+SUBMITTED = {"task_id": "k1", "task_status": "submitted", "task_info": {}}
 REQUESTS: list[tuple[str, str, Any]] = [
     ("POST", "/v1/videos/text2video", CLIP),
     ("POST", "/v1/videos/text2video", {**CLIP, "mode": "no such"}),
@@ -195,10 +254,11 @@ async def ask(relay: Relay, token: Any, method: str, path: str, body: Any) -> tu
 
 async def test_no_fault_of_the_database_is_called_a_bug(books: str, logged: io.StringIO) -> None:
     """Whatever is asked, cut or away: an answer, or 503/5001 and one line without a traceback."""
-    async with running_relay(books, sandbox=SLOW) as relay:
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         whole = [await ask(relay, token, *request) for request in REQUESTS]
+        task = await relay.row("SELECT injected_id, channel_id FROM tasks LIMIT 1")
         found: dict[str, list[tuple[int, int]]] = {"cut": [], "away": []}
 
         for request in REQUESTS:
@@ -208,6 +268,7 @@ async def test_no_fault_of_the_database_is_called_a_bug(books: str, logged: io.S
             for request in REQUESTS:
                 found["away"].append(await ask(relay, token, *request))
                 relay.read_anew()
+            called = await relay.call_back_on(task["injected_id"], task["channel_id"], SUBMITTED)
 
         for name, answers in found.items():
             wrong = [
@@ -216,6 +277,33 @@ async def test_no_fault_of_the_database_is_called_a_bug(books: str, logged: io.S
                 if answer not in (before, (503, 5001))
             ]
             assert wrong == []
+        assert (called.status_code, called.json()["code"]) == (503, 5001)
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert [line for line in lines if "exception" in line] == []
-    assert {line["event"] for line in lines if line["level"] == "error"} >= {"request.failed"}
+    errors = {line["event"] for line in lines if line["level"] == "error"}
+    assert errors >= {"request.failed", "callback.failed"}
+
+
+async def test_a_fault_beside_a_task_is_one_line_too(books: str, logged: io.StringIO) -> None:
+    """A follower that met it, and an underquote that could not be counted."""
+
+    async def follow(_: Move) -> None:
+        raise DatabaseUnavailable
+
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        (task,) = await hold_tasks(relay, token)
+        outbox = Outbox(relay.parts.store.pool, {"one": follow})
+
+        await outbox.handle(Move(1, task.id, "one", "submitted"))
+        async with away(books):
+            await Underquotes(relay.sessions).note(task, 2 * CLIP_MICROS)
+
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    errors = [line for line in lines if line["level"] == "error"]
+    assert [line["event"] for line in errors] == [
+        "outbox.follower_failed",
+        "price.underquote_not_counted",
+    ]
+    assert not any("exception" in line for line in errors)

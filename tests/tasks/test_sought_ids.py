@@ -1,15 +1,18 @@
 """An id that a tenant was given and that no row has: Kling is asked before it is "not found"."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from relay.kling.transport import MaybeSent, Reply
-from relay.tasks.seek import ROWS_MAX
+from relay.tasks.door import Via
+from relay.tasks.seek import ASKED_MAX, ROWS_MAX
+from relay.tasks.tables import TaskState
 from tests.relay_app import CLIP_MICROS, Relay, bearer, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
-from tests.waiting import settle_for
+from tests.waiting import settle_for, wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 ID = "880001"
@@ -86,7 +89,8 @@ async def test_what_kling_says_decides(books: str, says: str, status: int, code:
 
 
 async def test_kling_is_asked_once_a_second_and_only_where_a_task_may_be(books: str) -> None:
-    """Not of young rows, not of other tenants'; a second id within the second is 503/5001."""
+    """Not of young rows, of another tenant's, of another path's, of calls, nor of what has a
+    verdict or an id; a second id within the second is 503/5001."""
 
     async def answer(_: Call) -> Reply:
         return not_found()
@@ -96,19 +100,98 @@ async def test_kling_is_asked_once_a_second_and_only_where_a_task_may_be(books: 
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
         other = await relay.add_tenant("beta", quota_micros=QUOTA_MICROS)
+        caller = await relay.add_tenant("gamma", quota_micros=QUOTA_MICROS)
+        await relay.rows(
+            "UPDATE tenants SET account_id = (SELECT account_id FROM tenants WHERE name = 'acme')"
+            " WHERE name = 'beta'"
+        )
         await hold_tasks(relay, other)
+        await hold_tasks(relay, caller)
+        young, unheard, known, ended, elsewhere = await hold_tasks(relay, token, 5)
+        await relay.end(ended, TaskState.REFUSED, Via.SUBMIT)
         await grow_old(relay)
-        await hold_tasks(relay, token)
-        young = await relay.get(token, "1")
+        for change, id_ in (
+            ("created_at = now() + interval '1 minute'", young.id),
+            ("state = 'unknown'", unheard.id),
+            ("kling_id = 'k9'", known.id),
+            ("endpoint = 'image2video'", elsewhere.id),
+        ):
+            await relay.rows(f"UPDATE tasks SET {change} WHERE id = $1", id_)
+        await relay.rows("UPDATE tasks SET endpoint = 'tts' WHERE token_id = $1", caller.id)
+
+        nowhere = [
+            await relay.get(token, "1"),
+            await relay.get(caller, "1", path="/v1/videos"),
+        ]
         before = len(kling.calls)
         await grow_old(relay)
         await settle_for(1.0, because="it is looked for once a second")
+        too_long = await relay.get(token, "9" * 129)
+        answers = await asyncio.gather(*(relay.get(token, str(number)) for number in range(2, 6)))
 
-        answers = [await relay.get(token, str(number)) for number in range(2, 6)]
+        assert [(one.status_code, before) for one in nowhere] == [(400, 0)] * 2
+        assert too_long.status_code == 400
+        assert sorted(one.status_code for one in answers) == [400, 503, 503, 503]
+        assert len(kling.calls) == 1
 
-        assert (young.status_code, before) == (400, 0)
-        assert [one.status_code for one in answers] == [400, 503, 503, 503]
-        assert [call.key for call in kling.calls] == ["2"]
+
+async def test_a_row_that_will_be_old_enough_within_the_second_is_sought_too(books: str) -> None:
+    """Else who asks a moment later, and joins this look, would hear "not found" of it."""
+
+    async def answer(_: Call) -> Reply:
+        return success(told(tasks[0], "processing") | {"task_id": ID})
+
+    async with running_relay(books, transport=ScriptedKling(answer)) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        tasks = await hold_tasks(relay, token)
+        await relay.rows("UPDATE tasks SET created_at = now() - interval '4.1 seconds'")
+
+        assert (await relay.get(token, ID)).status_code == 200
+
+
+async def test_what_cannot_be_asked_or_recorded_in_time_is_no_not_found(books: str) -> None:
+    """503/5001: Kling is slow, and is heard all the same; more ids than may be asked for at once;
+    and a row that does not take what Kling said."""
+
+    async def answer(call: Call) -> Reply:
+        if "slow" in call.url:
+            await heard.wait()
+            return success(told(tasks[0], "processing") | {"task_id": "slow"})
+        if "unfit" in call.url:
+            return success(told(tasks[1], "processing") | {"task_id": "unfit"})
+        return not_found()
+
+    heard = asyncio.Event()
+    kling = ScriptedKling(answer)
+    async with running_relay(books, transport=kling) as relay:
+        await relay.add_channel()
+        tokens = [
+            await relay.add_tenant(name, quota_micros=QUOTA_MICROS) for name in ("a", "b", "c")
+        ]
+        tasks = [task for token in tokens for task in await hold_tasks(relay, token, 2)]
+        tasks = [tasks[0], tasks[2]]
+        await relay.rows("ALTER TABLE tasks ADD CONSTRAINT fits CHECK (kling_id <> 'unfit')")
+        await relay.rows(
+            "UPDATE tasks SET endpoint = 'text-to-video' WHERE tenant_id ="
+            " (SELECT id FROM tenants WHERE name = 'c')"
+        )
+        await relay.rows(
+            "UPDATE tasks SET endpoint = 'image-to-video' WHERE id = (SELECT max(id) FROM tasks)"
+        )
+        await grow_old(relay)
+
+        slow = await relay.get(tokens[0], "slow")
+        heard.set()
+        await wait_until(lambda: of_one(relay))
+        unfit = await relay.get(tokens[1], "unfit")
+        before = len(kling.calls)
+        ids = ",".join(str(number) for number in range(20))
+        many = await relay.client.get(f"/tasks?task_ids={ids}", headers=bearer(tokens[2]))
+
+        assert [one.json()["code"] for one in (slow, unfit, many)] == [5001] * 3
+        assert [row["kling_id"] for row in await of_one(relay)] == ["slow"]
+        assert len(kling.calls) - before == ASKED_MAX
 
 
 async def test_of_more_rows_than_are_read_nothing_is_sure(books: str) -> None:
