@@ -10,7 +10,7 @@ import structlog
 
 from relay.database.faults import is_fault, log_failure, persist
 from relay.kling.endpoint import Endpoint, EndpointKind
-from relay.kling.transport import Reply
+from relay.kling.transport import Reply, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown
 from relay.tasks.door import Door, Finished, Via, end_row
 from relay.tasks.learn import Learner
@@ -78,10 +78,10 @@ class Concluder:
             )
         except asyncpg.UniqueViolationError:
             # Whatever the reply is about, given away its id would show the tenant nothing.
+            if reply is not None:
+                distrust(reply)
             return await self.keep(
-                msgspec.structs.replace(
-                    submitted, verdict=Unknown("its id is another task's"), reply=None
-                )
+                msgspec.structs.replace(submitted, verdict=Unknown("its id is another task's"))
             )
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "submit.record_failed", error, id=task.id, kling_id=news.kling_id)

@@ -1,6 +1,7 @@
 """Connections that break, and a database that is away for a while: really, not by a fake."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import asyncpg
 from relay.database.driver import Connection, Prepared, Record
 from relay.database.engine import dsn
 from relay.database.line import Connect
+from tests.waiting import wait_until
 
 CUT = """
     SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
@@ -53,6 +55,43 @@ class _DeafStatement:
         await self._prepared.fetch(*values)
         self._connection.terminate()
         return await self._prepared.fetch(*values)  # the driver's own words for it
+
+
+class LateConnect:
+    """Connects as `connector` does; the first connection is lost as soon as its first statement
+    waits for a lock. The server goes on with it: await `running` for its end."""
+
+    def __init__(self, connect: Connect, is_waiting: Callable[[], Awaitable[bool]]) -> None:
+        self._connect = connect
+        self._is_waiting = is_waiting
+        self._first: Connection | None = None
+        self.running: asyncio.Task[list[Record]]
+
+    async def __call__(self, *, durable: bool) -> Any:
+        connection = await self._connect(durable=durable)
+        await connection.execute("SET lock_timeout = 0")  # a busy machine takes its time
+        if self._first is not None:
+            return connection
+        self._first = connection
+        return self
+
+    async def prepare(self, statement: str) -> "LateConnect":
+        assert self._first is not None, "it was connected"
+        self._prepared = await self._first.prepare(statement)
+        return self
+
+    async def fetch(self, *values: object) -> list[Record]:
+        self.running = asyncio.create_task(self._prepared.fetch(*values))
+        await wait_until(self._is_waiting)
+        raise ConnectionResetError
+
+    def terminate(self) -> None:
+        """It hangs: nobody has told the server."""
+
+    async def aclose(self) -> None:
+        await self.running
+        assert self._first is not None, "it was connected"
+        self._first.terminate()
 
 
 async def cut_connections(database_url: str) -> int:

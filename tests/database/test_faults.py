@@ -7,9 +7,12 @@ import socket
 import asyncpg
 import pytest
 import structlog
+from asyncpg.exceptions._base import DataError as UnencodableError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from relay.database.batch import RowBlocked
 from relay.database.engine import dsn, open_engine, open_sessions
 from relay.database.faults import is_fault, log_failure, persist
 from relay.database.line import DatabaseUnavailable
@@ -25,9 +28,17 @@ FAULTS = [
     asyncpg.InvalidCatalogNameError("database does not exist"),
     asyncpg.DeadlockDetectedError("deadlock detected"),
     asyncpg.QueryCanceledError("statement timeout"),
+    asyncpg.LockNotAvailableError("lock timeout"),
+    asyncpg.IdleInTransactionSessionTimeoutError("idle"),
+    asyncpg.InvalidSQLStatementNameError("prepared statement does not exist"),
+    asyncpg.ConnectionDoesNotExistError("closed in the middle"),
+    asyncpg.PostgresIOError("could not read block"),
+    asyncpg.InternalServerError("cache lookup failed"),
     asyncpg.InterfaceError("connection is closed"),
     asyncpg.InternalClientError("unexpected message"),
     DatabaseUnavailable(),
+    RowBlocked(),
+    PoolTimeoutError("QueuePool limit"),
     ConnectionResetError("reset"),
     TimeoutError(),
     socket.gaierror("no such name"),
@@ -35,7 +46,8 @@ FAULTS = [
 BUGS = [
     asyncpg.UniqueViolationError("duplicate key"),
     asyncpg.UndefinedColumnError("no such column"),
-    asyncpg.DataError("value out of int64 range"),
+    asyncpg.DataError("invalid input syntax"),
+    UnencodableError("value out of int64 range"),
     ValueError("wrong"),
     LookupError("none"),
 ]
@@ -78,6 +90,17 @@ async def test_what_sqlalchemy_wraps_is_known_and_told_without_its_values(
     assert [is_fault(error) for error in errors] == [True, True]
     assert [set(line) for line in lines] == [{"event", "level", "timestamp", "error", "why"}] * 2
     assert "prompt" not in logged.getvalue()
+
+
+def test_of_a_fault_the_cause_is_told_by_its_first_line(logged: io.StringIO) -> None:
+    """What our own errors stand for, without what a server's words have below."""
+    error = DatabaseUnavailable()
+    error.__cause__ = asyncpg.AdminShutdownError("terminating connection\nDETAIL: prompt")
+
+    log_failure(structlog.get_logger(), "thing.failed", error)
+
+    line = json.loads(logged.getvalue())
+    assert (line["error"], line["why"]) == ("AdminShutdownError", "terminating connection")
 
 
 async def test_persisting_ends_with_the_fault_or_the_time(database_url: str) -> None:

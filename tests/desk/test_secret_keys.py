@@ -1,5 +1,7 @@
 """The secret keys are held to the database before anything is sealed, and rotated online."""
 
+import asyncio
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +20,7 @@ from relay.desk.secret_keys import (
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
 from tests.desk.acts import DONE, Case
 from tests.desk.world import CHANNEL_KEYS, Desk
+from tests.waiting import wait_until
 
 SEALING = [case for case in DONE if case.act.__name__ in {"add_channel", "issue_webhook_secret"}]
 SEALING += [case for case in DONE if str(case) in {"issue_token", "change_channel keys"}]
@@ -71,7 +74,7 @@ async def test_a_wrong_key_is_found_out_by_what_is_sealed(desk: Desk, column: Se
 async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_lost(
     desk: Desk,
 ) -> None:
-    """Put in front of the old one, the new one is taken."""
+    """Put in front of the old one, the new one is taken; it is in use, though it sealed nothing."""
     fresh = new_secret_key("k2")
     alone, both = KeyRing.parse(fresh), KeyRing.parse(f"{fresh},{desk.secret_key}")
     await desk.run("DELETE FROM secret_keys WHERE id = 'k0'")
@@ -81,6 +84,40 @@ async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_los
     await desk.act(lambda session, actor: lose_key(session, actor, alone, "k1"))
     await checked(desk, alone)
     await checked(desk, both)
+    known = await desk.act(lambda session, actor: retire_keys(session, actor, alone))
+
+    assert {key.id: key.retired_at is None for key in known} == {"k1": False, "k2": True}
+
+
+async def test_of_two_keys_of_one_id_that_come_at_once_one_is_refused(desk: Desk) -> None:
+    """Neither was there when the other one looked."""
+    first, second = (KeyRing.parse(f"{new_secret_key('k2')},{desk.secret_key}") for _ in range(2))
+
+    async with desk.sessions.begin() as session:
+        await check_secret_keys(session, first)
+        other = asyncio.create_task(checked(desk, second))
+        await wait_until(lambda: is_waiting(desk))
+
+    with pytest.raises(SecretKeyError, match="key 'k2' is not the one"):
+        await other
+    await checked(desk, first)
+
+
+async def is_waiting(desk: Desk) -> bool:
+    return bool(await desk.rows("SELECT FROM pg_locks WHERE NOT granted"))
+
+
+async def test_a_key_that_is_in_front_again_is_in_use(desk: Desk) -> None:
+    """After a rotation that was taken back: it alone is no stranger."""
+    both = f"{new_secret_key('k2')},{desk.secret_key}"
+    await desk.run("DELETE FROM secret_keys WHERE id = 'k0'")
+    await rotated(desk, KeyRing.parse(both))
+    retired = await desk.rows("SELECT id FROM secret_keys WHERE retired_at IS NOT NULL")
+
+    await checked(desk, KeyRing.parse(",".join(reversed(both.split(",")))))
+    await checked(desk, desk.keys)
+
+    assert [row["id"] for row in retired] == ["k1"]
 
 
 async def test_a_rotation_leaves_nothing_that_the_old_key_is_needed_for(desk: Desk) -> None:
@@ -128,3 +165,4 @@ async def test_what_no_key_opens_is_named_and_left(desk: Desk) -> None:
 
     assert (number > 0, unreadable, left["api_key_sealed"]) == (True, [1], sealed)
     assert {key.id: key.values for key in known}["k0"] == 1
+    assert {key.retired_at for key in known} == {None}, "all of them seal something"

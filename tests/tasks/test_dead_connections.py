@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -12,6 +13,7 @@ from relay.database.batch import Batcher
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import TaskId
 from relay.database.line import DatabaseUnavailable, Line, connector
+from relay.errors import Unavailable
 from relay.kling.task_object import read_task
 from relay.kling.transport import MaybeSent, Reply
 from relay.sandbox.settings import SandboxSettings
@@ -20,22 +22,29 @@ from relay.tasks.hold import Holder
 from relay.tasks.learn import Learner
 from relay.tasks.outbox import Move, Outbox
 from relay.tasks.retries import Client, Retries
-from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
+from relay.tasks.statements import MOVE_CHANNEL, ChannelRow, OnceRow
+from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.underquotes import Underquotes
-from tests.database.broken import DeafConnect, away, cut_connections, set_away
+from tests.database.broken import DeafConnect, LateConnect, away, cut_connections, set_away
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, Relay, bearer, running_relay
 from tests.tasks.holding import hold_row, hold_tasks
 from tests.tasks.scripted_kling import Call, ScriptedKling, refusal, success
-from tests.waiting import settle_for
+from tests.waiting import settle_for, wait_until
 
 QUOTA_MICROS = 10 * CLIP_MICROS
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 MADE = {"task_id": "k1", "task_status": "submitted"}
 
 
-@pytest.mark.parametrize("quota_micros", [QUOTA_MICROS, CLIP_MICROS], ids=["more", "just enough"])
-async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: int) -> None:
+@pytest.mark.parametrize(
+    ("quota_micros", "once"),
+    [(QUOTA_MICROS, None), (CLIP_MICROS, None), (CLIP_MICROS, OnceRow("key", b"x" * 32))],
+    ids=["more", "just enough", "with a key"],
+)
+async def test_a_hold_that_committed_unheard_is_found(
+    books: str, quota_micros: int, once: OnceRow | None
+) -> None:
     """Run again it holds nothing more, and is not refused for the quota that it holds itself."""
     async with running_relay(books, sandbox=SLOW) as relay:
         await relay.add_channel()
@@ -44,7 +53,7 @@ async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: 
         line = Line(connect, durable=True)
         holder = Holder(line, currency="USD")
 
-        held = await holder.take(await hold_row(relay, token))
+        held = await holder.take(await hold_row(relay, token), once=once)
         assert isinstance(held, TaskRow)
         await holder.aclose()
         await line.aclose()
@@ -53,6 +62,63 @@ async def test_a_hold_that_committed_unheard_is_found(books: str, quota_micros: 
         assert [tuple(row) for row in rows] == [(held.id, held.injected_id)]
         assert connect.times == 2
         assert await relay.account() == (quota_micros, CLIP_MICROS)
+
+
+async def test_a_hold_that_ended_unheard_is_not_this_submits_to_send(books: str) -> None:
+    """Given back meanwhile, as by a look after its deadline: refused, and not taken again."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        line = Line(connector(dsn(books)), durable=True)
+        holder = Holder(line, currency="USD")
+        row = await hold_row(relay, token)
+
+        held = await holder.take(row)
+        again = await holder.take(row)
+        assert isinstance(held, TaskRow)
+        await relay.end(held, TaskState.REFUSED, Via.LOOK)
+        with pytest.raises(Unavailable):
+            await holder.take(row)
+        await holder.aclose()
+        await line.aclose()
+
+        assert isinstance(again, TaskRow)
+        assert again.id == held.id
+        assert await relay.account() == (QUOTA_MICROS, 0)
+
+
+async def test_a_hold_that_commits_beside_its_second_try_is_found(books: str) -> None:
+    """Both wait for the account: the second try began to look before the first one committed, and
+    is refused for the quota that the submit itself holds."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=CLIP_MICROS)
+        blocker = await asyncpg.connect(dsn(books))
+        transaction = blocker.transaction()
+        await transaction.start()
+        await blocker.execute("SELECT FROM accounts FOR UPDATE")
+
+        async def are_waiting(number: int) -> bool:
+            return bool(await blocker.fetchval(waiting) == number)
+
+        connect = LateConnect(connector(dsn(books)), lambda: are_waiting(1))
+        line = Line(connect, durable=True)
+        holder = Holder(line, currency="USD")
+        taking = asyncio.create_task(holder.take(await hold_row(relay, token)))
+        await wait_until(lambda: are_waiting(2))
+        await transaction.rollback()
+
+        held = await taking
+        await connect.aclose()
+        await holder.aclose()
+        await line.aclose()
+        await blocker.close()
+
+        assert isinstance(held, TaskRow)
+        rows = await relay.rows("SELECT id FROM tasks")
+        assert [row["id"] for row in rows] == [held.id]
+        assert await relay.account() == (CLIP_MICROS, CLIP_MICROS)
 
 
 async def test_a_call_that_was_charged_unheard_is_told_its_charge(books: str) -> None:

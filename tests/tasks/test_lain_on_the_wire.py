@@ -66,15 +66,23 @@ async def test_what_was_made_after_the_release_is_found_by_one_last_look(
 
 
 async def test_a_reply_about_another_task_is_not_this_creates(books: str) -> None:
-    """504, the hold stays, nothing of it is shown; and no second call goes over its connection."""
+    """504, the hold stays, nothing of it is shown; and no second call goes over its connection.
+
+    It names another external id, to a create and to a query; or an id that another task has.
+    """
     replies = [
         ("k1", {"external_task_id": "of-somebody-else"}),
+        ("k1", {"external_task_id": "of-somebody-else"}),
         ("k2", {}),
+        ("k2", {}),
+        ("k3", {}),
     ]
+    connections = []
 
     async def script(connection: Connection) -> None:
         while True:
             await connection.receive()
+            connections.append(peer.connections)
             kling_id, info = replies.pop(0)
             data = {"task_id": kling_id, "task_status": "submitted", "task_info": info}
             body = json.dumps({"code": 0, "message": "SUCCEED", "data": data}).encode()
@@ -88,16 +96,26 @@ async def test_a_reply_about_another_task_is_not_this_creates(books: str) -> Non
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
 
         foreign = await relay.submit(token)
-        own = await relay.submit(token, {**CLIP, "prompt": "not a retry"})
+        await look_now(relay)
+        own, known, last = [
+            await relay.submit(token, {**CLIP, "prompt": f"not a retry {number}"})
+            for number in range(3)
+        ]
         await transport.aclose()
 
-        assert (foreign.status_code, foreign.json()["code"]) == (504, 5002)
-        assert "k1" not in foreign.text
-        assert own.json()["data"]["task_id"] == "k2"
-        assert peer.connections == 2
+        for doubtful in (foreign, known):
+            assert (doubtful.status_code, doubtful.json()["code"]) == (504, 5002)
+            assert "task_id" not in doubtful.text
+        assert [one.json()["data"]["task_id"] for one in (own, last)] == ["k2", "k3"]
+        assert connections == [1, 2, 3, 3, 4]
         rows = await relay.rows("SELECT state, kling_id FROM tasks ORDER BY id")
-        assert [tuple(row) for row in rows] == [("unknown", None), ("submitted", "k2")]
-        assert await relay.account() == (QUOTA_MICROS, 2 * CLIP_MICROS)
+        assert [tuple(row) for row in rows] == [
+            ("unknown", None),
+            ("submitted", "k2"),
+            ("unknown", None),
+            ("submitted", "k3"),
+        ]
+        assert await relay.account() == (QUOTA_MICROS, 4 * CLIP_MICROS)
 
 
 async def test_an_id_that_another_task_has_is_not_given_away(books: str) -> None:
