@@ -15,17 +15,23 @@ from relay.kling.strays import folded
 from relay.kling.wire import Fields
 
 COST_FIELDS = frozenset({"final_unit_deduction", "final_balance_deduction", "billing"})
-FIGURES = frozenset({"quota", "list_price", "charge_type", "amount", "package_type"})
+FIGURES = frozenset(
+    {"quota", "list_price", "charge_type", "amount", "package_type", "cash_type", "currency"}
+)
 """What pages list inside of a cost field, of all that is private by its name."""
 OWNER = "owned_by"
 NAMES_MAX = 1024
 """Names that are remembered; Kling has some dozens."""
 
 _PRIVATE = re.compile(
-    "deduct|billing|cost(?!um)|price|charge|balance|credit|quota|consum"
-    "|remaining(?:quantity|unit|amount)|resourcepack|^package"
-    "|owner|ownedby|creator|^uid$|^user(?:id|name|no)?$|^account|customerid|^tenant|^org(?:id|$)"
-    "|accesskey|apikey|secret"
+    "deduct|billing|^bills?(?:id|no)?$|invoice|cost(?!um)|price|charge|balance|credit|quota|consum"
+    "|fees?$|^paid|payment|^pay(?!load)|(?<!su)spen[dt]$|money|^cash|(?<!con)currency|wallet|voucher"
+    "|coupon|discount|refund|(?<!series)amount$|^units$|units?(?:used|left)$"
+    "|(?:used|left|remaining)units?$|remainingquantity|resourcepack|^pack(?:age|id|name|$)"
+    "|owner|ownedby|creator|user(?:id|name|no|info)?$|^(?:ks|kwai|kling)?uid$|account|customer"
+    "|merchant|^tenant|^org(?:aniz|anis|id|name|$)"
+    "|^(?:company|enterprise|workspace|project|team|member|app)id$"
+    "|accesskey|apikey|appkey|secret"
 )
 """In a folded name: money, or whose account it is."""
 

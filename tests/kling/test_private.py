@@ -33,7 +33,32 @@ PRIVATE = {
     "creator": "me",
     "API_KEY_NAME": "k",
     "access-key": "AK",
+    "serviceFee": "0.1",
+    "paid": "1",
+    "PAY_TYPE": "pack",
+    "units_used": 3,
+    "currency": "CNY",
+    "total-amount": "1",
+    "refundable": True,
+    "user_info": {"id": 1},
+    "submitUser": "u",
+    "sub_account": {"name": "a"},
+    "organizationId": "o",
+    "workspace_id": "w",
 }
+PUBLIC = (
+    *("payload", "uuid", "guid", "concurrency", "series_amount", "costume", "feedback", "feeling"),
+    *(
+        "billboard",
+        "user_prompt",
+        "suspend",
+        "unit",
+        "points",
+        "count",
+        "remaining_time",
+        "projection",
+    ),
+)
 
 
 @pytest.mark.parametrize("name", PRIVATE)
@@ -47,12 +72,22 @@ def test_costs_and_owners_are_left_out_wherever_they_stand(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_name_that_only_resembles_one_stays(name: str) -> None:
+    raw = b'{"task_id":"1","%b":[1.0,{"%b":{}}]}' % ((name.encode(),) * 2)
+
+    assert without_private(raw, IN_TASK, tenant_id=7) is raw
+
+
 def test_listed_cost_fields_stay_where_the_tenants_own_take_their_place() -> None:
     """At the top of a task and of each task of `data`; one deeper, and beside `data`, they go."""
     costs = {
         "final_unit_deduction": "3",
         "final_balance_deduction": {"quota": "0", "list_price": "0"},
-        "billing": [{"charge_type": "unit", "amount": "3", "package_type": "video"}],
+        "billing": [
+            {"charge_type": "unit", "amount": "3", "package_type": "video"},
+            {"charge_type": "cash", "cash_type": "balance", "amount": "1", "currency": "CNY"},
+        ],
     }
     one = json.loads(task(**costs))
 
@@ -82,6 +117,14 @@ def test_the_owner_is_the_tenant_wherever_one_is_named(owner: str) -> None:
 
     assert cleaned(raw) == {"a": [{"b": {"owned_by": "7"}}], "owned_by": "7"}
     assert without_private(raw, NOWHERE, tenant_id=None) == raw
+
+
+@pytest.mark.parametrize("tenant_id", [7, None])
+def test_an_owner_that_is_told_of_at_length_is_left_out(tenant_id: int | None) -> None:
+    """More than a name is nobody's to share."""
+    raw = b'{"owned_by":{"id":"reseller"},"a":[{"owned_by":["reseller"],"b":1.0}]}'
+
+    assert without_private(raw, IN_TASK, tenant_id=tenant_id) == b'{"a":[{"b":1.0}]}'
 
 
 @pytest.mark.parametrize(
