@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cached_property
+from urllib.parse import quote
 
 import msgspec
 
@@ -46,11 +47,13 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def secrets(self) -> tuple[bytes, ...]:
-        """List its keys as they would stand in JSON, were Kling ever to repeat one."""
+        """List its keys as they would stand in JSON, were Kling ever to repeat one.
+
+        Of a key of letters and digits, as Kling's are, there is one spelling.
+        """
         keys = (self.secret_key, self.access_key, self.api_key, self.webhook_secret)
-        return tuple(
-            msgspec.json.encode(key)[1:-1] for key in keys if key and len(key) >= SECRET_CHARS_MIN
-        )
+        known = [key for key in keys if key and len(key) >= SECRET_CHARS_MIN]
+        return tuple(dict.fromkeys(spelt for key in known for spelt in _spellings(key)))
 
     def without_secrets(self, body: bytes, *more: bytes) -> bytes:
         """Put stars where a body of Kling's has one of the keys, or of `more` secrets.
@@ -68,3 +71,11 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
 
     def __repr__(self) -> str:
         return f"OpenedChannel({self.id}, {self.name!r})"
+
+
+def _spellings(key: str) -> list[bytes]:
+    """Spell a key as writers of JSON do, some of which escape more than they must, and in a URL."""
+    plain = msgspec.json.encode(key)[1:-1]
+    slashed = plain.replace(b"/", b"\\/")
+    html_safe = [text.replace(b"=", b"\\u003d") for text in (plain, slashed)]
+    return [plain, slashed, *html_safe, quote(key, safe="").encode()]

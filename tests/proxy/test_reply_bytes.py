@@ -200,6 +200,35 @@ async def test_no_unlisted_field_tells_of_the_reseller(database_url: str) -> Non
     assert not any(secret in str(row["body"]) for row in kept for secret in SECRETS)
 
 
+async def test_no_callback_of_klings_tells_of_the_reseller(database_url: str) -> None:
+    """What it repeats is in the tenant's GET, its list and its own callback, until Kling is asked:
+    without keys, costs and owners."""
+    kling = ScriptedKling(accepts_then(created))
+    async with running_relay(
+        database_url, transport=kling, with_callbacks=True, refresh_s=3600.0
+    ) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        hook = {"callback_url": "https://t.example/h"}
+        assert (await relay.submit(token, CLIP | hook)).status_code == 200
+        await relay.rows("UPDATE tasks SET refresh_at = now()")
+        words = f"no {' '.join(SECRETS)}"
+        told = b'{"task_id":"%b","task_status":"processing","task_status_msg":"%b",%b}'
+
+        answered = await relay.call_back(
+            TASK_ID, told % (TASK_ID.encode(), words.encode(), UNLISTED)
+        )
+        found = await relay.get(token, TASK_ID)
+        listed = await relay.client.get(TEXT2VIDEO, headers=bearer(token))
+        bodies = await relay.rows("SELECT body FROM deliveries ORDER BY id")
+
+    assert answered.status_code == 200
+    assert found.json()["data"]["task_status_msg"] == "no *** *** ***"
+    assert found.json()["data"]["a"] == [{}]
+    shown = [found.text, listed.text, *(row["body"] for row in bodies)]
+    assert [text for text in shown if tells_of_the_reseller(text)] == []
+    assert "no *** *** ***" in shown[-1]
+
+
 @pytest.mark.parametrize(("status", "code"), [(400, 1301), (200, 1201), (429, 1303), (500, 5000)])
 async def test_no_refusal_tells_of_the_reseller(database_url: str, status: int, code: int) -> None:
     """Nor a listed cost field in one: nothing was made."""
