@@ -23,7 +23,7 @@ def test_what_may_be_a_credential_is_sealed(url: str, shown: str) -> None:
     """Only the rest can be read in the row; it opens for its tenant alone, and not once blanked."""
     kept = keep_url(url, KEYS, tenant_id=7)
 
-    assert show_url(kept) == show_url(url) == kept.partition(" ")[0] == shown
+    assert show_url(kept) == kept.partition(" ")[0] == shown
     assert open_url(kept, KEYS, tenant_id=7) == url
     with pytest.raises(SecretKeyError):
         open_url(kept, KEYS, tenant_id=8)
