@@ -89,8 +89,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     @property
     def awaits_kling(self) -> bool:
         """It ended by the operator's word, and Kling's own is not heard yet."""
-        is_ended = self.ended_via == BY_OPERATOR and self.state is not TaskState.REFUSED
-        return is_ended and not self.is_reply_full
+        return self.ended_via == BY_OPERATOR and not self.is_reply_full
 
     def shown(self) -> Shown:
         """Pick what the tenant's view of this row needs."""

@@ -65,8 +65,7 @@ tasks_locked AS MATERIALIZED (
            -- What the operator gave back is not given back again.
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
                AND refunded_micros = 0 AS is_hearsay,
-           ended_via IS NOT DISTINCT FROM 'operator' AND state <> 'refused' AND NOT is_reply_full
-               AS awaits_kling
+           ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full AS awaits_kling
     FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told))
     ORDER BY id

@@ -9,11 +9,13 @@ import pytest
 from relay.desk.tasks import refund
 from relay.kling.transport import Reply
 from relay.pricing.underquotes import TIMES
+from relay.tasks.door import pass_in_session
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.conftest import HOOK
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope, refusal, reply
 from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay
 from tests.tasks.looking import let_time_pass, look_now
+from tests.tasks.told import told_success
 
 QUOTA = 100_000_000
 UNIT = 140_000
@@ -165,6 +167,34 @@ async def test_klings_own_reply_corrects_a_callbacks_word(database_url: str, ask
         assert report.ok, report
 
 
+async def test_only_klings_own_reply_corrects_and_only_its_first(database_url: str) -> None:
+    """Further callbacks change nothing, however they end it; nor does, once Kling has confirmed
+    it, another full reply: dearer, or of a failure."""
+    truth = Truth()
+    seen = "SELECT state, charged_micros, corrected_micros, is_flagged FROM tasks"
+    async with running_relay(database_url, transport=truth.kling, with_callbacks=True) as relay:
+        await submit_all(relay, ["a"])
+        truth.tell("a", succeed("2"))
+        await call_back(relay, "a", succeed("0.07"))
+        for told in (succeed("3"), FAILED):
+            await call_back(relay, "a", told)
+        first = tuple(await relay.row(seen))
+        await look_now(relay)
+        then = tuple(await relay.row(seen))
+
+        task = await relay.task(key_of("a"))
+        row = told_success(task["id"], key_of("a"))._replace(via="look", is_reply_full=True)
+        for again in (row, row._replace(state="failed", fail_message="too dark")):
+            async with relay.sessions.begin() as session:
+                await pass_in_session(session, again, is_followed=False)
+
+        assert first == ("succeed", -CHEAP, None, False)
+        assert then == ("succeed", 2 * UNIT, -CHEAP - 2 * UNIT, True)
+        assert tuple(await relay.row(seen)) == then
+        assert [kind for kind, _ in await entries_of(relay, "a")] == ["charge", "correction"]
+        assert (await relay.audit()).ok
+
+
 SILENT: dict[str, Reply] = {
     "down": reply(502, b"<html>"),
     "unreadable": reply(200, b"<html>"),
@@ -230,7 +260,8 @@ async def test_what_the_operator_gave_back_is_not_given_back_again(database_url:
 
 
 async def test_many_words_at_once_correct_once(database_url: str) -> None:
-    """Callbacks, looks and queries of forty tasks in the same moment; the books are right."""
+    """Callbacks, looks and queries of forty tasks in the same moment; the books are right, and of
+    each one full reply is kept."""
     names = [f"t{number}" for number in range(40)]
     truth = Truth()
     async with running_relay(
@@ -251,6 +282,10 @@ async def test_many_words_at_once_correct_once(database_url: str) -> None:
             "SELECT kind, count(*) FROM entries WHERE task_id IS NOT NULL GROUP BY kind ORDER BY 1"
         )
         assert [tuple(row) for row in kinds] == [("charge", 40), ("correction", 40)]
+        kept = await relay.rows(
+            "SELECT 1 FROM task_events WHERE kind IN ('reply.look', 'reply.query')"
+        )
+        assert len(kept) == 40
         spent = 14 * 2 * UNIT + 13 * CLIP_MICROS
         assert await relay.account() == (QUOTA - spent, 0)
         assert (await relay.audit()).ok

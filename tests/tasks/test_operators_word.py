@@ -8,6 +8,8 @@ import pytest
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.door import Via, end_row, pass_in_session
+from relay.tasks.tables import TaskState
 from tests.relay_app import CLIP, CLIP_MICROS, SANDBOX_URL, TEXT2VIDEO, Relay, bearer, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.looking import look_now
@@ -77,10 +79,8 @@ async def test_a_disagreement_is_flagged_once_and_a_result_arrives(
         await looked_out(relay)
 
         row = await relay.row("SELECT * FROM tasks")
-        bodies = [
-            json.loads(one["body"])
-            for one in await relay.rows("SELECT body FROM deliveries ORDER BY id")
-        ]
+        deliveries = await relay.rows("SELECT body, state FROM deliveries ORDER BY id")
+        bodies = [json.loads(one["body"]) for one in deliveries]
         shown = await relay.client.get(f"/v1/videos/{row['kling_id']}", headers=bearer(token))
         assert (row["state"], first) == (state, kind is not None)
         assert not row["is_flagged"]
@@ -89,6 +89,7 @@ async def test_a_disagreement_is_flagged_once_and_a_result_arrives(
         assert row["charged_micros"] == (row["hold_micros"] if state == "succeed" else None)
         assert ("url" in json.dumps(bodies[-1])) == has_result
         assert len(bodies) == (3 if has_result else 2)  # the first: submitted
+        assert [one["state"] for one in deliveries[:-1]] == ["superseded"] * (len(bodies) - 1)
         if has_result:
             data = shown.json()["data"]
             assert {name: data[name] for name in bodies[-1]} == bodies[-1]
@@ -116,7 +117,8 @@ async def test_a_charge_that_differs_from_klings_figures_is_flagged(
 
 @pytest.mark.parametrize("status", ["succeed", "failed"])
 async def test_a_callback_about_what_was_settled_makes_us_ask(books: str, status: str) -> None:
-    """It changes neither the state nor the flag; the look that it brings forward decides."""
+    """It changes neither the state nor the flag, and tells the tenant nothing; the look that it
+    brings forward decides."""
     async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
         await relay.add_channel()
         token = await relay.add_tenant()
@@ -124,11 +126,63 @@ async def test_a_callback_about_what_was_settled_makes_us_ask(books: str, status
         await relay.call_back_on(task.injected_id, task.channel_id, told(task, "processing"))
         await relay.act(settle, task.id)
         await relay.rows("UPDATE tasks SET next_look_at = now() + interval '1 hour'")
+        before = await relay.rows("SELECT id FROM deliveries ORDER BY id")
 
         await relay.call_back_on(task.injected_id, task.channel_id, told(task, status))
 
         row = await relay.row("SELECT *, next_look_at <= now() AS is_due FROM tasks")
         assert (row["state"], row["is_flagged"], row["is_due"]) == ("succeed", False, True)
+        assert await relay.rows("SELECT id FROM deliveries ORDER BY id") == before
+
+
+@pytest.mark.parametrize("end", [TaskState.FAILED, TaskState.SUCCEED])
+async def test_the_operators_word_is_never_taken_for_klings(books: str, end: TaskState) -> None:
+    """One that a callback ended and one that was settled: a second word of the operator's, though
+    it awaits no reply, gives nothing back, flags nothing, tells nobody and ends no look."""
+    seen = (
+        "SELECT state, charged_micros, corrected_micros, is_reply_full, is_flagged,"
+        " next_look_at IS NULL, (SELECT count(*) FROM deliveries) FROM tasks ORDER BY id"
+    )
+    async with running_relay(books, sandbox=SLOW, with_callbacks=True) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant()
+        heard, settled = await hold_tasks(relay, token, 2, callback_url=HOOK)
+        success = told(heard, "succeed", final_unit_deduction="3")
+        await relay.call_back_on(heard.injected_id, heard.channel_id, success)
+        await relay.act(settle, settled.id)
+        before = [tuple(row) for row in await relay.rows(seen)]
+
+        for task in (heard, settled):
+            row = end_row(
+                *(task.id, end),
+                via=Via.OPERATOR,
+                reason="ticket 9",
+                charge=1,
+                delivery_body="{}",
+            )
+            async with relay.sessions.begin() as session:
+                await pass_in_session(session, row, is_followed=False)
+
+        assert [row[:2] for row in before] == [("succeed", CLIP_MICROS)] * 2
+        assert [tuple(row) for row in await relay.rows(seen)] == before
+
+
+async def test_a_refusal_of_what_was_settled_meanwhile_is_flagged(books: str) -> None:
+    """The create was under way: Kling's verdict comes after the operator's word, and is seen."""
+    async with running_relay(books, sandbox=SLOW) as relay:
+        await relay.add_channel()
+        (task,) = await hold_tasks(relay, await relay.add_tenant(), callback_url=HOOK)
+        await relay.act(settle, task.id)
+
+        refused = end_row(task.id, TaskState.REFUSED, via=Via.SUBMIT, reason="code 1301: too dark")
+        async with relay.sessions.begin() as session:
+            await pass_in_session(session, refused, is_followed=False)
+
+        row = await relay.row("SELECT state, charged_micros, is_flagged, next_look_at FROM tasks")
+        assert tuple(row) == ("succeed", CLIP_MICROS, True, None)
+        (detail,) = await events(relay, OPERATORS)
+        assert detail == "the operator settled it, and Kling says refused: code 1301: too dark"
+        assert await events(relay, "submit.refused") == ["refused, changes nothing"]
 
 
 async def test_what_kling_never_had_is_flagged_though_it_was_settled(books: str) -> None:
