@@ -9,11 +9,12 @@ import pytest
 from relay.cli.story import span
 from relay.cli.window import read_span
 from tests.cli.command import Command, execute
-from tests.cli.test_tasks import put_task, tenants
+from tests.cli.test_tasks import QUOTE, put_task, tenants
 
 __all__ = ["tenants"]  # the fixture, which pytest finds by its name
 AT = datetime(2026, 11, 20, 17, 2, 8, 123_456, tzinfo=UTC)
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
+DAY = timedelta(days=1)
 ACT = ("--reason", "ticket 9", "--yes")
 
 
@@ -93,6 +94,7 @@ def test_money_stands_in_the_timeline_where_it_moved(tenants: Command) -> None:
 
     happened = timeline_of(tenants, task_id)
     told = tenants("task", "show", str(task_id)).stdout
+    moments = [one["at"] for one in tenants.json("task", "show", str(task_id))["timeline"]]
 
     money = [one for one in happened if "USD" in one[1]]
     assert ("released", "0.42 USD of the hold given back") in released
@@ -105,15 +107,34 @@ def test_money_stands_in_the_timeline_where_it_moved(tenants: Command) -> None:
     ]
     assert "micros" not in told
     assert "0.42 USD of the hold given back" in told
+    assert moments == sorted(moments)
+
+
+def test_of_a_hold_only_what_was_not_charged_is_released(tenants: Command) -> None:
+    """Quoted below the hold: the rest; quoted as much: there is no such line."""
+    for quoted_micros, money in (
+        (280_000, ["held", "released", "charged"]),
+        (420_000, ["held", "charged"]),
+    ):
+        quote = json.dumps(QUOTE | {"quoted_micros": quoted_micros})
+        task_id = put_task(tenants, 1, injected_id=str(quoted_micros), quote=quote)
+        tenants("task", "settle", str(task_id), *ACT)
+
+        happened = timeline_of(tenants, task_id)
+
+        assert [what for what, detail in happened if "USD" in detail] == money
+        assert ("released", "0.14 USD of the hold given back") in happened or len(money) == 2
 
 
 def test_the_reason_of_a_flag_stands_first(tenants: Command) -> None:
-    """What was noted since a flag was last taken off; no routine, nothing that was read before."""
+    """What was noted since a flag was last taken off; no routine, nothing that was read before; and
+    nothing where there is no flag."""
     task_id = put_task(tenants, 1, kling_id="880001", is_flagged=True)
     execute(
         tenants,
         "INSERT INTO task_events (task_id, kind, detail) VALUES ($1, 'task.old', 'read before'),"
         " ($1, 'operator.unflagged', 'seen'), ($1, 'callback', 'processing'),"
+        " ($1, 'callback.not_applied', 'another''s'),"
         " ($1, 'task.underquoted', 'cost 560000 micros by Kling''s deduction')",
         task_id,
     )
@@ -122,8 +143,11 @@ def test_the_reason_of_a_flag_stands_first(tenants: Command) -> None:
     shown = tenants.json("task", "show", str(task_id))
 
     assert told[0].endswith("submitted, flagged")
-    assert "task.underquoted: cost 0.56 USD by Kling's deduction" in told[1]
-    assert [one["what"] for one in shown["flags"]] == ["task.underquoted"]
+    assert "callback.not_applied: another's" in told[1]
+    assert "task.underquoted: cost 0.56 USD by Kling's deduction" in told[2]
+    assert [one["what"] for one in shown["flags"]] == ["callback.not_applied", "task.underquoted"]
+    execute(tenants, "UPDATE tasks SET is_flagged = false")
+    assert tenants.json("task", "show", str(task_id))["flags"] == []
 
 
 def test_lists_show_as_held_what_is_held(tenants: Command) -> None:
@@ -161,20 +185,24 @@ def test_lists_are_filtered_by_whatever_they_show(tenants: Command) -> None:
         endpoint="image2video",
     )
     execute(tenants, "UPDATE tasks SET created_at = $1 WHERE id = $2", AT, other)
+    execute(tenants, "UPDATE tasks SET created_at = $1 WHERE id = $2", AT - 2 * DAY, plain)
 
     def listed(*options: str) -> list[int]:
         return [row["id"] for row in tenants.json("task", "list", *options)]
 
     for option, value in (
         *(("--channel", "spare"), ("--model", "kling-v2"), ("--endpoint", "image2video")),
-        *(("--until", "2026-11-20 17:02:08Z"), ("--until", "2026-11-20T18:02+01:00")),
-        ("--until", "2026-11-20"),
+        *(("--since", "2026-11-20 17:02:08.123456Z"), ("--since", "2026-11-20")),
     ):
         assert listed(option, value) == [other], value
+    for value in ("2026-11-18 17:02:08Z", "2026-11-18T18:02+01:00", "2026-11-18"):
+        assert listed("--until", value) == [plain], value
     assert listed("--flagged") == [other]
-    assert listed("--since", "2026-11-20 17:02:08Z", "--until", "2026-11-20 17:02:08Z") == [other]
-    assert listed("--until", "2026-11-20 17:02:07Z") == []
-    assert listed("--since", "2026-11-20 17:02:08Z", "--limit", "1") in ([plain], [other])
+    assert listed("--since", "2026-11-18 17:02:08Z", "--until", "2026-11-20 17:02:08Z") == [
+        *(other, plain)
+    ]
+    assert listed("--until", "2026-11-18 17:02:07Z") == []
+    assert listed("--since", "2026-11-20 17:02:09Z") == []
     assert listed("--before", str(other)) == [plain]
     assert f"--before {other}" in tenants("task", "list", "--limit", "1").stderr
     assert "there is no channel 'sparee'" in tenants.refused("task", "list", "--channel", "sparee")

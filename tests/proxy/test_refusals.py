@@ -33,7 +33,7 @@ OWN: tuple[tuple[Any, int, int, str], ...] = (
         CLIP | {"duration": "15", "mode": "4k"},
         429,
         1102,
-        "balance not enough: needed 6.3 USD, available 1 USD",
+        "Account balance not enough: needed 6.3 USD, available 1 USD",
     ),
 )
 
