@@ -12,8 +12,6 @@ from relay.cli.failure import DatabaseBehind, Failure, WrongSettings
 if TYPE_CHECKING:
     from relay.database.driver import Connection
 
-CONNECT_TIMEOUT_S = 10.0
-
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -73,20 +71,21 @@ def look_or_failure(url: str) -> Found:
     """Ask the database what it is at; why it does not answer is a sentence."""
     import asyncpg
 
-    from relay.database.engine import dsn
+    from relay.database.opener import CONNECT_TIMEOUT_S, Opener
 
     _refuse_garbled(url)
 
     async def asked() -> Found:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connection = await asyncpg.connect(dsn(url), statement_cache_size=0)
-            try:
-                return Found(
-                    await _value(connection, "SELECT version_num AS value FROM alembic_version"),
-                    await _value(connection, "SELECT currency AS value FROM books"),
-                )
-            finally:
-                await connection.close()
+        connection = await Opener(url).open(
+            statement_timeout_s=CONNECT_TIMEOUT_S, statement_cache_size=0
+        )
+        try:
+            return Found(
+                await _value(connection, "SELECT version_num AS value FROM alembic_version"),
+                await _value(connection, "SELECT currency AS value FROM books"),
+            )
+        finally:
+            await connection.close()
 
     try:
         return asyncio.run(asked())
@@ -146,13 +145,11 @@ async def _value(connection: "Connection", query: str) -> str | None:
 
 
 def _refuse_garbled(url: str, name: str = "RELAY_DATABASE_URL") -> None:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from relay.database.url import read_url
 
     try:
-        make_url(url)
-    except (ArgumentError, ValueError):
-        # Without the reason, which quotes a part of the URL: it may be a part of the password.
+        read_url(url)
+    except ValueError:
         raise WrongSettings(
             f"{name} is not a URL such as postgresql://user:password@host:5432/relay"
             " (a password with :, / or @ in it must be percent-encoded)"
@@ -161,8 +158,7 @@ def _refuse_garbled(url: str, name: str = "RELAY_DATABASE_URL") -> None:
 
 def spelled(url: str) -> str:
     """Name a database without its password."""
-    from sqlalchemy.engine import make_url
+    from relay.database.url import read_url
 
-    parts = make_url(url)
-    host = parts.host or parts.query.get("host") or "localhost"
-    return f"the database '{parts.database}' at {host}" + (f":{parts.port}" if parts.port else "")
+    read = read_url(url)
+    return f"the database '{read.database}' at {', '.join(map(str, read.places)) or 'localhost'}"

@@ -21,10 +21,10 @@ from relay.database.opener import (
     READ_ONLY,
     STATEMENT_TIMEOUT_S,
     Database,
-    dsn,
     opener_of,
 )
 from relay.database.pool import BoundedPool
+from relay.database.url import dsn
 
 __all__ = ["Sessions", "dsn", "open_engine", "open_pool", "open_sessions"]
 

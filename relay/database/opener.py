@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
-from sqlalchemy.engine import make_url
 
 from relay.database.driver import Connection
+from relay.database.url import Place, read_url
 
 CONNECT_TIMEOUT_S = 5.0
+"""All places of the database together."""
 STATEMENT_TIMEOUT_S = 10.0
 """Of what somebody waits for. The disk of a busy server may take seconds for one commit."""
 SESSION_TIMEOUT_S = 5.0
@@ -29,9 +30,19 @@ READ_ONLY = "25006"
 may stay open, and only a new one finds the primary."""
 
 
-def dsn(url: str) -> str:
-    """Spell a database URL as asyncpg reads it, whichever driver it names."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+class NotWanted(OSError):
+    """What answers is not what the URL asks for."""
+
+    def __init__(self) -> None:
+        super().__init__("it is not what target_session_attrs asks for")
+
+
+class Nowhere(OSError):
+    """None of the places that a URL names has the database."""
+
+
+ELSEWHERE = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+"""What a place says where the database may be at the next one: not that a password is wrong."""
 
 
 class Stopping(ConnectionAbortedError):
@@ -52,16 +63,25 @@ READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
 
 
 class Opener:
-    """Opens connections to one database, and knows which of them are open."""
+    """Opens connections to one database, and knows which of them are open.
+
+    Of several places that a URL names it tries first the one where it found the database last: a
+    server that was switched off answers nothing, and costs each connection its part of the time.
+    """
 
     def __init__(self, url: str, *, is_shared: bool = False) -> None:
         """`is_shared`: a pooler gives each transaction a server connection that others use too.
 
         Then nothing is left on it: no statement is prepared by a name, and what is set is set in
         the transaction. True of a URL that leads elsewhere, it only costs some messages.
+
+        Raises:
+            ValueError: `url` is none of Postgres.
         """
         self.is_shared = is_shared
-        self._dsn = dsn(url)
+        self._url = read_url(url)
+        self._found_at = 0
+        """Number of the place."""
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
         self._is_shut = False
 
@@ -89,12 +109,8 @@ class Opener:
             # what it prepared.
             options["statement_cache_size"] = 0
         try:
-            connection = await asyncpg.connect(
-                self._dsn,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=statement_timeout_s,
-                server_settings=wanted,
-                **options,
+            connection = await self._connect(
+                command_timeout=statement_timeout_s, server_settings=wanted, **options
             )
         except asyncpg.PostgresError as error:
             if "startup parameter" in str(error):  # PgBouncer's words
@@ -107,6 +123,34 @@ class Opener:
         self._refuse_if_shut()
         opened: Connection = connection
         return opened
+
+    async def _connect(self, **options: Any) -> Any:
+        places = self._url.places or (None,)
+        if len(places) == 1:
+            return await self._connect_at(places[0], **options)
+        if self._url.target is None and not self.is_shared:
+            options["target_session_attrs"] = "primary"
+        found = []
+        begin = self._found_at
+        for number in (*range(begin, len(places)), *range(begin)):
+            try:
+                connection = await self._connect_at(places[number], **options)
+            except ELSEWHERE as error:
+                found.append(f"{places[number]}: {_why(error)}")
+            else:
+                self._found_at = number
+                return connection
+        raise Nowhere("; ".join(found))
+
+    async def _connect_at(self, place: Place | None, **options: Any) -> Any:
+        # One after the other, since the driver gives all of the time to a place that is silent.
+        if place is not None:
+            options |= {"host": place.host, "port": place.port}
+        timeout_s = CONNECT_TIMEOUT_S / max(1, len(self._url.places))
+        try:
+            return await asyncpg.connect(self._url.dsn, timeout=timeout_s, **options)
+        except asyncpg.TargetServerAttributeNotMatched as error:
+            raise NotWanted from error
 
     def _refuse_if_shut(self) -> None:
         if self._is_shut:
@@ -121,6 +165,12 @@ class Opener:
     def shut_after(self, seconds: float) -> None:
         """Do that in so many seconds: what closes in good order by then is not disturbed."""
         asyncio.get_running_loop().call_later(seconds, self.shut)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return getattr(error, "strerror", None) or str(error)
 
 
 async def _read_back(connection: Any, wanted: Mapping[str, str]) -> None:

@@ -7,11 +7,12 @@ sets, such as `lock_timeout`, is lost then, or worse, is another client's.
 import asyncio
 import secrets
 from enum import StrEnum
+from typing import Any
 
 import asyncpg
 
 from relay.database.driver import Connection
-from relay.database.engine import dsn
+from relay.database.opener import Opener
 
 TIMEOUT_S = 10.0
 TRIES = 3
@@ -51,11 +52,12 @@ async def find_pooler(url: str) -> Pooler:
         OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: no connection.
     """
     async with asyncio.timeout(TIMEOUT_S):
-        first = await asyncpg.connect(dsn(url), statement_cache_size=0)
+        opener = Opener(url)
+        first = await _open(opener)
         try:
             if await _server_pid(first) == first.get_server_pid():
                 return Pooler.NONE
-            second = await asyncpg.connect(dsn(url), statement_cache_size=0)
+            second = await _open(opener)
             try:
                 for _ in range(TRIES):
                     if await _server_pid(first) == await _server_pid(second):
@@ -78,7 +80,7 @@ async def lead_to_one_database(url: str, pool_url: str) -> bool:
     """
     high, low = secrets.randbits(31), secrets.randbits(31)
     async with asyncio.timeout(TIMEOUT_S):
-        direct = await asyncpg.connect(dsn(url), statement_cache_size=0)
+        direct = await _open(Opener(url))
         try:
             await direct.execute(f"SELECT pg_advisory_lock({high}, {low})")
             return await _sees_lock(pool_url, high, low)
@@ -88,13 +90,17 @@ async def lead_to_one_database(url: str, pool_url: str) -> bool:
 
 async def _sees_lock(pool_url: str, high: int, low: int) -> bool:
     try:
-        pooled = await asyncpg.connect(dsn(pool_url), statement_cache_size=0)
+        pooled = await _open(Opener(pool_url, is_shared=True))
         try:
             return bool(await pooled.fetchval(SEES_LOCK, high, low))
         finally:
             await pooled.close()
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise PoolUnusable(str(error) or type(error).__name__) from error
+
+
+async def _open(opener: Opener) -> Any:
+    return await opener.open(statement_timeout_s=TIMEOUT_S, statement_cache_size=0)
 
 
 async def _server_pid(connection: Connection) -> int:

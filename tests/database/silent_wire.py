@@ -8,6 +8,10 @@ from sqlalchemy.engine import make_url
 
 from tests.waiting import PATIENCE_S
 
+PRIMARY = b"S\x00\x00\x00\x17in_hot_standby\x00off\x00"
+"""How Postgres says so when it greets, with the length before it."""
+STANDBY = b"S\x00\x00\x00\x16in_hot_standby\x00on\x00"
+
 
 class Wire:
     """Forwards bytes to a server's socket."""
@@ -20,6 +24,10 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self.url = ""
+        self.taken = 0
+        """How many connections it took."""
+        self.is_standby = False
+        """Whether what answers says of itself that it follows another server."""
 
     def fall_silent(self, *, for_good: bool = False) -> None:
         """Leave every connection open and unanswered; new ones are another server's, if any."""
@@ -34,14 +42,17 @@ class Wire:
         assert task is not None
         self._serving.add(task)
         self._writers.add(writer)
+        self.taken += 1
         passes = self._passes
         with contextlib.suppress(OSError, asyncio.CancelledError):
             if self._is_dead:
                 await passes.wait()
             server_reader, server_writer = await asyncio.open_unix_connection(self._target)
             self._writers.add(server_writer)
+            swap = (PRIMARY, STANDBY) if self.is_standby else None
             await asyncio.gather(
-                _forward(reader, server_writer, passes), _forward(server_reader, writer, passes)
+                _forward(reader, server_writer, passes),
+                _forward(server_reader, writer, passes, swap=swap),
             )
 
     async def close(self) -> None:
@@ -53,12 +64,16 @@ class Wire:
 
 
 async def _forward(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    passes: asyncio.Event,
+    *,
+    swap: tuple[bytes, bytes] | None = None,
 ) -> None:
     with contextlib.suppress(OSError):
         while chunk := await reader.read(65536):
             await passes.wait()
-            writer.write(chunk)
+            writer.write(chunk if swap is None else chunk.replace(*swap))
             await writer.drain()
     writer.close()
 
