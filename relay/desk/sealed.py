@@ -1,29 +1,51 @@
 """Whether the configured secret keys are those that what is stored was sealed with."""
 
-from sqlalchemy import func, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.directory import read_channels
+from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
-from relay.deliveries.tables import WebhookSecret
+from relay.deliveries.tables import Delivery, WebhookSecret
 from relay.secrets import KeyRing
+from relay.tasks.tables import Task
 from relay.tenants.tables import Token
 from relay.tenants.tokens import secret_context as token_context
 
+SECRETS: tuple[tuple[Any, Any], ...] = (
+    (Token.secret_key_sealed, token_context),
+    (WebhookSecret.secret_sealed, webhook_context),
+)
+URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
+    (Task.callback_url, Task.hold_ended_at.is_(None)),
+    (Delivery.url, Delivery.state == "due"),
+)
+"""With what of them is still to be called; nobody needs the others."""
+
 
 async def check_keys(session: AsyncSession, keys: KeyRing) -> None:
-    """Open every channel's keys, and of tokens and webhook secrets one for each key id.
+    """Open every channel's keys, and of all else that is in use one for each key id.
 
     Raises:
         SecretKeyError: one that cannot be opened; its words name it, and no secret.
     """
     await read_channels(session, keys)
-    for column, context in (
-        (Token.secret_key_sealed, token_context),
-        (WebhookSecret.secret_sealed, webhook_context),
-    ):
-        by_key = func.split_part(column, ":", 1)
-        newest = select(func.max(column.class_.id)).where(column.is_not(None)).group_by(by_key)
+    for column, context in SECRETS:
+        newest = _newest(column, column, column.is_not(None))
         query = select(column.class_.id, column).where(column.class_.id.in_(newest))
         for row_id, sealed in await session.execute(query):
             keys.open(sealed, context=context(row_id))
+    for column, is_used in URLS:
+        sealed = func.split_part(column, " ", 2)
+        newest = _newest(column, sealed, column.like("% %") & is_used)
+        query = select(column, column.class_.tenant_id).where(column.class_.id.in_(newest))
+        for kept, tenant_id in await session.execute(query):
+            open_url(kept, keys, tenant_id=tenant_id)
+
+
+def _newest(column: Any, sealed: Any, is_wanted: ColumnElement[bool]) -> Any:
+    """Select the newest row of each key id, which stands before the first colon."""
+    by_key = func.split_part(sealed, ":", 1)
+    return select(func.max(column.class_.id)).where(is_wanted).group_by(by_key)

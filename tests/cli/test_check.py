@@ -1,6 +1,7 @@
 """`relay check`: what is wrong is bad, and what will surprise somebody a warning; each says why."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,18 @@ import httpx
 import msgspec
 import pytest
 
+from relay.channels.tables import Channel
 from relay.cli.check.disk import judge_disk
 from relay.cli.check.finding import Level
-from relay.cli.check.judge import judge_clock, judge_database, judge_pool, judge_pooler
-from relay.cli.check.outside import check_public_url
+from relay.cli.check.judge import (
+    judge_channels,
+    judge_clock,
+    judge_database,
+    judge_pool,
+    judge_pooler,
+    judge_recent,
+)
+from relay.cli.check.outside import REACHED, check_public_url
 from relay.cli.check.settings import check_settings
 from relay.database.facts import Facts
 from relay.database.migrate import newest_revision
@@ -19,6 +28,7 @@ from relay.database.pooler import Pooler
 from relay.machine import Machine
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings, read_settings
+from relay.tasks.recent import Recent
 from tests.cli.command import NOTHING_INSTALLED, Command, execute
 from tests.relay_app import PUBLIC_URL, running_relay
 
@@ -36,6 +46,15 @@ FACTS = Facts(
     is_here=False,
     ahead_s=0.0,
     answers_in_s=0.001,
+)
+NOTHING_LATELY = Recent(
+    callback_at=None,
+    callbacks=0,
+    not_applied=0,
+    ended_without=0,
+    attempts=0,
+    delivered=0,
+    late_looks=0,
 )
 SUBJECTS = {
     *("settings", "pooler", "database", "schema", "currency", "clock", "secret key", "channels"),
@@ -233,6 +252,65 @@ def test_a_database_that_cannot_keep_books_is_bad(changed: dict[str, Any], level
 def test_how_far_is_too_far(judge: Callable[[Any], Any], values: list[Any], levels: str) -> None:
     """In either direction."""
     assert [judge(value).level.value for value in values] == levels.split()
+
+
+@pytest.mark.parametrize(
+    ("changed", "levels"),
+    [
+        ({}, "good good good"),
+        ({"attempts": 9, "delivered": 4}, "good warning good"),
+        ({"attempts": 8, "delivered": 4}, "good good good"),
+        ({"late_looks": 1}, "good good bad"),
+        ({"ended_without": 1}, "bad good good"),
+        ({"ended_without": 1, "callbacks": 1}, "good good good"),
+        ({"callbacks": 2, "not_applied": 1}, "warning good good"),
+    ],
+    ids=str,
+)
+def test_how_tasks_were_told_of_lately(changed: dict[str, int], levels: str) -> None:
+    """Of Kling's callbacks nothing is wrong where it was given no URL."""
+    recent = msgspec.structs.replace(NOTHING_LATELY, **changed)
+
+    found = [one.level.value for one in judge_recent(recent, are_on=True)]
+    where_off = [one.level.value for one in judge_recent(recent, are_on=False)]
+
+    assert found == levels.split()
+    assert where_off == ["good", *levels.split()[1:]]
+
+
+def test_without_channels_nothing_can_be_sent() -> None:
+    """One that is enabled is enough."""
+    on, off = Channel(name="on", enabled=True), Channel(name="off", enabled=False)
+
+    found = [judge_channels(rows).level.value for rows in ([], [off], [off, on])]
+
+    assert found == ["bad", "bad", "good"]
+
+
+class Tls:
+    """Stands for both the connection and its TLS object."""
+
+    def __init__(self, days: float) -> None:
+        self._ends_at = datetime.now(UTC) + timedelta(days=days)
+
+    def get_extra_info(self, _: str) -> "Tls":
+        return self
+
+    def getpeercert(self) -> dict[str, str]:
+        return {"notAfter": self._ends_at.strftime("%b %d %H:%M:%S %Y GMT")}
+
+
+@pytest.mark.parametrize(("days", "level"), [(13, Level.WARNING), (15, Level.GOOD)])
+async def test_a_certificate_that_ends_soon_is_a_warning(days: float, level: Level) -> None:
+    """In less than two weeks: who renews by itself has done so by then."""
+    reply = httpx.Response(200, json=REACHED, extensions={"network_stream": Tls(days)})
+    transport = httpx.MockTransport(lambda _: reply)
+
+    finding = await check_public_url(
+        "https://x.test", KeyRing.parse(new_secret_key()), transport=transport
+    )
+
+    assert finding.level is level
 
 
 async def test_the_public_url_leads_to_this_relay_or_to_another(database_url: str) -> None:

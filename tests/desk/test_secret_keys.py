@@ -9,6 +9,7 @@ from relay.channels.directory import read_channels
 from relay.database.sealed import SealedColumn, count_sealed
 from relay.deliveries.kept_url import open_url
 from relay.desk.actor import Actor
+from relay.desk.sealed import check_keys as check_stored
 from relay.desk.secret_keys import (
     SEALED,
     KnownKey,
@@ -17,6 +18,7 @@ from relay.desk.secret_keys import (
     reseal_values,
     retire_keys,
 )
+from relay.desk.tasks import release
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
 from tests.desk.acts import DONE, Case
 from tests.desk.world import CHANNEL_KEYS, Desk
@@ -69,6 +71,36 @@ async def test_a_wrong_key_is_found_out_by_what_is_sealed(desk: Desk, column: Se
     proofs = await desk.rows("SELECT id FROM secret_keys")
 
     assert [row["id"] for row in proofs] == ["k1"]
+
+
+async def test_a_check_opens_whatever_is_in_use(desk: Desk) -> None:
+    """Of each column; of tenants' URLs what is still to be called."""
+
+    async def is_missed() -> bool:
+        async with desk.sessions() as session:
+            try:
+                await check_stored(session, desk.keys)
+            except SecretKeyError as error:
+                return "key 'k9' is needed" in str(error)
+        return False
+
+    async def rename(column: SealedColumn, old: str, new: str) -> None:
+        table, name = column.model.__tablename__, column.name
+        await desk.run(f"UPDATE {table} SET {name} = replace({name}, '{old}:', '{new}:')")
+
+    missed = [await is_missed()]
+    for column in SEALED:
+        await rename(column, "k1", "k9")
+        missed.append(await is_missed())
+        await rename(column, "k9", "k1")
+    await desk.act(lambda session, actor: release(session, actor, desk.tasks.live, reason="no"))
+    await desk.run("UPDATE deliveries SET state = 'dead', ended_at = now()")
+    for column in SEALED:
+        if column.is_behind:
+            await rename(column, "k1", "k9")
+    missed.append(await is_missed())
+
+    assert missed == [False, *[True] * len(SEALED), False]
 
 
 async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_lost(
