@@ -30,6 +30,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── InternalError              500  5000  a bug of ours
     ├── TooSlow                    503  5001  others waited for the room that its body took
     ├── Unavailable                503  5001  no channel can take it now, or we cannot
+    ├── Paused                     503  5001  the operator stopped such creates for a while
     ├── TimedOut                   504  5002  sent, and no answer in time; the hold stays
     └── CallbackRefused                    told to Kling, or to whoever posed as Kling
         ├── CallbackUnreadable     400  1200  not a task object, or cut short
@@ -239,6 +240,13 @@ class TooSlow(RelayError, code=Code.UNAVAILABLE):
 
 
 class Unavailable(RelayError, code=Code.UNAVAILABLE):
+    def __init__(self) -> None:
+        super().__init__("Service temporarily unavailable, retry later")
+
+
+class Paused(RelayError, code=Code.UNAVAILABLE):
+    """In the words of Unavailable: that, and why, is the operator's business."""
+
     def __init__(self) -> None:
         super().__init__("Service temporarily unavailable, retry later")
 

@@ -25,6 +25,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
+from relay.pauses.in_force import cached_pauses
 from relay.pricing.book import PriceBook
 from relay.pricing.prices import cached_book
 from relay.pricing.quote import UnitPrices
@@ -273,7 +274,9 @@ def _open_kling(
         directory,
         upstream,
         Asker(upstream, directory, catalogue, callback_paths),
-        ChannelChooser(store.pool, directory, Presets(upstream, catalogue)),
+        ChannelChooser(
+            store.pool, directory, Presets(upstream, catalogue), cached_pauses(store.sessions)
+        ),
         callback_paths,
     )
 

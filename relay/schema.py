@@ -6,6 +6,7 @@ from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
 from relay.ledger import tables as ledger
 from relay.owners import tables as owners
+from relay.pauses import tables as pauses
 from relay.pricing import tables as pricing
 from relay.secret_keys import tables as secret_keys
 from relay.tasks import tables as tasks
@@ -19,6 +20,7 @@ __all__ = [
     "ledger",
     "metadata",
     "owners",
+    "pauses",
     "pricing",
     "secret_keys",
     "tasks",

@@ -21,6 +21,7 @@ COMMANDS = {
     "price": ("relay.cli.price:price", "Set what tenants pay."),
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
+    "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-_AGO = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
+_LENGTH = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _SPELT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII
@@ -44,13 +44,36 @@ class Moment(click.ParamType[Span]):
             )
 
 
+class Later(click.ParamType[datetime]):
+    """A moment in UTC or with its offset, or how long from now."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        now = datetime.now(UTC)
+        try:
+            if span := _LENGTH.fullmatch(str(value)):
+                return now + int(span[1]) * _UNITS[span[2]]
+            return read_span(str(value), now=now).start
+        except (ValueError, OverflowError):
+            self.fail(
+                f"'{value}' is no moment such as 2026-11-26, '2026-11-26 17:02Z' or 3h (from now).",
+                param,
+                ctx,
+            )
+
+
 def read_span(spelt: str, *, now: datetime) -> Span:
     """Read a moment with all that it covers.
 
     Raises:
         ValueError, OverflowError: it is none.
     """
-    if ago := _AGO.fullmatch(spelt):
+    if ago := _LENGTH.fullmatch(spelt):
         at = now - int(ago[1]) * _UNITS[ago[2]]
         return Span(at, at)
     found = _SPELT.fullmatch(spelt)

@@ -12,11 +12,13 @@ import structlog
 from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
+from relay.database.cached import Cached
 from relay.database.driver import Pool
 from relay.errors import ThingDeleted, ThingNotFound, Unavailable
-from relay.kling.endpoint import Endpoint, Resource
+from relay.kling.endpoint import Endpoint, EndpointKind, Resource
 from relay.kling.references import NamedResource
 from relay.owners.learn import find_owners
+from relay.pauses.in_force import Pauses
 from relay.tasks.presets import Presets
 
 log = structlog.get_logger()
@@ -25,18 +27,33 @@ log = structlog.get_logger()
 class ChannelChooser:
     """Finds channels for requests."""
 
-    def __init__(self, pool: Pool, directory: ChannelDirectory, presets: Presets) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        directory: ChannelDirectory,
+        presets: Presets,
+        pauses: Cached[Pauses],
+    ) -> None:
         self._pool = pool
         self._directory = directory
         self._presets = presets
+        self._pauses = pauses
         self._chance = random.Random()  # noqa: S311 (balances load, guards nothing)
 
     async def choose(
-        self, tenant_id: int, endpoint: Endpoint, named: list[NamedResource]
+        self,
+        tenant_id: int,
+        endpoint: Endpoint,
+        named: list[NamedResource],
+        *,
+        model: str | None = None,
     ) -> list[OpenedChannel]:
         """Find the channels that may take it, in the order to try them; at least one.
 
+        `model`: as the price knows it, for pauses.
+
         Raises:
+            Paused: the operator stopped such creates, or all channels that are left.
             ThingNotFound: it names what is not this tenant's, or things of two accounts.
             ThingDeleted: it deletes what this tenant has deleted before.
             Unavailable: no channel, or the owner is off.
@@ -49,7 +66,10 @@ class ChannelChooser:
         if not channels:
             log.error("submit.no_channel", endpoint=endpoint.name)
             raise Unavailable
-        return channels
+        if endpoint.kind is EndpointKind.READ or endpoint.deletes is not None:
+            return channels  # it makes nothing
+        pauses = await self._pauses.get()
+        return pauses.left_of(channels, tenant_id=tenant_id, endpoint=endpoint.name, model=model)
 
     async def _tied(
         self,

@@ -155,7 +155,9 @@ class Submitter:
             callback_url = keep_url(callback_url, self._keys, tenant_id=caller.tenant_id)
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
-        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
+        channels = await self._chooser.choose(
+            caller.tenant_id, endpoint, named, model=quoted.quote.wanted.model
+        )
         deadline = time.monotonic() + self._rules.submit_timeout_s
         row = HoldRow(
             tenant_id=caller.tenant_id,

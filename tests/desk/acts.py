@@ -33,6 +33,7 @@ from relay.desk.errors import (
 )
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.owners import claim_owners
+from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.prices import remove_price, set_price
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
@@ -219,6 +220,14 @@ def _claim(
     )
 
 
+def _pause(reason: str = "Kling is slow", **named: Any) -> Do:
+    return lambda _, session, actor: pause_creates(session, actor, reason=reason, **named)
+
+
+def _end_pause(pause_id: int) -> Do:
+    return lambda _, session, actor: end_pause(session, actor, pause_id)
+
+
 def _replay(state: str, tenant_id: int | None = None) -> Do:
     return lambda desk, session, actor: replay_delivery(
         session, actor, str(desk.deliveries.get(state, 4711)), tenant_id=tenant_id
@@ -277,11 +286,45 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
     (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
     (remove_channel, _remove(remove_channel, FORMER_CHANNEL), ""),
+    (pause_creates, _pause(tenant=FORMER_TENANT), "tenant"),
+    (pause_creates, _pause(channel=FORMER_CHANNEL), "channel"),
 ]
 _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
 
 DONE = [
+    Case(
+        pause_creates,
+        _pause(
+            tenant="acme",
+            channel="main",
+            endpoint="text2video",
+            model="Kling-V3",
+            until=datetime(2100, 1, 1, tzinfo=UTC),
+        ),
+        lambda _: Told(
+            *("pause.add", "pause", "3", None),
+            {
+                "tenant": "acme",
+                "channel": "main",
+                "endpoint": "text2video",
+                "model": "kling-v3",
+                "until": "2100-01-01T00:00:00+00:00",
+            },
+            "Kling is slow",
+        ),
+    ),
+    Case(
+        pause_creates,
+        _pause(),
+        lambda _: Told("pause.add", "pause", "3", None, {}, "Kling is slow"),
+        "all",
+    ),
+    Case(
+        end_pause,
+        _end_pause(1),
+        lambda _: Told("pause.end", "pause", "1", {"ended_at": None}, {"ended_at": str}),
+    ),
     Case(
         reseal_values,
         _reseal,
@@ -602,6 +645,12 @@ DONE = [
 ]
 
 REFUSED = [
+    Refusal(pause_creates, NoSuch, _pause(tenant="acmee"), "tenant"),
+    Refusal(pause_creates, NoSuch, _pause(channel="mian"), "channel"),
+    Refusal(pause_creates, Unusable, _pause(" "), "no reason"),
+    Refusal(pause_creates, Unusable, _pause(until=datetime(2026, 1, 1, tzinfo=UTC)), "past"),
+    Refusal(end_pause, NoSuch, _end_pause(4711)),
+    Refusal(end_pause, NotPossible, _end_pause(2)),
     Refusal(lose_key, NoSuch, _lose("k9")),
     Refusal(lose_key, Unusable, _lose("k1")),
     Refusal(open_tenant, NameTaken, _open("acme")),

@@ -14,6 +14,7 @@ from relay.desk.actor import Actor, ActorKind
 from relay.desk.channels import ChannelKeys, add_channel, remove_channel
 from relay.desk.money import add_quota
 from relay.desk.owners import claim_owners
+from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.prices import set_price
 from relay.desk.tasks import refund
 from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
@@ -205,6 +206,9 @@ def _open_business(desk: Desk) -> Work[None]:
         await remove_channel(session, actor, "former")
         await remove_tenant(session, actor, "former")
         await set_price(session, actor, FIXED)
+        for _ in range(2):
+            await pause_creates(session, actor, reason="black", tenant="beta", channel="spare")
+        await end_pause(session, actor, 2)
         await claim_owners(
             *(session, actor),
             tenant="beta",

@@ -10,6 +10,7 @@ from relay.cli.check.judge import (
     judge_channels,
     judge_clock,
     judge_database,
+    judge_pauses,
     judge_pool,
     judge_pooler,
     judge_recent,
@@ -39,6 +40,7 @@ from relay.database.embedded import is_made
 from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
 from relay.desk.sealed import check_keys
+from relay.pauses.read import list_pauses
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 from relay.tasks.recent import read_recent
@@ -101,6 +103,7 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     if is_current:
         yield key_trouble or _check_keys(database)
         yield judge_channels(database.read(read_rows))
+        yield from judge_pauses(database.read(list_pauses))
     if key_trouble is None:
         yield asyncio.run(check_public_url(settings.public_url, keys))
     if is_current:

@@ -8,6 +8,7 @@ from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
+from relay.pauses.read import ListedPause
 from relay.tasks.recent import LATE_S, Recent
 
 MAJOR_MIN = 15
@@ -90,6 +91,18 @@ def judge_clock(ahead_s: float) -> Finding:
     if abs(ahead_s) > CLOCK_WARNING_S:
         return warning(subject, said, "set both by NTP")
     return good(subject, said)
+
+
+def judge_pauses(pauses: list[ListedPause]) -> Iterator[Finding]:
+    """Name what is paused, which somebody may have forgotten."""
+    if pauses:
+        newest = pauses[0]
+        yield warning(
+            "pauses",
+            f"{len(pauses)} in force, the newest since {moment(newest.created_at)}:"
+            f" {newest.reason}",
+            "`relay pause list` shows them, `relay pause end ID` ends one",
+        )
 
 
 def judge_channels(rows: list[Channel]) -> Finding:

@@ -1,0 +1,110 @@
+"""Stopping creates for a while, and letting them on again."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.act import act
+from relay.desk.actor import Actor
+from relay.desk.changes import State, note_change
+from relay.desk.errors import NoSuch, NotPossible, Unusable
+from relay.desk.find import channel_to_act_on, tenant_to_act_on
+from relay.pauses.read import ListedPause, list_pauses
+from relay.pauses.tables import Pause
+
+__all__ = ["ListedPause", "end_pause", "pause_creates"]
+
+
+@act
+async def pause_creates(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    reason: str,
+    tenant: str | None = None,
+    channel: str | None = None,
+    endpoint: str | None = None,
+    model: str | None = None,
+    until: datetime | None = None,
+) -> ListedPause:
+    """Answer the creates that fit all that is named with 503/5001; without a name, every create.
+
+    Queries, callbacks and charges go on. `until`: it ends by itself then.
+
+    Raises:
+        NoSuch, NotPossible: the tenant or the channel.
+        Unusable: no reason, or `until` has passed.
+    """
+    if not reason.strip():
+        raise Unusable("a pause has a reason")
+    now = await session.scalar(func.now())
+    if until is not None and until <= now:
+        raise Unusable("its end has passed already")
+    row = Pause(
+        tenant_id=(await tenant_to_act_on(session, tenant)).id if tenant else None,
+        channel_id=(await channel_to_act_on(session, channel)).id if channel else None,
+        endpoint=endpoint,
+        model=model.lower() if model else None,
+        reason=reason,
+        until=until,
+    )
+    session.add(row)
+    await session.flush()
+    (listed,) = await list_pauses(session, pause_id=row.id)
+    await note_change(
+        session,
+        actor,
+        "pause.add",
+        kind="pause",
+        id=row.id,
+        name=str(row.id),
+        after=_state(listed),
+        reason=reason,
+    )
+    return listed
+
+
+@act
+async def end_pause(session: AsyncSession, actor: Actor, pause_id: int) -> ListedPause:
+    """End a pause before its time.
+
+    Raises:
+        NoSuch
+        NotPossible: it is over already.
+    """
+    row = await session.get(Pause, pause_id, with_for_update=True)
+    if row is None:
+        raise NoSuch("pause", pause_id)
+    if not await list_pauses(session, pause_id=pause_id):
+        raise NotPossible("pause", pause_id, "it is over already")
+    row.ended_at = func.now()
+    await session.flush()
+    (listed,) = await list_pauses(session, pause_id=pause_id, with_ended=True)
+    await note_change(
+        session,
+        actor,
+        "pause.end",
+        kind="pause",
+        id=row.id,
+        name=str(row.id),
+        before={"ended_at": None},
+        after={"ended_at": _shown(listed.ended_at)},
+    )
+    return listed
+
+
+def _state(listed: ListedPause) -> State:
+    state: dict[str, Any] = {
+        "tenant": listed.tenant,
+        "channel": listed.channel,
+        "endpoint": listed.endpoint,
+        "model": listed.model,
+        "until": _shown(listed.until),
+    }
+    return {name: value for name, value in state.items() if value is not None}
+
+
+def _shown(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
