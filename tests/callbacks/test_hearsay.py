@@ -58,6 +58,9 @@ CASES: dict[str, Case] = {
         CLIP_MICROS,
         [("charge", CHEAP), ("correction", FULL - CHEAP)],
     ),
+    "as much beyond the hold": Case(
+        succeed("9"), succeed("9"), "succeed", CLIP_MICROS, [("charge", FULL)]
+    ),
     "without a cost": Case(
         succeed("0.07"),
         succeed(),
@@ -76,6 +79,8 @@ CASES: dict[str, Case] = {
     ),
     "a failure": Case(FAILED, FAILED, "failed", None, []),
 }
+FLAGGED = {"a failure that was none", "as much beyond the hold"}
+"""For another reason."""
 CORRECTED = {name for name, case in CASES.items() if len(case.entries) == 2}
 
 
@@ -146,8 +151,11 @@ async def test_klings_own_reply_corrects_a_callbacks_word(database_url: str, ask
             row = await relay.task(key_of(name))
             assert (row["state"], row["charged_micros"]) == (case.state, case.charged_micros), name
             assert await entries_of(relay, name) == case.entries, name
-            is_late = name == "a failure that was none"
-            assert row["is_flagged"] == (name in CORRECTED or is_late), name
+            assert row["is_flagged"] == (name in CORRECTED or name in FLAGGED), name
+            if name in CORRECTED:
+                truth_units = case.truth.get("final_unit_deduction")
+                assert (row["deduction"] is None) == (truth_units is None), name
+                assert str(truth_units or "") in (row["deduction"] or ""), name
             shown = (await relay.get(token, key_of(name))).json()["data"]
             assert shown["task_status"] == case.state, name
             if case.charged_micros is not None and "final_unit_deduction" in case.truth:

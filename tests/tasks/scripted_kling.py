@@ -43,7 +43,7 @@ class ScriptedKling:
         return sum(call.method == "POST" and f"//{host}/" in call.url for call in self.calls)
 
 
-def success(data: dict[str, Any]) -> Reply:
+def success(data: Any) -> Reply:
     return _reply(200, {"code": 0, "message": "SUCCEED", "request_id": "r", "data": data})
 
 

@@ -11,7 +11,10 @@ from relay.kling.transport import Reply
 from relay.tasks.redact import without_credential
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope, reply
 from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay
+from tests.tasks.holding import hold_tasks, told
 from tests.tasks.looking import look_now
+from tests.tasks.scripted_kling import Call, not_found, success
+from tests.tasks.scripted_kling import ScriptedKling as ScriptedCalls
 
 MAC = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 TOKEN = f"k1.rabc-17-00ff00ff00ff00ff~3.{MAC}"
@@ -45,6 +48,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "JSON in JSON in JSON": lambda text: as_json(json.dumps({"a": text}), times=2),
     "JSON with slashes in JSON": lambda text: as_json('{"a":"' + text.replace("/", "\\/") + '"}'),
     "HTML": lambda text: as_json(html.escape(f'<a href="{text}">').replace("/", "&#x2F;")),
+    "HTML of every letter": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "of a URL, four times": lambda text: "".join(f"%252525{byte:02X}" for byte in text.encode()),
     "in capitals": lambda text: as_json(text).upper().replace("\\U", "\\u"),
 }
 PIECES = {"the URL": URL, "its path": URL[25:], "the token": TOKEN, "the MAC": MAC}
@@ -96,6 +101,16 @@ def test_what_is_not_ours_keeps_its_bytes() -> None:
         "message": 'the URL "" is bad, see []',
         "n": 1e3,
     }
+
+
+def test_of_a_text_only_the_piece_that_opens_it_goes() -> None:
+    """The MAC alone is no URL, in capitals it is one too; the tenant's own is shown as lists do."""
+    for piece, shown in ((MAC, ""), (MAC.upper(), ""), (TOKEN, ""), (URL, "https://h/?***")):
+        body = json.dumps({"message": f"token {piece} is bad"}).encode()
+
+        told = without_credential(body, [MAC], own_url="https://h/?*** k1:sealed")
+
+        assert json.loads(told) == {"message": f"token {shown} is bad"}
 
 
 def test_of_what_is_no_json_nothing_is_kept() -> None:
@@ -166,3 +181,26 @@ async def test_whatever_kling_repeats_no_tenant_learns_it(database_url: str) -> 
         states = await relay.rows("SELECT state FROM tasks ORDER BY id")
         assert [row["state"] for row in states] == ["succeed", "refused"]
         assert await relay.account() == (10_000_000 - 2 * CLIP_MICROS // 3, 0)
+
+
+async def test_what_is_found_in_a_list_does_not_bring_it(database_url: str) -> None:
+    """Of an endpoint that finds no task by our id: the list's item is the task's reply then."""
+
+    async def answer(call: Call) -> Reply:
+        if "pageNum" not in call.url:
+            return not_found()
+        return success([told(task, "processing") | {"odd": f'told "{url}"'}])
+
+    kling = ScriptedCalls(answer)
+    async with running_relay(database_url, transport=kling, with_callbacks=True) as relay:
+        await relay.add_channel()
+        (task,) = await hold_tasks(relay, await relay.add_tenant())
+        await relay.rows("UPDATE tasks SET endpoint = 'ai-multi-shot', state = 'unknown'")
+        url = relay.faces.receiver.paths.url(task.injected_id, task.channel_id) or ""
+
+        await look_now(relay)
+
+        (row,) = await relay.rows("SELECT state, reply FROM tasks")
+        assert row["state"] == "processing"
+        assert json.loads(row["reply"])["odd"] == 'told ""'
+        assert url.rpartition(".")[2] not in await everything(relay)

@@ -28,15 +28,17 @@ def of_one(relay: Relay) -> Any:
 
 
 async def test_a_task_that_was_never_recorded_is_found_by_the_id_that_was_given(books: str) -> None:
-    """A dozen rows wait for their submits; the one whose external id Kling tells is recorded."""
+    """A dozen rows wait for their submits; the one whose external id Kling tells is recorded, and
+    without its callback path."""
 
     async def answer(call: Call) -> Reply:
         if call.key != ID:
             return not_found()
-        return success(told(tasks[7], "processing") | {"task_id": ID})
+        path = relay.faces.receiver.paths.url(tasks[7].injected_id, tasks[7].channel_id)
+        return success(told(tasks[7], "processing") | {"task_id": ID, "odd": f"at {path}"})
 
     kling = ScriptedKling(answer)
-    async with running_relay(books, transport=kling) as relay:
+    async with running_relay(books, transport=kling, with_callbacks=True) as relay:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=2 * QUOTA_MICROS)
         tasks = await hold_tasks(relay, token, 12)
@@ -46,6 +48,7 @@ async def test_a_task_that_was_never_recorded_is_found_by_the_id_that_was_given(
         again = await relay.get(token, ID)
 
         assert found.json()["data"]["task_id"] == ID
+        assert found.json()["data"]["odd"] == "at "
         assert again.status_code == 200
         rows = await relay.rows("SELECT id, state FROM tasks WHERE kling_id = $1", ID)
         assert [tuple(row) for row in rows] == [(tasks[7].id, "processing")]
@@ -220,9 +223,9 @@ async def test_several_ids_are_sought_at_once(books: str) -> None:
     async def answer(call: Call) -> Reply:
         task = by_id.get(call.url.partition("task_ids=")[2])
         if task is None:
-            return success([])  # type: ignore[arg-type]  # 2.0's "not found"
+            return success([])
         return success(
-            [{"id": str(task.id), "status": "processing", "external_id": task.injected_id}]  # type: ignore[arg-type]  # 2.0's list
+            [{"id": str(task.id), "status": "processing", "external_id": task.injected_id}]
         )
 
     async with running_relay(books, transport=ScriptedKling(answer)) as relay:
