@@ -98,16 +98,19 @@ class Name(click.ParamType[str]):
 
 
 class Words(click.ParamType[str]):
-    """What a tenant is to read: the desk's own rule."""
+    """What a tenant is to read, or a reason: the desk's own rule."""
 
     name = "text"
+
+    def __init__(self, what: str = "text for a tenant") -> None:
+        self._what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from relay.desk.errors import Unusable
         from relay.desk.names import check_words
 
         try:
-            check_words(str(value))
+            check_words(str(value), what=self._what)
         except Unusable as error:
             self.fail(f"{error}.", param, ctx)
         return str(value)

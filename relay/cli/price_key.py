@@ -71,7 +71,10 @@ def key_options(
 
 
 def refuse_unpriced(key: Key) -> None:
-    """Refuse a key that no task can have: its endpoint is not priced by one of its fields."""
+    """Refuse a key that no task has: an empty word, or a field its endpoint is not priced by."""
+    for option, word in (("--model", key.model), ("--mode", key.mode)):
+        if word == "":
+            raise click.UsageError(f"{option} is empty; left out, it fits any.")
     if key.endpoint == "*":
         return
     pricing = catalogue().of(key.endpoint).pricing

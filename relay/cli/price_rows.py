@@ -110,7 +110,8 @@ def _about_use(row: PriceRow, book: PriceBook, currency: str) -> Iterator[str]:
     standing = stand(row, book, endpoints)
     before = [f"{quoted_key(one)} ({priced(one, currency)})" for one in standing.before]
     if not standing.is_used:
-        yield f"this row can never win: these go before it: {_listed(before)}"
+        why = f"these go before it: {_listed(before)}" if before else "no task has its key"
+        yield f"this row can never win: {why}"
     elif before:
         yield f"some tasks of this key are priced by rows before it: {_listed(before)}"
     for other in book.rows_of(row.endpoint):

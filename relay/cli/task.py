@@ -9,9 +9,10 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.parameters import ID, Amount, Name, Words
+from relay.cli.parameters import ID, Amount, Words
 from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.story import described, tell
+from relay.cli.sure import ask, sure_option
 from relay.cli.window import Moment
 from relay.database.ids import TaskId
 from relay.money import decimal_of, money
@@ -151,10 +152,10 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--reason",
             required=True,
-            type=Name(),
+            type=Words("reason"),
             help="Kept with the task, for operators; the tenant never reads it.",
         ),
-        click.option("--yes", "is_sure", is_flag=True, help="Do not ask."),
+        sure_option,
         json_option,
     ]
     for option in reversed(options):
@@ -255,7 +256,7 @@ def refund(
 
 @task.command()
 @click.argument("id", type=ID, help="Our id of the task.")
-@click.option("--reason", type=Name(), help="Kept with the task.")
+@click.option("--reason", type=Words("reason"), help="Kept with the task.")
 @json_option
 @examples("relay task unflag 117 --reason 'Kling took twice the quote, price raised'")
 def unflag(id: int, reason: str | None, *, as_json: bool) -> None:  # noqa: A002 (click)
@@ -314,11 +315,8 @@ def _operate(
         if not is_sure:
             task = database.read(find)
             amount = operation.question.format(money(operation.amount_of(task), currency))
-            click.confirm(
-                f"Task {task.id} is {task.status}: {amount} tenant '{task.tenant}'?",
-                abort=True,
-                err=True,
-            )
+            question = f"Task {task.id} is {task.status}: {amount} tenant '{task.tenant}'?"
+            ask(question, is_sure=is_sure)
         done_micros = database.act(work)
     message = operation.told.format(decimal_of(done_micros))
     if as_json:

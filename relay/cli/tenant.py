@@ -8,7 +8,7 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax
+from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax, Words
 from relay.cli.show import json_option, note, print_json, print_table, yes_no
 from relay.cli.sure import ask, sure_option
 from relay.cli.webhook_secret import webhook_secret
@@ -298,7 +298,7 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
 @click.argument(
     "amount", type=SignedAmount(), metavar="±AMOUNT", help="What to add; below 0 it is taken away."
 )
-@click.option("--reason", required=True, type=Name("reason"), help="Kept with the entry for ever.")
+@click.option("--reason", required=True, type=Words("reason"), help="Kept with the entry for ever.")
 @json_option
 @examples(
     "relay tenant adjust acme -5 --reason 'entered twice'",

@@ -8,7 +8,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import ReferenceUsed, Unusable
 from relay.desk.find import tenant_named, tenant_to_act_on
-from relay.desk.names import check_name
+from relay.desk.names import check_name, check_words
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
 
@@ -80,7 +80,7 @@ async def adjust_quota(
         NoSuch, CurrencyMismatch
         Unusable: the reason, or the amount is 0.
     """
-    check_name(reason, what="reason")
+    check_words(reason, what="reason")
     if amount_micros == 0:
         raise Unusable("0 changes nothing")
     tenant = await tenant_named(session, name)

@@ -10,7 +10,7 @@ _REMOVED = re.compile(r".* \(removed #\d+\)")
 
 
 def check_name(text: str, *, what: str = "name") -> None:
-    """Check a name, or a word that is kept as one: a reference, a reason.
+    """Check a name, or a word that is kept as one: a reference.
 
     Raises:
         Unusable: it is empty, too long, or has what cannot be seen.
@@ -18,13 +18,13 @@ def check_name(text: str, *, what: str = "name") -> None:
     _check(text, what=what, chars_max=CHARS_MAX)
 
 
-def check_words(text: str) -> None:
-    """Check what a tenant is to read.
+def check_words(text: str, *, what: str = "text for a tenant") -> None:
+    """Check what a tenant is to read, or a reason that operators will.
 
     Raises:
         Unusable: as `check_name`, only that it may be a sentence.
     """
-    _check(text, what="text for a tenant", chars_max=WORDS_CHARS_MAX)
+    _check(text, what=what, chars_max=WORDS_CHARS_MAX)
 
 
 def check_new_name(text: str) -> None:

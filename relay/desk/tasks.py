@@ -50,14 +50,18 @@ async def settle(
     For a live task that Kling is known to have delivered, or one that failed by mistake.
 
     Raises:
-        NoSuch, NotPossible: it was charged already.
+        NoSuch, NotPossible: it was charged already, also if that was corrected to nothing.
         Unusable: `tell` cannot be read.
     """
     task = await _lock_task(session, task_id)
     charge = task.quote.price_micros
     told = _Told(state=TaskState.SUCCEED, reason=reason, tell=tell, charge_micros=charge)
     if not await _end(session, actor, task, told):
-        raise NotPossible("task", task_id, "it was charged already")
+        why = "it was charged already"
+        if task.charged_micros is None:
+            # By a callback's word, which Kling's own took back: a task has one charge.
+            why += ", and Kling's own reply gave that back: `relay tenant adjust` charges it"
+        raise NotPossible("task", task_id, why)
     before = {"state": task.state.value, "charged_micros": None}
     after = {"state": TaskState.SUCCEED.value, "charged_micros": charge}
     await _note(session, actor, "task.settle", task, before=before, after=after, reason=reason)

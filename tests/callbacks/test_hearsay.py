@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from relay.desk.tasks import refund
+from relay.desk.errors import NotPossible
+from relay.desk.tasks import refund, settle
 from relay.kling.transport import Reply
 from relay.pricing.underquotes import TIMES
 from relay.tasks.door import pass_in_session
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.conftest import HOOK
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope, refusal, reply
-from tests.relay_app import CLIP, CLIP_MICROS, Relay, running_relay
+from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, Relay, running_relay
 from tests.tasks.looking import let_time_pass, look_now
 from tests.tasks.told import told_success
 
@@ -321,3 +322,20 @@ async def test_a_callbacks_word_raises_nobodys_hold(database_url: str) -> None:
         assert again.status_code == 200, again.text
         assert heard == []
         assert [row["times"] for row in counted] == [1]
+
+
+async def test_what_kling_took_back_is_not_charged_by_hand(database_url: str) -> None:
+    """A task has one charge and one correction of it: `settle` says so, and what to do instead."""
+    truth = Truth()
+    async with running_relay(database_url, transport=truth.kling, with_callbacks=True) as relay:
+        await submit_all(relay, ["a"])
+        truth.tell("a", FAILED)
+        await call_back(relay, "a", succeed("2"))
+        await look_now(relay)
+        row = await relay.task(key_of("a"))
+
+        async with relay.sessions() as session:
+            with pytest.raises(NotPossible, match="Kling's own reply gave that back"):
+                await settle(session, ACTOR, row["id"], reason="it was sent")
+
+        assert await relay.account() == (QUOTA, 0)

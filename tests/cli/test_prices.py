@@ -332,6 +332,14 @@ def test_a_word_that_kling_does_not_have_is_warned_of(
     assert row["priced_by"]["units"] == "2"
 
 
+def test_a_row_that_fits_nothing_is_told(relay: Command) -> None:
+    """An empty word is refused, as of a shell's variable that is not set."""
+    empty = relay.refused(*("price", "set", "text2video", "--model", "", "--amount", "1"), code=2)
+
+    assert "--model is empty; left out, it fits any" in empty
+    assert all(row["source"] != "operator" for row in relay.json("price", "list"))
+
+
 def test_a_row_of_an_endpoint_that_is_gone_can_be_taken_out(relay: Command) -> None:
     """The settings added it once; a name that never was is not found."""
     execute(

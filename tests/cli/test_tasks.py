@@ -229,6 +229,19 @@ def test_an_operation_asks_first(tenants: Command) -> None:
     assert tenants.json("tenant", "list")[0]["held_micros"] == 0
 
 
+def test_a_reason_is_a_sentence(tenants: Command) -> None:
+    """Longer than a name, and refused as what it is if it cannot be read."""
+    task_id = str(put_task(tenants, 1))
+    told = ("task", "settle", task_id, "--yes", "--reason")
+
+    refused = tenants.refused(*told, "two\nlines", code=2)
+    tenants(*told, "Kling delivered it by its support's word, ticket 4711 of last Tuesday")
+
+    assert "'two\\nlines' is no reason: 1 to 300 printable characters" in refused
+    story = tenants("task", "show", task_id).stdout
+    assert "ticket 4711 of last Tuesday" in story
+
+
 def test_an_operation_on_no_task_is_a_sentence(tenants: Command) -> None:
     """Exit code 1; Kling's id is not taken for ours."""
     put_task(tenants, 1, kling_id="880001")
