@@ -1,14 +1,17 @@
 """An id that a tenant was given and that no row has: Kling is asked before it is "not found"."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from relay.database.line import DatabaseUnavailable
 from relay.kling.transport import MaybeSent, Reply
 from relay.tasks.door import Via
-from relay.tasks.seek import ASKED_MAX, ROWS_MAX
+from relay.tasks.seek import ASKED_MAX, ROWS_MAX, Seeker
 from relay.tasks.tables import TaskState
+from relay.tenants.caller import Caller
 from tests.relay_app import CLIP_MICROS, Relay, bearer, running_relay
 from tests.tasks.holding import hold_tasks, told
 from tests.tasks.scripted_kling import Call, ScriptedKling, not_found, success
@@ -151,6 +154,50 @@ async def test_a_row_that_will_be_old_enough_within_the_second_is_sought_too(boo
         await relay.rows("UPDATE tasks SET created_at = now() - interval '4.1 seconds'")
 
         assert (await relay.get(token, ID)).status_code == 200
+
+
+class PoolThatBreaksOnce:
+    """A pool whose first statement meets a broken connection."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.times = 0
+
+    async def fetch(self, *arguments: object) -> Any:
+        self.times += 1
+        if self.times == 1:
+            raise DatabaseUnavailable
+        return await self._pool.fetch(*arguments)
+
+
+async def test_what_could_not_be_read_is_read_again_at_once(books: str) -> None:
+    """Nobody was told anything by a look that failed, and within the second it is no answer."""
+
+    async def answer(_: Call) -> Reply:
+        return success(told(tasks[0], "processing") | {"task_id": ID})
+
+    async with running_relay(books, transport=ScriptedKling(answer)) as relay:
+        await relay.add_channel()
+        token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
+        tasks = await hold_tasks(relay, token)
+        await grow_old(relay)
+        parts = relay.parts
+        pool: Any = PoolThatBreaksOnce(parts.store.pool)
+        seeker = Seeker(
+            pool,
+            asker=parts.kling.asker,
+            learner=parts.tasks.learner,
+            looker=parts.tasks.looker,
+            catalogue=parts.kling.catalogue,
+        )
+        caller = Caller(token.id, tasks[0].tenant_id, token.tenant, tasks[0].account_id, Decimal(1))
+
+        with pytest.raises(DatabaseUnavailable):
+            await seeker.seek(caller, [ID], among=None)
+        found = await seeker.seek(caller, [ID], among=None)
+        await seeker.aclose()
+
+        assert (found, pool.times) == (True, 2)
 
 
 async def test_what_cannot_be_asked_or_recorded_in_time_is_no_not_found(books: str) -> None:
