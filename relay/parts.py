@@ -358,6 +358,7 @@ def _open_tasks(
         chooser=kling.chooser,
         upstream=kling.upstream,
         timeout_s=settings.kling_timeout_s,
+        calls_per_s=settings.free_calls_per_s,
     )
     return Tasks(door, learner, looker, seeker, flags, submitter, retries, pass_through)
 

@@ -50,6 +50,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "kling_timeout_s": (0.01, HOUR_S),
     "submit_timeout_s": (0.01, HOUR_S),
     "refresh_s": (0, HOUR_S),
+    "free_calls_per_s": (0.1, 1000),
     "lost_looks": (1, 100),
     "lost_after_s": (0, 30 * DAY_S),
     "unconfirmed_lost_after_s": (0, 30 * DAY_S),
@@ -138,6 +139,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least time between two questions to Kling about one live task; 0 asks at every GET.
 
     None: 30 s where callbacks are on and arrive, else 3 s.
+    """
+    free_calls_per_s: float = 5.0
+    """Of one tenant, in each process: what is passed to Kling and costs nothing.
+
+    A studio that clicks through presets and selections asks for one a second.
     """
     lost_looks: int = 3
     lost_after_s: float = 600.0

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from relay.errors import TooManyCalls
 
-CALLS_PER_S, CALLS_AT_ONCE = 5.0, 50.0
-"""Of one tenant; a studio that clicks through presets and selections asks for one a second."""
+AT_ONCE_S = 10.0
+"""For how long a tenant's calls gather that it does not make, or makes at once later."""
 TENANTS_MAX = 10_000
 LISTS_AGE_S = 60.0
 """As old as presets may be that a submit names (`PRESETS_AGE_MIN_S`)."""
@@ -25,17 +25,14 @@ Key = tuple[int, str, bytes]
 
 
 class Pace:
-    """A bucket for each tenant, filled at `per_s`, of which each call takes one."""
+    """A bucket for each tenant, filled at `per_s`, of which each call takes one.
 
-    def __init__(
-        self,
-        *,
-        per_s: float = CALLS_PER_S,
-        at_once: float = CALLS_AT_ONCE,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    It holds what `AT_ONCE_S` fill, and one at least.
+    """
+
+    def __init__(self, per_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
-        self._at_once = at_once
+        self._at_once = max(1.0, per_s * AT_ONCE_S)
         self._clock = clock
         self._left: dict[int, tuple[float, float]] = {}
         """What was left in a bucket, and when."""

@@ -38,13 +38,20 @@ class Passed(msgspec.Struct, frozen=True):
 
 class PassThrough:
     def __init__(
-        self, pool: Pool, *, chooser: ChannelChooser, upstream: Upstream, timeout_s: float
+        self,
+        pool: Pool,
+        *,
+        chooser: ChannelChooser,
+        upstream: Upstream,
+        timeout_s: float,
+        calls_per_s: float,
     ) -> None:
+        """`calls_per_s`: of one tenant, by this process."""
         self._pool = pool
         self._chooser = chooser
         self._upstream = upstream
         self._timeout_s = timeout_s
-        self._pace = Pace()
+        self._pace = Pace(calls_per_s)
         self._lists: SharedLists[Passed] = SharedLists()
 
     async def call(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Passed:

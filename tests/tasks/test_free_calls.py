@@ -6,7 +6,7 @@ from typing import Any
 
 from relay.errors import TooManyCalls
 from relay.tasks.free_calls import (
-    CALLS_AT_ONCE,
+    AT_ONCE_S,
     LIST_BYTES_MAX,
     LISTS_AGE_S,
     LISTS_MAX,
@@ -17,6 +17,7 @@ from tests.proxy.scripted_kling import Asked, ScriptedKling, envelope
 from tests.relay_app import bearer, running_relay
 
 FREE = "/v1/videos/multi-elements/init-selection"
+PER_S = 0.5
 LIST = "/v1/general/presets-voices"
 
 
@@ -39,16 +40,20 @@ def taken(pace: Pace, tenant_id: int) -> int:
 
 
 def test_a_tenant_has_so_many_calls_at_once_and_then_its_pace() -> None:
-    """Of ten at once and two a second: idle for a second two more, for an hour no more than ten."""
-    clock = Clock()
-    pace = Pace(per_s=2, at_once=10, clock=clock)
+    """Of two a second: idle for a second two more, for an hour no more than ten seconds' worth.
 
-    counts = [taken(pace, 1), taken(pace, 1), taken(pace, 2)]
+    One at a time where it is fewer than one in ten seconds.
+    """
+    clock = Clock()
+    pace, slow = Pace(2, clock=clock), Pace(0.05, clock=clock)
+
+    counts = [taken(pace, 1), taken(pace, 1), taken(pace, 2), taken(slow, 1)]
     for idle_s in (1, 0.4, 0.1, 3600):
         clock.now_s += idle_s
         counts.append(taken(pace, 1))
 
-    assert counts == [10, 0, 10, 2, 0, 1, 10]
+    assert counts == [20, 0, 20, 1, 2, 0, 1, 20]
+    assert taken(slow, 1) == 1
 
 
 def test_a_list_is_remembered_for_a_minute() -> None:
@@ -73,7 +78,7 @@ async def test_one_tenants_free_calls_leave_the_accounts_rate_to_others(database
     """A loop over a free call, and over a list with ever new queries: 429/1302, and Kling is not
     asked; another tenant is served."""
     kling = ScriptedKling(answer)
-    async with running_relay(database_url, transport=kling) as relay:
+    async with running_relay(database_url, transport=kling, free_calls_per_s=PER_S) as relay:
         await relay.add_channel()
         greedy, other = await relay.add_tenant(), await relay.add_tenant("other")
         body = {"video_url": "https://example.com/a.mp4"}
@@ -92,7 +97,7 @@ async def test_one_tenants_free_calls_leave_the_accounts_rate_to_others(database
 
     counts = Counter((one.status_code, one.json()["code"]) for one in answers)
     assert set(counts) == {(200, 0), (429, 1302)}
-    assert CALLS_AT_ONCE <= counts[200, 0] == asked < 110
+    assert PER_S * AT_ONCE_S <= counts[200, 0] == asked < 110
     assert [one.status_code for one in beside] == [200, 200]
 
 
