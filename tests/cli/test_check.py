@@ -11,6 +11,7 @@ import pytest
 
 from relay.channels.tables import Channel
 from relay.cli.check.disk import judge_disk
+from relay.cli.check.examine import judge_schema
 from relay.cli.check.finding import Level
 from relay.cli.check.judge import (
     judge_channels,
@@ -22,6 +23,7 @@ from relay.cli.check.judge import (
 )
 from relay.cli.check.outside import REACHED, check_public_url
 from relay.cli.check.settings import check_settings
+from relay.cli.revision import Found
 from relay.database.facts import Facts
 from relay.database.migrate import newest_revision
 from relay.database.pooler import Pooler
@@ -30,6 +32,7 @@ from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings, read_settings
 from relay.tasks.recent import Recent
 from tests.cli.command import NOTHING_INSTALLED, Command, execute
+from tests.cli.test_installed import machine_with
 from tests.relay_app import PUBLIC_URL, running_relay
 
 FACTS = Facts(
@@ -85,6 +88,7 @@ def test_a_relay_that_is_well_is_told_so(channel: Command) -> None:
 
     assert set(findings) == SUBJECTS
     assert {one["subject"] for one in findings.values() if one["level"] != "good"} == {"public URL"}
+    assert channel.json("check")["level"] == "warning"
     shown = channel("check")
     assert "What to do\n  public URL: set it to where Kling reaches this relay" in shown.stdout
     assert shown.stderr == ""
@@ -117,12 +121,16 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
         ),
         (
             *(task, {}, "worker", "1 tasks should have been looked at", "`relay serve`"),
-            "UPDATE tasks SET next_look_at = NULL",
+            "UPDATE tasks SET next_look_at = now() - interval '1 minute'",
         ),
         (
             ended.format("look.succeed"),
             {"RELAY_PUBLIC_URL": "http://127.0.0.1:1"},
             *("Kling's callbacks", "none in the last hour, in which 1 ends were found", "POST", ""),
+        ),
+        (
+            *("", {"RELAY_DATABASE_POOL_URL": "postgresql://u:p@127.0.0.1:1/x"}),
+            *("database pool", "RELAY_DATABASE_POOL_URL", "mend or remove", ""),
         ),
         (
             *("", {"RELAY_PUBLIC_URL": "http://127.0.0.1:1"}),
@@ -139,10 +147,17 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
         assert finding["level"] == "bad"
         assert said in finding["said"], finding
         assert to_do in finding["to_do"], finding
+    same = channel.environ["RELAY_DATABASE_URL"]
+    assert found(channel, RELAY_DATABASE_POOL_URL=same)["database pool"]["level"] == "warning"
     execute(channel, ended.format("callback.succeed"))
     execute(channel, ended.format("callback.not_applied"))
     finding = found(channel, code=1, RELAY_PUBLIC_URL="http://127.0.0.1:1")["Kling's callbacks"]
     assert (finding["level"], finding["said"][:6]) == ("warning", "1 of 2")
+    execute(channel, "UPDATE task_events SET created_at = now() - interval '61 minutes'")
+    report = channel.json("check", code=1, RELAY_PUBLIC_URL="http://127.0.0.1:1")
+    levels = {one["subject"]: one["level"] for one in report["findings"]}
+    assert report["level"] == "bad"
+    assert (levels["Kling's callbacks"], levels["worker"]) == ("good", "good")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +177,21 @@ def test_what_cannot_be_asked_is_said(environ: dict[str, str], subject: str) -> 
     assert "hunter2" not in shown.stdout + shown.stderr
     if subject:
         assert f"checks bad: {subject}" in shown.stderr
+        assert ("public URL" in shown.stdout) is (subject == "database"), "what was not checked"
     else:
         assert "there is none yet in /nowhere/data" in shown.stdout
         assert not Path("/nowhere").exists()
+
+
+def test_beside_an_installed_relay_none_is_proposed(tmp_path: Path) -> None:
+    """As every command refuses it that would make an embedded database."""
+    machine = machine_with(tmp_path, unit="kling-relay.service")
+    relay = Command({"RELAY_SECRET_KEY": new_secret_key()}, machine=machine)
+
+    finding = found(relay, code=1)["database"]
+
+    assert finding["level"] == "bad"
+    assert "a relay is installed on this machine" in finding["said"]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +303,25 @@ def test_how_tasks_were_told_of_lately(changed: dict[str, int], levels: str) -> 
 
     assert found == levels.split()
     assert where_off == ["good", *levels.split()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("revision", "is_embedded", "level"),
+    [
+        (newest_revision(), False, Level.GOOD),
+        ("0001", True, Level.WARNING),
+        ("0001", False, Level.BAD),
+        (None, False, Level.BAD),
+        (None, True, Level.WARNING),
+    ],
+)
+def test_a_schema_of_before_is_bad_where_nobody_migrates_it(
+    revision: str | None, *, is_embedded: bool, level: Level
+) -> None:
+    """An embedded database is migrated by the next command."""
+    found = Found(revision=revision, currency=None)
+
+    assert judge_schema(found, is_embedded=is_embedded).level is level
 
 
 def test_without_channels_nothing_can_be_sent() -> None:

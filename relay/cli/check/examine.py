@@ -96,7 +96,7 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     facts = database.read(read_facts)
     where = f"embedded in {data_dir(settings)}" if is_embedded else spelled(url)
     yield from judge_database(facts, where, connections=settings.database_connections)
-    yield _judge_schema(found, is_embedded=is_embedded)
+    yield judge_schema(found, is_embedded=is_embedded)
     yield _judge_currency(found, settings.currency)
     yield judge_clock(facts.ahead_s)
     is_current = found.revision == newest()
@@ -143,7 +143,7 @@ def _check_keys(database: Database) -> Finding:
     return good(subject, f"'{database.keys.current}' writes, and all that is stored can be opened")
 
 
-def _judge_schema(found: Found, *, is_embedded: bool) -> Finding:
+def judge_schema(found: Found, *, is_embedded: bool) -> Finding:
     subject, needed = "schema", newest()
     at = "has no tables yet" if found.revision is None else f"is at revision {found.revision}"
     if found.revision == needed:
