@@ -301,7 +301,7 @@ def _open_tasks(
     lines = store.lines
     door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records)
     closing.push_async_callback(door.aclose)
-    learner = Learner(door, kling.asker, kling.catalogue, Underquotes(store.sessions))
+    learner = Learner(door, kling.asker, kling.catalogue, Underquotes(store.sessions), store.pool)
     flags = Flags(store.pool)
     looker = Looker(
         lines.reads,

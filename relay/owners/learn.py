@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from relay.database.driver import Pool
+from relay.database.ids import TaskId
 from relay.kling.endpoint import Resource
 from relay.kling.references import NamedResource
 
@@ -63,6 +64,13 @@ WHERE id IN (SELECT task_id FROM deleted) AND hold_ended_at IS NOT NULL
 """
 """Forget resources, and have the tasks that made them asked for again: Kling shows them deleted."""
 
+UNLEARN = """
+DELETE FROM owners o
+USING jsonb_to_recordset($2::jsonb) AS m (kind text, id text)
+WHERE o.resource_id = m.id AND o.kind = m.kind AND o.task_id = $1
+"""
+"""Take back what a callback claimed that a task had made, and Kling's own reply does not name."""
+
 
 class Owned(msgspec.Struct, frozen=True):
     """One resource's owner."""
@@ -97,6 +105,11 @@ async def learn(pool: Pool, *, channel_id: int, tenant_id: int, made: list[Named
     """Learn what a call made that is not kept as a task."""
     if made:
         await pool.execute(LEARN_ONE, channel_id, tenant_id, spell_made(made))
+
+
+async def unlearn(pool: Pool, task_id: TaskId, false: Iterable[NamedResource]) -> None:
+    """Let go of things that this task did not make after all; somebody else may have."""
+    await pool.execute(UNLEARN, task_id, spell_made(false))
 
 
 async def forget(

@@ -6,14 +6,15 @@ us ask Kling first; then it passes the door.
 
 import msgspec
 
+from relay.database.driver import Pool
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.private import IN_TASK, without_private
 from relay.kling.queried import as_queried
-from relay.kling.references import read_made
+from relay.kling.references import NamedResource, read_made
 from relay.kling.task_object import NO_COST, Status, TaskNews
 from relay.kling.verdicts import names_another
-from relay.owners.learn import spell_made
+from relay.owners.learn import spell_made, unlearn
 from relay.pricing.quote import charge_micros, cost_micros, needs_deduction
 from relay.tasks.ask import Asker
 from relay.tasks.door import EVENT_BYTES_MAX, FULL_REPLY_AFTER_S, Door, Finished, Via
@@ -35,8 +36,14 @@ class Learner:
     """Turns Kling's words into rows for the door."""
 
     def __init__(
-        self, door: Door, asker: Asker, catalogue: Catalogue, underquotes: Underquotes
+        self,
+        door: Door,
+        asker: Asker,
+        catalogue: Catalogue,
+        underquotes: Underquotes,
+        pool: Pool,
     ) -> None:
+        self._pool = pool
         self._door = door
         self._asker = asker
         self._catalogue = catalogue
@@ -81,6 +88,9 @@ class Learner:
             )
             charge = charge_micros(task.quote, cost_by_quote)
         is_end = state not in LIVE
+        made = read_made(news.raw)
+        if via is Via.CALLBACK and state is not TaskState.SUCCEED:
+            made = []  # nothing is made before the end, and the word is nobody's yet
         reply = without_private(news.raw, IN_TASK, tenant_id=task.tenant_id)
         reply = reply if is_full else as_queried(reply)
         cost = news.cost if is_end else NO_COST  # of a running task it is not the last word
@@ -106,9 +116,11 @@ class Learner:
             delivery_body=_delivery(task, reply, min(charge, task.hold_micros)),
             event="callback" if via is Via.CALLBACK else f"reply.{via.value}",
             event_body=(told.raw if whole is None else whole)[:EVENT_BYTES_MAX],
-            made=spell_made(read_made(news.raw)),
+            made=spell_made(made),
         )
         finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+        if is_full and task.is_hearsay and (false := _claimed(task) - set(made)):
+            await unlearn(self._pool, task.id, false)
         # Never by a callback's word: whoever has one task's path would raise everybody's hold.
         is_news = is_full and (finished.moved or finished.filled)
         if is_news and cost_by_quote > task.quote.price_micros:
@@ -131,6 +143,11 @@ def _lacks_cost(task: TaskRow, news: TaskNews) -> bool:
     if not needs_deduction(task.quote):
         return False
     return news.deduction is None if task.quote.row.units is not None else not news.result_seconds
+
+
+def _claimed(task: TaskRow) -> set[NamedResource]:
+    """Read what the callback that ended a task says that it made."""
+    return set(read_made(task.reply.encode())) if task.reply else set()
 
 
 def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:

@@ -339,3 +339,34 @@ async def test_what_kling_took_back_is_not_charged_by_hand(database_url: str) ->
                 await settle(session, ACTOR, row["id"], reason="it was sent")
 
         assert await relay.account() == (QUOTA, 0)
+
+
+async def test_what_a_callback_claimed_in_vain_is_let_go(database_url: str) -> None:
+    """A false end, other ids than Kling's own, and a word of a running task: none of them keeps a
+    thing from the tenant that makes it later."""
+    truth = Truth()
+    async with running_relay(database_url, transport=truth.kling, with_callbacks=True) as relay:
+        await submit_all(relay, ["none", "other", "running", "true"])
+        await call_back(relay, "none", succeed("2", **made("900001")))
+        await call_back(relay, "other", succeed("2", **made("900002")))
+        await call_back(relay, "running", {"task_status": "processing", **made("900003")})
+        await call_back(relay, "true", succeed("2", **made("900004")))
+        truth.tell("none", FAILED)
+        truth.tell("other", succeed("2", **made("900005")))
+        truth.tell("running", {"task_status": "processing"})
+        truth.tell("true", succeed("2", **made("900004")))
+        await look_now(relay)
+
+        rows = await relay.rows(
+            "SELECT o.resource_id, t.kling_id FROM owners o JOIN tasks t ON t.id = o.task_id"
+            " ORDER BY o.resource_id"
+        )
+        assert [tuple(row) for row in rows] == [
+            ("900004", key_of("true")),
+            ("900005", key_of("other")),
+        ]
+
+
+def made(video_id: str) -> dict[str, Any]:
+    """The result of a success with one video."""
+    return {"task_result": {"videos": [{"id": video_id, "url": "https://cdn.test/v.mp4"}]}}

@@ -29,6 +29,7 @@ COLD = {
     "relay.channels.directory:ChannelDirectory.note_callback": "once a minute, by primary key",
     "relay.channels.directory:read_channels": _CHANNELS,
     "relay.pricing.prices:read_book": "every 2 s: reads the operator's prices, all of them",
+    "relay.owners.learn:unlearn": "a callback that named what Kling did not make, by key",
     "relay.pauses.in_force:read_scopes": "every 2 s: the pauses in force, a few",
     "relay.pricing.prices:note_miss": "a submit without a price, by key; a thousand are kept",
     "relay.pricing.underquotes:read_rises": "every 2 s: the rows that were underquoted, a few",

@@ -132,7 +132,9 @@ async def test_a_call_that_was_charged_unheard_is_told_its_charge(books: str) ->
         line = Line(DeafConnect(connector(dsn(books))), durable=True)
         door = Door(ends=line, refusals=line, records=line)
         parts = relay.parts.kling
-        learner = Learner(door, parts.asker, parts.catalogue, Underquotes(relay.sessions))
+        learner = Learner(
+            door, parts.asker, parts.catalogue, Underquotes(relay.sessions), relay.parts.store.pool
+        )
         news = read_task(b'{"task_status":"succeed","final_unit_deduction":"2"}')
 
         finished = await learner.learn(call, news, via=Via.SUBMIT, look_after_s=None)
