@@ -220,6 +220,21 @@ async def test_the_bare_path_takes_kling_s_own_signature(relay: Relay, injected_
     assert await relay.account() == CHARGED
 
 
+async def test_what_is_signed_brings_no_callback_path_either(
+    relay: Relay, injected_id: str
+) -> None:
+    """Kling may repeat it there too: neither the row nor the event has it."""
+    await signing_channel(relay)
+    path = await good_path(relay)
+    body = json.dumps(told(injected_id, "processing", odd=f'at "{path}"')).encode()
+
+    assert (await post(relay, PREFIX, body, **signature(body))).status_code == 200
+
+    row = await relay.task(TASK_ID)
+    assert json.loads(row["reply"])["odd"] == 'at "https://tenant.example/hook"'
+    assert path.rpartition(".")[2] not in str(await everything(relay))
+
+
 async def test_a_bad_signature_is_401_and_writes_nothing(relay: Relay, injected_id: str) -> None:
     """Missing, of another secret or body, stale, early, garbled; the vendor's vector is stale."""
     await signing_channel(relay)

@@ -164,6 +164,12 @@ async def test_klings_own_reply_corrects_a_callbacks_word(database_url: str, ask
                 assert round(units * UNIT) == case.charged_micros, name
         spent = sum(amount for case in CASES.values() for _, amount in case.entries)
         assert await relay.account() == (QUOTA + spent, 0)
+        underquoted = await relay.rows(
+            "SELECT t.kling_id FROM task_events e JOIN tasks t ON t.id = e.task_id"
+            " WHERE e.kind = 'task.underquoted' ORDER BY 1"
+        )
+        beyond = ["as much beyond the hold", "dearer than the hold"]
+        assert [row["kling_id"] for row in underquoted] == [key_of(name) for name in beyond]
         events = await relay.rows("SELECT 1 FROM task_events WHERE kind = 'task.corrected'")
         assert len(events) == len(CORRECTED)
         told = await relay.rows(

@@ -200,6 +200,28 @@ async def test_no_unlisted_field_tells_of_the_reseller(database_url: str) -> Non
     assert not any(secret in str(row["body"]) for row in kept for secret in SECRETS)
 
 
+async def test_a_free_call_tells_nothing_of_the_reseller(database_url: str) -> None:
+    """What Kling might take for it, and whose it says that it is: nothing was taken, and it is the
+    tenant's."""
+    said = (
+        b'{"session_id":"1","final_unit_deduction":"3","owned_by":"RESELLER",%b,'
+        b'"billing":[{"charge_type":"unit","amount":"3","package_type":"video"}]}'
+    )
+    kling = ScriptedKling(always(envelope(said % UNLISTED)))
+    async with running_relay(database_url, transport=kling) as relay:
+        token, _ = await relay.add_tenant(), await relay.add_channel()
+        tenant_id = (await relay.row("SELECT id FROM tenants"))["id"]
+
+        free = await relay.submit(
+            token, {"video_url": "u"}, path="/v1/videos/multi-elements/init-selection"
+        )
+
+    assert not tells_of_the_reseller(free.text)
+    data = free.json()["data"]
+    assert (data["owned_by"], data["final_unit_deduction"]) == (str(tenant_id), "0")
+    assert [entry["amount"] for entry in data["billing"]] == ["0"]
+
+
 async def test_no_callback_of_klings_tells_of_the_reseller(database_url: str) -> None:
     """What it repeats is in the tenant's GET, its list and its own callback, until Kling is asked:
     without keys, costs and owners."""
