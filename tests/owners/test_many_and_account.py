@@ -87,11 +87,16 @@ async def test_tasks_of_legacy_paths_are_found_in_the_words_of_2_0(shop: Shop) -
     named = await get(shop, token, "/v1/tasks?external_task_ids=fox")
     stolen = await get(shop, thief, f"/tasks?task_ids={asked}")
     none = await get(shop, token, f"/solutions?task_ids={asked}")
+    crossed = [
+        await get(shop, token, f"/tasks?task_ids=fox,{new}"),
+        await get(shop, token, f"/tasks?external_task_ids={video['task_id']}"),
+    ]
 
     assert [task["id"] for task in tasks] == ids
     assert set(tasks[0]) <= set(tasks[1]) == set(tasks[2])
     assert named == [tasks[2]]
     assert stolen == none == []
+    assert crossed == [tasks[:1], []]
     (clip,) = video["task_result"]["videos"]
     assert tasks[2] == {
         "id": video["task_id"],
