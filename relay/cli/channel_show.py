@@ -8,10 +8,14 @@ import rich_click as click
 
 from relay.cli.channel_rows import described, shortened
 from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.failure import Failure
 from relay.cli.show import json_option, moment, print_json, print_pairs, yes_no
-from relay.cli.trial_report import confirmations, print_report
+from relay.cli.trial_report import confirmations, print_report, report_option, write_report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.channels.tables import Channel
@@ -19,8 +23,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", help="The channel's name.")
+@report_option
 @json_option
-def show(name: str, *, as_json: bool) -> None:
+@examples("relay channel show main", "relay channel show main --report main.json    # to send on")
+def show(name: str, path: Path | None, *, as_json: bool) -> None:
     """Show one channel without its keys, and what `relay channel try` last saw of it."""
     import msgspec
 
@@ -33,6 +39,11 @@ def show(name: str, *, as_json: bool) -> None:
 
     with open_database() as database:
         row = database.read(work)
+    report = None if row.trial is None else msgspec.convert(row.trial, TrialReport)
+    if path is not None:
+        if report is None:
+            raise Failure(f"there is no report of '{name}': {_how_to_try(row)}")
+        write_report(report, path)
     if as_json:
         print_json(described(row) | {"trial": row.trial})
         return
@@ -51,8 +62,12 @@ def show(name: str, *, as_json: bool) -> None:
     click.echo()
     for line in confirmations(row):
         click.echo(line)
-    if row.trial is None:
-        click.echo(f"It was never tried: relay channel try {row.name} --max-cost AMOUNT")
+    if report is None:
+        click.echo(_how_to_try(row))
     else:
         click.echo()
-        print_report(msgspec.convert(row.trial, TrialReport))
+        print_report(report)
+
+
+def _how_to_try(row: Channel) -> str:
+    return f"it was never tried: `relay channel try {row.name} --max-cost AMOUNT`"

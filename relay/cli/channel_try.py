@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure, reason
+from relay.cli.failure import Failure
 from relay.cli.parameters import Amount
 from relay.cli.show import json_option, note, print_json
-from relay.cli.trial_report import confirmations, print_report
+from relay.cli.trial_report import confirmations, print_report, report_option, write_report
 from relay.money import money
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.channels.opened import OpenedChannel
@@ -56,12 +57,7 @@ ENDPOINTS = ["generations", "text2video", "text-to-video"]
     metavar="SECONDS",
     help="How long to wait for its end.",
 )
-@click.option(
-    "--report",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report to this file too: it has no key, id or prompt, and may be sent on.",
-)
+@report_option
 @json_option
 @examples(
     "relay channel try main --max-cost 0.05                        # an image",
@@ -106,7 +102,7 @@ def try_channel(
 
         row = database.act(keep)
     if path is not None:
-        _write(path, tried)
+        write_report(tried.report, path)
     if as_json:
         print_json(tried.report)
     else:
@@ -242,14 +238,3 @@ def _sandbox_channel() -> OpenedChannel:
         callback_at=None,
         is_sandbox=True,
     )
-
-
-def _write(path: Path, tried: Tried) -> None:
-    import msgspec
-
-    document = msgspec.json.format(msgspec.json.encode(tried.report), indent=2)
-    try:
-        path.write_bytes(document + b"\n")
-    except OSError as error:
-        raise Failure(f"the report was kept, and not written to {path}: {reason(error)}") from error
-    note(f"The report is in {path}.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.show import moment, print_pairs, printable
+from relay.cli.failure import Failure, reason
+from relay.cli.show import moment, note, print_pairs, printable
 
 if TYPE_CHECKING:
     from relay.channels.tables import Channel
@@ -19,6 +21,13 @@ LOOKUPS = {
     "2.0": "tasks of API 2.0",
     "solutions": "solutions",
 }
+
+report_option = click.option(
+    "--report",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report to this file too: it has no key, id or prompt, and may be sent on.",
+)
 
 
 def print_report(report: TrialReport) -> None:
@@ -56,3 +65,15 @@ def confirmations(row: Channel) -> list[str]:
         )
         return [unconfirmed]
     return [f"Confirmed lookup: {words}." for words in confirmed]
+
+
+def write_report(report: TrialReport, path: Path) -> None:
+    """Write what may be sent on; Failure if it cannot be written."""
+    import msgspec
+
+    document = msgspec.json.format(msgspec.json.encode(report), indent=2)
+    try:
+        path.write_bytes(document + b"\n")
+    except OSError as error:
+        raise Failure(f"the report was kept, and not written to {path}: {reason(error)}") from error
+    note(f"The report is in {path}.")

@@ -30,6 +30,8 @@ def test_a_trial_is_reported_kept_and_shown(
     """What it confirms stands with the channel; the report has no key, no id and no prompt."""
     add(relay, sandbox_url)
     execute(relay, "UPDATE channels SET is_sandbox = false")
+    untried = relay.refused("channel", "show", "main", "--report", str(tmp_path / "none.json"))
+    assert "there is no report of 'main': it was never tried: `relay channel try" in untried
     path = tmp_path / "report.json"
 
     result = relay("channel", "try", "main", "--max-cost", "1", "--report", str(path))
@@ -43,6 +45,9 @@ def test_a_trial_is_reported_kept_and_shown(
     (change, *_) = relay.json("changes", "list")
     assert (change["act"], change["after"]["differing"]) == ("channel.try", 0)
     text = path.read_text()
+    again = tmp_path / "again.json"
+    relay("channel", "show", "main", "--report", str(again))
+    assert json.loads(again.read_text()) == json.loads(text)
     report = json.loads(text)
     assert {one["outcome"] for one in report["findings"]} == {"as relied on", "not seen"}
     for secret in (*PAIR.split("|"), DEFAULT_ACCOUNT.api_key, PROMPT, "-try-"):
