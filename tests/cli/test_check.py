@@ -325,12 +325,12 @@ def test_a_schema_of_before_is_bad_where_nobody_migrates_it(
 
 
 def test_without_channels_nothing_can_be_sent() -> None:
-    """One that is enabled is enough."""
     on, off = Channel(name="on", enabled=True), Channel(name="off", enabled=False)
 
-    found = [judge_channels(rows).level.value for rows in ([], [off], [off, on])]
+    found = [judge_channels(rows) for rows in ([], [off], [off, on])]
 
-    assert found == ["bad", "bad", "good"]
+    told = [f"{one.level.value}: {one.said}"[:10] for one in found]
+    assert told == ["bad: there", "bad: all 1", "good: on t"]
 
 
 class Tls:

@@ -10,6 +10,8 @@ from relay.database.embedded import EmbeddedPostgres
 from relay.database.line import connector
 from relay.database.opener import SettingsDropped
 from relay.database.pooler import Pooler, find_pooler
+from relay.secrets import new_secret_key
+from tests.cli.command import Command
 from tests.database.pgbouncer import needs_pgbouncer, pgbouncer, through
 
 SET_BY_LINES = "lock_timeout,synchronous_commit,enable_seqscan,plan_cache_mode,jit"
@@ -54,9 +56,15 @@ async def test_a_pooler_that_loses_settings_is_not_used(
 async def test_no_process_starts_on_a_pooler_in_transaction_mode(
     postgres_server: EmbeddedPostgres,
 ) -> None:
-    """One sentence and exit code 2."""
+    """One sentence and exit code 2; `relay check` asks no further."""
     with pgbouncer(postgres_server, "transaction") as port:
         url = await through(port)
 
         with pytest.raises(WrongSettings, match="a pooler in transaction mode"):
             await asyncio.to_thread(refuse_transaction_pooler, url)
+        relay = Command({"RELAY_DATABASE_URL": url, "RELAY_SECRET_KEY": new_secret_key()})
+        findings = (await asyncio.to_thread(relay.json, "check", code=1))["findings"]
+
+    levels = {one["subject"]: one["level"] for one in findings}
+    assert (levels["pooler"], levels["secret key"]) == ("bad", "warning"), "it was not asked"
+    assert "database" not in levels
