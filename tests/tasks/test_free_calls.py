@@ -17,7 +17,7 @@ from tests.proxy.scripted_kling import Asked, ScriptedKling, envelope
 from tests.relay_app import bearer, running_relay
 
 FREE = "/v1/videos/multi-elements/init-selection"
-PER_S = 0.5
+PER_S = 0.2
 LIST = "/v1/general/presets-voices"
 
 
@@ -97,7 +97,7 @@ async def test_one_tenants_free_calls_leave_the_accounts_rate_to_others(database
 
     counts = Counter((one.status_code, one.json()["code"]) for one in answers)
     assert set(counts) == {(200, 0), (429, 1302)}
-    assert PER_S * AT_ONCE_S <= counts[200, 0] == asked < 110
+    assert PER_S * AT_ONCE_S <= counts[200, 0] == asked < 45
     assert [one.status_code for one in beside] == [200, 200]
 
 
