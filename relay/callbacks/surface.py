@@ -19,11 +19,68 @@ from relay.errors import (
     Unavailable,
 )
 from relay.kling.codes import Code
-from relay.tasks.callback_path import PREFIX
+from relay.tasks.callback_path import PREFIX, CallbackTarget
 
 log = structlog.get_logger()
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
+"""What a callback of Kling's never comes near; one up to this takes no place."""
+LARGE_MAX = 8
+"""Larger bodies in memory at a time, of each of the two ways in: 32 MB."""
+
+
+class _Full(Exception):
+    """There is no place for a large body; who sends it should send it again."""
+
+
+class _Places:
+    """Places for large bodies, so that whoever sends many fills no memory but so much.
+
+    The bare path has its own: anybody may send to it, who must not take those of Kling.
+    """
+
+    def __init__(self) -> None:
+        self._left = LARGE_MAX
+
+    def take(self) -> None:
+        if self._left == 0:
+            raise _Full
+        self._left -= 1
+
+    def give_back(self) -> None:
+        self._left += 1
+
+
+class _Body:
+    """A body that arrives, and its place."""
+
+    def __init__(self, places: _Places) -> None:
+        self._places = places
+        self._has_place = False
+
+    async def read(self, receive: Receive) -> bytes | None:
+        """Read it, of one that is too large the beginning; None if it was cut short.
+
+        Raises:
+            _Full: it is large.
+        """
+        body = bytearray()
+        while True:
+            message = await receive()  # the server's protocol hangs up on a slow sender
+            if message["type"] != "http.request":
+                return None
+            chunk = message.get("body", b"")
+            if not self._has_place and len(body) + len(chunk) > SMALL_BYTES:
+                self._places.take()
+                self._has_place = True
+            body += chunk
+            if len(body) > BODY_BYTES_MAX or not message.get("more_body", False):
+                return bytes(body[:BODY_BYTES_MAX])
+
+    def release(self) -> None:
+        if self._has_place:
+            self._places.give_back()
 
 
 def read_token(raw_path: bytes) -> bytes:
@@ -38,6 +95,7 @@ class CallbackSurface:
 
     def __init__(self, receiver: CallbackReceiver) -> None:
         self._receiver = receiver
+        self._of_paths, self._of_signed = _Places(), _Places()
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
@@ -70,17 +128,34 @@ class CallbackSurface:
         if scope["method"] != "POST":
             return Received("not a POST", refusal=CallbackNotPosted())
         token = read_token(scope["raw_path"].partition(b"?")[0])
-        target = None
-        if token:
-            target = self._receiver.paths.read(token.decode(errors="replace"))
-            if target is None:
-                # Before its body: whoever has no path must not fill our memory.
-                return Received("the path was not made by us", refusal=CallbackForged())
-        elif not await self._receiver.has_signers():
-            return Received("no channel has a secret to sign with", refusal=CallbackForged())
-        body = await _read(receive)  # the server's protocol hangs up on a slow sender
-        if body is None:
-            return Received("cut short", refusal=CallbackUnreadable())
+        target = self._receiver.paths.read(token.decode(errors="replace")) if token else None
+        # Before its body: whoever has no path must not fill our memory.
+        if target is None and (why := await self._why_forged(scope, has_path=bool(token))):
+            return Received(why, refusal=CallbackForged())
+        arriving = _Body(self._of_signed if target is None else self._of_paths)
+        try:
+            body = await arriving.read(receive)
+            if body is None:
+                return Received("cut short", refusal=CallbackUnreadable())
+            return await self._pass_on(scope, target, body)
+        except _Full:
+            return Received("too many large bodies at once", refusal=Unavailable())
+        finally:
+            arriving.release()
+
+    async def _why_forged(self, scope: HTTPScope, *, has_path: bool) -> str | None:
+        """Say why nobody has to read it; None if it may be signed."""
+        if has_path:
+            return "the path was not made by us"
+        if not await self._receiver.has_signers():
+            return "no channel has a secret to sign with"
+        if not any(name == b"webhook-signature" for name, _ in scope["headers"]):
+            return "it is not signed"
+        return None
+
+    async def _pass_on(
+        self, scope: HTTPScope, target: CallbackTarget | None, body: bytes
+    ) -> Received:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -89,15 +164,3 @@ class CallbackSurface:
         if target is not None:
             return await self._receiver.receive_on_path(target, headers, body, source=source)
         return await self._receiver.receive_signed(headers, body, source=source)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Read a body, of one that is too large the beginning; None if it was cut short."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX or not message.get("more_body", False):
-            return bytes(body[:BODY_BYTES_MAX])

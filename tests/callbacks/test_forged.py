@@ -1,10 +1,12 @@
 """Who may call back: the holder of a path we made for this task and channel, or Kling's signer."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +14,14 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from relay.callbacks.surface import BODY_BYTES_MAX
+from relay.callbacks.surface import BODY_BYTES_MAX, LARGE_MAX, SMALL_BYTES
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.callback_path import PREFIX, CallbackPaths
 from relay.tenants.tokens import IssuedToken
 from tests.callbacks.news import told
 from tests.proxy.scripted_kling import TASK_ID
 from tests.relay_app import CLIP_MICROS, PUBLIC_URL, Relay
+from tests.waiting import wait_until
 
 OPEN = (10_000_000, CLIP_MICROS)
 CHARGED = (10_000_000 - CLIP_MICROS, 0)
@@ -106,11 +109,17 @@ async def test_a_forged_path_does_not_read_the_body_for_garbage(
     assert (response.status_code, response.json()["code"]) == (401, 1000)
 
 
+@pytest.mark.parametrize("has_signers", [False, True], ids=["closed", "open"])
 @pytest.mark.parametrize("raw_path", [b"/internal/callback/a.b.c", b"/internal/callback"])
 async def test_who_has_no_path_is_refused_before_the_body_is_read(
-    relay: Relay, raw_path: bytes
+    relay: Relay, raw_path: bytes, *, has_signers: bool
 ) -> None:
-    """Or anybody could make us keep 4 MB of each connection, for as long as it likes."""
+    """Or anybody could make us keep 4 MB of each connection, for as long as it likes.
+
+    So is who signs nothing, where a signature would do.
+    """
+    if has_signers:
+        await relay.add_channel(webhook_secret=SECRET)
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -123,6 +132,41 @@ async def test_who_has_no_path_is_refused_before_the_body_is_read(
     await relay.faces.callbacks(scope, receive, send)
 
     assert sent[0]["status"] == 401
+
+
+async def test_large_bodies_of_strangers_take_no_place_of_klings(
+    relay: Relay, injected_id: str
+) -> None:
+    """Eight may hang on the bare path, which nobody has to be known for; a ninth is 503/5001.
+
+    Small ones are still taken there, large ones on a task's own path too, and all once they end.
+    """
+    await signing_channel(relay)
+    path, end = await good_path(relay), asyncio.Event()
+    garbage = b"x" * (SMALL_BYTES + 1)
+    begun: list[int] = []
+
+    async def hanging(number: int) -> AsyncIterator[bytes]:
+        yield garbage
+        begun.append(number)
+        await end.wait()
+
+    def send(content: Any) -> Any:
+        return relay.client.post(PREFIX, content=content, headers=signature(b""))
+
+    hangs = [asyncio.create_task(send(hanging(number))) for number in range(LARGE_MAX)]
+    await wait_until(lambda: len(begun) == LARGE_MAX)
+    refused = await send(garbage)
+    small = json.dumps(told(injected_id, "processing")).encode()
+    taken = await post(relay, PREFIX, small, **signature(small))
+    authentic = await post(relay, path, told(injected_id, "succeed", padding="x" * SMALL_BYTES))
+    end.set()
+    ended = await asyncio.gather(*hangs)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, 5001)
+    assert (taken.status_code, authentic.status_code) == (200, 200)
+    assert [one.status_code for one in (*ended, await send(garbage))] == [401] * (LARGE_MAX + 1)
+    assert await relay.account() == CHARGED
 
 
 async def test_another_tasks_path_ends_only_that_task(
