@@ -80,3 +80,43 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
         )
     ]
     assert left == [[young, due], [young, due], ["364"], ["b", "c"]]
+
+
+SHOWN, SEALED = "https://acme.test/hook?***", "https://acme.test/hook?*** k1:sealed"
+URLS = {
+    # days since the task ended, and since each of its deliveries did: None if it has not
+    "over": (31, (31, 40)),
+    "told lately": (31, (31, 29)),
+    "still told": (31, (31, None)),
+    "ended lately": (29, (31,)),
+    "alive": (None, (31,)),
+}
+
+
+async def test_a_sealed_url_is_forgotten_once_nothing_may_be_sent_to_it(bench: Bench) -> None:
+    """30 days after its task ended and after its last delivery; until then each row keeps it."""
+    tenant = await bench.add_tenant()
+    tasks = dict(zip(URLS, await bench.add_tasks(tenant, SEALED, len(URLS)), strict=True))
+    for name, (task_days, deliveries) in URLS.items():
+        await bench.pool.execute(
+            "UPDATE tasks SET hold_ended_at = now() - $2::int * interval '1 day',"
+            " state = CASE WHEN $2::int IS NULL THEN state ELSE 'failed' END WHERE id = $1",
+            *(tasks[name], task_days),
+        )
+        for days in deliveries:
+            await bench.pool.execute(
+                "UPDATE deliveries SET ended_at = now() - $2::int * interval '1 day',"
+                " state = CASE WHEN $2::int IS NULL THEN 'due' ELSE 'delivered' END WHERE id = $1",
+                *(await bench.tell(tasks[name]), days),
+            )
+    ages = Ages(deliveries_days=90, events_days=365, owners_days=30, callback_urls_days=30)
+
+    await forget_old(bench.sessions, ages)
+
+    for name, task in tasks.items():
+        kept = await bench.pool.fetch(
+            "SELECT callback_url AS url FROM tasks WHERE id = $1"
+            " UNION SELECT url FROM deliveries WHERE task_id = $1",
+            task,
+        )
+        assert [row["url"] for row in kept] == [SHOWN if name == "over" else SEALED], name
