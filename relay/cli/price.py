@@ -51,7 +51,11 @@ def price() -> None:
 @click.option("--all", "is_all", is_flag=True, help="Official rows of retired models too.")
 @json_option
 def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
-    """List the rows in force: yours, then the official ones."""
+    """List the rows in force: yours, then the official ones.
+
+    "held x 1.333": Kling took so many times the price, again and again. That much is held until
+    `relay price set` sets the row anew; nothing else lowers it.
+    """
     if endpoint is not None:
         endpoint_named(endpoint, or_any=True)
     from relay.pricing.prices import read_book
