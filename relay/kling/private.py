@@ -11,7 +11,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
-from relay.kling.strays import folded
+from relay.kling.alike import folded
 from relay.kling.wire import Fields
 
 COST_FIELDS = frozenset({"final_unit_deduction", "final_balance_deduction", "billing"})

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from relay.errors import BadRequest, InvalidParameter
+from relay.kling.alike import folded
 from relay.kling.endpoint import Endpoint, Resource
 from relay.kling.references import ID_CHARS_MAX, NAMED_MAX, NamedResource, read_named
 from relay.kling.surrogates import mended
@@ -37,17 +38,12 @@ _ESCAPED = re.compile(rb"\\u00[2-7]")
 _NESTED = b"{["
 
 
-def folded(name: str) -> str:
-    """Fold what differs between spellings of one name."""
-    return name.casefold().replace("_", "").replace("-", "")
-
-
 def drop_ours(fields: Fields) -> None:
     """Take out callback and external-id fields, in any spelling, at the top and in `options`.
 
     What the endpoint documents was taken before (`body.take_text`); what is left is not honoured.
     """
-    names = folded("\n".join(fields))
+    names = "\n".join(map(folded, fields))
     if CALLBACK in names or EXTERNAL in names:
         for name in [name for name in fields if folded(name) in OURS]:
             del fields[name]
@@ -89,7 +85,7 @@ def find_things(fields: Fields) -> list[NamedResource]:
         InvalidParameter: more than anybody needs.
     """
     found: dict[NamedResource, None] = {}
-    names = folded("\n".join(fields)) + "\n"
+    names = "\n".join(map(folded, fields)) + "\n"
     may_be_named = "id\n" in names or "ids\n" in names
     try:
         for name, raw in fields.items():
