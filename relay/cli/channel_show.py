@@ -42,7 +42,7 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     report = None if row.trial is None else msgspec.convert(row.trial, TrialReport)
     if path is not None:
         if report is None:
-            raise Failure(f"there is no report of '{name}': {_how_to_try(row)}")
+            raise Failure(f"there is no report: '{name}' was never tried: {_how_to_try(row)}")
         write_report(report, path)
     if as_json:
         print_json(described(row) | {"trial": row.trial})
@@ -63,11 +63,11 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     for line in confirmations(row):
         click.echo(line)
     if report is None:
-        click.echo(_how_to_try(row))
+        click.echo(f"It was never tried: {_how_to_try(row)}")
     else:
         click.echo()
         print_report(report)
 
 
 def _how_to_try(row: Channel) -> str:
-    return f"it was never tried: `relay channel try {row.name} --max-cost AMOUNT`"
+    return f"`relay channel try {row.name} --max-cost AMOUNT`"

@@ -31,7 +31,7 @@ def test_a_trial_is_reported_kept_and_shown(
     add(relay, sandbox_url)
     execute(relay, "UPDATE channels SET is_sandbox = false")
     untried = relay.refused("channel", "show", "main", "--report", str(tmp_path / "none.json"))
-    assert "there is no report of 'main': it was never tried: `relay channel try" in untried
+    assert "there is no report: 'main' was never tried: `relay channel try" in untried
     path = tmp_path / "report.json"
 
     result = relay("channel", "try", "main", "--max-cost", "1", "--report", str(path))
