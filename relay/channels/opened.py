@@ -22,11 +22,11 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     access_key: str | None
     secret_key: str | None
     api_key: str | None
-    webhook_secret: str | None
-    priority: int
-    weight: int
-    enabled: bool
-    callback_at: datetime | None
+    webhook_secret: str | None = None
+    priority: int = 0
+    weight: int = 1
+    enabled: bool = True
+    callback_at: datetime | None = None
     is_sandbox: bool = False
     confirmed_lookups: frozenset[str] = frozenset()
     """Of `kling/endpoint.py`'s `Lookup`."""

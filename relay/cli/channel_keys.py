@@ -126,11 +126,6 @@ def refuse_same_account(
         access_key=keys.access_key,
         secret_key=keys.secret_key,
         api_key=keys.api_key,
-        webhook_secret=None,
-        priority=0,
-        weight=1,
-        enabled=True,
-        callback_at=None,
     )
 
     async def asked() -> str | None:

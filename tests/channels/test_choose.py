@@ -33,11 +33,9 @@ def channel(
         access_key=access_key,
         secret_key="sk" if access_key else None,
         api_key=api_key,
-        webhook_secret=None,
         priority=priority,
         weight=weight,
         enabled=enabled,
-        callback_at=None,
     )
 
 

@@ -32,10 +32,6 @@ def channel(**keys: str) -> OpenedChannel:
         secret_key=keys.get("secret_key"),
         api_key=keys.get("api_key"),
         webhook_secret=keys.get("webhook_secret"),
-        priority=0,
-        weight=1,
-        enabled=True,
-        callback_at=None,
     )
 
 

@@ -33,11 +33,6 @@ CHANNEL = OpenedChannel(
     access_key=None,
     secret_key=None,
     api_key="key",
-    webhook_secret=None,
-    priority=0,
-    weight=1,
-    enabled=True,
-    callback_at=None,
 )
 FOX = NamedResource(Resource.ELEMENT, "829836802793406551")
 

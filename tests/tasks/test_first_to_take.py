@@ -25,11 +25,6 @@ def channels(count: int) -> list[OpenedChannel]:
             access_key=None,
             secret_key=None,
             api_key="key",
-            webhook_secret=None,
-            priority=0,
-            weight=1,
-            enabled=True,
-            callback_at=None,
         )
         for number in range(1, count + 1)
     ]

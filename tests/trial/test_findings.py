@@ -32,11 +32,6 @@ CHANNEL = OpenedChannel(
     access_key=DEFAULT_ACCOUNT.access_key,
     secret_key=DEFAULT_ACCOUNT.secret_key,
     api_key=DEFAULT_ACCOUNT.api_key,
-    webhook_secret=None,
-    priority=0,
-    weight=1,
-    enabled=True,
-    callback_at=None,
 )
 
 
