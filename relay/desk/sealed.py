@@ -25,8 +25,11 @@ URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
 """With what of them is still to be called; nobody needs the others."""
 
 
-async def check_keys(session: AsyncSession, keys: KeyRing) -> None:
+async def open_what_is_used(session: AsyncSession, keys: KeyRing) -> None:
     """Open every channel's keys, and of all else that is in use one for each key id.
+
+    Whether the keys are this database's at all is told by their proofs
+    (`relay/secret_keys/proofs.py`); this finds what a key that is not given any more still seals.
 
     Raises:
         SecretKeyError: one that cannot be opened; its words name it, and no secret.

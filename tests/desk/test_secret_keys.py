@@ -9,7 +9,7 @@ from relay.channels.directory import read_channels
 from relay.database.sealed import SealedColumn, count_sealed
 from relay.deliveries.kept_url import open_url
 from relay.desk.actor import Actor
-from relay.desk.sealed import check_keys as check_stored
+from relay.desk.sealed import open_what_is_used
 from relay.desk.secret_keys import (
     SEALED,
     KnownKey,
@@ -79,7 +79,7 @@ async def test_a_check_opens_whatever_is_in_use(desk: Desk) -> None:
     async def is_missed() -> bool:
         async with desk.sessions() as session:
             try:
-                await check_stored(session, desk.keys)
+                await open_what_is_used(session, desk.keys)
             except SecretKeyError as error:
                 return "key 'k9' is needed" in str(error)
         return False

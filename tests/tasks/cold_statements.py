@@ -53,7 +53,7 @@ COLD = {
     "relay.desk.pauses:end_pause": _COMMAND,
     "relay.desk.pauses:pause_creates": _COMMAND,
     "relay.pauses.read:list_pauses": _COMMAND,
-    "relay.desk.sealed:check_keys": _COMMAND,
+    "relay.desk.sealed:open_what_is_used": _COMMAND,
     "relay.tasks.recent:read_recent": _COMMAND,
     "relay.database.sealed:find_sealed": f"{_START}, for a key that has no proof yet",
     "relay.database.sealed:count_sealed": _COMMAND,

@@ -39,7 +39,7 @@ from relay.cli.revision import (
 from relay.database.embedded import is_made
 from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
-from relay.desk.sealed import check_keys
+from relay.desk.sealed import open_what_is_used
 from relay.pauses.read import list_pauses
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
@@ -133,7 +133,7 @@ def _key_ring(settings: Settings) -> tuple[KeyRing, Finding | None]:
 def _check_keys(database: Database) -> Finding:
     subject = "secret key"
     try:
-        database.read(lambda session: check_keys(session, database.keys))
+        database.read(lambda session: open_what_is_used(session, database.keys))
     except WrongSettings as failure:
         return bad(
             subject,
