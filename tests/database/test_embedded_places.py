@@ -59,7 +59,10 @@ async def test_sqlalchemy_connects_with_the_same_url(postgres_server: EmbeddedPo
 
 async def test_the_server_is_private_and_durable(postgres_server: EmbeddedPostgres) -> None:
     """No TCP, a socket that only its owner reaches, fsync, UTF-8 in the locale C."""
-    names = ("listen_addresses", "fsync", "server_encoding", "max_connections")
+    names = (
+        *("listen_addresses", "unix_socket_permissions", "fsync"),
+        *("server_encoding", "max_connections"),
+    )
 
     values = [await fetch(postgres_server.url(), f"SHOW {name}") for name in names]
     collation = await fetch(
@@ -67,7 +70,7 @@ async def test_the_server_is_private_and_durable(postgres_server: EmbeddedPostgr
         "SELECT datcollate FROM pg_database WHERE datname = current_database()",
     )
 
-    assert values == ["", "on", "UTF8", "200"]
+    assert values == ["", "0700", "on", "UTF8", "200"]
     assert collation == "C"
     assert stat.S_IMODE(postgres_server.socket_dir.stat().st_mode) == 0o700
 
