@@ -9,6 +9,8 @@ from relay.channels.directory import read_channels
 from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
 from relay.deliveries.tables import Delivery, WebhookSecret
+from relay.desk.secret_keys import SEALED
+from relay.secret_keys.proofs import judge_keys
 from relay.secrets import KeyRing
 from relay.tasks.tables import Task
 from relay.tenants.tables import Token
@@ -26,14 +28,15 @@ URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
 
 
 async def open_what_is_used(session: AsyncSession, keys: KeyRing) -> None:
-    """Open every channel's keys, and of all else that is in use one for each key id.
+    """Hold the keys to the database's, open every channel's, and of all else one for each key id.
 
-    Whether the keys are this database's at all is told by their proofs
-    (`relay/secret_keys/proofs.py`); this finds what a key that is not given any more still seals.
+    The proofs of `relay/secret_keys/proofs.py` tell whether keys are this database's at all; the
+    rest, what a key that is not given any more still seals. Nothing is written.
 
     Raises:
         SecretKeyError: one that cannot be opened; its words name it, and no secret.
     """
+    await judge_keys(session, keys, SEALED)
     await read_channels(session, keys)
     for column, context in SECRETS:
         newest = _newest(column, column, column.is_not(None))

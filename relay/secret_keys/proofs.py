@@ -21,6 +21,19 @@ async def check_keys(session: AsyncSession, keys: KeyRing, columns: Sequence[Sea
     Raises:
         SecretKeyError: with a sentence; nothing was written.
     """
+    known = await judge_keys(session, keys, columns)
+    if keys.current not in known or known[keys.current].retired_at is not None:
+        await _note(session, keys)
+
+
+async def judge_keys(
+    session: AsyncSession, keys: KeyRing, columns: Sequence[SealedColumn]
+) -> dict[str, SecretKey]:
+    """Refuse keys that are not this database's; return those that it knows, and note nothing.
+
+    Raises:
+        SecretKeyError: with a sentence.
+    """
     known = {row.id: row for row in await session.scalars(select(SecretKey))}
     for name in keys.names:
         if name in known:
@@ -34,8 +47,7 @@ async def check_keys(session: AsyncSession, keys: KeyRing, columns: Sequence[Sea
             " put it behind the new one (k2:…,k1:…), or say that it is lost:"
             f" `relay secret-key rotate --lost {live[0]}`"
         )
-    if keys.current not in known or known[keys.current].retired_at is not None:
-        await _note(session, keys)
+    return known
 
 
 async def retire(session: AsyncSession, names: Sequence[str]) -> list[str]:

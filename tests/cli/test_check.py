@@ -107,7 +107,14 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
     )
     wrong: list[tuple[str, dict[str, str], str, str, str, str]] = [
         ("", {"RELAY_CURRENCY": "CNY"}, "currency", "books of this database are in USD", "USD", ""),
-        ("", {"RELAY_SECRET_KEY": other_key}, "secret key", "does not open", "behind the", ""),
+        (
+            "",
+            {"RELAY_SECRET_KEY": other_key},
+            "secret key",
+            "is not the one that",
+            "behind the",
+            "",
+        ),
         ("", {"RELAY_SECRET_KEY": "k1:x"}, "secret key", "not 32 bytes in base64", "set it to", ""),
         (
             "UPDATE alembic_version SET version_num = '9999'",

@@ -103,6 +103,18 @@ async def test_a_check_opens_whatever_is_in_use(desk: Desk) -> None:
     assert missed == [False, *[True] * len(SEALED), False]
 
 
+async def test_a_check_judges_keys_as_a_start_does(desk: Desk) -> None:
+    """By their proofs too: one of the same id, and one that stands alone; nothing is noted."""
+    before = await desk.rows("SELECT * FROM secret_keys ORDER BY id")
+
+    for name, words in (("k1", "key 'k1' is not the one"), ("k2", "sealed by .*'k1'")):
+        async with desk.sessions.begin() as session:
+            with pytest.raises(SecretKeyError, match=words):
+                await open_what_is_used(session, KeyRing.parse(new_secret_key(name)))
+
+    assert await desk.rows("SELECT * FROM secret_keys ORDER BY id") == before
+
+
 async def test_keys_that_are_strangers_here_are_refused_until_the_old_one_is_lost(
     desk: Desk,
 ) -> None:

@@ -58,7 +58,7 @@ COLD = {
     "relay.database.sealed:find_sealed": f"{_START}, for a key that has no proof yet",
     "relay.database.sealed:count_sealed": _COMMAND,
     "relay.database.sealed:reseal": _COMMAND,
-    "relay.secret_keys.proofs:check_keys": f"{_START}, and {_COMMAND}; a few rows",
+    "relay.secret_keys.proofs:judge_keys": f"{_START}, and {_COMMAND}; a few rows",
     "relay.secret_keys.proofs:_note": f"{_START}; one row",
     "relay.secret_keys.proofs:retire": _COMMAND,
     "relay.secret_keys.proofs:read_keys": _COMMAND,

@@ -138,7 +138,7 @@ def _check_keys(database: Database) -> Finding:
         return bad(
             subject,
             str(failure),
-            "put the key that it was sealed with behind the current one, in one list",
+            "give the key that it was sealed with, or put it behind the current one, in one list",
         )
     return good(subject, f"'{database.keys.current}' writes, and all that is stored can be opened")
 
