@@ -147,3 +147,37 @@ def test_what_nobody_can_look_through_is_empty() -> None:
     deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
     assert without_private(deep, IN_TASK, tenant_id=7) == b"{}"
+
+
+ITEM = {"id": "82", "url": "https://cdn.test/v.mp4", "duration": "5.1"}
+ENDED: dict[str, Any] = {
+    "task_id": "1",
+    "task_status": "succeed",
+    "task_status_msg": "",
+    "task_info": {"external_task_id": "mine"},
+    "task_result": {"videos": [ITEM, ITEM]},
+    "created_at": 1722769557708,
+    "final_unit_deduction": "3",
+}
+
+
+@pytest.mark.parametrize("costs", [IN_TASK, IN_REPLY, NOWHERE])
+def test_the_usual_bytes_are_cleaned_like_any_others(costs: int) -> None:
+    """What is told at a glance, without being taken apart, says the same in an unusual spelling."""
+    result = ENDED["task_result"]
+    bodies = [ENDED, {"code": 0, "message": "SUCCEED", "request_id": "r", "data": ENDED}]
+    for name, value in PRIVATE.items():
+        more = {name: value}
+        bodies += [
+            {**ENDED, **more},
+            {**ENDED, "task_result": {**result, **more}},
+            {**ENDED, "task_result": {"videos": [{**ITEM, **more}]}},
+            {**ENDED, "task_info": {**ENDED["task_info"], **more}},
+            {**ENDED, "final_unit_deduction": more},
+        ]
+
+    for body in bodies:
+        usual = json.dumps(body, separators=(",", ":")).encode()
+        spaced = json.dumps(body, indent=1).encode()
+        assert cleaned(usual, costs) == cleaned(spaced, costs), body
+    assert cleaned(json.dumps(ENDED, separators=(",", ":")).encode()) == ENDED
