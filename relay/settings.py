@@ -50,7 +50,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "kling_timeout_s": (0.01, HOUR_S),
     "submit_timeout_s": (0.01, HOUR_S),
     "refresh_s": (0, HOUR_S),
-    "free_calls_per_s": (0.1, 1000),
+    "free_calls_per_s": (0.1, 500),
     "lost_looks": (1, 100),
     "lost_after_s": (0, 30 * DAY_S),
     "unconfirmed_lost_after_s": (0, 30 * DAY_S),

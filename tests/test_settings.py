@@ -38,7 +38,7 @@ WRONG = {
     "KLING_TIMEOUT_S": ["0", "-1", "nan", "inf", "soon", "60000"],
     "SUBMIT_TIMEOUT_S": ["0", "90000"],
     "REFRESH_S": ["-1", "nan", "inf", "often", "30000"],
-    "FREE_CALLS_PER_S": ["0", "1001"],
+    "FREE_CALLS_PER_S": ["0", "501"],
     "LOST_LOOKS": ["0", "2.5", "1000000"],
     "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
     "LOST_AFTER_S": ["-1", "nan", "1e12"],

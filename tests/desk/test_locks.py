@@ -52,6 +52,9 @@ HELD = {
     "set_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
     "set_price again": "SELECT 1 FROM prices FOR NO KEY UPDATE",
     "remove_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
+    "pause_creates": "SELECT 1 FROM tenants FOR UPDATE",
+    "pause_creates all": "LOCK TABLE pauses IN SHARE MODE",
+    "end_pause": "SELECT 1 FROM pauses FOR NO KEY UPDATE",
     "claim_owners": "INSERT INTO owners (kind, resource_id, channel_id, tenant_id)"
     " VALUES ('element', 'two', 1, 2)",
     "replay_delivery": "SELECT 1 FROM deliveries FOR NO KEY UPDATE",
