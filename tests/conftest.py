@@ -5,26 +5,29 @@ With pytest-xdist, each worker has a server of its own.
 
 import io
 import logging
+import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import structlog
 
 from relay.database.embedded import EmbeddedPostgres, embedded_postgres
 from relay.database.migrate import migrate
 from relay.logs import configure_logs
+from tests.clones import cloned, execute
 from tests.database.embedded_command import wait_until_stopped
+
+MEMORY_BYTES_MIN = 12 * 2**30
+"""Of four workers, one of which has a million rows."""
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     # Not tmp_path: as root, the server's own user could not enter it.
-    top = Path(tempfile.mkdtemp(prefix="kling-relay-tests-"))
+    top = Path(tempfile.mkdtemp(prefix="kling-relay-tests-", dir=_in_memory()))
     top.chmod(0o711)
     with embedded_postgres(top / "data", linger_s=0.2) as server:
         yield server
@@ -36,20 +39,18 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 async def template(postgres_server: EmbeddedPostgres) -> str:
     """Name of a database that the migrations built; tests get clones of it."""
     name = "template_relay"
-    await _execute(postgres_server, f"CREATE DATABASE {name}")
+    await execute(postgres_server, f"CREATE DATABASE {name}")
     await migrate(postgres_server.url(name))
     # So that no tenant's id is ever its account's, and whoever takes one for the other is found.
-    await _execute(postgres_server, "ALTER SEQUENCE accounts_id_seq RESTART WITH 1001", name)
+    await execute(postgres_server, "ALTER SEQUENCE accounts_id_seq RESTART WITH 1001", name)
     return name
 
 
 @pytest.fixture
 async def database_url(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """A migrated database that nobody else uses: real connections, real commits."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield postgres_server.url(name)
-    await _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with cloned(postgres_server, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -70,9 +71,11 @@ def logged(stream: io.StringIO) -> io.StringIO:
     return stream
 
 
-async def _execute(server: EmbeddedPostgres, statement: str, name: str = "postgres") -> None:
-    connection = await asyncpg.connect(server.url(name))
+def _in_memory() -> Path | None:
+    """Where files are memory, if there is enough: each test copies a database, 8 MB to a disk."""
+    memory = Path("/dev/shm")
     try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+        has_room = shutil.disk_usage(memory).free > MEMORY_BYTES_MIN and os.access(memory, os.W_OK)
+    except OSError:
+        return None
+    return memory if has_room else None

@@ -3,10 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions, open_engine, open_sessions
@@ -54,9 +53,9 @@ class Desks:
             return
 
 
-@pytest.fixture
-async def desks(books: str) -> AsyncIterator[Desks]:
-    engines = [open_engine(books) for _ in range(2)]
+@asynccontextmanager
+async def open_desks(url: str) -> AsyncIterator[Desks]:
+    engines = [open_engine(url) for _ in range(2)]
     yield Desks(*map(open_sessions, engines))
     for engine in engines:
         await engine.dispose()
@@ -67,11 +66,12 @@ async def noted(relay: Relay) -> Counter[str]:
     return Counter(row["act"] for row in rows)
 
 
-async def test_desks_callbacks_and_looks_end_each_task_once(books: str, desks: Desks) -> None:
+async def test_desks_callbacks_and_looks_end_each_task_once(books: str) -> None:
     """For ten tasks at once: settles, releases and refunds of two desks, callbacks of two relays
     and looks at a Kling that has ended half of them. One charge each; a change for what was done.
     """
     async with AsyncExitStack() as stack:
+        desks = await stack.enter_async_context(open_desks(books))
         kling = SandboxSettings(task_seconds=0.05, public_url=SANDBOX_URL)
         first = await stack.enter_async_context(
             running_relay(books, sandbox=kling, with_callbacks=True)
@@ -127,22 +127,23 @@ async def all_succeeded(relay: Relay) -> bool:
     return not await relay.rows("SELECT 1 FROM tasks WHERE state <> 'succeed'")
 
 
-async def test_of_twenty_desks_one_does_each_act(desk: Desk, desks: Desks) -> None:
+async def test_of_twenty_desks_one_does_each_act(desk: Desk) -> None:
     """Settle, release, refund and unflag, twenty times each at once: one of each is done."""
     tasks = desk.tasks
 
-    await asyncio.gather(
-        *(
-            desks.act(place, act, task_id)
-            for place in range(20)
-            for act, task_id in (
-                (settle, tasks.live),
-                (release, tasks.unsent),
-                (refund, tasks.charged),
-                (unflag, tasks.flagged),
+    async with open_desks(desk.database_url) as desks:
+        await asyncio.gather(
+            *(
+                desks.act(place, act, task_id)
+                for place in range(20)
+                for act, task_id in (
+                    (settle, tasks.live),
+                    (release, tasks.unsent),
+                    (refund, tasks.charged),
+                    (unflag, tasks.flagged),
+                )
             )
         )
-    )
 
     assert set(desks.done.values()) == {1}
     assert len(desks.done) == 4
