@@ -100,7 +100,8 @@ async def test_a_hold_that_commits_beside_its_second_try_is_found(books: str) ->
         await blocker.execute("SELECT FROM accounts FOR UPDATE")
 
         async def are_waiting(number: int) -> bool:
-            return bool(await blocker.fetchval(waiting) == number)
+            (row,) = await relay.rows(waiting)
+            return bool(row["count"] == number)
 
         connect = LateConnect(connector(dsn(books)), lambda: are_waiting(1))
         line = Line(connect, durable=True)

@@ -45,7 +45,7 @@ async def test_a_call_without_a_result_ends_with_its_own_deadline(books: str, wh
     async def answer(_: Call) -> Reply:
         if why == "unheard":
             raise MaybeSent("ReadTimeout")
-        return success({"audios": [{"id": "a1"}], "final_unit_deduction": "0.03"})
+        return success({"audios": [{"id": "audio-1"}], "final_unit_deduction": "0.03"})
 
     async with running_relay(books, transport=ScriptedKling(answer)) as relay:
         await relay.add_channel()
@@ -67,7 +67,7 @@ async def test_a_call_without_a_result_ends_with_its_own_deadline(books: str, wh
             await relay.parts.tasks.looker.look(leased)
 
         assert (called.status_code, called.json()["code"]) == (504, 5002)
-        assert "a1" not in called.text
+        assert "audio-1" not in called.text
         assert due[0]
         assert tuple(early) == ("pending" if why == "unrecorded" else "unknown", True)
         row = await relay.row("SELECT state, charged_micros, is_flagged FROM tasks")
