@@ -57,7 +57,7 @@ def list_command(
         from relay.deliveries.read import list_deliveries
         from relay.desk.find import tenant_named
 
-        tenant_id = (await tenant_named(session, tenant)).id if tenant else None
+        tenant_id = (await tenant_named(session, tenant)).id if tenant is not None else None
         return await list_deliveries(
             session,
             tenant_id=tenant_id,

@@ -110,7 +110,7 @@ def list_command(tenant: str | None, kind: str | None, limit: int, *, as_json: b
 
         return await list_owners(
             session,
-            tenant_id=(await tenant_named(session, tenant)).id if tenant else None,
+            tenant_id=(await tenant_named(session, tenant)).id if tenant is not None else None,
             kind=Resource(kind) if kind else None,
             limit=limit,
         )

@@ -9,7 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.endpoints import endpoint_named
 from relay.cli.examples import examples
-from relay.cli.parameters import ID
+from relay.cli.parameters import ID, Words
 from relay.cli.show import json_option, moment, print_json, print_table
 from relay.cli.window import Later
 
@@ -29,7 +29,7 @@ SEEN_S = 2
 @click.option("--channel", help="Only on this channel; others take them, if there are any.")
 @click.option("--endpoint", help="Only of this endpoint, such as text2video.")
 @click.option("--model", help="Only of this model, such as kling-v3.")
-@click.option("--reason", help="Why; for you and other operators alone.")
+@click.option("--reason", type=Words("reason"), help="Why; for you and other operators alone.")
 @click.option("--until", type=Later(), metavar="MOMENT", help="When it ends by itself, such as 2h.")
 @json_option
 @click.pass_context
@@ -56,6 +56,11 @@ def pause(
     charges go on. It is seen within 2 seconds, and so is its end.
     """
     if ctx.invoked_subcommand is not None:
+        if any(value not in (None, False) for value in ctx.params.values()):
+            raise click.UsageError(
+                f"What is paused is named without `{ctx.invoked_subcommand}`; options of that"
+                " command stand behind it."
+            )
         return
     if reason is None:
         raise click.UsageError("Say why: --reason TEXT. `relay pause list` shows what is paused.")

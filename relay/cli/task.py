@@ -87,8 +87,10 @@ def list_command(
         return await list_tasks(
             session,
             TaskFilter(
-                tenant_id=(await tenant_named(session, tenant)).id if tenant else None,
-                channel_id=(await channel_named(session, channel)).id if channel else None,
+                tenant_id=(await tenant_named(session, tenant)).id if tenant is not None else None,
+                channel_id=(await channel_named(session, channel)).id
+                if channel is not None
+                else None,
                 since=since.start if since else None,
                 until=until.until if until else None,
                 before_id=TaskId(before_id) if before_id else None,
@@ -124,7 +126,7 @@ def show(any_id: str, tenant: str | None, *, is_raw: bool, as_json: bool) -> Non
         from relay.desk.find import tenant_named
         from relay.tasks.inspect import find_tasks, read_story
 
-        whose = (await tenant_named(session, tenant)).id if tenant else None
+        whose = (await tenant_named(session, tenant)).id if tenant is not None else None
         found = await find_tasks(session, any_id, tenant_id=whose)
         if len(found) == 1:
             return await read_story(session, found[0].id)

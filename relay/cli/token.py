@@ -65,7 +65,9 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
         from relay.desk.find import tenant_named
         from relay.tenants.read import read_tokens
 
-        return await read_tokens(session, await tenant_named(session, tenant) if tenant else None)
+        return await read_tokens(
+            session, await tenant_named(session, tenant) if tenant is not None else None
+        )
 
     with open_database() as database:
         found = database.read(work)

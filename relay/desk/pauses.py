@@ -11,6 +11,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import State, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import channel_to_act_on, tenant_to_act_on
+from relay.desk.names import check_words
 from relay.pauses.read import ListedPause, list_pauses
 from relay.pauses.tables import Pause
 
@@ -35,18 +36,20 @@ async def pause_creates(
 
     Raises:
         NoSuch, NotPossible: the tenant or the channel.
-        Unusable: no reason, or `until` has passed.
+        Unusable: the reason, an empty model, or `until` has passed.
     """
-    if not reason.strip():
-        raise Unusable("a pause has a reason")
+    check_words(reason, what="reason")
+    if model == "":
+        raise Unusable("a model has a name")
     now = await session.scalar(func.now())
     if until is not None and until <= now:
         raise Unusable("its end has passed already")
+    # What is empty is nobody's name; taken for none, it would stop everything.
     row = Pause(
-        tenant_id=(await tenant_to_act_on(session, tenant)).id if tenant else None,
-        channel_id=(await channel_to_act_on(session, channel)).id if channel else None,
+        tenant_id=None if tenant is None else (await tenant_to_act_on(session, tenant)).id,
+        channel_id=None if channel is None else (await channel_to_act_on(session, channel)).id,
         endpoint=endpoint,
-        model=model.lower() if model else None,
+        model=None if model is None else model.lower(),
         reason=reason,
         until=until,
     )

@@ -40,10 +40,17 @@ def test_what_cannot_be_paused_is_a_sentence(relay: Command) -> None:
         (("--tenant", "acne", "--reason", "x"), "did you mean 'acme'"),
         (("--endpoint", "text2vidoe", "--reason", "x"), "did you mean 'text2video'"),
         (("--until", "2026-01-01", "--reason", "x"), "its end has passed already"),
-        (("--reason", " "), "a pause has a reason"),
+        (("--tenant", "", "--reason", "x"), "there is no tenant ''"),
+        (("--channel", "", "--reason", "x"), "there is no channel ''"),
+        (("--endpoint", "", "--reason", "x"), "there is no endpoint ''"),
+        (("--model", "", "--reason", "x"), "a model has a name"),
         (("end", "7"), "there is no pause 7"),
     ):
         assert words in relay.refused("pause", *given)
     assert "Say why: --reason TEXT" in relay("pause", "--tenant", "acme", code=2).stderr
+    for lost in (["--json"], ["--tenant", "acme"], ["--channel", ""]):
+        assert "named without `list`" in relay("pause", *lost, "list", code=2).stderr
+    for reason in (" ", "two\nlines"):
+        assert "is no reason" in relay("pause", "--reason", reason, code=2).stderr
     assert "is no moment such as" in relay("pause", "--until", "soon", code=2).stderr
     assert relay.json("pause", "list") == []
