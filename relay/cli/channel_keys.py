@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import rich_click as click
 
@@ -13,10 +13,15 @@ from relay.cli.secret_input import read_key, read_secret
 from relay.cli.show import note
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
     from relay.channels.probe import Probe
     from relay.cli.database import Database
     from relay.desk.channels import ChannelKeys
+    from relay.kling.transport import Transport
 
+Answer = TypeVar("Answer")
 PAIR = "AccessKey|SecretKey"
 
 
@@ -58,44 +63,27 @@ def read_keys(
 
 def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
     """Ask Kling about each credential."""
-    import asyncio
     import time
 
     from relay.channels.probe import probe_keys
-    from relay.kling.httpx_transport import HttpxTransport
 
-    async def asked() -> list[Probe]:
-        transport = HttpxTransport()
-        try:
-            return await probe_keys(
-                transport,
-                base_url=base_url,
-                access_key=keys.access_key,
-                secret_key=keys.secret_key,
-                api_key=keys.api_key,
-                now_s=int(time.time()),
-            )
-        finally:
-            await transport.aclose()
-
-    return asyncio.run(asked())
+    return _ask(
+        lambda transport: probe_keys(
+            transport,
+            base_url=base_url,
+            access_key=keys.access_key,
+            secret_key=keys.secret_key,
+            api_key=keys.api_key,
+            now_s=int(time.time()),
+        )
+    )
 
 
 def leads_to_sandbox(base_url: str) -> bool:
     """Ask whether our own sandbox stands there."""
-    import asyncio
-
     from relay.channels.probe import leads_to_sandbox as ask
-    from relay.kling.httpx_transport import HttpxTransport
 
-    async def asked() -> bool:
-        transport = HttpxTransport()
-        try:
-            return await ask(transport, base_url)
-        finally:
-            await transport.aclose()
-
-    return asyncio.run(asked())
+    return _ask(lambda transport: ask(transport, base_url))
 
 
 def refuse_same_account(
@@ -106,13 +94,10 @@ def refuse_same_account(
     Raises:
         Failure: with that channel's name.
     """
-    import asyncio
-
     from relay.channels.opened import OpenedChannel
     from relay.cli.endpoints import catalogue
     from relay.cli.words import worded
     from relay.desk.errors import SameAccount
-    from relay.kling.httpx_transport import HttpxTransport
     from relay.kling.jwt import JwtCache
     from relay.tasks.same_account import find_whose_tasks_are_seen, read_newest_tasks
     from relay.tasks.upstream import Upstream
@@ -128,20 +113,30 @@ def refuse_same_account(
         api_key=keys.api_key,
     )
 
-    async def asked() -> str | None:
+    others = [task for task in known if task.channel != but]
+    channel = _ask(
+        lambda transport: find_whose_tasks_are_seen(
+            Upstream(transport, JwtCache()), endpoints, new, others
+        )
+    )
+    if channel is not None:
+        raise Failure(worded(SameAccount(channel), database.settings.currency))
+
+
+def _ask(question: Callable[[Transport], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Put a question to Kling, over a connection of its own."""
+    import asyncio
+
+    from relay.kling.httpx_transport import HttpxTransport
+
+    async def asked() -> Answer:
         transport = HttpxTransport()
         try:
-            return await find_whose_tasks_are_seen(
-                Upstream(transport, JwtCache()),
-                endpoints,
-                new,
-                [task for task in known if task.channel != but],
-            )
+            return await question(transport)
         finally:
             await transport.aclose()
 
-    if (channel := asyncio.run(asked())) is not None:
-        raise Failure(worded(SameAccount(channel), database.settings.currency))
+    return asyncio.run(asked())
 
 
 def refuse_bad(probes: list[Probe]) -> None:
