@@ -2,7 +2,8 @@
 
 Every field is `RELAY_` + its name in upper case, such as `RELAY_PUBLIC_URL`; in the file it stands
 under its own name. `RELAY_CONFIG` names the file. Where neither names a database, the environment
-of the relay that is installed on this machine lies beneath both.
+of the relay that is installed on this machine lies beneath both. Secrets may stand in files of
+their own (`secret_files.py`).
 """
 
 import os
@@ -23,11 +24,12 @@ import msgspec
 
 from relay.machine import Machine, UnreadableEnvFile
 from relay.money import micros_of
+from relay.secret_files import SETTING_OF, SecretFileError, with_secret_files
 
 ENV_PREFIX = "RELAY_"
 CONFIG_ENV = "RELAY_CONFIG"
 FILE_ONLY = {"endpoints"}
-NAMING_A_DATABASE = ("database_url", "data_dir")
+NAMING_A_DATABASE = {"database_url", "data_dir"}
 
 LIST_UNIT_PRICES = {
     "USD": (Decimal("0.14"), Decimal("0.0035")),
@@ -192,15 +194,18 @@ def read_settings(
         SettingsError: with one sentence for a person.
     """
     environ = os.environ if environ is None else environ
-    given = {name: text.strip() for name, text in environ.items() if text.strip()}
-    if machine is None or names_database(given):
-        return _read(given)
     try:
+        given = with_secret_files(
+            {name: text.strip() for name, text in environ.items() if text.strip()}
+        )
+        if machine is None or names_database(given):
+            return _read(given)
         beneath = machine.read_env_file()
-    except UnreadableEnvFile as error:
+        named = with_secret_files({name: text for name, text in beneath.items() if text})
+    except (SecretFileError, UnreadableEnvFile) as error:
         raise SettingsError(str(error)) from error
     try:
-        return _read({name: text for name, text in beneath.items() if text} | given)
+        return _read(named | given)
     except SettingsError as error:
         where = f" (in {machine.env_file}, or in the environment)" if beneath else ""
         raise SettingsError(f"{error}{where}") from error
@@ -208,11 +213,10 @@ def read_settings(
 
 def names_database(environ: Mapping[str, str]) -> bool:
     """Tell whether an environment, or the file that it names, says where the database is."""
-    values = _read_file(environ.get(CONFIG_ENV))
-    return any(
-        environ.get(ENV_PREFIX + name.upper(), "").strip() or name in values
-        for name in NAMING_A_DATABASE
-    )
+    variables = [ENV_PREFIX + name.upper() for name in NAMING_A_DATABASE]
+    variables += [name for name, setting in SETTING_OF.items() if setting in variables]
+    in_file = NAMING_A_DATABASE & _read_file(environ.get(CONFIG_ENV)).keys()
+    return bool(in_file) or any(environ.get(name, "").strip() for name in variables)
 
 
 def _read(environ: Mapping[str, str]) -> Settings:
@@ -249,7 +253,7 @@ def _read_file(path: str | None) -> dict[str, Any]:
 def _refuse_misspelt(names: Iterable[str]) -> None:
     """Refuse variables that are meant for us and set nothing, in whatever letters."""
     known = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
-    known.add(CONFIG_ENV)
+    known |= {CONFIG_ENV, *SETTING_OF}
     by_letters = {_letters(name): name for name in known}
     wrong = []
     for name in sorted(set(names) - known):

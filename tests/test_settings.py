@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.settings import Settings, SettingsError, read_settings
+from relay.machine import Machine
+from relay.settings import Settings, SettingsError, names_database, read_settings
 
 MARKER = "s3cret-marker"
 WRONG = {
@@ -216,3 +217,63 @@ def test_no_message_about_a_file_shows_a_secret(tmp_path: Path, content: str) ->
 
     assert "secret_key" in str(raised.value)
     assert MARKER not in str(raised.value)
+
+
+def test_secrets_are_read_out_of_files(tmp_path: Path) -> None:
+    """The whole of a file but for white space; one that names a database makes it complete."""
+    for name, text in (("key", "k1:abc\n"), ("url", "postgresql://u:p@h/d\n"), ("pool", " x ")):
+        (tmp_path / name).write_text(text)
+    environ = {
+        "RELAY_SECRET_KEY_FILE": str(tmp_path / "key"),
+        "RELAY_DATABASE_URL_FILE": str(tmp_path / "url"),
+    }
+    installed = Machine(env_file=tmp_path / "relay.env")
+    installed.env_file.write_text("RELAY_PUBLIC_URL=https://installed.example\n")
+
+    settings = read_settings(environ, machine=installed)
+
+    assert settings == Settings(secret_key="k1:abc", database_url="postgresql://u:p@h/d")
+    assert names_database(environ)
+    with pytest.raises(SettingsError, match="RELAY_DATABASE_POOL_URL must begin with postgresql"):
+        read_settings(environ | {"RELAY_DATABASE_POOL_URL_FILE": str(tmp_path / "pool")})
+
+
+def test_the_installed_environment_may_name_files_too(tmp_path: Path) -> None:
+    """What the environment itself says goes over them, as over any line of it."""
+    (tmp_path / "key").write_text("k1:abc")
+    installed = Machine(env_file=tmp_path / "relay.env")
+    installed.env_file.write_text(f"RELAY_SECRET_KEY_FILE={tmp_path / 'key'}\n")
+
+    assert read_settings({}, machine=installed).secret_key == "k1:abc"
+    given = {"RELAY_SECRET_KEY": "k2:def"}
+    assert read_settings(given, machine=installed).secret_key == "k2:def"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "RELAY_SECRET_KEY_FILE names a file, and it cannot be read: No such file"),
+        (b" \n", "RELAY_SECRET_KEY_FILE names a file, and it is empty"),
+        (b"\xff", "RELAY_SECRET_KEY_FILE names a file, and it is not UTF-8"),
+        (b"k1:abc", "RELAY_SECRET_KEY and RELAY_SECRET_KEY_FILE are both set"),
+    ],
+)
+def test_a_secret_that_no_file_gives_is_one_sentence(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """It repeats neither the secret nor the path, which a slip may make the secret."""
+    file = tmp_path / MARKER
+    environ = {"RELAY_SECRET_KEY_FILE": str(file)}
+    if content is not None:
+        file.write_bytes(content)
+    if content == b"k1:abc":
+        environ["RELAY_SECRET_KEY"] = MARKER
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environ)
+
+    error: BaseException | None = raised.value
+    assert said in str(error)
+    while error is not None:
+        assert MARKER not in str(error)
+        error = error.__cause__ or error.__context__
