@@ -1,3 +1,4 @@
+import asyncio
 import json
 import stat
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from relay.cli.database import own_secret_key
 from relay.database.embedded import EmbeddedPostgres
-from relay.database.migrate import newest_revision
+from relay.database.migrate import migrate, newest_revision
 from relay.machine import Machine
 from relay.secrets import KeyRing
 from tests.cli.command import Command
@@ -68,6 +69,19 @@ async def test_migrate_goes_back_and_forth_and_says_so(relay: Command) -> None:
     assert down == {"from": newest, "to": None}
     assert up == {"from": None, "to": newest}
     assert again == {"from": newest, "to": newest}
+
+
+async def test_migrate_waits_for_another_one(relay: Command, database_url: str) -> None:
+    """`--wait` changes nothing, ends once a process could start, and else as that would."""
+    relay_in_thread_json(relay, "migrate", "--revision", "base")
+    impatient = relay_in_thread(relay, "migrate", "--wait", "0", code=3)
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        waiting = executor.submit(relay.json, "migrate", "--wait", str(PATIENCE_S))
+        await migrate(database_url)
+        waited = await asyncio.wrap_future(waiting)
+
+    assert "has no tables yet" in impatient
+    assert waited == {"from": newest_revision(), "to": newest_revision()}
 
 
 def test_a_revision_that_does_not_exist_is_a_sentence(relay: Command) -> None:
