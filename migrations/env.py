@@ -7,6 +7,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from relay.database.engine import open_engine
+from relay.database.floor import floor_keeper
 from relay.schema import metadata
 
 
@@ -16,6 +17,7 @@ def migrate(connection: Connection) -> None:
         target_metadata=metadata,
         compare_server_default=True,
         transaction_per_migration=True,
+        on_version_apply=floor_keeper(context.script),
     )
     with context.begin_transaction():
         context.run_migrations()

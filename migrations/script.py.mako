@@ -9,6 +9,7 @@ revision: str = ${repr(up_revision)}
 down_revision: str | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
 depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+# Unless it only adds (README.md): oldest_code = "…", the code that was found to run on it.
 
 
 def upgrade() -> None:

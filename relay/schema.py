@@ -1,6 +1,7 @@
 """Every package's tables, imported once: what Alembic and the tests read."""
 
 from relay.channels import tables as channels
+from relay.database import tables as database
 from relay.database.base import Base
 from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
@@ -15,6 +16,7 @@ from relay.trial import tables as trial
 
 __all__ = [
     "channels",
+    "database",
     "deliveries",
     "desk",
     "ledger",

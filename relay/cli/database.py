@@ -142,11 +142,11 @@ def open_database() -> Iterator[Database]:
     is_embedded = settings.database_url is None
     with open_url(settings) as url:
         found = look_or_failure(url)
-        current = found.revision
-        refuse_strange(current)
+        refuse_strange(found)
         refuse_other_currency(found, settings.currency)
-        if current != newest():
+        if not found.is_usable:
             if not is_embedded:
+                current = found.revision
                 state = "has no tables yet" if current is None else f"is at revision {current}"
                 raise DatabaseBehind(
                     f"the database {state}, and this version of the relay needs revision"

@@ -23,6 +23,20 @@ class Found(NamedTuple):
     """None: it was never migrated."""
     currency: str | None
     """The books'; None before the first entry."""
+    oldest_code: str | None = None
+    """Code that knows this revision runs on the database; None if it does not say so."""
+
+    @property
+    def is_newer(self) -> bool:
+        """Tell whether a newer version of the relay has migrated it."""
+        return self.revision is not None and self.revision > newest()
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether this version runs on it: at its own schema, or a newer one that lets it."""
+        if self.is_newer:
+            return self.oldest_code is not None and self.oldest_code <= newest()
+        return self.revision == newest()
 
 
 def newest() -> str:
@@ -42,20 +56,23 @@ def migrate_now(url: str, *, revision: str = "head") -> None:
     asyncio.run(migrate(url, revision=revision))
 
 
-def refuse_strange(current: str | None) -> None:
-    """Raise DatabaseBehind if the database is of a newer relay, or of one before the first release.
+def refuse_strange(found: Found) -> None:
+    """Raise DatabaseBehind for a schema that no migration of ours brings to what we run on.
 
+    That of a newer relay, if it does not let this one run, and of one before the first release.
     Revisions are numbers of one width.
     """
+    current = found.revision
     if current is not None and current < min(_revisions()):
         raise DatabaseBehind(
             f"the database is at revision {current}, made before the first release, whose tables"
             " are others: make a new one (CHANGELOG.md)"
         )
-    if current is not None and current > newest():
+    if found.is_newer and not found.is_usable:
+        needed = "" if found.oldest_code is None else f", and runs code of {found.oldest_code} on"
         raise DatabaseBehind(
             f"the database is at revision {current}, newer than {newest()}, the newest that this"
-            " version of the relay knows: update the relay"
+            f" version of the relay knows{needed}: update the relay"
         )
 
 
@@ -83,6 +100,7 @@ def look_or_failure(url: str) -> Found:
             return Found(
                 await _value(connection, "SELECT version_num AS value FROM alembic_version"),
                 await _value(connection, "SELECT currency AS value FROM books"),
+                await _value(connection, "SELECT oldest_code AS value FROM schema_floor"),
             )
         finally:
             await connection.close()

@@ -14,7 +14,8 @@ _PACKAGE = Path(__file__).parents[1]
 ADVISORY_LOCK = 0x6B6C696E67  # "kling": two processes that migrate at once take turns
 
 
-def _config(connection: Connection | None = None) -> Config:
+def configured(connection: Connection | None = None) -> Config:
+    """Tell Alembic where the migrations are, and on which connection they are to run."""
     installed = _PACKAGE / "migrations"  # where the wheel puts them
     config = Config()
     config.set_main_option(
@@ -26,7 +27,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def newest_revision() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(configured()).get_current_head()
     assert head is not None, "there is at least one migration"
     return head
 
@@ -64,7 +65,7 @@ async def migrate(url: str, *, revision: str = "head") -> None:
 
 
 def _move(connection: Connection, revision: str) -> None:
-    config = _config(connection)
+    config = configured(connection)
     script = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()
     connection.commit()

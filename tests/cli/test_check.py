@@ -97,6 +97,7 @@ def test_a_relay_that_is_well_is_told_so(channel: Command) -> None:
 def test_what_is_bad_says_what_to_do(channel: Command) -> None:
     """One after the other on one database; exit code 1, and nothing of it is changed."""
     newest = newest_revision()
+    floor = "UPDATE schema_floor SET oldest_code = '{}'"
     other_key = new_secret_key()
     ended = "INSERT INTO task_events (task_id, kind) SELECT id, '{}' FROM tasks"
     task = (
@@ -117,9 +118,9 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
         ),
         ("", {"RELAY_SECRET_KEY": "k1:x"}, "secret key", "not 32 bytes in base64", "set it to", ""),
         (
-            "UPDATE alembic_version SET version_num = '9999'",
+            f"UPDATE alembic_version SET version_num = '9999'; {floor.format('9998')}",
             *({}, "schema", "at revision 9999", "update the relay"),
-            f"UPDATE alembic_version SET version_num = '{newest}'",
+            f"UPDATE alembic_version SET version_num = '{newest}'; {floor.format(newest)}",
         ),
         (
             "UPDATE channels SET enabled = false",

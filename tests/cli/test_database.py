@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -38,11 +39,36 @@ async def test_a_database_without_tables_is_not_migrated_by_itself(
 async def test_a_database_of_a_newer_relay_is_refused(relay: Command, database_url: str) -> None:
     """Exit code 3, both revisions named; `migrate` refuses it too, and changes nothing."""
     await _execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    await _execute(database_url, "UPDATE schema_floor SET oldest_code = '9998'")
 
     for command in (("tenant", "list"), ("migrate",)):
         message = relay_in_thread(relay, *command, code=3)
         assert "at revision 9999, newer than" in message
-        assert "update the relay" in message
+        assert "runs code of 9998 on: update the relay" in message
+
+
+async def test_a_newer_database_that_lets_this_version_run_is_used(
+    relay: Command, database_url: str
+) -> None:
+    """An old process starts again on what the new one has migrated; `migrate`, which runs before
+    each start, leaves it, and only goes back with the version that knows how."""
+    newest = newest_revision()
+    await _execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    await _execute(database_url, f"UPDATE schema_floor SET oldest_code = '{newest}'")
+
+    listed = relay_in_thread_json(relay, "tenant", "list")
+    left = relay_in_thread_json(relay, "migrate")
+    planned = relay_in_thread_json(relay, "migrate", "--plan")
+    back = relay_in_thread(relay, "migrate", "--revision", newest, code=3)
+    checked = relay_in_thread_json(relay, "check", code=1)
+
+    assert listed == []
+    assert left == {"from": "9999", "to": "9999"}
+    assert planned["migrations"] == []
+    assert "only a version that knows it can go back" in back
+    schema = next(one for one in checked["findings"] if one["subject"] == "schema")
+    assert schema["level"] == "warning"
+    assert f"newer than this version's {newest}, which runs on it" in schema["said"]
 
 
 @pytest.mark.parametrize("revision", ["0001", "0006"])
@@ -208,11 +234,11 @@ def relay_in_thread(relay: Command, *args: str, code: int, **changed: str) -> st
     return str(_in_thread(lambda: relay.refused(*args, code=code, **changed)))
 
 
-def relay_in_thread_json(relay: Command, *args: str) -> object:
-    return _in_thread(lambda: relay.json(*args))
+def relay_in_thread_json(relay: Command, *args: str, code: int = 0) -> Any:
+    return _in_thread(lambda: relay.json(*args, code=code))
 
 
-def _in_thread(run: Callable[[], object]) -> object:
+def _in_thread(run: Callable[[], object]) -> Any:
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(run).result(timeout=PATIENCE_S)
 

@@ -46,6 +46,8 @@ COLD = {
     "relay.channels.directory:find_same_account": _COMMAND,
     "relay.tasks.same_account:read_newest_tasks": _COMMAND,
     "relay.database.facts:read_facts": _COMMAND,
+    "relay.database.floor:floor_keeper": "a step of a migration: one row",
+    "relay.database.plan:read_known": _COMMAND,
     "relay.database.facts:_ask_the_time": _COMMAND,
     "relay.database.pooler:_server_pid": _COMMAND,
     "relay.database.pooler:_sees_lock": _START,

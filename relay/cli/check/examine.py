@@ -99,14 +99,13 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     yield judge_schema(found, is_embedded=is_embedded)
     yield _judge_currency(found, settings.currency)
     yield judge_clock(facts.ahead_s)
-    is_current = found.revision == newest()
-    if is_current:
+    if found.is_usable:
         yield key_trouble or _check_keys(database)
         yield judge_channels(database.read(read_rows))
         yield from judge_pauses(database.read(list_pauses))
     if key_trouble is None:
         yield asyncio.run(check_public_url(settings.public_url, keys))
-    if is_current:
+    if found.is_usable:
         yield from judge_recent(database.read(read_recent), are_on=settings.public_url is not None)
     directory = data_dir(settings) if is_embedded else facts.directory
     yield from check_disk(directory, database_bytes=facts.bytes)
@@ -148,11 +147,17 @@ def judge_schema(found: Found, *, is_embedded: bool) -> Finding:
     at = "has no tables yet" if found.revision is None else f"is at revision {found.revision}"
     if found.revision == needed:
         return good(subject, f"it {at}")
+    if found.is_usable:
+        return warning(
+            subject,
+            f"it {at}, newer than this version's {needed}, which runs on it",
+            "update this one too, once the newer version is to stay",
+        )
     if is_embedded:
         return warning(subject, f"it {at}, this version needs {needed}", "the next command does it")
     to_do = "`relay migrate`"
     try:
-        refuse_strange(found.revision)
+        refuse_strange(found)
     except DatabaseBehind as failure:
         to_do = str(failure)
     return bad(subject, f"it {at}, and this version needs {needed}", to_do)
