@@ -14,10 +14,10 @@ from relay.secrets import KeyRing, new_secret_key
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings, read_settings
 from tests.waiting import PATIENCE_S
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = (ROOT / "deploy" / "relay.env.example").read_text()
 NGINX = (ROOT / "deploy" / "nginx.conf.example").read_text()
-UNITS = ("kling-relay.service", "kling-relay@.service")
+UNITS = ("kling-relay.service", "kling-relay@.service", "kling-relay-worker@.service")
 FILE_ONLY = {"endpoints"}
 NAMES = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
 NAMES |= {CONFIG_ENV}
@@ -68,7 +68,8 @@ def test_the_units_commands_exist(name: str) -> None:
 
     words = [command.split() for command in run]
     assert [Path(program).name for program, *_ in words] == ["relay"] * len(words)
-    assert {command for _, command, *_ in words} == {"migrate", "serve"}
+    runs = "worker" if "worker" in name else "serve"
+    assert [command for _, command, *_ in words] == ["migrate", runs]
     assert {command for _, command, *_ in words} <= set(COMMANDS)
     for _, command, *options in words:
         shown = CliRunner().invoke(cli, [command, "--help"], env={"COLUMNS": "200"}).stdout
@@ -82,13 +83,18 @@ def test_the_unit_waits_longer_than_the_relay_drains(name: str) -> None:
 
 
 def test_the_unit_for_several_is_the_other_one_but_for_the_shared_port() -> None:
-    """Each instance shares the port, and none runs beside the unit that has it alone."""
-    one, several = (unit(name) for name in UNITS)
+    """Each instance shares the port, and none runs beside the unit that has it alone.
+
+    A worker's differs in its command, and in that it has nothing to tell.
+    """
+    one, several, worker = (unit(name) for name in UNITS)
     alone = dict(one["Service"]) | {"ExecStart": f"{one['Service']['ExecStart']} --reuse-port"}
 
     assert dict(several["Service"]) == alone
     assert dict(several["Install"]) == dict(one["Install"])
     assert several["Unit"]["Conflicts"] == UNITS[0]
+    run = one["Service"]["ExecStart"].replace("serve", "worker")
+    assert dict(worker["Service"]) == alone | {"ExecStart": run, "Type": "exec"}
 
 
 @pytest.mark.parametrize("name", UNITS)

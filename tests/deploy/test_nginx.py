@@ -5,18 +5,24 @@ import contextlib
 import re
 import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from relay.errors import TimedOut, Unavailable
 from tests.e2e.raw import connected, post
 from tests.waiting import PATIENCE_S, wait_until
 
 NGINX = shutil.which("nginx") or ""
-EXAMPLE = (Path(__file__).parents[1] / "deploy" / "nginx.conf.example").read_text()
+EXAMPLE = (Path(__file__).parents[2] / "deploy" / "nginx.conf.example").read_text()
 PATHS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 RELAYS_OWN = b'{"code":5001,"message":"of the relay"}'
 KLINGS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -139,3 +145,50 @@ async def test_nginx_refuses_in_klings_envelope(tmp_path: Path) -> None:
     assert callback.content == RELAYS_OWN, "Kling's callbacks come from few addresses"
     log = (tmp_path / "relay.access.log").read_text()
     assert "/a/internal/callback/***" in log
+
+
+def test_nginx_takes_the_whole_example(tmp_path: Path) -> None:
+    """`nginx -t`: its port 80, TLS and a certificate too, on ports of our own."""
+    key, chain = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
+    write_certificate(key, chain)
+    config = EXAMPLE.replace("/etc/letsencrypt/live/relay.example.com", str(tmp_path))
+    config = config.replace("/var/log/nginx", str(tmp_path))
+    config = config.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    config = config.replace("listen 443 ssl;", f"listen 127.0.0.1:{free_port()} ssl;")
+    places = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in PATHS)
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log stderr;\nevents {{}}\nhttp {{\n{places}{config}}}\n"
+    )
+
+    done = subprocess.run(
+        [NGINX, "-t", "-q", "-c", tmp_path / "nginx.conf", "-p", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+    assert config.count("127.0.0.1:") == EXAMPLE.count("127.0.0.1:") + 2
+
+
+def write_certificate(key_file: Path, file: Path) -> None:
+    """Make one that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay.example.com")])
+    now = datetime.now(tz=UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
