@@ -48,11 +48,11 @@ def pgbouncer(server: EmbeddedPostgres, mode: str, *, more: str = "") -> Iterato
 async def through(port: int, url: str = "postgresql:///postgres") -> str:
     """Name a database by its pooler, once that answers."""
     pooled = f"postgresql://postgres@127.0.0.1:{port}{urlsplit(url).path}"
-    await wait_until(lambda: _answers(pooled))
+    await wait_until(lambda: answers(pooled))
     return pooled
 
 
-async def _answers(url: str) -> bool:
+async def answers(url: str) -> bool:
     try:
         connection = await asyncpg.connect(url, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError):

@@ -1,0 +1,3 @@
+from tests.cli.conftest import relay
+
+__all__ = ["relay"]
