@@ -33,11 +33,15 @@ os.execv(sys.executable, [sys.executable, "-m", "relay", *sys.argv[2:]])
 class Process:
     """One `relay` command; what it logs goes to a file."""
 
-    def __init__(self, *arguments: str, log_path: Path, **settings: object) -> None:
+    def __init__(
+        self, *arguments: str, log_path: Path, code: Path = REPOSITORY, **settings: object
+    ) -> None:
         """`settings` are the relay's own, by the names that `relay/settings.py` gives them."""
         self.log_path = log_path
         environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
-        environ |= {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+        environ |= {"PYTHONPATH": str(code)}
+        if code == REPOSITORY:
+            environ |= {"PYTHONDONTWRITEBYTECODE": "1"}
         environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
         with log_path.open("wb") as log:
             self.popen = subprocess.Popen(
@@ -97,8 +101,11 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, log_path: Path, **settings: object) -> Iterator[Process]:
-    process = Process(*arguments, log_path=log_path, **settings)
+def running(
+    *arguments: str, log_path: Path, code: Path = REPOSITORY, **settings: object
+) -> Iterator[Process]:
+    """Run the code of a checkout, by default of this one, until the context ends."""
+    process = Process(*arguments, log_path=log_path, code=code, **settings)
     try:
         yield process
     finally:

@@ -13,7 +13,7 @@ from relay.ledger.invariants import audit
 from relay.secrets import KeyRing, new_secret_key
 from relay.tenants.tokens import IssuedToken
 from tests.e2e.books import find_differences
-from tests.e2e.processes import Process, free_port, running
+from tests.e2e.processes import REPOSITORY, Process, free_port, running
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -49,6 +49,8 @@ class World(Relay):
         self.kling = sandbox
         self.kling_url = ""
         self.port = free_port()
+        self.code = REPOSITORY
+        """Whose `relay` commands are run: another checkout's, where an older one is to be."""
         self.http = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
 
     @property
@@ -65,8 +67,9 @@ class World(Relay):
     def command(self, *arguments: str, **settings: object) -> Iterator[Process]:
         self._started += 1
         log_path = self._directory / f"{self._started}-{arguments[0]}.log"
-        given = {"database_url": self.database_url, "secret_key": self._secret_key}
-        with running(*arguments, log_path=log_path, **(given | QUICK | settings)) as process:
+        given: dict[str, Any] = {"database_url": self.database_url, "secret_key": self._secret_key}
+        given |= QUICK | settings
+        with running(*arguments, log_path=log_path, code=self.code, **given) as process:
             yield process
 
     @contextlib.asynccontextmanager
