@@ -1,5 +1,6 @@
 """Every package's tables, imported once: what Alembic and the tests read."""
 
+from relay.backups import tables as backups
 from relay.channels import tables as channels
 from relay.database import tables as database
 from relay.database.base import Base
@@ -15,6 +16,7 @@ from relay.tenants import tables as tenants
 from relay.trial import tables as trial
 
 __all__ = [
+    "backups",
     "channels",
     "database",
     "deliveries",
