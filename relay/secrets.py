@@ -13,6 +13,7 @@ import base64
 import hmac
 import os
 import secrets as entropy
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +24,14 @@ NONCE_BYTES = 12
 """What AES-GCM takes; random ones are safe for 2^32 values under one key."""
 MAC_CHARS = 32
 """128 bits in hex: enough against guessing, short enough for a path."""
+
+
+class FileKey(NamedTuple):
+    """What seals one file."""
+
+    cipher: AESGCM
+    proof: str
+    """Of the key that it was derived from; it may stand beside what is sealed."""
 
 
 class SecretKeyError(ValueError):
@@ -39,6 +48,7 @@ class KeyRing:
             name: hmac.new(_derive(key, b"callback"), digestmod="sha256")
             for name, key in keys.items()
         }
+        self._files = {name: _derive(key, b"file") for name, key in keys.items()}
         self.names = tuple(keys)
         self.current = self.names[0]
 
@@ -93,6 +103,19 @@ class KeyRing:
         except (InvalidTag, ValueError) as error:  # ValueError: not even of the right shape
             raise SecretKeyError(f"key '{name}' does not open {context}") from error
         return plaintext.decode()
+
+    def file_key(self, salt: bytes, *, key_id: str) -> FileKey:
+        """Derive the key of one file, whose `salt` of 32 random bytes is no other file's.
+
+        Raises:
+            SecretKeyError: the key is not configured.
+        """
+        if key_id not in self._files:
+            raise SecretKeyError(f"key '{key_id}' is needed and is not configured")
+        both = HKDF(algorithm=SHA256(), length=48, salt=salt, info=b"kling-relay/file").derive(
+            self._files[key_id]
+        )
+        return FileKey(AESGCM(both[:32]), both[32:].hex())
 
     def mac(self, message: str, *, key_id: str) -> str | None:
         """Authenticate a callback path under one key; None if that key is not configured."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
+    "backup": ("relay.cli.backup:backup", "Copy the whole database, sealed; see if copies work."),
     "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),
     "secret-key": ("relay.cli.secret_key:secret_key", "Make a fresh RELAY_SECRET_KEY."),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from relay.settings import Settings
 
 Result = TypeVar("Result")
+KEY_FILE = "secret.key"
 REFUSALS = frozenset({"25", "40", "53", "55", "57"})
 """Classes of SQLSTATE that are no mistake of ours: it takes no writes, is out of something, waited
 too long for a lock, or was told to stop."""
@@ -227,23 +228,40 @@ def key_ring(settings: Settings) -> KeyRing:
     try:
         return KeyRing.parse(text or own_secret_key(data_dir(settings)))
     except SecretKeyError as error:
-        where = "RELAY_SECRET_KEY" if text else f"{data_dir(settings) / 'secret.key'}"
+        where = "RELAY_SECRET_KEY" if text else str(own_key_file(settings))
         raise WrongSettings(f"{where}: {error}") from error
 
 
-def own_secret_key(directory: Path) -> str:
-    """Read the key beside the embedded database, making it first if there is none.
+def given_keys(settings: Settings) -> KeyRing:
+    """Read the keys, and make none: for what was sealed before; WrongSettings without any."""
+    path = own_key_file(settings)
+    if settings.secret_key is None and not path.exists():
+        raise WrongSettings(
+            f"RELAY_SECRET_KEY is missing, and there is no {path}: give the key that it was sealed"
+            " with"
+        )
+    return key_ring(settings)
 
-    Of two commands that make one at once, both get the key of the one that was first.
+
+def own_key_file(settings: Settings) -> Path:
+    """Say where the key is that is made beside an embedded database."""
+    return data_dir(settings) / KEY_FILE
+
+
+def own_secret_key(directory: Path, *, given: str | None = None) -> str:
+    """Read the key beside the embedded database, putting one there first if there is none.
+
+    `given`: that one, else a fresh one. Of two commands that make one at once, both get the key of
+    the one that was first.
     """
     from relay.secrets import new_secret_key
 
-    path = directory / "secret.key"
+    path = directory / KEY_FILE
     if not path.exists():
         partial = directory / f".secret.key.{secrets.token_hex(8)}"
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(descriptor, f"{new_secret_key()}\n".encode())
+            os.write(descriptor, f"{given or new_secret_key()}\n".encode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import open_engine
 
@@ -62,6 +63,18 @@ async def migrate(url: str, *, revision: str = "head") -> None:
             await connection.run_sync(run)
     finally:
         await engine.dispose()
+
+
+async def migrate_in(session: AsyncSession) -> None:
+    """Upgrade the database in the transaction that is open there, all of it or nothing.
+
+    For one that nobody else uses: what a migration locks stays locked until the commit.
+    """
+
+    def upgrade(connection: Connection) -> None:
+        command.upgrade(configured(connection), "head")
+
+    await (await session.connection()).run_sync(upgrade)
 
 
 def _move(connection: Connection, revision: str) -> None:

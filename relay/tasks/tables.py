@@ -4,7 +4,17 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Numeric, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    cast,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, Text, Uuid
@@ -253,7 +263,8 @@ class Outbox(Base):
 class Deployment(Base):
     """One row: the random prefix of every external id that we inject.
 
-    Two deployments on one Kling account never meet.
+    Two deployments on one Kling account never meet, nor does one that was set back meet what it
+    was before (`restores.former_prefix`).
     """
 
     __tablename__ = "deployment"
@@ -262,3 +273,10 @@ class Deployment(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, server_default=text("1"))
     external_prefix: Mapped[str]
     created_at: Mapped[stamped]
+
+
+def new_prefix() -> Any:
+    """Make a prefix by an expression: 40 random bits, as the migrations made the first one."""
+    return func.concat(
+        "r", func.left(func.replace(cast(func.gen_random_uuid(), Text), "-", ""), 10)
+    )

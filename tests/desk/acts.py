@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.backups.take import Taken
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
+from relay.desk.backups import mark_restored, note_backup
 from relay.desk.channels import (
     NO_KEYS,
     ChannelChanges,
@@ -82,6 +84,17 @@ TRIAL = TrialReport(
     fields={},
     unlike_sandbox=[],
     callbacks=[],
+)
+
+
+TAKEN = Taken(
+    place="/backups/one.backup",
+    name="one.backup",
+    made_at=datetime(2026, 11, 26, tzinfo=UTC),
+    bytes=7,
+    deployment="r0123456789",
+    revision="0117",
+    key_id="k1",
 )
 
 
@@ -224,6 +237,10 @@ def _pause(reason: str = "Kling is slow", **named: Any) -> Do:
     return lambda _, session, actor: pause_creates(session, actor, reason=reason, **named)
 
 
+def _mark_restored(as_of: datetime) -> Do:
+    return lambda _, session, actor: mark_restored(session, actor, as_of=as_of, source="a file")
+
+
 def _end_pause(pause_id: int) -> Do:
     return lambda _, session, actor: end_pause(session, actor, pause_id)
 
@@ -293,6 +310,26 @@ _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
 
 DONE = [
+    Case(
+        note_backup,
+        lambda _, session, actor: note_backup(session, actor, TAKEN),
+        lambda _: Told(
+            *("backup.take", "backup", "1", None), {"place": "/backups/one.backup", "bytes": 7}
+        ),
+    ),
+    Case(
+        mark_restored,
+        _mark_restored(datetime(2026, 11, 26, tzinfo=UTC)),
+        lambda _: Told(
+            *("database.restore", "restore", "1", {"external_prefix": str}),
+            {
+                "external_prefix": str,
+                "as_of": "2026-11-26T00:00:00+00:00",
+                "source": "a file",
+                "pause": 3,
+            },
+        ),
+    ),
     Case(
         pause_creates,
         _pause(
@@ -645,6 +682,7 @@ DONE = [
 ]
 
 REFUSED = [
+    Refusal(mark_restored, Unusable, _mark_restored(datetime(2100, 1, 1, tzinfo=UTC))),
     Refusal(pause_creates, NoSuch, _pause(tenant="acmee"), "tenant"),
     Refusal(pause_creates, NoSuch, _pause(channel="mian"), "channel"),
     Refusal(pause_creates, Unusable, _pause(" "), "no reason"),
@@ -779,6 +817,6 @@ IDLE: list[tuple[str, Do]] = [
 ]
 """What is so already: nothing is written, and nothing noted."""
 
-CANNOT_REFUSE = {set_price, reseal_values, retire_keys}
+CANNOT_REFUSE = {set_price, reseal_values, retire_keys, note_backup}
 """The first takes whatever it is given: what makes no sense is not a `PriceRow`. The others do what
-there is to do."""
+there is to do, or note what was done."""

@@ -27,6 +27,8 @@ ACCOUNT = "SELECT 1 FROM accounts FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
 NAMED = "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('{}', '', '')"
 HELD = {
+    "note_backup": "LOCK TABLE backups IN SHARE MODE",
+    "mark_restored": "SELECT 1 FROM deployment FOR NO KEY UPDATE",
     "open_tenant": "INSERT INTO tenants (name, account_id)"
     " SELECT 'gamma', account_id FROM tenants WHERE id = 1",
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",

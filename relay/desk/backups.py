@@ -1,0 +1,86 @@
+"""Copies of the database that somebody took with him, and its return to one of them."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.backups.record import record_taken
+from relay.backups.tables import Restore
+from relay.backups.take import Taken
+from relay.desk.act import act
+from relay.desk.actor import Actor
+from relay.desk.changes import note_change
+from relay.desk.errors import Unusable
+from relay.pauses.tables import Pause
+from relay.tasks.tables import Deployment, new_prefix
+
+AHEAD_MAX = timedelta(hours=1)
+"""Of another server's clock before this one's."""
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """How a database begins that was set back."""
+
+    former_prefix: str
+    external_prefix: str
+    pause_id: int
+
+
+@act
+async def note_backup(session: AsyncSession, actor: Actor, taken: Taken) -> None:
+    """Write down a backup that was made: by whom, and where it is."""
+    row = await record_taken(session, taken, actor=str(actor))
+    await note_change(
+        session,
+        actor,
+        "backup.take",
+        kind="backup",
+        id=row.id,
+        name=str(row.id),
+        after={"place": taken.place, "bytes": taken.bytes},
+    )
+
+
+@act
+async def mark_restored(
+    session: AsyncSession, actor: Actor, *, as_of: datetime, source: str
+) -> Marked:
+    """Pause every create, and give this database's external ids a new prefix.
+
+    What was committed after `as_of` is lost: its ids may come again, and never under this prefix.
+
+    Raises:
+        Unusable: the moment is yet to come.
+    """
+    deployment = (await session.scalars(select(Deployment).with_for_update())).one()
+    if as_of > await session.scalar(select(func.now())) + AHEAD_MAX:  # type: ignore[operator]  # never null
+        raise Unusable("that moment is yet to come")
+    former = deployment.external_prefix
+    deployment.external_prefix = new_prefix()
+    await session.flush()
+    await session.refresh(deployment)
+    prefix = deployment.external_prefix
+    row = Restore(as_of=as_of, source=source, former_prefix=former)
+    pause = Pause(
+        reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ} from {source}: see `relay recover`"
+    )
+    session.add_all([row, pause])
+    await session.flush()
+    await note_change(
+        session,
+        actor,
+        "database.restore",
+        kind="restore",
+        id=row.id,
+        name=str(row.id),
+        before={"external_prefix": former},
+        after={
+            "external_prefix": prefix,
+            "as_of": as_of.isoformat(),
+            "source": source,
+            "pause": pause.id,
+        },
+    )
+    return Marked(former, prefix, pause.id)
