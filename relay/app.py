@@ -11,13 +11,16 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanScope, Scope
 
+from relay.database.connections import count_connections
 from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
+from relay.metrics.process import ProcessMetrics
 from relay.office import create_office
 from relay.pages.health import Readiness, health_live, health_ready
-from relay.parts import end, open_parts
+from relay.pages.metrics import metrics_of_process
+from relay.parts import Parts, end, open_parts
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.openapi.page import openapi_pages
 from relay.proxy.routes import kling_routes
@@ -110,6 +113,7 @@ def create_app(
                 }
             )
             readiness.ability = parts.ability
+            app.state.process_metrics = _metrics_of(parts, readiness)
             if is_served:
                 await readiness.check_start()
             loops = asyncio.create_task(parts.loops.run()) if with_worker else None
@@ -134,12 +138,26 @@ def create_app(
     app.state.readiness = readiness
     app.state.stopping = stopping = asyncio.Event()
     app.state.office = create_office(
-        [*health, *openapi_pages(app.document)],
+        [*health, metrics_of_process, *openapi_pages(app.document)],
         host=settings.office_host,
-        dependencies=dependencies,
+        dependencies=dependencies
+        | {"process_metrics": Provide(lambda: app.state.process_metrics, sync_to_thread=False)},
         stopping=stopping,
     )
     return app
+
+
+def _metrics_of(parts: Parts, readiness: Readiness) -> ProcessMetrics:
+    store = parts.store
+    return ProcessMetrics(
+        parts.counts,
+        connections=lambda: count_connections(
+            store.lines, store.pool, sessions=store.sessions, chores=store.chores
+        ),
+        directory=parts.kling.directory,
+        ability=parts.ability,
+        is_ready=lambda: readiness.is_ready,
+    )
 
 
 async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> None:

@@ -50,6 +50,7 @@ async def open_faces(
             looker=tasks.looker,
             flags=tasks.flags,
             trials=TrialCallbacks(store.pool),
+            delays=parts.counts.callback_seconds,
         )
         closing.push_async_callback(receiver.aclose)
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
@@ -65,6 +66,7 @@ async def open_faces(
             router=Router(kling.catalogue),
             budget=budget,
             body_limit_bytes=body_limit_bytes,
+            counts=parts.counts,
         )
         own = OwnSurface(
             authenticator=authenticator,
@@ -77,5 +79,7 @@ async def open_faces(
             document=document,
             budget=budget,
             body_limit_bytes=body_limit_bytes,
+            counts=parts.counts,
         )
-        yield Faces(surface, own, CallbackSurface(receiver), receiver)
+        callbacks = CallbackSurface(receiver, parts.counts.callbacks)
+        yield Faces(surface, own, callbacks, receiver)

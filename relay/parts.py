@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from relay.channels.directory import ChannelDirectory
+from relay.counts import Counts
 from relay.database.cached import Cached
 from relay.database.driver import Pool
 from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
@@ -176,6 +177,7 @@ class Parts(msgspec.Struct, frozen=True):
     tasks: Tasks
     loops: Loops
     ability: Ability
+    counts: Counts
 
 
 @asynccontextmanager
@@ -194,11 +196,14 @@ async def open_parts(
     `followers`: what this process does with the moves of followed tasks (`tasks/outbox.py`).
     """
     async with AsyncExitStack() as closing:
-        store = await _open_store(settings, database_url, keys, closing)
-        kling = _open_kling(settings, store, catalogue, transport, closing)
-        deliveries = _open_deliveries(settings, store, closing)
+        counts = Counts()
+        store = await _open_store(settings, database_url, keys, closing, counts=counts)
+        kling = _open_kling(settings, store, catalogue, transport, closing, counts=counts)
+        deliveries = _open_deliveries(settings, store, closing, counts=counts)
         book = cached_book(store.sessions)
-        tasks = _open_tasks(settings, store, kling, deliveries.guard, closing, book=book)
+        tasks = _open_tasks(
+            settings, store, kling, deliveries.guard, closing, counts=counts, book=book
+        )
         ability = Ability(store.lines, store.pool, directory=kling.directory, book=book)
         closing.push_async_callback(ability.aclose)
         loops = Loops(
@@ -215,7 +220,7 @@ async def open_parts(
                 callback_urls_days=settings.keep_callback_urls_days,
             ),
         )
-        yield Parts(store, kling, deliveries, tasks, loops, ability)
+        yield Parts(store, kling, deliveries, tasks, loops, ability, counts)
 
 
 async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
@@ -229,7 +234,12 @@ async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
 
 
 async def _open_store(
-    settings: Settings, database_url: str, keys: KeyRing, closing: AsyncExitStack
+    settings: Settings,
+    database_url: str,
+    keys: KeyRing,
+    closing: AsyncExitStack,
+    *,
+    counts: Counts,
 ) -> Store:
     shares = share(settings.database_connections)
     direct = other = Opener(database_url)
@@ -239,10 +249,10 @@ async def _open_store(
     closing.push_async_callback(engine.dispose)
     patient = open_engine(other, connections=shares.chores)
     closing.push_async_callback(patient.dispose)
-    pool = await open_pool(other, connections=shares.pool)
+    pool = await open_pool(other, connections=shares.pool, counts=counts)
     closing.push_async_callback(pool.close)
     # Never through a pooler: their statements stay prepared, with settings of their own.
-    lines = Lines(connector(direct), count=shares.lines)
+    lines = Lines(connector(direct), count=shares.lines, counts=counts)
     closing.push_async_callback(lines.aclose)
     return Store(
         (direct, other),
@@ -261,12 +271,14 @@ def _open_kling(
     catalogue: Catalogue,
     given: Transport | None,
     closing: AsyncExitStack,
+    *,
+    counts: Counts,
 ) -> Kling:
     transport = given or Http1Transport()
     if given is None:
         closing.push_async_callback(transport.aclose)
     directory = ChannelDirectory(store.sessions, store.keys)
-    upstream = Upstream(transport, JwtCache())
+    upstream = Upstream(transport, JwtCache(), counts=counts)
     public_url = settings.public_url.rstrip("/") if settings.public_url else None
     callback_paths = CallbackPaths(store.keys, public_url)
     return Kling(
@@ -281,11 +293,13 @@ def _open_kling(
     )
 
 
-def _open_deliveries(settings: Settings, store: Store, closing: AsyncExitStack) -> Deliveries:
+def _open_deliveries(
+    settings: Settings, store: Store, closing: AsyncExitStack, *, counts: Counts
+) -> Deliveries:
     guard = CallbackGuard(settings.callback_networks)
     sender = Sender(guard)
     closing.push_async_callback(sender.aclose)
-    deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys)
+    deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys, counts=counts)
     return Deliveries(guard, sender, deliverer)
 
 
@@ -296,10 +310,11 @@ def _open_tasks(
     guard: CallbackGuard,
     closing: AsyncExitStack,
     *,
+    counts: Counts,
     book: Cached[PriceBook],
 ) -> Tasks:
     lines = store.lines
-    door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records)
+    door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records, counts=counts)
     closing.push_async_callback(door.aclose)
     learner = Learner(door, kling.asker, kling.catalogue, Underquotes(store.sessions), store.pool)
     flags = Flags(store.pool)
@@ -319,6 +334,7 @@ def _open_tasks(
             lost_after_s=settings.lost_after_s,
             unconfirmed_lost_after_s=settings.unconfirmed_lost_after_s,
         ),
+        counter=counts.looks,
     )
     closing.push_async_callback(looker.aclose)
     seeker = Seeker(

@@ -111,9 +111,7 @@ class Relay:
     async def end(self, task: TaskRow, state: TaskState, via: Via, reason: str = "no") -> Finished:
         """Move a task without a word of Kling's."""
         row = end_row(task.id, state, via=via, reason=reason)
-        return await self.parts.tasks.door.pass_through(
-            row, durable=False, is_followed=task.is_followed
-        )
+        return await self.parts.tasks.door.pass_through(row, task, durable=False)
 
     async def add_channel(
         self,

@@ -1,5 +1,7 @@
 """Kling's callbacks (docs/paths.md, "Callback from Kling"; docs/kling-api.md 6)."""
 
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
@@ -8,6 +10,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
+from relay.counts import Timing
 from relay.database.batch import Batcher
 from relay.database.line import Line
 from relay.database.rows import unnest
@@ -20,7 +23,7 @@ from relay.errors import (
 )
 from relay.kling.codes import Code
 from relay.kling.mend import mend
-from relay.kling.task_object import TaskNews, UnreadableTask, read_task
+from relay.kling.task_object import TaskNews, UnreadableTask, moved_at, read_task
 from relay.tasks.callback_path import CallbackPaths, CallbackTarget
 from relay.tasks.door import EVENT_BYTES_MAX, Via
 from relay.tasks.flags import Flags
@@ -56,9 +59,33 @@ ORDER BY n.ord, t.preference
 """By our external id first, by Kling's id on the channel second."""
 
 
+class Result(StrEnum):
+    """What became of a callback, in one word for the counts."""
+
+    APPLIED = "applied"
+    """It moved its task."""
+    NOTHING_NEW = "nothing_new"
+    """It says what was known: a repeat, or later than a look."""
+    ASKED = "asked"
+    """It says too little, or cannot be read: Kling is asked."""
+    NOT_APPLIED = "not_applied"
+    """Authentic, and about another task, channel or status than we know: the task is flagged."""
+    GONE = "gone"
+    """There is no such task."""
+    TRIAL = "trial"
+    """Of `relay channel try`."""
+    FORGED = "forged"
+    """Neither its path nor its signature was made by who may."""
+    UNREADABLE = "unreadable"
+    """Cut short, no POST, or no task object."""
+    FAILED = "failed"
+    """It was not our moment: the sender is asked to send it again."""
+
+
 class Received(msgspec.Struct, frozen=True):
     """How a callback is answered, and why; the reason is for the log."""
 
+    result: Result
     reason: str
     id: int | None = None
     """Our id of the task it was about."""
@@ -80,6 +107,7 @@ class CallbackReceiver:
         looker: Looker,
         flags: Flags,
         trials: TrialCallbacks,
+        delays: Timing,
     ) -> None:
         self._finds = Batcher(line, FIND, is_idempotent=True)
         self.paths = paths
@@ -88,6 +116,7 @@ class CallbackReceiver:
         self._looker = looker
         self._flags = flags
         self._trials = trials
+        self._delays = delays
 
     async def has_signers(self) -> bool:
         """Say whether the bare path is open at all."""
@@ -105,18 +134,18 @@ class CallbackReceiver:
         if is_trial_id(target.injected_id):
             signature = await self._signature(target.channel_id, headers, body)
             await self._trials.note(target.injected_id, body, source=source, signature=signature)
-            return Received("of a trial")
+            return Received(Result.TRIAL, "of a trial")
         task = await self._find(target.injected_id, target.channel_id, None)
         if task is None:
-            return Received("its task is gone")
+            return Received(Result.GONE, "its task is gone")
         if task.channel_id != target.channel_id:
             await self._flag(task, "sent by a channel that the task has left", body)
-            return Received("of another channel", id=task.id)
+            return Received(Result.NOT_APPLIED, "of another channel", id=task.id)
         body = self._redacted(mend(body), task)
         news = _read(body, await self._directory.get(task.channel_id))
         if news is None:
             await self._flags.hurry(task.id, "it cannot be read", body[:EVENT_BYTES_MAX])
-            return Received("not a task object, Kling is asked", id=task.id)
+            return Received(Result.ASKED, "not a task object, Kling is asked", id=task.id)
         return await self._apply(task, news, body)
 
     async def receive_signed(
@@ -125,21 +154,22 @@ class CallbackReceiver:
         """Take a callback on the bare path, with Kling's own Standard Webhooks signature."""
         channel = await self._signer(headers, body)
         if channel is None:
-            return Received("no channel's secret made this signature", refusal=CallbackForged())
+            why = "no channel's secret made this signature"
+            return Received(Result.FORGED, why, refusal=CallbackForged())
         body = mend(body)
         news = _read(body, channel)
         if news is None:
-            return Received("not a task object", refusal=CallbackUnreadable())
+            return Received(Result.UNREADABLE, "not a task object", refusal=CallbackUnreadable())
         injected_id = news.external_ids[0] if news.external_ids else None
         if injected_id is not None and is_trial_id(injected_id):
             await self._trials.note(injected_id, body, source=source, signature=Signature.GOOD)
-            return Received("of a trial")
+            return Received(Result.TRIAL, "of a trial")
         task = await self._find(injected_id, channel.id, news.kling_id)
         if task is None:
-            return Received("its task is gone")
+            return Received(Result.GONE, "its task is gone")
         if task.channel_id != channel.id:
             await self._flag(task, "signed by another channel than the task's", body)
-            return Received("of another channel", id=task.id)
+            return Received(Result.NOT_APPLIED, "of another channel", id=task.id)
         body = self._redacted(body, task)
         return await self._apply(task, _read(body, channel) or news, body)
 
@@ -149,14 +179,14 @@ class CallbackReceiver:
     async def _apply(self, task: TaskRow, news: TaskNews, body: bytes) -> Received:
         if not news.external_ids and news.kling_id is None:
             await self._flag(task, "it names no task", body)
-            return Received("names no task", id=task.id)
+            return Received(Result.NOT_APPLIED, "names no task", id=task.id)
         if difference := differing_ids(task, news):
             await self._flag(task, difference, body)
-            return Received(difference, id=task.id)
+            return Received(Result.NOT_APPLIED, difference, id=task.id)
         await self._directory.note_callback(await self._directory.get(task.channel_id))
         if news.status is None:
             await self._flag(task, "its status is not one we know", body, looks=True)
-            return Received("of unknown status", id=task.id)
+            return Received(Result.NOT_APPLIED, "of unknown status", id=task.id)
         try:
             finished = await self._learner.learn(
                 task,
@@ -166,8 +196,12 @@ class CallbackReceiver:
             )
         except Unsettled as error:
             await self._flags.hurry(task.id, f"not settled yet: {error}", body[:EVENT_BYTES_MAX])
-            return Received("Kling is asked what it cost", id=task.id)
-        return Received("applied" if finished.moved else "nothing new", id=task.id)
+            return Received(Result.ASKED, "Kling is asked what it cost", id=task.id)
+        if not finished.moved:
+            return Received(Result.NOTHING_NEW, "nothing new", id=task.id)
+        if at := moved_at(news):
+            self._delays.add(max(0.0, (datetime.now(UTC) - at).total_seconds()))
+        return Received(Result.APPLIED, "applied", id=task.id)
 
     def _redacted(self, body: bytes, task: TaskRow) -> bytes:
         macs = self.paths.macs(task.injected_id, task.channel_id)

@@ -9,7 +9,8 @@ import msgspec
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.callbacks.receive import CallbackReceiver, Received
+from relay.callbacks.receive import CallbackReceiver, Received, Result
+from relay.counts import Counter
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     CallbackForged,
@@ -93,8 +94,11 @@ def read_token(raw_path: bytes) -> bytes:
 class CallbackSurface:
     """Answers Kling quickly; what a callback did is told in the log."""
 
-    def __init__(self, receiver: CallbackReceiver) -> None:
+    def __init__(self, receiver: CallbackReceiver, counter: Counter) -> None:
         self._receiver = receiver
+        self._counter = counter
+        for result in Result:
+            counter.begin(result.value)
         self._of_paths, self._of_signed = _Places(), _Places()
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -104,7 +108,8 @@ class CallbackSurface:
             # Not 200: a sender that retries should. If it does not, a look finds the same end.
             log_failure(log, "callback.failed", error)
             refused = Unavailable() if is_fault(error) else InternalError()
-            received = Received("failed", refusal=refused)
+            received = Received(Result.FAILED, "failed", refusal=refused)
+        self._counter.add(received.result.value)
         refusal = received.refusal
         level = log.info if refusal is None else log.warning
         level(
@@ -126,20 +131,21 @@ class CallbackSurface:
 
     async def _receive(self, scope: HTTPScope, receive: Receive) -> Received:
         if scope["method"] != "POST":
-            return Received("not a POST", refusal=CallbackNotPosted())
+            return Received(Result.UNREADABLE, "not a POST", refusal=CallbackNotPosted())
         token = read_token(scope["raw_path"].partition(b"?")[0])
         target = self._receiver.paths.read(token.decode(errors="replace")) if token else None
         # Before its body: whoever has no path must not fill our memory.
         if target is None and (why := await self._why_forged(scope, has_path=bool(token))):
-            return Received(why, refusal=CallbackForged())
+            return Received(Result.FORGED, why, refusal=CallbackForged())
         arriving = _Body(self._of_signed if target is None else self._of_paths)
         try:
             body = await arriving.read(receive)
             if body is None:
-                return Received("cut short", refusal=CallbackUnreadable())
+                return Received(Result.UNREADABLE, "cut short", refusal=CallbackUnreadable())
             return await self._pass_on(scope, target, body)
         except _Full:
-            return Received("too many large bodies at once", refusal=Unavailable())
+            why = "too many large bodies at once"
+            return Received(Result.FAILED, why, refusal=Unavailable())
         finally:
             arriving.release()
 

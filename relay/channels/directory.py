@@ -67,6 +67,10 @@ class ChannelDirectory:
         """Return a channel as it was last read, however long ago, without asking the database."""
         return self._last_by_id.get(channel_id)
 
+    def names(self) -> frozenset[str] | None:
+        """Name all channels as they were last read, without asking the database; None if never."""
+        return frozenset(channel.name for channel in self._last_by_id.values()) or None
+
     async def note_callback(self, channel: OpenedChannel) -> None:
         """Remember that this account's callbacks reach us; written once a minute at most.
 

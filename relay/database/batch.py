@@ -6,6 +6,7 @@ against 6-8k/s with a transaction each, and one hot account stays as fast as a t
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -19,7 +20,8 @@ from relay.database.line import LOCK_TIMEOUT_MS, DatabaseUnavailable, Line
 log = structlog.get_logger()
 
 Row = tuple[Any, ...]
-_Waiting = tuple[Row, asyncio.Future[Record | None]]
+_Waiting = tuple[Row, asyncio.Future[Record | None], float]
+"""A row, its record to be, and when it came."""
 LINGER_S, ROWS_FEW = 0.002, 16
 """How long a statement that would have few rows waits for more, if one has just ended: a statement
 costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
@@ -74,7 +76,7 @@ class Batcher:
             asyncpg.PostgresError: this row is at fault; nothing was written for it.
         """
         future: asyncio.Future[Record | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, future))
+        self._waiting.append((row, future, time.perf_counter()))
         if self._runner is None:
             self._runner = asyncio.create_task(self._drain())
         try:
@@ -101,6 +103,7 @@ class Batcher:
         failures = self._line.failures
         async with self._line.turn:
             batch = self._take()
+            self._line.note_wait(time.perf_counter() - batch[0][2])
             if self._line.failures != failures:
                 _fail(batch, DatabaseUnavailable())
                 return
@@ -148,7 +151,7 @@ class Batcher:
     async def _run_batch(self, batch: list[_Waiting], lock_timeout_ms: int) -> Exception | None:
         """Run and answer these rows in the line's turn; return what failed, to be judged."""
         try:
-            columns = [list(column) for column in zip(*(row for row, _ in batch), strict=True)]
+            columns = [list(column) for column in zip(*(row for row, _, _ in batch), strict=True)]
             records = await self._line.fetch(
                 self._statement,
                 columns,
@@ -158,7 +161,7 @@ class Batcher:
             by_place = {record["ord"]: record for record in records}
         except Exception as error:  # noqa: BLE001 (handed to whoever waits for the rows)
             return error
-        for place, (_, future) in enumerate(batch, start=1):
+        for place, (_, future, _) in enumerate(batch, start=1):
             if not future.done():
                 future.set_result(by_place.get(place))
         return None
@@ -169,6 +172,6 @@ def _fail(batch: list[_Waiting], error: Exception) -> None:
         blocked = RowBlocked()
         blocked.__cause__ = error
         error = blocked
-    for _, future in batch:
+    for _, future, _ in batch:
         if not future.done():
             future.set_exception(error)

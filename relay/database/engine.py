@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from relay.counts import Counts
 from relay.database.driver import Connection, Pool
 from relay.database.opener import (
     FREE_TIMEOUT_S,
@@ -69,6 +70,7 @@ async def open_pool(
     connections: int = 5,
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     free_timeout_s: float = FREE_TIMEOUT_S,
+    counts: Counts | None = None,
 ) -> Pool:
     """Make a pool; each connection is opened at its first use.
 
@@ -100,6 +102,7 @@ async def open_pool(
         free_timeout_s=free_timeout_s,
         is_shared=opener.is_shared,
         settings=PLANNED_ANEW,
+        counts=counts or Counts(),
     )
 
 

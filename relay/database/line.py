@@ -1,12 +1,14 @@
 """A line: one connection for batched statements, whose users take turns."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
 import asyncpg
 import structlog
 
+from relay.counts import Counts
 from relay.database.driver import Connection, Prepared, Record
 from relay.database.opener import STATEMENT_TIMEOUT_S, Database, opener_of
 
@@ -58,8 +60,10 @@ class Line:
     lock must not share a line with those for which somebody waits who has nothing to do with it.
     """
 
-    def __init__(self, connect: Connect, *, durable: bool) -> None:
-        """`durable`: whether its commits wait for the disk."""
+    def __init__(
+        self, connect: Connect, *, durable: bool, name: str = "line", counts: Counts | None = None
+    ) -> None:
+        """`durable`: whether its commits wait for the disk. `name`: for the counts."""
         self.turn = asyncio.Lock()
         self.failures = 0
         """How often it could not be opened, or gave no answer. Whoever waited for a turn meanwhile
@@ -68,6 +72,9 @@ class Line:
         """How often the connection broke under a statement, which may have committed."""
         self._connect = connect
         self._durable = durable
+        self.name = name
+        self._counts = counts or Counts()
+        self._counts.database_failures.begin(name)
         self._connection: Connection | None = None
         self._prepared: dict[str, Prepared] = {}
         self._lock_timeout_ms = LOCK_TIMEOUT_MS
@@ -88,6 +95,35 @@ class Line:
             DatabaseUnavailable: see there.
             asyncpg.PostgresError, ValueError: the statement failed and wrote nothing.
         """
+        began = time.perf_counter()
+        try:
+            return await self._fetch(
+                statement, columns, is_idempotent=is_idempotent, lock_timeout_ms=lock_timeout_ms
+            )
+        except DatabaseUnavailable:
+            self._counts.database_failures.add(self.name)
+            raise
+        finally:
+            self._counts.database_seconds.add(time.perf_counter() - began, self.name)
+            self._counts.database_rows.add(self.name, amount=len(columns[0]))
+
+    def note_wait(self, seconds: float) -> None:
+        """Count what a row waited for its statement to begin."""
+        self._counts.database_waits.add(seconds, self.name)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it is connected, as far as it knows."""
+        return self._connection is not None
+
+    async def _fetch(
+        self,
+        statement: str,
+        columns: Sequence[Sequence[object]],
+        *,
+        is_idempotent: bool,
+        lock_timeout_ms: int,
+    ) -> list[Record]:
         for is_last_try in (False, True):
             try:
                 prepared = await self._prepare(statement, lock_timeout_ms)

@@ -1,7 +1,10 @@
 """How a process divides its connections to Postgres, and which statements share one."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
+from relay.counts import Counts
 from relay.database.line import Connect, Line
 
 LINES, LINES_FEW = 5, 3
@@ -40,14 +43,17 @@ class Lines:
     same locks anyway; and `reads` by what waits for none: it reads, or skips what is locked.
     """
 
-    def __init__(self, connect: Connect, *, count: int = LINES) -> None:
+    def __init__(
+        self, connect: Connect, *, count: int = LINES, counts: Counts | None = None
+    ) -> None:
         """Nothing is connected yet. `count`: five, or else three."""
-        self.holds = Line(connect, durable=True)
+        line = partial(Line, connect, counts=counts or Counts())
+        self.holds = line(durable=True, name="holds")
         """Takes holds and moves tasks to other channels: accounts, and tasks before they are sent.
         The disk has it before Kling hears of it."""
-        self.records = Line(connect, durable=False)
+        self.records = line(durable=False, name="records")
         """Records that Kling took a task, which its tenant waits for: tasks alone."""
-        self.reads = Line(connect, durable=False)
+        self.reads = line(durable=False, name="reads")
         """Finds tasks and tokens, and claims questions: no lock is waited for."""
         self.ends = self.holds
         """Ends tasks with their charges: tasks and accounts, and the disk has it."""
@@ -55,10 +61,15 @@ class Lines:
         """Ends tasks that Kling refused: tasks and accounts. Apart from `records`, since an account
         may be locked, and those wait for none."""
         if count >= LINES:
-            self.ends = Line(connect, durable=True)
-            self.refusals = Line(connect, durable=False)
+            self.ends = line(durable=True, name="ends")
+            self.refusals = line(durable=False, name="refusals")
 
     async def aclose(self) -> None:
         """Disconnect them all, once nobody runs statements any more."""
-        for line in {self.holds, self.records, self.reads, self.ends, self.refusals}:
+        for line in self:
             await line.aclose()
+
+    def __iter__(self) -> Iterator[Line]:
+        """Go over each of them once."""
+        lines = (self.holds, self.records, self.reads, self.ends, self.refusals)
+        return iter(dict.fromkeys(lines))

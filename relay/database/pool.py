@@ -1,5 +1,6 @@
 """Connections that are shared by statements neither hot nor worth an ORM."""
 
+import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -7,8 +8,11 @@ from typing import Any
 
 import asyncpg
 
+from relay.counts import Counts
 from relay.database.driver import Connection, Record
 
+NAME = "pool"
+"""For the counts."""
 LOST = (TimeoutError, asyncpg.ReadOnlySQLTransactionError)
 """It never answers again, or is no primary's any more; so it is with those at rest."""
 
@@ -24,6 +28,7 @@ class BoundedPool:
         free_timeout_s: float,
         is_shared: bool,
         settings: Mapping[str, str],
+        counts: Counts,
     ) -> None:
         """`opened`: the connections of `pool`, each of which gives up on an answer in time.
 
@@ -33,6 +38,8 @@ class BoundedPool:
         self._pool = pool
         self._opened = opened
         self._free_timeout_s = free_timeout_s
+        self._counts = counts
+        counts.database_failures.begin(NAME)
         self._lend = self.begin if is_shared else self._acquire
         # Names and values are of this code.
         self._set = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
@@ -87,12 +94,20 @@ class BoundedPool:
 
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Connection]:
-        connection = await self._pool.acquire(timeout=self._free_timeout_s)
+        began = time.perf_counter()
+        try:
+            connection = await self._pool.acquire(timeout=self._free_timeout_s)
+        except Exception:
+            self._counts.database_failures.add(NAME)
+            raise
+        finally:
+            self._counts.database_waits.add(time.perf_counter() - began, NAME)
         pid = connection.get_server_pid()
         self._lent.add(pid)
         try:
             yield connection
         except LOST:
+            self._counts.database_failures.add(NAME)
             connection.terminate()
             self._drop_idle()
             raise
@@ -103,6 +118,21 @@ class BoundedPool:
     async def close(self) -> None:
         """Wait for those in use, and close all."""
         await self._pool.close()
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return int(self._pool.get_size())
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        return int(self._pool.get_max_size())
+
+    @property
+    def used(self) -> int:
+        """How many of them are lent."""
+        return len(self._lent)
 
     def _drop_idle(self) -> None:
         for connection in list(self._opened):

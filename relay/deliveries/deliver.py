@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from relay.counts import Counts
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId
@@ -25,6 +26,10 @@ log = structlog.get_logger()
 START = (0, "")
 URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
+REFUSED, UNREACHABLE, LEASE_LOST = "refused", "unreachable", "lease_lost"
+RESULTS = ("delivered", REFUSED, UNREACHABLE, "superseded", "dead", LEASE_LOST)
+"""Of an attempt, for the counts: answered with something else than 2xx, or not answered, and to be
+tried again; or by then another worker had it."""
 
 
 class AttemptLimits(msgspec.Struct, frozen=True):
@@ -72,6 +77,7 @@ class Deliverer:
         limits: AttemptLimits | None = None,
         lease_s: float = LEASE_S,
         timeout_s: float = TIMEOUT_S,
+        counts: Counts | None = None,
     ) -> None:
         """`timeout_s`: the sender's. `pool`: asyncpg's."""
         self._pool = pool
@@ -82,6 +88,9 @@ class Deliverer:
         self.limits = limits or AttemptLimits()
         self._lease_s = lease_s
         self._send_within_s = lease_s - timeout_s
+        self._counts = counts or Counts()
+        for result in RESULTS:
+            self._counts.deliveries.begin(result)
         self._in_hand: Counter[tuple[int, str]] = Counter()
         self._after: tuple[int, str] = START
 
@@ -173,6 +182,8 @@ class Deliverer:
             reason,
             pause_s,
         )
+        self._counts.deliveries.add(_result(record, outcome))
+        self._counts.delivery_seconds.add(outcome.duration_ms / 1000)
         log.info(
             "delivery.attempted",
             delivery_id=leased.id,
@@ -185,6 +196,15 @@ class Deliverer:
             ms=outcome.duration_ms,
             state=record["state"] if record else "another worker's",
         )
+
+
+def _result(record: Record | None, outcome: Outcome) -> str:
+    """Say in a word what became of a delivery by one attempt."""
+    if record is None:
+        return LEASE_LOST
+    if record["state"] != DeliveryState.DUE:
+        return str(record["state"])
+    return UNREACHABLE if outcome.http_status is None else REFUSED
 
 
 def _leased(row: Record, claimed_at: float) -> LeasedDelivery:

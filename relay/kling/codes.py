@@ -115,6 +115,14 @@ TROUBLE_MIN = Code.INTERNAL_ERROR
 """From this one on Kling itself failed, whatever the HTTP status: a task may exist."""
 
 
+_WORDS = {code.value: str(code.value) for code in Code}
+
+
+def code_word(code: int) -> str:
+    """Spell a code for the counts: whoever answers in Kling's place may invent any number."""
+    return _WORDS.get(code, "other")
+
+
 def http_status(code: int) -> int:
     """Look up the HTTP status that Kling sends with `code`; ValueError if it has no such code."""
     return Code(code).http_status

@@ -166,9 +166,19 @@ def read_task(raw: bytes | Raw) -> TaskNews:
     )
 
 
+def moved_at(news: TaskNews) -> datetime | None:
+    """Read when it moved to where it is, by Kling's clock; None if that is not said."""
+    fields = _fields.decode(news.raw)
+    return _moment(fields.get("update_time", fields.get("updated_at", UNSET)))
+
+
 def _created_at(task: _TaskObject) -> datetime | None:
     """Read when it was created: `created_at`, and of 2.0 `create_time`."""
-    raw = task.created_at if task.create_time is UNSET else task.create_time
+    return _moment(task.created_at if task.create_time is UNSET else task.create_time)
+
+
+def _moment(raw: Raw | UnsetType) -> datetime | None:
+    """Read milliseconds, be they a number or a text."""
     spelt = bytes(raw).strip(b'"') if isinstance(raw, Raw) else b""
     ms = int(spelt) if spelt.isdigit() and len(spelt) < 16 else -1  # noqa: PLR2004
     return moment_of(ms) if 0 <= ms <= MS_MAX else None

@@ -73,6 +73,11 @@ class Readiness:
                 log.error("readiness.lost", why=trouble)
         return trouble
 
+    @property
+    def is_ready(self) -> bool:
+        """Say what the last try found, without another one."""
+        return self.ability is not None and self._trouble is None
+
     async def watch(self) -> None:
         """Look until cancelled, so that trouble stands in the log though nobody asks."""
         while True:

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from litestar.types import HTTPScope, Receive
 
+from relay.counts import Counts
 from relay.errors import UnknownPath
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
@@ -55,9 +56,13 @@ class OwnSurface(TenantSurface):
         document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
+        counts: Counts,
     ) -> None:
         super().__init__(
-            authenticator=authenticator, budget=budget, body_limit_bytes=body_limit_bytes
+            authenticator=authenticator,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+            counts=counts,
         )
         label = "relay.deliveries"
         self._paths = (

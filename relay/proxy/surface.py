@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
+from relay.counts import Counts, Waits, waits
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
@@ -18,6 +19,7 @@ from relay.errors import (
     UnknownPath,
 )
 from relay.kling.body import read_fields
+from relay.kling.codes import code_word
 from relay.kling.wire import Fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
@@ -39,6 +41,8 @@ from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
+GONE = "gone"
+"""In place of a status: the client hung up, and nobody was answered."""
 UNKNOWN_MAX = 1000
 """Unknown paths that are told in the log; tenants choose them."""
 
@@ -51,14 +55,22 @@ class TenantSurface(ABC):
     """
 
     def __init__(
-        self, *, authenticator: Authenticator, budget: BodyBudget, body_limit_bytes: int
+        self,
+        *,
+        authenticator: Authenticator,
+        budget: BodyBudget,
+        body_limit_bytes: int,
+        counts: Counts,
     ) -> None:
         self._authenticator = authenticator
+        self._counts = counts
         self._budget = budget
         self._body_limit_bytes = body_limit_bytes
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
+        waited = Waits()
+        waits.set(waited)
         request_id = new_request_id()
         client = scope.get("client")
         line = RequestLine(request_id, scope["method"], client[0] if client else "")
@@ -69,6 +81,7 @@ class TenantSurface(ABC):
             answer = await self._answer(caller, scope, receive, line)
         except ClientGone:
             log.info("request.abandoned", request_id=request_id, route=line.route)
+            self._counts.requests.add(line.route, GONE, "")
             return
         except RelayError as error:
             line.code, line.error = int(error.code), type(error).__name__
@@ -77,7 +90,9 @@ class TenantSurface(ABC):
             # We are stopping, and RELAY_DRAIN_S is over. A submit under way is looked up later,
             # like one of a process that died.
             log.warning("request.cut_short", request_id=request_id, route=line.route)
-            await send_answer(send, answer_error(TimedOut(), request_id), request_id)
+            answer = answer_error(TimedOut(), request_id)
+            self._counts.requests.add(line.route, str(answer.status), code_word(TimedOut.code))
+            await send_answer(send, answer, request_id)
             raise
         except Exception as error:  # noqa: BLE001 (told in the log)
             refusal = Unavailable() if is_fault(error) else InternalError()
@@ -86,8 +101,11 @@ class TenantSurface(ABC):
             answer = answer_error(refusal, request_id)
         await send_answer(send, answer, request_id)
         line.status = answer.status
-        line.ms = round((time.perf_counter() - began) * 1000, 1)
+        now = time.perf_counter()
+        line.ms = round((now - began) * 1000, 1)
         log_request(line)
+        self._counts.requests.add(line.route, str(line.status), code_word(line.code))
+        self._counts.overhead.add(max(0.0, now - began - waited.until(now)), line.route)
 
     @abstractmethod
     async def _answer(
@@ -100,13 +118,14 @@ class TenantSurface(ABC):
         """
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
-        return await read_body(
-            receive,
-            declared=declared_length(scope["headers"]),
-            budget=self._budget,
-            tenant_id=caller.tenant_id,
-            limit_bytes=self._body_limit_bytes,
-        )
+        with waits.get():
+            return await read_body(
+                receive,
+                declared=declared_length(scope["headers"]),
+                budget=self._budget,
+                tenant_id=caller.tenant_id,
+                limit_bytes=self._body_limit_bytes,
+            )
 
 
 class KlingSurface(TenantSurface):
@@ -125,9 +144,13 @@ class KlingSurface(TenantSurface):
         router: Router,
         budget: BodyBudget,
         body_limit_bytes: int,
+        counts: Counts,
     ) -> None:
         super().__init__(
-            authenticator=authenticator, budget=budget, body_limit_bytes=body_limit_bytes
+            authenticator=authenticator,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+            counts=counts,
         )
         self._submitter = submitter
         self._retries = retries

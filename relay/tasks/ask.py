@@ -1,5 +1,7 @@
 """One question to Kling about one task, in the words of its generation."""
 
+from typing import assert_never
+
 import msgspec
 import structlog
 
@@ -41,6 +43,21 @@ class Unread(NoAnswer, frozen=True):
 
 KlingsWord = TaskNews | NotFound | NoAnswer | Unread
 """What a question about one task may come to."""
+
+
+def word_of(answer: KlingsWord) -> str:
+    """Say for the counts what it came to: a status of Kling's, or why there is none."""
+    match answer:
+        case TaskNews():
+            return "unread" if answer.status is None else answer.status.value
+        case NotFound():
+            return "not_found"
+        case Unread():
+            return "unread"
+        case NoAnswer():
+            return "none"
+        case _:
+            assert_never(answer)
 
 
 class Asker:

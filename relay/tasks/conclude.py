@@ -135,7 +135,7 @@ class Concluder:
         """Write it. Should that fail, the row stays pending for the looks."""
 
         async def tell() -> Finished:
-            return await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
+            return await self._door.pass_through(row, task, durable=False)
 
         try:
             await persist(tell, for_s=PERSIST_S)

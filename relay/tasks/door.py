@@ -15,15 +15,17 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.counts import Counts
 from relay.database.batch import Batcher, RowBlocked
 from relay.database.committed import once_committed
 from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
+from relay.tasks.count_ends import count_end
 from relay.tasks.finish import FINISH, FINISH_FOLLOWED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
 from relay.tasks.tables import TaskState
-from relay.tasks.task import BY_OPERATOR, LIVE
+from relay.tasks.task import BY_OPERATOR, LIVE, TaskRow
 from relay.tasks.told import FinishRow
 
 log = structlog.get_logger()
@@ -124,7 +126,9 @@ async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed:
 class Door:
     """Moves tasks; the only object that batches FINISH and RECORD."""
 
-    def __init__(self, *, ends: Line, refusals: Line, records: Line) -> None:
+    def __init__(
+        self, *, ends: Line, refusals: Line, records: Line, counts: Counts | None = None
+    ) -> None:
         """`ends` is durable.
 
         The others need not be: a lost record of an accepted or refused create is found again by a
@@ -134,6 +138,7 @@ class Door:
         def batcher(line: Line, statement: str) -> Batcher:
             return Batcher(line, statement, is_idempotent=True, key=lambda row: row[0])
 
+        self._counts = counts or Counts()
         self._durable = batcher(ends, FINISH)
         self._relaxed = batcher(refusals, FINISH)
         self._records = batcher(records, RECORD)
@@ -141,13 +146,13 @@ class Door:
         self._followed = batcher(ends, FINISH_FOLLOWED)
         self._followed_records = batcher(ends, RECORD_FOLLOWED)
 
-    async def pass_through(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Finished:
-        """Move a task as `row` says, if it is news.
+    async def pass_through(self, row: FinishRow, task: TaskRow, *, durable: bool) -> Finished:
+        """Move a task as `row` says, if it is news; `task` is that task as it was read.
 
         Raises:
             RowBlocked, DatabaseUnavailable: see `database/batch.py`; it may be told again.
         """
-        batcher = self._batcher(row, durable=durable, is_followed=is_followed)
+        batcher = self._batcher(row, durable=durable, is_followed=task.is_followed)
         for tries in range(1, BLOCKED_TRIES + 1):
             try:
                 record = await batcher.run(row)
@@ -162,6 +167,7 @@ class Door:
         else:
             raise AssertionError("the last try breaks or raises")
         _say_moved(row, record)
+        count_end(self._counts, row, record, task)
         return _finished(record)
 
     async def aclose(self) -> None:

@@ -150,7 +150,8 @@ noted AS (
     FROM judged
     WHERE contradicts
 ){follow}
-SELECT j.ord, j.moves, j.fills, j.old_state, j.tenant_id, e.charged_micros
+SELECT j.ord, j.moves, j.fills, j.corrects, j.old_state, j.tenant_id, j.charged_before,
+    j.has_cost, e.charged_micros
 FROM judged j LEFT JOIN ended e USING (id)
 """  # noqa: S608 (composed of constants)
 

@@ -118,7 +118,7 @@ class Learner:
             event_body=(told.raw if whole is None else whole)[:EVENT_BYTES_MAX],
             made=spell_made(made),
         )
-        finished = await self._door.pass_through(row, durable=is_end, is_followed=task.is_followed)
+        finished = await self._door.pass_through(row, task, durable=is_end)
         if is_full and task.is_hearsay and (false := _claimed(task) - set(made)):
             await unlearn(self._pool, task.id, false)
         # Never by a callback's word: whoever has one task's path would raise everybody's hold.

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from relay.channels.directory import ChannelDirectory
+from relay.counts import Counter, waits
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
 from relay.database.faults import log_failure
@@ -21,7 +22,7 @@ from relay.database.line import Line
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.kling.task_object import Status, TaskNews
-from relay.tasks.ask import Asker, KlingsWord, NoAnswer, NotFound, Unread
+from relay.tasks.ask import Asker, KlingsWord, NoAnswer, NotFound, Unread, word_of
 from relay.tasks.door import (
     EVENT_BYTES_MAX,
     LAST_LOOK_AFTER_S,
@@ -123,6 +124,7 @@ class Looker:
         directory: ChannelDirectory,
         catalogue: Catalogue,
         rules: LookRules,
+        counter: Counter,
     ) -> None:
         """`line`: for tenants' questions; `pool`: for the worker's."""
         self._claims = Batcher(line, CLAIM_REFRESH, is_idempotent=False)
@@ -134,6 +136,7 @@ class Looker:
         self._flags = flags
         self._directory = directory
         self._rules = rules
+        self._counter = counter
         self._flights: dict[int, asyncio.Task[None]] = {}
 
     async def refresh(self, task: TaskRow, *, wait_s: float) -> bool:
@@ -157,7 +160,8 @@ class Looker:
                 flight = self._flights.get(task.id)
                 if flight is None:
                     return False
-        done, _ = await asyncio.wait({flight}, timeout=wait_s)
+        with waits.get():
+            done, _ = await asyncio.wait({flight}, timeout=wait_s)
         return bool(done)
 
     def refresh_every_s(self, task: TaskRow) -> float:
@@ -201,6 +205,7 @@ class Looker:
             await self._leave_to_a_person(leased)
             return
         answer = await self._asker.ask(task)
+        self._counter.add("worker", word_of(answer))
         match answer:
             case TaskNews():
                 if await self._learn(task, answer, via=Via.LOOK):
@@ -325,7 +330,7 @@ class Looker:
             reason=reason,
             look_after_s=last_look_after_s,
         )
-        return await self._door.pass_through(row, durable=False, is_followed=task.is_followed)
+        return await self._door.pass_through(row, task, durable=False)
 
     async def aclose(self) -> None:
         """Let the flights that are in the air land, for a moment."""
@@ -336,6 +341,7 @@ class Looker:
     async def _ask_quietly(self, task: TaskRow) -> None:
         try:
             answer = await self._asker.ask(task)
+            self._counter.add("tenant", word_of(answer))
             if isinstance(answer, TaskNews):
                 await self._learn(task, answer, via=Via.QUERY)
             if _is_unread(answer):

@@ -61,6 +61,7 @@ told AS MATERIALIZED (
 tasks_locked AS MATERIALIZED (
     SELECT id, tenant_id, account_id, channel_id, state, kling_id, hold_micros,
            hold_ended_at IS NULL AS is_open, charged_micros, corrected_micros,
+           num_nonnulls(cost_units, cost_cash) > 0 AS has_cost,
            callback_url, is_reply_full,
            -- What the operator gave back is not given back again.
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
@@ -73,7 +74,7 @@ tasks_locked AS MATERIALIZED (
 ),
 judged AS MATERIALIZED (
     SELECT n.*, t.tenant_id, t.account_id, t.channel_id, t.state AS old_state, t.hold_micros,
-           t.is_open, t.callback_url, t.charged_micros AS charged_before,
+           t.is_open, t.callback_url, t.charged_micros AS charged_before, t.has_cost,
            t.is_hearsay AND n.is_reply_full AND n.via <> 'operator'
                AND (n.state = 'failed' OR n.state = 'succeed'
                     AND least(n.charge_micros, t.hold_micros) <> t.charged_micros) AS corrects,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from relay.channels.opened import OpenedChannel
+from relay.counts import Counts, waits
 from relay.kling.bare import in_envelope
 from relay.kling.clock import UpstreamClocks
 from relay.kling.codes import RESIGN
@@ -14,11 +15,14 @@ from relay.kling.endpoint import Credential, Endpoint
 from relay.kling.endpoints import QUERY_PATHS
 from relay.kling.jwt import JwtCache, lifetime_of
 from relay.kling.mend import mend_reply
-from relay.kling.transport import Body, NotSent, Reply, Transport
+from relay.kling.outcome import Outcome, outcome_of, outcome_without_reply
+from relay.kling.transport import Body, NotSent, NoUsableReply, Reply, Transport
 from relay.kling.wire import read_envelope
 
 
 class _Call(NamedTuple):
+    operation: str
+    """For counts: create, query or read."""
     method: str
     path: str
     body: Body | None = None
@@ -27,9 +31,12 @@ class _Call(NamedTuple):
 class Upstream:
     """Signs and sends; what a reply means is judged by whoever asked."""
 
-    def __init__(self, transport: Transport, jwts: JwtCache) -> None:
+    def __init__(
+        self, transport: Transport, jwts: JwtCache, *, counts: Counts | None = None
+    ) -> None:
         self._transport = transport
         self._jwts = jwts
+        self._counts = counts or Counts()
         self._clocks = UpstreamClocks()
 
     async def create(
@@ -49,7 +56,7 @@ class Upstream:
         path = endpoint.path
         if model is not None:
             path = path.replace("{model}", quote(model, safe=""))
-        call = _Call("POST", path, body)
+        call = _Call("create", "POST", path, body)
         return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def query(
@@ -72,7 +79,7 @@ class Upstream:
             path = f"{endpoint.path}/{key}"
         else:
             path = f"{many}?{'task_ids' if kling_id else 'external_task_ids'}={key}"
-        return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
+        return await self._call(channel, endpoint, _Call("query", "GET", path), timeout_s=timeout_s)
 
     async def read(
         self, channel: OpenedChannel, endpoint: Endpoint, query_string: bytes, *, timeout_s: float
@@ -85,7 +92,7 @@ class Upstream:
         # As the client escaped it; what no URL can hold is escaped now.
         query = quote(query_string, safe="=&%+,:;@/?-._~")
         path = f"{endpoint.path}?{query}" if query else endpoint.path
-        return await self._call(channel, endpoint, _Call("GET", path), timeout_s=timeout_s)
+        return await self._call(channel, endpoint, _Call("read", "GET", path), timeout_s=timeout_s)
 
     async def _call(
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
@@ -108,19 +115,34 @@ class Upstream:
     async def _send(
         self, channel: OpenedChannel, call: _Call, bearer: str, *, timeout_s: float
     ) -> Reply:
-        reply = await self._transport.send(
-            call.method,
-            channel.base_url + call.path,
-            bearer=bearer,
-            body=call.body,
-            timeout_s=timeout_s,
-        )
+        began = time.perf_counter()
+        try:
+            with waits.get():
+                reply = await self._transport.send(
+                    call.method,
+                    channel.base_url + call.path,
+                    bearer=bearer,
+                    body=call.body,
+                    timeout_s=timeout_s,
+                )
+        except NoUsableReply as error:
+            self._count(channel, call, outcome_without_reply(error), "", began=began)
+            raise
         self._clocks.note(channel.base_url, reply.date)
         reply = mend_reply(reply)
         body = channel.without_secrets(reply.body, bearer.encode())
         if body is not reply.body:
             reply = msgspec.structs.replace(reply, body=body)
-        return in_envelope(reply)
+        reply = in_envelope(reply)
+        self._count(channel, call, *outcome_of(reply), began=began)
+        return reply
+
+    def _count(
+        self, channel: OpenedChannel, call: _Call, outcome: Outcome, code: str, *, began: float
+    ) -> None:
+        took_s = time.perf_counter() - began
+        self._counts.kling_calls.add(channel.name, call.operation, outcome.value, code)
+        self._counts.kling_seconds.add(took_s, channel.name, call.operation)
 
     def _bearer(self, channel: OpenedChannel, endpoint: Endpoint) -> str:
         kinds = channel.credentials & endpoint.credentials

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
+from relay.counts import Counts
 from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
 from relay.deliveries.deliver import AttemptLimits, Deliverer, LeasedDelivery
 from relay.deliveries.guard import CallbackGuard
@@ -142,6 +143,7 @@ class Bench:
         limits: AttemptLimits | None = None,
         lease_s: float = 30.0,
         timeout_s: float = 10.0,
+        counts: Counts | None = None,
     ) -> AsyncIterator[Worker]:
         guard = CallbackGuard([ip_network(allowed)] if allowed else [])
         sender = Sender(guard, lookup=lookup, timeout_s=timeout_s)
@@ -156,6 +158,7 @@ class Bench:
                     limits=limits,
                     lease_s=lease_s,
                     timeout_s=timeout_s,
+                    counts=counts,
                 )
             )
         finally:

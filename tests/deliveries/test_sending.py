@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from relay.counts import Counts
 from relay.deliveries.schedule import HOUR_S, RetrySchedule
 from relay.deliveries.send import CONTENT_TYPE
 from relay.deliveries.statements import CLAIM, TAKE_TURN
@@ -14,6 +15,11 @@ from tests.waiting import settle_for, wait_until
 
 ODD_BODY = '{"task_id":"1","prompt":"\\u00e9\\/ü€😀","n":9007199254740993,"x":1.50}'
 HEADERS = {"host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"}
+
+
+def counted(counts: Counts) -> dict[str, int]:
+    """What became of attempts, by the counts of the worker that made them."""
+    return {result: times for (result,), times in counts.deliveries.by.items() if times}
 
 
 async def test_a_delivery_arrives_once_as_it_was_written(
@@ -40,10 +46,10 @@ async def test_a_delivery_arrives_once_as_it_was_written(
 async def test_each_retry_has_the_same_bytes_and_id(bench: Bench) -> None:
     """Two refusals and a broken answer, then 204: four posts that differ in nothing but time."""
     answers = ("500 X\r\n\r\nbusy", "404 X\r\n\r\n", "nonsense\r\n\r\n", "204 X\r\n\r\n")
-    tenant = await bench.add_tenant()
+    tenant, counts = await bench.add_tenant(), Counts()
     await bench.add_secret(tenant)
 
-    async with TenantServer(answers=answers) as failing, bench.worker() as worker:
+    async with TenantServer(answers=answers) as failing, bench.worker(counts=counts) as worker:
         told = await bench.tell(await bench.add_task(tenant, failing.url()), body=ODD_BODY)
         async with worker.running():
             await wait_until(lambda: bench.is_ended(told))
@@ -56,6 +62,8 @@ async def test_each_retry_has_the_same_bytes_and_id(bench: Bench) -> None:
     assert [attempt["http_status"] for attempt in attempts] == [500, 404, None, 204]
     assert attempts[0]["response"] == "busy"
     assert attempts[2]["error"] is not None
+    assert counted(counts) == {"refused": 2, "unreachable": 1, "delivered": 1}
+    assert sum(counts.delivery_seconds.by[()].counts) == 4
 
 
 async def test_a_delivery_is_dead_after_its_window(bench: Bench) -> None:
@@ -78,7 +86,8 @@ async def test_a_delivery_is_dead_after_its_window(bench: Bench) -> None:
 
 async def test_410_ends_a_delivery_at_once(bench: Bench) -> None:
     """Its server wants no more of it; the task's next status is told all the same."""
-    async with TenantServer(answers=("410 Gone\r\n\r\n",)) as server, bench.worker() as worker:
+    counts, gone = Counts(), TenantServer(answers=("410 Gone\r\n\r\n",))
+    async with gone as server, bench.worker(counts=counts) as worker:
         task = await bench.add_task(await bench.add_tenant(), server.url())
         told = await bench.tell(task, "submitted")
         await worker.once()
@@ -88,6 +97,7 @@ async def test_410_ends_a_delivery_at_once(bench: Bench) -> None:
     first, second = await bench.delivery(told), await bench.delivery(newer)
     assert (first["state"], first["reason"]) == ("dead", "HTTP 410: its server wants no more of it")
     assert (second["state"], len(server.posts)) == ("delivered", 2)
+    assert counted(counts) == {"dead": 1, "delivered": 1}
 
 
 async def test_an_attempt_that_is_not_answered_ends(bench: Bench, server: TenantServer) -> None:

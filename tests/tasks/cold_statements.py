@@ -11,7 +11,7 @@ _CHANNELS = "reads the channels, of which there are a few"
 COLD = {
     # Not statements of their own.
     "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
-    "relay.database.line:Line.fetch": "runs what it is given by a Batcher",
+    "relay.database.line:Line._fetch": "runs what it is given by a Batcher",
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
     "relay.database.pool:BoundedPool.begin": "sets what holds in a transaction",
     "relay.database.pool:BoundedPool.fetch": "runs what it is given",

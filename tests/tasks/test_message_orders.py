@@ -71,9 +71,7 @@ async def create_reply(bench: Bench, task: TaskRow) -> None:
 async def no_reply(bench: Bench, task: TaskRow) -> None:
     """Our create timed out."""
     row = end_row(task.id, TaskState.UNKNOWN, via=Via.SUBMIT, reason="timeout", look_after_s=60.0)
-    await bench.relay.parts.tasks.door.pass_through(
-        row, durable=False, is_followed=task.is_followed
-    )
+    await bench.relay.parts.tasks.door.pass_through(row, task, durable=False)
 
 
 async def queried(bench: Bench, task: TaskRow) -> None:
