@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from relay.settings import Settings
+from tests.deploy.expressions import not_there
 from tests.test_docs import section
 from tests.waiting import PATIENCE_S
 
@@ -61,7 +62,7 @@ def test_each_alert_says_what_is_wrong_and_what_to_do(alert: dict[str, Any]) -> 
     urgency = entry.strip().partition("*")[2].partition(".*")[0].lower()
 
     assert alert["annotations"]["runbook"] == f"docs/operate.md#{alert['alert'].lower()}"
-    assert re.fullmatch(r"[A-Z].+\.", alert["annotations"]["summary"])
+    assert re.fullmatch(r"([A-Z]|\{\{).+\.", alert["annotations"]["summary"])
     assert alert["labels"]["severity"] in {"page", "ticket"}
     assert urgency == alert["labels"]["severity"]
 
@@ -75,10 +76,15 @@ def test_the_runbook_has_no_entry_of_an_alert_that_is_gone() -> None:
     assert sorted(entries) == sorted(NAMES)
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=NAMES)
+def test_each_alert_is_about_metrics_that_there_are(alert: dict[str, Any]) -> None:
+    """With labels that they have."""
+    assert not_there(alert["expr"]) == []
+
+
 def test_each_process_is_asked_at_its_office() -> None:
     """By address, which is the one thing that an office always answers to."""
     jobs = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
 
-    for name in ("relay", "relay-business"):
-        (found,) = jobs[name]["dns_sd_configs"]
-        assert (found["type"], found["port"]) == ("A", Settings().office_port)
+    (found,) = jobs["relay"]["dns_sd_configs"]
+    assert (found["type"], found["port"]) == ("A", Settings().office_port)
