@@ -11,6 +11,7 @@ from relay.cli.endpoints import catalogue, endpoint_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import Amount, Number
+from relay.cli.price_adopt import adopt
 from relay.cli.price_key import Key, key_options, quoted_key, ready_line, refuse_unpriced
 from relay.cli.price_rows import (
     described,
@@ -44,6 +45,9 @@ def price() -> None:
     catch-all '*'. Rows in units are held as quoted and settled by Kling's own deduction; rows with
     an amount are settled by exactly that amount.
     """
+
+
+price.add_command(adopt)
 
 
 @price.command("list")
@@ -273,6 +277,8 @@ def unset(key: Key) -> None:
 @json_option
 def missing(*, as_json: bool) -> None:
     """List what tenants asked for and were refused, and what still has no price."""
+    from relay.pricing.book import PriceBook
+    from relay.pricing.lists import OFFERED
     from relay.pricing.prices import read_book, read_misses
 
     async def work(session: AsyncSession) -> list[Miss]:
@@ -300,6 +306,12 @@ def missing(*, as_json: bool) -> None:
         [(str(miss.wanted), str(miss.times), moment(miss.last_at)) for miss in misses],
         empty="Nothing was refused that still has no price.",
     )
+    brought = [miss for miss in misses if PriceBook([], OFFERED.rows).find(miss.wanted)]
+    if brought:
+        note(
+            f"\nKling's list of {OFFERED.name}, which this version brings, prices {len(brought)} of"
+            " them: `relay price adopt` shows it."
+        )
     lines = [line for miss in misses if (line := ready_line(miss.wanted)) is not None]
     if lines:
         note("\nTo sell them, with your own number for X:")

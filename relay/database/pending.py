@@ -58,6 +58,7 @@ def pending_migrations(current: str | None, *, target: str = "head") -> list[Pen
             dialect_opts={"paramstyle": "named"},  # any other would double each %
             output_buffer=written,
             transaction_per_migration=True,
+            literal_binds=True,
             on_version_apply=floor_keeper(script),
         )
         with environment.begin_transaction():

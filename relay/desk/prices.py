@@ -1,16 +1,21 @@
-"""The operator's own rows of the price book."""
+"""The operator's own rows of the price book, and the list of Kling's behind them."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
-from relay.desk.errors import NoSuch
+from relay.desk.errors import NoSuch, NotPossible
 from relay.money import plain
 from relay.pricing import edit
-from relay.pricing.book import PriceRow
-from relay.pricing.prices import KEY, find_price
-from relay.pricing.underquotes import forget_underquotes
+from relay.pricing.book import KEY, PriceRow
+from relay.pricing.lists import OFFERED, compare, read_adopted, unchanged
+from relay.pricing.prices import find_price
+from relay.pricing.underquotes import (
+    forget_underquotes,
+    read_underquoted,
+    rename_underquoted,
+)
 
 
 @act
@@ -48,6 +53,42 @@ async def remove_price(session: AsyncSession, actor: Actor, row: PriceRow) -> No
     await edit.remove_price(session, row)
     await forget_underquotes(session, before)
     await _note(session, actor, "price.remove", row, before=_named(before), after=None)
+
+
+@act
+async def adopt_list(session: AsyncSession, actor: Actor, *, instead_of: str) -> None:
+    """Price by the list of Kling's that this version brings, in place of the named one.
+
+    Rows at the same price are held as they were, also where more is held since Kling took more.
+
+    Raises:
+        NotPossible: it is in force already, or another one than `instead_of` is meanwhile.
+    """
+    await edit.lock_lists(session)
+    before = await read_adopted(session)
+    if before.name == OFFERED.name:
+        raise NotPossible("price list", OFFERED.name, "it is in force already")
+    if before.name != instead_of:
+        raise NotPossible(
+            "price list", OFFERED.name, f"by now '{before.name}' is in force: look again"
+        )
+    id_ = await edit.adopt_list(session, OFFERED.name, OFFERED.rows)
+    changes = compare(before.rows, OFFERED.rows)
+    underquoted = await read_underquoted(session)
+    for old, new in unchanged(before.rows, OFFERED.rows):
+        if old.fingerprint in underquoted:
+            await rename_underquoted(session, old=old, new=new)
+    await forget_underquotes(session, *(change.old for change in changes if change.old))
+    await note_change(
+        session,
+        actor,
+        "price.adopt",
+        kind="price_list",
+        id=id_,
+        name=OFFERED.name,
+        before={"in_force": before.name},
+        after={"in_force": OFFERED.name, "changed_rows": len(changes)},
+    )
 
 
 async def _note(

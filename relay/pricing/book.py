@@ -15,6 +15,8 @@ from relay.money import plain
 ANY_ENDPOINT = "*"
 """The operator's opt-in catch-all, tried last."""
 
+KEY = ("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s")
+"""The fields of a row that say for which tasks it is."""
 AS_PRICED = Decimal(1)
 EMPTY: Mapping[bytes, Decimal] = MappingProxyType({})
 FOUND_MAX = 10_000

@@ -1,17 +1,32 @@
-"""The operator's rows of the price book as the desk writes them."""
+"""The operator's rows of the price book, and the list that is in force, as the desk writes them."""
 
+from collections.abc import Sequence
+
+import msgspec
 from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.pricing.book import PriceRow
-from relay.pricing.prices import KEY
-from relay.pricing.tables import Price
+from relay.pricing.book import KEY, PriceRow
+from relay.pricing.tables import Price, PriceList
 
 
 async def lock_prices(session: AsyncSession) -> None:
     """Let nobody else change prices until the end of the transaction; all may read them."""
     await session.execute(text("LOCK TABLE prices IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def lock_lists(session: AsyncSession) -> None:
+    """Let nobody else adopt a list until the end of the transaction; all may read them."""
+    await session.execute(text("LOCK TABLE price_lists IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def adopt_list(session: AsyncSession, name: str, rows: Sequence[PriceRow]) -> int:
+    """Put a list of Kling's in force, in place of the one before; returns its id."""
+    adopted = PriceList(name=name, rows=msgspec.to_builtins(rows))
+    session.add(adopted)
+    await session.flush()
+    return adopted.id
 
 
 async def set_price(session: AsyncSession, row: PriceRow) -> None:

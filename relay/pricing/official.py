@@ -1,4 +1,7 @@
-"""Kling's own price list, in units, as it stood on 2026-09-20.
+"""Kling's own price list, in units, as it stood on the day that `LIST` names.
+
+It is what a new database begins with; one that is in use keeps the list that it has adopted, until
+`relay price adopt` (`pricing/lists.py`). So whatever is changed here gets another `LIST`.
 
 Source: docs/kling-api.md 10 (kling.ai/document-api/pricing/base/video, fetched 2026-09-20;
 retired models from public clients). Effects and solutions have no row: no list of theirs is known.
@@ -13,7 +16,8 @@ from relay.kling.models import UNPRICED, UNPRICED_MODES
 from relay.kling.words import Words
 from relay.pricing.book import Pack, Per, PriceRow, words_of
 
-SOURCE = "Kling's list of 2026-09-20"
+LIST = "2026-09-20"
+SOURCE = f"Kling's list of {LIST}"
 
 Modes = Mapping[str | None, str]
 """Units by mode; std is 720p and pro is 1080p."""

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.kling.wanted import Wanted
-from relay.pricing.book import Pack, Per, PriceBook, PriceKind, PriceRow
-from relay.pricing.official import OFFICIAL
+from relay.pricing.book import KEY, Pack, Per, PriceBook, PriceKind, PriceRow
+from relay.pricing.lists import read_adopted
 from relay.pricing.tables import Price, PriceMiss
 from relay.pricing.underquotes import read_rises
 
@@ -22,7 +22,6 @@ WORD_CHARS_MAX = 300
 """Of a model that a tenant asks for: it may stand in a path, as long as paths are."""
 MISSES_MAX = 1000
 """Kinds of missing prices that are kept: tenants choose the words in them."""
-KEY = ("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s")
 
 
 def cached_book(sessions: Sessions) -> Cached[PriceBook]:
@@ -36,8 +35,13 @@ def cached_book(sessions: Sessions) -> Cached[PriceBook]:
 
 
 async def read_book(session: AsyncSession) -> PriceBook:
-    rows = await session.scalars(select(Price).order_by(Price.id))
-    return PriceBook([_row(price) for price in rows], OFFICIAL, await read_rises(session))
+    operators = await read_operators(session)
+    adopted = await read_adopted(session)
+    return PriceBook(operators, adopted.rows, await read_rises(session))
+
+
+async def read_operators(session: AsyncSession) -> list[PriceRow]:
+    return [_row(price) for price in await session.scalars(select(Price).order_by(Price.id))]
 
 
 async def find_price(session: AsyncSession, row: PriceRow) -> PriceRow | None:

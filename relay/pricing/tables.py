@@ -53,6 +53,19 @@ class Price(Base):
     created_at: Mapped[stamped]
 
 
+class PriceList(Base):
+    """A list of Kling's that was adopted; the one with the highest id is in force."""
+
+    __tablename__ = "price_lists"
+
+    id: Mapped[identity]
+    name: Mapped[str]
+    """The day of the list, as `pricing/official.py` names it."""
+    rows: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    """All of its rows, so that any version of the relay prices by them, also one without it."""
+    adopted_at: Mapped[stamped]
+
+
 class PriceMiss(Base):
     """A kind of task that was refused because no row fits; what `relay price missing` lists."""
 

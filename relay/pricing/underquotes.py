@@ -7,7 +7,7 @@ within the hour it is the price.
 from decimal import ROUND_CEILING, Decimal
 
 import msgspec
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.pricing.book import PriceRow
@@ -58,6 +58,20 @@ async def read_rises(session: AsyncSession) -> dict[bytes, Decimal]:
         select(PriceUnderquote.key, PriceUnderquote.rise).where(PriceUnderquote.rise.is_not(None))
     )
     return {key: rise for key, rise in found if rise is not None}
+
+
+async def rename_underquoted(session: AsyncSession, *, old: PriceRow, new: PriceRow) -> None:
+    """Go on counting for a row at the same price that comes from another list."""
+    await session.execute(
+        update(PriceUnderquote)
+        .where(PriceUnderquote.key == old.fingerprint)
+        .values(key=new.fingerprint, price=msgspec.to_builtins(new))
+    )
+
+
+async def read_underquoted(session: AsyncSession) -> set[bytes]:
+    """Read which rows were underquoted, by their fingerprints."""
+    return set(await session.scalars(select(PriceUnderquote.key)))
 
 
 async def forget_underquotes(session: AsyncSession, *rows: PriceRow) -> bool:

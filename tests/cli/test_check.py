@@ -61,7 +61,7 @@ NOTHING_LATELY = Recent(
 )
 SUBJECTS = {
     *("settings", "pooler", "database", "schema", "currency", "clock", "secret key", "channels"),
-    *("public URL", "Kling's callbacks", "tenants' callbacks", "worker", "disk"),
+    *("price list", "public URL", "Kling's callbacks", "tenants' callbacks", "worker", "disk"),
 }
 
 

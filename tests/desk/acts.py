@@ -36,7 +36,7 @@ from relay.desk.errors import (
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
-from relay.desk.prices import remove_price, set_price
+from relay.desk.prices import adopt_list, remove_price, set_price
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.desk.tenants import (
@@ -50,6 +50,8 @@ from relay.desk.tokens import issue_token, revoke_token
 from relay.desk.trials import note_trial
 from relay.kling.endpoint import Resource
 from relay.ledger.read import CurrencyMismatch
+from relay.pricing import edit
+from relay.pricing.official import LIST, OFFICIAL
 from relay.secrets import KeyRing, new_secret_key
 from relay.trial.report import Finding, Outcome, TrialReport
 from tests.desk.world import (
@@ -218,6 +220,17 @@ def _revoke(token_id: Callable[[Desk], int]) -> Do:
 def _set_price(**changes: Any) -> Do:
     row = msgspec.structs.replace(FIXED, **changes)
     return lambda _, session, actor: set_price(session, actor, row)
+
+
+def _adopt_list(*, before: str | None) -> Do:
+    """Adopt what this version brings; `before`: what was adopted till then, None is the same."""
+
+    async def adopt(_: Desk, session: AsyncSession, actor: Actor) -> None:
+        if before is not None:
+            await edit.adopt_list(session, before, OFFICIAL[1:])
+        await adopt_list(session, actor, instead_of="2026-01-31")
+
+    return adopt
 
 
 def _remove_price(**changes: Any) -> Do:
@@ -619,6 +632,15 @@ DONE = [
         ),
     ),
     Case(
+        adopt_list,
+        _adopt_list(before="2026-01-31"),
+        lambda _: Told(
+            *("price.adopt", "price_list", LIST),
+            {"in_force": "2026-01-31"},
+            {"in_force": LIST, "changed_rows": 1},
+        ),
+    ),
+    Case(
         claim_owners,
         _claim("one", "two", "one"),
         lambda _: Told(
@@ -776,6 +798,8 @@ REFUSED = [
     ),
     Refusal(revoke_token, NoSuch, _revoke(lambda _: 4711)),
     Refusal(remove_price, NoSuch, _remove_price(mode="std")),
+    Refusal(adopt_list, NotPossible, _adopt_list(before=None), "in force already"),
+    Refusal(adopt_list, NotPossible, _adopt_list(before="2026-02-28"), "another one meanwhile"),
     Refusal(claim_owners, NoSuch, _claim("one", tenant="acmee"), "tenant"),
     Refusal(claim_owners, NoSuch, _claim("one", channel="mainn"), "channel"),
     Refusal(claim_owners, NotTheirs, _claim("one", "betas")),

@@ -54,6 +54,7 @@ HELD = {
     "set_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
     "set_price again": "SELECT 1 FROM prices FOR NO KEY UPDATE",
     "remove_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
+    "adopt_list": "LOCK TABLE price_lists IN SHARE UPDATE EXCLUSIVE MODE",
     "pause_creates": "SELECT 1 FROM tenants FOR UPDATE",
     "pause_creates all": "LOCK TABLE pauses IN SHARE MODE",
     "end_pause": "SELECT 1 FROM pauses FOR NO KEY UPDATE",

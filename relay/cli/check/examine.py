@@ -13,6 +13,7 @@ from relay.cli.check.judge import (
     judge_pauses,
     judge_pool,
     judge_pooler,
+    judge_price_list,
     judge_recent,
 )
 from relay.cli.check.outside import check_public_url
@@ -41,6 +42,7 @@ from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
 from relay.desk.sealed import open_what_is_used
 from relay.pauses.read import list_pauses
+from relay.pricing.lists import read_adopted
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 from relay.tasks.recent import read_recent
@@ -102,6 +104,7 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     if found.is_usable:
         yield key_trouble or _check_keys(database)
         yield judge_channels(database.read(read_rows))
+        yield judge_price_list(database.read(read_adopted))
         yield from judge_pauses(database.read(list_pauses))
     if key_trouble is None:
         yield asyncio.run(check_public_url(settings.public_url, keys))

@@ -9,6 +9,7 @@ from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
 from relay.pauses.read import ListedPause
+from relay.pricing.lists import OFFERED, AdoptedList
 from relay.tasks.recent import LATE_S, Recent
 
 MAJOR_MIN = 15
@@ -103,6 +104,18 @@ def judge_pauses(pauses: list[ListedPause]) -> Iterator[Finding]:
             f" {newest.reason}",
             "`relay pause list` shows them, `relay pause end ID` ends one",
         )
+
+
+def judge_price_list(adopted: AdoptedList) -> Finding:
+    subject = "price list"
+    said = f"Kling's of {adopted.name} is in force"
+    if adopted.name != OFFERED.name:
+        return warning(
+            subject,
+            f"{said}, and this version brings that of {OFFERED.name}",
+            "`relay price adopt` shows what it would change, and asks",
+        )
+    return good(subject, said)
 
 
 def judge_channels(rows: list[Channel]) -> Finding:
