@@ -213,13 +213,15 @@ async def running_relay(
     with_callbacks: bool = False,
     with_worker: bool = False,
     beside: Relay | None = None,
+    keys: KeyRing | None = None,
     **settings: Any,
 ) -> AsyncIterator[Relay]:
     """Run a relay in process; by default before a sandbox that never calls back.
 
     `beside` another one on its database, it is a second replica: the same keys, the same Kling.
     """
-    keys = beside.keys if beside else KeyRing.parse(new_secret_key())
+    if keys is None:
+        keys = beside.keys if beside else KeyRing.parse(new_secret_key())
     kling = (beside and beside.sandbox) or create_sandbox(
         sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
     )

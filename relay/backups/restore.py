@@ -25,11 +25,11 @@ WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') ORDER BY relname
 ASIDE = "SELECT 'before_restore_' || to_char(clock_timestamp(), 'YYYYMMDD_HH24MISS')"
 
 OTHERS = """
-SELECT coalesce(nullif(application_name, ''), backend_type) || ' of ' || usename
-    || coalesce(' from ' || host(client_addr), '') AS who
+SELECT coalesce(nullif(application_name, ''), 'a client') || ' of ' || usename
+    || coalesce(' from ' || host(client_addr), '') AS who, count(*) AS connections
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-ORDER BY backend_start
+GROUP BY who ORDER BY who
 """
 SHOWN_MAX = 5
 
@@ -110,12 +110,7 @@ async def _make_room(session: AsyncSession, header: Header, *, replaces: bool) -
             f"the database is not empty: there are rows in {', '.join(used[:SHOWN_MAX])}. Name an"
             " empty one, or say --replace: it sets aside what is there, and deletes nothing"
         )
-    others = list(await session.scalars(text(OTHERS)))
-    if others:
-        raise RestoreRefused(
-            f"{len(others)} others are connected ({', '.join(others[:SHOWN_MAX])}): stop every"
-            " `relay serve` and `relay worker` first, and whatever else uses this database"
-        )
+    await refuse_others(session)
     if "pauses" in tables:
         # Who connects from now on waits here, and then finds the pause that was restored.
         await session.execute(text("LOCK TABLE pauses IN ACCESS EXCLUSIVE MODE"))
@@ -124,6 +119,21 @@ async def _make_room(session: AsyncSession, header: Header, *, replaces: bool) -
     await session.execute(text(f"ALTER SCHEMA {_quoted(schema)} RENAME TO {aside}"))
     await session.execute(text(f"CREATE SCHEMA {_quoted(schema)}"))
     return aside
+
+
+async def refuse_others(session: AsyncSession) -> None:
+    """Refuse to go on while a process uses the database: it would go on with what it remembers.
+
+    Raises:
+        RestoreRefused
+    """
+    others = (await session.execute(text(OTHERS))).all()
+    if others:
+        shown = ", ".join(f"{one.connections} by {one.who}" for one in others[:SHOWN_MAX])
+        raise RestoreRefused(
+            f"others are connected ({shown}): stop every `relay serve` and `relay worker` first,"
+            " and whatever else uses this database"
+        )
 
 
 async def _has_rows(session: AsyncSession, table: str) -> bool:

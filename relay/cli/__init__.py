@@ -27,6 +27,8 @@ COMMANDS = {
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
     "backup": ("relay.cli.backup:backup", "Copy the whole database, sealed; see if copies work."),
+    "restore": ("relay.cli.restore:restore", "Bring the database back from a copy, paused."),
+    "recover": ("relay.cli.recover:recover", "See what was lost when the database was set back."),
     "migrate": ("relay.cli.migrate:migrate", "Bring the database to this version's schema."),
     "secret-key": ("relay.cli.secret_key:secret_key", "Make a fresh RELAY_SECRET_KEY."),
 }

@@ -63,9 +63,7 @@ async def mark_restored(
     await session.refresh(deployment)
     prefix = deployment.external_prefix
     row = Restore(as_of=as_of, source=source, former_prefix=former)
-    pause = Pause(
-        reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ} from {source}: see `relay recover`"
-    )
+    pause = Pause(reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ}: see `relay recover`")
     session.add_all([row, pause])
     await session.flush()
     await note_change(

@@ -1,8 +1,9 @@
 """The journal of the desk: written by every act, read by operators."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
@@ -76,6 +77,15 @@ async def list_changes(
         query = query.where((Change.act == act) | Change.act.startswith(f"{act}.", autoescape=True))
     if before_id is not None:
         query = query.where(Change.id < before_id)
+    return list(await session.scalars(query))
+
+
+async def last_of_each_act(session: AsyncSession, *, until: datetime) -> list[Change]:
+    """List the newest change of each act, of those up to a moment; the newest first."""
+    newest = (
+        select(func.max(Change.id)).where(Change.at <= until).group_by(Change.act).scalar_subquery()
+    )
+    query = select(Change).where(Change.id.in_(newest)).order_by(Change.id.desc())
     return list(await session.scalars(query))
 
 

@@ -348,12 +348,32 @@ def read_listed_tasks(reply: Reply) -> list[TaskNews]:
     return [] if envelope is None or envelope.code != 0 else tasks_of(envelope)
 
 
+class TaskPage(msgspec.Struct, frozen=True):
+    """One page of the list of API 2.0, or of the solutions."""
+
+    tasks: list[TaskNews]
+    next_cursor: str | None
+    """None: it is the last."""
+
+
+def read_task_page(reply: Reply) -> TaskPage:
+    """Read a page with every task in it that has an id; none of a reply that is no page."""
+    envelope = read_envelope(reply)
+    data = fields_of(envelope.data) if envelope is not None and envelope.code == 0 else {}
+    cursor = text_of(data.get("next_cursor")) if value_of(data.get("has_more")) else ""
+    return TaskPage(_tasks_in(items_of(data.get("result", UNSET))), cursor or None)
+
+
 def tasks_of(envelope: Envelope) -> list[TaskNews]:
     if not isinstance(envelope.data, Raw):
         return []
     is_list = bytes(memoryview(envelope.data)[:1]) == b"["
+    return _tasks_in(items_of(envelope.data) if is_list else [envelope.data])
+
+
+def _tasks_in(raws: list[Raw]) -> list[TaskNews]:
     news: list[TaskNews] = []
-    for raw in items_of(envelope.data) if is_list else [envelope.data]:
+    for raw in raws:
         try:
             news.append(read_task(raw))
         except UnreadableTask:

@@ -1,6 +1,7 @@
 """Calls to Kling on behalf of a channel."""
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -93,6 +94,22 @@ class Upstream:
         query = quote(query_string, safe="=&%+,:;@/?-._~")
         path = f"{endpoint.path}?{query}" if query else endpoint.path
         return await self._call(channel, endpoint, _Call("read", "GET", path), timeout_s=timeout_s)
+
+    async def list_page(
+        self,
+        channel: OpenedChannel,
+        endpoint: Endpoint,
+        asked: Mapping[str, object],
+        *,
+        timeout_s: float,
+    ) -> Reply:
+        """Get a page of the list that all endpoints of this one's generation share, by cursor.
+
+        Raises:
+            NotSent, MaybeSent: no answer.
+        """
+        call = _Call("read", "POST", QUERY_PATHS[endpoint.generation], msgspec.json.encode(asked))
+        return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def _call(
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
