@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 from relay.kling.http1_connection import Connection
+from relay.kling.proxy import Proxy, dial
 from relay.kling.transport import MaybeSent, NotSent
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
@@ -50,12 +51,19 @@ class Pool:
     """
 
     def __init__(
-        self, *, calls_max: int, keepalive_s: float, reply_bytes_max: int, tls: ssl.SSLContext
+        self,
+        *,
+        calls_max: int,
+        keepalive_s: float,
+        reply_bytes_max: int,
+        tls: ssl.SSLContext,
+        proxy: Proxy | None = None,
     ) -> None:
         self._calls_max = calls_max
         self._keepalive_s = keepalive_s
         self._reply_bytes_max = reply_bytes_max
         self._tls = tls
+        self._proxy = proxy
         self._calls = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._opening: set[asyncio.Timeout] = set()
@@ -79,7 +87,7 @@ class Pool:
 
         Raises:
             TimeoutError, OSError, ValueError: no place or no connection; no place is taken.
-            NotSent: closed.
+            NotSent: closed, or the proxy made no connection.
         """
         async with asyncio.timeout(timeout_s) as timeout:
             self._opening.add(timeout)
@@ -154,12 +162,10 @@ class Pool:
         if self._is_closed:
             raise NotSent("the transport is closed")
         loop = asyncio.get_running_loop()
-        if origin.addresses_until < loop.time():
-            origin.lookup = origin.lookup or loop.create_task(_look_up(origin))
-            await asyncio.shield(origin.lookup)  # others may wait for it too
-        sock = await start_connection(
-            origin.addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S, loop=loop
-        )
+        if self._proxy is None:
+            sock = await _dial(origin)
+        else:
+            sock = await dial(self._proxy, origin.host, origin.port)
         connection = Connection(
             loop,
             reply_bytes_max=self._reply_bytes_max,
@@ -203,6 +209,16 @@ class Pool:
         self.alarm_at = math.inf
         if next_end < math.inf:
             self.wake_at(max(next_end, now + _ALARMS_APART_S))
+
+
+async def _dial(origin: Origin) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    if origin.addresses_until < loop.time():
+        origin.lookup = origin.lookup or loop.create_task(_look_up(origin))
+        await asyncio.shield(origin.lookup)  # others may wait for it too
+    return await start_connection(
+        origin.addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S, loop=loop
+    )
 
 
 async def _look_up(origin: Origin) -> None:

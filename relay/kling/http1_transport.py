@@ -1,6 +1,6 @@
 """Kling over an HTTP/1.1 client of our own: the hot path, at a sixth of aiohttp's cost.
 
-It is small because it does only what the seam asks: no redirects, cookies, proxies, compression,
+It is small because it does only what the seam asks: no redirects, cookies, compression,
 streaming or HTTP/2. llhttp parses (httptools), aiohappyeyeballs connects, the event loop does TLS.
 A kept connection costs a call one write and one future; no task and no timer. docs/decisions.md 16
 has the numbers; tests/kling/test_http1_fuzz.py holds the outcomes equal to aiohttp's.
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from relay.kling.http1_connection import Connection, Dropped, describe
 from relay.kling.http1_pool import Origin, Pool
+from relay.kling.proxy import Proxy
 from relay.kling.transport import (
     CONNECT_TIMEOUT_S,
     JOIN_BYTES_MAX,
@@ -48,16 +49,19 @@ class Http1Transport:
         join_bytes_max: int = JOIN_BYTES_MAX,
         user_agent: str = USER_AGENT,
         tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._join_bytes_max = join_bytes_max
         self._user_agent = user_agent
+        self._through = "" if proxy is None else f" through the proxy {proxy}"
         self._origins: dict[str, Origin] = {}
         self._pool = Pool(
             calls_max=connections_max,
             keepalive_s=keepalive_s,
             reply_bytes_max=reply_bytes_max,
             tls=tls or _default_tls(),
+            proxy=proxy,
         )
 
     async def send(
@@ -102,8 +106,10 @@ class Http1Transport:
             connection = await self._pool.open(
                 origin, timeout_s=min(self._connect_timeout_s, left_s), is_fresh=is_fresh
             )
+        except NotSent as error:
+            raise error from None
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was written
-            raise NotSent(describe(error)) from None
+            raise NotSent(describe(error) + self._through) from None
         try:
             return await self._exchange(connection, request, deadline)
         except MaybeSent as error:

@@ -1,23 +1,67 @@
-"""What all tests of the transports share; each such test runs over both."""
+"""What all tests of the transports share; each such test runs over all of them."""
 
+import datetime as dt
+import ipaddress
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
+from tests.kling.proxy_peer import listen_as_proxy
 from tests.kling.transport_peer import Kind
 
+KINDS: dict[str, Kind] = {"Http1Transport": Http1Transport, "HttpxTransport": HttpxTransport}
 
-@pytest.fixture(params=[Http1Transport, HttpxTransport])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    chosen: Kind = request.param
-    return chosen
+
+@pytest.fixture(params=[*KINDS, "http", "socks5"])
+async def kind(request: pytest.FixtureRequest) -> AsyncIterator[Kind]:
+    """Those without a proxy, and through one that makes tunnels as a good one does."""
+    if request.param in KINDS:
+        yield KINDS[request.param]
+        return
+    async with listen_as_proxy() as proxy:
+        yield partial(Http1Transport, proxy=proxy.proxy(request.param))
 
 
 @pytest.fixture
 async def transport(kind: Kind) -> AsyncIterator[Transport]:
     async with aclosing(kind(reply_bytes_max=1000)) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's context for 127.0.0.1 and the certificate it signed for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "peer.pem"
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + certificate.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context, path

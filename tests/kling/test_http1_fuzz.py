@@ -10,8 +10,10 @@ import pytest
 import uvloop
 
 from relay.kling.http1_transport import Http1Transport
+from relay.kling.proxy import Proxy
 from relay.kling.transport import MaybeSent, NotSent, Reply, Transport
 from tests.kling.aiohttp_reference import AiohttpReference
+from tests.kling.proxy_peer import listen_as_proxy
 from tests.kling.raw_replies import draw_reply
 from tests.kling.transport_peer import Connection, listen
 from tests.waiting import PATIENCE_S, play_slow, settle_for
@@ -68,7 +70,9 @@ async def _hush(said_all: asyncio.Event) -> None:
         await settle_for(0.002, because="the loop looks at its sockets after each")
 
 
-async def find_differences(seeds: range) -> dict[int, tuple[Outcome, Outcome]]:
+async def find_differences(
+    seeds: range, *, proxy: Proxy | None = None
+) -> dict[int, tuple[Outcome, Outcome]]:
     """Ask both for each seed; lanes have servers of their own, so that no two replies meet."""
     different: dict[int, tuple[Outcome, Outcome]] = {}
 
@@ -87,7 +91,7 @@ async def find_differences(seeds: range) -> dict[int, tuple[Outcome, Outcome]]:
                         0.001, because="a close must be seen before the next POST meets it"
                     )
 
-    transport = Http1Transport(connect_timeout_s=PATIENCE_S)
+    transport = Http1Transport(connect_timeout_s=PATIENCE_S, proxy=proxy)
     async with aclosing(transport) as ours, aclosing(AiohttpReference()) as theirs:
         await asyncio.gather(*map(run, range(LANES)))
     return different
@@ -157,3 +161,17 @@ def test_outcomes_equal_those_of_aiohttp(
 
     assert {seed: pair for seed, pair in different.items() if not is_meant(seed, *pair)} == {}
     assert len(different) < len(seeds) / 10
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_outcomes_through_a_proxy_are_the_same(scheme: str) -> None:
+    """Ours through a proxy's tunnel, aiohttp's without one: a hundred seeds each."""
+
+    async def find() -> dict[int, tuple[Outcome, Outcome]]:
+        async with listen_as_proxy() as proxy:
+            return await find_differences(range(100), proxy=proxy.proxy(scheme))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        different = runner.run(find())
+
+    assert {seed: pair for seed, pair in different.items() if not is_meant(seed, *pair)} == {}

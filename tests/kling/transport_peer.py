@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE_S, play_dead
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-Kind = type[Http1Transport] | type[HttpxTransport]
+Kind = Callable[..., Http1Transport | HttpxTransport]
 Script = Callable[["Connection"], Awaitable[None]]
 
 
