@@ -16,10 +16,11 @@ from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
+from relay.metrics.business import BusinessMetrics
 from relay.metrics.process import ProcessMetrics
 from relay.office import create_office
 from relay.pages.health import Readiness, health_live, health_ready
-from relay.pages.metrics import metrics_of_process
+from relay.pages.metrics import metrics_of_business, metrics_of_process
 from relay.parts import Parts, end, open_parts
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.openapi.page import openapi_pages
@@ -114,6 +115,7 @@ def create_app(
             )
             readiness.ability = parts.ability
             app.state.process_metrics = _metrics_of(parts, readiness)
+            app.state.business_metrics = BusinessMetrics(parts.store.pool)
             if is_served:
                 await readiness.check_start()
             loops = asyncio.create_task(parts.loops.run()) if with_worker else None
@@ -138,10 +140,13 @@ def create_app(
     app.state.readiness = readiness
     app.state.stopping = stopping = asyncio.Event()
     app.state.office = create_office(
-        [*health, metrics_of_process, *openapi_pages(app.document)],
+        [*health, metrics_of_process, metrics_of_business, *openapi_pages(app.document)],
         host=settings.office_host,
         dependencies=dependencies
-        | {"process_metrics": Provide(lambda: app.state.process_metrics, sync_to_thread=False)},
+        | {
+            "process_metrics": Provide(lambda: app.state.process_metrics, sync_to_thread=False),
+            "business_metrics": Provide(lambda: app.state.business_metrics, sync_to_thread=False),
+        },
         stopping=stopping,
     )
     return app

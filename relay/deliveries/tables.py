@@ -36,6 +36,7 @@ class Delivery(Base):
         CheckConstraint("lease IS NULL OR state = 'due'", name="leased_only_if_due"),
         Index(None, "task_id"),
         Index(None, "tenant_id", "id"),
+        Index("deliveries_dead", "id", postgresql_where="state = 'dead'"),
         Index("deliveries_sealed_url", "ended_at", postgresql_where="url LIKE '% %'"),
         Index("deliveries_due_of_task", "task_id", "id", postgresql_where="state = 'due'"),
         Index(

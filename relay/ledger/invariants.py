@@ -3,6 +3,7 @@
 `audit` reads only. Each rule is a query that returns the rows that break it.
 """
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,8 @@ class Rule(NamedTuple):
 
     name: str
     query: str
+    is_money: bool = True
+    """Whether what is expected and found are micros: their difference is what the books are off."""
 
 
 WHOSE = """SELECT account_id, string_agg(name, ', ' ORDER BY id) AS names FROM tenants
@@ -61,6 +64,7 @@ RULES = (
         GROUP BY t.names, a.id, a.open_holds
         HAVING a.open_holds <> count(k.id)
         """,  # noqa: S608 (composed of constants)
+        is_money=False,
     ),
     Rule(
         "each task draws on an account that there is",
@@ -69,6 +73,7 @@ RULES = (
         FROM tasks k LEFT JOIN accounts a ON a.id = k.account_id
         WHERE a.id IS NULL
         """,
+        is_money=False,
     ),
     Rule(
         "each success has exactly one charge, of what the task says",
@@ -116,6 +121,7 @@ RULES = (
         SELECT 'task ' || task_id, 1, count(*) FROM entries
         WHERE kind = 'charge' GROUP BY task_id HAVING count(*) > 1
         """,
+        is_money=False,
     ),
     Rule(
         "what a task says was refunded is the sum of its refunds",
@@ -142,6 +148,7 @@ RULES = (
         FROM entries r JOIN tasks k ON k.id = r.task_id
         WHERE r.kind = 'refund' AND r.account_id <> k.account_id
         """,
+        is_money=False,
     ),
     Rule(
         "no ended task has an open hold, and every live one has",
@@ -165,6 +172,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 class AuditReport(msgspec.Struct, frozen=True):
     ok: bool
+    read_at: datetime
+    """When its snapshot was taken, by the database's clock."""
+    drift_micros: int
+    """What the rows below are off by, in all; of those that are about money."""
     accounts: int
     tasks: int
     entries: int
@@ -177,13 +188,19 @@ async def audit(session: AsyncSession) -> AuditReport:
     Begins the session's transaction with `SNAPSHOT`, so call it first in a session.
     """
     await session.execute(text(SNAPSHOT))
+    read_at = await session.scalar(text("SELECT now()"))
+    assert isinstance(read_at, datetime), "it has a clock"
     differences: list[Difference] = []
+    drift_micros = 0
     for rule in RULES:
         rows = await session.execute(text(f"{rule.query} LIMIT {DIFFERENCES_MAX}"))
-        differences += [
+        found = [
             Difference(rule=rule.name, row=row[0], expected=_whole(row[1]), actual=_whole(row[2]))
             for row in rows
         ]
+        differences += found
+        if rule.is_money:
+            drift_micros += sum(abs((one.actual or 0) - (one.expected or 0)) for one in found)
     counts = await session.execute(
         text(
             "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM tasks),"
@@ -193,6 +210,8 @@ async def audit(session: AsyncSession) -> AuditReport:
     accounts, tasks, entries = counts.one()
     return AuditReport(
         ok=not differences,
+        read_at=read_at,
+        drift_micros=drift_micros,
         accounts=accounts,
         tasks=tasks,
         entries=entries,

@@ -82,6 +82,12 @@ class Entry(Base):
             postgresql_where="kind = 'topup'",
         ),
         Index(None, "account_id", "id"),
+        Index(  # few: with them and the quotas it is known what all charges come to
+            "entries_but_charges",
+            "kind",
+            postgresql_include=["amount_micros"],
+            postgresql_where="kind <> 'charge'",
+        ),
     )
 
     id: Mapped[identity]
@@ -94,6 +100,27 @@ class Entry(Base):
     actor: Mapped[str] = mapped_column(server_default=text("'relay'"))
     """Who entered it, as `desk/actor.py` spells: `relay` is the relay itself."""
     created_at: Mapped[stamped]
+
+
+class Audit(Base):
+    """What one recomputation of the books found."""
+
+    __tablename__ = "audits"
+    __table_args__ = (Index(None, "read_at"),)
+
+    id: Mapped[identity]
+    read_at: Mapped[moment]
+    """When its snapshot was taken: of what came later it says nothing."""
+    ended_at: Mapped[stamped]
+    differences: Mapped[int]
+    """Rows that break a rule; 0 is right."""
+    drift_micros: Mapped[micros]
+    """What they are off by, of those that are about money."""
+    accounts: Mapped[int]
+    tasks: Mapped[int]
+    entries: Mapped[int]
+    actor: Mapped[str]
+    """Who had it made, as `desk/actor.py` spells: `relay` is the relay itself."""
 
 
 class Books(Base):

@@ -9,6 +9,8 @@ from sqlalchemy import text
 
 from relay.database.engine import Sessions
 from relay.database.faults import log_failure
+from relay.ledger.audits import note_audit
+from relay.ledger.entries import BY_RELAY
 from relay.ledger.invariants import SNAPSHOT, audit
 
 log = structlog.get_logger()
@@ -81,6 +83,8 @@ async def check_books(sessions: Sessions) -> None:
     for difference in report.differences:
         log.error("audit.differs", **msgspec.structs.asdict(difference))
     log.info("audit.done", ok=report.ok, accounts=report.accounts, tasks=report.tasks)
+    async with sessions.begin() as session:
+        await note_audit(session, report, actor=BY_RELAY)
 
 
 async def forget_raw(sessions: Sessions, *, days: int) -> None:

@@ -9,6 +9,7 @@ from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries import statements as deliveries
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
+from relay.metrics import snapshot
 from relay.owners import learn
 from relay.proxy import account, many, query
 from relay.tasks import finish, flags, look, outbox, record, retries, seek
@@ -295,6 +296,31 @@ POOLED = {
         rows_max=110,
         sorted_max=110,
         pages_max=1_000,
+    ),
+    # Every ten seconds at the most. What is open, due or was entered by hand: 21,000 tasks, 2,000
+    # deliveries and a top-up for each of ten thousand accounts.
+    "snapshot.OPEN": Sample(
+        snapshot.OPEN,
+        (),
+        records=3,
+        rows_max=22_000,
+        sorted_max=22_000,
+        pages_max=25_000,
+        before=snapshot.LIMITS,
+    ),
+    "snapshot.LATE_LOOKS": Sample(
+        snapshot.LATE_LOOKS, (60.0,), rows_max=1_100, pages_max=100, before=snapshot.LIMITS
+    ),
+    "snapshot.FLAGGED": Sample(snapshot.FLAGGED, (), before=snapshot.LIMITS),
+    "snapshot.DUE": Sample(snapshot.DUE, (), rows_max=2_100, pages_max=400, before=snapshot.LIMITS),
+    "snapshot.DEAD": Sample(snapshot.DEAD, (), before=snapshot.LIMITS),
+    "snapshot.BUT_CHARGES": Sample(
+        snapshot.BUT_CHARGES,
+        (),
+        rows_max=10_000,
+        sorted_max=10_000,
+        pages_max=200,
+        before=snapshot.LIMITS,
     ),
     # These two sum up what a tenant ever did.
     "account.TOTALS": Sample(

@@ -131,6 +131,12 @@ UNINDEXED = [
     ("owners.FIND", "DROP INDEX owners_key"),
     ("owners.DELETE", "DROP INDEX owners_key"),
     ("account.TOTALS", "DROP INDEX entries_account_id_id_idx"),
+    ("snapshot.OPEN", "DROP INDEX tasks_open"),
+    ("snapshot.LATE_LOOKS", "DROP INDEX tasks_due"),
+    ("snapshot.FLAGGED", "DROP INDEX tasks_flagged"),
+    ("snapshot.DUE", "DROP INDEX deliveries_lanes, deliveries_due_of_task"),
+    ("snapshot.DEAD", "DROP INDEX deliveries_dead"),
+    ("snapshot.BUT_CHARGES", "DROP INDEX entries_but_charges"),
     ("account.LINES of a small tenant", "DROP INDEX entries_account_id_id_idx"),
 ]
 REWRITTEN = [

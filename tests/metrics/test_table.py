@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from relay.metrics.business import FIGURES
 from tests.metrics.exposition import scrape
 from tests.relay_app import running_relay
 
@@ -11,21 +12,26 @@ ROW = re.compile(r"^\| `(relay_\w+)` \| (\w+) \| (.+?) \| ", re.MULTILINE)
 OF_PYTHON = ("process_", "python_gc_")
 
 
-async def test_the_table_has_every_metric_with_its_type_and_labels(database_url: str) -> None:
-    """Those that a process shows, whether or not it has counted anything yet."""
+async def test_the_tables_have_every_metric_with_its_type_and_labels(database_url: str) -> None:
+    """Also those that have no series yet, of what was counted and of the business."""
     async with running_relay(database_url) as relay:
-        scraped = await scrape(relay.app)
-        labels = {family.name: family.labels for family in relay.parts.counts}
-        labels |= {one.name: one.labels for one in relay.app.state.process_metrics.gauges}
+        pages = [await scrape(relay.app), await scrape(relay.app, "/metrics/business")]
+        counted = list(relay.parts.counts)
+        read = relay.app.state.process_metrics.gauges
+    labels = {family.name: family.labels for family in (*counted, *read, *FIGURES)}
 
     families = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
-        for family in scraped.families.values()
+        for page in pages
+        for family in page.families.values()
         if not family.name.startswith(OF_PYTHON)
     }
-    shown = {name: (kind, spelt(labels[name])) for name, kind in families.items()}
-    assert shown.keys() == labels.keys()
-    assert {name: (kind, these) for name, kind, these in ROW.findall(PAGE)} == shown
+    assert families.keys() == labels.keys()
+    rows = ROW.findall(PAGE)
+    assert len({name for name, _, _ in rows}) == len(rows)
+    assert {name: (kind, these) for name, kind, these in rows} == {
+        name: (kind, spelt(labels[name])) for name, kind in families.items()
+    }
 
 
 def spelt(labels: tuple[str, ...]) -> str:

@@ -43,6 +43,10 @@ COLD = {
     # Now and then, over everything by intent.
     "relay.ledger.invariants:audit": "recomputes the books from all rows",
     "relay.worker.chores:check_books": "takes a lock, then audits",
+    "relay.ledger.audits:note_audit": "once an audit: a row a time, kept a year",
+    "relay.ledger.audits:find_last_audit": _COMMAND,
+    "relay.metrics.snapshot:_see_one_moment": "sets the level of a transaction",
+    "relay.metrics.snapshot:_read_small": "every 10 s, if scraped: a row an account at the most",
     "relay.worker.chores:forget_raw": "once an hour, a thousand rows at a time",
     "relay.worker.forget_old:forget_old": "once an hour, a thousand rows at a time",
     "relay.database.opener:_read_back": "once a connection: reads its settings",
