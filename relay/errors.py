@@ -27,6 +27,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TooManyPings               429  1302  a second test callback within seconds
     ├── TooManyCalls               429  1302  the tenant's free calls come faster than they may
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
+    ├── NoRoom                     429  1303  all slots of the accounts are taken, or their pace is
     ├── InternalError              500  5000  a bug of ours
     ├── TooSlow                    503  5001  others waited for the room that its body took
     ├── Unavailable                503  5001  no channel can take it now, or we cannot
@@ -51,6 +52,8 @@ class RelayError(Exception):
 
     code: ClassVar[Code]
     http_status: ClassVar[int]
+    retry_after: str = ""
+    """Whole seconds, of the header, where it is known after how many it is worth while."""
 
     def __init_subclass__(cls, *, code: Code | None = None) -> None:
         """Give a leaf its code, and with it the status that Kling sends with that code."""
@@ -223,6 +226,14 @@ class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):
 
     def __init__(self) -> None:
         super().__init__("parallel task over resource pack limit")
+
+
+class NoRoom(RelayError, code=Code.CONCURRENCY_LIMITED):
+    """In Kling's own words, as TooManyTasks; nothing was made."""
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("parallel task over resource pack limit")
+        self.retry_after = str(retry_after_s)
 
 
 class InternalError(RelayError, code=Code.INTERNAL_ERROR):

@@ -6,7 +6,6 @@ Each group is made of those before it. What has to be closed closes in the oppos
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 import msgspec
 import structlog
@@ -22,6 +21,9 @@ from relay.database.opener import SESSION_TIMEOUT_S, Opener
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
+from relay.health.board import Board
+from relay.health.observer import Observer
+from relay.health.room import Room
 from relay.kling.catalogue import Catalogue
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
@@ -37,11 +39,12 @@ from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.conclude import Concluder
+from relay.tasks.dispatch import Dispatcher
 from relay.tasks.door import Door
 from relay.tasks.flags import Flags
 from relay.tasks.learn import Learner
 from relay.tasks.look import Looker, LookRules
-from relay.tasks.outbox import FOLLOWED_AT_ONCE, Follower, Outbox
+from relay.tasks.outbox import Follower, Outbox
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.presets import Presets
 from relay.tasks.quoter import Quoter
@@ -50,13 +53,13 @@ from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.underquotes import Underquotes
 from relay.tasks.upstream import Upstream
-from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
-from relay.worker.forget_old import Ages, forget_old
-from relay.worker.sweep import sweep
+from relay.worker.forget_old import Ages
+from relay.worker.keep_channels import ChannelKeeper
+from relay.worker.loops import Loops
+from relay.worker.read_units import UnitsReader
 
 log = structlog.get_logger()
 
-LOOKS_AT_ONCE = 100
 CLOSE_TIMEOUT_S = 2.0
 """Of all that is closed when a process ends. What still waits for the database then never had an
 answer, and what it was about is found again: the connections are dropped."""
@@ -85,6 +88,8 @@ class Kling(msgspec.Struct, frozen=True):
     upstream: Upstream
     asker: Asker
     chooser: ChannelChooser
+    board: Board
+    observer: Observer
     callback_paths: CallbackPaths
 
 
@@ -107,65 +112,6 @@ class Tasks(msgspec.Struct, frozen=True):
     submitter: Submitter
     retries: Retries
     pass_through: PassThrough
-
-
-class Loops(msgspec.Struct, frozen=True):
-    """What happens without a request."""
-
-    looker: Looker
-    deliverer: Deliverer
-    outbox: Outbox
-    chores: Sessions
-    audit_every_s: float
-    keep_raw_days: int
-    ages: Ages
-
-    async def run(self) -> None:
-        """Run until cancelled; should they end by a bug, it is said at once."""
-        try:
-            await self._run()
-        except Exception:
-            log.exception("worker.loops_ended")
-            raise
-
-    async def _run(self) -> None:
-        looker, deliverer, chores = self.looker, self.deliverer, self.chores
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(sweep("looks", looker.claim_due, looker.look, at_once=LOOKS_AT_ONCE))
-            loops.create_task(
-                sweep(
-                    "deliveries",
-                    deliverer.claim_due,
-                    deliverer.deliver,
-                    at_once=deliverer.limits.in_all,
-                )
-            )
-            for name in self.outbox.followers:
-                loops.create_task(
-                    sweep(
-                        f"follower {name}",
-                        partial(self.outbox.claim_due, name),
-                        self.outbox.handle,
-                        at_once=FOLLOWED_AT_ONCE,
-                    )
-                )
-            loops.create_task(
-                repeat("audit", lambda: check_books(chores), every_s=self.audit_every_s)
-            )
-            loops.create_task(
-                repeat(
-                    "forget",
-                    lambda: forget_raw(chores, days=self.keep_raw_days),
-                    every_s=FORGET_EVERY_S,
-                )
-            )
-            loops.create_task(
-                repeat(
-                    "forget old",
-                    lambda: forget_old(chores, self.ages),
-                    every_s=FORGET_EVERY_S,
-                )
-            )
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -210,6 +156,21 @@ async def open_parts(
             tasks.looker,
             deliveries.deliverer,
             Outbox(store.pool, followers or {}),
+            ChannelKeeper(
+                store.pool,
+                store.sessions,
+                directory=kling.directory,
+                upstream=kling.upstream,
+                observer=kling.observer,
+                catalogue=kling.catalogue,
+            ),
+            UnitsReader(
+                store.pool,
+                directory=kling.directory,
+                upstream=kling.upstream,
+                board=kling.board,
+                observer=kling.observer,
+            ),
             store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
@@ -278,7 +239,10 @@ def _open_kling(
     if given is None:
         closing.push_async_callback(transport.aclose)
     directory = ChannelDirectory(store.sessions, store.keys)
-    upstream = Upstream(transport, JwtCache(), counts=counts)
+    board = Board(store.pool, Room(store.pool, settings.room_scope))
+    closing.push_async_callback(board.aclose)
+    observer = Observer(board)
+    upstream = Upstream(transport, JwtCache(), counts=counts, observer=observer)
     public_url = settings.public_url.rstrip("/") if settings.public_url else None
     callback_paths = CallbackPaths(store.keys, public_url)
     return Kling(
@@ -289,6 +253,8 @@ def _open_kling(
         ChannelChooser(
             store.pool, directory, Presets(upstream, catalogue), cached_pauses(store.sessions)
         ),
+        board,
+        observer,
         callback_paths,
     )
 
@@ -347,6 +313,15 @@ def _open_tasks(
     closing.push_async_callback(seeker.aclose)
     retries = Retries(refusals=lines.refusals, reads=lines.reads, pool=store.pool)
     closing.push_async_callback(retries.aclose)
+    dispatcher = Dispatcher(
+        lines.holds,
+        board=kling.board,
+        upstream=kling.upstream,
+        concluder=Concluder(door, learner, looker),
+        callback_paths=kling.callback_paths,
+        kling_timeout_s=settings.kling_timeout_s,
+    )
+    closing.push_async_callback(dispatcher.aclose)
     submitter = Submitter(
         lines.holds,
         quoter=Quoter(
@@ -356,22 +331,22 @@ def _open_tasks(
             underquoted=settings.underquoted,
         ),
         chooser=kling.chooser,
-        upstream=kling.upstream,
-        concluder=Concluder(door, learner, looker),
+        board=kling.board,
+        dispatcher=dispatcher,
         retries=retries,
-        callback_paths=kling.callback_paths,
         callback_guard=guard,
         keys=store.keys,
         rules=SubmitRules(
             currency=settings.currency,
-            kling_timeout_s=settings.kling_timeout_s,
             submit_timeout_s=settings.submit_timeout_s,
+            retry_s=settings.submit_retry_s,
         ),
     )
     closing.push_async_callback(submitter.aclose)
     pass_through = PassThrough(
         store.pool,
         chooser=kling.chooser,
+        board=kling.board,
         upstream=kling.upstream,
         timeout_s=settings.kling_timeout_s,
         calls_per_s=settings.free_calls_per_s,

@@ -6,6 +6,7 @@ from relay.database import tables as database
 from relay.database.base import Base
 from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
+from relay.health import tables as health
 from relay.ledger import tables as ledger
 from relay.owners import tables as owners
 from relay.pauses import tables as pauses
@@ -21,6 +22,7 @@ __all__ = [
     "database",
     "deliveries",
     "desk",
+    "health",
     "ledger",
     "metadata",
     "owners",

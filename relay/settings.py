@@ -14,7 +14,6 @@ import typing
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from relay.choices import RoomScope, Underquoted
 from relay.machine import Machine, UnreadableEnvFile
 from relay.money import micros_of
 from relay.secret_files import SETTING_OF, SecretFileError, with_secret_files
@@ -51,6 +51,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "body_budget_mb": (1, 65536),
     "kling_timeout_s": (0.01, HOUR_S),
     "submit_timeout_s": (0.01, HOUR_S),
+    "submit_retry_s": (0, HOUR_S),
     "refresh_s": (0, HOUR_S),
     "free_calls_per_s": (0.1, 500),
     "lost_looks": (1, 100),
@@ -70,20 +71,6 @@ WIDEST_IPV4, WIDEST_IPV6 = 8, 7
 
 KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 """What Kubernetes puts into each container beside a service called `relay`."""
-
-
-class Underquoted(StrEnum):
-    """What becomes of a price row for which Kling took more than was held, five times in an hour.
-
-    In each case the operator is told, and a new price of the row ends it.
-    """
-
-    HOLD = "hold"
-    """The hold rises to the most that was seen; charged is the price, as before."""
-    CHARGE = "charge"
-    """The hold rises, and Kling's deduction is charged as far as it goes."""
-    PAUSE = "pause"
-    """The row is sold no more: 503/5001."""
 
 
 class SettingsError(ValueError):
@@ -137,6 +124,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Request bodies in memory at a time, and one beyond it; one tenant gets half, and one."""
     kling_timeout_s: float = 60.0
     submit_timeout_s: float = 90.0
+    submit_retry_s: float = 20.0
+    """How long a submit of which Kling surely made nothing is tried again, within that."""
+    room_scope: RoomScope = RoomScope.MODEL
+    """What Kling's limit of running tasks is counted over, as far as 1303 shows nothing else."""
     refresh_s: float | None = None
     """Least time between two questions to Kling about one live task; 0 asks at every GET.
 
@@ -285,6 +276,7 @@ def _from_text(name: str, text: str) -> Any:
     except msgspec.ValidationError as error:
         words = {int: "a whole number", float: "a number", Decimal: "a decimal number"}
         words[Underquoted] = "hold, charge or pause"
+        words[RoomScope] = "model or pack"
         shown = "" if name == "secret_key" else f", not '{text}'"
         raise SettingsError(
             f"{ENV_PREFIX}{name.upper()} must be {words.get(options[0], 'text')}{shown}"

@@ -108,6 +108,16 @@ class Relay:
         self.parts.tasks.submitter._quoter._book.forget()  # noqa: SLF001 (instead of the two seconds)
         self.parts.kling.directory.forget()
 
+    async def heal(self) -> None:
+        """Forget what was learned of how channels do, as when each had a good while to recover."""
+        board, observer = self.parts.kling.board, self.parts.kling.observer
+        await board.aclose()
+        await self.rows("DELETE FROM channel_conditions")
+        board._known.clear()  # noqa: SLF001 (instead of the pauses)
+        board._own.clear()  # noqa: SLF001
+        board._cached.forget()  # noqa: SLF001
+        observer._streaks.clear()  # noqa: SLF001
+
     async def end(self, task: TaskRow, state: TaskState, via: Via, reason: str = "no") -> Finished:
         """Move a task without a word of Kling's."""
         row = end_row(task.id, state, via=via, reason=reason)
@@ -226,7 +236,10 @@ async def running_relay(
         sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
     )
     app = create_app(
-        Settings(public_url=PUBLIC_URL if with_callbacks else None, **settings),
+        Settings(
+            public_url=PUBLIC_URL if with_callbacks else None,
+            **{"submit_retry_s": 0.0} | settings,
+        ),
         database_url=database_url,
         keys=keys,
         transport=transport or HttpxTransport(httpx.ASGITransport(app=kling)),  # type: ignore[arg-type]  # a Litestar is an ASGI app

@@ -8,13 +8,19 @@ from relay.kling.endpoint import Endpoint
 
 
 def in_order(
-    channels: Iterable[OpenedChannel], endpoint: Endpoint, *, chance: random.Random
+    channels: Iterable[OpenedChannel],
+    endpoint: Endpoint,
+    *,
+    chance: random.Random,
+    makes_tasks: bool = False,
 ) -> list[OpenedChannel]:
     """Order the enabled channels that can call an endpoint: by priority, then drawn by weight."""
     able = [
         channel
         for channel in channels
-        if channel.enabled and channel.credentials & endpoint.credentials
+        if channel.enabled
+        and channel.credentials & endpoint.credentials
+        and not (makes_tasks and channel.is_draining)
     ]
     if len(able) < 2:  # noqa: PLR2004 (one is in order)
         return able

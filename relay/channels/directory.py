@@ -184,6 +184,8 @@ def _opened(row: tables.Channel, opened: Callable[[str, str], str | None]) -> Op
         priority=row.priority,
         weight=row.weight,
         enabled=row.enabled,
+        is_draining=row.is_draining,
+        room=row.room,
         callback_at=row.callback_at,
         is_sandbox=row.is_sandbox,
         confirmed_lookups=frozenset(row.confirmed_lookups),

@@ -31,6 +31,7 @@ async def add_channel(
     channel_keys: ChannelKeys,
     priority: int,
     weight: int,
+    room: dict[str, int],
     is_sandbox: bool,
 ) -> Channel | None:
     """Add a channel, enabled. None, and nothing is written, if the name is taken.
@@ -47,6 +48,8 @@ async def add_channel(
         base_url=base_url,
         priority=priority,
         weight=weight,
+        room=room,
+        is_draining=False,
         is_sandbox=is_sandbox,
         confirmed_lookups=[],
     )
@@ -68,6 +71,7 @@ async def lock_keys(session: AsyncSession) -> None:
 async def remove_channel(session: AsyncSession, row: Channel, name: str) -> None:
     """Switch a locked channel off for good, and call it `name`."""
     row.name, row.enabled, row.removed_at = name, False, func.now()
+    row.is_draining = False
     await session.flush()
     await session.refresh(row)
 

@@ -26,6 +26,10 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     priority: int = 0
     weight: int = 1
     enabled: bool = True
+    is_draining: bool = False
+    """It gets no new tasks, and all else goes on; off once its last one has ended."""
+    room: dict[str, int] = {}
+    """How many slots the operator says there are: of a `pack`, or of one model as `pack/model`."""
     callback_at: datetime | None = None
     is_sandbox: bool = False
     confirmed_lookups: frozenset[str] = frozenset()

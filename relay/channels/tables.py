@@ -34,6 +34,10 @@ class Channel(Base):
     weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     """Share among enabled channels of one priority."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_draining: Mapped[bool] = mapped_column(server_default=text("false"))
+    """No new tasks; once the last one has ended, it is disabled."""
+    room: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    """Slots by the operator's word: of a `pack`, or of one model as `pack/model`."""
     is_sandbox: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether what stands behind the base URL is our sandbox, which does as the documents say."""
     confirmed_lookups: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
@@ -43,6 +47,8 @@ class Channel(Base):
     trial_at: Mapped[moment | None]
     callback_at: Mapped[moment | None]
     """When a callback of this account last reached us; tells whether callbacks can be relied on."""
+    units_asked_at: Mapped[moment | None]
+    """When Kling was last asked what packs there are, or is asked now."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks name it for ever, so the row stays, under a name that leaves the old one free.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay.cli.show import moment, print_json, print_table, yes_no
+
 if TYPE_CHECKING:
     from relay.channels.tables import Channel
+    from relay.health.read import Standing
 
 
 def described(row: Channel) -> dict[str, object]:
@@ -19,6 +22,8 @@ def described(row: Channel) -> dict[str, object]:
         "has_api_key": row.api_key_sealed is not None,
         "has_webhook_secret": row.webhook_secret_sealed is not None,
         "enabled": row.enabled,
+        "is_draining": row.is_draining,
+        "room": row.room,
         "priority": row.priority,
         "weight": row.weight,
         "is_sandbox": row.is_sandbox,
@@ -28,6 +33,90 @@ def described(row: Channel) -> dict[str, object]:
         "created_at": row.created_at,
         "removed_at": row.removed_at,
     }
+
+
+def show_row(row: Channel, *, as_json: bool) -> None:
+    """Print the one that was changed."""
+    if as_json:
+        print_json(described(row))
+    else:
+        print_rows([row], {})
+
+
+def print_rows(rows: list[Channel], standings: dict[int, Standing]) -> None:
+    """Print a table; without how they do, where that was not asked for."""
+    columns = ["channel", "enabled", ">priority", ">weight", "base URL", "access key", "API key"]
+    columns += ["webhook secret", "last callback", "lookup"]
+    if standings:
+        columns[1:2] = ["state", "room", ">success", ">delay", "units"]
+        columns.append("last error")
+    print_table(
+        columns,
+        [
+            (
+                row.name,
+                *_doing(row, standings),
+                str(row.priority),
+                str(row.weight),
+                row.base_url,
+                shortened(row.access_key) or "-",
+                yes_no(row.api_key_sealed),
+                yes_no(row.webhook_secret_sealed),
+                moment(row.callback_at),
+                lookup_word(row),
+                *([_last_error(standings[row.id])] if standings else []),
+            )
+            for row in rows
+        ],
+        empty="There are no channels yet: `relay channel add NAME --base-url URL` adds one.",
+    )
+
+
+def room_word(standing: Standing) -> str:
+    """Say how many tasks run, of how many that may: `3/5 video/kling-v3`."""
+    said = []
+    for of in sorted(standing.taken.keys() | standing.room.keys()):
+        taken = standing.taken.get(of)
+        if taken is None:
+            taken = sum(n for one, n in standing.taken.items() if one.startswith(f"{of}/"))
+        room = standing.room.get(of)
+        said.append(f"{taken} {of}" if room is None else f"{taken}/{room} {of}")
+    return ", ".join(said) or "-"
+
+
+def success_word(standing: Standing) -> str:
+    if not standing.ended:
+        return "-"
+    return f"{100 * standing.succeeded // standing.ended} % of {standing.ended}"
+
+
+def delay_word(standing: Standing) -> str:
+    return "-" if standing.median_s is None else f"{standing.median_s:.0f} s"
+
+
+def units_word(standing: Standing) -> str:
+    """Say what is left: `8,200 video (12.5 days)`."""
+    said = []
+    for units in standing.units:
+        days = "" if units.days_left is None else f" ({units.days_left} days)"
+        said.append(f"{units.remaining:,.0f} {units.kind}{days}")
+    return ", ".join(said) or "-"
+
+
+def _doing(row: Channel, standings: dict[int, Standing]) -> tuple[str, ...]:
+    standing = standings.get(row.id)
+    if standing is None:
+        return (yes_no(row.enabled),)
+    since = "" if standing.since is None else f" since {moment(standing.since)}"
+    state = standing.state + ("" if standing.state == "ok" else since)
+    room, units = room_word(standing), units_word(standing)
+    return state, room, success_word(standing), delay_word(standing), units
+
+
+def _last_error(standing: Standing) -> str:
+    if standing.last_error is None:
+        return "-"
+    return f"{moment(standing.last_error_at)} {standing.reason or standing.last_error}"
 
 
 def shortened(access_key: str | None) -> str | None:

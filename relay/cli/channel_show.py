@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.channel_rows import described, shortened
+from relay.cli.channel_rows import (
+    delay_word,
+    described,
+    room_word,
+    shortened,
+    success_word,
+)
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.show import json_option, moment, print_json, print_pairs, yes_no
+from relay.cli.show import json_option, moment, print_json, print_pairs, print_table, yes_no
 from relay.cli.trial_report import confirmations, print_report, report_option, write_report
+from relay.money import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.channels.tables import Channel
+    from relay.health.read import Event, Standing, Units
 
 
 @click.command()
@@ -32,26 +40,33 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
 
     from relay.trial.report import TrialReport
 
-    async def work(session: AsyncSession) -> Channel:
+    async def work(session: AsyncSession) -> tuple[Channel, Standing, list[Event]]:
         from relay.desk.find import channel_named
+        from relay.health.read import read_events, read_standings
 
-        return await channel_named(session, name)
+        row = await channel_named(session, name)
+        standings = await read_standings(session, [row])
+        return row, standings[row.id], await read_events(session, row.id)
 
     with open_database() as database:
-        row = database.read(work)
+        row, standing, events = database.read(work)
     report = None if row.trial is None else msgspec.convert(row.trial, TrialReport)
     if path is not None:
         if report is None:
             raise Failure(f"there is no report: '{name}' was never tried: {_how_to_try(row)}")
         write_report(report, path)
     if as_json:
-        print_json(described(row) | {"trial": row.trial})
+        shown = described(row) | {"standing": standing, "events": events, "trial": row.trial}
+        print_json(shown)
         return
     print_pairs(
         [
             ("channel", row.name),
             ("base URL", row.base_url),
-            ("enabled", yes_no(row.enabled)),
+            ("state", _state_line(standing)),
+            ("room", room_word(standing)),
+            *(("units", _units_line(units)) for units in standing.units),
+            ("last hour", f"{success_word(standing)} succeeded, in {delay_word(standing)}"),
             ("priority", f"{row.priority}, weight {row.weight}"),
             ("access key", shortened(row.access_key) or "-"),
             ("API key", yes_no(row.api_key_sealed)),
@@ -59,6 +74,8 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
             ("last callback", moment(row.callback_at)),
         ]
     )
+    _print_parts(standing)
+    _print_events(events)
     click.echo()
     for line in confirmations(row):
         click.echo(line)
@@ -67,6 +84,67 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     else:
         click.echo()
         print_report(report)
+
+
+def _state_line(standing: Standing) -> str:
+    since = "" if standing.since is None else f" since {moment(standing.since)}"
+    reason = "" if standing.reason is None else f": {standing.reason}"
+    return f"{standing.state}{since}{reason}"
+
+
+def _units_line(units: Units) -> str:
+    said = f"{plain(units.remaining)} {units.kind}"
+    if units.days_left is not None:
+        said += f", for {units.days_left} days at the rate of late"
+    if units.expires_at is not None:
+        said += f"; the first pack expires {moment(units.expires_at)}"
+    return f"{said} (read {moment(units.read_at)})"
+
+
+def _print_parts(standing: Standing) -> None:
+    """Show what keeps it from new tasks, or did so last."""
+    if not standing.parts:
+        return
+    click.echo()
+    print_table(
+        ["of", "state", "since", ">room", "tried again", "last error"],
+        [
+            (
+                _of(part.pack, part.model),
+                part.state,
+                moment(part.since),
+                "-" if part.room is None else str(part.room),
+                "-" if part.state == "ok" else moment(part.try_at),
+                f"{moment(part.failed_at)} {part.reason}",
+            )
+            for part in standing.parts
+        ],
+        empty="",
+    )
+
+
+def _print_events(events: list[Event]) -> None:
+    if not events:
+        return
+    click.echo()
+    print_table(
+        ["at", "of", "was", "became", "because"],
+        [
+            (
+                moment(event.at),
+                _of(event.pack, event.model),
+                event.before,
+                event.state,
+                "-" if event.state == "ok" else event.reason,
+            )
+            for event in events
+        ],
+        empty="",
+    )
+
+
+def _of(pack: str | None, model: str | None) -> str:
+    return "/".join(filter(None, (pack, model))) or "all of it"
 
 
 def _how_to_try(row: Channel) -> str:

@@ -173,3 +173,17 @@ class Switch(click.Choice[str]):
         if isinstance(value, bool):
             return value
         return super().convert(value, param, ctx) == "on"
+
+
+class Room(click.ParamType[tuple[str, "int | None"]]):
+    """`video=5` or `video/kling-v3=3`; the desk checks what it names. None without a number."""
+
+    name = "room"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | None]:
+        of, equals, slots = str(value).strip().lower().partition("=")
+        if not equals or not of or (slots and not (slots.isascii() and slots.isdecimal())):
+            self.fail(f"'{value}' is not like video=5 or video/kling-v3=3.", param, ctx)
+        return of, int(slots) if slots else None

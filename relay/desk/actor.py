@@ -37,6 +37,9 @@ class Actor(msgspec.Struct, frozen=True):
         return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
 
 
+BY_RULE = Actor(ActorKind.RELAY)
+
+
 def system_user() -> Actor:
     """Tell who runs this process, for acts at a terminal.
 

@@ -11,10 +11,12 @@ from relay.channels.tables import Channel
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
-from relay.desk.errors import Busy, InUse, NameTaken, SameAccount, Unusable
+from relay.desk.errors import Busy, InUse, NameTaken, NotPossible, SameAccount, Unusable
 from relay.desk.find import channel_to_act_on
 from relay.desk.names import check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
+from relay.health.edit import forget_conditions
+from relay.pricing.book import Pack
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
 
@@ -24,10 +26,12 @@ __all__ = [
     "ChannelKeys",
     "add_channel",
     "change_channel",
+    "end_drain",
     "remove_channel",
 ]
 
 NO_KEYS = ChannelKeys()
+ROOM_MAX = 10_000
 
 
 class ChannelChanges(msgspec.Struct, frozen=True):
@@ -37,6 +41,10 @@ class ChannelChanges(msgspec.Struct, frozen=True):
     priority: int | None = None
     weight: int | None = None
     enabled: bool | None = None
+    """Enabled anew, it is tried anew, whatever was learned of it."""
+    is_draining: bool | None = None
+    room: dict[str, int | None] = {}
+    """Slots of a `pack`, or of one model as `pack/model`; None forgets one, others stay."""
     rename: str | None = None
     is_sandbox: bool | None = None
     """Of what the new base URL leads to; with another one, what a trial confirmed is forgotten."""
@@ -54,6 +62,7 @@ async def add_channel(
     channel_keys: ChannelKeys,
     priority: int = 0,
     weight: int = 1,
+    room: dict[str, int] | None = None,
     may_be_same: bool = False,
     is_sandbox: bool = False,
 ) -> Channel:
@@ -63,12 +72,14 @@ async def add_channel(
 
     Raises:
         NameTaken, SameAccount
-        Unusable: the name, the base URL, the weight, the webhook secret, no key, or half a pair.
+        Unusable: the name, the base URL, the weight, the room, the webhook secret, no key, or half
+            a pair.
         SecretKeyError: the secret keys are not this database's.
     """
     check_new_name(name)
     _check_keys(channel_keys)
     _check_weight(weight)
+    _check_room(room or {})
     if channel_keys.access_key is None and channel_keys.api_key is None:
         raise Unusable("a channel has a key pair, an API key or both")
     await check_secret_keys(session, keys)
@@ -80,6 +91,7 @@ async def add_channel(
         channel_keys=channel_keys,
         priority=priority,
         weight=weight,
+        room=room or {},
         is_sandbox=is_sandbox,
     )
     if row is None:
@@ -114,7 +126,8 @@ async def change_channel(
 
     Raises:
         NoSuch, NotPossible, NameTaken, SameAccount
-        Unusable: the new name, the base URL, the weight, the webhook secret, or half a pair.
+        Unusable: the new name, the base URL, the weight, the room, the webhook secret, or half a
+            pair; or it is off, and has nothing to drain.
         SecretKeyError: the secret keys are not this database's.
     """
     _check_changes(name, changes)
@@ -125,14 +138,9 @@ async def change_channel(
         await _refuse_same_account(session, keys, changes.keys, but=row.id)
     state = _state(row)
     edit.put_keys(row, keys, changes.keys)
-    if changes.base_url is not None:
-        _lead_to(row, _normalised(changes.base_url), is_sandbox=bool(changes.is_sandbox))
-    if changes.priority is not None:
-        row.priority = changes.priority
-    if changes.weight is not None:
-        row.weight = changes.weight
-    if changes.enabled is not None:
-        row.enabled = changes.enabled
+    _put(row, name, changes)
+    if changes.enabled or changes.base_url is not None or _named(changes.keys):
+        await forget_conditions(session, row.id)
     if changes.rename is not None and not await edit.rename_channel(session, row, changes.rename):
         raise NameTaken("channel", changes.rename, renamed=name)
     before, after = differing(state, _state(row))
@@ -177,6 +185,36 @@ async def remove_channel(session: AsyncSession, actor: Actor, name: str) -> Chan
     return row
 
 
+@act
+async def end_drain(session: AsyncSession, actor: Actor, name: str) -> Channel:
+    """Switch off a channel that was drained.
+
+    Raises:
+        NoSuch
+        NotPossible: it is not draining, or was removed.
+        InUse: tasks of it are live.
+    """
+    row = await channel_to_act_on(session, name, is_locked=True)
+    if not row.is_draining:
+        raise NotPossible("channel", name, "it is not draining")
+    if tasks := await count_live(session, channel_id=row.id):
+        raise InUse("channel", name, tasks=tasks)
+    before = _state(row)
+    row.enabled = row.is_draining = False
+    changed, after = differing(before, _state(row))
+    await note_change(
+        session,
+        actor,
+        "channel.drained",
+        kind="channel",
+        id=row.id,
+        name=name,
+        before=changed,
+        after=after,
+    )
+    return row
+
+
 async def _refuse_same_account(
     session: AsyncSession, keys: KeyRing, new: ChannelKeys, *, but: int
 ) -> None:
@@ -187,6 +225,25 @@ async def _refuse_same_account(
     for channel in found:
         if channel.id != but:
             raise SameAccount(channel.name)
+
+
+def _put(row: Channel, name: str, changes: ChannelChanges) -> None:
+    """Put what is given of how it is used into the row."""
+    if changes.base_url is not None:
+        _lead_to(row, _normalised(changes.base_url), is_sandbox=bool(changes.is_sandbox))
+    if changes.priority is not None:
+        row.priority = changes.priority
+    if changes.weight is not None:
+        row.weight = changes.weight
+    if changes.room:
+        room = row.room | changes.room
+        row.room = {of: slots for of, slots in room.items() if slots is not None}
+    if changes.enabled is not None:
+        row.enabled, row.is_draining = changes.enabled, False
+    if changes.is_draining:
+        if not row.enabled:
+            raise Unusable(f"'{name}' is off: it gets no new tasks")
+        row.is_draining = True
 
 
 def _lead_to(row: Channel, base_url: str, *, is_sandbox: bool) -> None:
@@ -202,6 +259,8 @@ def _state(row: Channel) -> State:
         "priority": row.priority,
         "weight": row.weight,
         "enabled": row.enabled,
+        "is_draining": row.is_draining,
+        "room": dict(row.room),
         "is_sandbox": row.is_sandbox,
         "confirmed_lookups": list(row.confirmed_lookups),
     }
@@ -217,6 +276,7 @@ def _check_changes(name: str, changes: ChannelChanges) -> None:
     _check_keys(changes.keys)
     if changes.weight is not None:
         _check_weight(changes.weight)
+    _check_room({of: slots for of, slots in changes.room.items() if slots is not None})
     if changes.rename is not None and changes.rename != name:
         check_new_name(changes.rename)
 
@@ -234,6 +294,15 @@ def _check_keys(keys: ChannelKeys) -> None:
 def _check_weight(weight: int) -> None:
     if weight < 1:
         raise Unusable("a weight is at least 1")
+
+
+def _check_room(room: dict[str, int]) -> None:
+    for of, slots in room.items():
+        pack, slash, model = of.partition("/")
+        if pack not in tuple(Pack) or bool(slash) != bool(model) or model != model.lower():
+            raise Unusable(f"'{of}' is no pack, such as video, and no model of one: video/kling-v3")
+        if not 0 <= slots <= ROOM_MAX:
+            raise Unusable(f"room is 0 to {ROOM_MAX} slots, not {slots}")
 
 
 def _normalised(base_url: str) -> str:

@@ -55,5 +55,5 @@ def in_envelope(reply: Reply) -> Reply:
     log.warning("kling.bare_refusal", http_status=reply.status, said=said)
     body = {"code": code, "message": message, "request_id": str(uuid.uuid4())}
     return msgspec.structs.replace(
-        reply, content_type="application/json", body=msgspec.json.encode(body)
+        reply, content_type="application/json", body=msgspec.json.encode(body), is_bare=True
     )

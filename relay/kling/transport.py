@@ -57,6 +57,8 @@ class Reply(msgspec.Struct, frozen=True, gc=False, eq=False):
     """See `distrust`; None where there is none to close."""
     date: str = ""
     """When it was answered, by the clock of who did."""
+    is_bare: bool = False
+    """It came without Kling's envelope, and has one of ours (`bare.py`)."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Reply) and self._said() == other._said()

@@ -33,6 +33,7 @@ def answer_error(error: RelayError, request_id: str) -> Sent:
         msgspec.json.encode(
             {"code": error.code, "message": error.message, "request_id": request_id}
         ),
+        retry_after=error.retry_after,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from relay.errors import TimedOut, Unavailable
+from relay.errors import TimedOut
 from relay.kling.bare import no_verdict
 from relay.kling.body import put_text, read_fields
 from relay.kling.endpoint import Generation
@@ -52,7 +52,7 @@ def tell_submitted(submitted: Submitted, line: RequestLine, generation: Generati
     Raises:
         TimedOut, NoVerdict: nobody knows yet whether there is a task; its hold stays until Kling
             tells.
-        Unavailable: no channel took it; its hold is given back.
+        Unavailable, NoRoom: no channel took it; its hold is given back.
     """
     line.id, line.channel = submitted.task.id, submitted.channel
     reply, verdict = submitted.reply, submitted.verdict
@@ -81,7 +81,7 @@ def tell_submitted(submitted: Submitted, line: RequestLine, generation: Generati
             line.code = envelope.code
             return Sent(reply.status, _without_ours(submitted, reply))
         case NotTaken():
-            raise Unavailable
+            raise verdict.told
         case _:
             assert_never(verdict)
 

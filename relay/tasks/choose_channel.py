@@ -58,7 +58,12 @@ class ChannelChooser:
             ThingDeleted: it deletes what this tenant has deleted before.
             Unavailable: no channel, or the owner is off.
         """
-        channels = in_order(await self._directory.all(), endpoint, chance=self._chance)
+        channels = in_order(
+            await self._directory.all(),
+            endpoint,
+            chance=self._chance,
+            makes_tasks=endpoint.kind in (EndpointKind.TASK, EndpointKind.CALL),
+        )
         if named and channels:
             tied = await self._tied(tenant_id, endpoint, named, channels)
             if tied is not None:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from relay.database.faults import is_fault, log_failure, persist
+from relay.errors import RelayError
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.transport import Reply, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown
@@ -30,6 +31,8 @@ class NotTaken(msgspec.Struct, frozen=True):
     """No channel took it, for reasons that are the reseller's business."""
 
     reason: str
+    told: RelayError
+    """What the tenant gets to know of them."""
 
 
 class Replayed(msgspec.Struct, frozen=True):

@@ -25,6 +25,8 @@ class PassedOn(msgspec.Struct, Generic[Outcome], frozen=True):
     """With the channel's name, for the operator."""
     refusal: Outcome | None = None
     """What the tenant may be told should no other take it, either: 1302 and 1303 (T3)."""
+    is_asked: bool = True
+    """False if it was known before that it takes none, which is nothing to tell of."""
 
 
 async def first_to_take(
@@ -46,7 +48,8 @@ async def first_to_take(
         outcome = await attempt(channel, passed)
         if not isinstance(outcome, PassedOn):
             return outcome
-        log.warning(
+        tell = log.warning if outcome.is_asked else log.debug
+        tell(
             "channel.passed_on",
             what=what,
             id=task_id,

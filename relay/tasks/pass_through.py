@@ -9,6 +9,8 @@ import msgspec
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
+from relay.health.board import Board
+from relay.health.condition import Need
 from relay.kling.bare import no_verdict
 from relay.kling.body import join_fields
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
@@ -42,6 +44,7 @@ class PassThrough:
         pool: Pool,
         *,
         chooser: ChannelChooser,
+        board: Board,
         upstream: Upstream,
         timeout_s: float,
         calls_per_s: float,
@@ -49,6 +52,7 @@ class PassThrough:
         """`calls_per_s`: of one tenant, by this process."""
         self._pool = pool
         self._chooser = chooser
+        self._board = board
         self._upstream = upstream
         self._timeout_s = timeout_s
         self._pace = Pace(calls_per_s)
@@ -94,7 +98,8 @@ class PassThrough:
                 await self._learn(caller, endpoint, channel, named, envelope)
             return passed
 
-        channels = await self._chooser.choose(caller.tenant_id, endpoint, named)
+        chosen = await self._chooser.choose(caller.tenant_id, endpoint, named)
+        channels = await self._board.able_first(chosen, Need(caller.tenant_id))
         outcome = await first_to_take(channels, attempt, what="call")
         return _taken(outcome)
 
@@ -120,7 +125,8 @@ class PassThrough:
                 return PassedOn(f"{channel.name}: HTTP {reply.status}")
             return Passed(reply, envelope, channel.name)
 
-        channels = await self._chooser.choose(caller.tenant_id, endpoint, [])
+        chosen = await self._chooser.choose(caller.tenant_id, endpoint, [])
+        channels = await self._board.able_first(chosen, Need(caller.tenant_id))
         key = (channels[0].id, endpoint.name, query_string)
         remembered = self._lists.get(key)
         if remembered is not None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from relay.choices import Underquoted
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.errors import Unavailable, Unpriced
@@ -23,7 +24,6 @@ from relay.kling.wire import Fields
 from relay.pricing.book import AS_PRICED, FREE, PriceBook
 from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
-from relay.settings import Underquoted
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    SmallInteger,
     cast,
     func,
     text,
@@ -149,6 +150,8 @@ class Task(Base):
     """What was asked for, as the tenant spelled it; Kling's default where it named none."""
     pack: Mapped[str] = mapped_column(server_default=text("'video'"))
     """Whose units were held: video or image."""
+    slots: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """Of its account's, while it is live: an image task takes one for each image, a call none."""
     quote: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """What it may cost, frozen with the price row that made it (`pricing/quote.py`)."""
     hold_micros: Mapped[micros]

@@ -9,6 +9,8 @@ import msgspec
 
 from relay.channels.opened import OpenedChannel
 from relay.counts import Counts, waits
+from relay.health.board import Admission
+from relay.health.observer import Observer
 from relay.kling.bare import in_envelope
 from relay.kling.clock import UpstreamClocks
 from relay.kling.codes import RESIGN
@@ -27,17 +29,26 @@ class _Call(NamedTuple):
     method: str
     path: str
     body: Body | None = None
+    admission: Admission | None = None
+    """Of a create that costs."""
 
 
 class Upstream:
     """Signs and sends; what a reply means is judged by whoever asked."""
 
     def __init__(
-        self, transport: Transport, jwts: JwtCache, *, counts: Counts | None = None
+        self,
+        transport: Transport,
+        jwts: JwtCache,
+        *,
+        counts: Counts | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        """`observer`: learns how channels do; None where nobody is to, as in a trial."""
         self._transport = transport
         self._jwts = jwts
         self._counts = counts or Counts()
+        self._observer = observer
         self._clocks = UpstreamClocks()
 
     async def create(
@@ -48,8 +59,11 @@ class Upstream:
         *,
         timeout_s: float,
         model: str | None = None,
+        admission: Admission | None = None,
     ) -> Reply:
         """Send a create or a call; `model` stands in the path where the endpoint wants it.
+
+        `admission`: by which the channel may have what costs; None of what is free.
 
         Raises:
             NotSent, MaybeSent: see `kling/transport.py`.
@@ -57,7 +71,7 @@ class Upstream:
         path = endpoint.path
         if model is not None:
             path = path.replace("{model}", quote(model, safe=""))
-        call = _Call("create", "POST", path, body)
+        call = _Call("create", "POST", path, body, admission)
         return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
     async def query(
@@ -114,8 +128,27 @@ class Upstream:
     async def _call(
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:
-        began = time.monotonic()
         bearer = self._bearer(channel, endpoint)
+        if self._observer is None:
+            return await self._signed(channel, endpoint, call, bearer, timeout_s=timeout_s)
+        try:
+            reply = await self._signed(channel, endpoint, call, bearer, timeout_s=timeout_s)
+        except NoUsableReply as error:
+            self._observer.failed(channel, call.admission, error)
+            raise
+        self._observer.answered(channel, call.admission, reply)
+        return reply
+
+    async def _signed(
+        self,
+        channel: OpenedChannel,
+        endpoint: Endpoint,
+        call: _Call,
+        bearer: str,
+        *,
+        timeout_s: float,
+    ) -> Reply:
+        began = time.monotonic()
         reply = await self._send(channel, call, bearer, timeout_s=timeout_s)
         envelope = read_envelope(reply) if reply.status == 401 else None  # noqa: PLR2004
         if envelope is not None and envelope.code in RESIGN:

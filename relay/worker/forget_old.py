@@ -29,6 +29,13 @@ DELETE FROM task_events WHERE id IN (
 """
 """Those with a body went before, after a time of their own (`chores.forget_raw`)."""
 
+CHANNEL_EVENTS = """
+DELETE FROM channel_events WHERE id IN (
+    SELECT id FROM (SELECT id, created_at FROM channel_events ORDER BY id LIMIT :at_once) oldest
+    WHERE created_at < now() - :days * interval '1 day'
+)
+"""
+
 OWNERS = """
 DELETE FROM owners WHERE id IN (
     SELECT id FROM owners WHERE expires_at < now() - :days * interval '1 day' LIMIT :at_once
@@ -75,6 +82,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
     for statement, days in (
         (DELIVERIES, ages.deliveries_days),
         (EVENTS, ages.events_days),
+        (CHANNEL_EVENTS, ages.events_days),
         (OWNERS, ages.owners_days),
         (URLS_OF_TASKS, ages.callback_urls_days),
         (URLS_OF_DELIVERIES, ages.callback_urls_days),

@@ -134,6 +134,8 @@ async def test_every_refusal_is_klings_error(
     )
 
     assert (answer.status_code, msgspec.json.decode(answer.content, type=_Error).code) == refusal
+    if refusal == (503, 5001):
+        await shop.world.heal()
 
 
 async def test_the_most_impatient_client_is_never_kept_waiting(shop: Shop) -> None:

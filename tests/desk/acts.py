@@ -19,6 +19,7 @@ from relay.desk.channels import (
     ChannelKeys,
     add_channel,
     change_channel,
+    end_drain,
     remove_channel,
 )
 from relay.desk.deliveries import replay_delivery
@@ -316,6 +317,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
     (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
     (remove_channel, _remove(remove_channel, FORMER_CHANNEL), ""),
+    (end_drain, _remove(end_drain, FORMER_CHANNEL), ""),
     (pause_creates, _pause(tenant=FORMER_TENANT), "tenant"),
     (pause_creates, _pause(channel=FORMER_CHANNEL), "channel"),
 ]
@@ -474,10 +476,21 @@ DONE = [
                 "priority": 0,
                 "weight": 1,
                 "enabled": True,
+                "is_draining": True,
+                "room": {},
                 "is_sandbox": False,
                 "confirmed_lookups": [],
             },
             None,
+        ),
+    ),
+    Case(
+        end_drain,
+        _remove(end_drain, "spare"),
+        lambda _: Told(
+            *("channel.drained", "channel", "spare"),
+            {"enabled": True, "is_draining": True},
+            {"enabled": False, "is_draining": False},
         ),
     ),
     Case(
@@ -523,6 +536,8 @@ DONE = [
                 "priority": 0,
                 "weight": 1,
                 "enabled": True,
+                "is_draining": False,
+                "room": {},
                 "is_sandbox": False,
                 "confirmed_lookups": [],
                 "new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"],
@@ -532,7 +547,12 @@ DONE = [
     Case(
         change_channel,
         _change_channel(
-            base_url="https://other.test/", priority=3, weight=2, enabled=False, rename="first"
+            base_url="https://other.test/",
+            priority=3,
+            weight=2,
+            room={"video": 5, "image": None},
+            is_draining=True,
+            rename="first",
         ),
         lambda _: Told(
             *("channel.change", *_CHANNEL),
@@ -541,14 +561,16 @@ DONE = [
                 "base_url": "https://kling.test",
                 "priority": 0,
                 "weight": 1,
-                "enabled": True,
+                "is_draining": False,
+                "room": {},
             },
             {
                 "name": "first",
                 "base_url": "https://other.test",
                 "priority": 3,
                 "weight": 2,
-                "enabled": False,
+                "is_draining": True,
+                "room": {"video": 5},
             },
         ),
     ),
@@ -709,6 +731,11 @@ REFUSED = [
     Refusal(pause_creates, NoSuch, _pause(channel="mian"), "channel"),
     Refusal(pause_creates, Unusable, _pause(" "), "no reason"),
     Refusal(pause_creates, Unusable, _pause(until=datetime(2026, 1, 1, tzinfo=UTC)), "past"),
+    Refusal(end_drain, NoSuch, _remove(end_drain, "mian")),
+    Refusal(end_drain, NotPossible, _remove(end_drain, "main"), "not draining"),
+    Refusal(change_channel, Unusable, _change_channel(room={"vidoe": 5}), "no pack"),
+    Refusal(change_channel, Unusable, _change_channel(room={"video/": 5}), "no model"),
+    Refusal(change_channel, Unusable, _change_channel(room={"video": -1}), "room below zero"),
     Refusal(end_pause, NoSuch, _end_pause(4711)),
     Refusal(end_pause, NotPossible, _end_pause(2)),
     Refusal(lose_key, NoSuch, _lose("k9")),

@@ -46,6 +46,7 @@ HELD = {
     "add_channel": NAMED.format("third"),
     "change_channel": NAMED.format("first"),
     "change_channel keys": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "end_drain": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "note_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",

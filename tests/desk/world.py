@@ -11,7 +11,13 @@ from relay.database.engine import Sessions
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries.kept_url import keep_url
 from relay.desk.actor import Actor, ActorKind
-from relay.desk.channels import ChannelKeys, add_channel, remove_channel
+from relay.desk.channels import (
+    ChannelChanges,
+    ChannelKeys,
+    add_channel,
+    change_channel,
+    remove_channel,
+)
 from relay.desk.money import add_quota
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
@@ -210,6 +216,8 @@ def _open_business(desk: Desk) -> Work[None]:
         for name in ("idle", "former"):
             await open_tenant(session, actor, name, quota_micros=0, currency=CURRENCY)
             desk.tokens[name] = await issue_token(session, actor, name, desk.keys)
+        draining = ChannelChanges(is_draining=True)
+        await change_channel(session, actor, desk.keys, "spare", draining)
         await remove_channel(session, actor, "former")
         await remove_tenant(session, actor, "former")
         await set_price(session, actor, FIXED)

@@ -15,7 +15,7 @@ from relay.tenants.tokens import IssuedToken
 from tests.e2e.books import find_differences
 from tests.e2e.processes import REPOSITORY, Process, free_port, running
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, bearer
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import PATIENCE_S, settle_for, wait_until
 
 QUICK = {
     "kling_timeout_s": 20,
@@ -125,6 +125,13 @@ class World(Relay):
             return not left
 
         await wait_until(nothing_is_open, what=lambda: f"still open: {left}")
+
+    async def heal(self) -> None:
+        """Have all processes forget what they learned of how channels do."""
+        connection = await asyncpg.connect(self.database_url)
+        await connection.execute("DELETE FROM channel_conditions")
+        await connection.close()
+        await settle_for(1.5, because="what others learned is read once a second")
 
     async def check_books(self) -> None:
         """Everything is charged, once, as Kling's log says; nothing is held; the audit agrees."""

@@ -27,5 +27,6 @@ async def shared_shop(postgres_server: EmbeddedPostgres, template: str) -> Async
 async def shop(shared_shop: Shop) -> AsyncIterator[Shop]:
     """The module's shop with nothing asked yet; the audit agrees after each test."""
     shared_shop.kling.asked.clear()
+    await shared_shop.relay.heal()
     yield shared_shop
     await shared_shop.check_books()

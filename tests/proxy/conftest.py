@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from relay.database.embedded import EmbeddedPostgres
-from tests.relay_app import Relay, fixture_relay
+from relay.sandbox.settings import SandboxSettings
+from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,11 @@ async def shared(postgres_server: EmbeddedPostgres, template: str) -> AsyncItera
     try:
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         url = postgres_server.url(name)
-        async with fixture_relay(url, with_callbacks=True, body_limit_mb=1) as relay:
+        # So many slots that none is waited for: nobody looks at these tasks.
+        sandbox = SandboxSettings(task_seconds=0.2, concurrency=10_000, public_url=SANDBOX_URL)
+        async with fixture_relay(
+            url, sandbox=sandbox, with_callbacks=True, body_limit_mb=1
+        ) as relay:
             await relay.add_channel()
             yield relay
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

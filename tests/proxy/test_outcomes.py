@@ -176,6 +176,7 @@ async def test_what_became_of_a_submit_is_told(database_url: str, logged: io.Str
     async with open_both(database_url) as (relay, channels, token):
         found = {}
         for name, (channels.first, channels.second, _) in SUBMITS.items():
+            await relay.heal()
             answer = await relay.submit(token)
             await asyncio.sleep(0)  # lines of one turn are written at its end
             line = last_line(logged)
@@ -192,6 +193,7 @@ async def test_what_became_of_a_free_call_is_told(database_url: str, logged: io.
     async with open_both(database_url) as (relay, channels, token):
         found = {}
         for name, (channels.first, channels.second, _) in CALLS.items():
+            await relay.heal()
             await relay.rows("UPDATE owners SET deleted_at = NULL")
             answer = await relay.submit(
                 token, {"voice_id": "mine"}, path="/v1/general/delete-voices"
@@ -211,6 +213,7 @@ async def test_what_all_share_is_told(database_url: str, logged: io.StringIO) ->
     async with open_both(database_url) as (relay, channels, token):
         found: dict[str, object] = {}
         for name, (channels.first, channels.second, _) in READS.items():
+            await relay.heal()
             # What was read a moment ago is remembered, by its query.
             path = f"/v1/general/presets-voices?pageNum={len(found) + 1}"
             answer = await relay.client.get(path, headers=bearer(token))

@@ -7,6 +7,7 @@ stays small, whatever the traffic.
 _COMMAND = "run by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
+_CONDITIONS = "what was learned of the channels, a few rows of each"
 
 COLD = {
     # Not statements of their own.
@@ -34,6 +35,18 @@ COLD = {
     "relay.pricing.underquotes:rename_underquoted": _COMMAND,
     "relay.tasks.sold:read_sold": _COMMAND,
     "relay.owners.learn:unlearn": "a callback that named what Kling did not make, by key",
+    "relay.health.board:Board._read": f"every second: {_CONDITIONS}",
+    "relay.health.board:Board._claim": "one that tries what was over, by key",
+    "relay.health.board:Board._write": "a change of a channel's state, by key",
+    "relay.health.room:Room._count": "twice a second where room is limited: all live tasks",
+    "relay.health.room:Room._read_usual": "once a minute: the newest five thousand tasks, by key",
+    "relay.worker.read_units:UnitsReader.read_next": "every 1.5 s: reads the channels",
+    "relay.worker.read_units:UnitsReader._keep": "the packs of a channel, every ten minutes",
+    "relay.health.read:_read_units": _COMMAND,
+    "relay.health.edit:forget_conditions": _COMMAND,
+    "relay.health.read:read_standings": _COMMAND,
+    "relay.health.read:read_events": _COMMAND,
+    "relay.worker.keep_channels:ChannelKeeper.keep": f"every 2 s: {_CONDITIONS}",
     "relay.pauses.in_force:read_scopes": "every 2 s: the pauses in force, a few",
     "relay.pricing.prices:note_miss": "a submit without a price, by key; a thousand are kept",
     "relay.pricing.underquotes:read_rises": "every 2 s: the rows that were underquoted, a few",

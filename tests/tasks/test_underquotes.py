@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from relay.choices import Underquoted
 from relay.desk.prices import set_price
 from relay.kling.transport import Reply
 from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.underquotes import TIMES, note_underquote
-from relay.settings import Underquoted
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, Relay, running_relay
 from tests.tasks.scripted_kling import Call, ScriptedKling, success
 

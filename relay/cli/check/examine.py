@@ -15,6 +15,7 @@ from relay.cli.check.judge import (
     judge_pooler,
     judge_price_list,
     judge_recent,
+    judge_standings,
 )
 from relay.cli.check.outside import check_public_url
 from relay.cli.check.settings import check_settings
@@ -41,6 +42,7 @@ from relay.database.embedded import is_made
 from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
 from relay.desk.sealed import open_what_is_used
+from relay.health.read import read_standings
 from relay.pauses.read import list_pauses
 from relay.pricing.lists import read_adopted
 from relay.secrets import KeyRing, new_secret_key
@@ -103,7 +105,10 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     yield judge_clock(facts.ahead_s)
     if found.is_usable:
         yield key_trouble or _check_keys(database)
-        yield judge_channels(database.read(read_rows))
+        channels = database.read(read_rows)
+        yield judge_channels(channels)
+        standings = database.read(lambda session: read_standings(session, channels))
+        yield from judge_standings(channels, standings)
         yield judge_price_list(database.read(read_adopted))
         yield from judge_pauses(database.read(list_pauses))
     if key_trouble is None:

@@ -8,12 +8,15 @@ from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
+from relay.health.read import Standing
+from relay.money import plain
 from relay.pauses.read import ListedPause
 from relay.pricing.lists import OFFERED, AdoptedList
 from relay.tasks.recent import LATE_S, Recent
 
 MAJOR_MIN = 15
 SLOW_S = 0.02
+UNITS_DAYS_MIN = 3
 CLOCK_BAD_S, CLOCK_WARNING_S, CLOCK_SEEN_S = 20.0, 2.0, 0.1
 """Beyond the first submits are refused and JWTs do not hold; the second is no machine with NTP."""
 
@@ -128,6 +131,32 @@ def judge_channels(rows: list[Channel]) -> Finding:
             subject, f"all {len(rows)} are disabled: submits are 503", "`relay channel enable NAME`"
         )
     return good(subject, f"{', '.join(enabled)} take{'s' if len(enabled) == 1 else ''} tasks")
+
+
+def judge_standings(rows: list[Channel], standings: dict[int, Standing]) -> Iterator[Finding]:
+    """Name the channels that Kling keeps from new tasks, gravest first."""
+    kept = [(row, standings[row.id]) for row in rows if row.enabled]
+    for row, standing in kept:
+        yield from _judge_units(row.name, standing)
+        if standing.state not in ("parked", "refused"):
+            continue
+        said = f"{standing.state} since {moment(standing.since)}: {standing.reason}"
+        to_do = {
+            "parked": "buy units at Kling: it goes on by itself once there are some",
+            "refused": "`relay channel show` says more; `relay channel set` gives new keys",
+        }
+        yield bad(f"channel {row.name}", said, to_do[standing.state])
+
+
+def _judge_units(name: str, standing: Standing) -> Iterator[Finding]:
+    for units in standing.units:
+        if units.days_left is not None and units.days_left < UNITS_DAYS_MIN:
+            yield warning(
+                f"units of {name}",
+                f"{plain(units.remaining)} {units.kind}, for {units.days_left} days at the rate of"
+                " late",
+                "buy units at Kling; its figure is up to 12 hours old",
+            )
 
 
 def judge_recent(recent: Recent, *, are_on: bool) -> Iterator[Finding]:

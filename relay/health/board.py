@@ -1,0 +1,340 @@
+"""Which channels may take a create now, and who tries those that could not.
+
+What this process learns holds at once here, and within a second in all others. A condition ends by
+what shows that it is over: a tenant's create, of which one at a time may try while it lasts
+(`admit`), a free question, units that were bought, or a slot that became free. Never by a task of
+our own, which would cost.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from math import ceil
+
+import msgspec
+import structlog
+
+from relay.channels.opened import OpenedChannel
+from relay.database.cached import Cached
+from relay.database.driver import Pool
+from relay.database.faults import is_fault, log_failure
+from relay.errors import NoRoom, Unavailable
+from relay.health.condition import Condition, Key, Need, read_condition
+from relay.health.room import Room, set_limit
+from relay.health.rules import (
+    RULES,
+    TROUBLE,
+    UNREACHABLE,
+    Rule,
+    State,
+)
+from relay.health.statements import CLAIM, EXPIRING, MARK, READ
+from relay.kling.codes import Code
+
+log = structlog.get_logger()
+
+AGE_MAX_S = 1.0
+"""How long what another process learned may stay unseen."""
+LEASE_S = 120.0
+"""Who tries has so long to tell; longer than any submit."""
+PROBE_GRACE_S = 60.0
+"""Where no worker runs, nobody asks: then a create tries what a free question would end."""
+REASON_CHARS = 300
+DAY_S, EXPIRING_AGE_S = 86_400, 60.0
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A create that may be sent to one channel."""
+
+    need: Need
+    tries: tuple[Condition, ...] = ()
+    """What it is to show the end of."""
+
+
+class _Chance(msgspec.Struct, frozen=True):
+    """Whether a channel may take a create."""
+
+    wait_s: float = 0.0
+    """Until it may; infinite if no create ends what keeps it."""
+    tries: tuple[Condition, ...] = ()
+    """What is to be claimed first."""
+    is_busy: bool = False
+    """It waits for Kling's pace alone, which a tenant may be told (T3)."""
+    full: tuple[Key, ...] = ()
+
+
+_READY = _Chance()
+
+
+class Board:
+    """What is known of all channels."""
+
+    def __init__(
+        self, pool: Pool, room: Room, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.room = room
+        self._pool = pool
+        self._clock = clock
+        self._cached = Cached(self._read, of="channel conditions", age_max_s=AGE_MAX_S)
+        self._known: dict[Key, Condition] = {}
+        self._expiring: dict[tuple[int, str], float] = {}
+        """When the next pack of a channel and kind expires, if soon; as a POSIX day."""
+        self._own: dict[Key, float] = {}
+        """What was marked here, and when it was written; infinite while it is being written.
+
+        A reading that began before undoes nothing.
+        """
+        self._expiring_until_s = float("-inf")
+        self._writing: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    async def sift(self, channels: Sequence[OpenedChannel], need: Need) -> list[OpenedChannel]:
+        """Keep those that may take a create now, in their order but for packs that expire soon.
+
+        At least one is left.
+
+        Raises:
+            NoRoom: of those that could, each is full or asked too fast.
+            Unavailable: none can.
+        """
+        await self.refresh(channels)
+        chances = {channel.id: self._chance(channel, need) for channel in channels}
+        able = [channel for channel in channels if chances[channel.id].wait_s <= 0]
+        if not able:
+            raise self._why_not(chances.values())
+        if self._expiring and need.pack and len(able) > 1:
+            # What expires first is used first; of one day they stay in the order of their draw.
+            able.sort(
+                key=lambda channel: (
+                    -channel.priority,
+                    self._expiring.get((channel.id, need.pack), float("inf")),
+                )
+            )
+        return able
+
+    async def able_first(
+        self, channels: Sequence[OpenedChannel], need: Need
+    ) -> list[OpenedChannel]:
+        """Put those that cannot take it behind the others: for what costs nothing to ask."""
+        await self.refresh(channels)
+        return sorted(channels, key=lambda channel: self._chance(channel, need).wait_s > 0)
+
+    async def admit(self, channel: OpenedChannel, need: Need) -> Admission | None:
+        """Let a create through to a channel, and take its slots; None if it may not have it now."""
+        chance = self._chance(channel, need)
+        if chance.wait_s > 0:
+            return None
+        self.room.take(channel.id, need)
+        for condition in chance.tries:
+            if not await self._claim(condition):
+                return None
+        return Admission(need, chance.tries)
+
+    def withdraw(self, admission: Admission) -> None:
+        """Take note that it was not sent: somebody else tries."""
+        for condition in admission.tries:
+            self.postpone(condition)
+
+    def wait_s(self, channels: Iterable[OpenedChannel], need: Need) -> float:
+        """Say in how many seconds one of them may take it; infinite if a slot must become free."""
+        chances = [self._chance(channel, need) for channel in channels]
+        return min(
+            (
+                float("inf") if chance.full and chance.wait_s > 0 else chance.wait_s
+                for chance in chances
+            ),
+            default=float("inf"),
+        )
+
+    def why_not(self, channels: Iterable[OpenedChannel], need: Need) -> NoRoom | Unavailable:
+        """Say what the tenant is told where none takes it."""
+        return self._why_not([self._chance(channel, need) for channel in channels])
+
+    async def refresh(self, channels: Sequence[OpenedChannel]) -> None:
+        """Read what others learned, and count where something is limited."""
+        try:
+            await self._cached.get()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "board.not_read", error)
+        ids = {channel.id for channel in channels}
+        has_room = any(one.room is not None for key, one in self._known.items() if key[0] in ids)
+        if has_room or any(channel.room for channel in channels):
+            await self.room.count()
+
+    def known(self, key: Key) -> Condition | None:
+        return self._known.get(key)
+
+    async def aclose(self) -> None:
+        """Let what is being written be written."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
+    def _chance(self, channel: OpenedChannel, need: Need) -> _Chance:
+        now = self._clock()
+        wait_s, tries, is_busy = 0.0, [], True
+        full: list[Key] = []
+        for key in need.keys(channel.id):
+            condition = self._known.get(key)
+            if condition is not None and condition.state is not State.OK:
+                if condition.is_of_room:
+                    pass  # below, by what is counted
+                else:
+                    grace_s = PROBE_GRACE_S if condition.is_probed else 0.0
+                    wait_s = max(wait_s, condition.try_at_s + grace_s - now)
+                    tries.append(condition)
+                    is_busy = is_busy and condition.code == Code.RATE_LIMITED
+            if not need.slots or key[1] != need.pack:
+                continue
+            over = self.room.taken(key) + need.slots
+            limit = set_limit(channel, key, self.room.scope)
+            if limit is not None and over > limit:
+                wait_s = float("inf")
+                full.append(key)
+            elif condition is not None and condition.room is not None:
+                if over > condition.room:
+                    wait_s = max(wait_s, condition.try_at_s - now)
+                    tries.append(condition)
+                    full.append(key)
+                elif condition.state is not State.OK:
+                    self.end(condition)
+        if not tries and not full:
+            return _READY
+        return _Chance(wait_s, tuple(tries), is_busy, tuple(full))
+
+    def _why_not(self, chances: Iterable[_Chance]) -> NoRoom | Unavailable:
+        busy = [chance for chance in chances if chance.is_busy]
+        if not busy:
+            return Unavailable()
+        waits = [self.room.wait_s(chance.full) if chance.full else chance.wait_s for chance in busy]
+        return NoRoom(retry_after_s=max(1, ceil(min(waits))))
+
+    def end(self, condition: Condition, *, slots_more: int | None = None) -> None:
+        """It is over. `slots_more`: a create with so many slots has shown it.
+
+        Then the next pause is short again, and there may be more room still. What was shown for
+        free may fail again at once, so that the next pause is longer.
+        """
+        known = self._known.get(condition.key)
+        if known is not None and known.state is State.OK and slots_more is None:
+            return
+        room, tries, try_at_s = condition.room, condition.tries, condition.try_at_s
+        if slots_more is not None:
+            room = None if room is None else room + slots_more
+            tries, try_at_s = 0, self._clock()
+        elif room is None:
+            tries += 1
+        self.mark(
+            msgspec.structs.replace(
+                condition, state=State.OK, tries=tries, room=room, try_at_s=try_at_s
+            )
+        )
+
+    def again(self, condition: Condition, reason: str) -> None:
+        """It is not over: the next pause is longer."""
+        tries = condition.tries + 1
+        rule = rule_of(condition)
+        self.mark(
+            msgspec.structs.replace(
+                condition,
+                state=rule.state,
+                reason=reason[:REASON_CHARS],
+                tries=tries,
+                try_at_s=self._clock() + pause_s(rule, tries),
+            )
+        )
+
+    def postpone(self, condition: Condition) -> None:
+        """Nothing was shown: somebody else tries, after as long a pause."""
+        try_at_s = self._clock() + pause_s(rule_of(condition), condition.tries)
+        self.mark(msgspec.structs.replace(condition, try_at_s=try_at_s))
+
+    async def _claim(self, condition: Condition) -> bool:
+        """Be the one of all processes who tries."""
+        self._put(msgspec.structs.replace(condition, try_at_s=self._clock() + LEASE_S))
+        try:
+            return bool(await self._pool.fetchval(CLAIM, *condition.key, LEASE_S))
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "board.not_claimed", error)
+            return False
+        finally:
+            self._own[condition.key] = self._clock()
+
+    def _put(self, condition: Condition) -> None:
+        self._known[condition.key] = condition
+        self._own[condition.key] = float("inf")
+
+    def mark(self, condition: Condition) -> None:
+        """Know it at once, and write it down for all."""
+        before = self._known.get(condition.key)
+        was = before.state if before else State.OK
+        self._put(condition)
+        if was is not condition.state:
+            log.warning(
+                "channel.state",
+                channel_id=condition.channel_id,
+                pack=condition.pack or None,
+                model=condition.model or None,
+                before=was.value,
+                state=condition.state.value,
+                reason=condition.reason,
+            )
+        self.spawn(self._write(condition.key))
+
+    async def _write(self, key: Key) -> None:
+        """Write what is known by now; one after the other, so that the last one stays."""
+        async with self._turn:
+            condition = self._known[key]
+            try:
+                await self._pool.execute(
+                    MARK,
+                    *key,
+                    condition.state.value,
+                    condition.code,
+                    condition.reason.replace("\x00", ""),
+                    max(0.0, condition.try_at_s - self._clock()),
+                    condition.tries,
+                    condition.room,
+                    condition.is_probed,
+                )
+            except Exception as error:  # noqa: BLE001 (told in the log; here it holds all the same)
+                log_failure(log, "board.not_written", error)
+            self._own[key] = self._clock()
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _read(self) -> None:
+        began = self._clock()
+        records = await self._pool.fetch(READ)
+        now = self._clock()
+        if now >= self._expiring_until_s:
+            self._expiring = {
+                (record["channel_id"], record["kind"]): record["expires_at"].timestamp() // DAY_S
+                for record in await self._pool.fetch(EXPIRING)
+            }
+            self._expiring_until_s = now + EXPIRING_AGE_S
+        known = {one.key: one for one in (read_condition(record, now_s=now) for record in records)}
+        for key, marked_s in list(self._own.items()):
+            if marked_s >= began and key in self._known:
+                known[key] = self._known[key]
+            else:
+                del self._own[key]
+        self._known = known
+
+
+def rule_of(condition: Condition) -> Rule:
+    """Look up by what it came to be; where there was no answer, or a page."""
+    if condition.code is None or condition.code not in RULES:
+        return UNREACHABLE if condition.is_probed else TROUBLE
+    return RULES[condition.code]
+
+
+def pause_s(rule: Rule, tries: int, retry_after: str = "") -> float:
+    asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.0
+    doubled = rule.pause_s * 2.0 ** min(tries, 20)
+    return min(rule.pause_most_s, max(doubled, asked_s))

@@ -1,0 +1,82 @@
+"""What a create needs of a channel, and what keeps a channel from it, as this process knows it."""
+
+import time
+from datetime import datetime
+
+import msgspec
+
+from relay.database.driver import Record
+from relay.health.rules import State
+
+Key = tuple[int, str, str]
+"""Channel, pack, model."""
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a create asks of a channel."""
+
+    tenant_id: int
+    pack: str = ""
+    """Whose units pay for it; '' if it is free."""
+    model: str = ""
+    """In lower case; the endpoint's name where it has none; '' if it is free."""
+    slots: int = 0
+    """How many of the account's it takes (docs/kling-api.md 9)."""
+
+    def keys(self, channel_id: int) -> tuple[Key, ...]:
+        """List the keys of all that could keep a channel from it."""
+        if not self.pack:
+            return ((channel_id, "", ""),)
+        return (
+            (channel_id, "", ""),
+            (channel_id, self.pack, ""),
+            (channel_id, "", self.model),
+            (channel_id, self.pack, self.model),
+        )
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A row of `channel_conditions`."""
+
+    channel_id: int
+    pack: str
+    model: str
+    state: State
+    code: int | None
+    reason: str
+    try_at_s: float
+    """On this process's monotonic clock."""
+    tries: int = 0
+    room: int | None = None
+    is_probed: bool = False
+    since: datetime | None = None
+    failed_at: datetime | None = None
+    """Both None until they are read."""
+
+    @property
+    def key(self) -> Key:
+        return self.channel_id, self.pack, self.model
+
+    @property
+    def is_of_room(self) -> bool:
+        """Tell whether it lasts only while as many tasks run as there were slots."""
+        return self.room is not None
+
+
+def read_condition(row: Record, *, now_s: float | None = None) -> Condition:
+    """Make one of a record of `READ`, with `due_in_s`."""
+    now_s = time.monotonic() if now_s is None else now_s
+    return Condition(
+        channel_id=row["channel_id"],
+        pack=row["pack"],
+        model=row["model"],
+        state=State(row["state"]),
+        code=row["code"],
+        reason=row["reason"],
+        try_at_s=now_s + row["due_in_s"],
+        tries=row["tries"],
+        room=row["room"],
+        is_probed=row["is_probed"],
+        since=row["since"],
+        failed_at=row["failed_at"],
+    )

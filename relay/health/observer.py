@@ -1,0 +1,222 @@
+"""What every call to Kling shows of its channel: told by the one place that makes them."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from relay.channels.opened import OpenedChannel
+from relay.choices import RoomScope
+from relay.health.board import REASON_CHARS, Admission, Board, pause_s, rule_of
+from relay.health.condition import Condition, Key, Need
+from relay.health.room import set_limit
+from relay.health.rules import (
+    FAILURES_OF_ONE,
+    FAILURES_OF_SEVERAL,
+    GRAVITY,
+    RULES,
+    TROUBLE,
+    UNREACHABLE,
+    Part,
+    Rule,
+    State,
+)
+from relay.kling.codes import TROUBLE_MIN
+from relay.kling.transport import NotSent, NoUsableReply, Reply
+from relay.kling.wire import read_envelope
+
+_SERVER_ERROR, _TIMED_OUT = 500, 408
+
+
+class _Said(NamedTuple):
+    """What came of a call, for operators."""
+
+    code: int | None
+    reason: str
+    retry_after: str = ""
+
+
+class _Streak:
+    """Creates in a row that ended in trouble, or calls that reached nobody."""
+
+    def __init__(self) -> None:
+        self.creates = 0
+        self.tenants: set[int] = set()
+        self.unreached = 0
+
+
+class Observer:
+    """Learns, for the board to know."""
+
+    def __init__(self, board: Board, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board = board
+        self._clock = clock
+        self._streaks: defaultdict[int, _Streak] = defaultdict(_Streak)
+
+    def answered(self, channel: OpenedChannel, admission: Admission | None, reply: Reply) -> None:
+        """Learn from an answer; `admission` of what costs, None of all else."""
+        streak = self._streaks.get(channel.id)
+        if streak is not None:
+            streak.unreached = 0
+        is_fine = reply.status < 400  # noqa: PLR2004 (HTTP's own number)
+        unreached = self._unreached(channel)
+        if unreached is not None:
+            self._board.end(unreached)
+        if admission is None and is_fine:
+            return
+        envelope = read_envelope(reply)
+        code = None if envelope is None else envelope.code
+        message = "" if envelope is None else envelope.message
+        is_trouble = (
+            code is None
+            or reply.status >= _SERVER_ERROR
+            or reply.status == _TIMED_OUT
+            or code >= TROUBLE_MIN
+        )
+        if is_trouble:
+            if admission is not None:
+                self._trouble(channel, admission, code, f"HTTP {reply.status} {message}")
+            return
+        assert code is not None, "without one it is trouble"
+        if reply.is_bare:
+            if admission is not None:
+                self._learn(channel, admission, TROUBLE, _Said(None, message))
+            return
+        rule = RULES.get(code)
+        if admission is None and rule is not None and not rule.is_probed:
+            return  # of the pace of questions, and not of creates
+        self._learn(
+            channel, admission, rule, _Said(code, f"code {code} {message}", reply.retry_after)
+        )
+
+    def failed(
+        self, channel: OpenedChannel, admission: Admission | None, error: NoUsableReply
+    ) -> None:
+        """Learn from a call without an answer."""
+        if not isinstance(error, NotSent):
+            if admission is not None:
+                self._trouble(channel, admission, None, error.reason)
+            return
+        streak = self._streaks[channel.id]
+        streak.unreached += 1
+        tries = () if admission is None else admission.tries
+        if tries or streak.unreached >= FAILURES_OF_SEVERAL:
+            said = _Said(None, f"not sent: {error.reason}")
+            self._learn(channel, admission, UNREACHABLE, said)
+
+    def settle_probe(self, condition: Condition, *, is_good: bool, reason: str) -> None:
+        """Take note of what a free question showed."""
+        if is_good:
+            self._board.end(condition)
+        else:
+            self._board.again(condition, reason or condition.reason)
+
+    def units_are_back(self, channel_id: int, pack: str) -> None:
+        """Take note that there are units again: of a pack, or '' of the account."""
+        condition = self._board.known((channel_id, pack, ""))
+        if condition is not None and condition.state is State.PARKED:
+            self._board.end(condition)
+
+    def _unreached(self, channel: OpenedChannel) -> Condition | None:
+        """Find that it could not be reached, which any answer disproves."""
+        known = self._board.known((channel.id, "", ""))
+        if known is None or known.state is State.OK or rule_of(known) is not UNREACHABLE:
+            return None
+        return known
+
+    def _trouble(
+        self, channel: OpenedChannel, admission: Admission, code: int | None, reason: str
+    ) -> None:
+        streak = self._streaks[channel.id]
+        streak.creates += 1
+        streak.tenants.add(admission.need.tenant_id)
+        is_one = len(streak.tenants) == 1
+        if admission.tries or streak.creates >= (
+            FAILURES_OF_ONE if is_one else FAILURES_OF_SEVERAL
+        ):
+            self._learn(channel, admission, TROUBLE, _Said(code, reason))
+
+    def _learn(
+        self,
+        channel: OpenedChannel,
+        admission: Admission | None,
+        rule: Rule | None,
+        said: _Said,
+    ) -> None:
+        """Conclude what an answer, or its lack, says of what is known and of what it is about."""
+        if admission is not None and (rule is None or rule.part is not Part.ACCOUNT):
+            self._streaks.pop(channel.id, None)  # Kling reads and judges its creates
+        at = _key_of(channel, admission, rule)
+        is_seen = False
+        for condition in () if admission is None else admission.tries:
+            if rule is not None and rule_of(condition) is rule:
+                self._board.again(condition, said.reason)
+                is_seen = True
+            elif said.code == 0:
+                assert admission is not None, "who tries was admitted"
+                self._board.end(condition, slots_more=admission.need.slots)
+            elif rule is None and condition.key == at and condition.state is State.COOLING:
+                self._board.end(condition)  # it was read, and refused for what it is
+            else:
+                self._board.postpone(condition)
+        if rule is None or is_seen:
+            return
+        if rule.part is Part.ROOM:
+            assert admission is not None, "questions take no slots"
+            self._board.spawn(self._note_full(channel, admission.need, rule, said))
+            return
+        known = self._board.known(at)
+        if known is not None and GRAVITY[known.state] >= GRAVITY[rule.state]:
+            return  # known, and who may try tells
+        tries = known.tries if known else 0
+        self._board.mark(
+            Condition(
+                *at,
+                state=rule.state,
+                code=said.code,
+                reason=said.reason[:REASON_CHARS],
+                try_at_s=self._clock() + pause_s(rule, tries, said.retry_after),
+                tries=tries,
+                is_probed=rule.is_probed,
+            )
+        )
+
+    async def _note_full(self, channel: OpenedChannel, need: Need, rule: Rule, said: _Said) -> None:
+        """Learn from a 1303 how many slots there are: as many as run now, without the one refused.
+
+        Of the model, unless it has had more, or has none now, while others of its pack run: then
+        the pack's are what is over.
+        """
+        room = self._board.room
+        await room.count_now()
+        of_model, of_pack = (channel.id, need.pack, need.model), (channel.id, need.pack, "")
+        running = {key: max(0, room.taken(key) - need.slots) for key in (of_model, of_pack)}
+        known = self._board.known(of_model)
+        had = (set_limit(channel, of_model, room.scope), known.room if known else None)
+        had_more = any(most is not None and most > running[of_model] for most in had)
+        is_of_pack = running[of_pack] > running[of_model] and (had_more or not running[of_model])
+        at = of_pack if is_of_pack or room.scope is RoomScope.PACK else of_model
+        before = self._board.known(at)
+        tries = before.tries if before else 0
+        self._board.mark(
+            Condition(
+                *at,
+                state=rule.state,
+                code=said.code,
+                reason=said.reason[:REASON_CHARS],
+                try_at_s=self._clock() + pause_s(rule, tries),
+                tries=tries,
+                room=running[at],
+            )
+        )
+
+
+def _key_of(channel: OpenedChannel, admission: Admission | None, rule: Rule | None) -> Key:
+    need = None if admission is None else admission.need
+    if rule is None or rule.part is Part.ACCOUNT or need is None:
+        return channel.id, "", ""
+    if rule.part is Part.PACK:
+        return channel.id, need.pack, ""
+    if rule.part is Part.MODEL:
+        return channel.id, "", need.model
+    return channel.id, need.pack, need.model

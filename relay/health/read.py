@@ -1,0 +1,228 @@
+"""How channels do, as operators see it."""
+
+from collections import defaultdict
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels.tables import Channel
+from relay.health.rules import GRAVITY, State
+from relay.health.statements import COUNT, USABLE
+from relay.health.tables import ChannelCondition, ChannelEvent
+
+# The newest rows of all, by their key: an index of its own would cost each submit.
+LAST_HOUR = text(
+    """
+    SELECT channel_id,
+           count(*) FILTER (WHERE state = 'succeed') AS succeeded,
+           count(*) AS ended,
+           percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM ended_at - created_at)
+           )::float8 AS median_s
+    FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) lately
+    WHERE ended_at > now() - interval '1 hour' AND state IN ('succeed', 'failed')
+        AND ended_via <> 'operator' AND channel_id = ANY (:ids)
+    GROUP BY channel_id
+    """
+)
+UNITS = text(
+    f"""
+    SELECT channel_id, kind, sum(remaining) AS remaining, min(expires_at) AS expires_at,
+           min(read_at) AS read_at
+    FROM channel_packs WHERE {USABLE} AND channel_id = ANY (:ids)
+    GROUP BY channel_id, kind ORDER BY kind DESC
+    """  # noqa: S608 (composed of constants)
+)
+USED_A_DAY = text(
+    """
+    SELECT channel_id, coalesce(cost_pack, pack) AS kind,
+           sum(cost_units) / (
+               greatest(extract(epoch FROM now() - min(created_at)), 3600) / 86400
+           ) AS units
+    FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) lately
+    WHERE cost_units > 0 AND created_at > now() - interval '7 days' AND channel_id = ANY (:ids)
+    GROUP BY 1, 2
+    """
+)
+EVENTS_SHOWN = 20
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What keeps a channel, or a part of it, from new tasks, or did so last."""
+
+    pack: str | None
+    model: str | None
+    """Both None is all of it."""
+    state: str
+    code: int | None
+    reason: str
+    since: datetime
+    failed_at: datetime
+    try_at: datetime
+    room: int | None
+    """Slots there are by what Kling refused; None where it is about something else."""
+
+
+class Units(msgspec.Struct, frozen=True):
+    """What an account has left of one kind, in all packs that can be used."""
+
+    kind: str
+    remaining: Decimal
+    days_left: Decimal | None
+    """At the rate of the last days; None while nothing is used."""
+    expires_at: datetime | None
+    """The first of the packs."""
+    read_at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How one channel does."""
+
+    state: str
+    """The gravest of its parts; `off` and `draining` are the operator's."""
+    reason: str | None
+    since: datetime | None
+    last_error: str | None
+    last_error_at: datetime | None
+    parts: list[Part]
+    taken: dict[str, int]
+    """Slots that live tasks take, by `pack/model`."""
+    room: dict[str, int]
+    """Slots there are, as set or learned, by `pack` or `pack/model`."""
+    succeeded: int
+    ended: int
+    """Both in the last hour, by Kling's word."""
+    median_s: float | None
+    """From submit to end, of those."""
+    units: list[Units]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One change of a part's state."""
+
+    at: datetime
+    pack: str | None
+    model: str | None
+    before: str
+    state: str
+    reason: str
+
+
+async def read_standings(session: AsyncSession, channels: list[Channel]) -> dict[int, Standing]:
+    """Read how these channels do, by their ids."""
+    ids = [channel.id for channel in channels]
+    conditions = await session.scalars(
+        select(ChannelCondition)
+        .where(ChannelCondition.channel_id.in_(ids))
+        .order_by(ChannelCondition.pack, ChannelCondition.model)
+    )
+    parts: defaultdict[int, list[Part]] = defaultdict(list)
+    for row in conditions:
+        parts[row.channel_id].append(_part(row))
+    taken: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for counted in (await session.execute(text(COUNT))).mappings():
+        taken[counted["channel_id"]][f"{counted['pack']}/{counted['model']}"] = counted["slots"]
+    lately = {
+        row["channel_id"]: row
+        for row in (await session.execute(LAST_HOUR, {"ids": ids})).mappings()
+    }
+    units = await _read_units(session, ids)
+    standings = {}
+    for channel in channels:
+        its = parts[channel.id]
+        worst = max(its, key=lambda part: GRAVITY[State(part.state)], default=None)
+        last = max(its, key=lambda part: part.failed_at, default=None)
+        state, reason, since = _state(channel, worst)
+        hour = lately.get(channel.id)
+        standings[channel.id] = Standing(
+            state=state,
+            reason=reason,
+            since=since,
+            last_error=last.reason if last else None,
+            last_error_at=last.failed_at if last else None,
+            parts=its,
+            taken=taken[channel.id],
+            room=_learned(its) | channel.room,
+            succeeded=hour["succeeded"] if hour else 0,
+            ended=hour["ended"] if hour else 0,
+            median_s=hour["median_s"] if hour else None,
+            units=units[channel.id],
+        )
+    return standings
+
+
+async def _read_units(session: AsyncSession, ids: list[int]) -> dict[int, list[Units]]:
+    used = {
+        (row["channel_id"], row["kind"]): row["units"]
+        for row in (await session.execute(USED_A_DAY, {"ids": ids})).mappings()
+    }
+    units: defaultdict[int, list[Units]] = defaultdict(list)
+    for row in (await session.execute(UNITS, {"ids": ids})).mappings():
+        a_day = used.get((row["channel_id"], row["kind"]))
+        units[row["channel_id"]].append(
+            Units(
+                kind=row["kind"],
+                remaining=row["remaining"],
+                days_left=round(row["remaining"] / a_day, 1) if a_day else None,
+                expires_at=row["expires_at"],
+                read_at=row["read_at"],
+            )
+        )
+    return units
+
+
+async def read_events(session: AsyncSession, channel_id: int) -> list[Event]:
+    """Read the last changes of a channel, newest first."""
+    rows = await session.scalars(
+        select(ChannelEvent)
+        .where(ChannelEvent.channel_id == channel_id)
+        .order_by(ChannelEvent.id.desc())
+        .limit(EVENTS_SHOWN)
+    )
+    return [
+        Event(
+            at=row.created_at,
+            pack=row.pack or None,
+            model=row.model or None,
+            before=row.before,
+            state=row.state,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+
+
+def _part(row: ChannelCondition) -> Part:
+    return Part(
+        pack=row.pack or None,
+        model=row.model or None,
+        state=row.state,
+        code=row.code,
+        reason=row.reason,
+        since=row.since,
+        failed_at=row.failed_at,
+        try_at=row.try_at,
+        room=row.room,
+    )
+
+
+def _state(channel: Channel, worst: Part | None) -> tuple[str, str | None, datetime | None]:
+    if not channel.enabled:
+        return "off", None, None
+    if channel.is_draining:
+        return "draining", None, None
+    if worst is None or worst.state == State.OK:
+        return State.OK.value, None, worst.since if worst else None
+    of = "/".join(filter(None, (worst.pack, worst.model)))
+    return worst.state, f"{of}: {worst.reason}" if of else worst.reason, worst.since
+
+
+def _learned(parts: list[Part]) -> dict[str, int]:
+    return {
+        "/".join(filter(None, (part.pack, part.model))): part.room
+        for part in parts
+        if part.room is not None
+    }

@@ -1,0 +1,134 @@
+"""How many slots of each account live tasks take, counted over all replicas.
+
+No counter row: each create and each end would wait for it. The live tasks are counted instead,
+twice a second at the most and only where something is limited. What this process lets through
+meanwhile is added; what others do is seen a moment later, and Kling's 1303 is the last word.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import ceil
+
+import structlog
+
+from relay.channels.opened import OpenedChannel
+from relay.choices import RoomScope
+from relay.database.cached import Cached
+from relay.database.driver import Pool
+from relay.database.faults import is_fault, log_failure
+from relay.health.condition import Key, Need
+from relay.health.statements import COUNT, USUAL
+
+log = structlog.get_logger()
+
+COUNTED_EVERY_S = 0.5
+COUNTING_SHARE = 20
+"""Where counting takes long, it is done no more often than each twenty times as long."""
+USUAL_EVERY_S = 60.0
+WAIT_UNKNOWN_S = 10
+"""What is told to who has to wait for a slot of which nobody knows when it becomes free."""
+
+
+class Room:
+    """Counts the slots that are taken."""
+
+    def __init__(
+        self, pool: Pool, scope: RoomScope, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.scope = scope
+        self._pool = pool
+        self._clock = clock
+        self._counted: dict[Key, int] = {}
+        """By pack and model, and by pack alone with the model ''."""
+        self._oldest_s: dict[Key, float] = {}
+        """When the oldest of them began, on the clock."""
+        self._let_in: Counter[Key] = Counter()
+        """Since the last count began."""
+        self._let_in_before: Counter[Key] = Counter()
+        """Since the one before: they are in it when it is done."""
+        self._usual = Cached(self._read_usual, of="usual times", age_max_s=USUAL_EVERY_S)
+        self._usual_s: dict[tuple[str, str], float] = {}
+        self._counting = Cached(self._count, of="slots taken", age_max_s=COUNTED_EVERY_S)
+        self._not_before = 0.0
+
+    async def count(self) -> None:
+        """Count anew, if the last count is no longer good; while it cannot be, that one is."""
+        if self._clock() < self._not_before:
+            return
+        try:
+            await self._counting.get()
+            await self._usual.get()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "room.not_counted", error)
+
+    async def count_now(self) -> None:
+        """Count whatever is known: Kling has just shown that it is not so."""
+        self._counting.forget()
+        self._not_before = 0.0
+        await self.count()
+
+    def taken(self, key: Key) -> int:
+        """Say how many slots are taken, of a pack, or of a model in it."""
+        return self._counted.get(key, 0) + self._let_in[key] + self._let_in_before[key]
+
+    def take(self, channel_id: int, need: Need) -> None:
+        """Add what was just let through, which the next count will see."""
+        self._let_in[channel_id, need.pack, need.model] += need.slots
+        self._let_in[channel_id, need.pack, ""] += need.slots
+
+    def wait_s(self, keys: Iterable[Key]) -> int:
+        """Say after how many whole seconds a slot becomes free, as far as that can be told.
+
+        The oldest task is the next to end, after as long as such tasks took of late.
+        """
+        now = self._clock()
+        waits = []
+        for channel_id, pack, model in keys:
+            for (_, its_pack, its_model), began in self._of(channel_id, pack, model):
+                usual_s = self._usual_s.get((its_pack, its_model))
+                if usual_s is not None:
+                    waits.append(began + usual_s - now)
+        return max(1, ceil(min(waits))) if waits else WAIT_UNKNOWN_S
+
+    def _of(self, channel_id: int, pack: str, model: str) -> list[tuple[Key, float]]:
+        return [
+            (key, began)
+            for key, began in self._oldest_s.items()
+            if key[0] == channel_id and key[1] == pack and model in ("", key[2])
+        ]
+
+    async def _count(self) -> None:
+        began = self._clock()
+        self._let_in_before, self._let_in = self._let_in_before + self._let_in, Counter()
+        records = await self._pool.fetch(COUNT)
+        counted: Counter[Key] = Counter()
+        for record in records:
+            key = (record["channel_id"], record["pack"], record["model"])
+            counted[key] += record["slots"]
+            counted[key[0], key[1], ""] += record["slots"]
+        self._oldest_s = {
+            (record["channel_id"], record["pack"], record["model"]): began - record["oldest_s"]
+            for record in records
+        }
+        self._counted, self._let_in_before = counted, Counter()
+        self._not_before = began + (self._clock() - began) * COUNTING_SHARE
+
+    async def _read_usual(self) -> None:
+        self._usual_s = {
+            (record["pack"], record["model"]): record["median_s"]
+            for record in await self._pool.fetch(USUAL)
+        }
+
+
+def set_limit(channel: OpenedChannel, key: Key, scope: RoomScope) -> int | None:
+    """Look up what the operator says how many slots there are; None if nothing."""
+    _, pack, model = key
+    if model:
+        named = channel.room.get(f"{pack}/{model}")
+        if named is not None:
+            return named
+    is_of_pack = (model == "") == (scope is RoomScope.PACK)
+    return channel.room.get(pack) if is_of_pack else None

@@ -1,0 +1,243 @@
+"""Sending one held submit: channel after channel, and again while it surely made nothing.
+
+No transaction is open while Kling is awaited, and the row names the channel before the first byte
+goes out (D1). Whatever is in doubt ends it (D2).
+"""
+
+import asyncio
+import time
+from itertools import takewhile
+from typing import assert_never
+
+import msgspec
+import structlog
+
+from relay.channels.opened import OpenedChannel
+from relay.database.batch import Batcher
+from relay.database.faults import is_fault, log_failure, persist
+from relay.database.line import Line
+from relay.errors import Unavailable
+from relay.health.board import Admission, Board
+from relay.health.condition import Need
+from relay.kling.body import join_fields, put_text
+from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS, Code
+from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.kling.models import takes_ids
+from relay.kling.transport import MaybeSent, NotSent, distrust
+from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_create
+from relay.kling.wire import Fields
+from relay.tasks.callback_path import CallbackPaths
+from relay.tasks.conclude import (
+    PERSIST_S,
+    UNKNOWN_LOOK_AFTER_S,
+    Concluder,
+    NotTaken,
+    Submitted,
+)
+from relay.tasks.failover import PassedOn, first_to_take
+from relay.tasks.redact import reply_without_credential
+from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
+from relay.tasks.task import TaskRow
+from relay.tasks.upstream import Upstream
+
+log = structlog.get_logger()
+
+SEND_TIME_MIN_S = 1.0
+"""With less than this left before the deadline, nothing is sent any more."""
+PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 8.0
+"""Between two rounds over the channels, of which none took it; each is twice as long."""
+
+
+class Submission(msgspec.Struct):
+    """One submit on its way, after its hold."""
+
+    task: TaskRow
+    endpoint: Endpoint
+    fields: Fields
+    need: Need
+    deadline: float
+    """On the monotonic clock."""
+    retry_until: float
+    model: str | None = None
+    is_tried: bool = False
+    """It may have been sent before: then the row is asked first whether it still may be."""
+    passed: PassedOn[Submitted] | None = None
+    """How the round before ended."""
+
+    @property
+    def time_left_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+    @property
+    def has_time(self) -> bool:
+        return self.time_left_s >= SEND_TIME_MIN_S
+
+
+class Dispatcher:
+    """Sends what is held."""
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        board: Board,
+        upstream: Upstream,
+        concluder: Concluder,
+        callback_paths: CallbackPaths,
+        kling_timeout_s: float,
+    ) -> None:
+        self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=True)
+        self._board = board
+        self._upstream = upstream
+        self._conclude = concluder
+        self._callback_paths = callback_paths
+        self._kling_timeout_s = kling_timeout_s
+
+    async def send(self, submission: Submission, channels: list[OpenedChannel]) -> Submitted:
+        """Try the channels in order until one takes it, refuses its content, or is in doubt."""
+        task, need = submission.task, submission.need
+        pause_s, refusal = PAUSE_MIN_S, None
+        while True:
+            outcome = await self._round(submission, channels)
+            if isinstance(outcome, Submitted):
+                return outcome
+            submission.passed = outcome
+            refusal = outcome.refusal or refusal
+            wait_s = max(pause_s, self._board.wait_s(channels, need))
+            if _is_full(outcome) or time.monotonic() + wait_s > submission.retry_until:
+                break
+            await asyncio.sleep(wait_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        await self._conclude.release(task, f"no channel took it: {outcome.reason}")
+        if refusal is not None:
+            return refusal
+        told = Unavailable() if submission.is_tried else self._board.why_not(channels, need)
+        return Submitted(task, NotTaken(outcome.reason, told))
+
+    async def aclose(self) -> None:
+        await self._moves.aclose()
+
+    async def _round(
+        self, submission: Submission, channels: list[OpenedChannel]
+    ) -> Submitted | PassedOn[Submitted]:
+        """Try each channel once that may have it now."""
+
+        async def attempt(
+            channel: OpenedChannel, before: PassedOn[Submitted] | None
+        ) -> Submitted | PassedOn[Submitted]:
+            admission = await self._board.admit(channel, submission.need)
+            if admission is None:
+                return PassedOn(f"{channel.name}: takes none now", is_asked=False)
+            if submission.is_tried:
+                moved = await self._move(submission, channel, before)
+                if not moved:
+                    self._board.withdraw(admission)
+                if moved is None:
+                    return PassedOn(f"{channel.name}: the row could not name it")
+                if not moved:
+                    # Past its deadline or known to Kling after all: it belongs to the looks now.
+                    why = "it is no longer this submit's to send"
+                    return Submitted(submission.task, Unknown(reason=why))
+            submission.is_tried = True
+            return await self._try(submission, channel, admission)
+
+        in_time = takewhile(lambda _: submission.has_time, channels)
+        return await first_to_take(in_time, attempt, what="submit", task_id=submission.task.id)
+
+    async def _try(
+        self, submission: Submission, channel: OpenedChannel, admission: Admission
+    ) -> Submitted | PassedOn[Submitted]:
+        """Send to one channel; passed on if it was not sent or refused because of the account."""
+        task, endpoint = submission.task, submission.endpoint
+        callback_url = self._inject(submission, channel)
+        try:
+            reply = await self._upstream.create(
+                channel,
+                endpoint,
+                join_fields(submission.fields),
+                timeout_s=min(self._kling_timeout_s, submission.time_left_s),
+                model=submission.model,
+                admission=admission,
+            )
+        except NotSent as error:
+            return PassedOn(f"{channel.name}: not sent, {error.reason}")
+        except MaybeSent as error:
+            unheard = Submitted(task, Unknown(error.reason), channel=channel.name)
+            return await self._keep(submission, unheard)
+        if callback_url is not None:
+            mac = callback_url.rpartition(".")[2]
+            reply = reply_without_credential(reply, [mac], own_url=task.callback_url)
+        if endpoint.kind is EndpointKind.CALL:
+            verdict = judge_call(reply, is_listed=endpoint.is_listed)
+        else:
+            verdict = judge_create(reply, injected_id=task.injected_id)
+        submitted = Submitted(task, verdict, reply, channel.name)
+        match verdict:
+            case Accepted():
+                return await self._conclude.record(endpoint, submitted, verdict)
+            case Refused() if verdict.code in ABOUT_THE_ACCOUNT:
+                return PassedOn(
+                    f"{channel.name}: code {verdict.code}, {verdict.message}",
+                    refusal=None if verdict.code in RESELLERS_BUSINESS else submitted,
+                )
+            case Refused():
+                await self._conclude.release(
+                    task, f"code {verdict.code}: {verdict.message}", reply.body
+                )
+                return submitted
+            case Unknown():
+                if verdict.is_anothers:
+                    distrust(reply)
+                return await self._keep(submission, submitted)
+            case _:
+                assert_never(verdict)
+
+    def _inject(self, submission: Submission, channel: OpenedChannel) -> str | None:
+        """Put our own id and callback URL into the body of a task; return the URL."""
+        endpoint, task = submission.endpoint, submission.task
+        if endpoint.kind is not EndpointKind.TASK:
+            return None
+        if not takes_ids(endpoint.name, submission.model):
+            return None
+        callback_url = self._callback_paths.url(task.injected_id, channel.id)
+        put_text(submission.fields, endpoint.external_id_field, task.injected_id)
+        if callback_url is not None:
+            put_text(submission.fields, endpoint.callback_field, callback_url)
+        return callback_url
+
+    async def _keep(self, submission: Submission, submitted: Submitted) -> Submitted:
+        """Keep the hold; a call has nothing to look up, so that it is given up at its deadline."""
+        is_call = submission.endpoint.kind is EndpointKind.CALL
+        look_after_s = max(0.0, submission.time_left_s) if is_call else UNKNOWN_LOOK_AFTER_S
+        return await self._conclude.keep(submitted, look_after_s=look_after_s)
+
+    async def _move(
+        self,
+        submission: Submission,
+        channel: OpenedChannel,
+        before: PassedOn[Submitted] | None,
+    ) -> bool | None:
+        """Name the next channel in the row, durably, before it is tried (D1).
+
+        False if the task is no longer ours to send; None if the database does not take it.
+        """
+        task, before = submission.task, before or submission.passed
+        reason = before.reason if before else "taken by none before"
+        row = ChannelRow(task.id, channel.id, f"{reason}; now {channel.name}")
+        try:
+            return await persist(lambda: self._moves.run(row), for_s=PERSIST_S) is not None
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "submit.move_failed", error, id=task.id, channel=channel.name)
+            return None
+
+
+def _is_full(passed: PassedOn[Submitted]) -> bool:
+    """Tell whether all slots are taken by Kling's word: waiting for one is the client's."""
+    refusal = passed.refusal
+    return (
+        refusal is not None
+        and isinstance(refusal.verdict, Refused)
+        and refusal.verdict.code == Code.CONCURRENCY_LIMITED
+    )

@@ -1,0 +1,84 @@
+"""All that happens without a request, in one task of a process."""
+
+import asyncio
+from functools import partial
+
+import msgspec
+import structlog
+
+from relay.database.engine import Sessions
+from relay.deliveries.deliver import Deliverer
+from relay.tasks.look import Looker
+from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
+from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
+from relay.worker.forget_old import Ages, forget_old
+from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
+from relay.worker.read_units import TURN_EVERY_S, UnitsReader
+from relay.worker.sweep import sweep
+
+log = structlog.get_logger()
+
+LOOKS_AT_ONCE = 100
+
+
+class Loops(msgspec.Struct, frozen=True):
+    """What happens without a request."""
+
+    looker: Looker
+    deliverer: Deliverer
+    outbox: Outbox
+    keeper: ChannelKeeper
+    units: UnitsReader
+    chores: Sessions
+    audit_every_s: float
+    keep_raw_days: int
+    ages: Ages
+
+    async def run(self) -> None:
+        """Run until cancelled; should they end by a bug, it is said at once."""
+        try:
+            await self._run()
+        except Exception:
+            log.exception("worker.loops_ended")
+            raise
+
+    async def _run(self) -> None:
+        looker, deliverer, chores = self.looker, self.deliverer, self.chores
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(sweep("looks", looker.claim_due, looker.look, at_once=LOOKS_AT_ONCE))
+            loops.create_task(
+                sweep(
+                    "deliveries",
+                    deliverer.claim_due,
+                    deliverer.deliver,
+                    at_once=deliverer.limits.in_all,
+                )
+            )
+            for name in self.outbox.followers:
+                loops.create_task(
+                    sweep(
+                        f"follower {name}",
+                        partial(self.outbox.claim_due, name),
+                        self.outbox.handle,
+                        at_once=FOLLOWED_AT_ONCE,
+                    )
+                )
+            loops.create_task(repeat("channels", self.keeper.keep, every_s=KEEP_EVERY_S))
+            loops.create_task(repeat("units", self.units.read_next, every_s=TURN_EVERY_S))
+            loops.create_task(
+                repeat("audit", lambda: check_books(chores), every_s=self.audit_every_s)
+            )
+            loops.create_task(
+                repeat(
+                    "forget",
+                    lambda: forget_raw(chores, days=self.keep_raw_days),
+                    every_s=FORGET_EVERY_S,
+                )
+            )
+            loops.create_task(
+                repeat(
+                    "forget old",
+                    lambda: forget_old(chores, self.ages),
+                    every_s=FORGET_EVERY_S,
+                )
+            )

@@ -1,0 +1,237 @@
+"""What keeps a channel from new tasks, and what ends it; in each case nothing is paid for it."""
+
+import asyncio
+
+import pytest
+
+from relay.desk.channels import ChannelChanges, change_channel
+from relay.kling.transport import MaybeSent, NotSent
+from tests.health.hosts import (
+    BAD_CONTENT,
+    BAD_KEYS,
+    BROKEN,
+    NO_SUCH_MODEL,
+    NO_UNITS,
+    Hosts,
+    make_due,
+    of_model,
+    read_again,
+    states,
+)
+from tests.relay_app import ACTOR, running_relay
+from tests.tasks.scripted_kling import success
+from tests.waiting import wait_until
+
+QUOTA = 100_000_000
+
+
+async def test_an_account_without_units_is_seen_by_one_create_at_a_time(database_url: str) -> None:
+    """It gets no second create until one may try; two replicas let through one between them."""
+    hosts = Hosts("first", "second")
+    async with (
+        running_relay(database_url, transport=hosts.kling) as relay,
+        running_relay(database_url, transport=hosts.kling, beside=relay) as other,
+    ):
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        hosts.creates["first"] = NO_UNITS
+        assert (await relay.submit(token)).json()["code"] == 0
+        assert await states(relay) == {"first/video": "parked"}
+        await other.parts.kling.board.refresh([])
+
+        answers = await asyncio.gather(
+            *(one.submit(token) for one in (relay, other) for _ in range(5))
+        )
+
+        assert {answer.json()["code"] for answer in answers} == {0}
+        assert hosts.posts("first") == 1
+
+        # The pause is over, and it has no units still: the next pause is longer.
+        for one in (relay, other):
+            await make_due(one)
+        answers = await asyncio.gather(
+            *(one.submit(token) for one in (relay, other) for _ in range(5))
+        )
+        assert {answer.json()["code"] for answer in answers} == {0}
+        assert hosts.posts("first") == 2
+        await states(relay), await states(other)
+        row = await relay.row(
+            "SELECT state, tries, try_at > now() AS waits FROM channel_conditions"
+        )
+        assert (row["state"], row["tries"], row["waits"]) == ("parked", 1, True)
+
+        # There are units again.
+        hosts.creates["first"] = None
+        for one in (relay, other):
+            await make_due(one)
+        await asyncio.gather(*(one.submit(token) for one in (relay, other) for _ in range(5)))
+        await states(other)
+        assert await states(relay) == {"first/video": "ok"}
+        await read_again(relay)
+        before = hosts.posts("first")
+        await relay.submit(token)
+        assert hosts.posts("first") == before + 1
+        events = await relay.rows("SELECT before, state FROM channel_events ORDER BY id")
+        assert [tuple(event) for event in events] == [("ok", "parked"), ("parked", "ok")]
+        assert (await relay.audit()).ok
+
+
+async def test_keys_that_are_refused_are_asked_about_for_free(database_url: str) -> None:
+    """No create tries them; a question that costs nothing does, and is told of in an event."""
+    hosts = Hosts("only")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        keeper = relay.parts.loops.keeper
+        hosts.creates["only"] = hosts.queries["only"] = BAD_KEYS
+
+        assert (await relay.submit(token)).json()["code"] == 5001
+        assert (await relay.submit(token)).json()["code"] == 5001
+        assert hosts.posts("only") == 1
+        await make_due(relay)
+        await keeper.keep()
+        row = await relay.row("SELECT o.* FROM channel_conditions o")
+        assert await states(relay) == {"only": "refused"}
+        await make_due(relay)
+        hosts.creates["only"] = None
+        hosts.queries["only"] = Hosts("x").queries["x"]
+        await keeper.keep()
+        assert await states(relay) == {"only": "ok"}
+
+        assert (await relay.submit(token)).json()["code"] == 0
+        assert row["tries"] >= 0
+        assert (await relay.row("SELECT count(*) FROM tasks WHERE state = 'submitted'"))[0] == 1
+
+
+async def test_a_model_that_is_not_allowed_keeps_no_other_model(database_url: str) -> None:
+    hosts = Hosts("first", "second")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        hosts.creates["first"] = lambda call: (
+            NO_SUCH_MODEL
+            if call.body["model_name"] == "kling-v3"
+            else success({"task_id": f"m{len(hosts.kling.calls)}", "task_status": "submitted"})
+        )
+
+        for _ in range(3):
+            assert (await relay.submit(token)).json()["code"] == 0
+        assert (hosts.posts("first"), hosts.posts("second")) == (1, 3)
+        assert (await relay.submit(token, of_model("kling-v2-6"))).json()["code"] == 0
+
+        assert (hosts.posts("first"), hosts.posts("second")) == (2, 3)
+        assert await states(relay) == {"first/kling-v3": "refused"}
+
+
+@pytest.mark.parametrize("trouble", [BROKEN, MaybeSent("ReadTimeout")], ids=["5xx", "timeout"])
+async def test_trouble_in_a_row_cools_a_channel(database_url: str, trouble: object) -> None:
+    """Of two tenants three are enough; one tenant's bodies may be what Kling stumbles over."""
+    hosts = Hosts("only")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        first = await relay.add_tenant(quota_micros=QUOTA)
+        second = await relay.add_tenant("other", quota_micros=QUOTA)
+        hosts.creates["only"] = trouble  # type: ignore[assignment]
+
+        for _ in range(3):
+            await relay.submit(first)
+        assert await states(relay) == {}
+        hosts.creates["only"] = BAD_CONTENT  # it reads and judges: that was no outage
+        await relay.submit(first)
+        hosts.creates["only"] = trouble  # type: ignore[assignment]
+        for token in (first, first, second):
+            await relay.submit(token)
+
+        assert await states(relay) == {"only": "cooling"}
+        sent = hosts.posts("only")
+        refused = await relay.submit(second)
+        assert (refused.status_code, refused.json()["code"]) == (503, 5001)
+        assert hosts.posts("only") == sent
+        await make_due(relay)
+        hosts.creates["only"] = None
+        assert (await relay.submit(second)).json()["code"] == 0
+        assert await states(relay) == {"only": "ok"}
+
+
+async def test_who_cannot_be_reached_is_asked_for_free(database_url: str) -> None:
+    """Any answer at all shows that it can be, also to a question about another task."""
+    hosts = Hosts("only")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        made = (await relay.submit(token)).json()["data"]["task_id"]
+        hosts.creates["only"] = hosts.queries["only"] = NotSent("ConnectError")
+        for _ in range(3):
+            assert (await relay.submit(token)).json()["code"] == 5001
+        assert await states(relay) == {"only": "cooling"}
+        sent = hosts.posts("only")
+        await relay.submit(token)
+        assert hosts.posts("only") == sent
+
+        hosts.creates["only"] = None
+        hosts.queries["only"] = success({"task_id": made, "task_status": "processing"})
+        await relay.rows("UPDATE tasks SET refresh_at = now() - interval '1 hour'")
+        await relay.get(token, made)
+        await wait_until(lambda: _is(relay, {"only": "ok"}))
+
+        assert (await relay.submit(token)).json()["code"] == 0
+
+
+async def _is(relay: object, expected: dict[str, str]) -> bool:
+    return await states(relay) == expected  # type: ignore[arg-type]
+
+
+async def test_what_surely_made_nothing_is_tried_again(database_url: str) -> None:
+    """Until it is taken, with one hold and one id; what is in doubt is never sent again."""
+    hosts = Hosts("only")
+    fails = [NotSent("ConnectError"), NotSent("ConnectError")]
+
+    def flaky(_: object) -> object:
+        if fails:
+            raise fails.pop()
+        return success({"task_id": "made", "task_status": "submitted"})
+
+    async with running_relay(database_url, transport=hosts.kling, submit_retry_s=60.0) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        hosts.creates["only"] = flaky  # type: ignore[assignment]
+
+        answer = await relay.submit(token)
+
+        assert answer.json()["data"]["task_id"] == "made"
+        assert hosts.posts("only") == 3
+        assert len({call.body["external_task_id"] for call in hosts.kling.calls}) == 1
+        hosts.creates["only"] = MaybeSent("ReadTimeout")
+        assert (await relay.submit(token)).json()["code"] == 5002
+        assert hosts.posts("only") == 4
+        row = await relay.row("SELECT count(*), sum(hold_micros) FROM tasks")
+        assert row["count"] == 2
+
+
+async def test_a_draining_channel_ends_by_itself(database_url: str) -> None:
+    hosts = Hosts("first", "second")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        keeper = relay.parts.loops.keeper
+        made = (await relay.submit(token)).json()["data"]["task_id"]
+        async with relay.sessions.begin() as session:
+            await change_channel(
+                session, ACTOR, relay.keys, "first", ChannelChanges(is_draining=True)
+            )
+        relay.read_anew()
+
+        assert (await relay.submit(token)).json()["code"] == 0
+        assert (hosts.posts("first"), hosts.posts("second")) == (1, 1)
+        await keeper.keep()
+        drained = "SELECT enabled, is_draining FROM channels WHERE name = 'first'"
+        assert tuple(await relay.row(drained)) == (True, True)
+
+        done = {"task_id": made, "task_status": "failed", "task_status_msg": "no"}
+        hosts.queries["first"] = success(done)
+        await relay.rows("UPDATE tasks SET refresh_at = now() - interval '1 hour'")
+        await relay.get(token, made)
+        await keeper.keep()
+        assert tuple(await relay.row(drained)) == (False, False)
+        acts = await relay.rows("SELECT act, actor FROM changes WHERE act = 'channel.drained'")
+        assert [tuple(act) for act in acts] == [("channel.drained", "relay")]
