@@ -1,15 +1,15 @@
 """The web application and the worker: everything built from the settings, and handed out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.enums import ScopeType
-from litestar.types import LifeSpanScope, Scope
+from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
 from relay.database.connections import count_connections
 from relay.faces import open_faces
@@ -28,12 +28,32 @@ from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
 
-log = structlog.get_logger()
-
 Asgi = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 
-class Relay(Litestar):
+class Process(Litestar):
+    """Litestar for the life of a process, which begins and ends with its lifespan.
+
+    Its state has the office, which lives as long, the process's readiness, and the event
+    `stopping`, for whoever serves them to set.
+    """
+
+    def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Any, send: Any
+    ) -> Coroutine[Any, Any, None]:
+        """Start and end as Litestar does, but without a traceback where a sentence says why not."""
+        if scope["type"] != "lifespan":
+            return super().__call__(scope, receive, send)
+
+        async def tell(message: Any) -> None:
+            if self.state.readiness.why_not_started is not None:
+                message = {**message, "message": ""}
+            await send(message)
+
+        return super().__call__(scope, receive, tell)
+
+
+class Relay(Process):
     """Litestar for our own pages; all that `front.py` gives to others goes past it.
 
     Kling's paths are routes of it too, for the list of what we serve and its OpenAPI document. But
@@ -51,22 +71,10 @@ class Relay(Litestar):
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
     ) -> Coroutine[Any, Any, None]:
         """Choose; no coroutine, since what it returns is awaited in its place."""
-        if scope["type"] == "lifespan":
-            return self._live(scope, receive, send)
-        if scope["type"] == ScopeType.WEBSOCKET:
+        if scope["type"] == "lifespan" or scope["type"] == ScopeType.WEBSOCKET:
             return super().__call__(scope, receive, send)
         answer = self.front.resolve(scope["raw_path"].partition(b"?")[0])
         return answer(scope, receive, send)
-
-    def _live(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
-        """Start and end as Litestar does, but without a traceback where a sentence says why not."""
-
-        async def tell(message: Any) -> None:
-            if self.state.readiness.why_not_started is not None:
-                message = {**message, "message": ""}
-            await send(message)
-
-        return super().__call__(scope, receive, tell)
 
     def answer_page(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Answer as Litestar does."""
@@ -84,10 +92,8 @@ def create_app(
 ) -> Relay:
     """Build the web application, with the worker's loops in it.
 
-    Its state has the office, which lives as long, and the event `stopping`, for whoever serves
-    them to set. `is_served`: on sockets, so that it starts only if a submit could run, and says in
-    the log when none could. Tests pass a transport to a sandbox in process, and change nothing
-    else.
+    `is_served`: on sockets, so that it starts only if a submit could run, and says in the log when
+    none could. Tests pass a transport to a sandbox in process, and change nothing else.
     """
     catalogue = Catalogue.with_added(settings.endpoints)
     readiness = Readiness()
@@ -113,43 +119,95 @@ def create_app(
                     Application.KLING: faces.kling,
                 }
             )
-            readiness.ability = parts.ability
-            app.state.process_metrics = _metrics_of(parts, readiness)
-            app.state.business_metrics = BusinessMetrics(parts.store.pool)
-            if is_served:
-                await readiness.check_start()
-            loops = asyncio.create_task(parts.loops.run()) if with_worker else None
-            watch = asyncio.create_task(readiness.watch()) if is_served else None
-            readiness.loops = loops
-            try:
+            async with _running(
+                app, parts, readiness, with_worker=with_worker, is_served=is_served
+            ):
                 yield
-            finally:
-                await end(parts, loops, watch)
 
-    health = [health_live, health_ready]
-    dependencies = {"readiness": Provide(lambda: readiness, sync_to_thread=False)}
     app = Relay(
-        [*health, *kling_routes(catalogue)],
-        dependencies=dependencies
-        | {"kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False)},
+        [health_live, health_ready, *kling_routes(catalogue)],
+        dependencies={
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
+            "kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False),
+        },
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
     )
     app.document = KlingDocument(app.routes)
+    _add_office(app, settings, readiness, openapi_pages(app.document))
+    return app
+
+
+def create_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> Process:
+    """Build what runs the worker's loops alone; nobody but its office answers requests.
+
+    Should the loops end by a bug, it tells the process to end.
+    """
+    readiness = Readiness()
+
+    def end_process(loops: asyncio.Task[None]) -> None:
+        if not loops.cancelled():
+            signal.raise_signal(signal.SIGTERM)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with (
+            open_parts(
+                settings,
+                database_url=database_url,
+                keys=keys,
+                catalogue=Catalogue.with_added(settings.endpoints),
+            ) as parts,
+            _running(app, parts, readiness, with_worker=True, is_served=True),
+        ):
+            assert readiness.loops is not None, "it was told to run them"
+            readiness.loops.add_done_callback(end_process)
+            yield
+
+    app = Process([], lifespan=[lifespan], openapi_config=None, logging_config=None)
+    _add_office(app, settings, readiness, ())
+    return app
+
+
+@asynccontextmanager
+async def _running(
+    app: Process, parts: Parts, readiness: Readiness, *, with_worker: bool, is_served: bool
+) -> AsyncIterator[None]:
+    """Run what needs no request.
+
+    Raises:
+        CannotStart: it could do nothing, with a sentence.
+    """
+    readiness.ability = parts.ability
+    app.state.process_metrics = _metrics_of(parts, readiness)
+    app.state.business_metrics = BusinessMetrics(parts.store.pool)
+    if is_served:
+        await readiness.check_start()
+    loops = asyncio.create_task(parts.loops.run()) if with_worker else None
+    watch = asyncio.create_task(readiness.watch()) if is_served else None
+    readiness.loops = loops
+    try:
+        yield
+    finally:
+        await end(parts, loops, watch)
+
+
+def _add_office(
+    app: Process, settings: Settings, readiness: Readiness, pages: Iterable[ControllerRouterHandler]
+) -> None:
     app.state.readiness = readiness
     app.state.stopping = stopping = asyncio.Event()
     app.state.office = create_office(
-        [*health, metrics_of_process, metrics_of_business, *openapi_pages(app.document)],
+        [health_live, health_ready, metrics_of_process, metrics_of_business, *pages],
         host=settings.office_host,
-        dependencies=dependencies
-        | {
+        dependencies={
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
             "process_metrics": Provide(lambda: app.state.process_metrics, sync_to_thread=False),
             "business_metrics": Provide(lambda: app.state.business_metrics, sync_to_thread=False),
         },
         stopping=stopping,
     )
-    return app
 
 
 def _metrics_of(parts: Parts, readiness: Readiness) -> ProcessMetrics:
@@ -163,28 +221,3 @@ def _metrics_of(parts: Parts, readiness: Readiness) -> ProcessMetrics:
         ability=parts.ability,
         is_ready=lambda: readiness.is_ready,
     )
-
-
-async def run_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> None:
-    """Run the worker's loops alone, until cancelled.
-
-    Raises:
-        CannotStart: with a sentence.
-    """
-    async with open_parts(
-        settings,
-        database_url=database_url,
-        keys=keys,
-        catalogue=Catalogue.with_added(settings.endpoints),
-    ) as parts:
-        readiness = Readiness()
-        readiness.ability = parts.ability
-        await readiness.check_start()
-        readiness.loops = loops = asyncio.create_task(parts.loops.run())
-        watch = asyncio.create_task(readiness.watch())
-        log.info("worker.started")
-        try:
-            await asyncio.wait({loops})
-        finally:
-            await end(parts, loops, watch)
-        loops.result()

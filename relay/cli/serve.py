@@ -92,39 +92,35 @@ def serve(
 
 
 @click.command()
-def worker() -> None:
+@click.option(
+    "--office-host",
+    help="Where --office-port is; RELAY_OFFICE_HOST, else 127.0.0.1.",
+)
+@click.option(
+    "--office-port",
+    type=click.IntRange(0, 65535),
+    help="Show its health and its metrics there; without this option, nowhere.",
+)
+@examples("relay worker", "relay worker --office-port 8781")
+def worker(office_host: str | None, office_port: int | None) -> None:
     """Look after tasks without serving tenants; any number may run beside `relay serve`.
 
     SIGTERM and SIGINT end it cleanly.
     """
-    import asyncio
-
     _exit_on_signals()
     catalogue()
     with open_database() as database:
         _refuse_unfit_poolers(database)
         refuse_other_keys(database)
-        from relay.app import run_worker
+        settings = _with_addresses(
+            database.settings, {"office_host": office_host, "office_port": office_port}
+        )
+        from relay.app import create_worker
         from relay.logs import configure_logs
-        from relay.pages.health import CannotStart
 
-        configure_logs(level=database.settings.log_level)
-
-        async def work() -> None:
-            running = asyncio.ensure_future(
-                run_worker(database.settings, database_url=database.url, keys=database.keys)
-            )
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-            try:
-                await running
-            except CannotStart as error:
-                raise Failure(f"the worker could not start: {error}") from error
-            except asyncio.CancelledError:
-                if not running.cancelled():
-                    raise
-
-        asyncio.run(work())
+        configure_logs(level=settings.log_level)
+        app = create_worker(settings, database_url=database.url, keys=database.keys)
+        _work(app, settings, office=None if office_port is None else listen_for_office(settings))
 
 
 def _refuse_unfit_poolers(database: Database) -> None:
@@ -174,6 +170,34 @@ def _serve(
     if not has_started:
         why = app.state.readiness.why_not_started or "the reason is in the log above"
         raise Failure(f"the relay could not start: {why}")
+
+
+def _work(app: Any, settings: Settings, *, office: socket.socket | None) -> None:
+    import structlog
+
+    from relay.server.run import Listener, run_server
+
+    def say_where(office_listener: socket.socket | None) -> None:
+        if office is not None and office_listener is None:
+            say_office_is_off(f"{settings.office_host}:{settings.office_port}")
+        where = "off" if office_listener is None else url_of(office_listener)
+        structlog.get_logger().info("worker.started", office=where)
+
+    readiness = app.state.readiness
+    try:
+        has_started = run_server(
+            Listener(None, app),
+            None if office is None else Listener(office, app.state.office, is_page=lambda _: True),
+            settings=settings,
+            stopping=app.state.stopping,
+            on_started=say_where,
+        )
+    finally:  # on a signal too, of which one comes from loops that ended
+        if readiness.have_loops_failed:
+            raise Failure("the worker's loops have ended; the reason is in the log above")
+    if not has_started:
+        why = readiness.why_not_started or "the reason is in the log above"
+        raise Failure(f"the worker could not start: {why}")
 
 
 def _spare_garbage_collection() -> None:

@@ -37,6 +37,12 @@ class Readiness:
         self._trouble: str | None = None
         """What stands in the log."""
 
+    @property
+    def have_loops_failed(self) -> bool:
+        """Tell whether they ended by a bug."""
+        loops = self.loops
+        return loops is not None and loops.done() and not loops.cancelled()
+
     async def check_start(self) -> None:
         """Try, at leisure, whether a submit could run; what is connected by it stays so.
 

@@ -1,4 +1,4 @@
-"""One process, one loop, two listeners: tenants' port, and the office's where there is one.
+"""One process, one loop, two listeners: tenants' port, and the office's, each where there is one.
 
 They are one uvicorn server with two sockets, so that they start, drain and stop as one.
 """
@@ -24,7 +24,8 @@ a request that meets a closing server is lost."""
 class Listener(NamedTuple):
     """A bound socket, and who answers there."""
 
-    socket: socket.socket
+    socket: socket.socket | None
+    """None: the application only lives, as a worker does."""
     app: Any
     """An ASGI application."""
     is_page: Callable[[bytes], bool] = BoundedRequest.is_page
@@ -51,7 +52,7 @@ def run_server(
     """
     server = _Server(front, office, settings=settings, stopping=stopping, on_started=on_started)
     # uvicorn handles the signals while it serves, and then raises them once more for us.
-    server.run(sockets=[front.socket])
+    server.run(sockets=[] if front.socket is None else [front.socket])
     return server.started
 
 
@@ -85,7 +86,7 @@ class _Server(uvicorn.Server):
 
     async def _listen_in_office(self) -> socket.socket | None:
         office = self._office
-        if office is None:
+        if office is None or office.socket is None:
             return None
         protocol = _protocol(office, self._settings)
         config = _config(office, self._settings, has_lifespan=False)
@@ -104,8 +105,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell the streams, and drain both."""
         self._stopping.set()
-        office = [] if self._office is None else [self._office.socket]
-        await super().shutdown(sockets=[*(sockets or []), *office])
+        office = None if self._office is None else self._office.socket
+        await super().shutdown(sockets=[*(sockets or []), *([] if office is None else [office])])
 
 
 def _protocol(listener: Listener, settings: Settings) -> type[BoundedRequest]:

@@ -152,6 +152,23 @@ def test_a_worker_ends_with_zero(relay: Command, number: int) -> None:
     assert all(line.startswith("{") for line in running.lines)
 
 
+def test_a_worker_has_an_office_where_it_is_told_to(relay: Command) -> None:
+    """Its health and its metrics, and nothing of tenants; without the option it has none."""
+    with started(relay.environ, "worker", "--office-port", "0") as running:
+        url = running.event("worker.started")["office"]
+        answers = [
+            httpx.get(f"{url}{path}", timeout=PATIENCE_S, trust_env=False)
+            for path in ("/health/ready", "/metrics", "/v1/videos/text2video", "/openapi")
+        ]
+        code = running.end(signal.SIGTERM)
+    with started(relay.environ, "worker") as without:
+        told = without.event("worker.started")["office"]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 404]
+    assert "relay_looks_total" in answers[1].text
+    assert (code, told) == (0, "off")
+
+
 def test_the_embedded_database_lives_as_long_as_serve(tmp_path: Path) -> None:
     """With a directory as the only setting: ready, and one of the database's users to the end."""
     environ = {"RELAY_DATA_DIR": str(tmp_path / "data")}

@@ -22,6 +22,7 @@ from relay.secrets import KeyRing
 from relay.server.run import CLOSING_S
 from relay.settings import Settings, read_settings
 from tests.database.pgbouncer import answers, needs_pgbouncer
+from tests.deploy.dockerfile import command, stages
 from tests.e2e.processes import free_port
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -131,8 +132,12 @@ def test_each_relay_starts_once_the_schema_is_there(services: dict[str, dict[str
         }
     assert found["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     assert "--host=127.0.0.1" in services["postgres"]["healthcheck"]["test"]
-    assert all("disable" in found[name]["healthcheck"] for name in ("migrate", "worker"))
+    assert "disable" in found["migrate"]["healthcheck"]
     assert "healthcheck" not in found["relay"], "the image's own"
+    asks, port = found["worker"]["healthcheck"]["test"][-1], found["worker"]["command"][-1]
+    of_image = command(stages(DEPLOY / "Dockerfile")[-1], "HEALTHCHECK")[-1]
+    port_of_image = "int(os.environ.get('RELAY_PORT') or 8700)"
+    assert asks == of_image.replace(port_of_image, port).replace(" os,", "")
 
 
 def test_docker_waits_longer_than_a_relay_drains(services: dict[str, dict[str, Any]]) -> None:

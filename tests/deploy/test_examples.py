@@ -94,7 +94,7 @@ def test_the_unit_for_several_is_the_other_one_but_for_its_ports() -> None:
     assert dict(several["Service"]) == alone
     assert dict(several["Install"]) == dict(one["Install"])
     assert several["Unit"]["Conflicts"] == UNITS[0]
-    run = one["Service"]["ExecStart"].replace("serve", "worker")
+    run = one["Service"]["ExecStart"].replace("serve", "worker --office-port 878%i")
     assert dict(worker["Service"]) == alone | {"ExecStart": run, "Type": "exec"}
 
 

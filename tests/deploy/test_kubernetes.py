@@ -165,13 +165,15 @@ def test_each_selector_finds_its_pods(objects: list[Object], tmp_path: Path) -> 
     assert found(policies["relay-nothing"]["spec"]["podSelector"]["matchLabels"]) == labels
     assert all(found(one["spec"]["podSelector"]["matchLabels"]) for one in policies.values())
 
-    (container,) = pods(objects)["relay"]["spec"]["containers"]
-    settings = settings_of(objects, container, tmp_path)
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"tenants": settings.port, "office": settings.office_port}
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container[probe]["httpGet"]["port"] == "tenants"
-        assert re.fullmatch(r"/health/(live|ready)", container[probe]["httpGet"]["path"])
+    for name, ports in (("relay", {"tenants", "office"}), ("relay-worker", {"office"})):
+        (container,) = pods(objects)[name]["spec"]["containers"]
+        settings = settings_of(objects, container, tmp_path)
+        named = {port["name"]: port["containerPort"] for port in container["ports"]}
+        wanted = {"tenants": settings.port, "office": settings.office_port}
+        assert named == {port: wanted[port] for port in ports}
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] in named
+            assert re.fullmatch(r"/health/(live|ready)", container[probe]["httpGet"]["path"])
 
 
 def test_nothing_private_can_be_reached_but_the_database(objects: list[Object]) -> None:

@@ -76,7 +76,8 @@ def _odd_reach(settings: Settings) -> Iterator[Finding]:
             "RELAY_OFFICE_HOST",
             f"it is {settings.office_host}: who reaches that sees the office, which"
             " asks no password",
-            "leave it on 127.0.0.1, and use ssh -L",
+            "leave it on 127.0.0.1, and use ssh -L; in a container, whose network is its own, see"
+            " that nobody but Prometheus reaches it",
         )
     for network in settings.callback_networks:
         if any(network.version == own.version and network.overlaps(own) for own in OWN_NETWORKS):
