@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 import yaml
 
+from relay.pages.metrics import metrics_of_business
 from relay.settings import Settings
 from tests.deploy.expressions import not_there
 from tests.test_docs import section
 from tests.waiting import PATIENCE_S
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
-CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+JOBS: dict[str, dict[str, Any]] = {
+    name: {
+        job["job_name"]: job
+        for job in yaml.safe_load((PROMETHEUS / f"{name}.yml").read_text())["scrape_configs"]
+    }
+    for name in ("prometheus", "kubernetes")
+}
+"""Of each configuration, by their names."""
 ALERTS: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
@@ -40,9 +48,17 @@ def promtool(*words: str) -> None:
 
 
 @needs_promtool
-def test_prometheus_reads_its_configuration_and_our_rules() -> None:
-    """As it would when it starts."""
+def test_prometheus_reads_its_configuration_and_our_rules(tmp_path: Path) -> None:
+    """As it would when it starts; Debian's knows nothing of Kubernetes, so that is left out."""
+    without = re.sub(
+        r"kubernetes_sd_configs: .*",
+        "static_configs: []",
+        (PROMETHEUS / "kubernetes.yml").read_text(),
+    )
+    (tmp_path / "kubernetes.yml").write_text(without)
+
     promtool("check", "config", "--syntax-only", "prometheus.yml")
+    promtool("check", "config", "--syntax-only", str(tmp_path / "kubernetes.yml"))
     promtool("check", "rules", "rules.yml")
 
 
@@ -83,8 +99,13 @@ def test_each_alert_is_about_metrics_that_there_are(alert: dict[str, Any]) -> No
 
 
 def test_each_process_is_asked_at_its_office() -> None:
-    """By address, which is the one thing that an office always answers to."""
-    jobs = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
-
-    (found,) = jobs["relay"]["dns_sd_configs"]
-    assert (found["type"], found["port"]) == ("A", Settings().office_port)
+    """By address, which is the one thing that an office always answers to; the rules go by jobs."""
+    for name in ("relay", "relay-business"):
+        (asked,) = JOBS["prometheus"][name]["dns_sd_configs"]
+        assert (asked["type"], asked["port"]) == ("A", Settings().office_port)
+        kept = [one.get("regex") for one in JOBS["kubernetes"][name]["relabel_configs"]]
+        assert {"kling-relay", "office"} <= set(kept)
+    for jobs in JOBS.values():
+        assert {jobs["relay-business"]["metrics_path"]} == metrics_of_business.paths
+    named = {job for alert in ALERTS for job in re.findall(r'job="([^"]*)"', alert["expr"])}
+    assert named <= JOBS["prometheus"].keys() & JOBS["kubernetes"].keys()
