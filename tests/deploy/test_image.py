@@ -117,8 +117,19 @@ def test_the_image_takes_only_what_it_copies(image: Path) -> None:
 
     assert IGNORED[1] == "*"
     assert taken == let_through
-    (package,) = image.glob("opt/kling-relay/lib/*/site-packages/relay")
-    assert (package / "migrations" / "env.py").is_file()
+    (packages,) = image.glob("opt/kling-relay/lib/*/site-packages")
+    assert (packages / "relay" / "migrations" / "env.py").is_file()
+
+
+def test_the_image_can_make_backups(image: Path) -> None:
+    """It has the pg_dump of the Postgres that compose.yaml starts, or a newer one."""
+    (major,) = re.findall(r"image: postgres:(\d+)", (ROOT / "deploy" / "compose.yaml").read_text())
+    said = [
+        run(program, "--version", env=own_environ())
+        for program in image.glob("opt/kling-relay/lib/*/site-packages/*/pginstall*/bin/pg_dump")
+    ]
+
+    assert max(int(re.findall(r"(\d+)\.", one)[0]) for one in said) >= int(major)
 
 
 def test_the_image_is_nobodys_who_could_do_harm() -> None:
