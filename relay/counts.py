@@ -9,7 +9,6 @@ label ever names a tenant, a task or a secret.
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 
 SERIES_MAX = 1000
@@ -43,13 +42,19 @@ class Counter:
 
     def add(self, *labels: str, amount: int = 1) -> None:
         by = self.by
-        if labels not in by and len(by) >= self._series_max:
-            labels = (OTHER,) * len(labels)
-        by[labels] = by.get(labels, 0) + amount
+        if labels not in by:
+            labels = self.begin(*labels)
+        by[labels] += amount
 
-    def begin(self, *labels: str) -> None:
-        """Show it before it is first counted: a rate of what was not there is none."""
+    def begin(self, *labels: str) -> Labels:
+        """Show it before it is first counted: a rate of what was not there is none.
+
+        Returns the labels that it is counted by.
+        """
+        if labels not in self.by and len(self.by) >= self._series_max:
+            labels = (OTHER,) * len(labels)
         self.by.setdefault(labels, 0)
+        return labels
 
     def keep(self, is_kept: Callable[[Labels], bool]) -> None:
         """Forget those whose labels name nothing that there is any more."""
@@ -86,7 +91,7 @@ class Timing:
     def add(self, seconds: float, *labels: str) -> None:
         spread = self.by.get(labels)
         if spread is None:
-            spread = self._begin(labels)
+            spread = self.begin(*labels)
         spread.counts[bisect_left(self.bounds, seconds)] += 1
         spread.sum_s += seconds
 
@@ -94,8 +99,9 @@ class Timing:
         """Forget those whose labels name nothing that there is any more."""
         _keep(self.by, is_kept)
 
-    def _begin(self, labels: Labels) -> Spread:
-        if len(self.by) >= self._series_max:
+    def begin(self, *labels: str) -> Spread:
+        """Find where it is counted; from then on it is shown."""
+        if labels not in self.by and len(self.by) >= self._series_max:
             labels = (OTHER,) * len(labels)
         return self.by.setdefault(labels, Spread(len(self.bounds)))
 
@@ -113,7 +119,9 @@ def _keep(
 class Counts:
     """All that one process counts: a family is one row here, and stands in docs/operate.md."""
 
-    def __init__(self) -> None:
+    def __init__(self, code_word: Callable[[int], str] = str) -> None:
+        """`code_word`: spells a code of Kling's."""
+        self._code_word = code_word
         self.requests = Counter(
             "relay_http_requests_total",
             "Requests of tenants by route, HTTP status (gone: the client hung up before its body"
@@ -215,9 +223,29 @@ class Counts:
             "connections",
         )
 
+        self._answers: dict[tuple[str, int, int], tuple[Labels, Spread]] = {}
+        """What is counted of an answer, by its route, status and code."""
+
+    def note_answer(self, route: str, status: int, code: int, overhead_s: float) -> None:
+        """Count a request, and what it took of us; in one go, since each poll passes here."""
+        key = (route, status, code)
+        found = self._answers.get(key) or self._begin_answer(key)
+        labels, spread = found
+        self.requests.by[labels] += 1
+        spread.counts[bisect_left(QUICK_S, overhead_s)] += 1
+        spread.sum_s += overhead_s
+
+    def _begin_answer(self, key: tuple[str, int, int]) -> tuple[Labels, Spread]:
+        route, status, code = key
+        labels = self.requests.begin(route, str(status), self._code_word(code))
+        found = labels, self.overhead.begin(route)
+        if len(self._answers) < SERIES_MAX:
+            self._answers[key] = found
+        return found
+
     def __iter__(self) -> Iterator[Family]:
         """Go over all families, in the order above."""
-        return iter(vars(self).values())
+        return (family for family in vars(self).values() if isinstance(family, Family))
 
 
 class Waits:
@@ -244,7 +272,17 @@ class Waits:
         return self._sum_s + (now - self._since if self._open else 0.0)
 
 
-_OF_NOBODY = nullcontext()
-waits: ContextVar[AbstractContextManager[object]] = ContextVar("waits", default=_OF_NOBODY)
-"""Of the request that is being answered, if one is. `with waits.get():` stands around each wait for
-Kling, or for the client's body."""
+waits: ContextVar[Waits | None] = ContextVar("waits", default=None)
+"""Of the request that is being answered, once it has waited."""
+
+
+def elsewhere() -> Waits:
+    """Find the waits of the request: each of them, for Kling or the client, is in a `with` of it.
+
+    Tasks of a request share them if they were found before those began.
+    """
+    found = waits.get()
+    if found is None:
+        found = Waits()
+        waits.set(found)
+    return found

@@ -25,6 +25,7 @@ from relay.health.board import Board
 from relay.health.observer import Observer
 from relay.health.room import Room
 from relay.kling.catalogue import Catalogue
+from relay.kling.codes import code_word
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
@@ -142,7 +143,7 @@ async def open_parts(
     `followers`: what this process does with the moves of followed tasks (`tasks/outbox.py`).
     """
     async with AsyncExitStack() as closing:
-        counts = Counts()
+        counts = Counts(code_word)
         store = await _open_store(settings, database_url, keys, closing, counts=counts)
         kling = _open_kling(settings, store, catalogue, transport, closing, counts=counts)
         deliveries = _open_deliveries(settings, store, closing, counts=counts)

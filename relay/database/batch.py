@@ -20,8 +20,7 @@ from relay.database.line import LOCK_TIMEOUT_MS, DatabaseUnavailable, Line
 log = structlog.get_logger()
 
 Row = tuple[Any, ...]
-_Waiting = tuple[Row, asyncio.Future[Record | None], float]
-"""A row, its record to be, and when it came."""
+_Waiting = tuple[Row, asyncio.Future[Record | None]]
 LINGER_S, ROWS_FEW = 0.002, 16
 """How long a statement that would have few rows waits for more, if one has just ended: a statement
 costs Postgres and us as much as ten rows. The first one after an idle moment never waits."""
@@ -65,6 +64,8 @@ class Batcher:
         self._linger_s = linger_s
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: deque[_Waiting] = deque()
+        self._waiting_since = 0.0
+        """When the first of them came, or the statement before took those before them."""
         self._runner: asyncio.Task[None] | None = None
 
     async def run(self, row: Row) -> Record | None:
@@ -76,7 +77,9 @@ class Batcher:
             asyncpg.PostgresError: this row is at fault; nothing was written for it.
         """
         future: asyncio.Future[Record | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, future, time.perf_counter()))
+        if not self._waiting:
+            self._waiting_since = time.perf_counter()
+        self._waiting.append((row, future))
         if self._runner is None:
             self._runner = asyncio.create_task(self._drain())
         try:
@@ -103,7 +106,9 @@ class Batcher:
         failures = self._line.failures
         async with self._line.turn:
             batch = self._take()
-            self._line.note_wait(time.perf_counter() - batch[0][2])
+            now = time.perf_counter()
+            self._line.note_wait(now - self._waiting_since)
+            self._waiting_since = now
             if self._line.failures != failures:
                 _fail(batch, DatabaseUnavailable())
                 return
@@ -151,7 +156,7 @@ class Batcher:
     async def _run_batch(self, batch: list[_Waiting], lock_timeout_ms: int) -> Exception | None:
         """Run and answer these rows in the line's turn; return what failed, to be judged."""
         try:
-            columns = [list(column) for column in zip(*(row for row, _, _ in batch), strict=True)]
+            columns = [list(column) for column in zip(*(row for row, _ in batch), strict=True)]
             records = await self._line.fetch(
                 self._statement,
                 columns,
@@ -161,7 +166,7 @@ class Batcher:
             by_place = {record["ord"]: record for record in records}
         except Exception as error:  # noqa: BLE001 (handed to whoever waits for the rows)
             return error
-        for place, (_, future, _) in enumerate(batch, start=1):
+        for place, (_, future) in enumerate(batch, start=1):
             if not future.done():
                 future.set_result(by_place.get(place))
         return None
@@ -172,6 +177,6 @@ def _fail(batch: list[_Waiting], error: Exception) -> None:
         blocked = RowBlocked()
         blocked.__cause__ = error
         error = blocked
-    for _, future, _ in batch:
+    for _, future in batch:
         if not future.done():
             future.set_exception(error)

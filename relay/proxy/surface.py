@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from relay.counts import Counts, Waits, waits
+from relay.counts import Counts, elsewhere, waits
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
@@ -19,7 +19,6 @@ from relay.errors import (
     UnknownPath,
 )
 from relay.kling.body import read_fields
-from relay.kling.codes import code_word
 from relay.kling.wire import Fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
@@ -69,8 +68,6 @@ class TenantSurface(ABC):
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        waited = Waits()
-        waits.set(waited)
         request_id = new_request_id()
         client = scope.get("client")
         line = RequestLine(request_id, scope["method"], client[0] if client else "")
@@ -91,7 +88,7 @@ class TenantSurface(ABC):
             # like one of a process that died.
             log.warning("request.cut_short", request_id=request_id, route=line.route)
             answer = answer_error(TimedOut(), request_id)
-            self._counts.requests.add(line.route, str(answer.status), code_word(TimedOut.code))
+            self._counts.requests.add(line.route, str(answer.status), str(TimedOut.code.value))
             await send_answer(send, answer, request_id)
             raise
         except Exception as error:  # noqa: BLE001 (told in the log)
@@ -104,8 +101,11 @@ class TenantSurface(ABC):
         now = time.perf_counter()
         line.ms = round((now - began) * 1000, 1)
         log_request(line)
-        self._counts.requests.add(line.route, str(line.status), code_word(line.code))
-        self._counts.overhead.add(max(0.0, now - began - waited.until(now)), line.route)
+        overhead_s = now - began
+        if (waited := waits.get()) is not None:
+            overhead_s = max(0.0, overhead_s - waited.until(now))
+            waits.set(None)  # whoever calls us may go on to another request
+        self._counts.note_answer(line.route, line.status, line.code, overhead_s)
 
     @abstractmethod
     async def _answer(
@@ -118,7 +118,7 @@ class TenantSurface(ABC):
         """
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
-        with waits.get():
+        with elsewhere():
             return await read_body(
                 receive,
                 declared=declared_length(scope["headers"]),
@@ -166,6 +166,8 @@ class KlingSurface(TenantSurface):
     ) -> Sent:
         route = self._route(scope["method"], _path(scope))
         line.route = route.label
+        if route.operation is not Operation.QUERY:
+            elsewhere()  # before it begins tasks of its own
         if route.operation is Operation.CREATE:
             body = await self._read(scope, receive, caller)
             return await self._create(route, caller, scope, body, line)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from relay.channels.directory import ChannelDirectory
-from relay.counts import Counter, waits
+from relay.counts import Counter, elsewhere
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
 from relay.database.faults import log_failure
@@ -160,7 +160,7 @@ class Looker:
                 flight = self._flights.get(task.id)
                 if flight is None:
                     return False
-        with waits.get():
+        with elsewhere():
             done, _ = await asyncio.wait({flight}, timeout=wait_s)
         return bool(done)
 

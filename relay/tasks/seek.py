@@ -10,6 +10,7 @@ import time
 import msgspec
 import structlog
 
+from relay.counts import elsewhere
 from relay.database.driver import Pool
 from relay.database.faults import log_failure
 from relay.errors import Unavailable
@@ -105,7 +106,8 @@ class Seeker:
         flight = asyncio.create_task(self._ask_for_all(keys, rows))
         self._flights.add(flight)
         flight.add_done_callback(self._flights.discard)
-        done, _ = await asyncio.wait({flight}, timeout=WAIT_S)
+        with elsewhere():
+            done, _ = await asyncio.wait({flight}, timeout=WAIT_S)
         if not done or not all(flight.result()) or not pending.are_all:
             raise Unavailable
         return True

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from relay.channels.opened import OpenedChannel
-from relay.counts import Counts, waits
+from relay.counts import Counts, elsewhere
 from relay.health.board import Admission
 from relay.health.observer import Observer
 from relay.kling.bare import in_envelope
@@ -167,7 +167,7 @@ class Upstream:
     ) -> Reply:
         began = time.perf_counter()
         try:
-            with waits.get():
+            with elsewhere():
                 reply = await self._transport.send(
                     call.method,
                     channel.base_url + call.path,

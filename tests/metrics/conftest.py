@@ -60,7 +60,7 @@ def kling() -> ObedientKling:
 async def relay(database_url: str, kling: ObedientKling) -> AsyncIterator[Relay]:
     """One channel, `main`; the books are right at the end."""
     async with fixture_relay(
-        database_url, transport=kling, with_callbacks=True, refresh_s=0.0
+        database_url, transport=kling, with_callbacks=True, refresh_s=0.0, submit_retry_s=0.0
     ) as running:
         await running.add_channel()
         yield running
