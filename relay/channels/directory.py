@@ -185,6 +185,8 @@ def _opened(row: tables.Channel, opened: Callable[[str, str], str | None]) -> Op
         weight=row.weight,
         enabled=row.enabled,
         is_draining=row.is_draining,
+        groups=frozenset(row.groups),
+        models=frozenset(row.models),
         room=row.room,
         callback_at=row.callback_at,
         is_sandbox=row.is_sandbox,

@@ -32,6 +32,8 @@ async def add_channel(
     priority: int,
     weight: int,
     room: dict[str, int],
+    groups: list[str],
+    models: list[str],
     is_sandbox: bool,
 ) -> Channel | None:
     """Add a channel, enabled. None, and nothing is written, if the name is taken.
@@ -49,6 +51,8 @@ async def add_channel(
         priority=priority,
         weight=weight,
         room=room,
+        groups=groups,
+        models=models,
         is_draining=False,
         is_sandbox=is_sandbox,
         confirmed_lookups=[],

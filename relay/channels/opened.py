@@ -28,6 +28,10 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     enabled: bool = True
     is_draining: bool = False
     """It gets no new tasks, and all else goes on; off once its last one has ended."""
+    groups: frozenset[str] = frozenset()
+    """In none it serves whoever names none."""
+    models: frozenset[str] = frozenset()
+    """Those that it takes, in lower case; none is all."""
     room: dict[str, int] = {}
     """How many slots the operator says there are: of a `pack`, or of one model as `pack/model`."""
     callback_at: datetime | None = None

@@ -36,6 +36,10 @@ class Channel(Base):
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     is_draining: Mapped[bool] = mapped_column(server_default=text("false"))
     """No new tasks; once the last one has ended, it is disabled."""
+    groups: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Whom it serves (`groups.py`)."""
+    models: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Which it takes, in lower case; none is all."""
     room: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
     """Slots by the operator's word: of a `pack`, or of one model as `pack/model`."""
     is_sandbox: Mapped[bool] = mapped_column(server_default=text("false"))

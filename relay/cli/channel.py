@@ -19,7 +19,10 @@ from relay.cli.channel_options import (
     WEIGHT,
     api_key_option,
     base_url_of,
+    group_option,
     key_option,
+    listed,
+    model_option,
     no_check_option,
     room_option,
     same_account_option,
@@ -70,6 +73,8 @@ for command in (show, try_channel, set_channel, enable, disable, drain, remove):
     show_default=True,
     help="Share of the tasks among channels of one priority.",
 )
+@group_option
+@model_option
 @room_option
 @webhook_secret_option
 @no_check_option
@@ -87,6 +92,8 @@ def add(
     base_url: str,
     priority: int,
     weight: int,
+    groups: tuple[str, ...],
+    models: tuple[str, ...],
     room: tuple[tuple[str, int | None], ...],
     webhook_secret: str | None,
     *,
@@ -99,8 +106,10 @@ def add(
     Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
     Kling for a task that does not exist; if Kling does not take them, nothing is written. An
     account that is a channel already is refused with that channel's name: one key is the same, or
-    the new ones see a task of it.
+    the new ones see a task of it. A sandbox stands in the group `test`, unless --group says else.
     """
+    from relay.channels.groups import TEST
+
     url = base_url_of(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=True)
 
@@ -116,12 +125,14 @@ def add(
             channel_keys=new,
             priority=priority,
             weight=weight,
+            groups=([TEST] if is_sandbox else []) if in_groups is None else in_groups,
+            models=listed(models) or (),
             room={of: slots for of, slots in room if slots is not None},
             may_be_same=same_account,
             is_sandbox=is_sandbox,
         )
 
-    is_sandbox = False
+    is_sandbox, in_groups = False, listed(groups)
     with open_database() as database:
         if not no_check:
             refuse_bad(probe(url, new))
@@ -131,6 +142,11 @@ def add(
         row = database.act(work)
     if is_sandbox:
         note("A sandbox stands there: what it does not find, it does not have.")
+    if is_sandbox and in_groups is None:
+        note(
+            f"It stands in group '{TEST}': `relay token add TENANT --test` makes keys for it, whose"
+            " tasks are free. With `--group none` it serves, and charges, as any other."
+        )
     if url.startswith("http://"):
         note("Its base URL is plain http: right for a sandbox, not for keys that cost money.")
     show_row(row, as_json=as_json)

@@ -18,7 +18,10 @@ from relay.cli.channel_options import (
     WEIGHT,
     api_key_option,
     base_url_of,
+    group_option,
     key_option,
+    listed,
+    model_option,
     no_check_option,
     room_option,
     same_account_option,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 @click.option("--base-url", metavar="URL", help="Another host.")
 @click.option("--priority", type=PRIORITY, help="Higher is tried first.")
 @click.option("--weight", type=WEIGHT, help="Share among channels of one priority.")
+@group_option
+@model_option
 @room_option
 @click.option("--rename", type=Name(), metavar="NAME", help="A new name.")
 @no_check_option
@@ -70,6 +75,8 @@ def set_channel(
     base_url: str | None,
     priority: int | None,
     weight: int | None,
+    groups: tuple[str, ...],
+    models: tuple[str, ...],
     room: tuple[tuple[str, int | None], ...],
     rename: str | None,
     *,
@@ -87,7 +94,7 @@ def set_channel(
     from relay.desk.find import channel_named
 
     given = (key, api_key, webhook_secret, base_url, priority, weight, rename)
-    if all(option is None for option in given) and not room:
+    if all(option is None for option in given) and not (room or groups or models):
         raise click.UsageError("Say what to change, such as --key - or --priority 10.")
     url = None if base_url is None else base_url_of(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=False)
@@ -112,6 +119,8 @@ def set_channel(
             base_url=url,
             priority=priority,
             weight=weight,
+            groups=listed(groups),
+            models=listed(models),
             room=dict(room),
             rename=rename,
             is_sandbox=is_sandbox,

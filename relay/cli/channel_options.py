@@ -29,6 +29,21 @@ same_account_option = click.option(
 )
 PRIORITY = click.IntRange(-1000, 1000)
 WEIGHT = click.IntRange(1, 1000)
+group_option = click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Whom it serves: tenants and keys that name this group, and those that name none; again"
+    " for more, `none` for no group.",
+)
+model_option = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Takes creates of this model alone; again for more, `none` for all.",
+)
 room_option = click.option(
     "--room",
     type=Room(),
@@ -37,6 +52,13 @@ room_option = click.option(
     help="Tasks that Kling lets run at a time, such as video=5 or video/kling-v3=3; learned from"
     " Kling's refusals where nothing is said. An empty N forgets what was said.",
 )
+
+
+def listed(names: tuple[str, ...]) -> list[str] | None:
+    """Read an option that may be given again and again: None if it was not, [] if it says none."""
+    if not names:
+        return None
+    return [] if names == ("none",) else list(names)
 
 
 def base_url_of(text: str) -> str:

@@ -24,6 +24,8 @@ def described(row: Channel) -> dict[str, object]:
         "enabled": row.enabled,
         "is_draining": row.is_draining,
         "room": row.room,
+        "groups": row.groups,
+        "models": row.models,
         "priority": row.priority,
         "weight": row.weight,
         "is_sandbox": row.is_sandbox,
@@ -46,7 +48,7 @@ def show_row(row: Channel, *, as_json: bool) -> None:
 def print_rows(rows: list[Channel], standings: dict[int, Standing]) -> None:
     """Print a table; without how they do, where that was not asked for."""
     columns = ["channel", "enabled", ">priority", ">weight", "base URL", "access key", "API key"]
-    columns += ["webhook secret", "last callback", "lookup"]
+    columns += ["webhook secret", "last callback", "lookup", "groups"]
     if standings:
         columns[1:2] = ["state", "room", ">success", ">delay", "units"]
         columns.append("last error")
@@ -64,6 +66,7 @@ def print_rows(rows: list[Channel], standings: dict[int, Standing]) -> None:
                 yes_no(row.webhook_secret_sealed),
                 moment(row.callback_at),
                 lookup_word(row),
+                ", ".join(row.groups) or "-",
                 *([_last_error(standings[row.id])] if standings else []),
             )
             for row in rows

@@ -68,6 +68,8 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
             *(("units", _units_line(units)) for units in standing.units),
             ("last hour", f"{success_word(standing)} succeeded, in {delay_word(standing)}"),
             ("priority", f"{row.priority}, weight {row.weight}"),
+            ("groups", ", ".join(row.groups) or "none: it serves who names none"),
+            ("models", ", ".join(row.models) or "all"),
             ("access key", shortened(row.access_key) or "-"),
             ("API key", yes_no(row.api_key_sealed)),
             ("webhook secret", yes_no(row.webhook_secret_sealed)),

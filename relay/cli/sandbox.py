@@ -86,6 +86,8 @@ def sandbox(
         name = "sandbox" if place == 1 else f"sandbox{place}"
         is_public = account == DEFAULT_ACCOUNT
         note(f"  relay channel add {name} --base-url {url} {_keys(account, is_public=is_public)}")
+    note("and keys that use it, free of charge, with: relay token add TENANT --test")
+    note("With `--group none` at its end the channel serves, and charges, as any other.")
     try:
         run_sandbox(settings, host=host, port=port)
     except OSError as error:

@@ -350,7 +350,7 @@ def _print(found: list[ListedTask], currency: str, *, as_json: bool) -> None:
                 row.kling_id or "-",
                 row.tenant_external_id or "-",
                 row.channel,
-                "flagged" if row.is_flagged else "",
+                " ".join(["flagged"] * row.is_flagged + ["test"] * row.is_test),
             )
             for row in found
         ],

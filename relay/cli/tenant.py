@@ -135,27 +135,35 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     help="Whether a create like one whose answer nobody heard, within 10 minutes, is answered by"
     " that one's task, and not charged again.",
 )
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Served by channels of this group alone; again for more, `all` for all.",
+)
 @json_option
 @examples(
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
     "relay tenant set acme --tasks-max 20",
     "relay tenant set acme --tasks-max none",
     "relay tenant set acme --show-quote",
+    "relay tenant set acme --group eu --group spare",
 )
 def set_tenant(
     name: str,
     multiplier: Decimal | None,
     tasks_max: int | str | None,
+    groups: tuple[str, ...],
     *,
     show_quote: bool | None,
     join_retries: bool | None,
     as_json: bool,
 ) -> None:
     """Change a tenant's multiplier or limit, or what it is told; running tasks keep their quote."""
-    if all(given is None for given in (multiplier, tasks_max, show_quote, join_retries)):
-        raise click.UsageError(
-            "Say what to change: --multiplier, --tasks-max, --show-quote or --join-retries."
-        )
+    given = (multiplier, tasks_max, show_quote, join_retries)
+    if all(option is None for option in given) and not groups:
+        raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
 
     from msgspec import UNSET
 
@@ -167,6 +175,7 @@ def set_tenant(
         tasks_max=UNSET if tasks_max is None else limit,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
+        groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )
     _change(name, changes, as_json=as_json)
     _note_nothing(name, multiplier)
@@ -349,6 +358,7 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
         "multiplier": plain(row.multiplier),
         "shows_quote": row.shows_quote,
         "joins_retries": row.joins_retries,
+        "groups": row.groups,
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
         "created_at": row.created_at,
@@ -357,8 +367,9 @@ def _described(row: Tenant, account: Account, currency: str) -> dict[str, object
 
 
 def _print(found: list[tuple[Tenant, Account]], currency: str) -> None:
+    money_columns = (">quota", ">held", ">available", ">times")
     print_table(
-        ["tenant", "enabled", ">quota", ">held", ">available", ">times", ">tasks max", ">open"],
+        ["tenant", "enabled", *money_columns, ">tasks max", ">open", "groups"],
         [
             (
                 row.name,
@@ -369,6 +380,7 @@ def _print(found: list[tuple[Tenant, Account]], currency: str) -> None:
                 plain(row.multiplier),
                 "none" if account.tasks_max is None else str(account.tasks_max),
                 str(account.open_holds),
+                "all" if row.groups is None else ", ".join(row.groups),
             )
             for row, account in found
         ],

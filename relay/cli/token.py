@@ -34,19 +34,33 @@ def token() -> None:
     help="An API key that the tenant has already, so that it keeps it; - asks for it or reads"
     " stdin, which shells and `ps` do not remember.",
 )
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Served by channels of this group alone; again for more. Else as its tenant.",
+)
+@click.option("--test", is_flag=True, help="For tests: its tasks run on sandboxes, and are free.")
 @click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
 @examples(
     "relay token add acme > acme-keys.json",
     "relay token add acme --api-key -      # a tenant who moves here keeps its key",
+    "relay token add acme --test > acme-test-keys.json",
 )
-def add(tenant: str, api_key: str | None) -> None:
+def add(tenant: str, api_key: str | None, groups: tuple[str, ...], *, test: bool) -> None:
     """Make an access key + secret key pair and an API key; prints them once, as JSON."""
     brought = read_key(api_key, "API key")
 
     async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
         from relay.desk.tokens import issue_token
 
-        return await issue_token(session, actor, tenant, database.keys, api_key=brought)
+        return await issue_token(
+            *(session, actor, tenant, database.keys),
+            api_key=brought,
+            groups=groups or None,
+            is_test=test,
+        )
 
     with open_database() as database:
         issued = database.act(work)
@@ -79,6 +93,8 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
                     "tenant": name,
                     "access_key": row.access_key,
                     "api_key_hint": row.api_key_hint,
+                    "groups": row.groups,
+                    "is_test": row.is_test,
                     "created_at": row.created_at,
                     "revoked_at": row.revoked_at,
                 }
@@ -87,13 +103,14 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
         )
         return
     print_table(
-        [">id", "tenant", "access key", "API key", "created", "revoked"],
+        [">id", "tenant", "access key", "API key", "groups", "created", "revoked"],
         [
             (
                 str(row.id),
                 name,
                 row.access_key or "-",
                 f"…{row.api_key_hint}" if row.api_key_hint else "-",
+                "test" if row.is_test else ", ".join(row.groups or []) or "-",
                 moment(row.created_at),
                 moment(row.revoked_at),
             )

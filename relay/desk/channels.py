@@ -1,5 +1,7 @@
 """Adding Kling accounts, changing how they are used, and removing them."""
 
+from collections.abc import Iterable
+
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -7,13 +9,15 @@ from relay.channels import edit
 from relay.channels.checks import checked_webhook_secret, normalised_base_url
 from relay.channels.directory import find_same_account
 from relay.channels.edit import ChannelKeys
+from relay.channels.groups import TEST, spelt
 from relay.channels.tables import Channel
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import Busy, InUse, NameTaken, NotPossible, SameAccount, Unusable
 from relay.desk.find import channel_to_act_on
-from relay.desk.names import check_new_name, removed_name
+from relay.desk.groups import checked_groups
+from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.health.edit import forget_conditions
 from relay.pricing.book import Pack
@@ -43,6 +47,9 @@ class ChannelChanges(msgspec.Struct, frozen=True):
     enabled: bool | None = None
     """Enabled anew, it is tried anew, whatever was learned of it."""
     is_draining: bool | None = None
+    groups: list[str] | None = None
+    """All of them anew."""
+    models: list[str] | None = None
     room: dict[str, int | None] = {}
     """Slots of a `pack`, or of one model as `pack/model`; None forgets one, others stay."""
     rename: str | None = None
@@ -63,6 +70,8 @@ async def add_channel(
     priority: int = 0,
     weight: int = 1,
     room: dict[str, int] | None = None,
+    groups: Iterable[str] = (),
+    models: Iterable[str] = (),
     may_be_same: bool = False,
     is_sandbox: bool = False,
 ) -> Channel:
@@ -80,6 +89,8 @@ async def add_channel(
     _check_keys(channel_keys)
     _check_weight(weight)
     _check_room(room or {})
+    groups, models = checked_groups(groups), _checked_models(models)
+    _check_test(groups, is_sandbox=is_sandbox)
     if channel_keys.access_key is None and channel_keys.api_key is None:
         raise Unusable("a channel has a key pair, an API key or both")
     await check_secret_keys(session, keys)
@@ -92,6 +103,8 @@ async def add_channel(
         priority=priority,
         weight=weight,
         room=room or {},
+        groups=groups,
+        models=models,
         is_sandbox=is_sandbox,
     )
     if row is None:
@@ -244,6 +257,11 @@ def _put(row: Channel, name: str, changes: ChannelChanges) -> None:
         if not row.enabled:
             raise Unusable(f"'{name}' is off: it gets no new tasks")
         row.is_draining = True
+    if changes.groups is not None:
+        row.groups = checked_groups(changes.groups)
+    if changes.models is not None:
+        row.models = _checked_models(changes.models)
+    _check_test(row.groups, is_sandbox=row.is_sandbox)
 
 
 def _lead_to(row: Channel, base_url: str, *, is_sandbox: bool) -> None:
@@ -261,6 +279,8 @@ def _state(row: Channel) -> State:
         "enabled": row.enabled,
         "is_draining": row.is_draining,
         "room": dict(row.room),
+        "groups": list(row.groups),
+        "models": list(row.models),
         "is_sandbox": row.is_sandbox,
         "confirmed_lookups": list(row.confirmed_lookups),
     }
@@ -294,6 +314,21 @@ def _check_keys(keys: ChannelKeys) -> None:
 def _check_weight(weight: int) -> None:
     if weight < 1:
         raise Unusable("a weight is at least 1")
+
+
+def _checked_models(models: Iterable[str]) -> list[str]:
+    for model in models:
+        check_name(model, what="model")
+    return spelt(model.lower() for model in models)
+
+
+def _check_test(groups: list[str], *, is_sandbox: bool) -> None:
+    """See that tests, which are free, are never made with units that cost."""
+    if TEST in groups and not is_sandbox:
+        raise Unusable(
+            f"in group '{TEST}' are sandboxes only, since its tasks are free: name other groups, or"
+            " none"
+        )
 
 
 def _check_room(room: dict[str, int]) -> None:

@@ -13,6 +13,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
 from relay.desk.find import tenant_to_act_on
+from relay.desk.groups import checked_groups_of_callers
 from relay.desk.names import check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.ledger.accounts import open_account, set_tasks_max
@@ -49,6 +50,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     """None is no limit."""
     shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
     joins_retries: bool | msgspec.UnsetType = msgspec.UNSET
+    groups: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    """Of channels that serve it; None is all."""
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -120,7 +123,7 @@ async def change_tenant(
 
     Raises:
         NoSuch, NameTaken, NotPossible: it was removed.
-        Unusable: the new name, or the multiplier or the limit is below 0.
+        Unusable: the new name, a group, or the multiplier or the limit is below 0.
     """
     _check_changes(name, changes)
     tenant = await tenant_to_act_on(session, name, is_locked=True)
@@ -131,14 +134,7 @@ async def change_tenant(
     )
     state = _state(tenant, account)
     before, after = differing(state, state | _wanted(changes))
-    if changes.multiplier is not msgspec.UNSET:
-        tenant.multiplier = changes.multiplier
-    if changes.shows_quote is not msgspec.UNSET:
-        tenant.shows_quote = changes.shows_quote
-    if changes.joins_retries is not msgspec.UNSET:
-        tenant.joins_retries = changes.joins_retries
-    if changes.enabled is not msgspec.UNSET:
-        tenant.enabled = changes.enabled
+    _put(tenant, changes)
     if changes.name is not msgspec.UNSET:
         await _rename(session, tenant, changes.name)
     if changes.tasks_max is not msgspec.UNSET:
@@ -216,6 +212,20 @@ async def issue_webhook_secret(
     return issued
 
 
+def _put(tenant: Tenant, changes: TenantChanges) -> None:
+    """Put what is given, and is the row's own, into the row."""
+    if changes.multiplier is not msgspec.UNSET:
+        tenant.multiplier = changes.multiplier
+    if changes.shows_quote is not msgspec.UNSET:
+        tenant.shows_quote = changes.shows_quote
+    if changes.joins_retries is not msgspec.UNSET:
+        tenant.joins_retries = changes.joins_retries
+    if changes.groups is not msgspec.UNSET:
+        tenant.groups = checked_groups_of_callers(changes.groups)
+    if changes.enabled is not msgspec.UNSET:
+        tenant.enabled = changes.enabled
+
+
 async def _rename(session: AsyncSession, tenant: Tenant, name: str) -> None:
     if not await edit.rename_tenant(session, tenant, name):
         raise NameTaken("tenant", name, renamed=tenant.name)
@@ -247,6 +257,7 @@ def _state(tenant: Tenant, account: Account) -> State:
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,
         "joins_retries": tenant.joins_retries,
+        "groups": tenant.groups,
         "enabled": tenant.enabled,
     }
 

@@ -1,5 +1,7 @@
 """Issuing tenants' keys, and revoking them."""
 
+from collections.abc import Iterable
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
@@ -7,6 +9,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
 from relay.desk.find import tenant_to_act_on
+from relay.desk.groups import checked_groups_of_callers
 from relay.desk.secret_keys import check_secret_keys
 from relay.secrets import KeyRing
 from relay.tenants import tokens
@@ -24,18 +27,28 @@ async def issue_token(
     keys: KeyRing,
     *,
     api_key: str | None = None,
+    groups: Iterable[str] | None = None,
+    is_test: bool = False,
 ) -> IssuedToken:
     """Make a tenant's keys, shown this once; `api_key` takes one that it has already.
 
+    `groups`: of channels that serve it; None is as its tenant. `is_test`: its tasks run on
+    sandboxes alone, and are free.
+
     Raises:
         NoSuch, NotPossible: the tenant was removed.
-        Unusable: the API key cannot be taken.
+        Unusable: the API key or a group cannot be taken, or a key for tests names groups.
         SecretKeyError: the secret keys are not this database's.
     """
+    checked = checked_groups_of_callers(groups)
+    if is_test and checked is not None:
+        raise Unusable("a key for tests is served by sandboxes alone, and names no groups")
     tenant = await tenant_to_act_on(session, tenant_name)
     await check_secret_keys(session, keys)
     try:
-        issued = await tokens.issue_token(session, tenant, keys, api_key=api_key)
+        issued = await tokens.issue_token(
+            session, tenant, keys, api_key=api_key, groups=checked, is_test=is_test
+        )
     except UnusableApiKey as error:
         raise Unusable(str(error)) from error
     await note_change(
@@ -50,6 +63,8 @@ async def issue_token(
             "tenant": tenant.name,
             "access_key": issued.access_key,
             "is_brought": api_key is not None,
+            "groups": checked,
+            "is_test": is_test,
         },
     )
     return issued

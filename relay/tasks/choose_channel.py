@@ -11,6 +11,7 @@ import structlog
 
 from relay.channels.choose import in_order
 from relay.channels.directory import ChannelDirectory
+from relay.channels.groups import may_use, takes_model
 from relay.channels.opened import OpenedChannel
 from relay.database.cached import Cached
 from relay.database.driver import Pool
@@ -20,6 +21,7 @@ from relay.kling.references import NamedResource
 from relay.owners.learn import find_owners
 from relay.pauses.in_force import Pauses
 from relay.tasks.presets import Presets
+from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ class ChannelChooser:
 
     async def choose(
         self,
-        tenant_id: int,
+        caller: Caller,
         endpoint: Endpoint,
         named: list[NamedResource],
         *,
@@ -50,20 +52,30 @@ class ChannelChooser:
     ) -> list[OpenedChannel]:
         """Find the channels that may take it, in the order to try them; at least one.
 
-        `model`: as the price knows it, for pauses.
+        `model`: as the price knows it, for pauses and for channels that take some models only.
 
         Raises:
             Paused: the operator stopped such creates, or all channels that are left.
             ThingNotFound: it names what is not this tenant's, or things of two accounts.
             ThingDeleted: it deletes what this tenant has deleted before.
-            Unavailable: no channel, or the owner is off.
+            Unavailable: no channel of its groups, or the owner is off.
         """
+        makes_tasks = endpoint.kind in (EndpointKind.TASK, EndpointKind.CALL)
+        told_model = None
+        if makes_tasks and not endpoint.is_free:
+            told_model = (model or endpoint.name).lower()
         channels = in_order(
-            await self._directory.all(),
+            [
+                channel
+                for channel in await self._directory.all()
+                if may_use(channel, caller.groups, is_test=caller.is_test)
+                and (told_model is None or takes_model(channel, told_model))
+            ],
             endpoint,
             chance=self._chance,
-            makes_tasks=endpoint.kind in (EndpointKind.TASK, EndpointKind.CALL),
+            makes_tasks=makes_tasks,
         )
+        tenant_id = caller.tenant_id
         if named and channels:
             tied = await self._tied(tenant_id, endpoint, named, channels)
             if tied is not None:

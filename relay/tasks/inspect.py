@@ -14,7 +14,7 @@ from relay.ledger.tables import Entry, EntryKind
 from relay.tasks.outlook import Outlook, read_outlook
 from relay.tasks.tables import Task, TaskEvent, TaskState
 from relay.tasks.timeline import Happening, flag_reasons, timeline
-from relay.tenants.tables import Tenant
+from relay.tenants.tables import Tenant, Token
 
 STUCK_AFTER_S = 3600
 """Kling ends a task in minutes; one that lives longer is worth a look."""
@@ -41,6 +41,8 @@ class ListedTask(msgspec.Struct, frozen=True):
     charged_micros: int | None
     refunded_micros: int
     is_flagged: bool
+    is_test: bool
+    """Made with a key for tests: on a sandbox, and free."""
     created_at: datetime
     ended_at: datetime | None
     fail_message: str | None
@@ -51,6 +53,7 @@ class Story(msgspec.Struct, frozen=True):
 
     task: Task
     tenant: str
+    is_test: bool
     channel: str
     channels_tried: list[str]
     outlook: Outlook
@@ -156,6 +159,7 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     return Story(
         task=task,
         tenant=tenant.name,
+        is_test=(await session.get_one(Token, task.token_id)).is_test,
         channel=names[task.channel_id],
         channels_tried=tried,
         outlook=await read_outlook(session, task, deliveries),
@@ -195,12 +199,14 @@ def _listed() -> Select[*tuple[Any, ...]]:
             Task.charged_micros,
             Task.refunded_micros,
             Task.is_flagged,
+            Token.is_test,
             Task.created_at,
             Task.ended_at,
             Task.fail_message,
         )
         .join(Tenant, Tenant.id == Task.tenant_id)
         .join(Channel, Channel.id == Task.channel_id)
+        .join(Token, Token.id == Task.token_id)
     )
     return listed
 

@@ -98,7 +98,7 @@ class PassThrough:
                 await self._learn(caller, endpoint, channel, named, envelope)
             return passed
 
-        chosen = await self._chooser.choose(caller.tenant_id, endpoint, named)
+        chosen = await self._chooser.choose(caller, endpoint, named)
         channels = await self._board.able_first(chosen, Need(caller.tenant_id))
         outcome = await first_to_take(channels, attempt, what="call")
         return _taken(outcome)
@@ -125,7 +125,7 @@ class PassThrough:
                 return PassedOn(f"{channel.name}: HTTP {reply.status}")
             return Passed(reply, envelope, channel.name)
 
-        chosen = await self._chooser.choose(caller.tenant_id, endpoint, [])
+        chosen = await self._chooser.choose(caller, endpoint, [])
         channels = await self._board.able_first(chosen, Need(caller.tenant_id))
         key = (channels[0].id, endpoint.name, query_string)
         remembered = self._lists.get(key)

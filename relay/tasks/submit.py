@@ -125,7 +125,7 @@ class Submitter:
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         need = _need_of(caller, endpoint, quoted.quote)
         chosen = await self._chooser.choose(
-            caller.tenant_id, endpoint, named, model=quoted.quote.wanted.model
+            caller, endpoint, named, model=quoted.quote.wanted.model
         )
         now = time.monotonic()
         deadline = now + self._rules.submit_timeout_s

@@ -62,7 +62,7 @@ class TokenRow(NamedTuple):
 FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
        t.account_id, t.multiplier,
-       t.enabled, t.shows_quote, t.joins_retries
+       t.enabled, t.shows_quote, t.joins_retries, k.is_test, coalesce(k.groups, t.groups) AS groups
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
@@ -258,6 +258,8 @@ class Authenticator:
                 multiplier=record["multiplier"],
                 shows_quote=record["shows_quote"],
                 joins_retries=record["joins_retries"],
+                groups=None if record["groups"] is None else frozenset(record["groups"]),
+                is_test=record["is_test"],
             ),
             secret_key=self._open(token_id, record["secret_key_sealed"]),
             is_enabled=record["enabled"],

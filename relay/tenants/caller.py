@@ -18,5 +18,9 @@ class Caller(msgspec.Struct, frozen=True):
     multiplier: Decimal
     shows_quote: bool = False
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
+    groups: frozenset[str] | None = None
+    """Of channels (`channels/groups.py`); None is all."""
+    is_test: bool = False
+    """Its tasks run on sandboxes, and are free."""
     joins_retries: bool = True
     """Whether a create like one whose answer nobody heard is answered by that one's task."""

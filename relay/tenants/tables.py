@@ -9,8 +9,10 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, moment, stamped
@@ -35,6 +37,8 @@ class Tenant(Base):
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     joins_retries: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether a create like one whose answer nobody heard is answered by that one's task."""
+    groups: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Of channels, that serve it (`channels/groups.py`); null is all."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""
@@ -60,6 +64,10 @@ class Token(Base):
     """SHA-256 of the key: our own keys have 256 random bits, so a slow hash would add nothing."""
     api_key_hint: Mapped[str | None]
     """Its last four characters, for people to tell keys apart."""
+    groups: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Of channels, that serve it; null is as its tenant."""
+    is_test: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Its tasks run on sandboxes, in the group `test`, and are free."""
     created_at: Mapped[stamped]
     revoked_at: Mapped[moment | None]
 

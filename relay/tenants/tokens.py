@@ -25,6 +25,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
     access_key: str
     secret_key: str
     api_key: str
+    is_test: bool = False
 
 
 class UnusableApiKey(ValueError):
@@ -32,7 +33,13 @@ class UnusableApiKey(ValueError):
 
 
 async def issue_token(
-    session: AsyncSession, tenant: Tenant, keys: KeyRing, *, api_key: str | None = None
+    session: AsyncSession,
+    tenant: Tenant,
+    keys: KeyRing,
+    *,
+    api_key: str | None = None,
+    groups: list[str] | None = None,
+    is_test: bool = False,
 ) -> IssuedToken:
     """Make an access key + secret key pair and an API key; `api_key` takes an existing one.
 
@@ -48,6 +55,8 @@ async def issue_token(
         tenant_id=tenant.id,
         api_key_hash=hash_api_key(issued_key),
         api_key_hint=issued_key[-4:],
+        groups=groups,
+        is_test=is_test,
     )
     session.add(token)
     await session.flush()  # the secret key is sealed for the row's id
@@ -60,6 +69,7 @@ async def issue_token(
         access_key=access_key,
         secret_key=secret_key,
         api_key=issued_key,
+        is_test=is_test,
     )
 
 

@@ -7,7 +7,7 @@ from relay.cli.parameters import ID, Amount, Number
 from tests.cli.command import Command, execute
 from tests.cli.test_help import ALL
 
-WITHOUT_DATABASE = {("demo",), ("sandbox",), ("secret-key",), ("check",)}
+WITHOUT_DATABASE = {("demo",), ("sandbox",), ("secret-key",), ("check",), ("backup", "list")}
 """Or that say what is wrong instead of doing anything."""
 COMMANDS = [
     path

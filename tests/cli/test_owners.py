@@ -137,4 +137,4 @@ def test_a_tenant_may_be_shown_its_quotes(shop: Command) -> None:
     assert shop.json("tenant", "set", "acme", "--show-quote")["shows_quote"] is True
     assert shop.json("tenant", "set", "acme", "--multiplier", "2")["shows_quote"] is True
     assert shop.json("tenant", "set", "acme", "--no-show-quote")["shows_quote"] is False
-    assert "--show-quote" in shop.refused("tenant", "set", "acme", code=2)
+    assert "Say what to change" in shop.refused("tenant", "set", "acme", code=2)

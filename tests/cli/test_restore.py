@@ -90,7 +90,7 @@ def test_a_lost_database_comes_back_paused_and_says_what_is_missing(
     api_key = relay.json("token", "add", "acme")["api_key"]
     relay(
         *("channel", "add", "main", "--key", PAIR, "--api-key", DEFAULT_ACCOUNT.api_key),
-        *("--base-url", sandbox_url),
+        *("--base-url", sandbox_url, "--group", "none"),
     )
     ((_, kept),) = create(relay, api_key, (TEXT2VIDEO, CLIP))
     relay("backup", "--to", f"{tmp_path}/")

@@ -8,13 +8,13 @@ BROUGHT = "old-key-of-a-tenant-who-moves-here"
 
 
 def test_a_token_is_printed_as_json_with_its_secrets(relay: Command) -> None:
-    """Exactly the five fields, with and without --json; each token is another one."""
+    """Exactly these fields, with and without --json; each token is another one."""
     relay("tenant", "add", "acme")
 
     first = json.loads(relay("token", "add", "acme").stdout)
     second = relay.json("token", "add", "acme")
 
-    assert list(first) == ["id", "tenant", "access_key", "secret_key", "api_key"]
+    assert list(first) == ["id", "tenant", "access_key", "secret_key", "api_key", "is_test"]
     assert list(second) == list(first)
     assert first["tenant"] == "acme"
     assert first["api_key"].startswith("sk-")

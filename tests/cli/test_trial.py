@@ -85,7 +85,9 @@ def test_another_host_has_confirmed_nothing(
     execute(relay, "UPDATE channels SET confirmed_lookups = '{query}'")
     before = relay.json("channel", "show", "main")
 
-    relay("channel", "set", "main", "--base-url", "http://127.0.0.1:1", "--no-check")
+    elsewhere = ("channel", "set", "main", "--base-url", "http://127.0.0.1:1", "--no-check")
+    assert "in group 'test' are sandboxes" in relay.refused(*elsewhere)
+    relay(*elsewhere, "--group", "none")
 
     after = relay.json("channel", "show", "main")
     assert (before["is_sandbox"], after["is_sandbox"]) == (True, False)

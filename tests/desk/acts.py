@@ -187,12 +187,14 @@ def _add_channel(
     *,
     base_url: str = "https://other.test/v1/",
     channel_keys: ChannelKeys = NEW_KEYS,
+    **of: Any,
 ) -> Do:
     return lambda desk, session, actor: add_channel(
         *(session, actor, desk.keys),
         name=name,
         base_url=base_url,
         channel_keys=channel_keys,
+        **of,
     )
 
 
@@ -208,9 +210,9 @@ def _note_trial(name: str = "main", base_url: str = "https://kling.test") -> Do:
     )
 
 
-def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY) -> Do:
+def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY, **of: Any) -> Do:
     return lambda desk, session, actor: issue_token(
-        session, actor, name, desk.keys, api_key=api_key
+        session, actor, name, desk.keys, api_key=api_key, **of
     )
 
 
@@ -459,6 +461,7 @@ DONE = [
                 "tasks_max": None,
                 "shows_quote": False,
                 "joins_retries": True,
+                "groups": None,
                 "enabled": True,
                 "tokens": [desk.tokens["idle"].id],
             },
@@ -478,6 +481,8 @@ DONE = [
                 "enabled": True,
                 "is_draining": True,
                 "room": {},
+                "groups": [],
+                "models": [],
                 "is_sandbox": False,
                 "confirmed_lookups": [],
             },
@@ -538,6 +543,8 @@ DONE = [
                 "enabled": True,
                 "is_draining": False,
                 "room": {},
+                "groups": [],
+                "models": [],
                 "is_sandbox": False,
                 "confirmed_lookups": [],
                 "new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"],
@@ -594,18 +601,30 @@ DONE = [
     ),
     Case(
         issue_token,
-        _issue_token(),
+        _issue_token(groups=["spare", "eu", "eu"]),
         lambda _: Told(
             *("token.issue", "token", "6", None),
-            {"tenant": "acme", "access_key": str, "is_brought": True},
+            {
+                "tenant": "acme",
+                "access_key": str,
+                "is_brought": True,
+                "groups": ["eu", "spare"],
+                "is_test": False,
+            },
         ),
     ),
     Case(
         issue_token,
-        _issue_token(api_key=None),
+        _issue_token(api_key=None, is_test=True),
         lambda _: Told(
             *("token.issue", "token", "6", None),
-            {"tenant": "acme", "access_key": str, "is_brought": False},
+            {
+                "tenant": "acme",
+                "access_key": str,
+                "is_brought": False,
+                "groups": None,
+                "is_test": True,
+            },
         ),
         "of our own",
     ),
@@ -814,6 +833,13 @@ REFUSED = [
         "half a pair",
     ),
     Refusal(issue_token, NoSuch, _issue_token("acmee")),
+    Refusal(issue_token, Unusable, _issue_token(groups=["test"]), "group of tests"),
+    Refusal(issue_token, Unusable, _issue_token(groups=["eu"], is_test=True), "test in a group"),
+    Refusal(change_tenant, Unusable, _change_tenant(groups=["test"]), "group of tests"),
+    Refusal(change_tenant, Unusable, _change_tenant(groups=[]), "no group"),
+    Refusal(change_channel, Unusable, _change_channel(groups=["test"]), "real one for tests"),
+    Refusal(change_channel, Unusable, _change_channel(models=[" "]), "model"),
+    Refusal(add_channel, Unusable, _add_channel(groups=["test"]), "real one for tests"),
     Refusal(issue_token, Unusable, _issue_token(api_key="short-key-1")),
     Refusal(
         issue_token,
