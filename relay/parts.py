@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
+from relay.backups.schedule import schedule_of
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
 from relay.database.cached import Cached
@@ -181,6 +182,7 @@ async def open_parts(
                 owners_days=settings.keep_owners_days,
                 callback_urls_days=settings.keep_callback_urls_days,
             ),
+            backups=schedule_of(settings, database_url, keys, store.sessions),
         )
         yield Parts(store, kling, deliveries, tasks, loops, ability, counts)
 

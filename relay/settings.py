@@ -24,6 +24,7 @@ import msgspec
 from relay.choices import RoomScope, Underquoted
 from relay.machine import Machine, UnreadableEnvFile
 from relay.money import micros_of
+from relay.networks import check_networks
 from relay.secret_files import SETTING_OF, SecretFileError, with_secret_files
 
 ENV_PREFIX = "RELAY_"
@@ -63,12 +64,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "keep_events_days": (1, 36500),
     "keep_owners_days": (1, 3650),
     "keep_callback_urls_days": (4, 3650),
+    "backup_every_s": (60, 30 * DAY_S),
+    "backup_keep": (1, 3650),
     "drain_s": (0, HOUR_S),
 }
 """The least and the most of each number: what is beyond is a slip, such as bytes for megabytes."""
-WIDEST_IPV4, WIDEST_IPV6 = 8, 7
-"""Bits of the widest networks that are anybody's own: 10.0.0.0/8 and fc00::/7."""
-
 KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 """What Kubernetes puts into each container beside a service called `relay`."""
 
@@ -153,6 +153,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """After Kling forgot what they own."""
     keep_callback_urls_days: int = 30
     """What may be a credential in them, after the last delivery."""
+    backup_to: str | None = None
+    """A folder, or `s3://bucket/folder`, that a worker keeps backups in; None: it makes none."""
+    backup_every_s: float = 86400.0
+    backup_keep: int = 14
+    """How many of this database are kept there; older ones are deleted."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""
@@ -302,8 +307,14 @@ def _check(settings: Settings) -> None:
     _check_numbers(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{name('LOG_LEVEL')} must be debug, info, warning or error")
-    _check_networks("TRUSTED_PROXIES", settings.trusted_proxies.split(","), or_all=True)
-    _check_networks("CALLBACK_ALLOW", filter(str.strip, settings.callback_allow.split(",")))
+    try:
+        check_networks(name("TRUSTED_PROXIES"), settings.trusted_proxies.split(","), or_all=True)
+        check_networks(
+            name("CALLBACK_ALLOW"), filter(str.strip, settings.callback_allow.split(","))
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    _check_backup_place(settings.backup_to)
     for endpoint in settings.endpoints:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", endpoint.name):
             raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")
@@ -320,6 +331,14 @@ def _check_databases(settings: Settings) -> None:
         raise SettingsError(
             f"{ENV_PREFIX}DATABASE_POOL_URL needs {ENV_PREFIX}DATABASE_URL beside it, for the"
             " same database without a pooler"
+        )
+
+
+def _check_backup_place(place: str | None) -> None:
+    """Refuse what a process reads otherwise than a person: a path from wherever it was started."""
+    if place is not None and not place.startswith(("/", "s3://")):
+        raise SettingsError(
+            f"{ENV_PREFIX}BACKUP_TO must be the full path of a folder, or s3://bucket/folder"
         )
 
 
@@ -364,23 +383,4 @@ def _check_unit_prices(settings: Settings) -> None:
             raise SettingsError(
                 f"{ENV_PREFIX}{field.upper()} must be a decimal number of at least 0.000001, and"
                 " below a million"
-            )
-
-
-def _check_networks(field: str, parts: Iterable[str], *, or_all: bool = False) -> None:
-    for part in map(str.strip, parts):
-        if or_all and part == "*":
-            continue
-        try:
-            network = ip_network(part, strict=False)
-        except ValueError as error:
-            raise SettingsError(
-                f"{ENV_PREFIX}{field} has '{part}', which is no address or network"
-            ) from error
-        widest = WIDEST_IPV4 if isinstance(network, IPv4Network) else WIDEST_IPV6
-        if network.prefixlen < widest:
-            instead = "; * is everyone" if or_all else ""
-            raise SettingsError(
-                f"{ENV_PREFIX}{field} has '{part}', which is wider than a /{widest}: name your own"
-                f" networks{instead}"
             )

@@ -44,6 +44,9 @@ WRONG = {
     "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
     "LOST_AFTER_S": ["-1", "nan", "1e12"],
     "AUDIT_EVERY_S": ["0", "0.001", "1e9"],
+    "BACKUP_TO": ["backups", "./backups", "gs://bucket/", "file:///var/backups"],
+    "BACKUP_EVERY_S": ["0", "30", "1e9", "daily"],
+    "BACKUP_KEEP": ["0", "-1", "2.5", "100000"],
     "DRAIN_S": ["-1", "86400"],
     "LOG_LEVEL": ["loud", "INFO!"],
 }

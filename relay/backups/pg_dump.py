@@ -10,7 +10,7 @@ import importlib.util
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -118,7 +118,7 @@ async def _major(path: Path) -> int | None:
 
 async def dump(
     program: Program, url: str, *, schema: str, snapshot: str, is_over_tls: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the script of one schema, as that snapshot has it.
 
     No password is in its arguments, which everybody on the machine can read: it is in its

@@ -7,10 +7,13 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from relay.backups.handed import Handed, in_thread
 from relay.backups.sealed_file import HEAD_BYTES_MAX, BackupUnusable, Header, read_header
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ NAME = re.compile(r"kling-relay-(?P<deployment>[a-z0-9]+)-(?P<at>\d{8}T\d{6}Z)\.
 READ_BYTES = 1024 * 1024
 PART_BYTES, PARTS_AT_ONCE = 16 * 1024 * 1024, 2
 """Of an upload, which has at most 10,000 parts: 160 GB, in 48 MB of memory."""
+ANSWER_MAX_S, RETRIED_S = 120, 60
+"""For one part to arrive; and how long what failed at once is tried again."""
 PARTIAL = ".partial-"
 PARTIAL_DAYS_MAX = 1
 """Older ones were left by a process that was killed."""
@@ -121,7 +126,12 @@ def _store(url: str, reach: Mapping[str, str]) -> "ObjectStore":
     # A server of one's own may have no TLS; what goes there is sealed.
     is_plain = reach.get("AWS_ENDPOINT_URL", "").startswith("http://")
     try:
-        return S3Store.from_url(url, config=config, client_options={"allow_http": is_plain})
+        return S3Store.from_url(
+            url,
+            config=config,
+            client_options={"allow_http": is_plain, "timeout": timedelta(seconds=ANSWER_MAX_S)},
+            retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=RETRIED_S)},
+        )
     except (BaseError, ValueError) as error:
         raise PlaceFailed(f"{url}: {_first_line(error)}") from error
 
@@ -207,7 +217,11 @@ class FileFolder:
 
 
 class BucketFolder:
-    """A part of a bucket."""
+    """A part of a bucket.
+
+    obstore's own coroutines are not used: a process that ends just after one is aborted now and
+    then, by a thread of its that lets go of a Python object too late.
+    """
 
     def __init__(self, store: "ObjectStore", url: str) -> None:
         """`store`: of obstore's, whichever; `url` is how a person knows it."""
@@ -220,58 +234,58 @@ class BucketFolder:
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> int:
         import obstore  # noqa: PLC0415 (as above)
 
-        written = 0
+        reader = Handed(chunks)
 
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal written
-            async for chunk in chunks:
-                written += len(chunk)
-                yield chunk
-
-        # Its parts are put together at the end; if `chunks` raises, they are thrown away.
-        with self._told(name):
-            await obstore.put_async(
+        def upload() -> int:
+            # Its parts are put together at the end; if the reader raises, they are thrown away.
+            obstore.put(
                 self._store,
                 name,
-                counted(),
+                reader,
                 use_multipart=True,
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
-            kept = (await obstore.head_async(self._store, name))["size"]
-        if kept != written:
-            raise PlaceFailed(f"{self.spell(name)} has {kept} bytes, and {written} were sent")
-        return written
+            return obstore.head(self._store, name)["size"]
+
+        with self._told(name):
+            kept = await reader.read_by(upload)
+        if kept != reader.read:
+            raise PlaceFailed(f"{self.spell(name)} has {kept} bytes, and {reader.read} were sent")
+        return kept
 
     async def get(self, name: str, *, first: int | None = None) -> AsyncIterator[bytes]:
         import obstore  # noqa: PLC0415
 
         with self._told(name):
             if first is not None:
-                yield bytes(await obstore.get_range_async(self._store, name, start=0, end=first))
+                read = partial(obstore.get_range, self._store, name, start=0, end=first)
+                yield bytes(await in_thread(read))
                 return
-            result = await obstore.get_async(self._store, name)
-            async for chunk in result.stream(min_chunk_size=READ_BYTES):
+            result = await in_thread(partial(obstore.get, self._store, name))
+            stream = iter(result.stream(min_chunk_size=READ_BYTES))
+            while (chunk := await in_thread(partial(next, stream, None))) is not None:
                 yield bytes(chunk)
 
     async def list(self) -> list[Found]:
         import obstore  # noqa: PLC0415
 
-        found = []
+        def read() -> list[Found]:
+            return [
+                Found(one["path"], one["size"])
+                for batch in obstore.list(self._store)
+                for one in batch
+                if one["path"].endswith(SUFFIX) and "/" not in one["path"]
+            ]
+
         with self._told(""):
-            async for batch in obstore.list(self._store):
-                found += [
-                    Found(one["path"], one["size"])
-                    for one in batch
-                    if one["path"].endswith(SUFFIX) and "/" not in one["path"]
-                ]
-        return found
+            return await in_thread(read)
 
     async def delete(self, name: str) -> None:
         import obstore  # noqa: PLC0415
 
         with self._told(name):
-            await obstore.delete_async(self._store, name)
+            await in_thread(partial(obstore.delete, self._store, name))
 
     async def tidy(self) -> None:
         """Leave it to a rule of the bucket's: parts of an upload are not to be seen in it."""

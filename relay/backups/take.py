@@ -1,7 +1,7 @@
 """Making one backup: a snapshot, dumped, sealed, and kept under a name once all of it is there."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -93,6 +93,7 @@ async def copy_snapshot(connection: Connection, url: str, keys: KeyRing, place: 
         piece_bytes=PIECE_BYTES,
     )
     program = await find_program(header.postgres, is_over_tls=facts["is_over_tls"])
+    name = place.name or name_of(header)
     script = dump(
         program,
         url,
@@ -100,8 +101,8 @@ async def copy_snapshot(connection: Connection, url: str, keys: KeyRing, place: 
         snapshot=facts["snapshot"],
         is_over_tls=facts["is_over_tls"],
     )
-    name = place.name or name_of(header)
-    size = await place.folder.put(name, seal(header, script, keys))
+    async with aclosing(script):  # whatever ends this, pg_dump ends too
+        size = await place.folder.put(name, seal(header, script, keys))
     return Taken(
         place=place.folder.spell(name),
         name=name,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.backup_files import choose, place_at, run, size_of
+from relay.cli.backup_files import choose, place_or_usual, run, size_of
 from relay.cli.database import (
     Database,
     current_settings,
@@ -21,18 +22,33 @@ from relay.cli.failure import Failure
 from relay.cli.revision import look_or_failure, newest, refuse_transaction_pooler
 from relay.cli.show import json_option, moment, note, print_json, print_table
 
+if TYPE_CHECKING:
+    from relay.backups.places import Place
+    from relay.backups.take import Taken
+    from relay.settings import Settings
+
 
 @click.group(invoke_without_command=True)
-@click.option("--to", metavar="PLACE", help="A folder, a file, or s3://bucket/folder.")
+@click.option(
+    "--to",
+    metavar="PLACE",
+    help="A folder, a file, or s3://bucket/folder; else RELAY_BACKUP_TO.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Delete older ones of this database in the folder, all but the newest N.",
+)
 @json_option
 @click.pass_context
 @examples(
     "relay backup --to /var/backups/relay/",
-    "relay backup --to s3://acme-backups/relay/",
+    "relay backup --to s3://acme-backups/relay/ --keep 14",
     "relay backup verify s3://acme-backups/relay/     # its newest one",
     "relay backup list /var/backups/relay/",
 )
-def backup(ctx: click.Context, to: str | None, *, as_json: bool) -> None:
+def backup(ctx: click.Context, to: str | None, keep: int | None, *, as_json: bool) -> None:
     """Copy the whole database, sealed with the secret key, beside live traffic.
 
     The key is not in the copy, and the copy is worth nothing without it: keep RELAY_SECRET_KEY
@@ -40,17 +56,49 @@ def backup(ctx: click.Context, to: str | None, *, as_json: bool) -> None:
     it is written. A bucket is reached as the AWS_ variables say (AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY, AWS_REGION; AWS_ENDPOINT_URL for another maker's).
 
-    Works on the schema of an older relay too: take one before `relay migrate`.
+    With RELAY_BACKUP_TO a worker makes one by itself, a day. Works on the schema of an older relay
+    too: take one before `relay migrate`.
     """
     if ctx.invoked_subcommand is not None:
-        if to is not None or as_json:
+        if any(value not in (None, False) for value in ctx.params.values()):
             raise click.UsageError(f"Options of `{ctx.invoked_subcommand}` stand behind it.")
         return
-    if to is None:
-        raise click.UsageError("Say where: --to PLACE.")
     settings = current_settings()
-    place = place_at(to)
+    place = place_or_usual(to, settings)
+    if keep is not None and place.name is not None:
+        raise click.UsageError("--keep is for a folder.")
     began = time.monotonic()
+    taken, is_noted = _take(settings, place)
+    deleted = []
+    if keep is not None:
+        from relay.backups.keep import delete_older
+
+        deleted = run(delete_older(place.folder, deployment=taken.deployment, keep=keep))
+    if as_json:
+        from msgspec import to_builtins
+
+        print_json(to_builtins(taken) | {"deleted": deleted})
+        return
+    click.echo(
+        f"{taken.place}: {size_of(taken.bytes)}, as of {moment(taken.made_at)}, in"
+        f" {time.monotonic() - began:.1f} s"
+    )
+    for one in deleted:
+        click.echo(f"deleted {one}")
+    where = "RELAY_SECRET_KEY" if settings.secret_key else str(own_key_file(settings))
+    note(
+        f"It is sealed with the secret key '{taken.key_id}', which is not in it. Without that key"
+        f" nobody can use it: keep a copy of {where} elsewhere."
+    )
+    if not is_noted:
+        note(f"The schema is of an older relay (revision {taken.revision}): it is not noted there.")
+
+
+def _take(settings: Settings, place: Place) -> tuple[Taken, bool]:
+    """Make it; and tell whether the database could write it down."""
+    from relay.backups.take import take_backup
+    from relay.desk.backups import note_backup
+
     with open_url(settings) as url:
         found = look_or_failure(url)
         refuse_transaction_pooler(url)
@@ -58,40 +106,24 @@ def backup(ctx: click.Context, to: str | None, *, as_json: bool) -> None:
             raise Failure("the database has no tables yet, so there is nothing to copy")
         keys = key_ring(settings)
         database = Database(settings, url, keys, is_embedded=settings.database_url is None)
-        is_current = found.is_usable
-        if is_current:
+        if found.is_usable:
             refuse_other_keys(database)
-        from relay.backups.take import take_backup
-
         taken = run(take_backup(url, keys, place))
-        if is_current:
-            from relay.desk.backups import note_backup
-
+        if found.is_usable:
             database.act(lambda session, actor: note_backup(session, actor, taken))
-    if as_json:
-        print_json(taken)
-        return
-    click.echo(
-        f"{taken.place}: {size_of(taken.bytes)}, as of {moment(taken.made_at)}, in"
-        f" {time.monotonic() - began:.1f} s"
-    )
-    where = "RELAY_SECRET_KEY" if settings.secret_key else str(own_key_file(settings))
-    note(
-        f"It is sealed with the secret key '{taken.key_id}', which is not in it. Without that key"
-        f" nobody can use it: keep a copy of {where} elsewhere."
-    )
-    if not is_current:
-        note(f"The schema is of an older relay (revision {found.revision}): it is not noted there.")
+    return taken, found.is_usable
 
 
 @backup.command("list")
-@click.argument("place", help="A folder, or s3://bucket/folder.")
+@click.argument(
+    "place", required=False, help="A folder, or s3://bucket/folder; else RELAY_BACKUP_TO."
+)
 @json_option
-def list_command(place: str, *, as_json: bool) -> None:
+def list_command(place: str | None, *, as_json: bool) -> None:
     """List the backups in a folder, newest first; needs neither key nor database."""
     from relay.backups.listed import list_backups
 
-    listing = run(list_backups(place_at(place).folder))
+    listing = run(list_backups(place_or_usual(place, current_settings()).folder))
     if as_json:
         print_json(listing)
         return
@@ -115,7 +147,12 @@ def list_command(place: str, *, as_json: bool) -> None:
 
 
 @backup.command()
-@click.argument("backup_", metavar="BACKUP", help="A file; of a folder, its newest one.")
+@click.argument(
+    "backup_",
+    metavar="[BACKUP]",
+    required=False,
+    help="A file; of a folder, else of RELAY_BACKUP_TO, its newest one.",
+)
 @click.option(
     "--scratch",
     metavar="FOLDER",
@@ -127,7 +164,7 @@ def list_command(place: str, *, as_json: bool) -> None:
     "relay backup verify /var/backups/relay/",
     "relay backup verify s3://acme-backups/relay/kling-relay-r0123456789-20261126T030000Z.backup",
 )
-def verify(backup_: str, scratch: str | None, *, as_json: bool) -> None:
+def verify(backup_: str | None, scratch: str | None, *, as_json: bool) -> None:
     """Restore a backup into a scratch database of its own, and audit the books in it.
 
     The relay's own database is neither asked nor changed, so it runs wherever RELAY_SECRET_KEY is.
@@ -138,7 +175,7 @@ def verify(backup_: str, scratch: str | None, *, as_json: bool) -> None:
     from relay.database.embedded.scratch import scratch_postgres
 
     settings = current_settings()
-    chosen = run(choose(place_at(backup_)))
+    chosen = run(choose(place_or_usual(backup_, settings)))
     keys = given_keys(settings)
     from relay.backups.verify import verify as verify_backup
     from relay.desk.sealed import open_what_is_used

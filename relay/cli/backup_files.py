@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from relay.backups.places import Place
     from relay.backups.sealed_file import Header
+    from relay.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -63,6 +64,17 @@ def place_at(spelt: str) -> Place:
         raise WrongSettings(str(error)) from error
     except PlaceFailed as error:
         raise Failure(str(error)) from error
+
+
+def place_or_usual(spelt: str | None, settings: Settings) -> Place:
+    """Read where something is to be; where nothing is said, in the schedule's folder."""
+    if spelt is not None:
+        return place_at(spelt)
+    if settings.backup_to is None:
+        import rich_click as click
+
+        raise click.UsageError("Say where, or set RELAY_BACKUP_TO to the folder.")
+    return place_at(settings.backup_to.rstrip("/") + "/")
 
 
 async def choose(place: Place) -> Chosen:

@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 import structlog
 
+from relay.backups.schedule import ASKED_EVERY_S, Schedule, back_up_if_due
 from relay.database.engine import Sessions
 from relay.deliveries.deliver import Deliverer
 from relay.tasks.look import Looker
@@ -33,6 +34,8 @@ class Loops(msgspec.Struct, frozen=True):
     audit_every_s: float
     keep_raw_days: int
     ages: Ages
+    backups: Schedule | None
+    """None: it makes none."""
 
     async def run(self) -> None:
         """Run until cancelled; should they end by a bug, it is said at once."""
@@ -65,6 +68,14 @@ class Loops(msgspec.Struct, frozen=True):
                 )
             loops.create_task(repeat("channels", self.keeper.keep, every_s=KEEP_EVERY_S))
             loops.create_task(repeat("units", self.units.read_next, every_s=TURN_EVERY_S))
+            if (schedule := self.backups) is not None:
+                loops.create_task(
+                    repeat(
+                        "backup",
+                        lambda: back_up_if_due(schedule),
+                        every_s=min(ASKED_EVERY_S, schedule.every_s),
+                    )
+                )
             loops.create_task(
                 repeat("audit", lambda: check_books(chores), every_s=self.audit_every_s)
             )

@@ -1,5 +1,6 @@
 """Folders and buckets: what has a name is whole, and only what is ours is written over."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,6 +62,33 @@ async def test_a_backup_that_was_interrupted_has_no_name(tmp_path: Path) -> None
         with pytest.raises(PlaceFailed, match=NAME):
             await read(folder, NAME)
     assert names_in(tmp_path) == [], "no partial file"
+
+
+async def cancelled(folder: Folder, file: bytes, *, goes_on: bool) -> None:
+    """Cancel it while it waits for a chunk, which never comes, or is the end."""
+    is_reached, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield file
+        is_reached.set()
+        await may_go_on.wait()
+
+    putting = asyncio.create_task(folder.put(NAME, stuck()))
+    await is_reached.wait()
+    putting.cancel()
+    if goes_on:
+        may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+
+
+async def test_a_backup_that_is_told_to_stop_has_no_name(tmp_path: Path) -> None:
+    """A process that ends cancels it: no thread goes on and takes what is there for all of it."""
+    file = await sealed(b"one" * 100)
+    for folder in folders(tmp_path):
+        for goes_on in (False, True):
+            await cancelled(folder, file, goes_on=goes_on)
+            assert await folder.list() == []
 
 
 async def test_what_is_no_backup_is_not_written_over(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_what_cannot_be_used_is_a_sentence(business: Command, tmp_path: Path) ->
     assert "No such file" in business.refused("backup", "verify", str(tmp_path / "none"))
     assert "is no backup of a relay" in business.refused("backup", "verify", "/etc/passwd")
     assert "its header is not whole" in business.refused("backup", "verify", str(half))
-    assert "Say where: --to PLACE" in business("backup", code=2).stderr
+    assert "Say where, or set RELAY_BACKUP_TO" in business("backup", code=2).stderr
     assert "neither a file nor s3://" in business.refused("backup", "--to", "ftp://x/")
     refused = business.refused("backup", "--to", f"{tmp_path}/", code=2, **another)
     assert "is not the one that sealed" in refused

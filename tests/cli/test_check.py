@@ -61,7 +61,15 @@ NOTHING_LATELY = Recent(
 )
 SUBJECTS = {
     *("settings", "pooler", "database", "schema", "currency", "clock", "secret key", "channels"),
-    *("price list", "public URL", "Kling's callbacks", "tenants' callbacks", "worker", "disk"),
+    *(
+        "price list",
+        "public URL",
+        "Kling's callbacks",
+        "tenants' callbacks",
+        "worker",
+        "backups",
+        "disk",
+    ),
 }
 
 
@@ -83,11 +91,13 @@ def found(relay: Command, *, code: int = 0, **changed: str) -> dict[str, Any]:
 
 
 def test_a_relay_that_is_well_is_told_so(channel: Command) -> None:
-    """A line for each, exit code 0; that Kling does not call back is a warning."""
+    """A line for each, exit code 0; that Kling does not call back, and that there is
+    no backup, are warnings."""
     findings = found(channel)
 
     assert set(findings) == SUBJECTS
-    assert {one["subject"] for one in findings.values() if one["level"] != "good"} == {"public URL"}
+    unwell = {one["subject"] for one in findings.values() if one["level"] != "good"}
+    assert unwell == {"public URL", "backups"}
     assert channel.json("check")["level"] == "warning"
     shown = channel("check")
     assert "What to do\n  public URL: set it to where Kling reaches this relay" in shown.stdout

@@ -76,6 +76,8 @@ COLD = {
     "relay.backups.places:BucketFolder.get": "no SQL: a bucket",
     "relay.backups.take:snapshot_of": f"{_COMMAND}, or now and then by the schedule",
     "relay.backups.take:copy_snapshot": f"{_COMMAND}, or now and then by the schedule",
+    "relay.backups.schedule:back_up_if_due": "once a minute: takes a lock, if one is due",
+    "relay.backups.read:read_last_backups": "once a minute: a row a day, by index",
     "relay.backups.record:record_taken": f"{_COMMAND}, or now and then by the schedule",
     "relay.backups.record:record_failed": "now and then by the schedule",
     "relay.backups.script:run_script": _COMMAND,

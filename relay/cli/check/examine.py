@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 
+from relay.backups.read import read_last_backups
 from relay.channels.read import read_rows
+from relay.cli.check.backups import check_backups
 from relay.cli.check.disk import check_disk
 from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.check.judge import (
@@ -116,6 +118,8 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     if found.is_usable:
         yield from judge_recent(database.read(read_recent), are_on=settings.public_url is not None)
     directory = data_dir(settings) if is_embedded else facts.directory
+    if found.is_usable:
+        yield check_backups(database.read(read_last_backups), settings, directory)
     yield from check_disk(directory, database_bytes=facts.bytes)
 
 

@@ -1,0 +1,49 @@
+"""When this database was last copied, as it knows itself."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.backups.tables import Backup
+
+
+class LastBackups(msgspec.Struct, frozen=True):
+    """The last that was made, and the last that failed."""
+
+    now: datetime
+    """By the database's clock."""
+    made_at: datetime | None
+    """What was committed before is in it; None if there is none."""
+    place: str | None
+    failed_at: datetime | None
+    """None if none failed since one was made."""
+    error: str | None
+
+    @property
+    def age_s(self) -> float | None:
+        """Say how much would be lost now; None: all."""
+        return None if self.made_at is None else (self.now - self.made_at).total_seconds()
+
+
+async def read_last_backups(session: AsyncSession) -> LastBackups:
+    made, failed = [
+        (
+            await session.scalars(
+                select(Backup).where(is_wanted).order_by(Backup.made_at.desc()).limit(1)
+            )
+        ).one_or_none()
+        for is_wanted in (Backup.error.is_(None), Backup.error.is_not(None))
+    ]
+    if made is not None and failed is not None and failed.ended_at < made.ended_at:
+        failed = None
+    now = await session.scalar(select(func.clock_timestamp()))
+    assert now is not None, "there is a time"
+    return LastBackups(
+        now=now,
+        made_at=made.made_at if made else None,
+        place=made.place if made else None,
+        failed_at=failed.ended_at if failed else None,
+        error=failed.error if failed else None,
+    )
