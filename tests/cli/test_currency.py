@@ -8,6 +8,7 @@ from tests.cli.command import Command, execute
 from tests.cli.test_help import ALL
 
 WITHOUT_DATABASE = {("demo",), ("sandbox",), ("secret-key",), ("check",), ("backup", "list")}
+WITHOUT_DATABASE |= {("backup", "verify"), ("restore",)}
 """Or that say what is wrong instead of doing anything."""
 COMMANDS = [
     path
