@@ -25,6 +25,12 @@ ${1:+RELAY_PUBLIC_URL=}${1:-# RELAY_PUBLIC_URL=https://relay.example.com}
 # USD, CNY or a word of your own; fixed with the first ledger entry.
 RELAY_CURRENCY=USD
 
+# Where a worker keeps backups, in place of the volume \`backups\` on this machine's own disk:
+# RELAY_BACKUP_TO=s3://bucket/relay
+# AWS_ACCESS_KEY_ID=
+# AWS_SECRET_ACCESS_KEY=
+# AWS_REGION=
+
 RELAY_LOG_LEVEL=info
 END
 echo "wrote $(pwd)/.env; keep a copy of its RELAY_SECRET_KEY elsewhere"
