@@ -246,6 +246,7 @@ def _open_kling(
     closing.push_async_callback(board.aclose)
     observer = Observer(board)
     upstream = Upstream(transport, JwtCache(), counts=counts, observer=observer)
+    closing.push_async_callback(upstream.aclose)
     public_url = settings.public_url.rstrip("/") if settings.public_url else None
     callback_paths = CallbackPaths(store.keys, public_url)
     return Kling(

@@ -2,8 +2,12 @@
 
 import base64
 import binascii
+import ssl
 from urllib.parse import urlsplit
 
+from relay.kling.way import Way, trusting
+
+TIMEOUT_MIN_S, TIMEOUT_MAX_S = 0.1, 3600.0
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (the public beginning of every such secret)
 
 
@@ -30,6 +34,24 @@ def normalised_base_url(url: str) -> str:
     path = path.removesuffix("/v1").rstrip("/")
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown_host}{f':{port}' if port is not None else ''}{path}"
+
+
+def check_way(way: Way | None) -> None:
+    """Check certificates and timeouts; what is a proxy is read by `kling/proxy.py`.
+
+    Raises:
+        ValueError: with a sentence.
+    """
+    if way is None:
+        return
+    if way.ca_pem is not None:
+        try:
+            trusting(way.ca_pem)
+        except (ssl.SSLError, ValueError):
+            raise ValueError("there is no certificate in it that can be read (PEM)") from None
+    for limit_s in (way.connect_timeout_s, way.timeout_s):
+        if limit_s is not None and not TIMEOUT_MIN_S <= limit_s <= TIMEOUT_MAX_S:
+            raise ValueError(f"a timeout is {TIMEOUT_MIN_S:g} to {TIMEOUT_MAX_S:g} s")
 
 
 def checked_webhook_secret(secret: str) -> str:

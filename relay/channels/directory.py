@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,8 @@ from relay.channels.opened import OpenedChannel
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
 from relay.database.sealed import SealedColumn
+from relay.kling.proxy import read_proxy
+from relay.kling.way import Way
 from relay.secrets import KeyRing, SecretKeyError
 
 log = structlog.get_logger()
@@ -155,6 +158,7 @@ def seal_into(
     secret_key: str | None = None,
     api_key: str | None = None,
     webhook_secret: str | None = None,
+    proxy_password: str | None = None,
 ) -> None:
     """Put new keys into a row that has its id; what is None stays as it is."""
     assert row.id is not None, "keys are bound to the row's id"
@@ -166,6 +170,10 @@ def seal_into(
     if webhook_secret is not None:
         row.webhook_secret_sealed = keys.seal(
             webhook_secret, context=_context(row.id, "webhook_secret")
+        )
+    if proxy_password is not None:
+        row.proxy_password_sealed = keys.seal(
+            proxy_password, context=_context(row.id, "proxy_password")
         )
 
 
@@ -189,9 +197,22 @@ def _opened(row: tables.Channel, opened: Callable[[str, str], str | None]) -> Op
         models=frozenset(row.models),
         room=row.room,
         callback_at=row.callback_at,
+        way=way_of(row, open_(row.proxy_password_sealed, "proxy_password")),
         is_sandbox=row.is_sandbox,
         confirmed_lookups=frozenset(row.confirmed_lookups),
     )
+
+
+def way_of(row: tables.Channel, proxy_password: str | None = None) -> Way | None:
+    """Read what a channel has of its own; without a password that could not be opened.
+
+    Then its proxy refuses, and nothing goes out another way.
+    """
+    proxy = None if row.proxy is None else read_proxy(row.proxy)
+    if proxy is not None:
+        proxy = msgspec.structs.replace(proxy, password=proxy_password)
+    way = Way(proxy, row.ca_pem, row.connect_timeout_s, row.timeout_s)
+    return None if way.is_usual else way
 
 
 def _context(channel_id: int, name: str) -> str:
@@ -200,5 +221,5 @@ def _context(channel_id: int, name: str) -> str:
 
 SEALED = tuple(
     SealedColumn(tables.Channel, f"{name}_sealed", partial(_context, name=name))
-    for name in ("secret_key", "api_key", "webhook_secret")
+    for name in ("secret_key", "api_key", "webhook_secret", "proxy_password")
 )

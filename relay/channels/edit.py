@@ -1,12 +1,17 @@
 """Channels as the desk writes them."""
 
+from typing import Any
+
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.directory import seal_into
 from relay.channels.read import find_channel
 from relay.channels.tables import Channel
+from relay.kling.proxy import Proxy
+from relay.kling.way import USUAL, Way
 from relay.secrets import KeyRing
 
 
@@ -22,6 +27,42 @@ class ChannelKeys(msgspec.Struct, frozen=True):
         return "ChannelKeys(...)"
 
 
+class WayChanges(msgspec.Struct, frozen=True):
+    """What is to be changed of how its calls go out: UNSET stays, None is as usual."""
+
+    proxy: Proxy | UnsetType | None = UNSET
+    """With its password."""
+    ca_pem: str | UnsetType | None = UNSET
+    connect_timeout_s: float | UnsetType | None = UNSET
+    timeout_s: float | UnsetType | None = UNSET
+
+    def after(self, way: Way | None) -> Way | None:
+        """Say what a way becomes by them."""
+        given = {name: value for name, value in _fields(self) if value is not UNSET}
+        changed = msgspec.structs.replace(way or USUAL, **given)
+        return None if changed.is_usual else changed
+
+    @property
+    def is_another(self) -> bool:
+        """Tell whether connections are to be made otherwise, and not only waited for."""
+        return self.proxy is not UNSET or self.ca_pem is not UNSET
+
+
+def _fields(changes: WayChanges) -> list[tuple[str, Any]]:
+    return [(name, getattr(changes, name)) for name in changes.__struct_fields__]
+
+
+def put_way(row: Channel, keys: KeyRing, changes: WayChanges) -> None:
+    if changes.proxy is not UNSET:
+        row.proxy = None if changes.proxy is None else str(changes.proxy)
+        row.proxy_password_sealed = None
+        if changes.proxy is not None:
+            seal_into(row, keys, proxy_password=changes.proxy.password)
+    for name, value in _fields(changes):
+        if name != "proxy" and value is not UNSET:
+            setattr(row, name, value)
+
+
 async def add_channel(
     session: AsyncSession,
     keys: KeyRing,
@@ -35,6 +76,7 @@ async def add_channel(
     groups: list[str],
     models: list[str],
     is_sandbox: bool,
+    way: WayChanges,
 ) -> Channel | None:
     """Add a channel, enabled. None, and nothing is written, if the name is taken.
 
@@ -58,6 +100,7 @@ async def add_channel(
         confirmed_lookups=[],
     )
     put_keys(row, keys, channel_keys)
+    put_way(row, keys, way)
     session.add(row)
     await session.flush()
     return row

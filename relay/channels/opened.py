@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from relay.kling.endpoint import Credential, Lookup
+from relay.kling.way import Way
 
 SECRET_CHARS_MIN = 8
 """Kling's keys have 32 and more. What is shorter, a sandbox's at most, may be a word of a body."""
@@ -35,6 +36,8 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
     room: dict[str, int] = {}
     """How many slots the operator says there are: of a `pack`, or of one model as `pack/model`."""
     callback_at: datetime | None = None
+    way: Way | None = None
+    """None is the usual one."""
     is_sandbox: bool = False
     confirmed_lookups: frozenset[str] = frozenset()
     """Of `kling/endpoint.py`'s `Lookup`."""
@@ -72,6 +75,10 @@ class OpenedChannel(msgspec.Struct, frozen=True, dict=True):
             if secret in body:
                 body = body.replace(secret, b"***")
         return body
+
+    def patience_s(self, usual_s: float) -> float:
+        """Say how long a create may take on this channel, where others have `usual_s`."""
+        return usual_s if self.way is None else self.way.timeout_s or usual_s
 
     def confirms(self, lookup: Lookup) -> bool:
         """Tell whether "not found" of this lookup is known to mean that there is no task."""

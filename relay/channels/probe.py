@@ -27,6 +27,10 @@ OTHER_REGION = {
 """By host; the old global host answers as Singapore does."""
 
 
+HOSTS = ("https://api-singapore.klingai.com", "https://api-beijing.klingai.com")
+"""One for each region."""
+
+
 class Found(StrEnum):
     """What one question showed."""
 
@@ -48,6 +52,25 @@ class Probe(msgspec.Struct, frozen=True):
     message: str
 
 
+async def probe_hosts(
+    transport: Transport,
+    *,
+    access_key: str | None,
+    secret_key: str | None,
+    api_key: str | None,
+    now_s: int,
+) -> dict[str, list[Probe]]:
+    """Ask each of Kling's hosts once per credential, by host."""
+    bearers = _bearers(access_key, secret_key, api_key, now_s=now_s)
+    asked: dict[str, list[Probe]] = {}
+    for host in HOSTS:
+        asked[host] = [
+            Probe(credential, *await _ask(transport, host, bearer))
+            for credential, bearer in bearers
+        ]
+    return asked
+
+
 async def probe_keys(
     transport: Transport,
     *,
@@ -58,12 +81,19 @@ async def probe_keys(
     now_s: int,
 ) -> list[Probe]:
     """Ask once per credential; the other region's host too, where this one answers 401."""
+    bearers = _bearers(access_key, secret_key, api_key, now_s=now_s)
+    return [await _probe(transport, base_url, credential, bearer) for credential, bearer in bearers]
+
+
+def _bearers(
+    access_key: str | None, secret_key: str | None, api_key: str | None, *, now_s: int
+) -> list[tuple[Credential, str]]:
     bearers: list[tuple[Credential, str]] = []
     if access_key and secret_key:
         bearers.append((Credential.KEY_PAIR, sign_jwt(access_key, secret_key, now_s=now_s)))
     if api_key:
         bearers.append((Credential.API_KEY, api_key))
-    return [await _probe(transport, base_url, credential, bearer) for credential, bearer in bearers]
+    return bearers
 
 
 async def leads_to_sandbox(transport: Transport, base_url: str) -> bool:

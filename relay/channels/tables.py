@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Integer, Text, text
+from sqlalchemy import CheckConstraint, Double, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,6 +29,14 @@ class Channel(Base):
     api_key_sealed: Mapped[str | None]
     webhook_secret_sealed: Mapped[str | None]
     """Kling's own Standard Webhooks secret of this account, if the operator created one there."""
+    proxy: Mapped[str | None]
+    """Where its calls go out, as `kling/proxy.py` spells it: without the password."""
+    proxy_password_sealed: Mapped[str | None]
+    ca_pem: Mapped[str | None]
+    """Certificates that are trusted for it in place of the system's."""
+    connect_timeout_s: Mapped[float | None] = mapped_column(Double)
+    timeout_s: Mapped[float | None] = mapped_column(Double)
+    """Of a whole call; both null where it has none of its own."""
     priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """Higher is tried first."""
     weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))

@@ -8,6 +8,7 @@ import rich_click as click
 
 from relay.cli.channel_change import disable, drain, enable, remove, set_channel
 from relay.cli.channel_keys import (
+    find_host,
     leads_to_sandbox,
     probe,
     read_keys,
@@ -31,6 +32,7 @@ from relay.cli.channel_options import (
 from relay.cli.channel_rows import described, print_rows, show_row
 from relay.cli.channel_show import show
 from relay.cli.channel_try import try_channel
+from relay.cli.channel_way import way_options
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Name
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from relay.channels.tables import Channel
     from relay.desk.actor import Actor
+    from relay.desk.channels import WayChanges
     from relay.health.read import Standing
 
 
@@ -59,9 +62,9 @@ for command in (show, try_channel, set_channel, enable, disable, drain, remove):
 @api_key_option
 @click.option(
     "--base-url",
-    required=True,
     metavar="URL",
-    help="The region's host, such as https://api-singapore.klingai.com.",
+    help="The region's host, such as https://api-singapore.klingai.com; without it, the one of"
+    " Kling's that takes the keys.",
 )
 @click.option(
     "--priority", type=PRIORITY, default=0, show_default=True, help="Higher is tried first."
@@ -76,26 +79,29 @@ for command in (show, try_channel, set_channel, enable, disable, drain, remove):
 @group_option
 @model_option
 @room_option
+@way_options
 @webhook_secret_option
 @no_check_option
 @same_account_option
 @json_option
 @examples(
-    "relay channel add main --base-url https://api-singapore.klingai.com    # asks for 'AK|SK'",
+    "relay channel add main                                # asks for 'AK|SK', finds the host",
     "relay channel add main --key 'AK|SK' --api-key 'KEY' --base-url https://…",
-    "pass kling/main | relay channel add main --key - --base-url https://…",
+    "pass kling/main | relay channel add main --key -",
+    "relay channel add far --proxy socks5://10.0.0.1 --connect-timeout 15",
 )
 def add(
     name: str,
     key: tuple[str, str] | str | None,
     api_key: str | None,
-    base_url: str,
+    base_url: str | None,
     priority: int,
     weight: int,
     groups: tuple[str, ...],
     models: tuple[str, ...],
     room: tuple[tuple[str, int | None], ...],
     webhook_secret: str | None,
+    way: WayChanges,
     *,
     no_check: bool,
     same_account: bool,
@@ -104,18 +110,23 @@ def add(
     """Add a Kling account.
 
     Without --key and --api-key it asks for 'AK|SK'. Its keys are tried first, for free, by asking
-    Kling for a task that does not exist; if Kling does not take them, nothing is written. An
+    Kling for a task that does not exist; if Kling does not take them, nothing is written. Without
+    --base-url, each of Kling's hosts is asked, and the one that takes the keys is the channel's. An
     account that is a channel already is refused with that channel's name: one key is the same, or
     the new ones see a task of it. A sandbox stands in the group `test`, unless --group says else.
     """
     from relay.channels.groups import TEST
 
-    url = base_url_of(base_url)
+    if base_url is None and no_check:
+        raise click.UsageError("--no-check asks no host of Kling's: say which with --base-url.")
+    url = None if base_url is None else base_url_of(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=True)
+    out = way.after(None)
 
     async def work(session: AsyncSession, actor: Actor) -> Channel:
         from relay.desk.channels import add_channel
 
+        assert url is not None, "it was given, or found"
         return await add_channel(
             session,
             actor,
@@ -130,15 +141,19 @@ def add(
             room={of: slots for of, slots in room if slots is not None},
             may_be_same=same_account,
             is_sandbox=is_sandbox,
+            way=way,
         )
 
     is_sandbox, in_groups = False, listed(groups)
     with open_database() as database:
+        if url is None:
+            url = find_host(new, out)
+        elif not no_check:
+            refuse_bad(probe(url, new, out))
         if not no_check:
-            refuse_bad(probe(url, new))
             if not same_account:
-                refuse_same_account(database, url, new)
-            is_sandbox = leads_to_sandbox(url)
+                refuse_same_account(database, url, new, out)
+            is_sandbox = leads_to_sandbox(url, out)
         row = database.act(work)
     if is_sandbox:
         note("A sandbox stands there: what it does not find, it does not have.")

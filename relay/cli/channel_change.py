@@ -28,6 +28,7 @@ from relay.cli.channel_options import (
     webhook_secret_option,
 )
 from relay.cli.channel_rows import show_row
+from relay.cli.channel_way import way_options
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Name
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from relay.channels.tables import Channel
     from relay.cli.database import Database
     from relay.desk.actor import Actor
-    from relay.desk.channels import ChannelChanges, ChannelKeys
+    from relay.desk.channels import ChannelChanges, ChannelKeys, WayChanges
+    from relay.kling.way import Way
 
 
 @click.command("set")
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 @group_option
 @model_option
 @room_option
+@way_options
 @click.option("--rename", type=Name(), metavar="NAME", help="A new name.")
 @no_check_option
 @same_account_option
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
 @examples(
     "relay channel set main --key -           # a new pair, asked for",
     "relay channel set main --priority 10",
+    "relay channel set main --proxy http://10.0.0.1:3128 --ca-file corporate.pem",
+    "relay channel set main --proxy none",
     "relay channel set main --room video=5 --room image=9",
 )
 def set_channel(
@@ -79,6 +84,7 @@ def set_channel(
     models: tuple[str, ...],
     room: tuple[tuple[str, int | None], ...],
     rename: str | None,
+    way: WayChanges,
     *,
     no_check: bool,
     same_account: bool,
@@ -86,35 +92,38 @@ def set_channel(
 ) -> None:
     """Change a channel; what is not named stays.
 
-    New keys, and old ones at a new host, are tried first as in `add`. Keys must stay those of the
-    same Kling account: its running tasks are asked for with them.
+    New keys, and old ones at a new host or through another proxy, are tried first as in `add`. Keys
+    must stay those of the same Kling account: its running tasks are asked for with them.
     """
     from relay.channels.directory import read_channels
-    from relay.desk.channels import ChannelChanges
+    from relay.desk.channels import ChannelChanges, WayChanges
     from relay.desk.find import channel_named
 
     given = (key, api_key, webhook_secret, base_url, priority, weight, rename)
-    if all(option is None for option in given) and not (room or groups or models):
+    others = room or groups or models or way != WayChanges()
+    if all(option is None for option in given) and not others:
         raise click.UsageError("Say what to change, such as --key - or --priority 10.")
     url = None if base_url is None else base_url_of(base_url)
     new = read_keys(key, api_key, webhook_secret, is_asking=False)
 
-    async def to_try(session: AsyncSession) -> tuple[str, ChannelKeys]:
+    async def to_try(session: AsyncSession) -> tuple[str, ChannelKeys, Way | None]:
         row = await channel_named(session, name)
-        if url is None:
-            return row.base_url, new
-        opened = await read_channels(session, database.keys)
-        return url, _merged(next(one for one in opened if one.id == row.id), new)
+        channels = await read_channels(session, database.keys)
+        opened = next(one for one in channels if one.id == row.id)
+        out = way.after(opened.way)
+        if url is None and not way.is_another:
+            return row.base_url, new, out
+        return url or row.base_url, _merged(opened, new), out
 
     with open_database() as database:
         is_sandbox = False
         has_new_key = new.access_key is not None or new.api_key is not None
-        if not no_check and (url is not None or has_new_key):
-            at, tried = database.read(to_try)
-            refuse_bad(probe(at, tried))
+        if not no_check and (url is not None or has_new_key or way.is_another):
+            at, tried, out = database.read(to_try)
+            refuse_bad(probe(at, tried, out))
             if not same_account:
-                refuse_same_account(database, at, tried, but=name)
-            is_sandbox = url is not None and leads_to_sandbox(url)
+                refuse_same_account(database, at, tried, out, but=name)
+            is_sandbox = url is not None and leads_to_sandbox(url, out)
         changes = ChannelChanges(
             base_url=url,
             priority=priority,
@@ -125,6 +134,7 @@ def set_channel(
             rename=rename,
             is_sandbox=is_sandbox,
             keys=new,
+            way=way,
         )
         row = database.act(_change(database, name, changes, may_be_same=same_account))
     show_row(row, as_json=as_json)

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from relay.cli.database import Database
     from relay.desk.channels import ChannelKeys
     from relay.kling.transport import Transport
+    from relay.kling.way import Way
 
 Answer = TypeVar("Answer")
 PAIR = "AccessKey|SecretKey"
+WORDS = {"key_pair": "key pair", "api_key": "API key"}
+"""By `kling/endpoint.py`'s `Credential`."""
 
 
 def read_keys(
@@ -61,8 +64,8 @@ def read_keys(
     )
 
 
-def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
-    """Ask Kling about each credential."""
+def probe(base_url: str, keys: ChannelKeys, way: Way | None) -> list[Probe]:
+    """Ask Kling about each credential, the way that the channel's calls will go."""
     import time
 
     from relay.channels.probe import probe_keys
@@ -75,19 +78,56 @@ def probe(base_url: str, keys: ChannelKeys) -> list[Probe]:
             secret_key=keys.secret_key,
             api_key=keys.api_key,
             now_s=int(time.time()),
-        )
+        ),
+        way,
     )
 
 
-def leads_to_sandbox(base_url: str) -> bool:
+def find_host(keys: ChannelKeys, way: Way | None) -> str:
+    """Ask each of Kling's hosts about each credential; which one takes them all.
+
+    Raises:
+        Failure: none does; with what each said.
+    """
+    import time
+
+    from relay.channels.probe import Found, probe_hosts
+
+    asked = _ask(
+        lambda transport: probe_hosts(
+            transport,
+            access_key=keys.access_key,
+            secret_key=keys.secret_key,
+            api_key=keys.api_key,
+            now_s=int(time.time()),
+        ),
+        way,
+    )
+    for host, probes in asked.items():
+        if all(one.found is Found.GOOD for one in probes):
+            for one in probes:
+                note(f"{WORDS[one.credential]}: {one.message}")
+            return host
+    said = "; ".join(
+        f"{WORDS[one.credential]}: {one.message}" for probes in asked.values() for one in probes
+    )
+    raise Failure(f"no host of Kling's takes it: {said}. Nothing was written; --base-url names one")
+
+
+def leads_to_sandbox(base_url: str, way: Way | None) -> bool:
     """Ask whether our own sandbox stands there."""
     from relay.channels.probe import leads_to_sandbox as ask
 
-    return _ask(lambda transport: ask(transport, base_url))
+    return _ask(lambda transport: ask(transport, base_url), way)
 
 
 def refuse_same_account(
-    database: Database, base_url: str, keys: ChannelKeys, *, but: str | None = None
+    database: Database,
+    base_url: str,
+    keys: ChannelKeys,
+    way: Way | None,
+    *,
+    but: str | None = None,
 ) -> None:
     """Refuse keys that see a task of a channel, other than `but`: they are of its account.
 
@@ -117,20 +157,22 @@ def refuse_same_account(
     channel = _ask(
         lambda transport: find_whose_tasks_are_seen(
             Upstream(transport, JwtCache()), endpoints, new, others
-        )
+        ),
+        way,
     )
     if channel is not None:
         raise Failure(worded(SameAccount(channel), database.settings.currency))
 
 
-def _ask(question: Callable[[Transport], Coroutine[Any, Any, Answer]]) -> Answer:
+def _ask(question: Callable[[Transport], Coroutine[Any, Any, Answer]], way: Way | None) -> Answer:
     """Put a question to Kling, over a connection of its own."""
     import asyncio
 
     from relay.kling.httpx_transport import HttpxTransport
+    from relay.kling.way import open_way
 
     async def asked() -> Answer:
-        transport = HttpxTransport()
+        transport = HttpxTransport() if way is None else open_way(way)
         try:
             return await question(transport)
         finally:
@@ -142,15 +184,13 @@ def _ask(question: Callable[[Transport], Coroutine[Any, Any, Answer]]) -> Answer
 def refuse_bad(probes: list[Probe]) -> None:
     """Say what Kling said; Failure unless it takes every credential."""
     from relay.channels.probe import Found
-    from relay.kling.endpoint import Credential
 
-    words = {Credential.KEY_PAIR: "key pair", Credential.API_KEY: "API key"}
     bad = [found for found in probes if found.found is not Found.GOOD]
     for found in probes:
         if found.found is Found.GOOD:
-            note(f"{words[found.credential]}: {found.message}")
+            note(f"{WORDS[found.credential]}: {found.message}")
     if bad:
-        said = "; ".join(f"{words[found.credential]}: {found.message}" for found in bad)
+        said = "; ".join(f"{WORDS[found.credential]}: {found.message}" for found in bad)
         raise Failure(f"{said}. Nothing was written; --no-check writes it without asking")
 
 

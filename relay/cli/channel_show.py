@@ -13,6 +13,7 @@ from relay.cli.channel_rows import (
     shortened,
     success_word,
 )
+from relay.cli.channel_way import shown_way
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
@@ -73,6 +74,7 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
             ("access key", shortened(row.access_key) or "-"),
             ("API key", yes_no(row.api_key_sealed)),
             ("webhook secret", yes_no(row.webhook_secret_sealed)),
+            *shown_way(row),
             ("last callback", moment(row.callback_at)),
         ]
     )

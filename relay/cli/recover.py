@@ -121,16 +121,18 @@ def _find(database: Database, set_back: SetBack, *, since: datetime) -> Recovere
     async def run() -> Recovered:
         engine = open_engine(database.url, connections=1)
         transport = HttpxTransport()
+        upstream = Upstream(transport, JwtCache())
         try:
             return await find_lost(
                 open_sessions(engine),
-                Upstream(transport, JwtCache()),
+                upstream,
                 catalogue(),
                 channels,
                 prefixes=set_back.prefixes,
                 since=since,
             )
         finally:
+            await upstream.aclose()
             await transport.aclose()
             await engine.dispose()
 

@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels import edit
-from relay.channels.checks import checked_webhook_secret, normalised_base_url
+from relay.channels.checks import check_way, checked_webhook_secret, normalised_base_url
 from relay.channels.directory import find_same_account
-from relay.channels.edit import ChannelKeys
+from relay.channels.edit import ChannelKeys, WayChanges
 from relay.channels.groups import TEST, spelt
 from relay.channels.tables import Channel
 from relay.desk.act import act
@@ -20,6 +20,8 @@ from relay.desk.groups import checked_groups
 from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.health.edit import forget_conditions
+from relay.kling.proxy import Proxy
+from relay.kling.way import Way
 from relay.pricing.book import Pack
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
@@ -28,6 +30,7 @@ __all__ = [
     "NO_KEYS",
     "ChannelChanges",
     "ChannelKeys",
+    "WayChanges",
     "add_channel",
     "change_channel",
     "end_drain",
@@ -35,6 +38,7 @@ __all__ = [
 ]
 
 NO_KEYS = ChannelKeys()
+AS_BEFORE = WayChanges()
 ROOM_MAX = 10_000
 
 
@@ -56,6 +60,7 @@ class ChannelChanges(msgspec.Struct, frozen=True):
     is_sandbox: bool | None = None
     """Of what the new base URL leads to; with another one, what a trial confirmed is forgotten."""
     keys: ChannelKeys = NO_KEYS
+    way: WayChanges = AS_BEFORE
 
 
 @act
@@ -74,6 +79,7 @@ async def add_channel(
     models: Iterable[str] = (),
     may_be_same: bool = False,
     is_sandbox: bool = False,
+    way: WayChanges = AS_BEFORE,
 ) -> Channel:
     """Add a channel, enabled; `may_be_same` if another one may have a key of these.
 
@@ -91,6 +97,7 @@ async def add_channel(
     _check_room(room or {})
     groups, models = checked_groups(groups), _checked_models(models)
     _check_test(groups, is_sandbox=is_sandbox)
+    _check_way(way)
     if channel_keys.access_key is None and channel_keys.api_key is None:
         raise Unusable("a channel has a key pair, an API key or both")
     await check_secret_keys(session, keys)
@@ -106,6 +113,7 @@ async def add_channel(
         groups=groups,
         models=models,
         is_sandbox=is_sandbox,
+        way=way,
     )
     if row is None:
         raise NameTaken("channel", name)
@@ -118,7 +126,7 @@ async def add_channel(
         kind="channel",
         id=row.id,
         name=row.name,
-        after=_state(row) | {"new_keys": _named(channel_keys)},
+        after=_state(row) | {"new_keys": _named(channel_keys) + _password(way)},
     )
     return row
 
@@ -145,19 +153,21 @@ async def change_channel(
     """
     _check_changes(name, changes)
     row = await channel_to_act_on(session, name, is_locked=True)
-    if _named(changes.keys):
+    if _named(changes.keys) or _password(changes.way):
         await check_secret_keys(session, keys)
     if not may_be_same:
         await _refuse_same_account(session, keys, changes.keys, but=row.id)
     state = _state(row)
     edit.put_keys(row, keys, changes.keys)
+    edit.put_way(row, keys, changes.way)
     _put(row, name, changes)
-    if changes.enabled or changes.base_url is not None or _named(changes.keys):
+    leads_elsewhere = changes.base_url is not None or changes.way.is_another
+    if changes.enabled or leads_elsewhere or _named(changes.keys):
         await forget_conditions(session, row.id)
     if changes.rename is not None and not await edit.rename_channel(session, row, changes.rename):
         raise NameTaken("channel", changes.rename, renamed=name)
     before, after = differing(state, _state(row))
-    if new_keys := _named(changes.keys):
+    if new_keys := _named(changes.keys) + _password(changes.way):
         after["new_keys"] = new_keys
     if after:
         await note_change(
@@ -283,6 +293,10 @@ def _state(row: Channel) -> State:
         "models": list(row.models),
         "is_sandbox": row.is_sandbox,
         "confirmed_lookups": list(row.confirmed_lookups),
+        "proxy": row.proxy,
+        "ca_sha256": Way(ca_pem=row.ca_pem).ca_sha256,
+        "connect_timeout_s": row.connect_timeout_s,
+        "timeout_s": row.timeout_s,
     }
 
 
@@ -292,8 +306,14 @@ def _named(keys: ChannelKeys) -> list[str]:
     return [name for name, value in given.items() if value is not None]
 
 
+def _password(way: WayChanges) -> list[str]:
+    """Name a proxy's password, if one was given, as keys are named."""
+    return ["proxy_password"] if isinstance(way.proxy, Proxy) and way.proxy.password else []
+
+
 def _check_changes(name: str, changes: ChannelChanges) -> None:
     _check_keys(changes.keys)
+    _check_way(changes.way)
     if changes.weight is not None:
         _check_weight(changes.weight)
     _check_room({of: slots for of, slots in changes.room.items() if slots is not None})
@@ -309,6 +329,13 @@ def _check_keys(keys: ChannelKeys) -> None:
             checked_webhook_secret(keys.webhook_secret)
         except ValueError as error:
             raise Unusable(str(error)) from error
+
+
+def _check_way(way: WayChanges) -> None:
+    try:
+        check_way(way.after(None))
+    except ValueError as error:
+        raise Unusable(str(error)) from error
 
 
 def _check_weight(weight: int) -> None:

@@ -155,7 +155,7 @@ class Dispatcher:
                 channel,
                 endpoint,
                 join_fields(submission.fields),
-                timeout_s=min(self._kling_timeout_s, submission.time_left_s),
+                timeout_s=min(channel.patience_s(self._kling_timeout_s), submission.time_left_s),
                 model=submission.model,
                 admission=admission,
             )

@@ -79,7 +79,10 @@ class PassThrough:
         ) -> Passed | PassedOn[Passed]:
             try:
                 reply = await self._upstream.create(
-                    channel, endpoint, join_fields(fields), timeout_s=self._timeout_s
+                    channel,
+                    endpoint,
+                    join_fields(fields),
+                    timeout_s=channel.patience_s(self._timeout_s),
                 )
             except NotSent as error:
                 return PassedOn(f"{channel.name}: not sent, {error.reason}")

@@ -20,6 +20,7 @@ from relay.kling.jwt import JwtCache, lifetime_of
 from relay.kling.mend import mend_reply
 from relay.kling.outcome import Outcome, outcome_of, outcome_without_reply
 from relay.kling.transport import Body, NotSent, NoUsableReply, Reply, Transport
+from relay.kling.way import Ways
 from relay.kling.wire import read_envelope
 
 
@@ -50,6 +51,11 @@ class Upstream:
         self._counts = counts or Counts()
         self._observer = observer
         self._clocks = UpstreamClocks()
+        self._ways = Ways()
+
+    async def aclose(self) -> None:
+        """Close what it opened for channels with a way of their own; not its transport."""
+        await self._ways.aclose()
 
     async def create(
         self,
@@ -166,9 +172,13 @@ class Upstream:
         self, channel: OpenedChannel, call: _Call, bearer: str, *, timeout_s: float
     ) -> Reply:
         began = time.perf_counter()
+        transport = self._transport
+        if channel.way is not None:
+            transport = self._ways.of(channel.way)
+            timeout_s = min(timeout_s, channel.patience_s(timeout_s))
         try:
             with elsewhere():
-                reply = await self._transport.send(
+                reply = await transport.send(
                     call.method,
                     channel.base_url + call.path,
                     bearer=bearer,

@@ -51,18 +51,22 @@ async def try_channel(
     """
     injected_id, other_id = new_trial_id(prefix), new_trial_id(prefix)
     url = callback_url(injected_id)
-    observer = Observer(Upstream(transport, JwtCache()), channel, trial, rules=rules, tell=tell)
+    upstream = Upstream(transport, JwtCache())
+    observer = Observer(upstream, channel, trial, rules=rules, tell=tell)
 
     async def read() -> list[CallbackSeen]:
         return await read_callbacks(injected_id, observer.created_at)
 
-    seen = await observer.run(
-        injected_id,
-        other_id,
-        callback_url=url,
-        with_duplicate=with_duplicate,
-        read_callbacks=None if url is None else read,
-    )
+    try:
+        seen = await observer.run(
+            injected_id,
+            other_id,
+            callback_url=url,
+            with_duplicate=with_duplicate,
+            read_callbacks=None if url is None else read,
+        )
+    finally:
+        await upstream.aclose()
     tell("doing the same with the sandbox, to compare")
     usual = await _at_sandbox(sandbox, trial, prefix)
     clean = _scrubbed(seen, channel, [injected_id, other_id, *seen.kling_ids])

@@ -52,7 +52,7 @@ GROUP BY follower HAVING max(attempts) > 0
 
 FORGET_KEYS = """
 UPDATE channels c SET access_key = NULL, secret_key_sealed = NULL, api_key_sealed = NULL,
-    webhook_secret_sealed = NULL
+    webhook_secret_sealed = NULL, proxy_password_sealed = NULL
 WHERE removed_at < now() - interval '1 day'
     AND coalesce(access_key, api_key_sealed, webhook_secret_sealed) IS NOT NULL
     AND NOT EXISTS (SELECT FROM tasks WHERE channel_id = c.id AND hold_ended_at IS NULL)

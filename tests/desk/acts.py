@@ -17,6 +17,7 @@ from relay.desk.channels import (
     NO_KEYS,
     ChannelChanges,
     ChannelKeys,
+    WayChanges,
     add_channel,
     change_channel,
     end_drain,
@@ -50,6 +51,7 @@ from relay.desk.tenants import (
 from relay.desk.tokens import issue_token, revoke_token
 from relay.desk.trials import note_trial
 from relay.kling.endpoint import Resource
+from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.pricing import edit
 from relay.pricing.official import LIST, OFFICIAL
@@ -61,6 +63,7 @@ from tests.desk.world import (
     FIXED,
     FORMER_CHANNEL,
     FORMER_TENANT,
+    PROXY,
     Desk,
 )
 from tests.relay_app import CLIP_MICROS
@@ -73,6 +76,7 @@ NEW_KEYS = ChannelKeys(
     webhook_secret="whsec_Y2hhbm5lbC1ob29rLTE=",
 )
 BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
+OTHER_PROXY = Proxy("socks5", "other.test", 1080, None, "proxy-password-2")
 NOBODY = TaskId(4711)
 TRIAL = TrialReport(
     at=datetime(2026, 11, 26, tzinfo=UTC),
@@ -485,6 +489,10 @@ DONE = [
                 "models": [],
                 "is_sandbox": False,
                 "confirmed_lookups": [],
+                "proxy": "http://relay@proxy.test:3128",
+                "ca_sha256": None,
+                "connect_timeout_s": None,
+                "timeout_s": None,
             },
             None,
         ),
@@ -547,6 +555,10 @@ DONE = [
                 "models": [],
                 "is_sandbox": False,
                 "confirmed_lookups": [],
+                "proxy": None,
+                "ca_sha256": None,
+                "connect_timeout_s": None,
+                "timeout_s": None,
                 "new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"],
             },
         ),
@@ -598,6 +610,20 @@ DONE = [
             {"new_keys": ["access_key", "secret_key", "api_key", "webhook_secret"]},
         ),
         "keys",
+    ),
+    Case(
+        change_channel,
+        _change_channel(way=WayChanges(proxy=OTHER_PROXY, timeout_s=90.0)),
+        lambda _: Told(
+            *("channel.change", *_CHANNEL),
+            {"proxy": str(PROXY), "timeout_s": None},
+            {
+                "proxy": "socks5://other.test:1080",
+                "timeout_s": 90.0,
+                "new_keys": ["proxy_password"],
+            },
+        ),
+        "way out",
     ),
     Case(
         issue_token,
@@ -824,6 +850,13 @@ REFUSED = [
     Refusal(change_channel, NoSuch, _change_channel("mainn", enabled=False)),
     Refusal(change_channel, NameTaken, _change_channel(rename="spare")),
     Refusal(change_channel, Unusable, _change_channel(weight=0), "weight"),
+    Refusal(
+        *(change_channel, Unusable, _change_channel(way=WayChanges(ca_pem="no certificate"))),
+        "no certificate",
+    ),
+    Refusal(
+        *(change_channel, Unusable, _change_channel(way=WayChanges(timeout_s=0.01))), "no time"
+    ),
     Refusal(
         *(change_channel, Unusable, _change_channel(base_url="https://other.test?key=url-query-1")),
         "query in the URL",

@@ -45,6 +45,7 @@ HELD = {
     "adjust_quota": ACCOUNT,
     "add_channel": NAMED.format("third"),
     "change_channel": NAMED.format("first"),
+    "change_channel way out": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "change_channel keys": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "end_drain": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "note_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",

@@ -167,8 +167,8 @@ async def test_a_renamed_tenant_is_found_by_its_past(desk: Desk) -> None:
 async def test_the_keys_of_a_removed_channel_go_after_a_day(desk: Desk) -> None:
     """A submit may have chosen it just before: till then it can be asked for, and no new one."""
     sealed = (
-        "SELECT coalesce(access_key, secret_key_sealed, api_key_sealed, webhook_secret_sealed)"
-        " IS NOT NULL AS has_keys FROM channels ORDER BY id"
+        "SELECT coalesce(access_key, secret_key_sealed, api_key_sealed, webhook_secret_sealed,"
+        " proxy_password_sealed) IS NOT NULL AS has_keys FROM channels ORDER BY id"
     )
 
     async def has_keys() -> list[bool]:

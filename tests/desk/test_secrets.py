@@ -18,8 +18,9 @@ from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS, REFUSED, Refusal
 from tests.desk.world import ANN, CHANNEL_KEYS, Desk
 
 STORED = """
-SELECT unnest(ARRAY[access_key, secret_key_sealed, api_key_sealed, webhook_secret_sealed])
-FROM channels
+SELECT unnest(ARRAY[
+    access_key, secret_key_sealed, api_key_sealed, webhook_secret_sealed, proxy_password_sealed
+]) FROM channels
 UNION ALL
 SELECT unnest(ARRAY[
     secret_key_sealed, encode(api_key_hash, 'hex'), encode(api_key_hash, 'base64'),
@@ -30,6 +31,7 @@ SELECT secret_sealed FROM webhook_secrets
 """
 """A hint has four characters, which may stand anywhere: it is looked for as a whole value."""
 GIVEN = ("url-password-1", "url-query-1", "half-a-pair-1", "short-key-1", "not base64 1")
+PASSWORDS = ("proxy-password-1", "proxy-password-2")
 """What some refused acts are given."""
 
 
@@ -63,7 +65,7 @@ async def test_no_change_has_a_secret(desk: Desk) -> None:
     for case in DONE:
         async with desk.sessions() as session:
             issued = await case.do(desk, session, ANN)
-            secrets = given | of_issued(issued) | await stored(session)
+            secrets = given | of_issued(issued) | await stored(session) | set(PASSWORDS)
             changes = list(await session.scalars(text("SELECT to_json(c)::text FROM changes c")))
             await session.rollback()
         found = [secret for secret in secrets for change in changes if secret in change]
@@ -76,7 +78,7 @@ async def test_no_change_has_a_secret(desk: Desk) -> None:
 @pytest.mark.parametrize("case", REFUSED, ids=str)
 async def test_no_refusal_repeats_a_secret(desk: Desk, case: Refusal) -> None:
     """Its words go to a terminal, and later into answers and logs."""
-    secrets = {*GIVEN, BROUGHT_KEY, *of_keys(CHANNEL_KEYS), *of_keys(NEW_KEYS)}
+    secrets = {*GIVEN, *PASSWORDS, BROUGHT_KEY, *of_keys(CHANNEL_KEYS), *of_keys(NEW_KEYS)}
 
     with pytest.raises(case.error) as raised:
         await desk.act(lambda session, actor: case.do(desk, session, actor))

@@ -14,6 +14,7 @@ from relay.desk.actor import Actor, ActorKind
 from relay.desk.channels import (
     ChannelChanges,
     ChannelKeys,
+    WayChanges,
     add_channel,
     change_channel,
     remove_channel,
@@ -26,6 +27,7 @@ from relay.desk.tasks import refund
 from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
+from relay.kling.proxy import Proxy
 from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.finish import FINISH
@@ -39,6 +41,7 @@ Result = TypeVar("Result")
 Work = Callable[[AsyncSession, Actor], Awaitable[Result]]
 ANN = Actor(ActorKind.SYSTEM, "ann", origin="terminal of here", request_id="request-7")
 CURRENCY = "USD"
+PROXY = Proxy("http", "proxy.test", 3128, "relay", "proxy-password-1")
 CHANNEL_KEYS = ChannelKeys(
     access_key="channel-access-key-0",
     secret_key="channel-secret-key-0",
@@ -212,6 +215,7 @@ def _open_business(desk: Desk) -> Work[None]:
                 base_url="https://kling.test",
                 channel_keys=CHANNEL_KEYS,
                 may_be_same=True,
+                way=WayChanges(proxy=PROXY),
             )
         for name in ("idle", "former"):
             await open_tenant(session, actor, name, quota_micros=0, currency=CURRENCY)

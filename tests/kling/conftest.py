@@ -1,6 +1,5 @@
 """What all tests of the transports share; each such test runs over all of them."""
 
-import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator
@@ -10,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
+from tests.kling.certificates import self_signed
 from tests.kling.proxy_peer import listen_as_proxy
 from tests.kling.transport_peer import Kind
 
@@ -41,27 +39,5 @@ async def transport(kind: Kind) -> AsyncIterator[Transport]:
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context for 127.0.0.1 and the certificate it signed for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
     path = tmp_path_factory.mktemp("tls") / "peer.pem"
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context, path
+    return self_signed(path, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))), path

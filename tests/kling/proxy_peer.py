@@ -27,6 +27,8 @@ class ProxyPeer:
     made: tuple[bytes, ...] = (b"HTTP/1.1 200 OK\r\n\r\n",)
     """Pieces of its answer to a CONNECT once the tunnel stands."""
     passes: Pass = bytes
+    routes: dict[str, int] = field(default_factory=dict)
+    """Ports of this machine, by the host and port that a tunnel is asked for."""
     tunnels: int = 0
     asked: list[str] = field(default_factory=list)
     """Hosts and ports, as they were spelt."""
@@ -77,6 +79,8 @@ async def _serve(
         host, port = await _asked_by_http(peer, first, reader, writer)
         made, failed = peer.made, b"HTTP/1.1 502 No\r\n\r\n"
     peer.asked.append(f"{host}:{port}")
+    if local := peer.routes.get(peer.asked[-1]):
+        host, port = "127.0.0.1", local
     try:
         there, to_there = await asyncio.open_connection(host, port)
     except OSError:

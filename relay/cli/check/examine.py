@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from relay.backups.read import read_last_backups
+from relay.channels.directory import read_channels
 from relay.channels.read import read_rows
 from relay.cli.check.backups import check_backups
 from relay.cli.check.disk import check_disk
@@ -20,6 +21,7 @@ from relay.cli.check.judge import (
     judge_standings,
 )
 from relay.cli.check.outside import check_public_url
+from relay.cli.check.proxies import check_proxies
 from relay.cli.check.settings import check_settings
 from relay.cli.database import (
     Database,
@@ -111,6 +113,8 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
         yield judge_channels(channels)
         standings = database.read(lambda session: read_standings(session, channels))
         yield from judge_standings(channels, standings)
+        if key_trouble is None and any(row.proxy for row in channels):
+            yield from _check_proxies(database)
         yield judge_price_list(database.read(read_adopted))
         yield from judge_pauses(database.read(list_pauses))
     if key_trouble is None:
@@ -139,6 +143,14 @@ def _key_ring(settings: Settings) -> tuple[KeyRing, Finding | None]:
     except WrongSettings as failure:
         trouble = bad("secret key", str(failure), "set it to what the database was written with")
         return KeyRing.parse(new_secret_key()), trouble
+
+
+def _check_proxies(database: Database) -> list[Finding]:
+    try:
+        channels = database.read(lambda session: read_channels(session, database.keys))
+    except WrongSettings:
+        return []  # the line about the secret key says it
+    return asyncio.run(check_proxies(channels))
 
 
 def _check_keys(database: Database) -> Finding:
