@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 import yaml
 
@@ -23,7 +24,7 @@ from relay.server.run import CLOSING_S
 from relay.settings import Settings, read_settings
 from tests.database.pgbouncer import answers, needs_pgbouncer
 from tests.deploy.dockerfile import command, stages
-from tests.e2e.processes import free_port
+from tests.e2e.processes import free_port, running
 from tests.waiting import PATIENCE_S, wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -177,22 +178,40 @@ def test_the_trusted_proxy_is_this_machine_as_a_container_sees_it() -> None:
 
 
 @needs_pgbouncer
-async def test_pgbouncer_lets_the_relay_in_by_its_password(
-    postgres_server: EmbeddedPostgres, services: dict[str, dict[str, Any]]
+async def test_a_worker_works_through_pgbouncer_as_it_is_configured(
+    postgres_server: EmbeddedPostgres,
+    database_url: str,
+    services: dict[str, dict[str, Any]],
+    env: dict[str, str],
+    tmp_path: Path,
 ) -> None:
-    """By its own entry point and file, before the tests' Postgres; a pooler in transaction mode."""
+    """By its entry point and file, before the tests' Postgres; the password alone lets in."""
     password = services["pgbouncer"]["environment"]["POSTGRES_PASSWORD"]
-    with as_pgbouncer(postgres_server, password) as port:
+    database = urlsplit(database_url).path[1:]
+    with as_pgbouncer(postgres_server, password, database=database) as port:
         url = f"postgresql://relay:{password}@127.0.0.1:{port}/relay"
         await wait_until(lambda: answers(url))
-
-        assert await find_pooler(url) is Pooler.TRANSACTION
+        is_pooler = await find_pooler(url)
         with pytest.raises(asyncpg.PostgresError, match="auth"):
             await asyncpg.connect(url.replace(password, "another"))
 
+        with running(
+            *("worker", "--office-host", "127.0.0.1", "--office-port", "0"),
+            log_path=tmp_path / "log",
+            database_url=database_url,
+            database_pool_url=url,
+            secret_key=env["RELAY_SECRET_KEY"],
+        ) as worker:
+            office = (await worker.logged("worker.started"))["office"]
+            async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as http:
+                ready = await http.get(f"{office}/health/ready")
+
+    assert is_pooler is Pooler.TRANSACTION
+    assert ready.json() == {"status": "ready"}
+
 
 @contextlib.contextmanager
-def as_pgbouncer(server: EmbeddedPostgres, password: str) -> Iterator[int]:
+def as_pgbouncer(server: EmbeddedPostgres, password: str, *, database: str) -> Iterator[int]:
     """Run it as the user that Postgres lets in by its socket; yields its port."""
     port, directory = free_port(), Path(server.socket_dir) / "pgbouncer"
     owner = directory.parent.stat().st_uid
@@ -201,7 +220,7 @@ def as_pgbouncer(server: EmbeddedPostgres, password: str) -> Iterator[int]:
     for shipped, here in (
         (
             "host=postgres port=5432 dbname=relay",
-            f"host={server.socket_dir} port={server.port} user=postgres dbname=postgres",
+            f"host={server.socket_dir} port={server.port} user=postgres dbname={database}",
         ),
         ("listen_addr = 0.0.0.0", "listen_addr = 127.0.0.1"),
         ("listen_port = 6432", f"listen_port = {port}"),
