@@ -40,9 +40,9 @@ def newest_of(code: Path) -> str:
 async def test_the_last_release_serves_on_the_schema_of_today(released: Path, world: World) -> None:
     """It goes on while its database is migrated, and starts again on what the new version has
     migrated and written; each task is polled and charged once, and both versions' audits agree."""
-    await migrate(world.database_url, revision=newest_of(released))
     token = await world.add_tenant()
     await world.add_channel(base_url=world.kling_url)
+    await migrate(world.database_url, revision=newest_of(released))
 
     world.code = released
     async with world.started_relay() as old:
