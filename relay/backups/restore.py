@@ -15,7 +15,9 @@ from relay.database.migrate import ADVISORY_LOCK, migrate_in, newest_revision
 from relay.secrets import KeyRing
 
 LOCK_TIMEOUT_S = 5
-SEEDED = frozenset({"alembic_version", "deployment", "token_changes", "secret_keys"})
+SEEDED = frozenset(
+    ("alembic_version", "schema_floor", "deployment", "token_changes", "price_lists", "secret_keys")
+)
 """Tables with rows that migrations and any command leave there: a database with no others is as if
 it were empty."""
 TABLES = """

@@ -68,7 +68,7 @@ def recover(since: Span | None, *, as_json: bool) -> None:
     Asks each channel's lists for external ids of ours, present and former ones, since the moment
     that the database was set back to. It costs nothing, changes nothing, and can be repeated; Kling
     forgets tasks after 30 days. Nobody was charged for those tasks, and their tenants cannot ask
-    for them: what Kling took for them is yours.
+    for them: what Kling took for them is yours. Synchronous calls leave nothing to list.
 
     Below them stands what nobody can look up: the last act of each kind that is still known. What
     you did after it is to be done again, from your own notes.
@@ -93,7 +93,7 @@ def recover(since: Span | None, *, as_json: bool) -> None:
                 "lost": found.lost,
                 "not_asked": found.not_asked,
                 "last_acts": {
-                    act: None if row is None else {"at": row.at, "subject": row.subject}
+                    act: row and {"at": row.at, "subject": row.subject, "change": row.id}
                     for act, row in acts.items()
                 },
             }
@@ -175,13 +175,19 @@ def _print(
         note("Who asked for one is in the log of that time, by `task then`, its id of then.")
     click.echo("\nWhat to do again by hand, if it was done after the last that is still known")
     print_table(
-        ["what", "the last one known", "of"],
+        ["what", "the last one known", "of", ">change"],
         [
-            (what, moment(row.at if row else None), row.subject if row else "-")
+            (
+                what,
+                moment(row.at if row else None),
+                row.subject if row else "-",
+                str(row.id if row else "-"),
+            )
             for (what, row) in ((BY_HAND[act], acts[act]) for act in BY_HAND)
         ],
         empty="",
     )
+    note("`relay changes show CHANGE` has all of one.")
 
 
 def _row(task: LostTask, prices: UnitPrices, currency: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from relay.backups.take import take_backup
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import dsn
 from relay.secrets import KeyRing, new_secret_key
-from tests.clones import execute
+from tests.clones import cloned, execute
 
 PIECE = 1000
 ODD = "a\tb\\.\n\\.\nü\\N"
@@ -27,6 +27,12 @@ async def empty_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     await execute(postgres_server, f"CREATE DATABASE {name}")
     yield postgres_server.url(name)
     await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def migrated_url(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    async with cloned(postgres_server, template) as url:
+        yield url
 
 
 async def in_pieces(place: Place, keys: KeyRing) -> Place:
@@ -41,7 +47,7 @@ async def in_pieces(place: Place, keys: KeyRing) -> Place:
 
 
 async def test_a_backup_that_ends_too_early_leaves_nothing(
-    database_url: str, empty_url: str, tmp_path: Path
+    database_url: str, empty_url: str, migrated_url: str, tmp_path: Path
 ) -> None:
     """Of one of many pieces all were run when the last is found missing; whole, it comes back with
     every odd character, and ids go on where they were."""
@@ -66,6 +72,8 @@ async def test_a_backup_that_ends_too_early_leaves_nothing(
     assert await connection.fetchval("SELECT to_regclass('tenants')") is None
     await connection.close()
     await restore(empty_url, whole, header, keys)
+    # One that was only migrated is as good as an empty one: what migrations put there is set aside.
+    assert (await restore(migrated_url, whole, header, keys)).set_aside is not None
 
     connection = await asyncpg.connect(dsn(empty_url))
     assert await connection.fetchval("SELECT name FROM tenants") == ODD
