@@ -48,6 +48,8 @@ USED_A_DAY = text(
     """
 )
 EVENTS_SHOWN = 20
+OFF, DRAINING = "off", "draining"
+"""States that no answer of Kling's makes."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -195,6 +197,13 @@ async def read_events(session: AsyncSession, channel_id: int) -> list[Event]:
     ]
 
 
+def state_by_operator(*, enabled: bool, is_draining: bool) -> str | None:
+    """Say how a channel stands by its operator's word, whatever was learned of it."""
+    if not enabled:
+        return OFF
+    return DRAINING if is_draining else None
+
+
 def _part(row: ChannelCondition) -> Part:
     return Part(
         pack=row.pack or None,
@@ -210,10 +219,9 @@ def _part(row: ChannelCondition) -> Part:
 
 
 def _state(channel: Channel, worst: Part | None) -> tuple[str, str | None, datetime | None]:
-    if not channel.enabled:
-        return "off", None, None
-    if channel.is_draining:
-        return "draining", None, None
+    of_operator = state_by_operator(enabled=channel.enabled, is_draining=channel.is_draining)
+    if of_operator is not None:
+        return of_operator, None, None
     if worst is None or worst.state == State.OK:
         return State.OK.value, None, worst.since if worst else None
     of = "/".join(filter(None, (worst.pack, worst.model)))

@@ -5,15 +5,18 @@ of `snapshot.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relay.counts import Labels
 from relay.database.cached import Cached
 from relay.database.driver import Pool
+from relay.health.read import DRAINING, OFF, state_by_operator
+from relay.health.rules import GRAVITY, State
 from relay.metrics.families import Exposition, Values, write
 from relay.metrics.snapshot import Snapshot, read_snapshot
 
@@ -75,16 +78,76 @@ class _Families(Collector):
             yield family
 
 
+def _summed(pairs: Iterable[tuple[Labels, float]]) -> Values:
+    sums: dict[Labels, float] = {}
+    for labels, value in pairs:
+        sums[labels] = sums.get(labels, 0) + value
+    return sums.items()
+
+
 def _open_tasks(snapshot: Snapshot) -> Values:
     names = snapshot.channel_names()
-    for row in snapshot.open:
-        yield (_name(names, row["channel_id"]), row["state"]), row["tasks"]
+    return _summed(
+        ((_name(names, row["channel_id"]), row["state"]), row["tasks"]) for row in snapshot.open
+    )
 
 
 def _oldest_tasks(snapshot: Snapshot) -> Values:
     names = snapshot.channel_names()
+    oldest: dict[Labels, float] = {}
     for row in snapshot.open:
-        yield (_name(names, row["channel_id"]), row["state"]), row["oldest_s"]
+        labels = (_name(names, row["channel_id"]), row["state"])
+        oldest[labels] = max(oldest.get(labels, 0.0), row["oldest_s"])
+    return oldest.items()
+
+
+def _slots_taken(snapshot: Snapshot) -> Values:
+    names = snapshot.channel_names()
+    return _summed(
+        ((_name(names, row["channel_id"]), row["pack"]), row["slots"]) for row in snapshot.open
+    )
+
+
+def _slots(snapshot: Snapshot) -> Values:
+    """What was learned, and what the operator set in its place."""
+    names = snapshot.channel_names()
+    slots: dict[Labels, float] = {
+        (names[row["channel_id"]], row["pack"], row["model"]): row["room"]
+        for row in snapshot.conditions
+        if row["room"] is not None and row["channel_id"] in names
+    }
+    for row in snapshot.channels:
+        for key, room in msgspec.json.decode(row["room"]).items():
+            pack, _, model = key.partition("/")
+            slots[row["name"], pack, model] = room
+    return slots.items()
+
+
+def _states(snapshot: Snapshot) -> Values:
+    """Yield each state that a channel may be in, of which one is 1."""
+    worst: dict[int, State] = {}
+    for row in snapshot.conditions:
+        states = (State(row["state"]), worst.get(row["channel_id"], State.OK))
+        worst[row["channel_id"]] = max(states, key=GRAVITY.__getitem__)
+    for row in snapshot.channels:
+        known = worst.get(row["id"], State.OK).value
+        state = state_by_operator(enabled=row["enabled"], is_draining=row["is_draining"]) or known
+        for one in (*State, OFF, DRAINING):
+            yield (row["name"], str(one)), int(one == state)
+
+
+def _units(snapshot: Snapshot) -> Values:
+    names = snapshot.channel_names()
+    for row in snapshot.units:
+        if row["channel_id"] in names:
+            yield (names[row["channel_id"]], row["kind"]), row["remaining"]
+
+
+def _expiries(snapshot: Snapshot) -> Values:
+    names = snapshot.channel_names()
+    for row in snapshot.units:
+        if row["channel_id"] in names and row["expires_at"] is not None:
+            yield (names[row["channel_id"]], row["kind"]), row["expires_at"]
 
 
 def _name(names: dict[int, str], channel_id: int) -> str:
@@ -225,6 +288,36 @@ FIGURES = (
         "1 if the channel takes new tasks, 0 if the operator disabled it.",
         ("channel",),
         lambda snapshot: [((row["name"],), int(row["enabled"])) for row in snapshot.channels],
+    ),
+    Figure(
+        "relay_channel_state",
+        "1 for the state that the channel is in, and 0 for all others.",
+        ("channel", "state"),
+        _states,
+    ),
+    Figure(
+        "relay_channel_slots_taken",
+        "Slots at Kling that open tasks take, by the kind of pack that pays for them.",
+        ("channel", "pack"),
+        _slots_taken,
+    ),
+    Figure(
+        "relay_channel_slots",
+        "Slots that there are, as set or learned, of a pack or of one model in it.",
+        ("channel", "pack", "model"),
+        _slots,
+    ),
+    Figure(
+        "relay_channel_units",
+        "Units left in packs that can be used, as Kling told last.",
+        ("channel", "pack"),
+        _units,
+    ),
+    Figure(
+        "relay_channel_units_expire_timestamp_seconds",
+        "When the first of these packs expires.",
+        ("channel", "pack"),
+        _expiries,
     ),
     Figure(
         "relay_callback_last_timestamp_seconds",

@@ -8,6 +8,7 @@ import time
 from typing import Any, NamedTuple
 
 from relay.database.driver import Connection, Pool, Record
+from relay.health.statements import USABLE
 from relay.ledger.invariants import SNAPSHOT
 
 TIMEOUT_MS = 5000
@@ -21,12 +22,12 @@ SELECT set_config('statement_timeout', '{TIMEOUT_MS}ms', true), set_config('jit'
 """Of its transaction. A plan made while tables are small would be kept."""
 
 OPEN = """
-SELECT t.channel_id, t.state, count(*) AS tasks,
+SELECT t.channel_id, t.pack, t.state, count(*) AS tasks, sum(t.slots)::bigint AS slots,
     extract(epoch FROM now() - min(t.created_at))::float8 AS oldest_s,
     count(*) FILTER (WHERE t.state = 'unknown' OR t.state = 'pending'
                      AND t.submit_deadline_at < now()) AS in_doubt
 FROM tasks t WHERE t.hold_ended_at IS NULL
-GROUP BY t.channel_id, t.state
+GROUP BY t.channel_id, t.pack, t.state
 """
 LATE_LOOKS = """
 SELECT count(*) AS looks FROM tasks WHERE next_look_at < now() - $1 * interval '1 second'
@@ -51,9 +52,16 @@ SELECT coalesce(sum(quota_micros), 0) AS quota_micros,
 FROM accounts
 """
 CHANNELS = """
-SELECT id, name, enabled, extract(epoch FROM callback_at)::float8 AS callback_at
+SELECT id, name, enabled, is_draining, room::text AS room,
+    extract(epoch FROM callback_at)::float8 AS callback_at
 FROM channels WHERE removed_at IS NULL
 """
+CONDITIONS = "SELECT channel_id, pack, model, state, room FROM channel_conditions"
+UNITS = f"""
+SELECT channel_id, kind, coalesce(sum(remaining) FILTER (WHERE {USABLE}), 0)::float8 AS remaining,
+    extract(epoch FROM min(expires_at) FILTER (WHERE {USABLE}))::float8 AS expires_at
+FROM channel_packs GROUP BY channel_id, kind
+"""  # noqa: S608 (composed of constants)
 LAST_AUDIT = """
 SELECT extract(epoch FROM read_at)::float8 AS at, differences, drift_micros
 FROM audits ORDER BY read_at DESC LIMIT 1
@@ -80,6 +88,8 @@ class Snapshot(NamedTuple):
     but_charges: list[Record]
     accounts: Record
     channels: list[Record]
+    conditions: list[Record]
+    units: list[Record]
     last_audit: list[Record]
     """None or one."""
     last_backup: Record
@@ -118,6 +128,8 @@ async def _read_small(connection: Connection) -> dict[str, Any]:
     return {
         "accounts": await connection.fetchrow(ACCOUNTS),
         "channels": await connection.fetch(CHANNELS),
+        "conditions": await connection.fetch(CONDITIONS),
+        "units": await connection.fetch(UNITS),
         "last_audit": await connection.fetch(LAST_AUDIT),
         "last_backup": await connection.fetchrow(LAST_BACKUP),
         "pauses": await connection.fetchrow(PAUSES),

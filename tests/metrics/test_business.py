@@ -126,6 +126,56 @@ async def test_the_last_audit_and_its_drift_are_shown(relay: Relay) -> None:
     assert [row["actor"] for row in audits] == ["relay", "system:ann"]
 
 
+async def test_how_channels_do(relay: Relay) -> None:
+    """One whose video pack is parked and that has units of images, one that was disabled."""
+    await relay.add_channel("spare", priority=-1)
+    await relay.add_channel("gone", priority=-2)
+    await relay.submit(await relay.add_tenant())
+    await relay.rows("UPDATE channels SET enabled = false WHERE name = 'spare'")
+    await relay.rows(
+        "UPDATE channels SET enabled = false, removed_at = now(), name = 'gone (removed #3)'"
+        " WHERE name = 'gone'"
+    )
+    await relay.rows("UPDATE channels SET room = '{\"video\": 5}' WHERE name = 'main'")
+    await relay.rows(
+        "INSERT INTO channel_conditions"
+        " (channel_id, pack, model, state, reason, since, failed_at, try_at, room) VALUES"
+        " (1, 'video', '', 'parked', '1102', now(), now(), now(), NULL),"
+        " (1, 'image', '', 'cooling', '1303', now(), now(), now(), 9),"
+        " (1, 'video', 'kling-v3', 'ok', '1303', now(), now(), now(), 3),"
+        " (3, '', '', 'refused', '1002', now(), now(), now(), NULL)"
+    )
+    await relay.rows(
+        "INSERT INTO channel_packs"
+        " (channel_id, pack_id, name, kind, total, remaining, expires_at, status) VALUES"
+        " (1, 'a', 'Video', 'video', 100, 0, now() + interval '9 days', 'online'),"
+        " (1, 'b', 'Image', 'image', 100, 70.5, now() + interval '2 days', 'online'),"
+        " (1, 'c', 'Image', 'image', 100, 20, now() - interval '2 days', 'online'),"
+        " (3, 'd', 'Image', 'image', 100, 20, NULL, 'online')"
+    )
+
+    scraped = await read_anew(relay)
+
+    states = scraped.all("relay_channel_state")
+    now = [dict(labels) for labels, value in states.items() if value]
+    assert {one["channel"]: one["state"] for one in now} == {"main": "parked", "spare": "off"}
+    assert len(states) == 2 * 6
+    assert scraped.value("relay_channel_enabled", channel="main") == 1
+    taken = scraped.all("relay_channel_slots_taken")
+    assert taken == {frozenset({("channel", "main"), ("pack", "video")}): 1}
+    slots = {
+        (dict(labels)["pack"], dict(labels)["model"]): value
+        for labels, value in scraped.all("relay_channel_slots").items()
+    }
+    assert slots == {("video", ""): 5, ("image", ""): 9, ("video", "kling-v3"): 3}
+    units = {
+        dict(labels)["pack"]: value for labels, value in scraped.all("relay_channel_units").items()
+    }
+    assert units == {"video": 0, "image": 70.5}
+    expiries = scraped.all("relay_channel_units_expire_timestamp_seconds")
+    assert [dict(labels)["pack"] for labels in expiries] == ["image"]
+
+
 async def test_deliveries_that_are_due_late_and_dead(relay: Relay) -> None:
     """One was given up, one waits for its next attempt, one should have gone an hour ago."""
     token = await relay.add_tenant()
