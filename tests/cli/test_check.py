@@ -14,6 +14,7 @@ from relay.cli.check.disk import judge_disk
 from relay.cli.check.examine import judge_schema
 from relay.cli.check.finding import Level
 from relay.cli.check.judge import (
+    judge_audit,
     judge_channels,
     judge_clock,
     judge_database,
@@ -27,6 +28,7 @@ from relay.cli.revision import Found
 from relay.database.facts import Facts
 from relay.database.migrate import newest_revision
 from relay.database.pooler import Pooler
+from relay.ledger.audits import LastAudit
 from relay.machine import Machine
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings, read_settings
@@ -59,17 +61,11 @@ NOTHING_LATELY = Recent(
     delivered=0,
     late_looks=0,
 )
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SUBJECTS = {
     *("settings", "pooler", "database", "schema", "currency", "clock", "secret key", "channels"),
-    *(
-        "price list",
-        "public URL",
-        "Kling's callbacks",
-        "tenants' callbacks",
-        "worker",
-        "backups",
-        "disk",
-    ),
+    *("price list", "books", "public URL", "Kling's callbacks", "tenants' callbacks", "worker"),
+    *("backups", "disk"),
 }
 
 
@@ -116,6 +112,10 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
         " hold_ended_at) SELECT 1, account_id, 1, 1, 'text2video', 'refused', 'x', 'r', '{}', 0,"
         " now(), now() - interval '6 minutes', now() FROM tenants"
     )
+    audited = (
+        "INSERT INTO audits (read_at, differences, drift_micros, accounts, tasks, entries, actor)"
+        " VALUES (now(), 2, 700, 1, 0, 1, 'relay')"
+    )
     wrong: list[tuple[str, dict[str, str], str, str, str, str]] = [
         ("", {"RELAY_CURRENCY": "CNY"}, "currency", "books of this database are in USD", "USD", ""),
         (
@@ -136,6 +136,16 @@ def test_what_is_bad_says_what_to_do(channel: Command) -> None:
             "UPDATE channels SET enabled = false",
             *({}, "channels", "all 1 are disabled", "`relay channel enable NAME`"),
             "UPDATE channels SET enabled = true",
+        ),
+        (
+            *(
+                audited,
+                {},
+                "books",
+                "2 rows differed when they were last audited",
+                "`relay audit` names",
+            ),
+            "DELETE FROM audits",
         ),
         (
             *(task, {}, "worker", "1 tasks should have been looked at", "`relay serve`"),
@@ -284,6 +294,13 @@ def test_a_database_that_cannot_keep_books_is_bad(changed: dict[str, Any], level
     ("judge", "values", "levels"),
     [
         (judge_clock, [0.0, -1.9, 2.5, -19.0, 21.0, -600.0], "good good warning warning bad bad"),
+        (
+            lambda hours: judge_audit(
+                LastAudit(NOW - timedelta(hours=hours), 0, 0), every_s=3600.0, now=NOW
+            ),
+            [0.0, 2.9, 3.1],
+            "good good warning",
+        ),
         (judge_pooler, list(Pooler), "good warning bad"),
         (judge_pool, list(Pooler), "warning good good"),
         (
@@ -292,7 +309,7 @@ def test_a_database_that_cannot_keep_books_is_bad(changed: dict[str, Any], level
             "bad warning warning good good",
         ),
     ],
-    ids=["clock", "pooler", "pool", "disk"],
+    ids=["clock", "audit", "pooler", "pool", "disk"],
 )
 def test_how_far_is_too_far(judge: Callable[[Any], Any], values: list[Any], levels: str) -> None:
     """In either direction."""

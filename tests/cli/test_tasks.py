@@ -269,6 +269,22 @@ def test_the_audit_names_what_differs(relay: Command) -> None:
     }
     assert "account of tenant acme" in result.stdout
     assert "the books are wrong: 1 differences" in result.stderr
+    books = [one for one in relay.json("check", code=1)["findings"] if one["subject"] == "books"]
+    assert books[0]["said"].startswith("1 rows differed when they were last audited")
+
+
+def test_an_audit_says_what_it_found_though_that_cannot_be_noted(relay: Command) -> None:
+    """As on a standby; the exit code is by the books alone."""
+    execute(
+        relay,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',"
+        " current_database()); END $$",
+    )
+
+    result = relay("audit")
+
+    assert "The books are right: 0 accounts" in result.stdout
+    assert result.stderr.startswith("What it found was not noted: ")
 
 
 def test_the_quote_of_these_tests_is_one_that_tasks_have() -> None:

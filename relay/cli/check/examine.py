@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from relay.backups.read import read_last_backups
 from relay.channels.directory import read_channels
@@ -10,6 +11,7 @@ from relay.cli.check.backups import check_backups
 from relay.cli.check.disk import check_disk
 from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.check.judge import (
+    judge_audit,
     judge_channels,
     judge_clock,
     judge_database,
@@ -47,6 +49,7 @@ from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
 from relay.desk.sealed import open_what_is_used
 from relay.health.read import read_standings
+from relay.ledger.audits import find_last_audit
 from relay.pauses.read import list_pauses
 from relay.pricing.lists import read_adopted
 from relay.secrets import KeyRing, new_secret_key
@@ -117,6 +120,9 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
             yield from _check_proxies(database)
         yield judge_price_list(database.read(read_adopted))
         yield from judge_pauses(database.read(list_pauses))
+        yield judge_audit(
+            database.read(find_last_audit), every_s=settings.audit_every_s, now=datetime.now(UTC)
+        )
     if key_trouble is None:
         yield asyncio.run(check_public_url(settings.public_url, keys))
     if found.is_usable:

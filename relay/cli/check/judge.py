@@ -9,12 +9,15 @@ from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
 from relay.health.read import Standing
+from relay.ledger.audits import LastAudit
 from relay.money import plain
 from relay.pauses.read import ListedPause
 from relay.pricing.lists import OFFERED, AdoptedList
 from relay.tasks.recent import LATE_S, Recent
 
 MAJOR_MIN = 15
+AUDITS_MISSED = 3
+"""In a row, before it is said: one may take minutes, and a restart puts it off."""
 SLOW_S = 0.02
 UNITS_DAYS_MIN = 3
 CLOCK_BAD_S, CLOCK_WARNING_S, CLOCK_SEEN_S = 20.0, 2.0, 0.1
@@ -107,6 +110,27 @@ def judge_pauses(pauses: list[ListedPause]) -> Iterator[Finding]:
             f" {newest.reason}",
             "`relay pause list` shows them, `relay pause end ID` ends one",
         )
+
+
+def judge_audit(last: LastAudit | None, *, every_s: float, now: datetime) -> Finding:
+    """`every_s`: how often a worker is to recompute the books."""
+    subject = "books"
+    if last is None:
+        return good(subject, f"not audited yet; a worker does it every {every_s / 60:.0f} minutes")
+    when = moment(last.read_at)
+    if last.differences:
+        return bad(
+            subject,
+            f"{last.differences} rows differed when they were last audited, {when}",
+            "`relay audit` names them; top up and refund nobody until it is known why",
+        )
+    if (now - last.read_at).total_seconds() > AUDITS_MISSED * every_s:
+        return warning(
+            subject,
+            f"last audited {when}, and a worker should do it every {every_s / 60:.0f} minutes",
+            "see what the log of a worker says of `audit`; `relay audit` does it now",
+        )
+    return good(subject, f"right when they were last audited, {when}")
 
 
 def judge_price_list(adopted: AdoptedList) -> Finding:
