@@ -169,7 +169,7 @@ def _ask(question: Callable[[Transport], Coroutine[Any, Any, Answer]], way: Way 
     import asyncio
 
     from relay.kling.httpx_transport import HttpxTransport
-    from relay.kling.way import open_way
+    from relay.kling.ways import open_way
 
     async def asked() -> Answer:
         transport = HttpxTransport() if way is None else open_way(way)

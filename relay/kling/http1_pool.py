@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 from relay.kling.http1_connection import Connection
-from relay.kling.proxy import Proxy, dial
+from relay.kling.proxy import Proxy
 from relay.kling.transport import MaybeSent, NotSent
+from relay.kling.tunnel import dial
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """Before the next address is tried beside the first one (RFC 8305, section 8)."""

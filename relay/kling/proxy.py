@@ -1,30 +1,10 @@
-"""A proxy on the way to Kling, through which a channel's connections are tunnelled.
+"""A proxy on a channel's way to Kling, as the operator names it; `tunnel.py` goes through it."""
 
-It is asked for a tunnel also where the base URL is plain http. Then all that is written comes after
-the tunnel stands, and a proxy that refuses, or is not there, has had nothing of the request: what
-fails here is `NotSent`. (Asked to forward, a proxy answers in Kling's place, and its own 407 or 502
-looks like a word of Kling's.) Names are looked up at the proxy. docs/decisions.md 33.
-"""
-
-import asyncio
-import socket
-from base64 import b64encode
 from urllib.parse import quote, unquote, urlsplit
 
-import h11
 import msgspec
-from aiohappyeyeballs import start_connection
-from python_socks import ProxyError, ProxyType
-from python_socks.async_.asyncio import Proxy as SocksDialer
-
-from relay.kling.transport import NotSent
 
 DEFAULT_PORTS = {"http": 3128, "socks5": 1080}
-HEAD_BYTES_MAX = 16 * 1024
-"""Of a proxy's answer."""
-WRONG_PASSWORD = 407
-NEVER_S = 86_400.0
-"""The pool ends a connect by its own clock."""
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -39,7 +19,7 @@ class Proxy(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         user = "" if self.username is None else f"{quote(self.username, safe='')}@"
-        return f"{self.scheme}://{user}{_authority(self.host, self.port)}"
+        return f"{self.scheme}://{user}{authority_of(self.host, self.port)}"
 
     def __repr__(self) -> str:
         return f"Proxy({str(self)!r})"
@@ -70,75 +50,5 @@ def read_proxy(url: str) -> Proxy:
     return Proxy(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], username, password)
 
 
-async def dial(proxy: Proxy, host: str, port: int) -> socket.socket:
-    """Connect to a host through a proxy; whoever calls bounds the time, and closes the socket.
-
-    Raises:
-        NotSent: the proxy is not there or refuses; the reason names it.
-    """
-    try:
-        if proxy.scheme == "http":
-            return await _tunnel(proxy, host, port)
-        dialer = SocksDialer(
-            ProxyType.SOCKS5,
-            proxy.host,
-            proxy.port,
-            username=proxy.username,
-            password=None if proxy.username is None else proxy.password or "",
-            rdns=True,
-        )
-        return await dialer.connect(host, port, timeout=NEVER_S)
-    except ProxyError as error:
-        if "authentication" in str(error):  # no number tells it
-            raise _wrong_password(proxy) from None
-        raise NotSent(f"the proxy {proxy} made no tunnel") from None
-    except h11.RemoteProtocolError:
-        raise NotSent(f"the proxy {proxy} does not speak HTTP") from None
-    except OSError as error:
-        raise NotSent(f"the proxy {proxy} cannot be reached: {_said(error)}") from None
-
-
-async def _tunnel(proxy: Proxy, host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
-    sock = await start_connection(found, loop=loop)
-    try:
-        client = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
-        asked = client.send(_connect(proxy, _authority(host, port))) or b""
-        await loop.sock_sendall(sock, asked + (client.send(h11.EndOfMessage()) or b""))
-        while not isinstance(event := client.next_event(), h11.Response):
-            if event is h11.NEED_DATA:
-                client.receive_data(await loop.sock_recv(sock, HEAD_BYTES_MAX))
-        _check_made(proxy, event, client)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _check_made(proxy: Proxy, reply: h11.Response, client: h11.Connection) -> None:
-    if reply.status_code == WRONG_PASSWORD:
-        raise _wrong_password(proxy)
-    # Kling says nothing before it is asked: what comes behind the head is not a tunnel's.
-    if reply.status_code // 100 != 2 or client.trailing_data[0]:  # noqa: PLR2004 (2xx)
-        raise NotSent(f"the proxy {proxy} made no tunnel (HTTP {reply.status_code})")
-
-
-def _connect(proxy: Proxy, authority: str) -> h11.Request:
-    headers = [("Host", authority)]
-    if proxy.username is not None:
-        user = b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode()
-        headers.append(("Proxy-Authorization", f"Basic {user}"))
-    return h11.Request(method="CONNECT", target=authority, headers=headers)
-
-
-def _wrong_password(proxy: Proxy) -> NotSent:
-    return NotSent(f"the proxy {proxy} wants another user or password")
-
-
-def _authority(host: str, port: int) -> str:
+def authority_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _said(error: OSError) -> str:
-    return error.strerror or type(error).__name__

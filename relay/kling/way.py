@@ -5,9 +5,7 @@ import ssl
 
 import msgspec
 
-from relay.kling.http1_transport import Http1Transport
 from relay.kling.proxy import Proxy
-from relay.kling.transport import CONNECT_TIMEOUT_S, Transport
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -34,15 +32,6 @@ class Way(msgspec.Struct, frozen=True):
 USUAL = Way()
 
 
-def open_way(way: Way) -> Transport:
-    """Open the transport of a way; whoever calls closes it."""
-    return Http1Transport(
-        proxy=way.proxy,
-        tls=None if way.ca_pem is None else trusting(way.ca_pem),
-        connect_timeout_s=way.connect_timeout_s or CONNECT_TIMEOUT_S,
-    )
-
-
 def trusting(ca_pem: str) -> ssl.SSLContext:
     """Trust these certificates and no others.
 
@@ -54,21 +43,3 @@ def trusting(ca_pem: str) -> ssl.SSLContext:
         raise ValueError("no certificate")
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-class Ways:
-    """The transports of all ways that were asked for, each opened at its first use."""
-
-    def __init__(self) -> None:
-        self._opened: dict[Way, Transport] = {}
-        """One that no channel has any more stays: it costs nothing once its connections are old."""
-
-    def of(self, way: Way) -> Transport:
-        transport = self._opened.get(way)
-        if transport is None:
-            transport = self._opened[way] = open_way(way)
-        return transport
-
-    async def aclose(self) -> None:
-        for transport in self._opened.values():
-            await transport.aclose()

@@ -20,7 +20,7 @@ from relay.kling.jwt import JwtCache, lifetime_of
 from relay.kling.mend import mend_reply
 from relay.kling.outcome import Outcome, outcome_of, outcome_without_reply
 from relay.kling.transport import Body, NotSent, NoUsableReply, Reply, Transport
-from relay.kling.way import Ways
+from relay.kling.ways import Ways
 from relay.kling.wire import read_envelope
 
 

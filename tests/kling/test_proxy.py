@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from relay.kling.http1_transport import Http1Transport
@@ -154,9 +155,11 @@ async def test_kling_is_known_by_its_certificate_behind_a_proxy_too(
     ],
 )
 def test_a_proxy_is_read_from_its_url(url: str, read: Proxy) -> None:
+    """And again from how it is kept, which is without the password."""
     found = read_proxy(url)
 
     assert found == read
+    assert read_proxy(str(found)) == msgspec.structs.replace(found, password=None)
     assert "p@ss" not in f"{found} {found!r}"
     assert "p%40ss" not in f"{found} {found!r}"
 

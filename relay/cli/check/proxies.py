@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from relay.channels.opened import OpenedChannel
 from relay.cli.check.finding import Finding, bad, good
-from relay.kling.proxy import Proxy, dial
+from relay.kling.proxy import Proxy
 from relay.kling.transport import CONNECT_TIMEOUT_S, NotSent
+from relay.kling.tunnel import dial
 
 
 async def check_proxies(channels: list[OpenedChannel]) -> list[Finding]:
