@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from relay.backups.places import FileFolder, Place, read_header_of
-from relay.backups.restore import restore
+from relay.backups.restore import RestoreRefused, restore
 from relay.backups.sealed_file import TAG_BYTES, BackupUnusable, seal, unseal
 from relay.backups.take import take_backup
 from relay.database.embedded import EmbeddedPostgres
@@ -66,6 +66,14 @@ async def test_a_backup_that_ends_too_early_leaves_nothing(
     assert pieces > 3
     (tmp_path / "cut.backup").write_bytes(file[: -1 - len(file) % (PIECE + TAG_BYTES)])
 
+    for strange, words in (
+        ({"revision": "9999", "oldest_code": None}, "of revision 9999, newer than"),
+        ({"revision": "9999", "oldest_code": "9998"}, "update the relay"),
+        ({"schema": "elsewhere"}, "is of the schema 'elsewhere'"),
+    ):
+        of_another = msgspec.structs.replace(header, **strange)
+        with pytest.raises(RestoreRefused, match=words):
+            await restore(empty_url, whole, of_another, keys)
     with pytest.raises(BackupUnusable):
         await restore(empty_url, Place(folder, "cut.backup"), header, keys)
     connection = await asyncpg.connect(dsn(empty_url))

@@ -1,12 +1,18 @@
 """`relay backup`, as an operator types it."""
 
+import asyncio
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import msgspec
 import pytest
 
+from relay.backups.take import name_of
 from relay.secrets import new_secret_key
+from tests.backups.test_sealed_file import header, sealed
 from tests.cli.command import Command, execute
 
 NOWHERE = "http://127.0.0.1:1"
@@ -28,9 +34,12 @@ def business(relay: Command) -> Command:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> str:
-    """Where a server for a moment starts quickly."""
-    return str(MEMORY if os.access(MEMORY, os.W_OK) else tmp_path)
+def scratch(tmp_path: Path) -> Iterator[str]:
+    """Where a server for a moment starts quickly, and leaves nothing."""
+    folder = (MEMORY if os.access(MEMORY, os.W_OK) else tmp_path) / f"scratch-{uuid4().hex}"
+    folder.mkdir(mode=0o711)
+    yield str(folder)
+    folder.rmdir()
 
 
 def test_a_backup_is_made_listed_and_tried(business: Command, tmp_path: Path, scratch: str) -> None:
@@ -54,7 +63,23 @@ def test_a_backup_is_made_listed_and_tried(business: Command, tmp_path: Path, sc
     assert "account of tenant acme has 1000001, and should have 1000000" in found.stdout
     assert [one["name"] for one in listed] == ["wrong.backup", file.name]
     assert changes[0]["act"] == "backup.take"
-    assert not list(Path(scratch).glob("kling-relay-scratch-*")), "nothing is left"
+
+
+def test_older_ones_are_deleted_by_hand_too(business: Command, tmp_path: Path) -> None:
+    """`--keep 1`: of this database's; it is for a folder alone."""
+    named = str(tmp_path / "named.backup")
+    deployment = business.json("backup", "--to", named)["deployment"]
+    of = msgspec.structs.replace(header(), deployment=deployment)
+    older = tmp_path / name_of(of)
+    older.write_bytes(asyncio.run(sealed(b"", of)))
+
+    made = business.json("backup", "--to", f"{tmp_path}/", "--keep", "1")
+
+    assert made["deleted"] == [str(older)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [made["name"], "named.backup"]
+    assert (
+        "--keep is for a folder" in business("backup", "--to", named, "--keep", "1", code=2).stderr
+    )
 
 
 def test_what_cannot_be_used_is_a_sentence(business: Command, tmp_path: Path) -> None:
