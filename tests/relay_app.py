@@ -114,6 +114,7 @@ class Relay:
         await board.aclose()
         await self.rows("DELETE FROM channel_conditions")
         board._known.clear()  # noqa: SLF001 (instead of the pauses)
+        board._concerned.clear()  # noqa: SLF001
         board._own.clear()  # noqa: SLF001
         board._cached.forget()  # noqa: SLF001
         observer._streaks.clear()  # noqa: SLF001

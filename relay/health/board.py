@@ -77,6 +77,8 @@ class Board:
         self._clock = clock
         self._cached = Cached(self._read, of="channel conditions", age_max_s=AGE_MAX_S)
         self._known: dict[Key, Condition] = {}
+        self._concerned: set[int] = set()
+        """Channels that it has anything of; of all others there is nothing to find out."""
         self._expiring: dict[tuple[int, str], float] = {}
         """When the next pack of a channel and kind expires, if soon; as a POSIX day."""
         self._own: dict[Key, float] = {}
@@ -98,10 +100,13 @@ class Board:
             Unavailable: none can.
         """
         await self.refresh(channels)
-        chances = {channel.id: self._chance(channel, need) for channel in channels}
-        able = [channel for channel in channels if chances[channel.id].wait_s <= 0]
-        if not able:
-            raise self._why_not(chances.values())
+        if any(map(self.has_of, channels)):
+            chances = {channel.id: self._chance(channel, need) for channel in channels}
+            able = [channel for channel in channels if chances[channel.id].wait_s <= 0]
+            if not able:
+                raise self._why_not(chances.values())
+        else:
+            able = list(channels)
         if self._expiring and need.pack and len(able) > 1:
             # What expires first is used first; of one day they stay in the order of their draw.
             able.sort(
@@ -121,6 +126,8 @@ class Board:
 
     async def admit(self, channel: OpenedChannel, need: Need) -> Admission | None:
         """Let a create through to a channel, and take its slots; None if it may not have it now."""
+        if not self.has_of(channel):
+            return Admission(need)
         chance = self._chance(channel, need)
         if chance.wait_s > 0:
             return None
@@ -152,16 +159,22 @@ class Board:
 
     async def refresh(self, channels: Sequence[OpenedChannel]) -> None:
         """Read what others learned, and count where something is limited."""
-        try:
-            await self._cached.get()
-        except Exception as error:
-            if not is_fault(error):
-                raise
-            log_failure(log, "board.not_read", error)
-        ids = {channel.id for channel in channels}
+        if self._clock() > self._cached.good_until:
+            try:
+                await self._cached.get()
+            except Exception as error:
+                if not is_fault(error):
+                    raise
+                log_failure(log, "board.not_read", error)
+        of = [channel for channel in channels if self.has_of(channel)]
+        ids = {channel.id for channel in of}
         has_room = any(one.room is not None for key, one in self._known.items() if key[0] in ids)
-        if has_room or any(channel.room for channel in channels):
+        if has_room or any(channel.room for channel in of):
             await self.room.count()
+
+    def has_of(self, channel: OpenedChannel) -> bool:
+        """Tell whether anything may keep this channel from a create: nearly always nothing does."""
+        return channel.id in self._concerned or bool(channel.room)
 
     def known(self, key: Key) -> Condition | None:
         return self._known.get(key)
@@ -264,6 +277,7 @@ class Board:
 
     def _put(self, condition: Condition) -> None:
         self._known[condition.key] = condition
+        self._concerned.add(condition.channel_id)
         self._own[condition.key] = float("inf")
 
     def mark(self, condition: Condition) -> None:
@@ -325,6 +339,7 @@ class Board:
             else:
                 del self._own[key]
         self._known = known
+        self._concerned = {key[0] for key in known}
 
 
 def rule_of(condition: Condition) -> Rule:

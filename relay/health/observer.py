@@ -22,6 +22,7 @@ from relay.health.rules import (
     State,
 )
 from relay.kling.codes import TROUBLE_MIN
+from relay.kling.outcome import is_plain_success
 from relay.kling.transport import NotSent, NoUsableReply, Reply
 from relay.kling.wire import read_envelope
 
@@ -59,6 +60,9 @@ class Observer:
         if streak is not None:
             streak.unreached = 0
         is_fine = reply.status < 400  # noqa: PLR2004 (HTTP's own number)
+        has_more = streak is not None or self._board.has_of(channel)
+        if is_fine and not has_more and (admission is None or is_plain_success(reply)):
+            return
         unreached = self._unreached(channel)
         if unreached is not None:
             self._board.end(unreached)
