@@ -5,8 +5,9 @@ that was added since is lost too, and with it what stands on its account.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from relay.backups.tables import Restore
 from relay.channels.opened import OpenedChannel
 from relay.database.engine import Sessions
 from relay.kling.catalogue import Catalogue
+from relay.kling.codes import Code
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import NEW, QUERY_PATHS, SOLUTIONS
 from relay.kling.task_object import Cost, TaskNews, read_listed_tasks, read_task_page
@@ -36,6 +38,9 @@ PAGES_MAX = 40
 """20,000 tasks of an endpoint; who lost more has to ask Kling's console."""
 ASKED_AT_ONCE = 2
 """Lists of one channel: Kling limits an account's questions, and nobody is in a hurry."""
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+GONE = frozenset({Code.INVALID_METHOD, Code.NO_SUCH_RESOURCE})
+"""An endpoint that Kling has no more makes no tasks."""
 IDS_AT_ONCE = 1000
 
 
@@ -215,7 +220,11 @@ async def _pages(
     """
     for number in range(1, PAGES_MAX + 1):
         query = f"pageNum={number}&pageSize={PAGE_SIZE}".encode()
-        reply = await upstream.read(channel, endpoint, query, timeout_s=TIMEOUT_S)
+        reply = await _patiently(
+            partial(upstream.read, channel, endpoint, query, timeout_s=TIMEOUT_S)
+        )
+        if _code_of(reply) in GONE:
+            return
         _refuse_unlisted(reply)
         page = read_listed_tasks(reply)
         yield page
@@ -238,11 +247,12 @@ async def _cursor_pages(
     window = {"start_time": ms_of(since), "end_time": ms_of(datetime.now(UTC) + MARGIN)}
     asked: dict[str, object] = {**window, "limit": PAGE_SIZE}
     for number in range(PAGES_MAX):
-        reply = await upstream.list_page(channel, any_of, asked, timeout_s=TIMEOUT_S)
-        if number == 0 and not _is_listed(reply):
+        read = partial(upstream.list_page, channel, any_of, timeout_s=TIMEOUT_S)
+        reply = await _patiently(partial(read, asked))
+        if number == 0 and _code_of(reply) in (Code.INVALID_REQUEST, Code.INVALID_PARAMETER):
             # Of the type of these two its pages say one thing each (docs/kling-api.md 5.5).
             asked |= {name: str(ms) for name, ms in window.items()}
-            reply = await upstream.list_page(channel, any_of, asked, timeout_s=TIMEOUT_S)
+            reply = await _patiently(partial(read, asked))
         _refuse_unlisted(reply)
         page = read_task_page(reply)
         yield page.tasks
@@ -252,13 +262,23 @@ async def _cursor_pages(
     raise Unlisted(f"it has more than {PAGES_MAX * PAGE_SIZE:,} tasks")
 
 
-def _is_listed(reply: Reply) -> bool:
+async def _patiently(ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Ask again where Kling says that it was asked too fast."""
+    for pause_s in PAUSES_S:
+        reply = await ask()
+        if _code_of(reply) != Code.RATE_LIMITED:
+            return reply
+        await asyncio.sleep(pause_s)
+    return await ask()
+
+
+def _code_of(reply: Reply) -> int | None:
     envelope = read_envelope(reply)
-    return envelope is not None and envelope.code == 0
+    return None if envelope is None else envelope.code
 
 
 def _refuse_unlisted(reply: Reply) -> None:
     envelope = read_envelope(reply)
-    if not _is_listed(reply):
+    if envelope is None or envelope.code != Code.OK:
         said = f": {envelope.code} {envelope.message}" if envelope else ""
         raise Unlisted(f"Kling answered HTTP {reply.status}{said}")

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @examples(
     "relay backup --to /var/backups/relay/",
     "relay backup --to s3://acme-backups/relay/ --keep 14",
-    "relay backup verify s3://acme-backups/relay/     # its newest one",
+    "relay backup verify s3://acme-backups/relay/    # its newest one",
     "relay backup list /var/backups/relay/",
 )
 def backup(ctx: click.Context, to: str | None, keep: int | None, *, as_json: bool) -> None:
@@ -148,8 +148,7 @@ def list_command(place: str | None, *, as_json: bool) -> None:
 
 @backup.command()
 @click.argument(
-    "backup_",
-    metavar="[BACKUP]",
+    "backup",
     required=False,
     help="A file; of a folder, else of RELAY_BACKUP_TO, its newest one.",
 )
@@ -162,9 +161,9 @@ def list_command(place: str | None, *, as_json: bool) -> None:
 @json_option
 @examples(
     "relay backup verify /var/backups/relay/",
-    "relay backup verify s3://acme-backups/relay/kling-relay-r0123456789-20261126T030000Z.backup",
+    "relay backup verify s3://acme/kling-relay-r0…-20261126T030000Z.backup",
 )
-def verify(backup_: str | None, scratch: str | None, *, as_json: bool) -> None:
+def verify(backup: str | None, scratch: str | None, *, as_json: bool) -> None:
     """Restore a backup into a scratch database of its own, and audit the books in it.
 
     The relay's own database is neither asked nor changed, so it runs wherever RELAY_SECRET_KEY is.
@@ -175,7 +174,7 @@ def verify(backup_: str | None, scratch: str | None, *, as_json: bool) -> None:
     from relay.database.embedded.scratch import scratch_postgres
 
     settings = current_settings()
-    chosen = run(choose(place_or_usual(backup_, settings)))
+    chosen = run(choose(place_or_usual(backup, settings)))
     keys = given_keys(settings)
     from relay.backups.verify import verify as verify_backup
     from relay.desk.sealed import open_what_is_used

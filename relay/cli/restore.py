@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 @sure_option
 @json_option
 @examples(
-    "relay restore s3://acme-backups/relay/                  # the newest one there",
-    "relay restore /var/backups/relay/kling-relay-r0123456789-20261126T030000Z.backup",
-    "relay restore --as-of '2026-11-26 03:00Z'               # after point-in-time recovery",
+    "relay restore s3://acme-backups/relay/      # the newest one",
+    "relay restore /var/backups/relay/kling-relay-r0…-20261126T030000Z.backup",
+    "relay restore --as-of '2026-11-26 03:00Z'   # set back by Postgres",
 )
 def restore(
     backup: str | None,

@@ -107,7 +107,9 @@ def test_a_lost_database_comes_back_paused_and_says_what_is_missing(
     asked = back("restore", str(tmp_path), code=1)
     shown = back("restore", str(tmp_path), "--yes").stdout
     refused = create(back, api_key, (TEXT2VIDEO, CLIP))
-    found = back.json("recover")
+    config = tmp_path / "relay.toml"
+    config.write_text('[[endpoints]]\nname = "gone"\npath = "/v1/videos/gone"\n')
+    found = back.json("recover", RELAY_CONFIG=str(config))  # with one that Kling has no more
     told = back("recover")
     pauses = back.json("pause", "list")
     back("pause", "end", str(pauses[0]["id"]))
