@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "deploy" / "requirements.lock").read_text()
@@ -46,9 +48,18 @@ def test_pins_that_are_not_locked_are_tools_of_the_tests() -> None:
     assert set(pins()) - set(locked()) <= tools | needed_by_tools
 
 
-def test_the_lock_has_hashes_and_no_addresses() -> None:
+@pytest.mark.parametrize("name", ["requirements.lock", "build.lock"])
+def test_a_lock_has_hashes_and_no_addresses(name: str) -> None:
     """Each package is held by hash, wherever it is downloaded from."""
-    packages = re.split(r"\n(?=\S)", LOCK.strip())
+    lock = (ROOT / "deploy" / name).read_text()
+    packages = re.split(r"\n(?=\S)", lock.strip())
 
     assert all("--hash=sha256:" in package for package in packages)
-    assert "://" not in LOCK
+    assert "://" not in lock
+
+
+def test_the_image_is_built_by_what_is_pinned() -> None:
+    """A build of an image and one of a clone have the same builder."""
+    (pin,) = PROJECT["tool"]["uv"]["build-constraint-dependencies"]
+
+    assert f"\n{pin} " in f"\n{(ROOT / 'deploy' / 'build.lock').read_text()}"
