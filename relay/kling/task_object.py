@@ -64,7 +64,16 @@ class _TaskObject(msgspec.Struct):
     billing: Raw | UnsetType = UNSET
 
 
+class _Moved(msgspec.Struct):
+    """What callbacks alone are asked for, to be counted."""
+
+    updated_at: Raw | UnsetType = UNSET
+    update_time: Raw | UnsetType = UNSET
+    """Of 2.0."""
+
+
 _task_object = msgspec.json.Decoder(_TaskObject)
+_moved = msgspec.json.Decoder(_Moved)
 _fields = msgspec.json.Decoder(Fields)
 
 COST_STEP = Decimal("0.000001")
@@ -168,8 +177,8 @@ def read_task(raw: bytes | Raw) -> TaskNews:
 
 def moved_at(news: TaskNews) -> datetime | None:
     """Read when it moved to where it is, by Kling's clock; None if that is not said."""
-    fields = _fields.decode(news.raw)
-    return _moment(fields.get("update_time", fields.get("updated_at", UNSET)))
+    moved = _moved.decode(news.raw)
+    return _moment(moved.updated_at if moved.update_time is UNSET else moved.update_time)
 
 
 def _created_at(task: _TaskObject) -> datetime | None:
