@@ -70,7 +70,10 @@ async def test_requests_calls_and_ends_are_counted_by_what_became_of_them(relay:
 
 
 async def test_callbacks_are_counted_with_their_delay(relay: Relay) -> None:
-    """By Kling's own clock; a repeat, a forged one and one about nobody have none."""
+    """By Kling's own clock; a repeat, a forged one and one about nobody have none.
+
+    What Kling's own reply says of the cost again is counted no more.
+    """
     token = await relay.add_tenant()
     await relay.submit(token)
     injected_id = str((await relay.row("SELECT injected_id FROM tasks"))["injected_id"])
@@ -83,6 +86,7 @@ async def test_callbacks_are_counted_with_their_delay(relay: Relay) -> None:
     await relay.call_back_on("kr-1-gone", 1, body)
     await relay.client.post("/internal/callback/guessed", json=body)
     await relay.client.get("/internal/callback")
+    await look_now(relay)
 
     scraped = await scrape(relay.app)
     results = {
@@ -103,6 +107,8 @@ async def test_callbacks_are_counted_with_their_delay(relay: Relay) -> None:
     assert scraped.value("relay_callback_delay_seconds_bucket", le="1800.0") == 0
     assert scraped.value("relay_callback_delay_seconds_bucket", le="+Inf") == 1
     assert scraped.value("relay_callback_delay_seconds_sum") >= 3600
+    assert scraped.value("relay_looks_total", by="worker", answer="succeed") == 1
+    assert scraped.value("relay_cost_units_total", pack="video") == 3
 
 
 async def test_a_correction_is_counted_and_its_cost_once(
