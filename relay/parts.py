@@ -181,6 +181,7 @@ async def open_parts(
                 events_days=settings.keep_events_days,
                 owners_days=settings.keep_owners_days,
                 callback_urls_days=settings.keep_callback_urls_days,
+                addresses_days=settings.keep_addresses_days,
             ),
             backups=schedule_of(settings, database_url, keys, store.sessions),
         )
@@ -344,6 +345,7 @@ def _open_tasks(
             currency=settings.currency,
             submit_timeout_s=settings.submit_timeout_s,
             retry_s=settings.submit_retry_s,
+            keeps_addresses=settings.keep_addresses_days > 0,
         ),
     )
     closing.push_async_callback(submitter.aclose)

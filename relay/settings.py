@@ -64,6 +64,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "keep_events_days": (1, 36500),
     "keep_owners_days": (1, 3650),
     "keep_callback_urls_days": (4, 3650),
+    "keep_addresses_days": (0, 3650),
     "backup_every_s": (60, 30 * DAY_S),
     "backup_keep": (1, 3650),
     "drain_s": (0, HOUR_S),
@@ -153,6 +154,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """After Kling forgot what they own."""
     keep_callback_urls_days: int = 30
     """What may be a credential in them, after the last delivery."""
+    keep_addresses_days: int = 90
+    """From where a task was created; 0 keeps none."""
     backup_to: str | None = None
     """A folder, or `s3://bucket/folder`, that a worker keeps backups in; None: it makes none."""
     backup_every_s: float = 86400.0

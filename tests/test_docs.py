@@ -169,11 +169,13 @@ def test_sections_cited_without_their_page_are_of_klings_api() -> None:
 
 def test_promises_cited_by_their_letter_are_made() -> None:
     """`(T4)` in a docstring or comment: its sentence stands in docs/promises.md."""
-    made = set(re.findall(r"^- \*\*([MDT]\d)\. ", PAGES["docs/promises.md"], re.MULTILINE))
+    made = set(re.findall(r"^- \*\*([MDKT]\d)\. ", PAGES["docs/promises.md"], re.MULTILINE))
     cited = [one for file in CODE for one in BARE_PROMISE.findall(flat(CODE[file]))]
 
     assert made == {
-        f"{a}{n}" for a, most in (("M", 6), ("D", 5), ("T", 4)) for n in range(1, most + 1)
+        f"{a}{n}"
+        for a, most in (("M", 6), ("D", 5), ("K", 1), ("T", 4))
+        for n in range(1, most + 1)
     }
     assert set(cited) - made == set()
     assert len(cited) > 30

@@ -42,6 +42,7 @@ WRONG = {
     "FREE_CALLS_PER_S": ["0", "501"],
     "LOST_LOOKS": ["0", "2.5", "1000000"],
     "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
+    "KEEP_ADDRESSES_DAYS": ["-1", "1.5", "99999999"],
     "LOST_AFTER_S": ["-1", "nan", "1e12"],
     "AUDIT_EVERY_S": ["0", "0.001", "1e9"],
     "BACKUP_TO": ["backups", "./backups", "gs://bucket/", "file:///var/backups"],

@@ -263,6 +263,7 @@ class KlingSurface(TenantSurface):
                 fields,
                 request_id=line.request_id,
                 model=route.model,
+                address=line.client,
                 client=client,
             )
             sent = tell_submitted(submitted, line, endpoint.generation)

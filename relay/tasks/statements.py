@@ -35,6 +35,7 @@ class HoldRow(NamedTuple):
     """Names of followers, comma separated; see `outbox.py`."""
     slots: int = 1
     """Of the account's (`health/room.py`)."""
+    caller_address: str | None = None
 
 
 class OnceRow(NamedTuple):
@@ -82,13 +83,14 @@ inserted AS (
     INSERT INTO tasks (
         id, tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
         tenant_external_id, callback_url, request_id, model, pack, quote, hold_micros,
-        submit_deadline_at, next_look_at, slots, follows{keys}
+        submit_deadline_at, next_look_at, slots, caller_address, follows{keys}
     )
     SELECT id, tenant_id, account_id, token_id, channel_id, endpoint, 'pending',
            (SELECT external_prefix FROM deployment) || '-' || id || '-' || random,
            tenant_external_id, callback_url, request_id, model, pack, quote::jsonb, hold_micros,
            now() + deadline_s * interval '1 second', now() + deadline_s * interval '1 second',
-           slots, CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END{keys}
+           slots, caller_address,
+           CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END{keys}
     FROM judged
     WHERE has_quota AND has_tasks_left AND fits_with_others {heard}
     -- Conflicts there are with the tenant's own external id, with its key, and with the submit

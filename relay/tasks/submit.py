@@ -50,6 +50,8 @@ from relay.tenants.caller import Caller
 log = structlog.get_logger()
 
 SLOTS_MAX = 1000
+ADDRESS_CHARS_MAX = 64
+"""IPv6 with a zone and a port; a proxy that is believed may say anything."""
 
 
 class SubmitRules(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ class SubmitRules(msgspec.Struct, frozen=True):
     """All channels together; afterwards the row belongs to the looks."""
     retry_s: float = 20.0
     """How long what surely made nothing is tried again."""
+    keeps_addresses: bool = True
 
 
 class Submitter:
@@ -96,13 +99,15 @@ class Submitter:
         *,
         request_id: str,
         model: str | None = None,
+        address: str = "",
         follows: tuple[str, ...] = (),
         client: Client | None = None,
     ) -> Submitted:
         """Hold, send and record one task or one paid call, or find that an earlier create did.
 
-        `model`: as it stands in the path of a 2.0 create. `follows`: who is told of every move of
-        the task (`outbox.py`). `client`: who awaits the answer, if it may be sent again.
+        `model`: as it stands in the path of a 2.0 create. `address`: the caller's, behind proxies
+        that are believed. `follows`: who is told of every move of the task (`outbox.py`). `client`:
+        who awaits the answer, if it may be sent again.
 
         Raises:
             RelayError: refused before the hold; nothing was written.
@@ -148,6 +153,7 @@ class Submitter:
             random=entropy.token_hex(8),
             follows=followed_by,
             slots=need.slots,
+            caller_address=_kept(address) if self._rules.keeps_addresses else None,
         )
         while True:
             task = await self._hold(row, client, joins=caller.joins_retries)
@@ -221,6 +227,12 @@ class Submitter:
             await self._retries.first_reply(task),
             charged_micros=task.charged_micros or 0,
         )
+
+
+def _kept(address: str) -> str | None:
+    """Spell an address for its row; None if there is none, or it can be none."""
+    is_one = 0 < len(address) <= ADDRESS_CHARS_MAX and address.isprintable()
+    return address if is_one else None
 
 
 def _need_of(caller: Caller, endpoint: Endpoint, quote: Quote) -> Need:

@@ -136,6 +136,8 @@ class Task(Base):
     """As `deliveries/kept_url.py` spells it: what may be a credential is sealed."""
     request_id: Mapped[str]
     """Ours, one per submit: the `x-request-id` that the tenant saw."""
+    caller_address: Mapped[str | None]
+    """Whose the create was, as the request's line has it; blanked after a while."""
     create_key: Mapped[str | None]
     """The `Idempotency-Key` of its create, unique to a token while its task is not `refused`."""
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -226,6 +228,20 @@ class TaskEvent(Base):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Raw bytes from Kling; removed with the event after 30 days."""
     created_at: Mapped[stamped]
+
+
+class AddressesForgotten(Base):
+    """One row: the last task of those whose callers' addresses are all blanked.
+
+    Tasks are old in the order of their ids, so what is to be blanked begins behind it, and no index
+    that every create would pay for has to find it.
+    """
+
+    __tablename__ = "addresses_forgotten"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, server_default=text("1"))
+    up_to: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Outbox(Base):

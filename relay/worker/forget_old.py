@@ -1,4 +1,4 @@
-"""What would grow for ever, forgotten by age: deliveries, events, owners, and sealed URLs.
+"""What is forgotten by age: deliveries, events, owners, sealed URLs, callers' addresses.
 
 Old rows come first in the order of ids, so that deliveries and events need no index of their own
 for it: a page of the oldest is looked at, and the pass ends at the first with nothing to forget.
@@ -66,6 +66,26 @@ UPDATE deliveries SET url = split_part(url, ' ', 1) WHERE id IN (
 """
 """Once its task's is: then the last delivery is that old."""
 
+ADDRESSES = """
+WITH page AS MATERIALIZED (
+    SELECT id, created_at < now() - :days * interval '1 day' - interval '1 minute' AS is_old
+    FROM tasks WHERE id > (SELECT up_to FROM addresses_forgotten) ORDER BY id LIMIT :at_once
+),
+reached AS (SELECT coalesce(min(id) FILTER (WHERE NOT is_old) - 1, max(id)) AS id FROM page),
+locked AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id = ANY (ARRAY(SELECT page.id FROM page JOIN reached ON page.id <= reached.id))
+        AND caller_address IS NOT NULL
+    ORDER BY id FOR NO KEY UPDATE
+),
+blanked AS (UPDATE tasks t SET caller_address = NULL FROM locked WHERE t.id = locked.id)
+UPDATE addresses_forgotten f SET up_to = reached.id FROM reached WHERE f.up_to < reached.id
+"""
+"""Blank a page of them, behind what was blanked before and up to the first that is too young.
+
+The minute: ids are drawn before a create commits, so one may appear behind a later one.
+"""
+
 
 class Ages(msgspec.Struct, frozen=True):
     """How long each is kept, in days."""
@@ -75,6 +95,7 @@ class Ages(msgspec.Struct, frozen=True):
     owners_days: int
     """After they expired."""
     callback_urls_days: int
+    addresses_days: int
 
 
 async def forget_old(sessions: Sessions, ages: Ages) -> None:
@@ -86,6 +107,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (OWNERS, ages.owners_days),
         (URLS_OF_TASKS, ages.callback_urls_days),
         (URLS_OF_DELIVERIES, ages.callback_urls_days),
+        (ADDRESSES, ages.addresses_days),
     ):
         forgotten = 1
         while forgotten:

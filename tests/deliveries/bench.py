@@ -15,10 +15,18 @@ from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import Sender
 from relay.deliveries.webhook_secrets import issue_secret
 from relay.secrets import KeyRing, new_secret_key
+from relay.worker.forget_old import Ages
 from relay.worker.sweep import sweep
 
 QUICK = RetrySchedule(first_s=0.02, longest_s=0.1, window_s=60)
 """Retries at once, for 60 s."""
+AGES = Ages(
+    deliveries_days=90,
+    events_days=365,
+    owners_days=30,
+    callback_urls_days=30,
+    addresses_days=90,
+)
 ENDED = 0.0
 """A lease that is over when it begins."""
 

@@ -1,8 +1,8 @@
 """What is forgotten by age, and what is not."""
 
 from relay.worker.chores import forget_raw
-from relay.worker.forget_old import Ages, forget_old
-from tests.deliveries.bench import Bench
+from relay.worker.forget_old import forget_old
+from tests.deliveries.bench import AGES, Bench
 from tests.deliveries.tenant_server import TenantServer
 
 
@@ -66,9 +66,8 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
             tenant,
             expires,
         )
-    ages = Ages(deliveries_days=90, events_days=365, owners_days=30, callback_urls_days=30)
 
-    await forget_old(bench.sessions, ages)
+    await forget_old(bench.sessions, AGES)
 
     left = [
         [row[0] for row in await bench.pool.fetch(query)]
@@ -80,6 +79,37 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
         )
     ]
     assert left == [[young, due], [young, due], ["364"], ["b", "c"]]
+
+
+async def test_callers_addresses_are_forgotten_by_age(bench: Bench) -> None:
+    """Of 1,500 tasks: up to the first that is younger than 90 days; the next pass goes on there.
+
+    One that is old and stands behind a young one waits for it; nothing is looked at again.
+    """
+    tenant = await bench.add_tenant()
+    tasks = await bench.add_tasks(tenant, "https://acme.test/hook", 1500)
+    young = tasks[1200]
+    await bench.pool.execute(
+        "UPDATE tasks SET caller_address = '203.0.113.7',"
+        " created_at = now() - CASE id WHEN $1 THEN 89 ELSE 91 END * interval '1 day'",
+        young,
+    )
+
+    left = []
+    for _ in range(2):
+        await forget_old(bench.sessions, AGES)
+        left.append(
+            await bench.pool.fetchval(
+                "SELECT array_agg(id ORDER BY id) FROM tasks WHERE caller_address IS NOT NULL"
+            )
+        )
+        await bench.pool.execute(
+            "UPDATE tasks SET created_at = created_at - interval '2 days' WHERE id = $1", young
+        )
+
+    assert left == [tasks[1200:], None]
+    reached = "SELECT up_to FROM addresses_forgotten"
+    assert await bench.pool.fetchval(reached) == tasks[-1]
 
 
 SHOWN, SEALED = "https://acme.test/hook?***", "https://acme.test/hook?*** k1:sealed"
@@ -109,9 +139,8 @@ async def test_a_sealed_url_is_forgotten_once_nothing_may_be_sent_to_it(bench: B
                 " state = CASE WHEN $2::int IS NULL THEN 'due' ELSE 'delivered' END WHERE id = $1",
                 *(await bench.tell(tasks[name]), days),
             )
-    ages = Ages(deliveries_days=90, events_days=365, owners_days=30, callback_urls_days=30)
 
-    await forget_old(bench.sessions, ages)
+    await forget_old(bench.sessions, AGES)
 
     for name, task in tasks.items():
         kept = await bench.pool.fetch(

@@ -1,12 +1,12 @@
 """Through a relay: a callback URL with credentials, from the submit until it is forgotten."""
 
 from relay.desk.deliveries import replay_delivery
-from relay.worker.forget_old import Ages, forget_old
+from relay.worker.forget_old import forget_old
+from tests.deliveries.bench import AGES
 from tests.deliveries.tenant_server import TenantServer
 from tests.relay_app import ACTOR, CLIP, bearer, running_relay
 from tests.waiting import wait_until
 
-AGES = Ages(deliveries_days=90, events_days=365, owners_days=30, callback_urls_days=30)
 SECRETS = ("s3cret", "t0ken")
 LONG_AGO = "now() - interval '31 days'"
 
