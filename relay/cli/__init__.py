@@ -17,7 +17,10 @@ COMMANDS = {
     "sandbox": ("relay.cli.sandbox:sandbox", "Run a Kling of our own on this machine."),
     "channel": ("relay.cli.channel:channel", "Add and change Kling accounts."),
     "tenant": ("relay.cli.tenant:tenant", "Open, limit and top up tenants' accounts."),
-    "token": ("relay.cli.token:token", "Issue and revoke tenants' keys."),
+    "token": (
+        "relay.cli.token:token",
+        "Issue and revoke tenants' keys; see what was done with one.",
+    ),
     "price": ("relay.cli.price:price", "Set what tenants pay."),
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),

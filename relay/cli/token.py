@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -12,6 +13,8 @@ from relay.cli.examples import examples
 from relay.cli.parameters import ID
 from relay.cli.secret_input import read_key
 from relay.cli.show import json_option, moment, note, print_json, print_table
+from relay.cli.token_report import report
+from relay.money import money
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,9 +24,19 @@ if TYPE_CHECKING:
     from relay.tenants.tables import Token
 
 
+NEXT = """
+Next (docs/operate.md, "A tenant's key leaked"):
+  relay token report {id} --since 7d             what was made with it, from where, for how much
+  relay token add {tenant}                       a new key; send it another way than the old one
+  relay tenant webhook-secret {tenant} --rotate  if the secret of its callbacks lay beside it"""
+
+
 @click.group()
 def token() -> None:
-    """Issue and revoke tenants' keys."""
+    """Issue and revoke tenants' keys, and see what was done with one."""
+
+
+token.add_command(report)
 
 
 @token.command()
@@ -122,21 +135,47 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 
 @token.command()
 @click.argument("id", type=ID, help="As `relay token list` shows it.")
+@click.option(
+    "--leaked",
+    "is_leaked",
+    is_flag=True,
+    help="Others have it: notes that in `relay changes`, and says what to do next.",
+)
 @json_option
-@examples("relay token revoke 7")
-def revoke(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
-    """End a token for good; requests with it are refused within 2 seconds."""
+@examples("relay token revoke 7", "relay token revoke 7 --leaked")
+def revoke(id: int, *, is_leaked: bool, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
+    """End a token for good; requests with it are refused within 2 seconds.
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Token, bool]:
+    Tasks that were made with it go on: they end and are charged as all others are.
+    """
+
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Token, bool, str, int, int]:
         from relay.desk.tokens import revoke_token
+        from relay.tasks.live import read_held
+        from relay.tenants.tables import Tenant
 
-        return await revoke_token(session, actor, id)
+        row, was_live = await revoke_token(session, actor, id, is_leaked=is_leaked)
+        tenant = await session.get_one(Tenant, row.tenant_id)
+        return row, was_live, tenant.name, *await read_held(session, token_id=id)
 
     with open_database() as database:
-        row, was_live = database.act(work)
+        row, was_live, tenant, live, held_micros = database.act(work)
+        currency = database.settings.currency
     if not was_live:
         note(f"Token {id} was revoked before.")
     if as_json:
-        print_json({"id": row.id, "revoked_at": row.revoked_at})
-    else:
-        click.echo(f"token {row.id} was revoked at {moment(row.revoked_at)}")
+        print_json(
+            {
+                "id": row.id,
+                "tenant": tenant,
+                "revoked_at": row.revoked_at,
+                "live_tasks": live,
+                "held_micros": held_micros,
+            }
+        )
+        return
+    click.echo(f"token {row.id} of {tenant} was revoked at {moment(row.revoked_at)}")
+    if is_leaked:
+        if live:
+            click.echo(f"tasks that still run: {live}, with {money(held_micros, currency)} held")
+        note(NEXT.format(id=row.id, tenant=quote(tenant)))

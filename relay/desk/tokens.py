@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
@@ -11,12 +12,16 @@ from relay.desk.errors import NoSuch, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.secret_keys import check_secret_keys
+from relay.desk.tables import Change
 from relay.secrets import KeyRing
 from relay.tenants import tokens
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import IssuedToken, UnusableApiKey
 
 __all__ = ["IssuedToken", "issue_token", "revoke_token"]
+
+LEAKED = "leaked"
+"""Why a token was revoked, where others have it."""
 
 
 @act
@@ -71,8 +76,12 @@ async def issue_token(
 
 
 @act
-async def revoke_token(session: AsyncSession, actor: Actor, token_id: int) -> tuple[Token, bool]:
-    """End a token for good. False beside it if it was revoked before, and nothing was changed.
+async def revoke_token(
+    session: AsyncSession, actor: Actor, token_id: int, *, is_leaked: bool = False
+) -> tuple[Token, bool]:
+    """End a token for good. False beside it if it was revoked before.
+
+    `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well.
 
     Raises:
         NoSuch
@@ -81,7 +90,7 @@ async def revoke_token(session: AsyncSession, actor: Actor, token_id: int) -> tu
     token = await session.get(Token, token_id)
     if token is None:
         raise NoSuch("token", token_id)
-    if was_live:
+    if was_live or (is_leaked and not await _is_known_to_leak(session, token)):
         tenant = await session.get_one(Tenant, token.tenant_id)
         await note_change(
             session,
@@ -91,5 +100,16 @@ async def revoke_token(session: AsyncSession, actor: Actor, token_id: int) -> tu
             id=token.id,
             name=str(token.id),
             after={"tenant": tenant.name},
+            reason=LEAKED if is_leaked else None,
         )
     return token, was_live
+
+
+async def _is_known_to_leak(session: AsyncSession, token: Token) -> bool:
+    query = select(Change.id).where(
+        Change.subject == str(token.id),
+        Change.subject_kind == "token",
+        Change.subject_id == token.id,
+        Change.reason == LEAKED,
+    )
+    return await session.scalar(query.limit(1)) is not None

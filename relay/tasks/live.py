@@ -1,4 +1,4 @@
-"""What of a tenant's or a channel's tasks is not over yet."""
+"""What of a tenant's, a channel's or a key's tasks is not over yet."""
 
 from sqlalchemy import func, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,3 +19,12 @@ async def count_live(
         select(Task.id).where(whose, Task.next_look_at.is_not(None)),
     )
     return await session.scalar(select(func.count()).select_from(live.subquery())) or 0
+
+
+async def read_held(session: AsyncSession, *, token_id: int) -> tuple[int, int]:
+    """Read how many tasks of a token live, and the micros that they hold."""
+    query = select(func.count(), func.coalesce(func.sum(Task.hold_micros), 0)).where(
+        Task.token_id == token_id, Task.hold_ended_at.is_(None)
+    )
+    tasks, held_micros = (await session.execute(query)).one()
+    return tasks, int(held_micros)

@@ -35,6 +35,13 @@ async def count_tenants(session: AsyncSession, account_id: AccountId) -> int:
     return await session.scalar(query) or 0
 
 
+async def find_token(session: AsyncSession, token_id: int) -> tuple[Token, str] | None:
+    """Find a token with its tenant's name."""
+    query = select(Token, Tenant.name).join(Tenant, Tenant.id == Token.tenant_id)
+    found = (await session.execute(query.where(Token.id == token_id))).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
 async def read_tokens(
     session: AsyncSession, tenant: Tenant | None = None
 ) -> list[tuple[Token, str]]:

@@ -220,8 +220,8 @@ def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY, **of: An
     )
 
 
-def _revoke(token_id: Callable[[Desk], int]) -> Do:
-    return lambda desk, session, actor: revoke_token(session, actor, token_id(desk))
+def _revoke(token_id: Callable[[Desk], int], **of: Any) -> Do:
+    return lambda desk, session, actor: revoke_token(session, actor, token_id(desk), **of)
 
 
 def _set_price(**changes: Any) -> Do:
@@ -658,6 +658,12 @@ DONE = [
         revoke_token,
         _revoke(lambda desk: desk.tokens["acme"].id),
         lambda _: Told("token.revoke", "token", "1", None, {"tenant": "acme"}),
+    ),
+    Case(
+        revoke_token,
+        _revoke(lambda desk: desk.tokens["acme"].id, is_leaked=True),
+        lambda _: Told("token.revoke", "token", "1", None, {"tenant": "acme"}, "leaked"),
+        "leaked",
     ),
     Case(
         set_price,

@@ -53,6 +53,7 @@ HELD = {
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",
     "issue_token of our own": "LOCK TABLE tokens IN SHARE MODE",
     "revoke_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
+    "revoke_token leaked": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "set_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
     "set_price again": "SELECT 1 FROM prices FOR NO KEY UPDATE",
     "remove_price": "LOCK TABLE prices IN ROW EXCLUSIVE MODE",
