@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     help="Running tasks per account; more are refused with 429/1303.",
 )
 @click.option(
+    "--video-units",
+    type=click.IntRange(0),
+    help="What each account's video pack holds; used up, creates are refused with 429/1102.",
+)
+@click.option(
     "--log-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Append one JSON line for all it accepts and ends: the truth to compare with.",
@@ -62,6 +67,7 @@ def sandbox(
     accounts: tuple[str, ...],
     task_seconds: float,
     concurrency: int,
+    video_units: int | None,
     log_file: Path | None,
 ) -> None:
     """Run a Kling of our own on this machine: nothing is sent to Kling and nothing costs money.
@@ -76,6 +82,7 @@ def sandbox(
             accounts=tuple(Account.parse(text) for text in accounts) or (DEFAULT_ACCOUNT,),
             task_seconds=task_seconds,
             concurrency=concurrency,
+            video_units=video_units,
             log_path=log_file,
         )
     except ValueError as error:

@@ -68,7 +68,7 @@ def _pack(books: Books, asked: Asked, pack: str) -> dict[str, Any]:
         "resource_pack_name": _pack_name(pack),
         "resource_pack_id": _PACK_IDS[pack],
         "resource_pack_type": "decreasing_total",
-        "total_quantity": float(PACK_UNITS[pack]),
+        "total_quantity": float(books.charges.total(asked.owner, pack)),
         "remaining_quantity": float(books.charges.left(asked.owner, pack)),
         "purchase_time": began_ms,
         "effective_time": began_ms,

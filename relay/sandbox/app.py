@@ -1,6 +1,7 @@
 """The sandbox as a Litestar application: Kling's surface, and the sandbox's own pages beside it."""
 
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -9,12 +10,13 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from relay.sandbox.books import Books
 from relay.sandbox.callbacks import Callbacks
 from relay.sandbox.catalogue import list_rows
+from relay.sandbox.charges import Charges
 from relay.sandbox.faults import FIELD, HEADER, WORDS
 from relay.sandbox.identifiers import Ids
 from relay.sandbox.ledger import Ledger, Requests
@@ -64,7 +66,12 @@ def create_sandbox(
     """
     ledger, requests = Ledger(settings.log_path), Requests()
     ids = Ids()
-    books = Books(Tasks(ids, concurrency=settings.concurrency), ledger, ids)
+    books = Books(
+        Tasks(ids, concurrency=settings.concurrency),
+        ledger,
+        ids,
+        charges=Charges(video_units=settings.video_units),
+    )
     callbacks = Callbacks(ledger, callback_transport)
     timeline = Timeline(books, callbacks, task_seconds=settings.task_seconds)
     surface = Surface(settings, books, timeline, requests)
@@ -80,8 +87,12 @@ def create_sandbox(
         ledger.clear()
         requests.entries.clear()
 
+    @post("/sandbox/units", status_code=204)
+    async def buy_units(access_key: FromQuery[str], units: FromQuery[int]) -> None:
+        books.charges.buy(access_key, "video", Decimal(units))
+
     return Sandbox(
-        route_handlers=[show_overview, show_log, show_requests, serve_file, reset],
+        route_handlers=[show_overview, show_log, show_requests, serve_file, reset, buy_units],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "requests": Provide(lambda: requests, sync_to_thread=False),
@@ -103,6 +114,7 @@ async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str,
         "access_keys": [account.access_key for account in settings.accounts],
         "task_seconds": settings.task_seconds,
         "concurrency": settings.concurrency,
+        "video_units": settings.video_units,
         "endpoints": [row.path for row in list_rows() if not row.is_sync],
         "catalogue": [asdict(row) for row in list_rows()],
         "faults_in_prompt": {f"[{word}]": effect for word, effect in WORDS.items()},
@@ -110,6 +122,7 @@ async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str,
         "log": "/sandbox/log",
         "requests": "/sandbox/requests",
         "reset": "POST /sandbox/reset",
+        "buy_units": "POST /sandbox/units?access_key=AK&units=N",
     }
 
 

@@ -11,7 +11,7 @@ from relay.sandbox.units import pack_of
 
 API_KEY_NAME = "sandbox"
 PACK_UNITS = {"video": Decimal(1_000_000), "image": Decimal(10_000_000), "try-on": Decimal(10_000)}
-"""What each account's packs held at first. They may run out; nothing is refused then."""
+"""What each account's packs held at first, unless the settings say less of the video pack."""
 
 CASH = Decimal(100_000)
 """What each account's balance was at first."""
@@ -38,7 +38,9 @@ class Charge:
 class Charges:
     """Every account's charges, the oldest first. `owner` is its access key."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, video_units: int | None = None) -> None:
+        self._video_units = video_units
+        self._bought: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._of: defaultdict[str, list[Charge]] = defaultdict(list)
         self._used: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
 
@@ -53,7 +55,7 @@ class Charges:
             units=charge.units,
             cash=charge.cash,
             about=charge.about,
-            before=PACK_UNITS[charge.product_type] - self._used[pack],
+            before=self.left(owner, charge.product_type),
             cash_before=CASH - self._used[owner, "cash"],
         )
         self._used[pack] += charge.units
@@ -66,10 +68,30 @@ class Charges:
 
     def left(self, owner: str, product_type: str) -> Decimal:
         """Say what a pack still holds."""
-        return PACK_UNITS[product_type] - self._used[owner, product_type]
+        return self.total(owner, product_type) - self._used[owner, product_type]
+
+    def total(self, owner: str, product_type: str) -> Decimal:
+        """Say what a pack held at first, with what was bought."""
+        first = PACK_UNITS[product_type]
+        if product_type == "video" and self._video_units is not None:
+            first = Decimal(self._video_units)
+        return first + self._bought[owner, product_type]
+
+    def buy(self, owner: str, product_type: str, units: Decimal) -> None:
+        """Put more into a pack."""
+        self._bought[owner, product_type] += units
+
+    def is_used_up(self, owner: str, product_type: str) -> bool:
+        """Tell whether a pack pays for nothing more; of packs without a limit it never is."""
+        return (
+            product_type == "video"
+            and self._video_units is not None
+            and self.left(owner, product_type) <= 0
+        )
 
     def clear(self) -> None:
         """Forget every charge."""
+        self._bought.clear()
         self._of.clear()
         self._used.clear()
 

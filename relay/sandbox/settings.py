@@ -45,6 +45,9 @@ DEFAULT_ACCOUNT = Account(
 class SandboxSettings(msgspec.Struct, frozen=True):
     """`task_seconds` is from acceptance to end; `concurrency` counts running tasks per account.
 
+    `video_units` is what each account's video pack holds; creates that it pays for are refused
+    (1102) once it is used up. None is a million, and refuses nothing.
+
     `public_url` is the base of result URLs; None takes scheme and Host of the create request.
     `log_path` gets one JSON line per ledger entry, appended.
     """
@@ -52,6 +55,7 @@ class SandboxSettings(msgspec.Struct, frozen=True):
     accounts: tuple[Account, ...] = (DEFAULT_ACCOUNT,)
     task_seconds: float = 2.0
     concurrency: int = 20
+    video_units: int | None = None
     log_path: Path | None = None
     public_url: str | None = None
 

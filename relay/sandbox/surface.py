@@ -28,6 +28,7 @@ from relay.sandbox.replies import Reply, ended_by, receive_body, refused_by, sen
 from relay.sandbox.settings import Account, SandboxSettings
 from relay.sandbox.things import Thing, ThingKind
 from relay.sandbox.timeline import Timeline
+from relay.sandbox.units import pack_of
 
 
 class Surface:
@@ -108,6 +109,8 @@ class Surface:
         refused = refused_by(faults)
         if refused is not None:
             return refused
+        if self._books.charges.is_used_up(account.access_key, pack_of(route.endpoint)):
+            raise Refusal(1102)
         task = self._books.tasks.accept(account, order.naming(things), base_url=base_url)
         self._timeline.begin(task)
         is_legacy = route.endpoint.generation == "legacy"
@@ -130,6 +133,8 @@ class Surface:
         refused = refused_by(faults)
         if refused is not None:
             return refused
+        if call.units is not None and self._books.charges.is_used_up(account.access_key, "video"):
+            raise Refusal(1102)
         asked = Asked(account, values, faults, things, base_url, now_ms())
         data = call.answer(self._books, asked)
         if call.units is not None and isinstance(data, dict):
