@@ -1,6 +1,6 @@
 import asyncio
 
-from relay.sandbox.settings import SandboxSettings
+from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
 from tests.sandbox.client import TEXT2VIDEO, Caller
 from tests.sandbox.conftest import Opened
 
@@ -111,3 +111,23 @@ async def test_an_image_task_holds_a_slot_for_each_image(opened: Opened) -> None
 
     assert [answer.status_code for answer in (three, two, one)] == [200, 429, 200]
     assert {answer.status_code for answer in videos} == {200}
+
+
+async def test_a_pack_that_is_used_up_pays_for_nothing_more(opened: Opened) -> None:
+    """Section 8: 429/1102, until more is bought; images are paid by another pack."""
+    async with opened(SandboxSettings(video_units=2, task_seconds=0)) as kling:
+        task = await kling.accepted(prompt="a cat [units 2]")
+        await kling.ended(task["task_id"])
+        refused = await kling.create(prompt="a cat")
+        image = await kling.create(IMAGES, prompt="a cat")
+        more = f"access_key={DEFAULT_ACCOUNT.access_key}&units=10"
+        bought = await kling.http.post(f"/sandbox/units?{more}")
+        later = await kling.create(prompt="a cat")
+        costs = await kling.get("/account/costs?start_time=0&end_time=9999999999999")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, 1102)
+    assert bought.status_code == 204
+    assert (image.status_code, later.status_code) == (200, 200)
+    packs = costs.json()["data"]["resource_pack_subscribe_infos"]
+    video = next(pack for pack in packs if "video" in pack["resource_pack_name"])
+    assert (video["total_quantity"], video["remaining_quantity"]) == (12.0, 10.0)
