@@ -51,27 +51,24 @@ def show_row(row: Channel, *, as_json: bool) -> None:
 
 
 def print_rows(rows: list[Channel], standings: dict[int, Standing]) -> None:
-    """Print a table; without how they do, where that was not asked for."""
-    columns = ["channel", "enabled", ">priority", ">weight", "base URL", "access key", "API key"]
-    columns += ["webhook secret", "last callback", "lookup", "groups"]
+    """Print a table: how they do, or where that was not asked for, how they are set up."""
+    columns = ["enabled", "access key", "API key", "webhook secret", "lookup"]
     if standings:
-        columns[1:2] = ["state", "room", ">success", ">delay", "units"]
-        columns.append("last error")
+        columns = ["state", "room", ">success", ">delay", "units"]
     print_table(
-        columns,
+        [
+            *("channel", *columns, ">priority", ">weight", "groups", "base URL", "last callback"),
+            *(["last error"] if standings else []),
+        ],
         [
             (
                 row.name,
-                *_doing(row, standings),
+                *(_doing(standings[row.id]) if standings else _set_up(row)),
                 str(row.priority),
                 str(row.weight),
-                row.base_url,
-                shortened(row.access_key) or "-",
-                yes_no(row.api_key_sealed),
-                yes_no(row.webhook_secret_sealed),
-                moment(row.callback_at),
-                lookup_word(row),
                 ", ".join(row.groups) or "-",
+                row.base_url,
+                moment(row.callback_at),
                 *([_last_error(standings[row.id])] if standings else []),
             )
             for row in rows
@@ -111,14 +108,21 @@ def units_word(standing: Standing) -> str:
     return ", ".join(said) or "-"
 
 
-def _doing(row: Channel, standings: dict[int, Standing]) -> tuple[str, ...]:
-    standing = standings.get(row.id)
-    if standing is None:
-        return (yes_no(row.enabled),)
+def _doing(standing: Standing) -> tuple[str, ...]:
     since = "" if standing.since is None else f" since {moment(standing.since)}"
     state = standing.state + ("" if standing.state == "ok" else since)
     room, units = room_word(standing), units_word(standing)
     return state, room, success_word(standing), delay_word(standing), units
+
+
+def _set_up(row: Channel) -> tuple[str, ...]:
+    return (
+        yes_no(row.enabled),
+        shortened(row.access_key) or "-",
+        yes_no(row.api_key_sealed),
+        yes_no(row.webhook_secret_sealed),
+        lookup_word(row),
+    )
 
 
 def _last_error(standing: Standing) -> str:

@@ -67,7 +67,7 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
             ("state", _state_line(standing)),
             ("room", room_word(standing)),
             *(("units", _units_line(units)) for units in standing.units),
-            ("last hour", f"{success_word(standing)} succeeded, in {delay_word(standing)}"),
+            ("last hour", _hour_line(standing)),
             ("priority", f"{row.priority}, weight {row.weight}"),
             ("groups", ", ".join(row.groups) or "none: it serves who names none"),
             ("models", ", ".join(row.models) or "all"),
@@ -103,6 +103,12 @@ def _units_line(units: Units) -> str:
     if units.expires_at is not None:
         said += f"; the first pack expires {moment(units.expires_at)}"
     return f"{said} (read {moment(units.read_at)})"
+
+
+def _hour_line(standing: Standing) -> str:
+    if not standing.ended:
+        return "no task ended"
+    return f"{success_word(standing)} succeeded, in {delay_word(standing)}"
 
 
 def _print_parts(standing: Standing) -> None:

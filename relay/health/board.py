@@ -153,6 +153,10 @@ class Board:
             default=float("inf"),
         )
 
+    def room_wait_s(self, channels: Iterable[OpenedChannel], need: Need) -> int:
+        """Say after how many whole seconds a slot of these may become free."""
+        return self.room.wait_s((channel.id, need.pack, need.model) for channel in channels)
+
     def why_not(self, channels: Iterable[OpenedChannel], need: Need) -> NoRoom | Unavailable:
         """Say what the tenant is told where none takes it."""
         return self._why_not([self._chance(channel, need) for channel in channels])

@@ -110,12 +110,23 @@ class Dispatcher:
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
         await self._conclude.release(task, f"no channel took it: {outcome.reason}")
         if refusal is not None:
-            return refusal
+            return self._with_wait(refusal, channels, need)
         told = Unavailable() if submission.is_tried else self._board.why_not(channels, need)
         return Submitted(task, NotTaken(outcome.reason, told))
 
     async def aclose(self) -> None:
         await self._moves.aclose()
+
+    def _with_wait(
+        self, refused: Submitted, channels: list[OpenedChannel], need: Need
+    ) -> Submitted:
+        """Say beside Kling's own 1303 when it is worth while again, where Kling does not."""
+        reply = refused.reply
+        if reply is None or reply.retry_after or not _is_full(PassedOn("", refused)):
+            return refused
+        wait_s = self._board.room_wait_s(channels, need)
+        told = msgspec.structs.replace(reply, retry_after=str(wait_s))
+        return msgspec.structs.replace(refused, reply=told)
 
     async def _round(
         self, submission: Submission, channels: list[OpenedChannel]
@@ -128,7 +139,9 @@ class Dispatcher:
             admission = await self._board.admit(channel, submission.need)
             if admission is None:
                 return PassedOn(f"{channel.name}: takes none now", is_asked=False)
-            if submission.is_tried:
+            # Also before the first one is tried: the row names another one if that took none.
+            if submission.is_tried or channel.id != submission.task.channel_id:
+                submission.is_tried = True  # whatever comes of it, the row may name another one
                 moved = await self._move(submission, channel, before)
                 if not moved:
                     self._board.withdraw(admission)

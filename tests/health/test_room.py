@@ -62,8 +62,13 @@ async def test_what_has_no_room_goes_to_the_next_or_is_told(database_url: str) -
         assert told.status_code == 429
         assert told.headers["retry-after"].isdecimal()
         assert int(told.headers["retry-after"]) >= 1
-        held = await relay.rows("SELECT 1 FROM tasks WHERE hold_ended_at IS NULL")
+        held = await relay.rows(
+            "SELECT c.name, t.kling_id FROM tasks t JOIN channels c ON c.id = t.channel_id"
+            " WHERE hold_ended_at IS NULL"
+        )
         assert len(held) == 7
+        # The row names the account that has the task (D1): all else would ask another for it.
+        assert all(row["kling_id"].startswith(row["name"]) for row in held)
 
         # Another model has slots of its own; and a slot that becomes free is used again.
         assert (await relay.submit(token, of_model("kling-v2-6"))).json()["code"] == 0

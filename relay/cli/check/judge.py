@@ -154,7 +154,7 @@ def judge_channels(rows: list[Channel]) -> Finding:
         return bad(
             subject, f"all {len(rows)} are disabled: submits are 503", "`relay channel enable NAME`"
         )
-    return good(subject, f"{', '.join(enabled)} take{'s' if len(enabled) == 1 else ''} tasks")
+    return good(subject, f"enabled: {', '.join(enabled)}")
 
 
 def judge_standings(rows: list[Channel], standings: dict[int, Standing]) -> Iterator[Finding]:
