@@ -365,7 +365,7 @@ def test_without_channels_nothing_can_be_sent() -> None:
     found = [judge_channels(rows) for rows in ([], [off], [off, on])]
 
     told = [f"{one.level.value}: {one.said}"[:10] for one in found]
-    assert told == ["bad: there", "bad: all 1", "good: on t"]
+    assert told == ["bad: there", "bad: all 1", "good: enab"]
 
 
 class Tls:
