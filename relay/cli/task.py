@@ -39,6 +39,10 @@ def task() -> None:
 
 @task.command("list")
 @click.option("--tenant", help="Only this tenant's.")
+@click.option("--token", "token_id", type=ID, help="Only made with this key.")
+@click.option(
+    "--address", "caller_address", help="Only created from there, as `token report` shows it."
+)
 @click.option("--channel", help="Only on this channel.")
 @click.option("--endpoint", help="Only of this endpoint, as the list names it.")
 @click.option("--model", help="Only of this model, as the tenant spelled it.")
@@ -65,6 +69,7 @@ def task() -> None:
 @examples(
     "relay task list --tenant acme --status failed --since 2d",
     "relay task list --model kling-v3 --since 2026-11-26 --until 2026-11-26",
+    "relay task list --token 7 --address 198.51.100.9 --since 3d",
     "relay task list --stuck",
 )
 def list_command(

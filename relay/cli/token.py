@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from relay.tenants.tables import Token
 
 
-NEXT = """
-Next (docs/operate.md, "A tenant's key leaked"):
-  relay token report {id} --since 7d             what was made with it, from where, for how much
-  relay token add {tenant}                       a new key; send it another way than the old one
-  relay tenant webhook-secret {tenant} --rotate  if the secret of its callbacks lay beside it"""
+NEXT = (
+    ("relay token report {id} --since 7d", "what was made with it, from where, for how much"),
+    ("relay token add {tenant}", "a new key; send it another way than the old one"),
+    ("relay tenant webhook-secret {tenant} --rotate", "if the secret of its callbacks lay by it"),
+)
+"""What is to be done about a leaked key, and why."""
 
 
 @click.group()
@@ -178,4 +179,7 @@ def revoke(id: int, *, is_leaked: bool, as_json: bool) -> None:  # noqa: A002 (c
     if is_leaked:
         if live:
             click.echo(f"tasks that still run: {live}, with {money(held_micros, currency)} held")
-        note(NEXT.format(id=row.id, tenant=quote(tenant)))
+        note("\nNext, as docs/operate.md has it about a leaked key:")
+        commands = [command.format(id=row.id, tenant=quote(tenant)) for command, _ in NEXT]
+        for command, (_, why) in zip(commands, NEXT, strict=True):
+            note(f"  {command.ljust(max(map(len, commands)))}  {why}")

@@ -108,7 +108,7 @@ def _listed(states: Sequence[Part]) -> str:
 def _table(names: list[str], parts: Sequence[Part], currency: str) -> None:
     click.echo()
     print_table(
-        [*names, ">tasks", ">charged", ">held", "first", "last"],
+        [*names, ">tasks", ">paid", ">held", "first", "last"],
         [
             (
                 part.name or ("none" if names == ["callbacks go to"] else "not known"),

@@ -66,6 +66,8 @@ class TaskFilter(msgspec.Struct, frozen=True):
     """Which tasks a list has; what is None or False wants nothing."""
 
     tenant_id: int | None = None
+    token_id: int | None = None
+    caller_address: str | None = None
     channel_id: int | None = None
     endpoint: str | None = None
     model: str | None = None
@@ -95,6 +97,8 @@ async def list_tasks(
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
     equal: list[tuple[ColumnElement[bool], object]] = [
         (Task.tenant_id == wanted.tenant_id, wanted.tenant_id),
+        (Task.token_id == wanted.token_id, wanted.token_id),
+        (Task.caller_address == wanted.caller_address, wanted.caller_address),
         (Task.channel_id == wanted.channel_id, wanted.channel_id),
         (Task.endpoint == wanted.endpoint, wanted.endpoint),
         (Task.model == wanted.model, wanted.model),

@@ -64,6 +64,9 @@ def test_a_report_tells_what_a_key_was_used_for(tenants: Command) -> None:
     assert not any(secret in shown + json.dumps(told) for secret in ("/kling", "k1:", "***"))
     assert "there is no token 999" in tenants.refused("token", "report", "999")
     assert "198.51.100.9" in tenants("task", "show", "4").stdout
+    theirs = tenants.json("task", "list", "--token", "1", "--address", "198.51.100.9")
+    assert [one["id"] for one in theirs] == [4]
+    assert len(tenants.json("task", "list", "--token", "1")) == len(MADE)
 
 
 def test_a_leaked_key_is_revoked_and_its_leak_noted_once(tenants: Command) -> None:
