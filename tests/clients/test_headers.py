@@ -70,6 +70,21 @@ async def test_nothing_of_the_tenants_headers_reaches_kling(shop: Shop) -> None:
     )
 
 
+async def test_a_task_knows_its_caller_behind_a_proxy_that_is_believed(shop: Shop) -> None:
+    """The last of `X-Forwarded-For`, which the proxy wrote; without it, who is connected.
+
+    What a caller says who came before itself is not believed.
+    """
+    for forwarded in ({"X-Forwarded-For": "192.0.2.1, 203.0.113.7"}, {}):
+        answer = await shop.world.http.post(
+            shop.world.url + TEXT2VIDEO, headers=forwarded | bearer(shop.token), json=CLIP
+        )
+        assert answer.status_code == 200, answer.text
+
+    newest = (await shop.world.tasks())[-2:]
+    assert [task["caller_address"] for task in newest] == ["203.0.113.7", "127.0.0.1"]
+
+
 async def test_nothing_of_ours_comes_back_but_a_request_id(shop: Shop) -> None:
     """On a create, a query, a list and three refusals: four headers, `x-request-id` of our own."""
     http, url, own = shop.world.http, shop.world.url, {**TENANTS_OWN, **bearer(shop.token)}
