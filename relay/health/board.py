@@ -56,6 +56,8 @@ class _Chance(msgspec.Struct, frozen=True):
 
     wait_s: float = 0.0
     """Until it may; infinite if no create ends what keeps it."""
+    soon_s: float = 0.0
+    """Until it may be over: by a free question, or by the one who tries, sooner than that."""
     tries: tuple[Condition, ...] = ()
     """What is to be claimed first."""
     is_busy: bool = False
@@ -147,7 +149,7 @@ class Board:
         chances = [self._chance(channel, need) for channel in channels]
         return min(
             (
-                float("inf") if chance.full and chance.wait_s > 0 else chance.wait_s
+                float("inf") if chance.full and chance.wait_s > 0 else chance.soon_s
                 for chance in chances
             ),
             default=float("inf"),
@@ -189,7 +191,7 @@ class Board:
 
     def _chance(self, channel: OpenedChannel, need: Need) -> _Chance:
         now = self._clock()
-        wait_s, tries, is_busy = 0.0, [], True
+        wait_s, soon_s, tries, is_busy = 0.0, 0.0, [], True
         full: list[Key] = []
         for key in need.keys(channel.id):
             condition = self._known.get(key)
@@ -199,6 +201,7 @@ class Board:
                 else:
                     grace_s = PROBE_GRACE_S if condition.is_probed else 0.0
                     wait_s = max(wait_s, condition.try_at_s + grace_s - now)
+                    soon_s = max(soon_s, soon_over_s(condition, condition.try_at_s - now))
                     tries.append(condition)
                     is_busy = is_busy and condition.code == Code.RATE_LIMITED
             if not need.slots or key[1] != need.pack:
@@ -217,13 +220,13 @@ class Board:
                     self.end(condition)
         if not tries and not full:
             return _READY
-        return _Chance(wait_s, tuple(tries), is_busy, tuple(full))
+        return _Chance(wait_s, soon_s, tuple(tries), is_busy, tuple(full))
 
     def _why_not(self, chances: Iterable[_Chance]) -> NoRoom | Unavailable:
         busy = [chance for chance in chances if chance.is_busy]
         if not busy:
             return Unavailable()
-        waits = [self.room.wait_s(chance.full) if chance.full else chance.wait_s for chance in busy]
+        waits = [self.room.wait_s(chance.full) if chance.full else chance.soon_s for chance in busy]
         return NoRoom(retry_after_s=max(1, ceil(min(waits))))
 
     def end(self, condition: Condition, *, slots_more: int | None = None) -> None:
@@ -232,9 +235,6 @@ class Board:
         Then the next pause is short again, and there may be more room still. What was shown for
         free may fail again at once, so that the next pause is longer.
         """
-        known = self._known.get(condition.key)
-        if known is not None and known.state is State.OK and slots_more is None:
-            return
         room, tries, try_at_s = condition.room, condition.tries, condition.try_at_s
         if slots_more is not None:
             room = None if room is None else room + slots_more
@@ -262,13 +262,17 @@ class Board:
         )
 
     def postpone(self, condition: Condition) -> None:
-        """Nothing was shown: somebody else tries, after as long a pause."""
-        try_at_s = self._clock() + pause_s(rule_of(condition), condition.tries)
+        """Nothing was shown: somebody else tries, after the shortest pause.
+
+        Or who sends what Kling refuses for what it is would keep all others from it.
+        """
+        try_at_s = self._clock() + rule_of(condition).pause_s
         self.mark(msgspec.structs.replace(condition, try_at_s=try_at_s))
 
     async def _claim(self, condition: Condition) -> bool:
         """Be the one of all processes who tries."""
-        self._put(msgspec.structs.replace(condition, try_at_s=self._clock() + LEASE_S))
+        claimed = msgspec.structs.replace(condition, try_at_s=self._clock() + LEASE_S)
+        self._put(claimed)
         try:
             return bool(await self._pool.fetchval(CLAIM, *condition.key, LEASE_S))
         except Exception as error:
@@ -277,12 +281,17 @@ class Board:
             log_failure(log, "board.not_claimed", error)
             return False
         finally:
-            self._own[condition.key] = self._clock()
+            self._note_written(claimed)
 
     def _put(self, condition: Condition) -> None:
         self._known[condition.key] = condition
         self._concerned.add(condition.channel_id)
         self._own[condition.key] = float("inf")
+
+    def _note_written(self, condition: Condition) -> None:
+        """Let later readings have their say, unless something newer is still to be written."""
+        if self._known.get(condition.key) is condition:
+            self._own[condition.key] = self._clock()
 
     def mark(self, condition: Condition) -> None:
         """Know it at once, and write it down for all."""
@@ -319,7 +328,7 @@ class Board:
                 )
             except Exception as error:  # noqa: BLE001 (told in the log; here it holds all the same)
                 log_failure(log, "board.not_written", error)
-            self._own[key] = self._clock()
+            self._note_written(condition)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
@@ -357,3 +366,14 @@ def pause_s(rule: Rule, tries: int, retry_after: str = "") -> float:
     asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.0
     doubled = rule.pause_s * 2.0 ** min(tries, 20)
     return min(rule.pause_most_s, max(doubled, asked_s))
+
+
+def soon_over_s(condition: Condition, due_s: float) -> float:
+    """Say when it may be over that is to be tried in `due_s`.
+
+    If that is later than any pause, somebody tries now, and tells long before the lease ends.
+    """
+    rule = rule_of(condition)
+    usual_s = pause_s(rule, condition.tries)
+    is_tried = due_s > (usual_s if rule.is_probed else rule.pause_most_s)
+    return usual_s if is_tried else due_s

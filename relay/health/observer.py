@@ -24,7 +24,7 @@ from relay.health.rules import (
 from relay.kling.codes import TROUBLE_MIN
 from relay.kling.outcome import is_plain_success
 from relay.kling.transport import NotSent, NoUsableReply, Reply
-from relay.kling.wire import read_envelope
+from relay.kling.wire import read_envelope, says_not_found
 
 _SERVER_ERROR, _TIMED_OUT = 500, 408
 
@@ -82,11 +82,12 @@ class Observer:
                 self._trouble(channel, admission, code, f"HTTP {reply.status} {message}")
             return
         assert code is not None, "without one it is trouble"
-        if reply.is_bare:
-            if admission is not None:
-                self._learn(channel, admission, TROUBLE, _Said(None, message))
-            return
         rule = RULES.get(code)
+        if reply.is_bare and rule is not None:
+            if admission is not None:
+                # Of something before Kling, which may have been turned away for what it is.
+                self._trouble(channel, admission, None, message)
+            return
         if admission is None and rule is not None and not rule.is_probed:
             return  # of the pace of questions, and not of creates
         self._learn(
@@ -103,17 +104,33 @@ class Observer:
             return
         streak = self._streaks[channel.id]
         streak.unreached += 1
-        tries = () if admission is None else admission.tries
-        if tries or streak.unreached >= FAILURES_OF_SEVERAL:
-            said = _Said(None, f"not sent: {error.reason}")
-            self._learn(channel, admission, UNREACHABLE, said)
+        said = _Said(None, f"not sent: {error.reason}")
+        self._learn_of_several(
+            channel,
+            admission,
+            UNREACHABLE,
+            said,
+            are_enough=streak.unreached >= FAILURES_OF_SEVERAL,
+        )
 
-    def settle_probe(self, condition: Condition, *, is_good: bool, reason: str) -> None:
-        """Take note of what a free question showed."""
-        if is_good:
+    def settle_probe(self, condition: Condition, reply: Reply) -> None:
+        """Take note of what a free question showed; it asked for what is not there."""
+        envelope = read_envelope(reply)
+        said = f"code {envelope.code} {envelope.message}" if envelope else f"HTTP {reply.status}"
+        rule = None if envelope is None else RULES.get(envelope.code)
+        if says_not_found(reply) or rule_of(condition) is UNREACHABLE:
             self._board.end(condition)
+        elif rule is rule_of(condition) and not reply.is_bare:
+            self._board.again(condition, f"probe: {said}")
         else:
-            self._board.again(condition, reason or condition.reason)
+            self._board.postpone(condition)
+
+    def fail_probe(self, condition: Condition, error: NoUsableReply) -> None:
+        """Take note that it had no answer, which says nothing of keys."""
+        if rule_of(condition) is UNREACHABLE:
+            self._board.again(condition, f"probe: {error.reason}")
+        else:
+            self._board.postpone(condition)
 
     def units_are_back(self, channel_id: int, pack: str) -> None:
         """Take note that there are units again: of a pack, or '' of the account."""
@@ -134,11 +151,27 @@ class Observer:
         streak = self._streaks[channel.id]
         streak.creates += 1
         streak.tenants.add(admission.need.tenant_id)
-        is_one = len(streak.tenants) == 1
-        if admission.tries or streak.creates >= (
-            FAILURES_OF_ONE if is_one else FAILURES_OF_SEVERAL
-        ):
-            self._learn(channel, admission, TROUBLE, _Said(code, reason))
+        enough = FAILURES_OF_ONE if len(streak.tenants) == 1 else FAILURES_OF_SEVERAL
+        self._learn_of_several(
+            channel, admission, TROUBLE, _Said(code, reason), are_enough=streak.creates >= enough
+        )
+
+    def _learn_of_several(
+        self,
+        channel: OpenedChannel,
+        admission: Admission | None,
+        rule: Rule,
+        said: _Said,
+        *,
+        are_enough: bool,
+    ) -> None:
+        """Learn from what is nothing by itself: if it is known, or there were enough in a row."""
+        tries = () if admission is None else admission.tries
+        if are_enough or any(rule_of(condition) is rule for condition in tries):
+            self._learn(channel, admission, rule, said)
+            return
+        for condition in tries:
+            self._board.postpone(condition)
 
     def _learn(
         self,
@@ -151,28 +184,18 @@ class Observer:
         if admission is not None and (rule is None or rule.part is not Part.ACCOUNT):
             self._streaks.pop(channel.id, None)  # Kling reads and judges its creates
         at = _key_of(channel, admission, rule)
-        is_seen = False
-        for condition in () if admission is None else admission.tries:
-            if rule is not None and rule_of(condition) is rule:
-                self._board.again(condition, said.reason)
-                is_seen = True
-            elif said.code == 0:
-                assert admission is not None, "who tries was admitted"
-                self._board.end(condition, slots_more=admission.need.slots)
-            elif rule is None and condition.key == at and condition.state is State.COOLING:
-                self._board.end(condition)  # it was read, and refused for what it is
-            else:
-                self._board.postpone(condition)
+        is_seen = admission is not None and self._settle_tries(admission, at, rule, said)
         if rule is None or is_seen:
             return
         if rule.part is Part.ROOM:
             assert admission is not None, "questions take no slots"
-            self._board.spawn(self._note_full(channel, admission.need, rule, said))
+            if admission.need.slots:  # without one it is of their pace, which says nothing of them
+                self._board.spawn(self._note_full(channel, admission.need, rule, said))
             return
         known = self._board.known(at)
         if known is not None and GRAVITY[known.state] >= GRAVITY[rule.state]:
             return  # known, and who may try tells
-        tries = known.tries if known else 0
+        tries = self._tries(known, rule)
         self._board.mark(
             Condition(
                 *at,
@@ -185,9 +208,35 @@ class Observer:
             )
         )
 
-    async def _note_full(self, channel: OpenedChannel, need: Need, rule: Rule, said: _Said) -> None:
-        """Learn from a 1303 how many slots there are: as many as run now, without the one refused.
+    def _tries(self, before: Condition | None, rule: Rule) -> int:
+        """Say how often its end was not shown, or not for long, the last time; 0 if long ago."""
+        if before is None or rule_of(before) is not rule:
+            return 0
+        is_lately = self._clock() < before.try_at_s + rule.pause_most_s
+        return before.tries if is_lately else 0
 
+    def _settle_tries(self, admission: Admission, at: Key, rule: Rule | None, said: _Said) -> bool:
+        """Say of what it was to show the end of whether it is over; True if one is not."""
+        is_seen = False
+        for condition in admission.tries:
+            known = self._board.known(condition.key)
+            if said.code == 0:
+                self._board.end(condition, slots_more=admission.need.slots)
+            elif known is not None and known.state is not condition.state:
+                pass  # another answer has settled it meanwhile
+            elif rule is not None and rule_of(condition) is rule:
+                self._board.again(condition, said.reason)
+                is_seen = True
+            elif rule is None and condition.key == at and condition.state is State.COOLING:
+                self._board.end(condition)  # it was read, and refused for what it is
+            else:
+                self._board.postpone(condition)
+        return is_seen
+
+    async def _note_full(self, channel: OpenedChannel, need: Need, rule: Rule, said: _Said) -> None:
+        """Learn from a 1303 how many slots there are: one less than would run with the one refused.
+
+        That is as many as run now, if that one takes a single slot; and may be more if it does not.
         Of the model, unless it has had more, or has none now, while others of its pack run: then
         the pack's are what is over.
         """
@@ -195,13 +244,14 @@ class Observer:
         await room.count_now()
         of_model, of_pack = (channel.id, need.pack, need.model), (channel.id, need.pack, "")
         running = {key: max(0, room.taken(key) - need.slots) for key in (of_model, of_pack)}
+        most = {key: slots + need.slots - 1 for key, slots in running.items()}
         known = self._board.known(of_model)
         had = (set_limit(channel, of_model, room.scope), known.room if known else None)
-        had_more = any(most is not None and most > running[of_model] for most in had)
+        had_more = any(slots is not None and slots > most[of_model] for slots in had)
         is_of_pack = running[of_pack] > running[of_model] and (had_more or not running[of_model])
         at = of_pack if is_of_pack or room.scope is RoomScope.PACK else of_model
         before = self._board.known(at)
-        tries = before.tries if before else 0
+        tries = self._tries(before, rule)
         self._board.mark(
             Condition(
                 *at,
@@ -210,7 +260,7 @@ class Observer:
                 reason=said.reason[:REASON_CHARS],
                 try_at_s=self._clock() + pause_s(rule, tries),
                 tries=tries,
-                room=running[at],
+                room=most[at],
             )
         )
 

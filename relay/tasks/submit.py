@@ -17,7 +17,7 @@ from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.kept_url import keep_url
-from relay.errors import InvalidParameter, Unavailable
+from relay.errors import InvalidParameter, NoRoom, Unavailable
 from relay.health.board import Board
 from relay.health.condition import Need
 from relay.kling.body import (
@@ -185,7 +185,7 @@ class Submitter:
         while True:
             try:
                 return await self._board.sift(chosen, need)
-            except Unavailable:
+            except (NoRoom, Unavailable):
                 wait_s = max(PAUSE_MIN_S, self._board.wait_s(chosen, need))
                 if time.monotonic() + wait_s > until:
                     raise

@@ -17,7 +17,6 @@ from relay.health.observer import Observer
 from relay.health.statements import CLAIM_PROBES
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import NoUsableReply
-from relay.kling.wire import read_envelope, says_not_found
 from relay.tasks.upstream import Upstream
 
 log = structlog.get_logger()
@@ -75,10 +74,6 @@ class ChannelKeeper:
                 timeout_s=TIMEOUT_S,
             )
         except NoUsableReply as error:
-            self._observer.settle_probe(condition, is_good=False, reason=f"probe: {error.reason}")
-            return
-        envelope = read_envelope(reply)
-        said = f"code {envelope.code} {envelope.message}" if envelope else f"HTTP {reply.status}"
-        self._observer.settle_probe(
-            condition, is_good=says_not_found(reply), reason=f"probe: {said}"
-        )
+            self._observer.fail_probe(condition, error)
+        else:
+            self._observer.settle_probe(condition, reply)

@@ -12,6 +12,7 @@ Says = Callable[[Call], Reply] | Reply | NoUsableReply | None
 
 NO_UNITS = refusal(429, 1102, "Account balance not enough")
 FULL = refusal(429, 1303, "parallel task over resource pack limit")
+TOO_FAST = refusal(429, 1302, "too many requests")
 BAD_KEYS = refusal(401, 1002, "api key not found")
 NO_SUCH_MODEL = refusal(403, 1103, "no permission")
 BAD_CONTENT = refusal(400, 1301, "no")

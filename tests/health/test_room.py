@@ -7,7 +7,7 @@ from relay.choices import RoomScope
 from relay.desk.channels import ChannelChanges, change_channel
 from relay.sandbox.settings import SandboxSettings
 from tests.health.hosts import FULL, Hosts, make_due, of_model, read_again, states
-from tests.relay_app import ACTOR, SANDBOX_URL, Relay, running_relay
+from tests.relay_app import ACTOR, SANDBOX_URL, TEXT2VIDEO, Relay, running_relay
 from tests.tasks.scripted_kling import success
 from tests.waiting import wait_until
 
@@ -77,8 +77,8 @@ async def test_what_has_no_room_goes_to_the_next_or_is_told(database_url: str) -
         assert (await relay.audit()).ok
 
 
-async def _is_taken(relay: Relay, token: Any) -> bool:
-    code: int = (await relay.submit(token)).json()["code"]
+async def _is_taken(relay: Relay, token: Any, body: Any = None, *, path: str = TEXT2VIDEO) -> bool:
+    code: int = (await relay.submit(token, body, path=path)).json()["code"]
     return code == 0
 
 
@@ -160,6 +160,30 @@ async def test_a_refusal_below_what_a_model_had_is_about_the_pack(database_url: 
 
         assert await states(relay) == {"first/video": "cooling"}
         assert await _room(relay) == 3
+
+
+async def test_what_takes_several_slots_or_none_leaves_others_theirs(database_url: str) -> None:
+    """An account of five slots refuses nine images, and speech, with 1303: five go on."""
+    hosts = Hosts("first")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        image = {"model_name": "kling-v2-1", "prompt": "a fox"}
+        speech = {"text": "hello", "voice_id": "genshin_vindi2", "voice_language": "en"}
+        await relay.submit(token)
+        hosts.creates["first"] = FULL
+
+        refused = [
+            await relay.submit(token, speech, path="/kling/v1/audio/tts"),
+            await relay.submit(token, image | {"n": 9}, path=IMAGES),
+        ]
+
+        assert codes(refused) == [1303] * 2
+        assert await states(relay) == {"first/image/kling-v2-1": "cooling"}
+        assert await _room(relay) == 8  # not nine; whether one, the refusal does not say
+        hosts.creates["first"] = None
+        await relay.rows("UPDATE channel_conditions SET try_at = now() + interval '1 hour'")
+        await wait_until(lambda: _is_taken(relay, token, image, path=IMAGES))
 
 
 async def test_clients_that_insist_all_get_through_a_small_account(database_url: str) -> None:

@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from relay.desk.channels import ChannelChanges, change_channel
-from relay.kling.transport import MaybeSent, NotSent
+from relay.kling.transport import MaybeSent, NotSent, NoUsableReply, Reply
 from tests.health.hosts import (
     BAD_CONTENT,
     BAD_KEYS,
     BROKEN,
     NO_SUCH_MODEL,
     NO_UNITS,
+    TOO_FAST,
     Hosts,
     make_due,
     of_model,
@@ -19,7 +20,7 @@ from tests.health.hosts import (
     states,
 )
 from tests.relay_app import ACTOR, running_relay
-from tests.tasks.scripted_kling import success
+from tests.tasks.scripted_kling import not_found, success
 from tests.waiting import wait_until
 
 QUOTA = 100_000_000
@@ -77,30 +78,39 @@ async def test_an_account_without_units_is_seen_by_one_create_at_a_time(database
 
 
 async def test_keys_that_are_refused_are_asked_about_for_free(database_url: str) -> None:
-    """No create tries them; a question that costs nothing does, and is told of in an event."""
+    """No create tries them; a free question of a worker does, as often as they are refused."""
     hosts = Hosts("only")
-    async with running_relay(database_url, transport=hosts.kling) as relay:
+    async with (
+        running_relay(database_url, transport=hosts.kling) as relay,
+        running_relay(database_url, transport=hosts.kling, beside=relay) as worker,
+    ):
         await hosts.add_to(relay)
         token = await relay.add_tenant(quota_micros=QUOTA)
-        keeper = relay.parts.loops.keeper
-        hosts.creates["only"] = hosts.queries["only"] = BAD_KEYS
+        keeper, board = worker.parts.loops.keeper, worker.parts.kling.board
+        for turn in (1, 2):
+            hosts.creates["only"] = hosts.queries["only"] = BAD_KEYS
+            assert (await relay.submit(token)).json()["code"] == 5001
+            assert (await relay.submit(token)).json()["code"] == 5001
+            assert hosts.posts("only") == 2 * turn - 1
+            await make_due(relay)
+            await keeper.keep()
+            await board.aclose()
+            row = await relay.row("SELECT state, tries FROM channel_conditions")
+            assert (row["state"], row["tries"]) == ("refused", 2 * turn - 1)
+            hosts.queries["only"] = TOO_FAST  # which says nothing of them
+            await make_due(relay)
+            await keeper.keep()
+            await board.aclose()
+            row = await relay.row("SELECT state, tries FROM channel_conditions")
+            assert (row["state"], row["tries"]) == ("refused", 2 * turn - 1)
 
-        assert (await relay.submit(token)).json()["code"] == 5001
-        assert (await relay.submit(token)).json()["code"] == 5001
-        assert hosts.posts("only") == 1
-        await make_due(relay)
-        await keeper.keep()
-        row = await relay.row("SELECT o.* FROM channel_conditions o")
-        assert await states(relay) == {"only": "refused"}
-        await make_due(relay)
-        hosts.creates["only"] = None
-        hosts.queries["only"] = Hosts("x").queries["x"]
-        await keeper.keep()
-        assert await states(relay) == {"only": "ok"}
-
-        assert (await relay.submit(token)).json()["code"] == 0
-        assert row["tries"] >= 0
-        assert (await relay.row("SELECT count(*) FROM tasks WHERE state = 'submitted'"))[0] == 1
+            hosts.creates["only"], hosts.queries["only"] = None, not_found()
+            await make_due(relay)
+            await keeper.keep()
+            await board.aclose()
+            assert await states(relay) == {"only": "ok"}
+            await read_again(relay)
+            assert (await relay.submit(token)).json()["code"] == 0
 
 
 async def test_a_model_that_is_not_allowed_keeps_no_other_model(database_url: str) -> None:
@@ -153,6 +163,58 @@ async def test_trouble_in_a_row_cools_a_channel(database_url: str, trouble: obje
         assert await states(relay) == {"only": "ok"}
 
 
+async def test_what_stands_before_kling_may_have_turned_away_one_body(database_url: str) -> None:
+    """Its page keeps no other create from the channel, nor does it while a pack is tried."""
+    hosts = Hosts("only")
+    async with running_relay(database_url, transport=hosts.kling) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        for status in (413, 403):
+            hosts.creates["only"] = Reply(status, "text/html", b"<html>no</html>")
+            await relay.submit(token)
+        assert await states(relay) == {}
+        hosts.creates["only"] = NO_UNITS
+        await relay.submit(token)
+        for trouble in (BROKEN, NotSent("ConnectError"), BAD_CONTENT):
+            hosts.creates["only"] = trouble
+            await make_due(relay)
+            await relay.submit(token)
+            assert await states(relay) == {"only/video": "parked"}
+        row = await relay.row(
+            "SELECT tries, try_at < now() + interval '61 s' AS is_soon FROM channel_conditions"
+        )
+        assert (row["tries"], row["is_soon"]) == (0, True)
+
+
+async def test_who_comes_while_somebody_tries_waits_for_that(database_url: str) -> None:
+    """A moment without connections, or of too many creates, is no tenant's to see."""
+    hosts = Hosts("only")
+    said: list[Reply | NoUsableReply] = []
+
+    def flaky(_: object) -> Reply:
+        if not said:
+            return success({"task_id": str(len(hosts.kling.calls)), "task_status": "submitted"})
+        answer = said.pop()
+        if isinstance(answer, NoUsableReply):
+            raise answer
+        return answer
+
+    async with running_relay(
+        database_url, transport=hosts.kling, with_worker=True, submit_retry_s=60.0
+    ) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        hosts.creates["only"] = flaky
+        for trouble in ([NotSent("ConnectError")] * 3, [TOO_FAST]):
+            said.extend(trouble)
+            early = [asyncio.create_task(relay.submit(token)) for _ in range(4)]
+            await wait_until(lambda: _is(relay, {"only": "cooling"}))
+            row = await relay.row("SELECT tries FROM channel_conditions")
+            assert row["tries"] == 0  # of this, whatever there was before
+            answers = await asyncio.gather(*early, *(relay.submit(token) for _ in range(4)))
+            assert {answer.json()["code"] for answer in answers} == {0}
+
+
 async def test_who_cannot_be_reached_is_asked_for_free(database_url: str) -> None:
     """Any answer at all shows that it can be, also to a question about another task."""
     hosts = Hosts("only")
@@ -167,6 +229,15 @@ async def test_who_cannot_be_reached_is_asked_for_free(database_url: str) -> Non
         sent = hosts.posts("only")
         await relay.submit(token)
         assert hosts.posts("only") == sent
+
+        hosts.queries["only"] = BROKEN  # an answer all the same
+        await make_due(relay)
+        await relay.parts.loops.keeper.keep()
+        assert await states(relay) == {"only": "ok"}
+        hosts.creates["only"] = NotSent("ConnectError")
+        for _ in range(3):
+            await relay.submit(token)
+        assert await states(relay) == {"only": "cooling"}
 
         hosts.creates["only"] = None
         hosts.queries["only"] = success({"task_id": made, "task_status": "processing"})
