@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from relay.counts import OTHER, Counter, Counts, Timing, Waits
+from relay.counts import FOLDED_AT_ONCE, OTHER, Counter, Counts, Timing, Waits
 
 
 def test_what_others_invent_makes_only_so_many_series() -> None:
@@ -44,6 +44,25 @@ def test_a_bound_belongs_to_what_is_below_it() -> None:
 
     assert timing.by[()].counts == [2, 2, 1]
     assert timing.by[()].sum_s == 0.0 + 0.1 + 0.1001 + 1.0 + 60.0
+
+
+def test_answers_are_counted_many_at_a_time() -> None:
+    """The last ones when somebody asks; codes in the words that are given for them."""
+    counts = Counts(lambda code: "other" if code else "0")
+    for number in range(FOLDED_AT_ONCE + 2):
+        counts.note_answer("text2video.query", 200, number % 2, 0.02)
+    before = sum(counts.requests.by.values())
+
+    counts.fold_answers()
+    counts.fold_answers()
+
+    assert before == FOLDED_AT_ONCE
+    half = FOLDED_AT_ONCE // 2 + 1
+    assert counts.requests.by == {
+        ("text2video.query", "200", "0"): half,
+        ("text2video.query", "200", "other"): half,
+    }
+    assert sum(counts.overhead.by["text2video.query",].counts) == 2 * half
 
 
 def test_what_is_no_more_is_forgotten() -> None:

@@ -83,6 +83,7 @@ class ProcessMetrics(Collector):
 
         Of channels that are no more nothing is kept.
         """
+        self._counts.fold_answers()
         names = self._directory.names()
         if names is not None:
             for family in self._counts:
