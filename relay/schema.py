@@ -1,5 +1,6 @@
 """Every package's tables, imported once: what Alembic and the tests read."""
 
+from relay.alerts import tables as alerts
 from relay.backups import tables as backups
 from relay.channels import tables as channels
 from relay.database import tables as database
@@ -17,6 +18,7 @@ from relay.tenants import tables as tenants
 from relay.trial import tables as trial
 
 __all__ = [
+    "alerts",
     "backups",
     "channels",
     "database",
