@@ -8,6 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.backups.tables import Backup
 
+LATE_TIMES = 2
+"""So many times the pause between them, and the last one is old."""
+BY_HAND_OLD_S = 2 * 86400.0
+
+
+def old_after_s(every_s: float | None) -> float:
+    """Say when the last one is old; `every_s` None: a person makes them."""
+    return BY_HAND_OLD_S if every_s is None else LATE_TIMES * every_s
+
 
 class LastBackups(msgspec.Struct, frozen=True):
     """The last that was made, and the last that failed."""

@@ -7,8 +7,13 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+DIRECTORY = """
+    -- Hidden from users without pg_read_all_settings.
+    (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
+    inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr() AS is_here
+"""
 READ = text(
-    """
+    f"""
     SELECT
         current_setting('server_version') AS version,
         current_setting('server_version_num')::int / 10000 AS major,
@@ -20,10 +25,8 @@ READ = text(
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
             AS connections,
         pg_database_size(current_database()) AS bytes,
-        -- Hidden from users without pg_read_all_settings.
-        (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
-        inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr() AS is_here
-    """
+        {DIRECTORY}
+    """  # noqa: S608 (composed of constants)
 )
 TIMES_ASKED = 5
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
@@ -52,6 +55,12 @@ class Facts(msgspec.Struct, frozen=True):
     def directory(self) -> Path | None:
         """Its data, if that is on this machine and to be seen."""
         return Path(self.data_directory) if self.is_here and self.data_directory else None
+
+
+async def read_directory(session: AsyncSession) -> Path | None:
+    """Find where the data is, if that is on this machine and to be seen."""
+    row = (await session.execute(text(f"SELECT {DIRECTORY}"))).one()
+    return Path(row.data_directory) if row.is_here and row.data_directory else None
 
 
 async def read_facts(session: AsyncSession) -> Facts:

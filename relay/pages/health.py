@@ -7,8 +7,7 @@ from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 
-from relay.database.opener import SettingsDropped
-from relay.tasks.ability import Ability, Unable
+from relay.tasks.ability import Ability
 
 log = structlog.get_logger()
 
@@ -16,9 +15,6 @@ READY_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 20.0
 """For a first try, which connects to all that a submit needs."""
 WATCHED_EVERY_S = 10.0
-CLOCK_AHEAD_MAX_S = 20.0
-"""Of our clock against the database's, either way: not long after that Kling refuses what we sign,
-and a tenant's bearer counts as too old or too new."""
 
 
 class CannotStart(Exception):
@@ -70,7 +66,6 @@ class Readiness:
             trouble = self._asking.result()
         else:
             trouble = f"the database gave no answer within {READY_TIMEOUT_S:.0f} s"
-        trouble = trouble or _wrong_clock(self.ability.clock_ahead_s)
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble is None:
@@ -93,22 +88,7 @@ class Readiness:
     async def _ask(self, ability: Ability) -> str | None:
         if self.loops is not None and self.loops.done():
             return "the loops have ended"
-        try:
-            await ability.check()
-        except Unable as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
-            cause = error.__cause__ or error
-            said = str(cause) if isinstance(cause, SettingsDropped) else type(cause).__name__
-            return f"the database cannot be used: {said}"
-        return None
-
-
-def _wrong_clock(ahead_s: float) -> str | None:
-    if abs(ahead_s) <= CLOCK_AHEAD_MAX_S:
-        return None
-    side = "ahead of" if ahead_s > 0 else "behind"
-    return f"the clock of this machine is {abs(ahead_s):.0f} s {side} the database's"
+        return await ability.find_trouble()
 
 
 @get("/health/live", media_type=MediaType.JSON, include_in_schema=False)

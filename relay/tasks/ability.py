@@ -13,6 +13,7 @@ from relay.database.batch import Batcher
 from relay.database.cached import Cached
 from relay.database.driver import Pool
 from relay.database.lines import Lines
+from relay.database.opener import SettingsDropped
 from relay.database.rows import unnest
 from relay.pricing.book import PriceBook
 
@@ -29,6 +30,11 @@ SELECT n.ord, current_setting('transaction_read_only')::boolean AS is_read_only,
     extract(epoch FROM clock_timestamp())::float8 AS now_s
 FROM {unnest(ProbeRow, "n")}
 """  # noqa: S608 (composed of constants)
+
+
+CLOCK_AHEAD_MAX_S = 20.0
+"""Of our clock against the database's, either way: not long after that Kling refuses what we sign,
+and a tenant's bearer counts as too old or too new."""
 
 
 class Unable(Exception):
@@ -74,6 +80,18 @@ class Ability:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def find_trouble(self) -> str | None:
+        """Say in a sentence why a submit could not run, or None."""
+        try:
+            await self.check()
+        except Unable as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+            cause = error.__cause__ or error
+            said = str(cause) if isinstance(cause, SettingsDropped) else type(cause).__name__
+            return f"the database cannot be used: {said}"
+        return _wrong_clock(self.clock_ahead_s)
+
     async def aclose(self) -> None:
         for batcher in self._probes:
             await batcher.aclose()
@@ -93,3 +111,10 @@ class Ability:
         self.clock_ahead_s = 0.0 if abs(ahead_s) <= doubt_s else ahead_s
         if record["is_read_only"]:
             raise Unable("the database takes no writes: it is a standby, or has become one")
+
+
+def _wrong_clock(ahead_s: float) -> str | None:
+    if abs(ahead_s) <= CLOCK_AHEAD_MAX_S:
+        return None
+    side = "ahead of" if ahead_s > 0 else "behind"
+    return f"the clock of this machine is {abs(ahead_s):.0f} s {side} the database's"

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from relay.backups.read import LastBackups
+from relay.backups.read import LastBackups, old_after_s
 from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.show import moment
 from relay.settings import Settings
 
 SUBJECT = "backups"
-LATE_TIMES = 2
-"""So many times the pause between them, and the last one is old."""
-BY_HAND_OLD_S = 2 * 86400.0
 MAKE_ONE = "`relay backup --to PLACE` makes one now"
 SEE = "see that `relay serve` or `relay worker` runs, and what its log says of `backup.failed`"
 
@@ -27,13 +24,13 @@ def check_backups(last: LastBackups, settings: Settings, directory: Path | None)
     return _judge_scheduled(
         last,
         said,
-        old_s=LATE_TIMES * settings.backup_every_s,
+        old_s=old_after_s(settings.backup_every_s),
         is_beside=_is_beside(settings.backup_to, directory),
     )
 
 
 def _judge_by_hand(last: LastBackups, said: str) -> Finding:
-    if last.age_s is not None and last.age_s < BY_HAND_OLD_S:
+    if last.age_s is not None and last.age_s < old_after_s(None):
         return good(SUBJECT, said)
     to_do = f"RELAY_BACKUP_TO has a worker make one a day, and {MAKE_ONE}"
     return warning(SUBJECT, f"{said}, and no schedule", to_do)

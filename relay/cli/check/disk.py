@@ -5,17 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relay.cli.check.finding import Finding, bad, good, warning
+from relay.database.space import BAD_BELOW, is_low, spell_bytes
 
 SUBJECT = "disk"
-GIGABYTE = 1024**3
-BAD_BELOW, WARNING_BELOW = GIGABYTE // 2, 5 * GIGABYTE
-"""Bytes; Postgres stops where there are none, and stays stopped until there are some."""
-PERCENT_MIN = 10
 
 
 def check_disk(directory: Path | None, *, database_bytes: int) -> Iterator[Finding]:
     """Say how full the disk of the database is; `directory` is None where it is not here."""
-    size = f"the database has {_spelt(database_bytes)}"
+    size = f"the database has {spell_bytes(database_bytes)}"
     if directory is None:
         yield good(SUBJECT, f"{size}; its disk is not to be seen from here")
         return
@@ -28,15 +25,9 @@ def check_disk(directory: Path | None, *, database_bytes: int) -> Iterator[Findi
 
 
 def judge_disk(total: int, free: int, *, where: str) -> Finding:
-    said = f"{_spelt(free)} free of {_spelt(total)} at {where}"
+    said = f"{spell_bytes(free)} free of {spell_bytes(total)} at {where}"
     if free < BAD_BELOW:
         return bad(SUBJECT, said, "make room at once: without any, Postgres stops")
-    if free < WARNING_BELOW and free * 100 < total * PERCENT_MIN:
+    if is_low(total, free):
         return warning(SUBJECT, said, "make room, or lower RELAY_KEEP_RAW_DAYS")
     return good(SUBJECT, said)
-
-
-def _spelt(size: int) -> str:
-    if size >= GIGABYTE:
-        return f"{size / GIGABYTE:.1f} GB"
-    return f"{size / 1024**2:.0f} MB"
