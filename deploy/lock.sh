@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 uv lock --quiet
-uv export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header \
+uv export --quiet --locked --no-dev --extra alerts --no-emit-project --no-annotate --no-header \
   --format requirements-txt --output-file deploy/requirements.lock
 printf 'hatchling\nuv\n' | uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --output-file deploy/build.lock -

@@ -163,6 +163,10 @@ class Counts:
             "What tasks were charged, in micros of the books' currency, by endpoint and model.",
             *("endpoint", "model"),
         )
+        self.charge_failures = Counter(
+            "relay_charge_failures_total",
+            "Charges that the database did not take, each time that one was tried.",
+        )
         self.given_back = Counter(
             "relay_corrected_micros_total",
             "What corrections gave back of charges, in micros of the books' currency.",

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
+from relay.alerts.notes import Notes
+from relay.alerts.rule import Around
 from relay.backups.schedule import schedule_of
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
@@ -55,6 +57,7 @@ from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.underquotes import Underquotes
 from relay.tasks.upstream import Upstream
+from relay.worker.alerts import Alerter
 from relay.worker.forget_old import Ages
 from relay.worker.keep_channels import ChannelKeeper
 from relay.worker.loops import Loops
@@ -173,6 +176,7 @@ async def open_parts(
                 board=kling.board,
                 observer=kling.observer,
             ),
+            _open_alerter(settings, store, ability, counts),
             store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
@@ -358,6 +362,21 @@ def _open_tasks(
         calls_per_s=settings.free_calls_per_s,
     )
     return Tasks(door, learner, looker, seeker, flags, submitter, retries, pass_through)
+
+
+def _open_alerter(settings: Settings, store: Store, ability: Ability, counts: Counts) -> Alerter:
+    return Alerter(
+        store.sessions,
+        store.keys,
+        notes=Notes(store.sessions, ability=ability, counts=counts),
+        around=Around(
+            public_url=settings.public_url,
+            currency=settings.currency,
+            audit_every_s=settings.audit_every_s,
+            backup_every_s=settings.backup_every_s if settings.backup_to else None,
+        ),
+        heartbeat_url=settings.alert_heartbeat_url,
+    )
 
 
 def unit_prices(settings: Settings) -> UnitPrices:

@@ -161,6 +161,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     backup_every_s: float = 86400.0
     backup_keep: int = 14
     """How many of this database are kept there; older ones are deleted."""
+    alert_heartbeat_url: str | None = None
+    """Asked for each minute in which a worker judged the rules of alerts; may be a secret."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""
@@ -302,6 +304,8 @@ def _check(settings: Settings) -> None:
     _check_databases(settings)
     if settings.public_url is not None and (not _is_reachable(settings.public_url)):
         raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
+    if settings.alert_heartbeat_url is not None and not _is_url(settings.alert_heartbeat_url):
+        raise SettingsError(f"{name('ALERT_HEARTBEAT_URL')} must be a URL such as https://host/ID")
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
     if settings.currency.upper() in LIST_UNIT_PRICES.keys() - {settings.currency}:
@@ -347,12 +351,16 @@ def _check_backup_place(place: str | None) -> None:
 
 def _is_reachable(url: str) -> bool:
     """Tell whether paths can be put behind it."""
+    return _is_url(url) and not set(url) & set("?#")
+
+
+def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    is_plain = url.isascii() and not set(url) & set("?# ")
+    is_plain = url.isascii() and " " not in url
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
 
 

@@ -16,6 +16,7 @@ WRONG = {
         *("relay.example.com", "ftp://relay.example.com", "https://", "https://a/?x=1"),
         *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),
     ],
+    "ALERT_HEARTBEAT_URL": ["hc-ping.com/x", "ftp://a.test/x", "https://", "https://a b"],
     "DATABASE_CONNECTIONS": ["few", "0", "6", "13", "7.5"],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
     "OFFICE_PORT": ["http", "-1", "65536"],

@@ -27,6 +27,7 @@ COMMANDS = {
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
+    "alert": ("relay.cli.alert:alert", "Say where alerts go; see, mute and bound them."),
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),
     "audit": ("relay.cli.audit:audit", "Recompute the books and name what differs."),
     "backup": ("relay.cli.backup:backup", "Copy the whole database, sealed; see if copies work."),

@@ -22,6 +22,7 @@ NAMED = frozenset({"tenant", "channel"})
 HOW_TO_FIND = {
     "token": "; `relay token list` shows them",
     "delivery": "; `relay delivery list` names them",
+    "alert place": "; `relay alert list` shows them",
     "task": " (by our id; `relay task show` takes any id)",
 }
 """Of the others, what follows "there is none"."""
@@ -83,6 +84,9 @@ def _counted(number: int, what: str) -> str:
 
 
 def _no_such(error: NoSuch) -> str:
+    if error.kind == "alert rule":
+        otherwise = "`relay alert list` names them all"
+        return no_such(error.kind, str(error.name), error.known, otherwise=otherwise)
     if error.kind not in NAMED:
         return f"{error}{HOW_TO_FIND.get(error.kind, '; nothing was changed')}"
     otherwise = f"`relay {error.kind} list` names them all"

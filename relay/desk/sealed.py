@@ -5,6 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.alerts.places import url_context
+from relay.alerts.tables import AlertPlace
 from relay.channels.directory import read_channels
 from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
@@ -19,6 +21,7 @@ from relay.tenants.tokens import secret_context as token_context
 SECRETS: tuple[tuple[Any, Any], ...] = (
     (Token.secret_key_sealed, token_context),
     (WebhookSecret.secret_sealed, webhook_context),
+    (AlertPlace.url_sealed, url_context),
 )
 URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
     (Task.callback_url, Task.hold_ended_at.is_(None)),

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.alerts import places as alerts
 from relay.channels import directory as channels
 from relay.database.sealed import Resealed, SealedColumn, count_sealed, reseal
 from relay.deliveries import signature as deliveries
@@ -25,6 +26,7 @@ SEALED: tuple[SealedColumn, ...] = (
     *(*channels.SEALED, *tokens.SEALED, *deliveries.SEALED),
     SealedColumn(Task, "callback_url", url_context, owner="tenant_id", is_behind=True),
     SealedColumn(Delivery, "url", url_context, owner="tenant_id", is_behind=True),
+    *alerts.SEALED,
 )
 """Whatever is sealed in this database."""
 VALUES_AT_ONCE = 500

@@ -25,7 +25,10 @@ OPEN = """
 SELECT t.channel_id, t.pack, t.state, count(*) AS tasks, sum(t.slots)::bigint AS slots,
     extract(epoch FROM now() - min(t.created_at))::float8 AS oldest_s,
     count(*) FILTER (WHERE t.state = 'unknown' OR t.state = 'pending'
-                     AND t.submit_deadline_at < now()) AS in_doubt
+                     AND t.submit_deadline_at < now()) AS in_doubt,
+    extract(epoch FROM now() - min(t.created_at) FILTER (
+        WHERE t.state = 'unknown' OR t.state = 'pending' AND t.submit_deadline_at < now()
+    ))::float8 AS doubt_s
 FROM tasks t WHERE t.hold_ended_at IS NULL
 GROUP BY t.channel_id, t.pack, t.state
 """

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.counts import Counts
 from relay.database.batch import Batcher, RowBlocked
 from relay.database.committed import once_committed
+from relay.database.faults import is_fault
 from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
@@ -152,11 +153,24 @@ class Door:
         Raises:
             RowBlocked, DatabaseUnavailable: see `database/batch.py`; it may be told again.
         """
+        try:
+            record = await self._run(row, task, durable=durable)
+        except Exception as error:
+            # One that the database was away for says nothing of the charge.
+            if row.state == TaskState.SUCCEED and (
+                isinstance(error, RowBlocked) or not is_fault(error)
+            ):
+                self._counts.charge_failures.add()
+            raise
+        _say_moved(row, record)
+        count_end(self._counts, row, record, task)
+        return _finished(record)
+
+    async def _run(self, row: FinishRow, task: TaskRow, *, durable: bool) -> Any:
         batcher = self._batcher(row, durable=durable, is_followed=task.is_followed)
         for tries in range(1, BLOCKED_TRIES + 1):
             try:
-                record = await batcher.run(row)
-                break
+                return await batcher.run(row)
             except (RowBlocked, asyncpg.UniqueViolationError):
                 # An operator's session or another replica holds the row; each try waited 250 ms.
                 # Or a refused task succeeded late while another took the external id that it gave
@@ -164,11 +178,7 @@ class Door:
                 if tries == BLOCKED_TRIES:
                     raise
                 await asyncio.sleep(0.05 * tries)
-        else:
-            raise AssertionError("the last try breaks or raises")
-        _say_moved(row, record)
-        count_end(self._counts, row, record, task)
-        return _finished(record)
+        raise AssertionError("the last try returns or raises")
 
     async def aclose(self) -> None:
         for batcher in (

@@ -6,11 +6,14 @@ from functools import partial
 import msgspec
 import structlog
 
+from relay.alerts.judge import EVERY_S as JUDGE_EVERY_S
+from relay.alerts.outgoing import SEND_EVERY_S
 from relay.backups.schedule import ASKED_EVERY_S, Schedule, back_up_if_due
 from relay.database.engine import Sessions
 from relay.deliveries.deliver import Deliverer
 from relay.tasks.look import Looker
 from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
+from relay.worker.alerts import Alerter
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.forget_old import Ages, forget_old
 from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
@@ -30,6 +33,7 @@ class Loops(msgspec.Struct, frozen=True):
     outbox: Outbox
     keeper: ChannelKeeper
     units: UnitsReader
+    alerter: Alerter
     chores: Sessions
     audit_every_s: float
     keep_raw_days: int
@@ -68,6 +72,8 @@ class Loops(msgspec.Struct, frozen=True):
                 )
             loops.create_task(repeat("channels", self.keeper.keep, every_s=KEEP_EVERY_S))
             loops.create_task(repeat("units", self.units.read_next, every_s=TURN_EVERY_S))
+            loops.create_task(repeat("alerts", self.alerter.turn, every_s=JUDGE_EVERY_S))
+            loops.create_task(repeat("alert messages", self.alerter.send_due, every_s=SEND_EVERY_S))
             if (schedule := self.backups) is not None:
                 loops.create_task(
                     repeat(

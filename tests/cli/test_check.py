@@ -65,7 +65,7 @@ NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SUBJECTS = {
     *("settings", "pooler", "database", "schema", "currency", "clock", "secret key", "channels"),
     *("price list", "books", "public URL", "Kling's callbacks", "tenants' callbacks", "worker"),
-    *("backups", "disk"),
+    *("backups", "alerts", "disk"),
 }
 
 
@@ -88,12 +88,12 @@ def found(relay: Command, *, code: int = 0, **changed: str) -> dict[str, Any]:
 
 def test_a_relay_that_is_well_is_told_so(channel: Command) -> None:
     """A line for each, exit code 0; that Kling does not call back, and that there is
-    no backup, are warnings."""
+    no backup and no place for alerts, are warnings."""
     findings = found(channel)
 
     assert set(findings) == SUBJECTS
     unwell = {one["subject"] for one in findings.values() if one["level"] != "good"}
-    assert unwell == {"public URL", "backups"}
+    assert unwell == {"public URL", "backups", "alerts"}
     assert channel.json("check")["level"] == "warning"
     shown = channel("check")
     assert "What to do\n  public URL: set it to where Kling reaches this relay" in shown.stdout

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.alerts.tables import Severity
 from relay.backups.take import Taken
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
+from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.backups import mark_restored, note_backup
 from relay.desk.channels import (
     NO_KEYS,
@@ -271,6 +273,25 @@ def _replay(state: str, tenant_id: int | None = None) -> Do:
     )
 
 
+def _add_place(url: str = "json://place-secret-9:x@hooks.test/place-secret-9") -> Do:
+    return lambda desk, session, actor: add_place(
+        session, actor, url, desk.keys, least=Severity.PAGE
+    )
+
+
+def _remove_place(place_id: int) -> Do:
+    return lambda _, session, actor: remove_place(session, actor, place_id)
+
+
+def _change_rule(name: str = "units-low", **changes: Any) -> Do:
+    return lambda _, session, actor: change_rule(session, actor, name, **changes)
+
+
+def _mute(name: str, year: int | None) -> Do:
+    until = None if year is None else datetime(year, 1, 1, tzinfo=UTC)
+    return lambda _, session, actor: mute_rule(session, actor, name, until=until)
+
+
 def _reseal(desk: Desk, session: AsyncSession, actor: Actor) -> Awaitable[object]:
     keys = KeyRing.parse(f"{new_secret_key('k2')},{desk.secret_key}")
     return reseal_values(session, actor, keys, SEALED[0], after_id=0)
@@ -349,6 +370,34 @@ DONE = [
                 "source": "a file",
                 "pause": 3,
             },
+        ),
+    ),
+    Case(
+        add_place,
+        _add_place(),
+        lambda _: Told("alert.add", "alert_place", "json://hooks.test", None, {"least": "page"}),
+    ),
+    Case(
+        remove_place,
+        _remove_place(1),
+        lambda _: Told(
+            "alert.remove", "alert_place", "feishu://open.feishu.cn", {"least": "ticket"}, None
+        ),
+    ),
+    Case(
+        change_rule,
+        _change_rule(bound=Decimal(5), pause_s=60),
+        lambda _: Told(
+            *("alert.set", "alert_rule", "units-low", {"bound": "7", "pause_s": None}),
+            {"bound": "5", "pause_s": 60},
+        ),
+    ),
+    Case(
+        mute_rule,
+        _mute("task-old", 2100),
+        lambda _: Told(
+            *("alert.mute", "alert_rule", "task-old", {"muted_until": None}),
+            {"muted_until": "2100-01-01T00:00:00+00:00"},
         ),
     ),
     Case(
@@ -788,6 +837,14 @@ REFUSED = [
     Refusal(change_channel, Unusable, _change_channel(room={"video/": 5}), "no model"),
     Refusal(change_channel, Unusable, _change_channel(room={"video": -1}), "room below zero"),
     Refusal(end_pause, NoSuch, _end_pause(4711)),
+    Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
+    Refusal(remove_place, NoSuch, _remove_place(4711)),
+    Refusal(change_rule, NoSuch, _change_rule("unit-low")),
+    Refusal(change_rule, Unusable, _change_rule("disk-low", bound=Decimal(1)), "no bound"),
+    Refusal(change_rule, Unusable, _change_rule(bound=Decimal(-1)), "bound"),
+    Refusal(change_rule, Unusable, _change_rule(pause_s=-1), "pause"),
+    Refusal(mute_rule, NoSuch, _mute("unit-low", 2100)),
+    Refusal(mute_rule, Unusable, _mute("units-low", 2020)),
     Refusal(end_pause, NotPossible, _end_pause(2)),
     Refusal(lose_key, NoSuch, _lose("k9")),
     Refusal(lose_key, Unusable, _lose("k1")),
@@ -930,6 +987,8 @@ IDLE: list[tuple[str, Do]] = [
         _change_channel(base_url="https://kling.test/", weight=1, rename="main"),
     ),
     ("the price that is in force", _set_price()),
+    ("a rule as it is", _change_rule(bound=Decimal(7))),
+    ("a rule that speaks", _mute("units-low", None)),
 ]
 """What is so already: nothing is written, and nothing noted."""
 

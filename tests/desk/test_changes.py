@@ -97,7 +97,9 @@ async def test_an_act_writes_one_change_and_writes_it_last(desk: Desk, case: Cas
     assert matches(expected.after, decoded(change["after"])), change["after"]
     assert change["reason"] == expected.reason
     assert written == marked
-    assert (change["subject_id"] is None) == (expected.kind in ("price", "secret_key"))
+    assert (change["subject_id"] is None) == (
+        expected.kind in ("price", "secret_key", "alert_rule")
+    )
 
 
 def decoded(value: str | None) -> Any:

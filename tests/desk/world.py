@@ -2,15 +2,18 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.alerts.tables import Severity
 from relay.database.engine import Sessions
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries.kept_url import keep_url
 from relay.desk.actor import Actor, ActorKind
+from relay.desk.alerts import add_place, change_rule
 from relay.desk.channels import (
     ChannelChanges,
     ChannelKeys,
@@ -41,6 +44,7 @@ Result = TypeVar("Result")
 Work = Callable[[AsyncSession, Actor], Awaitable[Result]]
 ANN = Actor(ActorKind.SYSTEM, "ann", origin="terminal of here", request_id="request-7")
 CURRENCY = "USD"
+PLACE = "feishu://place-secret-0-of-thirty-six-characters"
 PROXY = Proxy("http", "proxy.test", 3128, "relay", "proxy-password-1")
 CHANNEL_KEYS = ChannelKeys(
     access_key="channel-access-key-0",
@@ -225,6 +229,8 @@ def _open_business(desk: Desk) -> Work[None]:
         await remove_channel(session, actor, "former")
         await remove_tenant(session, actor, "former")
         await set_price(session, actor, FIXED)
+        await change_rule(session, actor, "units-low", bound=Decimal(7))
+        await add_place(session, actor, PLACE, desk.keys, least=Severity.TICKET)
         for _ in range(2):
             await pause_creates(session, actor, reason="black", tenant="beta", channel="spare")
         await end_pause(session, actor, 2)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from relay.alerts.read import read_alerts
 from relay.backups.read import read_last_backups
 from relay.channels.directory import read_channels
 from relay.channels.read import read_rows
+from relay.cli.check.alerts import check_alerts
 from relay.cli.check.backups import check_backups
 from relay.cli.check.disk import check_disk
 from relay.cli.check.finding import Finding, bad, good, warning
@@ -130,6 +132,7 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     directory = data_dir(settings) if is_embedded else facts.directory
     if found.is_usable:
         yield check_backups(database.read(read_last_backups), settings, directory)
+        yield from check_alerts(database.read(read_alerts))
     yield from check_disk(directory, database_bytes=facts.bytes)
 
 

@@ -1,0 +1,124 @@
+"""Sending one message to one place, in a thread of its own and with a limit."""
+
+import asyncio
+import logging
+import threading
+from importlib import import_module
+from typing import Any, Self
+
+from relay.alerts.places import PlaceUnusable, kind_of, refuse_options, secrets_of
+
+TIMEOUT_S = 20.0
+WAIT_S = 8.0
+"""For a connection, and for an answer, each."""
+MISSING = (
+    "alerts are sent by a package that is not installed here: pip install 'kling-relay[alerts]'"
+    " (`apprise`)"
+)
+
+
+class CannotSend(Exception):
+    """This installation can send nothing; a sentence."""
+
+
+async def send(url: str, *, title: str, body: str, is_bad: bool) -> str | None:
+    """Send it; return why it did not arrive, or None.
+
+    What hangs is left behind in its thread, which ends with its connection, and with the process.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str | None] = loop.create_future()
+
+    def tell(why_not: str | None) -> None:
+        if not done.done():
+            done.set_result(why_not)
+
+    def run() -> None:
+        try:
+            why_not = _send(url, title, body, is_bad=is_bad)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it did not arrive)
+            why_not = _without_secrets(str(error) or type(error).__name__, url)
+        try:
+            loop.call_soon_threadsafe(tell, why_not)
+        except RuntimeError:
+            return  # nobody waits any more: the loop is closed
+
+    threading.Thread(target=run, name="alert", daemon=True).start()
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await done
+    except TimeoutError:
+        return f"no end within {TIMEOUT_S:.0f} s"
+
+
+def check_sender(url: str) -> None:
+    """See whether the library can read the URL, too.
+
+    Raises:
+        PlaceUnusable: it cannot.
+        CannotSend: it is not installed.
+    """
+    _open(url)
+
+
+def _send(url: str, title: str, body: str, *, is_bad: bool) -> str | None:
+    notifier = _open(url)
+    from apprise.common import NotifyType  # noqa: PLC0415 (an extra, and heavy)
+
+    kind = NotifyType.FAILURE if is_bad else NotifyType.SUCCESS
+    with _Said() as said:
+        is_sent = notifier.notify(body=body, title=title, notify_type=kind)
+    if is_sent:
+        return None
+    return _without_secrets(said.last or "it was not taken", url)
+
+
+def _open(url: str) -> Any:
+    """Make the one object that sends to this kind of place: no other code of the library's runs."""
+    kind = kind_of(url)
+    try:
+        made_by = getattr(import_module(kind.module), kind.name)
+    except ModuleNotFoundError as error:
+        raise CannotSend(MISSING) from error
+    with _Said() as said:
+        parsed = made_by.parse_url(url)
+        # As the library reads them, which is not how everybody does.
+        refuse_options(kind, (parsed or {}).get("qsd", {}))
+        try:
+            notifier = made_by(**parsed) if parsed else None
+        except TypeError:  # what the library raises for what it cannot use
+            notifier = None
+    if notifier is None:
+        reason = f": {_without_secrets(said.last, url)}" if said.last else ""
+        raise PlaceUnusable(f"it is no address of {kind.word}, such as {kind.example}{reason}")
+    notifier.socket_connect_timeout = notifier.socket_read_timeout = WAIT_S
+    notifier.redirects = False
+    return notifier
+
+
+def _without_secrets(text: str, url: str) -> str:
+    for secret in sorted(secrets_of(url), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return " ".join(text.split())[:300]
+
+
+class _Said(logging.Handler):
+    """What the library says in its log meanwhile, in this thread; none of it reaches ours."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> Self:
+        logger = logging.getLogger("apprise")
+        logger.propagate = False
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("apprise").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if threading.get_ident() == self._thread:
+            self.last = record.getMessage()
