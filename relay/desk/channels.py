@@ -356,6 +356,10 @@ def _check_test(groups: list[str], *, is_sandbox: bool) -> None:
             f"in group '{TEST}' are sandboxes only, since its tasks are free: name other groups, or"
             " none"
         )
+    if TEST in groups and len(groups) > 1:
+        raise Unusable(
+            f"group '{TEST}' is apart: no other group's tasks are to run on a sandbox of it"
+        )
 
 
 def _check_room(room: dict[str, int]) -> None:

@@ -15,6 +15,7 @@ READ = text(
     """
     SELECT n.name AS tenant, n.multiplier, (t.quote -> 'wanted')::text AS wanted, count(*) AS tasks
     FROM tasks AS t JOIN tenants AS n ON n.id = t.tenant_id
+    JOIN tokens AS k ON k.id = t.token_id AND NOT k.is_test
     WHERE t.created_at > now() - make_interval(days => :days) AND t.state = 'succeed'
         AND t.endpoint = ANY(:endpoints)
     GROUP BY n.id, t.quote -> 'wanted'

@@ -936,6 +936,10 @@ REFUSED = [
     Refusal(change_channel, Unusable, _change_channel(groups=["test"]), "real one for tests"),
     Refusal(change_channel, Unusable, _change_channel(models=[" "]), "model"),
     Refusal(add_channel, Unusable, _add_channel(groups=["test"]), "real one for tests"),
+    Refusal(
+        *(add_channel, Unusable, _add_channel(groups=["eu", "test"], is_sandbox=True)),
+        "tests and others",
+    ),
     Refusal(issue_token, Unusable, _issue_token(api_key="short-key-1")),
     Refusal(
         issue_token,

@@ -6,6 +6,7 @@ from relay.desk.channels import ChannelChanges, change_channel
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.desk.tokens import issue_token
 from relay.tasks.inspect import TaskFilter, list_tasks
+from relay.tasks.sold import read_sold
 from tests.health.hosts import Hosts, of_model
 from tests.relay_app import ACTOR, CLIP_MICROS, Relay, running_relay
 from tests.tasks.scripted_kling import success
@@ -86,5 +87,11 @@ async def test_a_key_for_tests_is_free_and_never_costs_a_unit(database_url: str)
         assert sorted(one.is_test for one in listed) == [False, True, True, True]
         await change(relay, "real", enabled=False)
         assert (await relay.submit(token)).json()["code"] in (1102, 5001)
+        # Also where a row, that no desk wrote, names another group beside.
+        await relay.rows("UPDATE channels SET groups = '{eu,test}' WHERE name = 'sandbox'")
+        relay.read_anew()
+        assert (await relay.submit(token)).json()["code"] in (1102, 5001)
         assert hosts.posts("sandbox") == 3
+        async with relay.sessions() as session:
+            assert await read_sold(session, ["text2video"]) == []  # nobody pays for a test
         assert (await relay.audit()).ok

@@ -131,6 +131,15 @@ async def test_a_model_that_is_not_allowed_keeps_no_other_model(database_url: st
 
         assert (hosts.posts("first"), hosts.posts("second")) == (2, 3)
         assert await states(relay) == {"first/kling-v3": "refused"}
+        async with relay.sessions.begin() as session:
+            changes = ChannelChanges(enabled=True)
+            await change_channel(session, ACTOR, relay.keys, "first", changes)
+        assert await states(relay) == {}
+        events = await relay.rows("SELECT model, before, state FROM channel_events ORDER BY id")
+        assert [tuple(event) for event in events] == [
+            ("kling-v3", "ok", "refused"),
+            ("kling-v3", "refused", "ok"),
+        ]
 
 
 @pytest.mark.parametrize("trouble", [BROKEN, MaybeSent("ReadTimeout")], ids=["5xx", "timeout"])
