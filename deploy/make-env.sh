@@ -31,6 +31,9 @@ RELAY_CURRENCY=USD
 # AWS_SECRET_ACCESS_KEY=
 # AWS_REGION=
 
+# A service outside that calls you when it hears nothing (docs/operate.md, "Alerts"):
+# RELAY_ALERT_HEARTBEAT_URL=
+
 RELAY_LOG_LEVEL=info
 END
 echo "wrote $(pwd)/.env; keep a copy of its RELAY_SECRET_KEY elsewhere"

@@ -26,8 +26,8 @@ Judged = dict[str, Found | str]
 """By rule: what was found, or why nothing could be."""
 
 
-async def judge_rules(sessions: Sessions, around: Around) -> bool:
-    """Judge every rule, unless another worker just has; True if the rules are judged.
+async def judge_rules(sessions: Sessions, around: Around) -> None:
+    """Judge every rule, unless another worker just has.
 
     Raises:
         OSError, DBAPIError: the database is away, or takes no writes.
@@ -38,13 +38,12 @@ async def judge_rules(sessions: Sessions, around: Around) -> bool:
         rows = {row.name: row for row in await session.scalars(select(AlertRule))}
     last = max((row.checked_at for row in rows.values() if row.checked_at), default=None)
     if last is not None and (began_at - last).total_seconds() < FRESH_S:
-        return True
+        return
     judged: Judged = {}
     for rule in RULES:
         judged[rule.name] = await _ask(sessions, rule, rows.get(rule.name), around)
     async with sessions.begin() as session:
         await write_judged(session, judged, began_at=began_at, around=around)
-    return True
 
 
 async def _ask(

@@ -9,6 +9,7 @@ from relay.alerts.rule import Found, Rule, ago, spell
 
 NAMED_MAX = 8
 """Things that one message names."""
+JUST_NOW_S = 60.0
 
 
 class Words(NamedTuple):
@@ -22,7 +23,8 @@ def word_firing(
     rule: Rule, found: Found, *, since: datetime, now: datetime, url: str | None
 ) -> Words:
     """Say that something is wrong."""
-    length = ago((now - since).total_seconds())
+    age_s = (now - since).total_seconds()
+    length = "just now" if age_s < JUST_NOW_S else ago(age_s)
     lines = [
         *(f"- {name}: {said}" if name else said for name, said in list(found.items())[:NAMED_MAX]),
         *([f"- and {len(found) - NAMED_MAX} more"] if len(found) > NAMED_MAX else []),

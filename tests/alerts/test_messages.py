@@ -12,6 +12,7 @@ from relay.desk.alerts import change_rule, mute_rule, remove_place
 from tests.alerts.conftest import AROUND, Alerts
 from tests.relay_app import ACTOR, running_relay
 from tests.sandbox.receiver import Receiver
+from tests.waiting import wait_until
 
 OLD = "UPDATE deployment SET created_at = now() - interval '3 days'"
 """A relay without any backup or audit: two tickets."""
@@ -172,12 +173,24 @@ async def test_a_worker_notes_and_judges_and_tells_from_memory(
     alerts: Alerts, database_url: str
 ) -> None:
     """A charge that was not taken; then a database that takes nothing: three turns, one message."""
-    async with running_relay(database_url, beside=alerts.relay) as worker:
+    async with running_relay(database_url, beside=alerts.relay, refresh_s=0.0) as worker:
         alerter = worker.parts.loops.alerter
         await alerts.add_place()
-        worker.parts.counts.charge_failures.add()
+        await worker.add_channel()
+        token = await worker.add_tenant()
+        kling_id = (await worker.submit(token)).json()["data"]["task_id"]
+        refuse = "CHECK (kind <> 'charge') NOT VALID"
+        await worker.rows(f"ALTER TABLE entries ADD CONSTRAINT no_charges {refuse}")
+
+        async def is_refused() -> bool:
+            await worker.get(token, kling_id)
+            return worker.parts.counts.charge_failures.by[()] > 0
+
+        await wait_until(is_refused)
         await alerter.turn()
-        assert "1 in the last minute" in str((await alerts.rule("charge-fails"))["found"])
+        assert "in the last minute; the log has each" in str(
+            (await alerts.rule("charge-fails"))["found"]
+        )
         await alerter.send_due()
         await alerts.arrived(1)
 
