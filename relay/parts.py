@@ -324,6 +324,7 @@ def _open_tasks(
     closing.push_async_callback(retries.aclose)
     dispatcher = Dispatcher(
         lines.holds,
+        directory=kling.directory,
         board=kling.board,
         upstream=kling.upstream,
         concluder=Concluder(door, learner, looker),

@@ -12,6 +12,7 @@ from typing import assert_never
 import msgspec
 import structlog
 
+from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
 from relay.database.faults import is_fault, log_failure, persist
@@ -80,6 +81,7 @@ class Dispatcher:
         self,
         line: Line,
         *,
+        directory: ChannelDirectory,
         board: Board,
         upstream: Upstream,
         concluder: Concluder,
@@ -87,6 +89,7 @@ class Dispatcher:
         kling_timeout_s: float,
     ) -> None:
         self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=True)
+        self._directory = directory
         self._board = board
         self._upstream = upstream
         self._conclude = concluder
@@ -107,12 +110,24 @@ class Dispatcher:
             if _is_full(outcome) or time.monotonic() + wait_s > submission.retry_until:
                 break
             await asyncio.sleep(wait_s)
+            channels = await self._still_on(channels)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
         await self._conclude.release(task, f"no channel took it: {outcome.reason}")
         if refusal is not None:
             return self._with_wait(refusal, channels, need)
         told = Unavailable() if submission.is_tried else self._board.why_not(channels, need)
         return Submitted(task, NotTaken(outcome.reason, told))
+
+    async def _still_on(self, channels: list[OpenedChannel]) -> list[OpenedChannel]:
+        """Read again those that still get tasks: the operator may have changed them meanwhile."""
+        try:
+            read = [await self._directory.get(channel.id) for channel in channels]
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log_failure(log, "submit.channels_not_read", error)
+            return channels
+        return [channel for channel in read if channel.enabled and not channel.is_draining]
 
     async def aclose(self) -> None:
         await self._moves.aclose()

@@ -284,8 +284,23 @@ async def test_what_surely_made_nothing_is_tried_again(database_url: str) -> Non
         hosts.creates["only"] = MaybeSent("ReadTimeout")
         assert (await relay.submit(token)).json()["code"] == 5002
         assert hosts.posts("only") == 4
+
+        # A channel that was switched off meanwhile gets nothing more.
+        hosts.creates["only"] = NotSent("ConnectError")
+        last = asyncio.create_task(relay.submit(token))
+        await wait_until(lambda: _has_posts(hosts, 5))
+        async with relay.sessions.begin() as session:
+            changes = ChannelChanges(enabled=False)
+            await change_channel(session, ACTOR, relay.keys, "only", changes)
+        relay.read_anew()
+        hosts.creates["only"] = None
+        assert ((await last).json()["code"], hosts.posts("only")) == (5001, 5)
         row = await relay.row("SELECT count(*), sum(hold_micros) FROM tasks")
-        assert row["count"] == 2
+        assert row["count"] == 3
+
+
+async def _has_posts(hosts: Hosts, posts: int) -> bool:
+    return hosts.posts("only") == posts
 
 
 async def test_a_draining_channel_ends_by_itself(database_url: str) -> None:
