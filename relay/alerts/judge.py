@@ -1,5 +1,6 @@
 """Judging all rules, and writing down what became of each with what is to be told of it."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import structlog
@@ -73,12 +74,10 @@ async def write_judged(
 
     The rows are locked, so that of two who judge at once the second sees what the first has told.
     """
-    names = sorted(judged)
-    await session.execute(
-        insert(AlertRule).values([{"name": name} for name in names]).on_conflict_do_nothing()
-    )
-    query = select(AlertRule).where(AlertRule.name.in_(names)).order_by(AlertRule.name)
-    rows = list(await session.scalars(query.with_for_update(key_share=True)))
+    rows = await _lock_rows(session, judged)
+    if missing := [{"name": name} for name in judged.keys() - {row.name for row in rows}]:
+        await session.execute(insert(AlertRule).values(missing).on_conflict_do_nothing())
+        rows = await _lock_rows(session, judged)
     if any(row.checked_at is not None and row.checked_at > began_at for row in rows):
         return
     now = await session.scalar(select(func.clock_timestamp()))
@@ -98,6 +97,11 @@ async def write_judged(
             AlertMessage.created_at < func.now() - text(f"interval '{KEPT_DAYS} days'")
         )
     )
+
+
+async def _lock_rows(session: AsyncSession, names: Iterable[str]) -> list[AlertRule]:
+    query = select(AlertRule).where(AlertRule.name.in_(names)).order_by(AlertRule.name)
+    return list(await session.scalars(query.with_for_update(key_share=True)))
 
 
 def _move(row: AlertRule, found: Found, now: datetime) -> None:

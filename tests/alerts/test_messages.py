@@ -3,9 +3,13 @@
 import asyncio
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
 
 from relay.alerts.heartbeat import beat
 from relay.alerts.judge import Judged, write_judged
+from relay.alerts.outgoing import CLAIM
 from relay.alerts.rules import RULES
 from relay.alerts.tables import Severity
 from relay.desk.alerts import change_rule, mute_rule, remove_place
@@ -66,23 +70,47 @@ async def test_a_page_is_told_once_and_so_is_its_end(alerts: Alerts) -> None:
     assert (row["is_firing"], row["found"], row["told"]) == (False, "{}", "{}")
 
 
-async def test_two_who_judge_and_send_at_once_send_one_message(alerts: Alerts) -> None:
-    """Of four that found the same, one writes; of four that send, one has it."""
+async def waits_or_ends(alerts: Alerts, other: "asyncio.Task[Any]") -> bool:
+    """Whether it has come to a lock that is held, or past where one should be."""
+    waiting = await alerts.relay.row("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return other.done() or waiting[0] > 0
+
+
+async def test_two_who_judge_at_once_tell_one_message(alerts: Alerts) -> None:
+    """The second found the same; it waits for the first, whose message has gone out by then."""
     await alerts.add_place()
     await alerts.judge()
     judged: Judged = {rule.name: {} for rule in RULES}
     judged["not-ready"] = {"host-1": "no"}
-    began_at = datetime.now(UTC) + timedelta(minutes=1)  # none sees that another was first
+    began_at = datetime.now(UTC) + timedelta(minutes=1)  # neither sees that the other was first
 
-    async def write() -> None:
+    async def second() -> None:
         async with alerts.relay.sessions.begin() as session:
             await write_judged(session, judged, began_at=began_at, around=AROUND)
 
-    await asyncio.gather(*(write() for _ in range(4)))
-    tried = await asyncio.gather(*(alerts.send() for _ in range(4)))
+    async with alerts.relay.sessions.begin() as session:
+        await write_judged(session, judged, began_at=began_at, around=AROUND)
+        await session.flush()
+        other = asyncio.create_task(second())
+        await wait_until(lambda: waits_or_ends(alerts, other))
+        await session.execute(text("UPDATE alert_messages SET ended_at = now()"))
+    await other
 
-    assert sorted(tried) == [0, 0, 0, 1]
-    await alerts.arrived(1)
+    assert len(await alerts.relay.rows("SELECT id FROM alert_messages")) == 1
+
+
+async def test_what_one_has_claimed_no_other_sends(alerts: Alerts) -> None:
+    """Not while the claim is being written, and not after it."""
+    await alerts.add_place()
+    await alerts.relay.rows(PARKED.format("host-1:7"))
+    await alerts.judge()
+
+    async with alerts.relay.sessions.begin() as session:
+        await session.execute(text(CLAIM), {"lease_s": 60, "at_once": 20})
+        other = asyncio.create_task(alerts.send())
+        await wait_until(lambda: waits_or_ends(alerts, other))
+    assert await other == 0
+    assert await alerts.send() == 0
 
 
 async def test_what_does_not_arrive_is_tried_again(alerts: Alerts, logged: io.StringIO) -> None:

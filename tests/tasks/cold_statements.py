@@ -66,6 +66,7 @@ COLD = {
     # Alerts: one worker of all asks, once a minute.
     "relay.alerts.judge:judge_rules": "once a minute: a row a rule",
     "relay.alerts.judge:write_judged": "once a minute: a row a rule",
+    "relay.alerts.judge:_lock_rows": "once a minute: a row a rule",
     "relay.alerts.judge:_tell": "a message of a rule, by the few that wait",
     "relay.alerts.notes:Notes._note": "once a minute and process, by key",
     "relay.alerts.notes:_read": "once a minute: what processes noted, a few rows",
