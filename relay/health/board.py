@@ -18,6 +18,7 @@ from relay.channels.opened import OpenedChannel
 from relay.database.cached import Cached
 from relay.database.driver import Pool
 from relay.database.faults import is_fault, log_failure
+from relay.database.ids import TaskId
 from relay.errors import NoRoom, Unavailable
 from relay.health.condition import Condition, Key, Need, read_condition
 from relay.health.room import Room, set_limit
@@ -49,6 +50,7 @@ class Admission(msgspec.Struct, frozen=True):
     need: Need
     tries: tuple[Condition, ...] = ()
     """What it is to show the end of."""
+    task_id: TaskId | None = None
 
 
 class _Chance(msgspec.Struct, frozen=True):
@@ -126,18 +128,24 @@ class Board:
         await self.refresh(channels)
         return sorted(channels, key=lambda channel: self._chance(channel, need).wait_s > 0)
 
-    async def admit(self, channel: OpenedChannel, need: Need) -> Admission | None:
-        """Let a create through to a channel, and take its slots; None if it may not have it now."""
+    async def admit(
+        self, channel: OpenedChannel, need: Need, *, task_id: TaskId | None = None
+    ) -> Admission | None:
+        """Let a create through to a channel, and take its slots; None if it may not have it now.
+
+        `task_id`: of the row that is counted among those that take slots.
+        """
         if not self.has_of(channel):
-            return Admission(need)
+            return Admission(need, task_id=task_id)
         chance = self._chance(channel, need)
         if chance.wait_s > 0:
             return None
         self.room.take(channel.id, need)
-        for condition in chance.tries:
+        for place, condition in enumerate(chance.tries):
             if not await self._claim(condition):
+                self.withdraw(Admission(need, chance.tries[:place]))
                 return None
-        return Admission(need, chance.tries)
+        return Admission(need, chance.tries, task_id)
 
     def withdraw(self, admission: Admission) -> None:
         """Take note that it was not sent: somebody else tries."""
@@ -160,7 +168,7 @@ class Board:
         return self.room.wait_s((channel.id, need.pack, need.model) for channel in channels)
 
     def why_not(self, channels: Iterable[OpenedChannel], need: Need) -> NoRoom | Unavailable:
-        """Say what the tenant is told where none takes it."""
+        """Say what the tenant is told where none took it: NoRoom if one is merely full now."""
         return self._why_not([self._chance(channel, need) for channel in channels])
 
     async def refresh(self, channels: Sequence[OpenedChannel]) -> None:

@@ -5,10 +5,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
+import structlog
+
 from relay.channels.opened import OpenedChannel
 from relay.choices import RoomScope
+from relay.database.faults import log_failure
 from relay.health.board import REASON_CHARS, Admission, Board, pause_s, rule_of
-from relay.health.condition import Condition, Key, Need
+from relay.health.condition import Condition, Key
 from relay.health.room import set_limit
 from relay.health.rules import (
     FAILURES_OF_ONE,
@@ -25,6 +28,8 @@ from relay.kling.codes import TROUBLE_MIN
 from relay.kling.outcome import is_plain_success
 from relay.kling.transport import NotSent, NoUsableReply, Reply
 from relay.kling.wire import read_envelope, says_not_found
+
+log = structlog.get_logger()
 
 _SERVER_ERROR, _TIMED_OUT = 500, 408
 
@@ -190,7 +195,7 @@ class Observer:
         if rule.part is Part.ROOM:
             assert admission is not None, "questions take no slots"
             if admission.need.slots:  # without one it is of their pace, which says nothing of them
-                self._board.spawn(self._note_full(channel, admission.need, rule, said))
+                self._board.spawn(self._note_full(channel, admission, rule, said))
             return
         known = self._board.known(at)
         if known is not None and GRAVITY[known.state] >= GRAVITY[rule.state]:
@@ -233,17 +238,24 @@ class Observer:
                 self._board.postpone(condition)
         return is_seen
 
-    async def _note_full(self, channel: OpenedChannel, need: Need, rule: Rule, said: _Said) -> None:
+    async def _note_full(
+        self, channel: OpenedChannel, admission: Admission, rule: Rule, said: _Said
+    ) -> None:
         """Learn from a 1303 how many slots there are: one less than would run with the one refused.
 
         That is as many as run now, if that one takes a single slot; and may be more if it does not.
         Of the model, unless it has had more, or has none now, while others of its pack run: then
-        the pack's are what is over.
+        the pack's are what is over. Where as many run as is known nothing is learned: another
+        replica's was quicker to the last slot.
         """
-        room = self._board.room
-        await room.count_now()
+        need, room = admission.need, self._board.room
         of_model, of_pack = (channel.id, need.pack, need.model), (channel.id, need.pack, "")
-        running = {key: max(0, room.taken(key) - need.slots) for key in (of_model, of_pack)}
+        try:
+            counts = await room.running_beside(channel.id, need, admission.task_id)
+        except Exception as error:  # noqa: BLE001 (told in the log; the next 1303 says it again)
+            log_failure(log, "room.not_learned", error)
+            return
+        running = dict(zip((of_model, of_pack), counts, strict=True))
         most = {key: slots + need.slots - 1 for key, slots in running.items()}
         known = self._board.known(of_model)
         had = (set_limit(channel, of_model, room.scope), known.room if known else None)
@@ -251,6 +263,8 @@ class Observer:
         is_of_pack = running[of_pack] > running[of_model] and (had_more or not running[of_model])
         at = of_pack if is_of_pack or room.scope is RoomScope.PACK else of_model
         before = self._board.known(at)
+        if before is not None and before.room is not None and most[at] >= before.room:
+            return
         tries = self._tries(before, rule)
         self._board.mark(
             Condition(

@@ -17,8 +17,9 @@ from relay.choices import RoomScope
 from relay.database.cached import Cached
 from relay.database.driver import Pool
 from relay.database.faults import is_fault, log_failure
+from relay.database.ids import TaskId
 from relay.health.condition import Key, Need
-from relay.health.statements import COUNT, USUAL
+from relay.health.statements import COUNT, RUNNING, USUAL
 
 log = structlog.get_logger()
 
@@ -64,11 +65,16 @@ class Room:
                 raise
             log_failure(log, "room.not_counted", error)
 
-    async def count_now(self) -> None:
-        """Count whatever is known: Kling has just shown that it is not so."""
-        self._counting.forget()
-        self._not_before = 0.0
-        await self.count()
+    async def running_beside(
+        self, channel_id: int, need: Need, task_id: TaskId | None
+    ) -> tuple[int, int]:
+        """Count the slots that others take now, of its model and of its pack.
+
+        By the rows alone: the task itself may be another channel's by now, and not be counted.
+        """
+        records = await self._pool.fetch(RUNNING, channel_id, need.pack, task_id)
+        slots = {record["model"]: record["slots"] for record in records}
+        return slots.get(need.model, 0), sum(slots.values())
 
     def taken(self, key: Key) -> int:
         """Say how many slots are taken, of a pack, or of a model in it."""

@@ -69,6 +69,15 @@ GROUP BY 1, 2, 3
 """
 """The slots that live tasks take: over all replicas, by the index of live tasks."""
 
+RUNNING = """
+SELECT coalesce(lower(model), endpoint) AS model, sum(slots)::bigint AS slots
+FROM tasks
+WHERE hold_ended_at IS NULL AND slots > 0 AND channel_id = $1 AND pack = $2
+    AND id IS DISTINCT FROM $3
+GROUP BY 1
+"""
+"""The same of one pack of a channel, without one task."""
+
 # The newest rows of all, by their key: an index of its own would cost each submit.
 USUAL = """
 SELECT pack, coalesce(lower(model), endpoint) AS model,

@@ -17,7 +17,6 @@ from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
 from relay.database.faults import is_fault, log_failure, persist
 from relay.database.line import Line
-from relay.errors import Unavailable
 from relay.health.board import Admission, Board
 from relay.health.condition import Need
 from relay.kling.body import join_fields, put_text
@@ -115,7 +114,7 @@ class Dispatcher:
         await self._conclude.release(task, f"no channel took it: {outcome.reason}")
         if refusal is not None:
             return self._with_wait(refusal, channels, need)
-        told = Unavailable() if submission.is_tried else self._board.why_not(channels, need)
+        told = self._board.why_not(channels, need)
         return Submitted(task, NotTaken(outcome.reason, told))
 
     async def _still_on(self, channels: list[OpenedChannel]) -> list[OpenedChannel]:
@@ -151,7 +150,9 @@ class Dispatcher:
         async def attempt(
             channel: OpenedChannel, before: PassedOn[Submitted] | None
         ) -> Submitted | PassedOn[Submitted]:
-            admission = await self._board.admit(channel, submission.need)
+            admission = await self._board.admit(
+                channel, submission.need, task_id=submission.task.id
+            )
             if admission is None:
                 return PassedOn(f"{channel.name}: takes none now", is_asked=False)
             # Also before the first one is tried: the row names another one if that took none.

@@ -164,6 +164,8 @@ class Submitter:
                 return submitted
         if client is not None:
             client.await_task(task.id)
+        # The others too: what is full now may have a slot when these have refused it.
+        channels += [channel for channel in chosen if channel not in channels]
         submission = Submission(task, endpoint, fields, need, deadline, retry_until, model)
         submitted = await self._dispatcher.send(submission, channels)
         is_call = endpoint.kind is EndpointKind.CALL

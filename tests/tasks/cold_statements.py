@@ -38,6 +38,7 @@ COLD = {
     "relay.health.board:Board._read": f"every second: {_CONDITIONS}",
     "relay.health.board:Board._claim": "one that tries what was over, by key",
     "relay.health.board:Board._write": "a change of a channel's state, by key",
+    "relay.health.room:Room.running_beside": "after a 1303: the live tasks of a channel",
     "relay.health.room:Room._count": "twice a second where room is limited: all live tasks",
     "relay.health.room:Room._read_usual": "once a minute: the newest five thousand tasks, by key",
     "relay.worker.read_units:UnitsReader.read_next": "every 1.5 s: reads the channels",
