@@ -166,6 +166,7 @@ async def open_parts(
                 store.sessions,
                 directory=kling.directory,
                 upstream=kling.upstream,
+                board=kling.board,
                 observer=kling.observer,
                 catalogue=kling.catalogue,
             ),

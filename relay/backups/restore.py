@@ -16,7 +16,10 @@ from relay.secrets import KeyRing
 
 LOCK_TIMEOUT_S = 5
 SEEDED = frozenset(
-    ("alembic_version", "schema_floor", "deployment", "token_changes", "price_lists", "secret_keys")
+    (
+        *("alembic_version", "schema_floor", "deployment", "token_changes", "price_lists"),
+        *("secret_keys", "addresses_forgotten"),
+    )
 )
 """Tables with rows that migrations and any command leave there: a database with no others is as if
 it were empty."""

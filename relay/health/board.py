@@ -20,13 +20,17 @@ from relay.database.driver import Pool
 from relay.database.faults import is_fault, log_failure
 from relay.database.ids import TaskId
 from relay.errors import NoRoom, Unavailable
-from relay.health.condition import Condition, Key, Need, read_condition
+from relay.health.condition import (
+    Condition,
+    Key,
+    Need,
+    pause_s,
+    read_condition,
+    rule_of,
+    soon_over_s,
+)
 from relay.health.room import Room, set_limit
 from relay.health.rules import (
-    RULES,
-    TROUBLE,
-    UNREACHABLE,
-    Rule,
     State,
 )
 from relay.health.statements import CLAIM, EXPIRING, MARK, READ
@@ -185,6 +189,20 @@ class Board:
         has_room = any(one.room is not None for key, one in self._known.items() if key[0] in ids)
         if has_room or any(channel.room for channel in of):
             await self.room.count()
+
+    async def end_where_slots_are_free(self) -> None:
+        """See what has a slot again though no create comes that would see it."""
+        await self.refresh(())
+        full = [
+            one
+            for one in self._known.values()
+            if one.room is not None and one.state is not State.OK
+        ]
+        if full:
+            await self.room.count()
+        for condition in full:
+            if condition.room is not None and self.room.taken(condition.key) < condition.room:
+                self.end(condition)
 
     def has_of(self, channel: OpenedChannel) -> bool:
         """Tell whether anything may keep this channel from a create: nearly always nothing does."""
@@ -361,27 +379,3 @@ class Board:
                 del self._own[key]
         self._known = known
         self._concerned = {key[0] for key in known}
-
-
-def rule_of(condition: Condition) -> Rule:
-    """Look up by what it came to be; where there was no answer, or a page."""
-    if condition.code is None or condition.code not in RULES:
-        return UNREACHABLE if condition.is_probed else TROUBLE
-    return RULES[condition.code]
-
-
-def pause_s(rule: Rule, tries: int, retry_after: str = "") -> float:
-    asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.0
-    doubled = rule.pause_s * 2.0 ** min(tries, 20)
-    return min(rule.pause_most_s, max(doubled, asked_s))
-
-
-def soon_over_s(condition: Condition, due_s: float) -> float:
-    """Say when it may be over that is to be tried in `due_s`.
-
-    If that is later than any pause, somebody tries now, and tells long before the lease ends.
-    """
-    rule = rule_of(condition)
-    usual_s = pause_s(rule, condition.tries)
-    is_tried = due_s > (usual_s if rule.is_probed else rule.pause_most_s)
-    return usual_s if is_tried else due_s

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from relay.database.driver import Record
-from relay.health.rules import State
+from relay.health.rules import RULES, TROUBLE, UNREACHABLE, Rule, State
 
 Key = tuple[int, str, str]
 """Channel, pack, model."""
@@ -80,3 +80,27 @@ def read_condition(row: Record, *, now_s: float | None = None) -> Condition:
         since=row["since"],
         failed_at=row["failed_at"],
     )
+
+
+def rule_of(condition: Condition) -> Rule:
+    """Look up by what it came to be; where there was no answer, or a page."""
+    if condition.code is None or condition.code not in RULES:
+        return UNREACHABLE if condition.is_probed else TROUBLE
+    return RULES[condition.code]
+
+
+def pause_s(rule: Rule, tries: int, retry_after: str = "") -> float:
+    asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.0
+    doubled = rule.pause_s * 2.0 ** min(tries, 20)
+    return min(rule.pause_most_s, max(doubled, asked_s))
+
+
+def soon_over_s(condition: Condition, due_s: float) -> float:
+    """Say when it may be over that is to be tried in `due_s`.
+
+    If that is later than any pause, somebody tries now, and tells long before the lease ends.
+    """
+    rule = rule_of(condition)
+    usual_s = pause_s(rule, condition.tries)
+    is_tried = due_s > (usual_s if rule.is_probed else rule.pause_most_s)
+    return usual_s if is_tried else due_s

@@ -11,12 +11,12 @@ from relay.database.driver import Connection, Pool, Record
 from relay.health.statements import USABLE
 from relay.ledger.invariants import SNAPSHOT
 
-TIMEOUT_MS = 5000
+TIMEOUT_S = 5
 LATE_S = 60.0
 """What a worker does at its moment is late after that: none may be alive."""
 
 LIMITS = f"""
-SELECT set_config('statement_timeout', '{TIMEOUT_MS}ms', true), set_config('jit', 'off', true),
+SELECT set_config('statement_timeout', '{TIMEOUT_S}s', true), set_config('jit', 'off', true),
     set_config('enable_seqscan', 'off', true)
 """
 """Of its transaction. A plan made while tables are small would be kept."""

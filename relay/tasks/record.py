@@ -47,7 +47,8 @@ superseded AS ({SUPERSEDE}),
 learned AS ({LEARN_MADE}),
 delivered AS ({DELIVER}),
 noted AS ({NOTE}){follow}
-SELECT ord, moves, fills, old_state, tenant_id, NULL::bigint AS charged_micros
+SELECT ord, moves, fills, corrects, old_state, tenant_id, charged_before, has_cost,
+    NULL::bigint AS charged_micros
 FROM judged
 """  # noqa: S608 (composed of constants)
 

@@ -12,6 +12,7 @@ from relay.database.engine import Sessions
 from relay.desk.actor import BY_RULE
 from relay.desk.channels import end_drain
 from relay.desk.errors import DeskError
+from relay.health.board import Board
 from relay.health.condition import Condition, read_condition
 from relay.health.observer import Observer
 from relay.health.statements import CLAIM_PROBES
@@ -37,6 +38,7 @@ class ChannelKeeper:
         *,
         directory: ChannelDirectory,
         upstream: Upstream,
+        board: Board,
         observer: Observer,
         catalogue: Catalogue,
     ) -> None:
@@ -44,11 +46,13 @@ class ChannelKeeper:
         self._sessions = sessions
         self._directory = directory
         self._upstream = upstream
+        self._board = board
         self._observer = observer
         self._catalogue = catalogue
 
     async def keep(self) -> None:
         """Ask about what is due, and switch off what is drained; one replica does each."""
+        await self._board.end_where_slots_are_free()
         due = await self._pool.fetch(CLAIM_PROBES, LEASE_S)
         await asyncio.gather(*(self._probe(read_condition(record)) for record in due))
         for channel in await self._directory.all():
