@@ -11,7 +11,7 @@ from relay.channels.opened import OpenedChannel
 from relay.choices import RoomScope
 from relay.database.faults import log_failure
 from relay.health.board import REASON_CHARS, Admission, Board
-from relay.health.condition import Condition, Key
+from relay.health.condition import Condition, Key, pause_s, rule_of
 from relay.health.room import set_limit
 from relay.health.rules import (
     FAILURES_OF_ONE,
