@@ -98,7 +98,9 @@ async def test_slots_are_kept_busy_by_clients_that_retry(
             pooler = started.enter_context(pgbouncer(postgres_server, "transaction"))
             pooled = {"database_pool_url": await through(pooler, database_url)}
         for port in ports:
-            relay = started.enter_context(world.relay(port=port, public_url=world.url, **pooled))
+            relay = started.enter_context(
+                world.relay(port=port, public_url=world.url, submit_timeout_s=60, **pooled)
+            )
             await relay.logged("serve.started")
         clients = Clients(world, [f"http://127.0.0.1:{port}" for port in ports], tokens)
         working = asyncio.create_task(clients.run())
@@ -109,6 +111,7 @@ async def test_slots_are_kept_busy_by_clients_that_retry(
             f"{urls[DRY]}/sandbox/units",
             params={"access_key": DEFAULT_ACCOUNT.access_key, "units": 10**6},
         )
+        bought = time.time()
         await settle_for(SECONDS / 2, because="its units were bought again")
         ended = time.time()
         clients.is_over = True
@@ -117,7 +120,9 @@ async def test_slots_are_kept_busy_by_clients_that_retry(
 
         logs = {kling: await read_log(world, url) for kling, url in urls.items()}
         made = sum(one["event"] == "accepted" for log in logs.values() for one in log)
-        busy = {kling.name: busy_share(kling, logs[kling], began, ended) for kling in klings}
+        usable = {kling: [(began + kling.task_seconds, ended)] for kling in klings}
+        usable[DRY] = [(began + DRY.task_seconds, ran_dry(logs[DRY])), (bought, ended)]
+        busy = {kling.name: busy_share(kling, logs[kling], usable[kling]) for kling in klings}
         shares = [f"{kling.name:8} {kling.slots:5}  {busy[kling.name]:.1%}" for kling in klings]
         told = [f"{status}/{code}: {times}" for (status, code), times in clients.told.items()]
         head = f"{SECONDS:.0f} s, {replicas} serve, {CLIENTS} clients: {made} tasks"
@@ -158,14 +163,30 @@ async def read_log(world: World, url: str) -> list[dict[str, Any]]:
     return entries
 
 
-def busy_share(kling: Kling, entries: list[dict[str, Any]], began: float, ended: float) -> float:
-    """Of the time in which its slots could be used, in slots; after a start of a task's length."""
-    first = began + kling.task_seconds
-    spans = {}
+def ran_dry(entries: list[dict[str, Any]]) -> float:
+    """When the units that it had at first were used up."""
+    ends = [entry for entry in entries if entry["event"] == "ended"]
+    assert DRY.video_units is not None
+    return moment(ends[DRY.video_units // UNITS_OF_A_CLIP - 1])
+
+
+def moment(entry: dict[str, Any]) -> float:
+    return float(entry["at_ms"]) / 1000
+
+
+def busy_share(
+    kling: Kling, entries: list[dict[str, Any]], usable: list[tuple[float, float]]
+) -> float:
+    """Of the time in which its slots could be used, in slots."""
+    spans: dict[str, tuple[float, float]] = {}
     for entry in entries:
         if entry["event"] == "accepted":
-            spans[entry["task_id"]] = [float(entry["at_ms"]) / 1000, ended]
+            spans[entry["task_id"]] = (moment(entry), usable[-1][1])
         elif entry["event"] == "ended":
-            spans[entry["task_id"]][1] = float(entry["at_ms"]) / 1000
-    busy_s = sum(max(0.0, min(end, ended) - max(start, first)) for start, end in spans.values())
-    return busy_s / (kling.slots * (ended - first))
+            spans[entry["task_id"]] = (spans[entry["task_id"]][0], moment(entry))
+    busy_s = sum(
+        max(0.0, min(end, until) - max(start, since))
+        for start, end in spans.values()
+        for since, until in usable
+    )
+    return busy_s / sum(kling.slots * (until - since) for since, until in usable)
