@@ -117,7 +117,7 @@ def _doing(standing: Standing) -> tuple[str, ...]:
 
 def _set_up(row: Channel) -> tuple[str, ...]:
     return (
-        yes_no(row.enabled),
+        "draining" if row.is_draining else yes_no(row.enabled),
         shortened(row.access_key) or "-",
         yes_no(row.api_key_sealed),
         yes_no(row.webhook_secret_sealed),

@@ -222,6 +222,15 @@ def test_a_channel_is_removed_and_its_name_free(relay: Command) -> None:
     assert relay.json("channel", "list")[0]["id"] == 2
 
 
+def test_a_channel_that_is_drained_says_so(relay: Command) -> None:
+    """At once, and until it is enabled again."""
+    relay("channel", "add", "main", "--key", "A|S", "--base-url", NOWHERE, "--no-check")
+
+    assert "draining" in relay("channel", "drain", "main").stdout
+    assert "draining" in relay("channel", "list").stdout
+    assert "draining" not in relay("channel", "enable", "main").stdout
+
+
 def test_other_secret_keys_than_the_stored_ones_are_a_sentence(relay: Command) -> None:
     """A key ring that cannot open what is stored: exit code 2, and the channel is named."""
     relay("channel", "add", "main", "--key", "A|S", "--base-url", NOWHERE, "--no-check")
