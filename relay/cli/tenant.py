@@ -9,10 +9,11 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax, Words
-from relay.cli.show import json_option, note, print_json, print_table, yes_no
+from relay.cli.show import json_option, note, print_json
 from relay.cli.sure import ask, sure_option
+from relay.cli.tenant_rows import described, print_tenants, read_pair, show_pair
 from relay.cli.webhook_secret import webhook_secret
-from relay.money import money, plain
+from relay.money import decimal_of, money
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -54,7 +55,7 @@ tasks_max_option = click.option(
     type=Amount(least=0),
     default="0",
     metavar="AMOUNT",
-    help="What it may spend, in the relay's currency; entered as a top-up.",
+    help="What it may spend, in the relay's currency; entered as a top-up that was paid.",
 )
 @multiplier_option
 @tasks_max_option
@@ -87,12 +88,12 @@ def add(
             multiplier=Decimal(1) if multiplier is None else multiplier,
             tasks_max=tasks_max if isinstance(tasks_max, int) else None,
         )
-        return await _read(session, name)
+        return await read_pair(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
         pair = database.act(work)
-    _show(pair, currency, as_json=as_json)
+    show_pair(pair, currency, as_json=as_json)
     _note_nothing(name, multiplier)
     note(f"Next: `relay token add {name}` makes its keys.")
 
@@ -115,9 +116,9 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
         found = database.read(work)
         currency = database.settings.currency
     if as_json:
-        print_json([_described(*pair, currency) for pair in found])
+        print_json([described(*pair, currency) for pair in found])
     else:
-        _print(found, currency)
+        print_tenants(found, currency)
 
 
 @tenant.command("set")
@@ -232,12 +233,12 @@ def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
     async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from relay.desk.tenants import remove_tenant
 
-        return await _read(session, (await remove_tenant(session, actor, name)).name)
+        return await read_pair(session, (await remove_tenant(session, actor, name)).name)
 
     with open_database() as database:
         pair = database.act(work)
         currency = database.settings.currency
-    _show(pair, currency, as_json=as_json)
+    show_pair(pair, currency, as_json=as_json)
 
 
 def _note_nothing(name: str, multiplier: Decimal | None) -> None:
@@ -252,17 +253,17 @@ def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
     async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
         from relay.desk.tenants import change_tenant
 
-        return await _read(session, (await change_tenant(session, actor, name, changes)).name)
+        return await read_pair(session, (await change_tenant(session, actor, name, changes)).name)
 
     with open_database() as database:
         pair = database.act(work)
         currency = database.settings.currency
-    _show(pair, currency, as_json=as_json)
+    show_pair(pair, currency, as_json=as_json)
 
 
 @tenant.command(context_settings=NEGATIVE)
 @click.argument("name", help="The tenant's name.")
-@click.argument("amount", type=Amount(least=0, is_above=True), help="What was sold.")
+@click.argument("amount", type=SignedAmount(), help="How much; of a correction also below 0.")
 @click.option(
     "--ref",
     "reference",
@@ -270,13 +271,33 @@ def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
     type=Name("reference"),
     help="Your own reference of the payment; the same one twice adds nothing.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice(["paid", "bonus", "correction"]),
+    default="paid",
+    show_default=True,
+    help="What for: it was paid, is a gift, or corrects an earlier top-up.",
+)
+@click.option("--reason", type=Words("reason"), help="Kept with the entry for ever.")
 @json_option
-@examples("relay tenant topup acme 250 --ref invoice-2026-117")
-def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
-    """Add sold quota, once per reference."""
+@examples(
+    "relay tenant topup acme 250 --ref invoice-2026-117",
+    "relay tenant topup acme 5 --kind bonus --ref welcome-acme",
+    "relay tenant topup acme -225 --kind correction --ref invoice-2026-117-was-25",
+)
+def topup(
+    name: str, amount: int, reference: str, kind: str, reason: str | None, *, as_json: bool
+) -> None:
+    """Add quota that was sold or given, once per reference."""
+    if amount < 0 and kind != "correction":
+        raise click.UsageError(
+            f"{decimal_of(amount)} must be more than 0: what takes away is --kind correction,"
+            " or `relay tenant adjust`."
+        )
 
     async def work(session: AsyncSession, actor: Actor) -> tuple[bool, tuple[Tenant, Account]]:
         from relay.desk.money import add_quota
+        from relay.ledger.tables import TopupKind
 
         is_added = await add_quota(
             session,
@@ -285,8 +306,10 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
             amount_micros=amount,
             reference=reference,
             currency=currency,
+            kind=TopupKind(kind),
+            reason=reason,
         )
-        return is_added, await _read(session, name)
+        return is_added, await read_pair(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
@@ -295,11 +318,11 @@ def topup(name: str, amount: int, reference: str, *, as_json: bool) -> None:
         note(f"'{reference}' was already used to add {money(amount, currency)}: added nothing.")
     if as_json:
         print_json(
-            {"added_micros": amount if added else 0, "reference": reference}
-            | _described(*pair, currency)
+            {"added_micros": amount if added else 0, "reference": reference, "kind": kind}
+            | described(*pair, currency)
         )
     else:
-        _print([pair], currency)
+        print_tenants([pair], currency)
 
 
 @tenant.command(context_settings=NEGATIVE)
@@ -322,67 +345,9 @@ def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
         await adjust_quota(
             session, actor, name, amount_micros=amount, reason=reason, currency=currency
         )
-        return await _read(session, name)
+        return await read_pair(session, name)
 
     with open_database() as database:
         currency = database.settings.currency
         pair = database.act(work)
-    _show(pair, currency, as_json=as_json)
-
-
-async def _read(session: AsyncSession, name: str) -> tuple[Tenant, Account]:
-    """Read a tenant with what it draws on, as an act has left them."""
-    from relay.desk.find import tenant_named
-    from relay.ledger.tables import Account
-
-    row = await tenant_named(session, name)
-    return row, await session.get_one(Account, row.account_id, populate_existing=True)
-
-
-def _show(pair: tuple[Tenant, Account], currency: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(_described(*pair, currency))
-    else:
-        _print([pair], currency)
-
-
-def _described(row: Tenant, account: Account, currency: str) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "enabled": row.enabled,
-        "currency": currency,
-        "quota_micros": account.quota_micros,
-        "held_micros": account.held_micros,
-        "available_micros": account.quota_micros - account.held_micros,
-        "multiplier": plain(row.multiplier),
-        "shows_quote": row.shows_quote,
-        "joins_retries": row.joins_retries,
-        "groups": row.groups,
-        "tasks_max": account.tasks_max,
-        "open_holds": account.open_holds,
-        "created_at": row.created_at,
-        "removed_at": row.removed_at,
-    }
-
-
-def _print(found: list[tuple[Tenant, Account]], currency: str) -> None:
-    money_columns = (">quota", ">held", ">available", ">times")
-    print_table(
-        ["tenant", "enabled", *money_columns, ">tasks max", ">open", "groups"],
-        [
-            (
-                row.name,
-                yes_no(row.enabled),
-                money(account.quota_micros, currency),
-                money(account.held_micros, currency),
-                money(account.quota_micros - account.held_micros, currency),
-                plain(row.multiplier),
-                "none" if account.tasks_max is None else str(account.tasks_max),
-                str(account.open_holds),
-                "all" if row.groups is None else ", ".join(row.groups),
-            )
-            for row, account in found
-        ],
-        empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
-    )
+    show_pair(pair, currency, as_json=as_json)

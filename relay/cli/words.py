@@ -38,7 +38,8 @@ def worded(error: DeskError, currency: str) -> str:
         case ReferenceUsed():
             said = (
                 f"'{error.reference}' was already used to add"
-                f" {money(error.before_micros, currency)} to '{error.tenant}'; nothing was added:"
+                f" {money(error.before_micros, currency)} ({error.before_kind}) to"
+                f" '{error.tenant}'; nothing was added:"
                 f" give {money(error.amount_micros, currency)} a reference of its own"
             )
         case NotTheirs():

@@ -5,7 +5,7 @@
     ├── NameTaken          another one has the name
     ├── SameAccount        another channel has this Kling account
     ├── InUse              what is to be removed still has something live
-    ├── ReferenceUsed      the reference stands for another amount
+    ├── ReferenceUsed      the reference stands for another amount or kind
     ├── NotPossible        the thing is not in a state for it
     ├── NotTheirs          things that another tenant has
     ├── WebhookSecretKept  the tenant has one, which was shown when it was made
@@ -42,15 +42,22 @@ class NameTaken(DeskError):
 
 
 class ReferenceUsed(DeskError):
-    """Under this reference another amount was added; only the operator knows which is meant."""
+    """Under this reference something else was added; only the operator knows which is meant."""
 
     def __init__(
-        self, reference: str, *, tenant: str, before_micros: int, amount_micros: int
+        self,
+        reference: str,
+        *,
+        tenant: str,
+        before_micros: int,
+        before_kind: str,
+        amount_micros: int,
     ) -> None:
         super().__init__(f"'{reference}' was already used to add {before_micros} micros")
         self.reference = reference
         self.tenant = tenant
         self.before_micros = before_micros
+        self.before_kind = before_kind
         self.amount_micros = amount_micros
 
 

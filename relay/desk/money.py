@@ -1,4 +1,4 @@
-"""Quota that is sold, and quota that is corrected."""
+"""Quota that is sold or given, and quota that is corrected."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +11,7 @@ from relay.desk.find import tenant_named, tenant_to_act_on
 from relay.desk.names import check_name, check_words
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
+from relay.ledger.tables import TopupKind
 
 
 @act
@@ -22,34 +23,48 @@ async def add_quota(
     amount_micros: int,
     reference: str,
     currency: str,
+    kind: TopupKind = TopupKind.PAID,
+    reason: str | None = None,
 ) -> bool:
-    """Add sold quota to a tenant's account, once per reference.
+    """Add quota to a tenant's account, once per reference; a correction may be below zero.
 
-    False if the same amount was added under it before: nothing was changed, and nothing is noted.
+    False if the same was added under it before: nothing was changed, and nothing is noted.
 
     Raises:
         NoSuch, NotPossible: it was removed.
         ReferenceUsed, CurrencyMismatch
-        Unusable: the reference, or the amount is not above 0.
+        Unusable: the reference, the reason, or the amount: 0, or below it and no correction.
     """
     check_name(reference, what="reference")
-    if amount_micros <= 0:
-        raise Unusable("what is sold is more than 0")
+    if reason is not None:
+        check_words(reason, what="reason")
+    if amount_micros == 0:
+        raise Unusable("0 changes nothing")
+    if amount_micros < 0 and kind is not TopupKind.CORRECTION:
+        raise Unusable("what is sold or given is more than 0: what takes from it is a correction")
     tenant = await tenant_to_act_on(session, name)
     account_id = AccountId(tenant.account_id)
     added = await top_up(
         session,
         account_id,
         amount_micros=amount_micros,
+        kind=kind,
         reference=reference,
+        reason=reason,
         currency=currency,
         actor=str(actor),
     )
     if not added:
-        before_micros = await topup_of(session, account_id, reference)
-        if before_micros is not None and before_micros != amount_micros:
+        before = await topup_of(session, account_id, reference)
+        assert before is not None, "entries stay"
+        before_kind = TopupKind(before.topup_kind or TopupKind.PAID)
+        if (before.amount_micros, before_kind) != (amount_micros, kind):
             raise ReferenceUsed(
-                reference, tenant=name, before_micros=before_micros, amount_micros=amount_micros
+                reference,
+                tenant=name,
+                before_micros=before.amount_micros,
+                before_kind=before_kind.value,
+                amount_micros=amount_micros,
             )
         return False
     await note_change(
@@ -59,7 +74,13 @@ async def add_quota(
         kind="tenant",
         id=tenant.id,
         name=tenant.name,
-        after={"account_id": account_id, "amount_micros": amount_micros, "reference": reference},
+        after={
+            "account_id": account_id,
+            "amount_micros": amount_micros,
+            "kind": kind.value,
+            "reference": reference,
+        },
+        reason=reason,
     )
     return True
 

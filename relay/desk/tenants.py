@@ -19,7 +19,7 @@ from relay.desk.secret_keys import check_secret_keys
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
-from relay.ledger.tables import Account
+from relay.ledger.tables import Account, TopupKind
 from relay.money import plain
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
@@ -92,6 +92,7 @@ async def open_tenant(
             session,
             account_id,
             amount_micros=quota_micros,
+            kind=TopupKind.PAID,
             reference=OPENING,
             currency=currency,
             actor=str(actor),

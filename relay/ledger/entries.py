@@ -1,24 +1,32 @@
 """Entries: every change of a quota, written with it."""
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId, TaskId
 from relay.ledger.read import check_currency
-from relay.ledger.tables import Account, Books, Entry, EntryKind
+from relay.ledger.tables import Account, Books, Entry, EntryKind, TopupKind
 
 BY_RELAY = "relay"
 """The actor of what nobody did by hand; `desk/actor.py` spells the others."""
 
 ENTER_CHARGES = """
-    INSERT INTO entries (account_id, kind, amount_micros, task_id, actor)
+    INSERT INTO entries (
+        account_id, kind, amount_micros, task_id, actor, created_at, quota_after_micros
+    )
     SELECT e.account_id, CASE WHEN e.corrects THEN 'correction' ELSE 'charge' END,
-           e.charged_before - coalesce(e.charged_micros, 0), e.id, e.actor
-    FROM {ended} e JOIN {accounts} USING (account_id)
+           e.charged_before - coalesce(e.charged_micros, 0), e.id, e.actor, a.entry_at,
+           a.quota_micros + sum(e.charged_before - coalesce(e.charged_micros, 0)) OVER (
+               PARTITION BY e.account_id ORDER BY e.id
+           )
+    FROM {ended} e JOIN {accounts} a USING (account_id)
     WHERE e.charged_micros IS NOT NULL OR e.corrects
+    ORDER BY e.account_id, e.id
 """
 """One entry per success, also of nothing: "exactly one charge" can then be counted.
+
+Entries get their ids in the order in which the quota runs down.
 
 What `corrects` was charged before, and is charged the difference. No ON CONFLICT: a second charge
 or correction of a task is a bug that must roll the whole statement back.
@@ -34,11 +42,15 @@ async def top_up(
     account_id: AccountId,
     *,
     amount_micros: int,
+    kind: TopupKind,
     reference: str,
+    reason: str | None = None,
     currency: str,
     actor: str,
 ) -> bool:
-    """Add sold quota. False, and nothing is changed, if the reference was entered before.
+    """Add quota. False, and nothing is changed, if the reference was entered before.
+
+    What corrects an earlier top-up may be below zero.
 
     Raises:
         UnknownAccount, CurrencyMismatch: nothing was written.
@@ -48,7 +60,9 @@ async def top_up(
         account_id,
         EntryKind.TOPUP,
         amount_micros=amount_micros,
+        topup_kind=kind,
         reference=reference,
+        reason=reason,
         currency=currency,
         actor=actor,
     )
@@ -113,15 +127,21 @@ async def _enter(
     kind: EntryKind,
     *,
     amount_micros: int,
+    topup_kind: TopupKind | None = None,
     task_id: TaskId | None = None,
     reference: str | None = None,
     reason: str | None = None,
     currency: str | None = None,
     actor: str,
 ) -> bool:
-    account = select(Account.id).where(Account.id == account_id)
-    if await session.scalar(account.with_for_update(key_share=True)) is None:
+    # As LOCK_ACCOUNTS does.
+    account = select(Account.quota_micros, func.greatest(func.now(), Account.last_entry_at)).where(
+        Account.id == account_id
+    )
+    locked = (await session.execute(account.with_for_update(key_share=True))).one_or_none()
+    if locked is None:
         raise UnknownAccount(account_id)
+    quota_micros, entry_at = locked
     if currency is not None:
         await session.execute(insert(Books).values(currency=currency).on_conflict_do_nothing())
         await check_currency(session, currency)
@@ -130,11 +150,14 @@ async def _enter(
         .values(
             account_id=account_id,
             kind=kind.value,
+            topup_kind=topup_kind,
             amount_micros=amount_micros,
             task_id=task_id,
             reference=reference,
             reason=reason,
             actor=actor,
+            created_at=entry_at,
+            quota_after_micros=quota_micros + amount_micros,
         )
         # The one conflict there can be is a reference that was entered before.
         .on_conflict_do_nothing()
@@ -145,6 +168,6 @@ async def _enter(
     await session.execute(
         update(Account)
         .where(Account.id == account_id)
-        .values(quota_micros=Account.quota_micros + amount_micros)
+        .values(quota_micros=quota_micros + amount_micros, last_entry_at=entry_at)
     )
     return True

@@ -11,13 +11,18 @@ Order of locks everywhere: task rows by id, then accounts by id.
 LOCK_ACCOUNTS = """
     SELECT id AS account_id, quota_micros - held_micros AS available_micros,
            tasks_max - open_holds AS tasks_left,
-           coalesce(unheard_until > now(), false) AS has_unheard
+           coalesce(unheard_until > now(), false) AS has_unheard,
+           quota_micros, greatest(now(), last_entry_at) AS entry_at
     FROM accounts
     WHERE id = ANY (ARRAY(SELECT account_id FROM {source}))
     ORDER BY id
     FOR NO KEY UPDATE
 """
-"""Lock the accounts that `source` names. NO KEY, so that foreign keys to them do not wait."""
+"""Lock the accounts that `source` names. NO KEY, so that foreign keys to them do not wait.
+
+`entry_at`: what entries written under this lock are stamped with. `now()` alone is when a
+transaction began, which may be before that of an entry it waited for.
+"""
 
 JUDGE_HOLDS = """
     SELECT r.*, a.available_micros, a.tasks_left, a.has_unheard,
@@ -53,12 +58,14 @@ END_HOLDS = """
     UPDATE accounts a
     SET quota_micros = a.quota_micros - ended.charged,
         held_micros = a.held_micros - ended.held,
-        open_holds = a.open_holds - ended.holds
+        open_holds = a.open_holds - ended.holds,
+        last_entry_at = coalesce(ended.entry_at, a.last_entry_at)
     FROM (
         SELECT e.account_id,
                sum(coalesce(e.charged_micros, 0) - e.charged_before)::bigint AS charged,
                coalesce(sum(e.hold_micros) FILTER (WHERE e.is_open), 0)::bigint AS held,
-               (count(*) FILTER (WHERE e.is_open))::integer AS holds
+               (count(*) FILTER (WHERE e.is_open))::integer AS holds,
+               max(entry_at) FILTER (WHERE e.charged_micros IS NOT NULL OR e.corrects) AS entry_at
         FROM {ended} e JOIN {accounts} USING (account_id) GROUP BY e.account_id
     ) ended
     WHERE a.id = ended.account_id

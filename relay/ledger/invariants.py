@@ -44,6 +44,46 @@ RULES = (
         """,  # noqa: S608 (composed of constants)
     ),
     Rule(
+        "the quota after an entry is the sum of the entries up to it",
+        """
+        SELECT 'entry ' || id, sum, quota_after_micros
+        FROM (
+            SELECT id, quota_after_micros,
+                   sum(amount_micros) OVER (PARTITION BY account_id ORDER BY id)
+            FROM entries
+        ) e
+        WHERE quota_after_micros <> sum
+        """,
+    ),
+    Rule(
+        "an account's quota is the one after its newest entry",
+        f"""
+        SELECT 'account of tenant ' || coalesce(t.names, 'nobody'), e.quota_after_micros,
+               a.quota_micros
+        FROM accounts a LEFT JOIN ({WHOSE}) t ON t.account_id = a.id
+        CROSS JOIN LATERAL (
+            SELECT quota_after_micros FROM entries
+            WHERE account_id = a.id ORDER BY id DESC LIMIT 1
+        ) e
+        WHERE e.quota_after_micros <> a.quota_micros
+        """,  # noqa: S608 (composed of constants)
+        is_money=False,  # what it is off by, the rules before it have counted
+    ),
+    Rule(
+        # Those without a quota after them were made before there was one, by the clock alone.
+        "no entry says an earlier moment than one before it",
+        """
+        SELECT 'entry ' || id, NULL, NULL
+        FROM (
+            SELECT id, created_at, max(created_at) FILTER (WHERE quota_after_micros IS NOT NULL)
+                OVER (PARTITION BY account_id ORDER BY id) AS latest_at
+            FROM entries WHERE quota_after_micros IS NOT NULL
+        ) e
+        WHERE created_at < latest_at
+        """,
+        is_money=False,
+    ),
+    Rule(
         "held is the sum of the account's open holds",
         f"""
         SELECT 'account of tenant ' || coalesce(t.names, 'nobody'),

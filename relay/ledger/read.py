@@ -1,5 +1,7 @@
 """Accounts and books as they are read; nothing here writes."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,15 +24,42 @@ async def read_accounts(session: AsyncSession) -> dict[int, Account]:
     return {account.id: account for account in await session.scalars(select(Account))}
 
 
-async def topup_of(session: AsyncSession, account_id: AccountId, reference: str) -> int | None:
-    """Read how much was topped up under a reference, in micros; None if nothing was."""
+async def topup_of(session: AsyncSession, account_id: AccountId, reference: str) -> Entry | None:
+    """Read what was topped up under a reference; None if nothing was."""
     return await session.scalar(
-        select(Entry.amount_micros).where(
+        select(Entry).where(
             Entry.account_id == account_id,
             Entry.kind == EntryKind.TOPUP.value,
             Entry.reference == reference,
         )
     )
+
+
+QUOTAS_AFTER = """
+SELECT id, after FROM (
+    SELECT id, before.quota + sum(amount_micros) OVER (ORDER BY id) AS after
+    FROM entries, (
+        SELECT coalesce(sum(amount_micros), 0) AS quota FROM entries
+        WHERE account_id = $1 AND id < $3
+    ) before
+    WHERE account_id = $1 AND id BETWEEN $3 AND $4
+) quotas
+WHERE id = ANY($2)
+"""
+"""The quota after each of these entries, the first $3 and the last $4, in one pass.
+
+A sum for each would read all the account's entries as often as there are ids.
+"""
+
+
+async def read_quotas_after(
+    session: AsyncSession, account_id: AccountId, ids: Sequence[int]
+) -> dict[int, int]:
+    """Sum up the quota after each of some entries of an account: what older ones do not keep."""
+    connection = await session.connection()
+    values = (account_id, list(ids), min(ids), max(ids))
+    rows = await connection.exec_driver_sql(QUOTAS_AFTER, values)
+    return {row.id: int(row.after) for row in rows}
 
 
 async def check_currency(session: AsyncSession, currency: str) -> None:

@@ -12,7 +12,8 @@ class EntryKind(StrEnum):
     """Why an account's quota changed."""
 
     TOPUP = "topup"
-    """The operator sold quota. Its reference is unique per account, so a repeat adds nothing."""
+    """Quota was added, as `TopupKind` says. Its reference is unique per account, so a repeat adds
+    nothing."""
     ADJUST = "adjust"
     """The operator corrected the quota, up or down, with a reason."""
     CHARGE = "charge"
@@ -23,6 +24,17 @@ class EntryKind(StrEnum):
     CORRECTION = "correction"
     """Kling's own reply differed from the callback that a task was charged by: the rest of the
     charge, or what was too much. At most one per task, by constraint."""
+
+
+class TopupKind(StrEnum):
+    """What quota was added for."""
+
+    PAID = "paid"
+    """It was sold. So are top-ups that name no kind, which is what a top-up was before."""
+    BONUS = "bonus"
+    """It was given."""
+    CORRECTION = "correction"
+    """An earlier top-up was of another amount: more, or below zero less."""
 
 
 class Account(Base):
@@ -47,6 +59,8 @@ class Account(Base):
     """Open holds at most at a time; null is no limit."""
     unheard_until: Mapped[moment | None]
     """Until then a submit may be the retry of one whose answer nobody heard."""
+    last_entry_at: Mapped[moment | None]
+    """When its newest entry was made: none that is written later says an earlier moment."""
 
 
 class Entry(Base):
@@ -55,13 +69,20 @@ class Entry(Base):
     __tablename__ = "entries"
     __table_args__ = (
         CheckConstraint(
-            "CASE kind WHEN 'topup' THEN amount_micros > 0 AND reference IS NOT NULL"
+            "CASE kind WHEN 'topup' THEN (amount_micros > 0"
+            " OR amount_micros < 0 AND topup_kind IS NOT DISTINCT FROM 'correction')"
+            " AND reference IS NOT NULL"
             " WHEN 'adjust' THEN amount_micros <> 0 AND reason IS NOT NULL"
             " WHEN 'charge' THEN amount_micros <= 0 AND task_id IS NOT NULL"
             " WHEN 'refund' THEN amount_micros >= 0 AND task_id IS NOT NULL"
             " AND reason IS NOT NULL"
             " WHEN 'correction' THEN task_id IS NOT NULL ELSE false END",
             name="kind_fits",
+        ),
+        CheckConstraint(
+            "topup_kind IS NULL"
+            " OR kind = 'topup' AND topup_kind IN ('paid', 'bonus', 'correction')",
+            name="topup_kind_known",
         ),
         Index("entries_one_charge", "task_id", unique=True, postgresql_where="kind = 'charge'"),
         Index(
@@ -100,6 +121,12 @@ class Entry(Base):
     actor: Mapped[str] = mapped_column(server_default=text("'relay'"))
     """Who entered it, as `desk/actor.py` spells: `relay` is the relay itself."""
     created_at: Mapped[stamped]
+    """Never before the entries of its account that have smaller ids."""
+    topup_kind: Mapped[str | None]
+    """Of top-ups; null of those made before there were kinds."""
+    quota_after_micros: Mapped[micros | None]
+    """The account's quota with it, stored under the account's lock; null of entries made before it
+    was stored, of which `read.read_quotas_after` sums it up."""
 
 
 class Audit(Base):

@@ -19,6 +19,7 @@ import msgspec
 from relay.database.driver import Pool, Record
 from relay.errors import InvalidParameter
 from relay.kling.wanted import Wanted
+from relay.ledger.read import QUOTAS_AFTER
 from relay.moments import MS_MAX, ms_of
 from relay.money import MICROS, decimal_of, plain
 from relay.pricing.book import Pack
@@ -43,8 +44,8 @@ FROM entries WHERE account_id = $1
 """
 
 LINES = """
-SELECT e.id, e.kind, -e.amount_micros AS deducted, e.created_at, t.kling_id, t.endpoint,
-       t.token_id, t.model, t.pack, t.quote, t.id AS own_id
+SELECT e.id, e.kind, -e.amount_micros AS deducted, e.quota_after_micros, e.created_at, t.kling_id,
+       t.endpoint, t.token_id, t.model, t.pack, t.quote, t.id AS own_id
 FROM entries e LEFT JOIN tasks t ON t.id = e.task_id
 WHERE e.account_id = $1 AND e.id < $2
     -- Most entries of an account are this tenant's, which a planner cannot know: by a plain
@@ -53,22 +54,6 @@ WHERE e.account_id = $1 AND e.id < $2
     AND e.created_at >= $3 AND e.created_at < $4
     AND ($5::text[] IS NULL OR 'token-' || t.token_id = ANY($5))
 ORDER BY e.id DESC LIMIT $6
-"""
-
-QUOTAS_AFTER = """
-SELECT id, after FROM (
-    SELECT id, before.quota + sum(amount_micros) OVER (ORDER BY id) AS after
-    FROM entries, (
-        SELECT coalesce(sum(amount_micros), 0) AS quota FROM entries
-        WHERE account_id = $1 AND id < $3
-    ) before
-    WHERE account_id = $1 AND id BETWEEN $3 AND $4
-) quotas
-WHERE id = ANY($2)
-"""
-"""The quota after each of these entries, the first $3 and the last $4, in one pass.
-
-A sum for each would read all the tenant's entries five hundred times a page.
 """
 
 _quote = msgspec.json.Decoder(Quote)
@@ -138,7 +123,7 @@ class Accounts:
                 caller.tenant_id,
             )
             shown = records[: page.limit]
-            after = await self._quotas_after(caller, [record["id"] for record in shown])
+            after = await self._quotas_after(caller, shown)
         rows = [self._row(record, after=after[record["id"]], in_units=in_units) for record in shown]
         return _spelt(
             rows,
@@ -146,11 +131,13 @@ class Accounts:
             has_more=len(records) > page.limit,
         )
 
-    async def _quotas_after(self, caller: Caller, ids: list[int]) -> dict[int, int]:
-        if not ids:
-            return {}
-        records = await self._pool.fetch(QUOTAS_AFTER, caller.account_id, ids, min(ids), max(ids))
-        return {record["id"]: int(record["after"]) for record in records}
+    async def _quotas_after(self, caller: Caller, lines: list[Record]) -> dict[int, int]:
+        after = {line["id"]: line["quota_after_micros"] for line in lines}
+        if unkept := [id_ for id_, micros in after.items() if micros is None]:
+            values = (caller.account_id, unkept, min(unkept), max(unkept))
+            records = await self._pool.fetch(QUOTAS_AFTER, *values)
+            after |= {record["id"]: int(record["after"]) for record in records}
+        return after
 
     def _row(self, record: Record, *, after: int, in_units: bool) -> dict[str, Any]:
         row = _told_of_task(record) if record["own_id"] else _told_of_sale(record)

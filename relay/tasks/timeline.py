@@ -18,6 +18,8 @@ from relay.tasks.tables import Task, TaskEvent
 ROUTINE = ("reply.", "submit.", "look.", "operator.", "callback", "task.channel_changed")
 """How kinds of events begin that are no reason for a flag, but for `callback.not_applied`."""
 UNFLAGGED = "operator.unflagged"
+SUCCEEDED_LATE = "task.succeeded_late"
+"""A success after the hold was given back: as FINISH notes it."""
 
 
 class Happening(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ def timeline(
     happened = [
         *_steps(task, first_channel=first_channel),
         *(_of_event(event) for event in sorted(events, key=lambda event: event.id)),
-        *_given_back(task, entries),
+        *_given_back(task, entries, events),
         *(_of_entry(entry) for entry in sorted(entries, key=lambda entry: entry.id)),
         *(_of_delivery(delivery) for delivery in deliveries),
     ]
@@ -79,14 +81,15 @@ def _steps(task: Task, *, first_channel: str) -> list[Happening]:
     return steps
 
 
-def _given_back(task: Task, entries: Sequence[Entry]) -> list[Happening]:
+def _given_back(
+    task: Task, entries: Sequence[Entry], events: Sequence[TaskEvent]
+) -> list[Happening]:
     """Tell what of the hold was given back when it ended: all of it, unless it was charged then."""
     if task.hold_ended_at is None:
         return []
+    is_late = any(event.kind == SUCCEEDED_LATE for event in events)
     charged = -sum(
-        entry.amount_micros
-        for entry in entries
-        if entry.kind == EntryKind.CHARGE and entry.created_at == task.hold_ended_at
+        entry.amount_micros for entry in entries if entry.kind == EntryKind.CHARGE and not is_late
     )
     rest = task.hold_micros - charged
     if not rest:

@@ -9,6 +9,7 @@ from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries import statements as deliveries
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
+from relay.ledger import read
 from relay.metrics import snapshot
 from relay.owners import learn
 from relay.proxy import account, many, query
@@ -326,8 +327,8 @@ POOLED = {
     "account.TOTALS": Sample(
         account.TOTALS, (ACCOUNT + MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200
     ),
-    "account.QUOTAS_AFTER": Sample(
-        account.QUOTAS_AFTER,
+    "read.QUOTAS_AFTER": Sample(
+        read.QUOTAS_AFTER,
         (ACCOUNT + MIDDLE_TENANT, [MIDDLE_TENANT], MIDDLE_TENANT, NEWEST),
         rows_max=1_100,
         sorted_max=1_100,

@@ -110,12 +110,12 @@ def test_an_amount_that_cannot_be_meant_is_wrong_usage(
 
 @pytest.mark.parametrize("amount", ["-5", "0"])
 def test_a_topup_is_more_than_nothing(relay: Command, amount: str) -> None:
-    """A negative one is an adjustment, which needs a reason."""
+    """A negative one is a correction, or an adjustment, which needs a reason."""
     relay("tenant", "add", "acme")
 
     message = relay.refused("tenant", "topup", "acme", amount, "--ref", "r", code=2)
 
-    assert f"{amount} must be more than 0" in message
+    assert ("0 changes nothing" if amount == "0" else "-5 must be more than 0") in message
 
 
 def test_a_misspelt_option_is_still_wrong_usage(relay: Command) -> None:

@@ -55,6 +55,7 @@ from relay.desk.trials import note_trial
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
+from relay.ledger.tables import TopupKind
 from relay.pricing import edit
 from relay.pricing.official import LIST, OFFICIAL
 from relay.secrets import KeyRing, new_secret_key
@@ -169,10 +170,20 @@ def _webhook_secret(name: str, *, may_rotate: bool) -> Do:
 
 
 def _add_quota(
-    name: str = "acme", amount: int = 5, reference: str = "invoice 2", currency: str = CURRENCY
+    name: str = "acme",
+    amount: int = 5,
+    reference: str = "invoice 2",
+    currency: str = CURRENCY,
+    **options: Any,
 ) -> Do:
     return lambda _, session, actor: add_quota(
-        session, actor, name, amount_micros=amount, reference=reference, currency=currency
+        session,
+        actor,
+        name,
+        amount_micros=amount,
+        reference=reference,
+        currency=currency,
+        **options,
     )
 
 
@@ -331,6 +342,7 @@ TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], 
     (add_channel, "name", _add_channel),
     (change_channel, "name", lambda text: _change_channel(rename=text)),
     (add_quota, "reference", lambda text: _add_quota(reference=text)),
+    (add_quota, "reason", lambda text: _add_quota(reason=text)),
     (adjust_quota, "reason", lambda text: _adjust(reason=text)),
 ]
 """Acts that keep a word of the operator's, and which."""
@@ -575,8 +587,28 @@ DONE = [
         _add_quota(),
         lambda desk: Told(
             *("tenant.top_up", *_TENANT, None),
-            {"account_id": desk.account_id, "amount_micros": 5, "reference": "invoice 2"},
+            {
+                "account_id": desk.account_id,
+                "amount_micros": 5,
+                "kind": "paid",
+                "reference": "invoice 2",
+            },
         ),
+    ),
+    Case(
+        add_quota,
+        _add_quota(amount=-2, kind=TopupKind.CORRECTION, reason="typed twice"),
+        lambda desk: Told(
+            *("tenant.top_up", *_TENANT, None),
+            {
+                "account_id": desk.account_id,
+                "amount_micros": -2,
+                "kind": "correction",
+                "reference": "invoice 2",
+            },
+            "typed twice",
+        ),
+        "a correction",
     ),
     Case(
         adjust_quota,
@@ -887,7 +919,11 @@ REFUSED = [
     Refusal(issue_webhook_secret, WebhookSecretKept, _webhook_secret("beta", may_rotate=False)),
     Refusal(add_quota, NoSuch, _add_quota("acmee")),
     Refusal(add_quota, ReferenceUsed, _add_quota(amount=6, reference="invoice 1")),
+    Refusal(
+        add_quota, ReferenceUsed, _add_quota(reference="invoice 1", kind=TopupKind.BONUS), "kind"
+    ),
     Refusal(add_quota, Unusable, _add_quota(amount=0)),
+    Refusal(add_quota, Unusable, _add_quota(amount=-5, kind=TopupKind.BONUS), "below 0"),
     Refusal(add_quota, CurrencyMismatch, _add_quota(currency="CNY")),
     Refusal(adjust_quota, NoSuch, _adjust("acmee")),
     Refusal(adjust_quota, Unusable, _adjust(amount=0)),

@@ -42,6 +42,7 @@ HELD = {
     " pg_advisory_xact_lock(hashtextextended('webhook_secrets/1', 0))",
     "issue_webhook_secret again": "SELECT 1 FROM webhook_secrets FOR NO KEY UPDATE",
     "add_quota": ACCOUNT,
+    "add_quota a correction": ACCOUNT,
     "adjust_quota": ACCOUNT,
     "add_channel": NAMED.format("third"),
     "change_channel": NAMED.format("first"),

@@ -33,6 +33,18 @@ CORRUPTIONS = {
         "UPDATE accounts SET quota_micros = quota_micros + 1",
         ("account of tenant acme", 10_000_000 - CLIP_MICROS, 10_000_001 - CLIP_MICROS),
     ),
+    "the quota after an entry is the sum of the entries up to it": (
+        "UPDATE entries SET quota_after_micros = 9 WHERE kind = 'charge'",
+        ("entry {charge}", 10_000_000 - CLIP_MICROS, 9),
+    ),
+    "an account's quota is the one after its newest entry": (
+        "UPDATE accounts SET quota_micros = quota_micros - 1",
+        ("account of tenant acme", 10_000_000 - CLIP_MICROS, 10_000_000 - CLIP_MICROS - 1),
+    ),
+    "no entry says an earlier moment than one before it": (
+        "UPDATE entries SET created_at = '2026-01-01' WHERE kind = 'charge'",
+        ("entry {charge}", None, None),
+    ),
     "held is the sum of the account's open holds": (
         "UPDATE accounts SET held_micros = held_micros - 1",
         ("account of tenant acme", CLIP_MICROS, CLIP_MICROS - 1),
@@ -114,7 +126,8 @@ async def _three_tasks(relay: Relay) -> dict[str, int]:
         await wait_until(has_ended)
     await relay.submit(token, {**CLIP, "prompt": "a fox [slow 60]"})
     done, failed, live = [row["id"] for row in await relay.rows("SELECT id FROM tasks ORDER BY id")]
-    return {"done": done, "failed": failed, "live": live}
+    (charge,) = await relay.rows("SELECT id FROM entries WHERE kind = 'charge'")
+    return {"done": done, "failed": failed, "live": live, "charge": charge["id"]}
 
 
 @pytest.mark.parametrize("rule", list(CORRUPTIONS))

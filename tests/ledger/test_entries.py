@@ -13,6 +13,7 @@ from relay.ledger.entries import (
     top_up,
 )
 from relay.ledger.read import CurrencyMismatch, check_currency
+from relay.ledger.tables import TopupKind
 from tests.relay_app import CLIP_MICROS, Relay, running_relay
 
 
@@ -28,6 +29,7 @@ async def _top_up(sessions: Sessions, account_id: AccountId, reference: str, cur
             session,
             account_id,
             amount_micros=5,
+            kind=TopupKind.PAID,
             reference=reference,
             currency=currency,
             actor="tests",
