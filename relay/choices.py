@@ -1,6 +1,33 @@
-"""What some settings choose between."""
+"""What some settings choose between: of words, or of numbers."""
 
 from enum import StrEnum
+
+HOUR_S, DAY_S = 3600, 86400
+BOUNDS: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "office_port": (0, 65535),
+    "body_limit_mb": (1, 1024),
+    "body_budget_mb": (1, 65536),
+    "kling_timeout_s": (0.01, HOUR_S),
+    "submit_timeout_s": (0.01, HOUR_S),
+    "submit_retry_s": (0, HOUR_S),
+    "refresh_s": (0, HOUR_S),
+    "free_calls_per_s": (0.1, 500),
+    "lost_looks": (1, 100),
+    "lost_after_s": (0, 30 * DAY_S),
+    "unconfirmed_lost_after_s": (0, 30 * DAY_S),
+    "audit_every_s": (1, 30 * DAY_S),
+    "keep_raw_days": (1, 3650),
+    "keep_deliveries_days": (4, 3650),  # retries go on for three
+    "keep_events_days": (1, 36500),
+    "keep_owners_days": (1, 3650),
+    "keep_callback_urls_days": (4, 3650),
+    "keep_addresses_days": (0, 3650),
+    "backup_every_s": (60, 30 * DAY_S),
+    "backup_keep": (1, 3650),
+    "drain_s": (0, HOUR_S),
+}
+"""The least and the most of each number: what is beyond is a slip, such as bytes for megabytes."""
 
 
 class Underquoted(StrEnum):

@@ -12,6 +12,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -21,9 +22,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from relay.choices import RoomScope, Underquoted
+from relay.choices import BOUNDS, RoomScope, Underquoted
 from relay.machine import Machine, UnreadableEnvFile
 from relay.money import micros_of
+from relay.months import read_zone
 from relay.networks import check_networks
 from relay.secret_files import SETTING_OF, SecretFileError, with_secret_files
 
@@ -44,32 +46,6 @@ CONNECTIONS_MIN, CONNECTIONS_MAX = 7, 12
 LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 6
 """A unit below one micro would be free."""
 
-HOUR_S, DAY_S = 3600, 86400
-BOUNDS: dict[str, tuple[float, float]] = {
-    "port": (0, 65535),
-    "office_port": (0, 65535),
-    "body_limit_mb": (1, 1024),
-    "body_budget_mb": (1, 65536),
-    "kling_timeout_s": (0.01, HOUR_S),
-    "submit_timeout_s": (0.01, HOUR_S),
-    "submit_retry_s": (0, HOUR_S),
-    "refresh_s": (0, HOUR_S),
-    "free_calls_per_s": (0.1, 500),
-    "lost_looks": (1, 100),
-    "lost_after_s": (0, 30 * DAY_S),
-    "unconfirmed_lost_after_s": (0, 30 * DAY_S),
-    "audit_every_s": (1, 30 * DAY_S),
-    "keep_raw_days": (1, 3650),
-    "keep_deliveries_days": (4, 3650),  # retries go on for three
-    "keep_events_days": (1, 36500),
-    "keep_owners_days": (1, 3650),
-    "keep_callback_urls_days": (4, 3650),
-    "keep_addresses_days": (0, 3650),
-    "backup_every_s": (60, 30 * DAY_S),
-    "backup_keep": (1, 3650),
-    "drain_s": (0, HOUR_S),
-}
-"""The least and the most of each number: what is beyond is a slip, such as bytes for megabytes."""
 KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 """What Kubernetes puts into each container beside a service called `relay`."""
 
@@ -117,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Addresses or networks, comma separated: where tenants' callbacks may go though not public."""
     currency: str = "USD"
     """USD, CNY or a word of the operator's such as points; fixed with the first ledger entry."""
+    timezone: str = "UTC"
+    """IANA name, such as Asia/Shanghai: where days and months of usage and statements begin."""
     video_unit_price: Decimal | None = None
     """List price of one unit of Kling's video packs, in the currency."""
     image_unit_price: Decimal | None = None
@@ -176,6 +154,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         assert None not in prices, "checked when the settings were read"
         first, second = (micros_of(Decimal(price or 0)) for price in prices)
         return first, second
+
+    @property
+    def zone(self) -> tzinfo:
+        """Read what `timezone` names."""
+        return read_zone(self.timezone)
 
     @property
     def callback_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -310,6 +293,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
     if settings.currency.upper() in LIST_UNIT_PRICES.keys() - {settings.currency}:
         raise SettingsError(f"{name('CURRENCY')} must be spelt {settings.currency.upper()}")
+    _check_zone(settings.timezone)
     _check_unit_prices(settings)
     _check_numbers(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
@@ -339,6 +323,14 @@ def _check_databases(settings: Settings) -> None:
             f"{ENV_PREFIX}DATABASE_POOL_URL needs {ENV_PREFIX}DATABASE_URL beside it, for the"
             " same database without a pooler"
         )
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        read_zone(zone)
+    except ValueError as error:
+        said = f"{ENV_PREFIX}TIMEZONE must be an IANA name such as Asia/Shanghai: {error}"
+        raise SettingsError(said) from error
 
 
 def _check_backup_place(place: str | None) -> None:

@@ -33,6 +33,7 @@ WRONG = {
     ],
     "CALLBACK_ALLOW": ["*", "all", "0.0.0.0/0", "::/0", "10.0.0.0/8,128.0.0.0/1", "8000::/1", "/0"],
     "CURRENCY": ["US DOLLAR", "x" * 17, "$", "usd", "Cny"],
+    "TIMEZONE": ["Shanghai", "+08:00", "../UTC", "/etc/passwd", "Asia", "x" * 300, "a\0b"],
     "VIDEO_UNIT_PRICE": ["cheap", "0", "-1", "nan", "inf", "140000000"],
     "IMAGE_UNIT_PRICE": ["", "0"],
     "BODY_LIMIT_MB": ["0", "-1", "lots", "104857600", "1000000000"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import rich_click as click
+
+from relay.months import Month, read_month
 
 _LENGTH = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -42,6 +44,36 @@ class Moment(click.ParamType[Span]):
                 param,
                 ctx,
             )
+
+
+class Day(click.ParamType[date]):
+    """A day, by the operator's own calendar."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 (a day)
+        except ValueError:
+            self.fail(f"'{value}' is no day such as 2026-11-26.", param, ctx)
+
+
+class OneMonth(click.ParamType[Month]):
+    """A month, by the operator's own calendar."""
+
+    name = "month"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Month:
+        if isinstance(value, Month):
+            return value
+        try:
+            return read_month(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class Later(click.ParamType[datetime]):

@@ -148,6 +148,7 @@ COLD = {
     "relay.ledger.accounts:set_tasks_max": _COMMAND,
     "relay.ledger.read:topup_of": _COMMAND,
     "relay.usage.entries:list_entries": _COMMAND,
+    "relay.usage.sums:read_usage": f"{_COMMAND}; all entries and tasks of a window",
     "relay.ledger.entries:_enter": _COMMAND,
     "relay.ledger.read:check_currency": f"{_START}, and {_COMMAND}; one row",
     "relay.ledger.accounts:open_account": _COMMAND,

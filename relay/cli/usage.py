@@ -1,0 +1,129 @@
+"""`relay usage`: what was made, charged and taken by Kling, by whatever one asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.show import json_option, note, print_json, print_table
+from relay.cli.window import Day, OneMonth
+from relay.money import decimal_of, money
+from relay.months import Window, first_moment, month_of
+
+if TYPE_CHECKING:
+    from datetime import date, tzinfo
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.months import Month
+    from relay.usage.sums import Usage
+
+KEYS = ["day", "month", "account", "tenant", "token", "model", "endpoint", "channel"]
+COUNTS = ("tasks", "succeeded", "failed", "seconds", "images")
+
+
+@click.command()
+@click.option("--by", "keys", type=click.Choice(KEYS), multiple=True, help="Again for more keys.")
+@click.option("--month", type=OneMonth(), help="Such as 2026-11; without any, this month so far.")
+@click.option("--from", "first", type=Day(), help="In place of a month: the first day.")
+@click.option("--to", "last", type=Day(), help="And the last one; without it, today.")
+@click.option("--tenant", help="Only of this tenant.")
+@json_option
+@examples(
+    "relay usage --by tenant                              # this month",
+    "relay usage --by month --by model --from 2026-01-01",
+    "relay usage --by day --by channel --month 2026-11 --tenant acme",
+)
+def usage(
+    keys: tuple[str, ...],
+    month: Month | None,
+    first: date | None,
+    last: date | None,
+    tenant: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Sum up days of RELAY_TIMEZONE, from tasks and entries as they are now.
+
+    Tasks are those that were made then, and how these ended. Seconds, images, charges (less what
+    was given back), Kling's cost and the margin are of what was entered then. Units cost what
+    Kling's list said when the task was made. Tasks of keys for tests are left out.
+    """
+    if month is not None and (first is not None or last is not None):
+        raise click.UsageError("Say a --month, or --from and --to.")
+    if last is not None and first is None:
+        raise click.UsageError("Say --from when.")
+    if first is not None and last is not None and last < first:
+        raise click.UsageError(f"--to {last} is before --from {first}.")
+
+    async def work(session: AsyncSession) -> list[Usage]:
+        from relay.desk.find import tenant_named
+        from relay.usage.sums import UsageKey, read_usage
+
+        return await read_usage(
+            session,
+            [UsageKey(key) for key in dict.fromkeys(keys)],
+            window,
+            zone=zone,
+            currency=currency,
+            tenant_id=(await tenant_named(session, tenant)).id if tenant is not None else None,
+        )
+
+    with open_database() as database:
+        zone, currency = database.settings.zone, database.settings.currency
+        window = _window(month, first, last, zone)
+        found = database.read(work)
+    if as_json:
+        print_json([_described(one) for one in found])
+    else:
+        _print(found, list(dict.fromkeys(keys)), currency)
+
+
+def _window(month: Month | None, first: date | None, last: date | None, zone: tzinfo) -> Window:
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    if first is None:
+        return (month or month_of(now, zone)).window(zone)
+    last = now.astimezone(zone).date() if last is None else last
+    return Window(first_moment(first, zone), first_moment(last + timedelta(days=1), zone))
+
+
+def _described(one: Usage) -> dict[str, Any]:
+    import msgspec
+
+    figures: dict[str, Any] = msgspec.structs.asdict(one)
+    keys: dict[str, Any] = figures.pop("keys")
+    return keys | figures | {"margin_micros": one.margin_micros}
+
+
+def _print(found: list[Usage], keys: list[str], currency: str) -> None:
+    rows = [
+        (
+            *("-" if value is None else str(value) for value in one.keys.values()),
+            *(str(getattr(one, name)) for name in COUNTS),
+            decimal_of(one.charged_micros),
+            decimal_of(one.cost_micros),
+            decimal_of(one.margin_micros),
+        )
+        for one in found
+    ]
+    print_table(
+        [*keys, *(f">{name}" for name in COUNTS), f">{currency} charged", ">cost", ">margin"],
+        rows,
+        empty="Nothing was made or charged then.",
+    )
+    if len(found) > 1:
+        charged, cost = (
+            sum(getattr(one, f"{name}_micros") for one in found) for name in ("charged", "cost")
+        )
+        tasks = sum(one.tasks for one in found)
+        note(
+            f"In all {tasks} tasks, {money(charged, currency)} charged, {money(cost, currency)}"
+            f" taken by Kling: {money(charged - cost, currency)} are left."
+        )
+    if unknown := sum(one.without_cost for one in found):
+        note(f"Of {unknown} Kling did not say what it took: they count as if it took nothing.")
