@@ -13,6 +13,7 @@ from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
@@ -55,6 +56,7 @@ async def open_faces(
         closing.push_async_callback(receiver.aclose)
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
+        router = Router(kling.catalogue)
         surface = KlingSurface(
             authenticator=authenticator,
             submitter=tasks.submitter,
@@ -63,7 +65,7 @@ async def open_faces(
             queries=queries,
             many=ManyQueries(queries, store.pool, kling.catalogue),
             accounts=Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency),
-            router=Router(kling.catalogue),
+            router=router,
             budget=budget,
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
@@ -75,6 +77,14 @@ async def open_faces(
                 sender=parts.deliveries.sender,
                 guard=parts.deliveries.guard,
                 keys=store.keys,
+            ),
+            prices=OwnPrices(
+                tasks.prices,
+                tasks.quoter,
+                router=router,
+                unit_prices=unit_prices(settings),
+                currency=settings.currency,
+                timezone=settings.timezone,
             ),
             document=document,
             budget=budget,

@@ -33,8 +33,7 @@ from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
 from relay.pauses.in_force import cached_pauses
-from relay.pricing.book import PriceBook
-from relay.pricing.prices import cached_book
+from relay.pricing.in_force import Prices, cached_prices
 from relay.pricing.quote import UnitPrices
 from relay.secrets import KeyRing
 from relay.settings import Settings
@@ -114,6 +113,8 @@ class Tasks(msgspec.Struct, frozen=True):
     looker: Looker
     seeker: Seeker
     flags: Flags
+    prices: Cached[Prices]
+    quoter: Quoter
     submitter: Submitter
     retries: Retries
     pass_through: PassThrough
@@ -151,11 +152,11 @@ async def open_parts(
         store = await _open_store(settings, database_url, keys, closing, counts=counts)
         kling = _open_kling(settings, store, catalogue, transport, closing, counts=counts)
         deliveries = _open_deliveries(settings, store, closing, counts=counts)
-        book = cached_book(store.sessions)
+        prices = cached_prices(store.sessions, settings.zone)
         tasks = _open_tasks(
-            settings, store, kling, deliveries.guard, closing, counts=counts, book=book
+            settings, store, kling, deliveries.guard, closing, counts=counts, prices=prices
         )
-        ability = Ability(store.lines, store.pool, directory=kling.directory, book=book)
+        ability = Ability(store.lines, store.pool, directory=kling.directory, prices=prices)
         closing.push_async_callback(ability.aclose)
         loops = Loops(
             tasks.looker,
@@ -287,7 +288,7 @@ def _open_tasks(
     closing: AsyncExitStack,
     *,
     counts: Counts,
-    book: Cached[PriceBook],
+    prices: Cached[Prices],
 ) -> Tasks:
     lines = store.lines
     door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records, counts=counts)
@@ -333,14 +334,10 @@ def _open_tasks(
         kling_timeout_s=settings.kling_timeout_s,
     )
     closing.push_async_callback(dispatcher.aclose)
+    quoter = Quoter(store.sessions, prices, unit_prices(settings), underquoted=settings.underquoted)
     submitter = Submitter(
         lines.holds,
-        quoter=Quoter(
-            store.sessions,
-            book,
-            unit_prices(settings),
-            underquoted=settings.underquoted,
-        ),
+        quoter=quoter,
         chooser=kling.chooser,
         board=kling.board,
         dispatcher=dispatcher,
@@ -363,7 +360,9 @@ def _open_tasks(
         timeout_s=settings.kling_timeout_s,
         calls_per_s=settings.free_calls_per_s,
     )
-    return Tasks(door, learner, looker, seeker, flags, submitter, retries, pass_through)
+    return Tasks(
+        door, learner, looker, seeker, flags, prices, quoter, submitter, retries, pass_through
+    )
 
 
 def _open_alerter(settings: Settings, store: Store, ability: Ability, counts: Counts) -> Alerter:

@@ -105,7 +105,7 @@ class Relay:
 
     def read_anew(self) -> None:
         """Have prices and channels read at the next question, as when they are two seconds old."""
-        self.parts.tasks.submitter._quoter._book.forget()  # noqa: SLF001 (instead of the two seconds)
+        self.parts.tasks.submitter._quoter._in_force.forget()  # noqa: SLF001 (instead of the two seconds)
         self.parts.kling.directory.forget()
 
     async def heal(self) -> None:

@@ -9,6 +9,7 @@ import rich_click as click
 from relay.money import micros_of
 
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?")
+NONE = "none"
 PLACES_MAX = 6
 AMOUNT_MAX = 1_000_000_000
 ID = click.IntRange(1, 2**63 - 1)
@@ -52,6 +53,15 @@ class Number(click.ParamType[Any]):
             word = "more than" if self._is_above else "at least"
             self.fail(f"{value} must be {word} {self._least}.", param, ctx)
         return number
+
+
+class Times(Number):
+    """A multiplier, or `none`."""
+
+    name = "times"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return NONE if value == NONE else super().convert(value, param, ctx)
 
 
 class Amount(Number):

@@ -10,9 +10,9 @@ from relay.cli.database import open_database
 from relay.cli.endpoints import catalogue, endpoint_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.parameters import Amount, Number
 from relay.cli.price_adopt import adopt
 from relay.cli.price_key import Key, key_options, quoted_key, ready_line, refuse_unpriced
+from relay.cli.price_multiply import amounts, multipliers, multiply
 from relay.cli.price_rows import (
     described,
     held_times,
@@ -21,19 +21,22 @@ from relay.cli.price_rows import (
     settled_by,
     switched,
     unit_prices,
-    warnings,
-    winner,
 )
+from relay.cli.price_set import set_price, unset
+from relay.cli.price_when import for_whom, names_of, spelt_when
+from relay.cli.price_why import why
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
+from relay.cli.window import LocalMoment
 from relay.money import money
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.desk.actor import Actor
-    from relay.pricing.book import PriceBook
+    from relay.pricing.book import PriceBook, PriceRow
+    from relay.pricing.in_force import Prices
     from relay.pricing.prices import Miss
 
 
@@ -41,42 +44,102 @@ if TYPE_CHECKING:
 def price() -> None:
     """Set what tenants pay.
 
-    A task is priced by the closest of your own rows, else by Kling's official list, else by your
-    catch-all '*'. Rows in units are held as quoted and settled by Kling's own deduction; rows with
-    an amount are settled by exactly that amount.
+    A task is priced by the closest of the tenant's own rows, else of its price group's, else of
+    your rows for all, else by Kling's official list, else by your catch-all '*'. Rows in units are
+    held as quoted and settled by Kling's own deduction; rows with an amount are settled by exactly
+    that amount. Each row holds from one moment until another; `relay price why` tells which one
+    it was that priced a task.
     """
 
 
-price.add_command(adopt)
+for _command in (adopt, set_price, unset, multiply, multipliers, amounts, why):
+    price.add_command(_command)
 
 
 @price.command("list")
 @click.option("--endpoint", help="Only this endpoint.")
 @click.option("--all", "is_all", is_flag=True, help="Official rows of retired models too.")
+@click.option(
+    "--at",
+    type=LocalMoment(),
+    help="As it was or will be at a moment, such as 2026-12-01, in RELAY_TIMEZONE.",
+)
+@click.option(
+    "--history", is_flag=True, help="Every row that you ever set, and until when it held."
+)
 @json_option
-def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
-    """List the rows in force: yours, then the official ones.
+@examples(
+    "relay price list --endpoint text2video",
+    "relay price list --at '2026-12-24 19:00'",
+    "relay price list --history",
+)
+def list_prices(
+    endpoint: str | None, at: datetime | None, *, is_all: bool, history: bool, as_json: bool
+) -> None:
+    """List the rows in force: yours, then the official ones; and yours that are still to come.
 
     "held x 1.333": Kling took so many times the price, again and again. That much is held until
     `relay price set` sets the row anew; nothing else lowers it.
     """
     if endpoint is not None:
         endpoint_named(endpoint, or_any=True)
-    from relay.pricing.prices import read_book
+    if history and at is not None:
+        raise click.UsageError("--history shows all moments; leave --at out.")
+    from relay.pricing.in_force import read_prices
+    from relay.pricing.prices import read_rows
+
+    async def work(session: AsyncSession) -> tuple[Prices, list[PriceRow], dict[int, str]]:
+        prices = await read_prices(session, database.settings.zone, at=at)
+        rows = await read_rows(session) if history else [*prices.standing_rows, *prices.coming_rows]
+        return prices, rows, await names_of(session, rows)
 
     with open_database() as database:
-        book: PriceBook = database.read(read_book)
+        prices, own, names = database.read(work)
         currency = database.settings.currency
-    rows = [
-        row
-        for row in book.rows
-        if endpoint in (None, row.endpoint) and (is_all or not is_retired(row))
-    ]
+    book = prices.book()
+    official = [row for row in book.rows if not row.is_own and (is_all or not is_retired(row))]
+    rows = own if history else [*_by_standing(own), *official]
+    rows = [row for row in rows if endpoint in (None, row.endpoint)]
     if as_json:
-        print_json([described(row, book.rise(row)) for row in rows])
+        print_json([described(row, book.rise(row), names) for row in rows])
         return
+    coming = [row for row in rows if row.valid_from is not None and row.valid_from > prices.at]
+    _print_rows(
+        [row for row in rows if history or row not in coming], prices, names, currency, history
+    )
+    if coming and not history:
+        click.echo("\nto come:\n")
+        _print_rows(coming, prices, names, currency, history)
+
+
+def _by_standing(own: Sequence[PriceRow]) -> list[PriceRow]:
+    """Put those for one tenant first, then for groups, for all, and what is for any endpoint."""
+    return sorted(
+        own, key=lambda row: (row.endpoint == "*", row.tenant_id is None, row.price_group is None)
+    )
+
+
+def _print_rows(
+    rows: Sequence[PriceRow],
+    prices: Prices,
+    names: dict[int, str],
+    currency: str,
+    history: bool,  # noqa: FBT001 (as the option)
+) -> None:
+    """Print them with the columns that any of them needs."""
+    whom = [for_whom(row, names) for row in rows]
+    when = [spelt_when(row, prices.at) for row in rows]
+    if history:
+        when = [_period(row) for row in rows]
+    has_whom, has_when = set(whom) - {"all"}, any(when)
+    book = prices.book()
     print_table(
-        ["endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">price", "source"],
+        [
+            *("endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">price"),
+            *(["for"] if has_whom else []),
+            *(["when"] if has_when else []),
+            "source",
+        ],
         [
             (
                 row.endpoint,
@@ -87,190 +150,24 @@ def list_prices(endpoint: str | None, *, is_all: bool, as_json: bool) -> None:
                 switched(row.video_input),
                 "any" if row.duration_s is None else str(row.duration_s),
                 priced(row, currency) + held_times(book.rise(row)),
+                *([for_] if has_whom else []),
+                *([times] if has_when else []),
                 row.source,
             )
-            for row in rows
+            for row, for_, times in zip(rows, whom, when, strict=True)
         ],
-        empty="No row fits.",
+        empty="You never set a row." if history else "No row fits.",
     )
 
 
-@price.command("set")
-@key_options(or_any=True)
-@click.option(
-    "--units-per-second",
-    type=Number(least=0),
-    metavar="X",
-    help="Units of Kling's pack per second; settled by Kling's deduction.",
-)
-@click.option(
-    "--units",
-    type=Number(least=0),
-    metavar="X",
-    help="Units per task; settled by Kling's deduction, so this is what is held.",
-)
-@click.option(
-    "--units-per-image",
-    type=Number(least=0),
-    metavar="X",
-    help="Units of the image pack for each image asked for; settled by Kling's deduction.",
-)
-@click.option(
-    "--amount", type=Amount(least=0), metavar="Y", help="Exactly this per task, in the currency."
-)
-@click.option(
-    "--amount-per-second", type=Amount(least=0), metavar="Y", help="Exactly this per second."
-)
-@click.option(
-    "--amount-per-image", type=Amount(least=0), metavar="Y", help="Exactly this per image."
-)
-@click.option(
-    "--times", type=Number(least=0), metavar="M", help="Multiplies a price in units. Default: 1."
-)
-@click.option(
-    "--hold-seconds",
-    type=click.IntRange(1, 3600),
-    help="Hold for this length where Kling decides it. Default: the longest it can be.",
-)
-@click.option(
-    "--input-floor",
-    type=Number(least=0),
-    metavar="F",
-    help="With a price per second: bill the seconds of input videos too, and at least F times the"
-    " output's; held for the longest inputs.",
-)
-@click.option(
-    "--pack",
-    type=click.Choice(["video", "image"]),
-    default="video",
-    show_default=True,
-    help="Which of Kling's packs the units are of.",
-)
-@json_option
-@examples(
-    "# list price times 1.2, for one tenant, on everything in units:",
-    "relay tenant set acme --multiplier 1.2",
-    "# list price times 1.2, for everybody, on one row (Kling's list has 0.6):",
-    "relay price set text2video --model kling-v3 --mode std --sound off \\",
-    "    --units-per-second 0.6 --times 1.2",
-    "# this clip costs exactly 3:",
-    "relay price set text2video --model kling-v3 --mode std --sound off --duration 10 --amount 3",
-    "# whatever has no row: hold 100 units, settle by Kling's deduction (quote the '*'):",
-    "relay price set '*' --units 100",
-)
-def set_price(
-    key: Key,
-    units_per_second: Decimal | None,
-    units: Decimal | None,
-    units_per_image: Decimal | None,
-    amount: int | None,
-    amount_per_second: int | None,
-    amount_per_image: int | None,
-    times: Decimal | None,
-    hold_seconds: int | None,
-    input_floor: Decimal | None,
-    pack: str,
-    *,
-    as_json: bool,
-) -> None:
-    """Put a price in force, in place of your row with the same key.
+def _period(row: PriceRow) -> str:
+    from relay.pricing.validity import spelt_hours
 
-    An option of the key that is left out fits anything; of two rows that fit a task, the one that
-    names more wins. Tasks that run keep their quote.
-    """
-    from decimal import Decimal
-
-    from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
-
-    prices = {
-        "--units-per-second": (PriceKind.UNITS, Per.SECOND, units_per_second),
-        "--units": (PriceKind.UNITS, Per.TASK, units),
-        "--units-per-image": (PriceKind.UNITS, Per.IMAGE, units_per_image),
-        "--amount": (PriceKind.FIXED, Per.TASK, amount),
-        "--amount-per-second": (PriceKind.FIXED, Per.SECOND, amount_per_second),
-        "--amount-per-image": (PriceKind.FIXED, Per.IMAGE, amount_per_image),
-    }
-    given = [price for price in prices.values() if price[2] is not None]
-    if len(given) != 1:
-        raise click.UsageError(f"Give exactly one of {', '.join(prices)}.")
-    kind, per, value = given[0]
-    if key.endpoint == ANY_ENDPOINT and per is not Per.TASK:
-        raise click.UsageError("'*' takes --units or --amount: its tasks' length is not known.")
-    if kind is PriceKind.FIXED and times is not None:
-        raise click.UsageError("--times multiplies units; an --amount is what it is.")
-    if hold_seconds is not None and per is not Per.SECOND:
-        raise click.UsageError("--hold-seconds goes with a price per second.")
-    if input_floor is not None and (
-        per is not Per.SECOND or not catalogue().of(key.endpoint).pricing.contents
-    ):
-        raise click.UsageError(
-            "--input-floor goes with a price per second, where Kling bills input (Kling 4.0)."
-        )
-    row = PriceRow(
-        **key.fields(),
-        kind=kind,
-        per=per,
-        units=value if isinstance(value, Decimal) else None,
-        amount_micros=value if isinstance(value, int) else None,
-        pack=Pack.IMAGE if per is Per.IMAGE and kind is PriceKind.UNITS else Pack(pack),
-        multiplier=Decimal(1) if times is None else times,
-        hold_seconds=hold_seconds,
-        input_floor=input_floor,
-    )
-
-    async def work(session: AsyncSession, actor: Actor) -> PriceBook:
-        from relay.desk.prices import set_price as put
-        from relay.pricing.prices import read_book
-
-        await put(session, actor, row)
-        return await read_book(session)
-
-    with open_database() as database:
-        refuse_unpriced(key)
-        book = database.act(work)
-        settings = database.settings
-    wins, said = winner(row, book), warnings(row, book, settings)
-    if as_json:
-        print_json(
-            described(row)
-            | {"priced_by": None if wins is None else described(wins)}
-            | {"warnings": said}
-        )
-        return
-    click.echo(f"{quoted_key(row)}: {priced(row, settings.currency)}")
-    if wins is not None:
-        which = (
-            "this row" if wins == row else f"{quoted_key(wins)}: {priced(wins, settings.currency)}"
-        )
-        click.echo(f"priced by, with Kling's defaults for what the key leaves open: {which}")
-    for warning in said:
-        note(f"Warning: {warning}{'' if warning.endswith('?') else '.'}")
-
-
-@price.command("unset")
-@key_options(or_any=True, or_gone=True)
-@examples("relay price unset text2video --model kling-v3 --mode std")
-def unset(key: Key) -> None:
-    """Take your row with exactly this key out; official rows stay."""
-    from relay.desk.errors import NoSuch
-    from relay.desk.prices import remove_price
-    from relay.pricing.book import PriceRow
-
-    row = PriceRow(**key.fields())
-
-    async def work(session: AsyncSession, actor: Actor) -> None:
-        try:
-            await remove_price(session, actor, row)
-        except NoSuch as error:
-            endpoint_named(key.endpoint, or_any=True)
-            raise Failure(
-                f"there is no row of yours with exactly the key {quoted_key(row)};"
-                " `relay price list` shows them"
-            ) from error
-
-    with open_database() as database:
-        database.act(work)
-    click.echo(f"{quoted_key(row)}: removed")
+    end = "for good" if row.valid_to is None else f"until {moment(row.valid_to)}"
+    if row.valid_to is not None and row.valid_to == row.valid_from:
+        end = "withdrawn before"
+    hours = "" if row.hours is None else f" {spelt_hours(row.hours)} h"
+    return f"{moment(row.valid_from)} {end}{hours}"
 
 
 @price.command()
@@ -278,11 +175,12 @@ def unset(key: Key) -> None:
 def missing(*, as_json: bool) -> None:
     """List what tenants asked for and were refused, and what still has no price."""
     from relay.pricing.book import PriceBook
+    from relay.pricing.in_force import read_prices
     from relay.pricing.lists import OFFERED
-    from relay.pricing.prices import read_book, read_misses
+    from relay.pricing.prices import read_misses
 
     async def work(session: AsyncSession) -> list[Miss]:
-        book = await read_book(session)
+        book = (await read_prices(session, database.settings.zone)).book()
         return [miss for miss in await read_misses(session) if book.find(miss.wanted) is None]
 
     with open_database() as database:
@@ -321,31 +219,32 @@ def missing(*, as_json: bool) -> None:
 
 @price.command("quote")
 @key_options(or_any=False)
-@click.option("--tenant", help="With this tenant's multiplier.")
+@click.option("--tenant", help="By this tenant's prices, and with its multiplier.")
 @json_option
 @examples("relay price quote text2video --model kling-v3 --mode pro --duration 10 --tenant acme")
 def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     """Show what a task would cost, and the row that says so.
 
-    Fields that are left out have Kling's defaults.
+    Fields that are left out have Kling's defaults. `relay price why` has the rows that lost, too.
     """
-    from decimal import Decimal
-
     from relay.desk.find import tenant_named
     from relay.pricing.book import PriceRow
-    from relay.pricing.prices import read_book
+    from relay.pricing.in_force import read_prices
     from relay.pricing.quote import quote, shown_units
     from relay.pricing.standing import task_of
 
     refuse_unpriced(key)
     wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
 
-    async def work(session: AsyncSession) -> tuple[PriceBook, Decimal]:
-        multiplier = (await tenant_named(session, tenant)).multiplier if tenant else Decimal(1)
-        return await read_book(session), multiplier
+    async def work(session: AsyncSession) -> PriceBook:
+        prices = await read_prices(session, database.settings.zone)
+        if tenant is None:
+            return prices.book()
+        found = await tenant_named(session, tenant)
+        return prices.book(found.id, found.price_group)
 
     with open_database() as database:
-        book, multiplier = database.read(work)
+        book = database.read(work)
         settings = database.settings
     row = book.find(wanted)
     if row is None:
@@ -354,7 +253,8 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
         row,
         wanted,
         prices=unit_prices(settings),
-        tenant_multiplier=multiplier,
+        tenant_multiplier=book.multiplier,
+        multiplies_amounts=book.multiplies_amounts,
         rise=book.rise(row),
     )
     units = shown_units(made.hold_micros, made)

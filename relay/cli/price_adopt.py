@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.pricing.book import PriceBook, PriceRow
+    from relay.pricing.book import PriceBook
     from relay.pricing.lists import AdoptedList, RowChange
     from relay.pricing.margins import Both, ListDifference, TenantMargin
     from relay.settings import Settings
@@ -55,11 +55,11 @@ def adopt(*, is_sure: bool, as_json: bool) -> None:
     from relay.pricing.lists import OFFERED
 
     with open_database() as database:
-        adopted, operators, difference = database.read(partial(_read, settings=database.settings))
+        adopted, book, difference = database.read(partial(_read, settings=database.settings))
         is_newer = adopted.name != OFFERED.name
         is_done = is_newer and (is_sure or not as_json)
         if not as_json:
-            _show(adopted, operators, difference, database.settings.currency)
+            _show(adopted, book, difference, database.settings.currency)
             if is_newer:
                 ask(f"Price new tasks by Kling's list of {OFFERED.name}?", is_sure=is_sure)
         if is_done:
@@ -72,32 +72,29 @@ def adopt(*, is_sure: bool, as_json: bool) -> None:
 
 async def _read(
     session: AsyncSession, *, settings: Settings
-) -> tuple[AdoptedList, list[PriceRow], ListDifference]:
+) -> tuple[AdoptedList, PriceBook, ListDifference]:
+    from relay.pricing.in_force import read_prices
     from relay.pricing.lists import OFFERED, compare, read_adopted
     from relay.pricing.margins import weigh
-    from relay.pricing.prices import read_operators
     from relay.tasks.sold import read_sold
 
     adopted = await read_adopted(session)
-    operators = await read_operators(session)
+    in_force = await read_prices(session, settings.zone)
     changes = compare(adopted.rows, OFFERED.rows)
     endpoints = dict.fromkeys(change.either.endpoint for change in changes)
     sold = await read_sold(session, list(endpoints)) if endpoints else []
     difference = weigh(
         changes,
         sold,
-        operators=operators,
+        in_force=in_force,
         old=adopted.rows,
         new=OFFERED.rows,
         prices=unit_prices(settings),
     )
-    return adopted, operators, difference
+    return adopted, in_force.with_list(OFFERED.rows).book(), difference
 
 
-def _show(
-    adopted: AdoptedList, operators: list[PriceRow], difference: ListDifference, currency: str
-) -> None:
-    from relay.pricing.book import PriceBook
+def _show(adopted: AdoptedList, book: PriceBook, difference: ListDifference, currency: str) -> None:
     from relay.pricing.lists import OFFERED
 
     if adopted.name == OFFERED.name:
@@ -107,7 +104,6 @@ def _show(
         f"in force: Kling's list of {adopted.name}; this version brings that of {OFFERED.name}"
     )
     click.echo()
-    book = PriceBook(operators, OFFERED.rows)
     print_table(
         ROWS,
         [_cells(change, tasks, book, currency) for change, tasks in difference.rows],
@@ -133,7 +129,7 @@ def _cells(change: RowChange, tasks: int, book: PriceBook, currency: str) -> tup
 
     row = change.either
     standing = stand(row, book, catalogue().endpoints)
-    before = [one for one in standing.before if one.source == "operator"]
+    before = [one for one in standing.before if one.is_own]
     return (
         row.endpoint,
         row.model or "any",

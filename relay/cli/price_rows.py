@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from relay.cli.endpoints import catalogue
@@ -10,21 +12,33 @@ from relay.money import money, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime, tzinfo
     from decimal import Decimal
 
     from relay.pricing.book import PriceBook, PriceRow
     from relay.pricing.quote import UnitPrices
     from relay.settings import Settings
 
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
+HOURS_LOOKED_AT = 30
+"""A day on which the clocks are put back, and what a row has of moments besides."""
 NAMED_MAX = 5
 """Of other rows, and of words that Kling has."""
 
 
-def described(row: PriceRow, rise: Decimal | None = None) -> dict[str, object]:
-    """Spell a row for JSON; `rise`: how many times its price it is held."""
+def described(
+    row: PriceRow, rise: Decimal | None = None, names: Mapping[int, str] = NO_NAMES
+) -> dict[str, object]:
+    """Spell a row for JSON; `rise`: how many times its price it is held; `names`: of tenants."""
     import msgspec
 
-    return msgspec.structs.asdict(row) | {
+    from relay.pricing.validity import spelt_hours
+
+    fields = msgspec.structs.asdict(row)
+    tenant_id = fields.pop("tenant_id")
+    return fields | {
+        "tenant": None if tenant_id is None else names.get(tenant_id),
+        "hours": None if row.hours is None else spelt_hours(row.hours),
         "units": None if row.units is None else plain(row.units),
         "multiplier": plain(row.multiplier),
         "input_floor": None if row.input_floor is None else plain(row.input_floor),
@@ -68,7 +82,7 @@ def is_retired(row: PriceRow) -> bool:
     """Tell official rows of models that Kling ended."""
     from relay.kling.models import RETIRED
 
-    return row.source != "operator" and row.model in RETIRED
+    return not row.is_own and row.model in RETIRED
 
 
 def unit_prices(settings: Settings) -> UnitPrices:
@@ -76,6 +90,26 @@ def unit_prices(settings: Settings) -> UnitPrices:
 
     video, image = settings.unit_prices_micros
     return UnitPrices(video_micros=video, image_micros=image)
+
+
+def in_force_at(row: PriceRow, at: datetime, zone: tzinfo) -> datetime:
+    """Find the first moment from `at` on at which a row holds; `at` if it holds at none."""
+    from relay.pricing.validity import holds, next_change
+
+    moment: datetime | None = max(at, row.valid_from or at)
+    for _ in range(HOURS_LOOKED_AT):
+        if moment is None or holds(row, moment, zone):
+            break
+        moment = next_change([row], moment, zone)
+    return moment or at
+
+
+def is_same_row(one: PriceRow, other: PriceRow) -> bool:
+    """Tell whether they price the same tasks of the same tenants alike."""
+    from relay.pricing.lists import is_same_price
+
+    whose = [(row.tenant_id, row.price_group, row.hours, row.is_own) for row in (one, other)]
+    return whose[0] == whose[1] and is_same_price(one, other)
 
 
 def winner(row: PriceRow, book: PriceBook) -> PriceRow | None:
@@ -107,7 +141,9 @@ def _about_use(row: PriceRow, book: PriceBook, currency: str) -> Iterator[str]:
     if any(one.is_free for one in endpoints if one.name == row.endpoint):
         yield f"no row ever prices {row.endpoint}: it is free of charge"
         return
-    standing = stand(row, book, endpoints)
+    # As it was read back, with the moment at which it began.
+    stored = next((one for one in book.rows if is_same_row(one, row)), row)
+    standing = stand(stored, book, endpoints)
     before = [f"{quoted_key(one)} ({priced(one, currency)})" for one in standing.before]
     if not standing.is_used:
         why = f"these go before it: {_listed(before)}" if before else "no task has its key"
@@ -115,9 +151,12 @@ def _about_use(row: PriceRow, book: PriceBook, currency: str) -> Iterator[str]:
     elif before:
         yield f"some tasks of this key are priced by rows before it: {_listed(before)}"
     for other in book.rows_of(row.endpoint):
-        if other != row and other.source == "operator":
+        # Of others' rows all but these tenants' tasks are left, and of those that come and go some.
+        is_alike = (other.tenant_id, other.price_group) == (row.tenant_id, row.price_group)
+        is_lasting = row.hours is None and row.valid_to is None
+        if other.is_own and is_alike and is_lasting and not is_same_row(other, row):
             behind = stand(other, book, endpoints)
-            if not behind.is_used and row in behind.before:
+            if not behind.is_used and any(is_same_row(one, row) for one in behind.before):
                 yield f"your row {quoted_key(other)} can never win any more"
 
 

@@ -8,10 +8,10 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import Amount, Name, Number, SignedAmount, TasksMax, Words
+from relay.cli.parameters import NONE, Amount, Name, SignedAmount, TasksMax, Times, Words
 from relay.cli.show import json_option, note, print_json
 from relay.cli.sure import ask, sure_option
-from relay.cli.tenant_rows import described, print_tenants, read_pair, show_pair
+from relay.cli.tenant_rows import described_tenant, print_tenants, read_tenant, show_tenant
 from relay.cli.webhook_secret import webhook_secret
 from relay.money import decimal_of, money
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from relay.desk.tenants import TenantChanges
     from relay.ledger.tables import Account
     from relay.tenants.tables import Tenant
+
+    Shown = tuple[Tenant, Account, Decimal]
+    """With the multiplier that counts."""
 
 NEGATIVE = {"ignore_unknown_options": True}
 """So that -5 is an amount, not an option."""
@@ -39,9 +42,16 @@ tenant.add_command(webhook_secret)
 
 multiplier_option = click.option(
     "--multiplier",
-    type=Number(least=0),
+    type=Times(least=0),
     metavar="DECIMAL",
-    help="What every price in units is multiplied by for this tenant: 1.2 is 20 % above list.",
+    help="What every price in units is multiplied by for this tenant: 1.2 is 20 % above list; none"
+    " is that of its price group, or of all. For a date, or some hours: `relay price multiply`.",
+)
+price_group_option = click.option(
+    "--price-group",
+    metavar="NAME",
+    help="Whose prices are its, where it has none of its own (`relay price set --price-group`);"
+    " none is no group's.",
 )
 tasks_max_option = click.option(
     "--tasks-max", type=TasksMax(), help="Most tasks at a time; none is no limit."
@@ -58,25 +68,26 @@ tasks_max_option = click.option(
     help="What it may spend, in the relay's currency; entered as a top-up that was paid.",
 )
 @multiplier_option
+@price_group_option
 @tasks_max_option
 @json_option
 @examples(
     "relay tenant add acme --quota 100",
     "relay tenant add acme --quota 100 --multiplier 1.2 --tasks-max 20",
+    "relay tenant add acme --quota 100 --price-group resellers",
 )
 def add(
     name: str,
     quota: int,
-    multiplier: Decimal | None,
+    multiplier: Decimal | str | None,
+    price_group: str | None,
     tasks_max: int | str | None,
     *,
     as_json: bool,
 ) -> None:
     """Add a tenant and open its account."""
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
-        from decimal import Decimal
-
+    async def work(session: AsyncSession, actor: Actor) -> Shown:
         from relay.desk.tenants import open_tenant
 
         await open_tenant(
@@ -85,15 +96,16 @@ def add(
             name,
             quota_micros=quota,
             currency=currency,
-            multiplier=Decimal(1) if multiplier is None else multiplier,
+            multiplier=_number(multiplier),
+            price_group=_unless_none(price_group),
             tasks_max=tasks_max if isinstance(tasks_max, int) else None,
         )
-        return await read_pair(session, name)
+        return await read_tenant(session, name, database.settings)
 
     with open_database() as database:
         currency = database.settings.currency
         pair = database.act(work)
-    show_pair(pair, currency, as_json=as_json)
+    show_tenant(pair, currency, as_json=as_json)
     _note_nothing(name, multiplier)
     note(f"Next: `relay token add {name}` makes its keys.")
 
@@ -104,19 +116,24 @@ def add(
 def list_tenants(*, removed: bool, as_json: bool) -> None:
     """List tenants with their accounts."""
 
-    async def work(session: AsyncSession) -> list[tuple[Tenant, Account]]:
+    async def work(session: AsyncSession) -> list[Shown]:
         from relay.ledger.read import read_accounts
+        from relay.pricing.in_force import read_prices
         from relay.tenants.read import read_tenants
 
         accounts = await read_accounts(session)
+        prices = await read_prices(session, database.settings.zone)
         rows = await read_tenants(session, with_removed=removed)
-        return [(row, accounts[row.account_id]) for row in rows]
+        return [
+            (row, accounts[row.account_id], prices.book(row.id, row.price_group).multiplier)
+            for row in rows
+        ]
 
     with open_database() as database:
         found = database.read(work)
         currency = database.settings.currency
     if as_json:
-        print_json([described(*pair, currency) for pair in found])
+        print_json([described_tenant(*pair, currency) for pair in found])
     else:
         print_tenants(found, currency)
 
@@ -124,6 +141,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
 @tenant.command("set")
 @click.argument("name", help="The tenant's name.")
 @multiplier_option
+@price_group_option
 @tasks_max_option
 @click.option(
     "--show-quote/--no-show-quote",
@@ -148,12 +166,14 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
     "relay tenant set acme --tasks-max 20",
     "relay tenant set acme --tasks-max none",
+    "relay tenant set acme --price-group resellers --multiplier none",
     "relay tenant set acme --show-quote",
     "relay tenant set acme --group eu --group spare",
 )
 def set_tenant(
     name: str,
-    multiplier: Decimal | None,
+    multiplier: Decimal | str | None,
+    price_group: str | None,
     tasks_max: int | str | None,
     groups: tuple[str, ...],
     *,
@@ -162,7 +182,7 @@ def set_tenant(
     as_json: bool,
 ) -> None:
     """Change a tenant's multiplier or limit, or what it is told; running tasks keep their quote."""
-    given = (multiplier, tasks_max, show_quote, join_retries)
+    given = (multiplier, price_group, tasks_max, show_quote, join_retries)
     if all(option is None for option in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
 
@@ -172,7 +192,8 @@ def set_tenant(
 
     limit = tasks_max if isinstance(tasks_max, int) else None
     changes = TenantChanges(
-        multiplier=UNSET if multiplier is None else multiplier,
+        multiplier=UNSET if multiplier is None else _number(multiplier),
+        price_group=UNSET if price_group is None else _unless_none(price_group),
         tasks_max=UNSET if tasks_max is None else limit,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
@@ -230,18 +251,27 @@ def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
     """
     ask(f"Remove tenant '{name}' for good, with its tokens?", is_sure=is_sure)
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
+    async def work(session: AsyncSession, actor: Actor) -> Shown:
         from relay.desk.tenants import remove_tenant
 
-        return await read_pair(session, (await remove_tenant(session, actor, name)).name)
+        removed = await remove_tenant(session, actor, name)
+        return await read_tenant(session, removed.name, database.settings)
 
     with open_database() as database:
         pair = database.act(work)
         currency = database.settings.currency
-    show_pair(pair, currency, as_json=as_json)
+    show_tenant(pair, currency, as_json=as_json)
 
 
-def _note_nothing(name: str, multiplier: Decimal | None) -> None:
+def _unless_none(given: str | None) -> str | None:
+    return None if given == NONE else given
+
+
+def _number(given: Decimal | str | None) -> Decimal | None:
+    return None if isinstance(given, str) else given
+
+
+def _note_nothing(name: str, multiplier: Decimal | str | None) -> None:
     if multiplier == 0:
         note(
             f"Warning: with a multiplier of 0 all that is priced in units costs {name} nothing,"
@@ -250,15 +280,16 @@ def _note_nothing(name: str, multiplier: Decimal | None) -> None:
 
 
 def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
+    async def work(session: AsyncSession, actor: Actor) -> Shown:
         from relay.desk.tenants import change_tenant
 
-        return await read_pair(session, (await change_tenant(session, actor, name, changes)).name)
+        changed = await change_tenant(session, actor, name, changes)
+        return await read_tenant(session, changed.name, database.settings)
 
     with open_database() as database:
         pair = database.act(work)
         currency = database.settings.currency
-    show_pair(pair, currency, as_json=as_json)
+    show_tenant(pair, currency, as_json=as_json)
 
 
 @tenant.command(context_settings=NEGATIVE)
@@ -295,7 +326,7 @@ def topup(
             " or `relay tenant adjust`."
         )
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, tuple[Tenant, Account]]:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, Shown]:
         from relay.desk.money import add_quota
         from relay.ledger.tables import TopupKind
 
@@ -309,7 +340,7 @@ def topup(
             kind=TopupKind(kind),
             reason=reason,
         )
-        return is_added, await read_pair(session, name)
+        return is_added, await read_tenant(session, name, database.settings)
 
     with open_database() as database:
         currency = database.settings.currency
@@ -319,7 +350,7 @@ def topup(
     if as_json:
         print_json(
             {"added_micros": amount if added else 0, "reference": reference, "kind": kind}
-            | described(*pair, currency)
+            | described_tenant(*pair, currency)
         )
     else:
         print_tenants([pair], currency)
@@ -339,15 +370,15 @@ def topup(
 def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
     """Correct a quota, up or down; it may fall below zero."""
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Tenant, Account]:
+    async def work(session: AsyncSession, actor: Actor) -> Shown:
         from relay.desk.money import adjust_quota
 
         await adjust_quota(
             session, actor, name, amount_micros=amount, reason=reason, currency=currency
         )
-        return await read_pair(session, name)
+        return await read_tenant(session, name, database.settings)
 
     with open_database() as database:
         currency = database.settings.currency
         pair = database.act(work)
-    show_pair(pair, currency, as_json=as_json)
+    show_tenant(pair, currency, as_json=as_json)

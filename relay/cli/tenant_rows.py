@@ -1,4 +1,4 @@
-"""How `relay tenant` shows tenants, each with the account that it draws on."""
+"""Tenants as commands print them, with their account and the multiplier that counts."""
 
 from __future__ import annotations
 
@@ -8,29 +8,39 @@ from relay.cli.show import print_json, print_table, yes_no
 from relay.money import money, plain
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.ledger.tables import Account
+    from relay.settings import Settings
     from relay.tenants.tables import Tenant
 
+    Shown = tuple[Tenant, Account, Decimal]
 
-async def read_pair(session: AsyncSession, name: str) -> tuple[Tenant, Account]:
-    """Read a tenant with what it draws on, as an act has left them."""
+
+async def read_tenant(session: AsyncSession, name: str, settings: Settings) -> Shown:
+    """Read a tenant with what it draws on and its multiplier, as an act has left them."""
     from relay.desk.find import tenant_named
     from relay.ledger.tables import Account
+    from relay.pricing.in_force import read_prices
 
     row = await tenant_named(session, name)
-    return row, await session.get_one(Account, row.account_id, populate_existing=True)
+    account = await session.get_one(Account, row.account_id, populate_existing=True)
+    prices = await read_prices(session, settings.zone)
+    return row, account, prices.book(row.id, row.price_group).multiplier
 
 
-def show_pair(pair: tuple[Tenant, Account], currency: str, *, as_json: bool) -> None:
+def show_tenant(pair: Shown, currency: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(described(*pair, currency))
+        print_json(described_tenant(*pair, currency))
     else:
         print_tenants([pair], currency)
 
 
-def described(row: Tenant, account: Account, currency: str) -> dict[str, object]:
+def described_tenant(
+    row: Tenant, account: Account, multiplier: Decimal, currency: str
+) -> dict[str, object]:
     return {
         "id": row.id,
         "name": row.name,
@@ -39,7 +49,8 @@ def described(row: Tenant, account: Account, currency: str) -> dict[str, object]
         "quota_micros": account.quota_micros,
         "held_micros": account.held_micros,
         "available_micros": account.quota_micros - account.held_micros,
-        "multiplier": plain(row.multiplier),
+        "multiplier": plain(multiplier),
+        "price_group": row.price_group,
         "shows_quote": row.shows_quote,
         "joins_retries": row.joins_retries,
         "groups": row.groups,
@@ -50,10 +61,10 @@ def described(row: Tenant, account: Account, currency: str) -> dict[str, object]
     }
 
 
-def print_tenants(found: list[tuple[Tenant, Account]], currency: str) -> None:
+def print_tenants(found: list[Shown], currency: str) -> None:
     money_columns = (">quota", ">held", ">available", ">times")
     print_table(
-        ["tenant", "enabled", *money_columns, ">tasks max", ">open", "groups"],
+        ["tenant", "enabled", *money_columns, ">tasks max", ">open", "price group", "groups"],
         [
             (
                 row.name,
@@ -61,12 +72,13 @@ def print_tenants(found: list[tuple[Tenant, Account]], currency: str) -> None:
                 money(account.quota_micros, currency),
                 money(account.held_micros, currency),
                 money(account.quota_micros - account.held_micros, currency),
-                plain(row.multiplier),
+                plain(multiplier),
                 "none" if account.tasks_max is None else str(account.tasks_max),
                 str(account.open_holds),
+                row.price_group or "none",
                 "all" if row.groups is None else ", ".join(row.groups),
             )
-            for row, account in found
+            for row, account, multiplier in found
         ],
         empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
     )

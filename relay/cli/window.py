@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 import rich_click as click
@@ -81,6 +81,10 @@ class Later(click.ParamType[datetime]):
 
     name = "moment"
 
+    def zone(self) -> tzinfo:
+        """Say whose a moment without an offset is."""
+        return UTC
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
@@ -90,7 +94,7 @@ class Later(click.ParamType[datetime]):
         try:
             if span := _LENGTH.fullmatch(str(value)):
                 return now + int(span[1]) * _UNITS[span[2]]
-            return read_span(str(value), now=now).start
+            return read_span(str(value), now=now, zone=self.zone()).start
         except (ValueError, OverflowError):
             self.fail(
                 f"'{value}' is no moment such as 2026-11-26, '2026-11-26 17:02Z' or 3h (from now).",
@@ -99,8 +103,17 @@ class Later(click.ParamType[datetime]):
             )
 
 
-def read_span(spelt: str, *, now: datetime) -> Span:
-    """Read a moment with all that it covers.
+class LocalMoment(Later):
+    """A moment of the relay's own days, or with its offset, or how long from now."""
+
+    def zone(self) -> tzinfo:
+        from relay.cli.database import current_settings
+
+        return current_settings().zone
+
+
+def read_span(spelt: str, *, now: datetime, zone: tzinfo = UTC) -> Span:
+    """Read a moment with all that it covers; `zone`: whose it is without an offset.
 
     Raises:
         ValueError, OverflowError: it is none.
@@ -115,8 +128,10 @@ def read_span(spelt: str, *, now: datetime) -> Span:
     if fraction and not second:
         raise ValueError(spelt)
     start = datetime.fromisoformat(
-        f"{day}T{minute or '00:00'}{second or ':00'}{_six_places(fraction)}{offset or 'Z'}"
+        f"{day}T{minute or '00:00'}{second or ':00'}{_six_places(fraction)}{offset or ''}"
     )
+    if offset is None:
+        start = start.replace(tzinfo=zone).astimezone(UTC)
     if fraction:
         covered = timedelta(microseconds=10 ** (7 - len(fraction)))
     elif second:

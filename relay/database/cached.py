@@ -22,6 +22,10 @@ RETRY_S = 0.5
 """Between two readings that fail, while there is an old value."""
 
 
+def _never(_: object) -> float:
+    return math.inf
+
+
 class Cached(Generic[T]):
     """What `read` returned, at most `age_max_s` after that reading began.
 
@@ -41,8 +45,12 @@ class Cached(Generic[T]):
         patience_s: float = PATIENCE_S,
         reading_max_s: float = READING_MAX_S,
         clock: Callable[[], float] = time.monotonic,
+        ends_at: Callable[[T], float] = _never,
     ) -> None:
-        """Nothing is read until the first `get`; `of` names it in the log."""
+        """Nothing is read until the first `get`; `of` names it in the log.
+
+        `ends_at`: from when on, on the clock, a value is wrong by itself and given to nobody.
+        """
         self._read = read
         self._of = of
         self._age_max_s = age_max_s
@@ -50,6 +58,7 @@ class Cached(Generic[T]):
         self._waits_s = {True: patience_s, False: reading_max_s}
         """For a reading, by whether the old value could be given."""
         self._clock = clock
+        self._ends_at = ends_at
         self.good_until = -math.inf
         """On the clock: whoever has no time for a call that waits for nothing looks here first."""
         self._value: T
@@ -125,8 +134,9 @@ class Cached(Generic[T]):
             raise
         else:
             if self._reading is asyncio.current_task():
-                self._value, self.good_until = value, began + self._age_max_s
-                self._usable_until = began + self._stale_max_s
+                ends_at = self._ends_at(value)
+                self._value, self.good_until = value, min(began + self._age_max_s, ends_at)
+                self._usable_until = min(began + self._stale_max_s, ends_at)
                 self._is_failing = False
         finally:
             if self._reading is asyncio.current_task():

@@ -14,13 +14,15 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
-from relay.desk.names import check_new_name, removed_name
+from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
+from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
 from relay.ledger.tables import Account, TopupKind
 from relay.money import plain
+from relay.pricing import edit as edit_prices
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
 from relay.tenants import edit
@@ -45,7 +47,10 @@ OPENING = "opening"
 class TenantChanges(msgspec.Struct, frozen=True):
     """What is to be changed of a tenant; UNSET stays as it is."""
 
-    multiplier: Decimal | msgspec.UnsetType = msgspec.UNSET
+    multiplier: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    """Its own, all day; None is its price group's, or everybody's."""
+    price_group: str | msgspec.UnsetType | None = msgspec.UNSET
+    """Whose prices are its; None is none."""
     tasks_max: int | msgspec.UnsetType | None = msgspec.UNSET
     """None is no limit."""
     shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
@@ -64,17 +69,18 @@ async def open_tenant(
     *,
     quota_micros: int,
     currency: str,
-    multiplier: Decimal = Decimal(1),
+    multiplier: Decimal | None = None,
+    price_group: str | None = None,
     tasks_max: int | None = None,
 ) -> Tenant:
     """Add a tenant with an account of its own.
 
     Raises:
         NameTaken, CurrencyMismatch
-        Unusable: the name, or the quota, the multiplier or the limit is below 0.
+        Unusable: a name, or the quota, the multiplier or the limit is below 0.
     """
     check_new_name(name)
-    _check_multiplier(multiplier)
+    _check_prices(multiplier, price_group)
     _check_tasks_max(tasks_max)
     if quota_micros < 0:
         raise Unusable("a tenant opens with a quota of 0 at least")
@@ -82,9 +88,11 @@ async def open_tenant(
     if await find_tenant(session, name) is not None:
         raise NameTaken("tenant", name)
     account_id = await open_account(session)
-    tenant = await edit.add_tenant(session, name, account_id=account_id, multiplier=multiplier)
+    tenant = await edit.add_tenant(session, name, account_id=account_id, price_group=price_group)
     if tenant is None:  # another one took the name meanwhile
         raise NameTaken("tenant", name)
+    if multiplier is not None:
+        await put_own(session, tenant, multiplier)
     if tasks_max is not None:
         await set_tasks_max(session, account_id, tasks_max)
     if quota_micros:
@@ -107,7 +115,8 @@ async def open_tenant(
         after={
             "account_id": account_id,
             "quota_micros": quota_micros,
-            "multiplier": plain(multiplier),
+            "multiplier": None if multiplier is None else plain(multiplier),
+            "price_group": price_group,
             "tasks_max": tasks_max,
         },
     )
@@ -133,9 +142,13 @@ async def change_tenant(
     account = await session.get_one(
         Account, tenant.account_id, with_for_update={"key_share": True} if limits else None
     )
-    state = _state(tenant, account)
+    state = _state(tenant, account, await own_multiplier(session, tenant))
     before, after = differing(state, state | _wanted(changes))
     _put(tenant, changes)
+    if "multiplier" in after:
+        assert changes.multiplier is not msgspec.UNSET, "it is among what changes"
+        await edit_prices.lock_multipliers(session)
+        await put_own(session, tenant, changes.multiplier)
     if changes.name is not msgspec.UNSET:
         await _rename(session, tenant, changes.name)
     if changes.tasks_max is not msgspec.UNSET:
@@ -176,7 +189,8 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
     quota_micros = account.quota_micros if is_alone else 0
     if tasks or deliveries or quota_micros:
         raise InUse("tenant", name, tasks=tasks, deliveries=deliveries, quota_micros=quota_micros)
-    before = _state(tenant, account) | {"tokens": await revoke_tokens(session, tenant.id)}
+    own = await own_multiplier(session, tenant)
+    before = _state(tenant, account, own) | {"tokens": await revoke_tokens(session, tenant.id)}
     await edit.remove_tenant(session, tenant, removed_name(name, tenant.id))
     await note_change(
         session, actor, "tenant.remove", kind="tenant", id=tenant.id, name=name, before=before
@@ -215,8 +229,8 @@ async def issue_webhook_secret(
 
 def _put(tenant: Tenant, changes: TenantChanges) -> None:
     """Put what is given, and is the row's own, into the row."""
-    if changes.multiplier is not msgspec.UNSET:
-        tenant.multiplier = changes.multiplier
+    if changes.price_group is not msgspec.UNSET:
+        tenant.price_group = changes.price_group
     if changes.shows_quote is not msgspec.UNSET:
         tenant.shows_quote = changes.shows_quote
     if changes.joins_retries is not msgspec.UNSET:
@@ -235,15 +249,18 @@ async def _rename(session: AsyncSession, tenant: Tenant, name: str) -> None:
 def _check_changes(name: str, changes: TenantChanges) -> None:
     if changes.name is not msgspec.UNSET and changes.name != name:
         check_new_name(changes.name)
-    if changes.multiplier is not msgspec.UNSET:
-        _check_multiplier(changes.multiplier)
+    _check_prices(changes.multiplier, changes.price_group)
     if changes.tasks_max is not msgspec.UNSET:
         _check_tasks_max(changes.tasks_max)
 
 
-def _check_multiplier(multiplier: Decimal) -> None:
-    if multiplier < 0:
-        raise Unusable("a multiplier is at least 0")
+def _check_prices(
+    multiplier: Decimal | msgspec.UnsetType | None, price_group: str | msgspec.UnsetType | None
+) -> None:
+    if isinstance(multiplier, Decimal):
+        check_multiplier(multiplier)
+    if isinstance(price_group, str):
+        check_name(price_group, what="price group")
 
 
 def _check_tasks_max(tasks_max: int | None) -> None:
@@ -251,10 +268,11 @@ def _check_tasks_max(tasks_max: int | None) -> None:
         raise Unusable("a limit of tasks is at least 0")
 
 
-def _state(tenant: Tenant, account: Account) -> State:
+def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> State:
     return {
         "name": tenant.name,
-        "multiplier": plain(tenant.multiplier),
+        "multiplier": None if multiplier is None else plain(multiplier),
+        "price_group": tenant.price_group,
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,
         "joins_retries": tenant.joins_retries,

@@ -1,6 +1,7 @@
 """The price book: rows, and which of them fits a task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -11,13 +12,23 @@ import msgspec
 from relay.kling.wanted import Wanted
 from relay.kling.words import Words
 from relay.money import plain
+from relay.pricing.validity import Hours
 
 ANY_ENDPOINT = "*"
 """The operator's opt-in catch-all, tried last."""
 
 KEY = ("endpoint", "model", "mode", "sound", "voice", "video_input", "duration_s")
 """The fields of a row that say for which tasks it is."""
+PRICED: tuple[str, ...] = (
+    *("endpoint", "kind", "per", "units", "amount_micros", "pack"),
+    *KEY[1:],
+    *("multiplier", "hold_seconds", "input_floor"),
+)
+"""The fields that say for what and how much."""
+OPERATOR = "operator"
 AS_PRICED = Decimal(1)
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Before all that was ever set."""
 EMPTY: Mapping[bytes, Decimal] = MappingProxyType({})
 FOUND_MAX = 10_000
 """Answers that a book remembers; tenants ask for the same few kinds of task again and again."""
@@ -68,7 +79,18 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     input_floor: Decimal | None = None
     """Of a row per second: bills the seconds of input videos too, and in all at least this many
     times the output's; None bills the output alone."""
-    source: str = "operator"
+    source: str = OPERATOR
+    """Whose it is, for people: the operator's, or Kling's list of a day."""
+    tenant_id: int | None = None
+    """For this tenant alone; at most one of this and `price_group`."""
+    price_group: str | None = None
+    """For the tenants that stand in it."""
+    valid_from: datetime | None = None
+    """When it begins, or has begun; None is always, and of a row that is to be set: now."""
+    valid_to: datetime | None = None
+    """The first moment behind it; None is for good."""
+    hours: Hours | None = None
+    """Of the day, in the relay's time zone; None is all day."""
 
     def fits(self, wanted: Wanted) -> bool:
         return (
@@ -84,15 +106,34 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def fingerprint(self) -> bytes:
         """Tell it from any other row, and from itself with another price."""
-        values = (getattr(self, name) for name in self.__struct_fields__)
+        values = (getattr(self, name) for name in (*PRICED, "source"))
         spelt = [plain(value) if isinstance(value, Decimal) else value for value in values]
+        if self.tenant_id is not None or self.price_group is not None:
+            spelt += [self.tenant_id, self.price_group]
         return sha256(msgspec.json.encode(spelt)).digest()
+
+    @property
+    def is_own(self) -> bool:
+        """Tell the operator's rows from those of Kling's list."""
+        return self.source == OPERATOR
 
     @property
     def closeness(self) -> int:
         """Count the key fields it names: of two rows that fit, the one that names more wins."""
         named = (self.model, self.mode, self.sound, self.voice, self.video_input, self.duration_s)
         return sum(field is not None for field in named)
+
+
+class Multiplier(msgspec.Struct, frozen=True):
+    """What prices in units are multiplied by: for a tenant, a price group, or (both None) all."""
+
+    times: Decimal
+    tenant_id: int | None = None
+    price_group: str | None = None
+    valid_from: datetime | None = None
+    """When it begins, or has begun; None is now, of one that is to be set."""
+    valid_to: datetime | None = None
+    hours: Hours | None = None
 
 
 FREE = PriceRow(
@@ -115,21 +156,52 @@ def words_of(rows: Iterable[PriceRow]) -> Words:
     )
 
 
+class Layer(msgspec.Struct, frozen=True):
+    """Rows that are tried together, before or after all others."""
+
+    of: str
+    """Whose they are, for people."""
+    rows: Sequence[PriceRow]
+
+    def in_order(self) -> list[PriceRow]:
+        """List them as they are tried."""
+        return _in_order(self.rows)
+
+
 class PriceBook:
-    """The rows in force: the operator's go before the official ones, the catch-all comes last."""
+    """The rows that price one tenant's tasks, at one moment, and its multiplier.
+
+    All of a tenant's own go first, then its group's, then those for all, then the official list;
+    what is set for any endpoint comes last, in the same order (docs/prices.md, "Which row").
+    """
 
     def __init__(
         self,
         operators: Iterable[PriceRow],
         official: Iterable[PriceRow],
         rises: Mapping[bytes, Decimal] = EMPTY,
+        *,
+        of_group: Iterable[PriceRow] = (),
+        of_tenant: Iterable[PriceRow] = (),
+        multiplier: Decimal = AS_PRICED,
+        multiplies_amounts: bool = False,
     ) -> None:
         """`rises`: how many times their price rows are held, by fingerprint."""
-        rows = list(operators)
         self._rises = rises
-        self._operators = [row for row in rows if row.endpoint != ANY_ENDPOINT]
-        self._official = list(official)
-        self._catch_all = [row for row in rows if row.endpoint == ANY_ENDPOINT]
+        self.multiplier = multiplier
+        self.multiplies_amounts = multiplies_amounts
+        whose = {"the tenant's": of_tenant, "its group's": of_group, "for all": operators}
+        set_ = {name: list(rows) for name, rows in whose.items()}
+        named = (
+            Layer(name, [row for row in rows if row.endpoint != ANY_ENDPOINT])
+            for name, rows in set_.items()
+        )
+        for_any = (
+            Layer(f"{name}, of any endpoint", [row for row in rows if row.endpoint == ANY_ENDPOINT])
+            for name, rows in set_.items()
+        )
+        layers = [*named, Layer("Kling's list", list(official)), *for_any]
+        self._layers = [layer for layer in layers if layer.rows]
         self._found: dict[Wanted, PriceRow | None] = {}
         self._words: dict[str, Words] = {}
 
@@ -137,7 +209,8 @@ class PriceBook:
         """Find the row that prices this task, or None.
 
         Among rows of one kind the closest wins; of two equally close ones, the one whose named
-        fields come first in the order model, mode, sound, voice, video input, duration.
+        fields come first in the order model, mode, sound, voice, video input, duration; of one key,
+        the one for some hours before the one for all day, and then the one that began last.
         """
         if wanted not in self._found:
             if len(self._found) >= FOUND_MAX:
@@ -146,15 +219,28 @@ class PriceBook:
         return self._found[wanted]
 
     def _search(self, wanted: Wanted) -> PriceRow | None:
-        for rows in (self._operators, self._official, self._catch_all):
-            fitting = [row for row in rows if row.fits(wanted)]
+        for layer in self._layers:
+            fitting = [row for row in layer.rows if row.fits(wanted)]
             if fitting:
-                return max(fitting, key=_rank)
+                return _in_order(fitting)[0]
         return None
+
+    def fitting(self, wanted: Wanted) -> list[Layer]:
+        """List the rows that fit a task as they are tried: the first of the first prices it."""
+        layers = (
+            Layer(layer.of, _in_order(row for row in layer.rows if row.fits(wanted)))
+            for layer in self._layers
+        )
+        return [layer for layer in layers if layer.rows]
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """Rows as they are tried: all of one before all of the next."""
+        return self._layers
 
     @property
     def rows(self) -> list[PriceRow]:
-        return [*self._operators, *self._official, *self._catch_all]
+        return [row for layer in self._layers for row in layer.rows]
 
     def rise(self, row: PriceRow) -> Decimal:
         """Say how many times its price a task of a row is held: 1, but where Kling took more."""
@@ -171,6 +257,14 @@ class PriceBook:
         return self._words[endpoint]
 
 
-def _rank(row: PriceRow) -> tuple[int, ...]:
+def _in_order(rows: Iterable[PriceRow]) -> list[PriceRow]:
+    """Put rows that fit in the order in which they are taken; of equals the later one, as read."""
+    ordered = list(rows)[::-1]
+    ordered.sort(key=_rank, reverse=True)
+    return ordered
+
+
+def _rank(row: PriceRow) -> tuple[int, tuple[bool, ...], bool, datetime]:
     named = (row.model, row.mode, row.sound, row.voice, row.video_input, row.duration_s)
-    return (row.closeness, *(field is not None for field in named))
+    is_named = tuple(field is not None for field in named)
+    return (row.closeness, is_named, row.hours is not None, row.valid_from or ALWAYS)

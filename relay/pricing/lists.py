@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Text, case, cast, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.pricing.book import KEY, PriceRow
+from relay.pricing.book import KEY, PRICED, PriceRow
 from relay.pricing.official import LIST, OFFICIAL
 from relay.pricing.tables import PriceList
 
@@ -66,10 +66,10 @@ def compare(old: Iterable[PriceRow], new: Iterable[PriceRow]) -> list[RowChange]
 
 
 def is_same_price(one: PriceRow | None, other: PriceRow | None) -> bool:
-    """Tell whether two rows price alike, whichever list they are of."""
+    """Tell whether two rows price the same tasks alike, whosever they are."""
     if one is None or other is None:
         return one is other
-    return msgspec.structs.replace(one, source=other.source) == other
+    return all(getattr(one, name) == getattr(other, name) for name in PRICED)
 
 
 def unchanged(

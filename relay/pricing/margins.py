@@ -10,7 +10,8 @@ from decimal import Decimal
 import msgspec
 
 from relay.kling.wanted import Wanted
-from relay.pricing.book import AS_PRICED, PriceBook, PriceRow
+from relay.pricing.book import PriceBook, PriceRow
+from relay.pricing.in_force import Prices
 from relay.pricing.lists import RowChange, is_same_price
 from relay.pricing.quote import UnitPrices, quote
 
@@ -19,7 +20,8 @@ class Sold(msgspec.Struct, frozen=True):
     """Tasks of one tenant's that were alike."""
 
     tenant: str
-    multiplier: Decimal
+    tenant_id: int
+    price_group: str | None
     """The tenant's, of today."""
     wanted: Wanted
     tasks: int
@@ -71,14 +73,14 @@ def weigh(
     changes: Sequence[RowChange],
     sold: Iterable[Sold],
     *,
-    operators: Sequence[PriceRow],
+    in_force: Prices,
     old: Sequence[PriceRow],
     new: Sequence[PriceRow],
     prices: UnitPrices,
 ) -> ListDifference:
     """Quote what was sold by both lists, behind the operator's rows; those charged most first."""
     lists = PriceBook([], old), PriceBook([], new)
-    books = PriceBook(operators, old), PriceBook(operators, new)
+    sides = in_force.with_list(old), in_force.with_list(new)
     tasks: dict[RowChange, int] = dict.fromkeys(changes, 0)
     by_row = {row: change for change in changes for row in (change.old, change.new) if row}
     tenants: dict[str, TenantMargin] = {}
@@ -88,10 +90,9 @@ def weigh(
             continue
         for change in {by_row[row]: None for row in rows if row in by_row}:
             tasks[change] += one.tasks
-        costs = [_price(row, one.wanted, prices, AS_PRICED) for row in rows]
-        charges = [
-            _price(book.find(one.wanted), one.wanted, prices, one.multiplier) for book in books
-        ]
+        costs = [_price(row, one.wanted, prices, lists[0]) for row in rows]
+        books = [side.book(one.tenant_id, one.price_group) for side in sides]
+        charges = [_price(book.find(one.wanted), one.wanted, prices, book) for book in books]
         tenants[one.tenant] = _added(
             tenants.get(one.tenant, TenantMargin(one.tenant)), one.tasks, charges, costs
         )
@@ -116,12 +117,16 @@ def _added(
     )
 
 
-def _price(
-    row: PriceRow | None, wanted: Wanted, prices: UnitPrices, multiplier: Decimal
-) -> int | None:
+def _price(row: PriceRow | None, wanted: Wanted, prices: UnitPrices, book: PriceBook) -> int | None:
     if row is None:
         return None
-    return quote(row, wanted, prices=prices, tenant_multiplier=multiplier).price_micros
+    return quote(
+        row,
+        wanted,
+        prices=prices,
+        tenant_multiplier=book.multiplier,
+        multiplies_amounts=book.multiplies_amounts,
+    ).price_micros
 
 
 def _margin(charged: int, cost: int) -> Decimal | None:

@@ -1,57 +1,81 @@
-"""The price book in the database, read for quoting, and what was asked for without a price."""
+"""Prices and multipliers in the database, read for quoting, and what was asked for without one."""
 
 from datetime import datetime
 from hashlib import sha256
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, Row, Select, delete, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.database.cached import Cached
-from relay.database.engine import Sessions
 from relay.kling.wanted import Wanted
-from relay.pricing.book import KEY, Pack, Per, PriceBook, PriceKind, PriceRow
-from relay.pricing.lists import read_adopted
-from relay.pricing.tables import Price, PriceMiss
-from relay.pricing.underquotes import read_rises
+from relay.pricing.book import KEY, Multiplier, Pack, Per, PriceKind, PriceRow
+from relay.pricing.tables import (
+    PriceMiss,
+    PriceState,
+    Stored,
+    StoredMultiplier,
+    StoredPrice,
+    in_slot,
+)
 
-BOOK_AGE_MAX_S = 2.0
-"""How long a changed price may stay unseen by a running process, while it can be read."""
+STATE = select(
+    PriceState.number,
+    PriceState.multiplies_amounts,
+    # Not the transaction's beginning: what was set since, here too, is in force.
+    func.clock_timestamp().label("now"),
+)
 WORD_CHARS_MAX = 300
 """Of a model that a tenant asks for: it may stand in a path, as long as paths are."""
 MISSES_MAX = 1000
 """Kinds of missing prices that are kept: tenants choose the words in them."""
 
 
-def cached_book(sessions: Sessions) -> Cached[PriceBook]:
-    """Keep the book in force, at most `BOOK_AGE_MAX_S` old."""
+class PriceStateNow(NamedTuple):
+    """What all prices have in common, and the moment at which it was read."""
 
-    async def read() -> PriceBook:
-        async with sessions() as session:
-            return await read_book(session)
-
-    return Cached(read, of="prices", age_max_s=BOOK_AGE_MAX_S)
-
-
-async def read_book(session: AsyncSession) -> PriceBook:
-    operators = await read_operators(session)
-    adopted = await read_adopted(session)
-    return PriceBook(operators, adopted.rows, await read_rises(session))
+    number: int
+    """Of the latest change."""
+    multiplies_amounts: bool | None
+    """Whether multipliers apply to rows with an amount; None was never said, and is no."""
+    now: datetime
 
 
-async def read_operators(session: AsyncSession) -> list[PriceRow]:
-    return [_row(price) for price in await session.scalars(select(Price).order_by(Price.id))]
+async def read_state(session: AsyncSession) -> PriceStateNow:
+    row = (await session.execute(STATE)).one()
+    return PriceStateNow(row.number, row.multiplies_amounts, row.now)
 
 
-async def find_price(session: AsyncSession, row: PriceRow) -> PriceRow | None:
-    """Find the operator's row with the same key."""
-    found = await session.scalar(
-        select(Price).where(
-            *(getattr(Price, name).is_not_distinct_from(getattr(row, name)) for name in KEY)
-        )
+async def read_rows(session: AsyncSession, *, since: datetime | None = None) -> list[PriceRow]:
+    """Read the operator's rows in the order in which they were set, those that are over too.
+
+    `since`: not those that were over by then.
+    """
+    found = await session.execute(_since(StoredPrice, since))
+    return [_row(row) for row in found.all()]
+
+
+async def read_multipliers(
+    session: AsyncSession, *, since: datetime | None = None
+) -> list[Multiplier]:
+    """Read multipliers in the same way."""
+    found = await session.execute(_since(StoredMultiplier, since))
+    return [_multiplier(row) for row in found.all()]
+
+
+async def find_rows(session: AsyncSession, row: PriceRow) -> list[PriceRow]:
+    """Find the operator's rows for the same tasks, whom and hours that are not over."""
+    found = await session.execute(_since(StoredPrice, None).where(*_standing(StoredPrice, row)))
+    return [_row(one) for one in found.all()]
+
+
+async def find_multipliers(session: AsyncSession, one: Multiplier) -> list[Multiplier]:
+    """Find the multipliers for the same whom and hours that are not over."""
+    found = await session.execute(
+        _since(StoredMultiplier, None).where(*_standing(StoredMultiplier, one))
     )
-    return None if found is None else _row(found)
+    return [_multiplier(row) for row in found.all()]
 
 
 async def note_miss(session: AsyncSession, wanted: Wanted) -> None:
@@ -95,15 +119,43 @@ async def read_misses(session: AsyncSession) -> list[Miss]:
     ]
 
 
-def _row(price: Price) -> PriceRow:
+def _since(model: Stored, since: datetime | None) -> Select[Any]:
+    """Select columns, not objects: there may be thousands, while requests wait."""
+    statement = select(*model.__table__.columns).order_by(model.id)
+    if since is None:
+        return statement
+    return statement.where(or_(model.valid_to.is_(None), model.valid_to > since))
+
+
+def _standing(model: Stored, one: PriceRow | Multiplier) -> list[ColumnElement[bool]]:
+    is_over = model.valid_to <= func.greatest(func.clock_timestamp(), model.valid_from)
+    return [*in_slot(model, one), or_(model.valid_to.is_(None), not_(is_over))]
+
+
+def _row(row: Row[Any]) -> PriceRow:
     return PriceRow(
-        **{name: getattr(price, name) for name in KEY},
-        kind=PriceKind(price.kind),
-        per=Per(price.per),
-        units=price.units,
-        amount_micros=price.amount_micros,
-        pack=Pack(price.pack),
-        multiplier=price.multiplier,
-        hold_seconds=price.hold_seconds,
-        input_floor=price.input_floor,
+        **{name: getattr(row, name) for name in KEY},
+        kind=PriceKind(row.kind),
+        per=Per(row.per),
+        units=row.units,
+        amount_micros=row.amount_micros,
+        pack=Pack(row.pack),
+        multiplier=row.multiplier,
+        hold_seconds=row.hold_seconds,
+        input_floor=row.input_floor,
+        **_dated(row),
     )
+
+
+def _multiplier(row: Row[Any]) -> Multiplier:
+    return Multiplier(times=row.multiplier, **_dated(row))
+
+
+def _dated(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "tenant_id": row.tenant_id,
+        "price_group": row.price_group,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "hours": None if row.hour_from is None else (row.hour_from, row.hour_to),
+    }

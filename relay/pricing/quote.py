@@ -12,6 +12,8 @@ from relay.kling.wanted import Wanted
 from relay.money import AMOUNTS_MAX, plain, rounded
 from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
 
+AS_IS = Decimal(1)
+
 
 class UnitPrices(msgspec.Struct, frozen=True):
     """Kling's list price of one unit of each pack, in micros of our currency."""
@@ -50,6 +52,8 @@ class Quote(msgspec.Struct, frozen=True):
     """By the row alone, where more is held since Kling took more of late; None is the hold."""
     takes_ids: bool = True
     """Kling got our external id and callback URL for it (`kling/models.py`)."""
+    amount_times: Decimal | None = None
+    """What a fixed row's amount was multiplied by; None is by nothing."""
     is_cost_followed: bool = False
     """Kling's deduction is charged above `quoted_micros` too, as far as the hold goes."""
 
@@ -67,11 +71,12 @@ def quote(
     tenant_multiplier: Decimal,
     rise: Decimal = Decimal(1),
     is_cost_followed: bool = False,
+    multiplies_amounts: bool = False,
 ) -> Quote:
     """Apply a row to a task.
 
     `rise`: how many times its price is held, since Kling took so much; `is_cost_followed`: charged
-    too.
+    too. `multiplies_amounts`: the tenant's multiplier applies to rows with an amount as well.
     """
     seconds = wanted.seconds
     if seconds is None:
@@ -80,12 +85,14 @@ def quote(
     list_unit_micros = prices.of(pack)
     unit_micros = list_unit_micros * row.multiplier * tenant_multiplier
     times = _times(row, wanted, seconds)
+    is_multiplied = multiplies_amounts and row.kind is PriceKind.FIXED and tenant_multiplier != 1
+    amount_times = tenant_multiplier if is_multiplied else None
     if row.kind is PriceKind.UNITS:
         assert row.units is not None, "a row of units has units (constraint)"
         hold = row.units * times * unit_micros
     else:
         assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
-        hold = row.amount_micros * times
+        hold = row.amount_micros * times * (AS_IS if amount_times is None else amount_times)
     quoted = rounded(hold)
     return Quote(
         row=row,
@@ -98,8 +105,26 @@ def quote(
         is_open=wanted.is_open,
         hold_micros=rounded(hold * rise) if rise > 1 else quoted,
         quoted_micros=quoted if rise > 1 else None,
+        amount_times=amount_times,
         is_cost_followed=is_cost_followed and rise > 1,
     )
+
+
+def quoted_per(
+    row: PriceRow,
+    tenant_multiplier: Decimal,
+    prices: UnitPrices,
+    multiplies_amounts: bool,  # noqa: FBT001 (as of `quote`)
+) -> Decimal:
+    """Say what one task, second or image of a row costs, in micros and not rounded.
+
+    Of `*` it is of the pack that the row names; a task of images is of the other.
+    """
+    if row.kind is PriceKind.UNITS:
+        assert row.units is not None, "a row of units has units (constraint)"
+        return row.units * prices.of(row.pack) * row.multiplier * tenant_multiplier
+    assert row.amount_micros is not None, "a fixed row has an amount (constraint)"
+    return row.amount_micros * (tenant_multiplier if multiplies_amounts else AS_IS)
 
 
 def _times(row: PriceRow, wanted: Wanted, seconds: int) -> Decimal:
@@ -151,7 +176,9 @@ def cost_micros(
         case PriceKind.FIXED if result_seconds and _follows_result(quote):
             assert quote.row.amount_micros is not None, "a fixed row has an amount (constraint)"
             # Kling bills the output's length to the nearest second (docs/kling-api.md 10).
-            return int(result_seconds.to_integral_value(ROUND_HALF_UP)) * quote.row.amount_micros
+            seconds = int(result_seconds.to_integral_value(ROUND_HALF_UP))
+            amount = seconds * quote.row.amount_micros
+            return amount if quote.amount_times is None else rounded(amount * quote.amount_times)
         case PriceKind.FIXED:
             return quote.price_micros
 

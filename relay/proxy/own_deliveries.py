@@ -37,6 +37,7 @@ from relay.desk.errors import Busy, NoSuch, NotPossible
 from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unavailable
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.moments import ms_of
+from relay.proxy.asked import Asked
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing, SecretKeyError
@@ -60,16 +61,6 @@ LIMIT 1
 
 class _Ping(msgspec.Struct):
     url: str
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What a tenant asks on one of its own paths."""
-
-    key: str
-    """Of the delivery, where the path names one."""
-    query: bytes
-    body: bytes
-    request_id: str
 
 
 class OwnDeliveries:

@@ -1,6 +1,8 @@
 """What Kling has no path for: tenants ask the relay itself, under `/relay/`.
 
     …    /relay/deliveries…      a tenant's own callbacks (`own_deliveries.py`)
+    GET  /relay/prices           what it pays, and what it will (`own_prices.py`)
+    POST /relay/quote            what a create would hold
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
@@ -18,9 +20,11 @@ from relay.counts import Counts
 from relay.errors import UnknownPath
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
+from relay.proxy.asked import Asked
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.openapi.document import KlingDocument
-from relay.proxy.own_deliveries import Asked, OwnDeliveries
+from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_prices import OwnPrices
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
 from relay.tenants.authenticate import Authenticator
@@ -53,6 +57,7 @@ class OwnSurface(TenantSurface):
         *,
         authenticator: Authenticator,
         deliveries: OwnDeliveries,
+        prices: OwnPrices,
         document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
@@ -70,6 +75,8 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping),
             OwnPath("GET", (b"deliveries", KEY), label, deliveries.show),
             OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay),
+            OwnPath("GET", (b"prices",), "relay.prices", prices.list),
+            OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
             OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
         )
         self._document = document

@@ -15,7 +15,7 @@ from relay.database.driver import Pool
 from relay.database.lines import Lines
 from relay.database.opener import SettingsDropped
 from relay.database.rows import unnest
-from relay.pricing.book import PriceBook
+from relay.pricing.in_force import Prices
 
 
 class ProbeRow(NamedTuple):
@@ -50,7 +50,7 @@ class Ability:
         pool: Pool,
         *,
         directory: ChannelDirectory,
-        book: Cached[PriceBook],
+        prices: Cached[Prices],
     ) -> None:
         self._probes = [
             Batcher(line, PROBE, is_idempotent=True)
@@ -58,7 +58,7 @@ class Ability:
         ]
         self._pool = pool
         self._directory = directory
-        self._book = book
+        self._prices = prices
         self.clock_ahead_s = 0.0
         """Of our clock against the database's, as the last try found it; 0 within its precision."""
 
@@ -72,7 +72,7 @@ class Ability:
         tries = [
             *(self._probe(batcher) for batcher in self._probes),
             self._pool.fetchval("SELECT 1"),
-            self._book.try_read(),
+            self._prices.try_read(),
             self._try_channels(),
         ]
         # All at once, and to the end: each that hangs is found out, and connected anew.

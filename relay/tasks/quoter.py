@@ -6,7 +6,6 @@ itself is watched, and the same values read in the same order lead to the same q
 odd spelling of one of them is read each time, and quoted at the dearest that it may mean.
 """
 
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +21,7 @@ from relay.kling.models import takes_ids
 from relay.kling.wanted import Asked, read_wanted
 from relay.kling.wire import Fields
 from relay.pricing.book import AS_PRICED, FREE, PriceBook
+from relay.pricing.in_force import Prices
 from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.tenants.caller import Caller
@@ -50,38 +50,47 @@ class Quoter:
     def __init__(
         self,
         sessions: Sessions,
-        book: Cached[PriceBook],
+        prices_in_force: Cached[Prices],
         prices: UnitPrices,
         *,
         underquoted: Underquoted = Underquoted.HOLD,
     ) -> None:
         """`underquoted`: what becomes of rows for which Kling takes more than they say."""
         self._sessions = sessions
-        self._book = book
+        self._in_force = prices_in_force
         self._prices = prices
         self._underquoted = underquoted
         self._readings: dict[str, dict[tuple[str, ...], set[str]]] = {}
         """By endpoint: the fields of each reading, and other names that were seen to be no odd
         spelling of theirs."""
         self._known: dict[tuple[Any, ...], Quoted] = {}
-        self._known_of: PriceBook | None = None
+        self._known_of: Prices | None = None
 
     async def quote(
-        self, caller: Caller, endpoint: Endpoint, fields: Fields, model: str | None
+        self,
+        caller: Caller,
+        endpoint: Endpoint,
+        fields: Fields,
+        model: str | None,
+        *,
+        notes_misses: bool = True,
     ) -> Quoted:
         """Price what a body asks for, at the dearest that it may mean.
+
+        `notes_misses`: what no row fits was wanted in earnest, and is for the operator to see.
 
         Raises:
             InvalidParameter: a field that prices it cannot be read.
             Unpriced: no row fits; `relay price missing` will name it. No task was written.
             Unavailable: the operator has paused rows for which Kling takes more than they say.
         """
-        book = await self._book.get()
-        if book is not self._known_of:
+        prices = await self._in_force.get()
+        if prices is not self._known_of:
             self._known.clear()
             self._readings.clear()
-            self._known_of = book
-        about = (endpoint.name, model, caller.multiplier, caller.is_test)
+            self._known_of = prices
+        book = prices.book(caller.tenant_id, caller.price_group)
+        about = (endpoint.name, model, book, caller.is_test)
         for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))
             if known is not None and _has_only(fields, names, harmless):
@@ -91,8 +100,9 @@ class Quoter:
         asked = read_wanted(endpoint, reading, model=model, words=words)
         quoted = self._dearest(book, endpoint, asked, caller)
         if quoted is None:
-            async with self._sessions.begin() as session:
-                await note_miss(session, asked.wanted[0])
+            if notes_misses:
+                async with self._sessions.begin() as session:
+                    await note_miss(session, asked.wanted[0])
             raise Unpriced(str(asked.wanted[0]))
         found = Quoted(quoted, msgspec.json.encode(quoted).decode())
         if asked.is_plain:
@@ -116,7 +126,8 @@ class Quoter:
                 row,
                 wanted,
                 prices=self._prices,
-                tenant_multiplier=caller.multiplier,
+                tenant_multiplier=book.multiplier,
+                multiplies_amounts=book.multiplies_amounts,
                 rise=rise,
                 is_cost_followed=self._underquoted is Underquoted.CHARGE,
             )
@@ -131,7 +142,7 @@ class Quoter:
 
     def _remember(
         self,
-        about: tuple[str, str | None, Decimal, bool],
+        about: tuple[str, str | None, PriceBook, bool],
         names: tuple[str, ...],
         fields: Fields,
         quoted: Quoted,

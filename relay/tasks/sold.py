@@ -13,7 +13,8 @@ SOLD_DAYS = 30
 
 READ = text(
     """
-    SELECT n.name AS tenant, n.multiplier, (t.quote -> 'wanted')::text AS wanted, count(*) AS tasks
+    SELECT n.name AS tenant, n.id AS tenant_id, n.price_group,
+        (t.quote -> 'wanted')::text AS wanted, count(*) AS tasks
     FROM tasks AS t JOIN tenants AS n ON n.id = t.tenant_id
     JOIN tokens AS k ON k.id = t.token_id AND NOT k.is_test
     WHERE t.created_at > now() - make_interval(days => :days) AND t.state = 'succeed'
@@ -27,6 +28,12 @@ async def read_sold(session: AsyncSession, endpoints: Sequence[str]) -> list[Sol
     """Read the tasks of `SOLD_DAYS` that succeeded there, those that are priced alike as one."""
     rows = await session.execute(READ, {"days": SOLD_DAYS, "endpoints": list(endpoints)})
     return [
-        Sold(row.tenant, row.multiplier, msgspec.json.decode(row.wanted, type=Wanted), row.tasks)
+        Sold(
+            row.tenant,
+            row.tenant_id,
+            row.price_group,
+            msgspec.json.decode(row.wanted, type=Wanted),
+            row.tasks,
+        )
         for row in rows
     ]

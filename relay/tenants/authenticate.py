@@ -61,7 +61,7 @@ class TokenRow(NamedTuple):
 
 FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
-       t.account_id, t.multiplier,
+       t.account_id, t.price_group,
        t.enabled, t.shows_quote, t.joins_retries, k.is_test, coalesce(k.groups, t.groups) AS groups
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
@@ -255,7 +255,7 @@ class Authenticator:
                 tenant_id=record["tenant_id"],
                 tenant=record["name"],
                 account_id=record["account_id"],
-                multiplier=record["multiplier"],
+                price_group=record["price_group"],
                 shows_quote=record["shows_quote"],
                 joins_retries=record["joins_retries"],
                 groups=None if record["groups"] is None else frozenset(record["groups"]),

@@ -1,7 +1,5 @@
 """Who sends a request, once its bearer is known."""
 
-from decimal import Decimal
-
 import msgspec
 
 from relay.database.ids import AccountId, TenantId
@@ -15,7 +13,8 @@ class Caller(msgspec.Struct, frozen=True):
     tenant: str
     account_id: AccountId
     """What its tasks are paid from."""
-    multiplier: Decimal
+    price_group: str | None = None
+    """Whose prices are its, where it has none of its own (`pricing/in_force.py`)."""
     shows_quote: bool = False
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     groups: frozenset[str] | None = None

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,12 +11,23 @@ from relay.tenants.tables import Tenant
 
 
 async def add_tenant(
-    session: AsyncSession, name: str, *, account_id: AccountId, multiplier: Decimal
+    session: AsyncSession, name: str, *, account_id: AccountId, price_group: str | None
 ) -> Tenant | None:
     """Add a tenant that draws on an account. None, and nothing is written, if the name is taken."""
-    statement = insert(Tenant).values(name=name, account_id=account_id, multiplier=multiplier)
+    statement = insert(Tenant).values(name=name, account_id=account_id, price_group=price_group)
     return await session.scalar(
         statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
+    )
+
+
+async def mirror_multiplier(
+    session: AsyncSession, tenant_id: int, multiplier: Decimal | None
+) -> None:
+    """Have the release before price by it: that reads no other place."""
+    await session.execute(
+        update(Tenant)
+        .where(Tenant.id == tenant_id)
+        .values(multiplier=Decimal(1) if multiplier is None else multiplier)
     )
 
 

@@ -1,5 +1,7 @@
 """Tenants and their tokens as they are read; nothing here writes."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,3 +52,9 @@ async def read_tokens(
     if tenant is not None:
         query = query.where(Token.tenant_id == tenant.id)
     return [(token, name) for token, name in await session.execute(query)]
+
+
+async def names_by_id(session: AsyncSession, ids: Iterable[int]) -> dict[int, str]:
+    """Read the names of tenants, removed ones too."""
+    found = await session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(list(ids))))
+    return {row.id: row.name for row in found}

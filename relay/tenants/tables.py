@@ -32,13 +32,15 @@ class Tenant(Base):
     """What it draws on. Today its own; several may draw on one."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
-    """What a `units` price is multiplied by for this tenant."""
+    """For the release before, which reads no other; `multipliers` (`pricing/`) has what holds."""
     shows_quote: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     joins_retries: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether a create like one whose answer nobody heard is answered by that one's task."""
     groups: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """Of channels, that serve it (`channels/groups.py`); null is all."""
+    price_group: Mapped[str | None]
+    """Whose prices and multipliers are its, where it has none of its own (`pricing/`)."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import event
@@ -26,7 +25,6 @@ CALLER = Caller(
     tenant_id=TenantId(LARGE_TENANT),
     tenant="tenant-1",
     account_id=LARGE_ACCOUNT,
-    multiplier=Decimal(1),
 )
 TWENTY_TENANT = 998
 ENDED_DELIVERY = 1_000

@@ -28,6 +28,7 @@ GIVEN = {
     ("price", "set"): ("text2video", "--amount", "1"),
     ("price", "unset"): ("text2video",),
     ("price", "quote"): ("text2video",),
+    ("price", "why"): ("text2video",),
     ("owner", "add"): ("acme", "main", "voice", "id"),
     ("owner", "import"): ("acme", "main", "voice", "-"),
     ("delivery", "ping"): ("acme", "http://acme.test"),

@@ -1,5 +1,6 @@
 """`relay price adopt`: an upgrade's list of Kling's changes nothing until somebody says so."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 
@@ -8,6 +9,7 @@ import pytest
 
 from relay.kling.wanted import Wanted
 from relay.pricing.book import Per, PriceRow
+from relay.pricing.in_force import Prices
 from relay.pricing.lists import OFFERED, RowChange, compare
 from relay.pricing.margins import Sold, weigh
 from relay.pricing.official import LIST, OFFICIAL
@@ -153,16 +155,16 @@ def test_lists_are_compared_by_what_rows_are_for() -> None:
 def test_what_no_list_prices_any_more_is_told() -> None:
     """A row that is gone: such tasks would be refused, and nobody is charged for them."""
     sold = [
-        Sold("acme", Decimal(1), CLIP, 3),
-        Sold("acme", Decimal(1), Wanted("effects", "kling-v1"), 2),
-        Sold("beta", Decimal(2), Wanted("avatar", mode="std", seconds=5), 4),
+        Sold("acme", 1, None, CLIP, 3),
+        Sold("acme", 1, None, Wanted("effects", "kling-v1"), 2),
+        Sold("beta", 2, "dear", Wanted("avatar", mode="std", seconds=5), 4),
     ]
     old = [*older(units="0.6")]
 
     found = weigh(
         compare(old, OFFICIAL),
         sold,
-        operators=[],
+        in_force=Prices(at=datetime.now(UTC)),
         old=old,
         new=OFFICIAL,
         prices=UnitPrices(video_micros=140_000, image_micros=3_500),

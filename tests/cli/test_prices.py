@@ -344,7 +344,7 @@ def test_a_row_of_an_endpoint_that_is_gone_can_be_taken_out(relay: Command) -> N
     """The settings added it once; a name that never was is not found."""
     execute(
         relay,
-        "INSERT INTO prices (endpoint, kind, per, amount_micros)"
+        "INSERT INTO price_rows (endpoint, kind, per, amount_micros)"
         " VALUES ('dancing', 'fixed', 'task', 5)",
     )
 

@@ -15,7 +15,7 @@ from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
 from relay.kling.wanted import read_wanted
 from relay.pricing.book import Pack, Per, PriceBook, PriceRow
-from relay.pricing.edit import remove_price, set_price
+from relay.pricing.edit import end_price, set_price
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import UnitPrices, quote
 from relay.sandbox.catalogue import BY_PATH
@@ -181,7 +181,7 @@ async def test_the_catch_all_prices_whatever_has_no_price(recording: Recording) 
     catch_all = PriceRow(endpoint="*", per=Per.TASK, units=Decimal(50), pack=Pack.VIDEO)
     effect = PriceRow(endpoint="effects", per=Per.TASK, units=Decimal(25))
     async with world.relay.sessions.begin() as session:
-        await remove_price(session, effect)
+        await end_price(session, effect)
         await set_price(session, catch_all)
     try:
         world.relay.read_anew()
@@ -191,7 +191,7 @@ async def test_the_catch_all_prices_whatever_has_no_price(recording: Recording) 
         )
     finally:
         async with world.relay.sessions.begin() as session:
-            await remove_price(session, catch_all)
+            await end_price(session, catch_all)
             await set_price(session, effect)
         world.relay.read_anew()
 

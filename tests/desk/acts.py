@@ -38,9 +38,10 @@ from relay.desk.errors import (
     WebhookSecretKept,
 )
 from relay.desk.money import add_quota, adjust_quota
+from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
-from relay.desk.prices import adopt_list, remove_price, set_price
+from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.desk.tenants import (
@@ -57,6 +58,7 @@ from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
 from relay.pricing import edit
+from relay.pricing.book import Multiplier
 from relay.pricing.official import LIST, OFFICIAL
 from relay.secrets import KeyRing, new_secret_key
 from relay.trial.report import Finding, Outcome, TrialReport
@@ -81,6 +83,8 @@ NEW_KEYS = ChannelKeys(
 BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
 OTHER_PROXY = Proxy("socks5", "other.test", 1080, None, "proxy-password-2")
 NOBODY = TaskId(4711)
+OVER = datetime(2020, 1, 1, tzinfo=UTC)
+LATER, LATEST = datetime(2100, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 TRIAL = TrialReport(
     at=datetime(2026, 11, 26, tzinfo=UTC),
     host="kling.test",
@@ -237,9 +241,23 @@ def _revoke(token_id: Callable[[Desk], int], **of: Any) -> Do:
     return lambda desk, session, actor: revoke_token(session, actor, token_id(desk), **of)
 
 
-def _set_price(**changes: Any) -> Do:
+def _set_price(tenant: str | None = None, **changes: Any) -> Do:
     row = msgspec.structs.replace(FIXED, **changes)
-    return lambda _, session, actor: set_price(session, actor, row)
+    return lambda _, session, actor: set_price(session, actor, row, tenant=tenant)
+
+
+def _set_multiplier(times: str = "1.5", tenant: str | None = None, **of: Any) -> Do:
+    one = Multiplier(Decimal(times), **of)
+    return lambda _, session, actor: set_multiplier(session, actor, one, tenant=tenant)
+
+
+def _end_multiplier(tenant: str | None = None, at: datetime | None = None, **of: Any) -> Do:
+    one = Multiplier(Decimal(0), **of)
+    return lambda _, session, actor: end_multiplier(session, actor, one, tenant=tenant, at=at)
+
+
+def _say_amounts(*, are_multiplied: bool) -> Do:
+    return lambda _, session, actor: say_amounts(session, actor, are_multiplied=are_multiplied)
 
 
 def _adopt_list(*, before: str | None) -> Do:
@@ -253,9 +271,9 @@ def _adopt_list(*, before: str | None) -> Do:
     return adopt
 
 
-def _remove_price(**changes: Any) -> Do:
+def _remove_price(tenant: str | None = None, at: datetime | None = None, **changes: Any) -> Do:
     row = msgspec.structs.replace(FIXED, **changes)
-    return lambda _, session, actor: remove_price(session, actor, row)
+    return lambda _, session, actor: remove_price(session, actor, row, tenant=tenant, at=at)
 
 
 def _claim(
@@ -357,6 +375,8 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
     (remove_channel, _remove(remove_channel, FORMER_CHANNEL), ""),
     (end_drain, _remove(end_drain, FORMER_CHANNEL), ""),
+    (set_price, _set_price(tenant=FORMER_TENANT), ""),
+    (set_multiplier, _set_multiplier(tenant=FORMER_TENANT), ""),
     (pause_creates, _pause(tenant=FORMER_TENANT), "tenant"),
     (pause_creates, _pause(channel=FORMER_CHANNEL), "channel"),
 ]
@@ -467,13 +487,20 @@ DONE = [
         _open(),
         lambda _: Told(
             *("tenant.open", "tenant", "gamma", None),
-            {"account_id": int, "quota_micros": 7, "multiplier": "1.2", "tasks_max": 3},
+            {
+                "account_id": int,
+                "quota_micros": 7,
+                "multiplier": "1.2",
+                "price_group": None,
+                "tasks_max": 3,
+            },
         ),
     ),
     Case(
         change_tenant,
         _change_tenant(
             multiplier=Decimal("0.9500"),
+            price_group="vip",
             tasks_max=7,
             shows_quote=True,
             joins_retries=False,
@@ -482,7 +509,8 @@ DONE = [
         lambda _: Told(
             *("tenant.change", *_TENANT),
             {
-                "multiplier": "1",
+                "multiplier": None,
+                "price_group": None,
                 "tasks_max": None,
                 "shows_quote": False,
                 "joins_retries": True,
@@ -490,6 +518,7 @@ DONE = [
             },
             {
                 "multiplier": "0.95",
+                "price_group": "vip",
                 "tasks_max": 7,
                 "shows_quote": True,
                 "joins_retries": False,
@@ -522,7 +551,8 @@ DONE = [
             *("tenant.remove", "tenant", "idle"),
             {
                 "name": "idle",
-                "multiplier": "1",
+                "multiplier": None,
+                "price_group": None,
                 "tasks_max": None,
                 "shows_quote": False,
                 "joins_retries": True,
@@ -786,6 +816,72 @@ DONE = [
         ),
     ),
     Case(
+        set_price,
+        _set_price(
+            amount_micros=4, tenant="acme", hours=(22, 6), valid_from=LATER, valid_to=LATEST
+        ),
+        lambda _: Told(
+            *("price.set", "price", "text2video tenant=acme hours=22-6", None),
+            {
+                "kind": "fixed",
+                "per": "task",
+                "amount_micros": 4,
+                "pack": "video",
+                "multiplier": "1",
+                "valid_from": LATER.isoformat(),
+                "valid_to": LATEST.isoformat(),
+            },
+        ),
+        "to come",
+    ),
+    Case(
+        remove_price,
+        _remove_price(at=LATER),
+        lambda _: Told(
+            *("price.remove", "price", "text2video"),
+            {
+                "kind": "fixed",
+                "per": "task",
+                "amount_micros": 3_000_000,
+                "pack": "video",
+                "multiplier": "1",
+            },
+            {"valid_to": LATER.isoformat()},
+        ),
+        "later",
+    ),
+    Case(
+        set_multiplier,
+        _set_multiplier(tenant="acme"),
+        lambda _: Told(
+            *("multiplier.set", "multiplier", "tenant=acme", None), {"multiplier": "1.5"}
+        ),
+    ),
+    Case(
+        set_multiplier,
+        _set_multiplier(price_group="vip", valid_from=LATER),
+        lambda _: Told(
+            *("multiplier.set", "multiplier", "price_group=vip", {"multiplier": "0.9"}),
+            {"multiplier": "1.5", "valid_from": LATER.isoformat()},
+        ),
+        "to come",
+    ),
+    Case(
+        end_multiplier,
+        _end_multiplier(price_group="vip"),
+        lambda _: Told(
+            *("multiplier.end", "multiplier", "price_group=vip", {"multiplier": "0.9"}), None
+        ),
+    ),
+    Case(
+        say_amounts,
+        _say_amounts(are_multiplied=True),
+        lambda _: Told(
+            *("price.amounts", "price", "amounts", {"are_multiplied": False}),
+            {"are_multiplied": True},
+        ),
+    ),
+    Case(
         adopt_list,
         _adopt_list(before="2026-01-31"),
         lambda _: Told(
@@ -987,6 +1083,23 @@ REFUSED = [
     ),
     Refusal(revoke_token, NoSuch, _revoke(lambda _: 4711)),
     Refusal(remove_price, NoSuch, _remove_price(mode="std")),
+    Refusal(remove_price, NoSuch, _remove_price(tenant="acme"), "of a tenant"),
+    Refusal(remove_price, Unusable, _remove_price(at=OVER), "in the past"),
+    Refusal(set_price, NoSuch, _set_price(tenant="acmee"), "tenant"),
+    Refusal(set_price, Unusable, _set_price(tenant="acme", price_group="vip"), "for both"),
+    Refusal(set_price, Unusable, _set_price(price_group="a\nb"), "price group"),
+    Refusal(set_price, Unusable, _set_price(valid_from=OVER), "in the past"),
+    Refusal(set_price, Unusable, _set_price(valid_to=OVER), "over already"),
+    Refusal(set_price, Unusable, _set_price(valid_from=LATEST, valid_to=LATER), "ends before"),
+    *(
+        Refusal(set_price, Unusable, _set_price(hours=hours), f"hours {hours}")
+        for hours in ((3, 3), (24, 3), (0, 25), (-1, 3))
+    ),
+    Refusal(set_multiplier, Unusable, _set_multiplier("-1")),
+    Refusal(set_multiplier, Unusable, _set_multiplier(valid_from=OVER), "in the past"),
+    Refusal(set_multiplier, NoSuch, _set_multiplier(tenant="acmee"), "tenant"),
+    Refusal(end_multiplier, NoSuch, _end_multiplier()),
+    Refusal(end_multiplier, Unusable, _end_multiplier(price_group="vip", at=OVER), "in the past"),
     Refusal(adopt_list, NotPossible, _adopt_list(before=None), "in force already"),
     Refusal(adopt_list, NotPossible, _adopt_list(before="2026-02-28"), "another one meanwhile"),
     Refusal(claim_owners, NoSuch, _claim("one", tenant="acmee"), "tenant"),
@@ -1021,17 +1134,18 @@ REFUSED = [
 IDLE: list[tuple[str, Do]] = [
     ("a reference with its amount again", _add_quota(reference="invoice 1")),
     ("a token that was revoked", _revoke(lambda desk: desk.revoked_id)),
-    ("a tenant as it is", _change_tenant(enabled=True, tasks_max=None, multiplier=Decimal("1.0"))),
+    ("a tenant as it is", _change_tenant(enabled=True, tasks_max=None, multiplier=None)),
     (
         "a channel as it is",
         _change_channel(base_url="https://kling.test/", weight=1, rename="main"),
     ),
     ("the price that is in force", _set_price()),
+    ("the multiplier that is in force", _set_multiplier("0.90", price_group="vip")),
+    ("what was said of amounts", _say_amounts(are_multiplied=False)),
     ("a rule as it is", _change_rule(bound=Decimal(7))),
     ("a rule that speaks", _mute("units-low", None)),
 ]
 """What is so already: nothing is written, and nothing noted."""
 
-CANNOT_REFUSE = {set_price, reseal_values, retire_keys, note_backup}
-"""The first takes whatever it is given: what makes no sense is not a `PriceRow`. The others do what
-there is to do, or note what was done."""
+CANNOT_REFUSE = {say_amounts, reseal_values, retire_keys, note_backup}
+"""They do what there is to do, or note what was said or done."""

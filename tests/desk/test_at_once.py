@@ -194,7 +194,7 @@ async def test_what_changes_say_of_a_tenant_is_a_chain(desk: Desk) -> None:
         "SELECT before ->> 'multiplier' AS before, after ->> 'multiplier' AS after FROM changes"
         " WHERE act = 'tenant.change' ORDER BY id"
     )
-    assert [row["before"] for row in rows] == ["1", *(row["after"] for row in rows[:-1])]
+    assert [row["before"] for row in rows] == [None, *(row["after"] for row in rows[:-1])]
     (now,) = await desk.rows("SELECT multiplier FROM tenants WHERE name = 'acme'")
     assert Decimal(rows[-1]["after"]) == now["multiplier"]
 

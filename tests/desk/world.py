@@ -23,15 +23,16 @@ from relay.desk.channels import (
     remove_channel,
 )
 from relay.desk.money import add_quota
+from relay.desk.multipliers import set_multiplier
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
-from relay.desk.prices import set_price
+from relay.desk.prices import say_amounts, set_price
 from relay.desk.tasks import refund
 from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
-from relay.pricing.book import Per, PriceKind, PriceRow
+from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.finish import FINISH
 from relay.tasks.record import RECORD
@@ -229,6 +230,8 @@ def _open_business(desk: Desk) -> Work[None]:
         await remove_channel(session, actor, "former")
         await remove_tenant(session, actor, "former")
         await set_price(session, actor, FIXED)
+        await set_multiplier(session, actor, Multiplier(Decimal("0.9"), price_group="vip"))
+        await say_amounts(session, actor, are_multiplied=False)
         await change_rule(session, actor, "units-low", bound=Decimal(7))
         await add_place(session, actor, PLACE, desk.keys, least=Severity.TICKET)
         for _ in range(2):

@@ -1,7 +1,6 @@
 """T4 where Kling's own answer is about the whole account: `/tasks`, `/solutions`, `/account`."""
 
 import json
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -216,9 +215,7 @@ async def test_a_page_of_charges_costs_no_more_statements_than_one_charge(shop: 
     tenant = await shop.relay.row(
         "SELECT id, account_id FROM tenants WHERE name = $1", token.tenant
     )
-    caller = Caller(
-        token.id, tenant["id"], token.tenant, account_id=tenant["account_id"], multiplier=Decimal(1)
-    )
+    caller = Caller(token.id, tenant["id"], token.tenant, account_id=tenant["account_id"])
 
     page = await Accounts(pool, prices=prices, currency="USD").package(caller, read_page({}))
 

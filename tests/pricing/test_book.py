@@ -9,9 +9,10 @@ from relay.database.engine import open_engine, open_sessions
 from relay.kling.transport import Reply
 from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, Per, PriceBook, PriceKind, PriceRow
-from relay.pricing.edit import remove_price, set_price
+from relay.pricing.edit import end_price, set_price
+from relay.pricing.in_force import read_prices
 from relay.pricing.official import OFFICIAL
-from relay.pricing.prices import MISSES_MAX, note_miss, read_book, read_misses
+from relay.pricing.prices import MISSES_MAX, note_miss, read_misses
 from tests.ledger.books import creates_seen
 from tests.relay_app import CLIP, running_relay
 from tests.tasks.scripted_kling import Call, ScriptedKling, success
@@ -69,11 +70,11 @@ async def test_a_price_set_again_replaces_the_one_of_its_key(database_url: str) 
         await set_price(session, row(1))
         await set_price(session, row(2, mode="std"))
         await set_price(session, row(3))
-        book = await read_book(session)
+        book = (await read_prices(session)).book()
 
-        is_removed = await remove_price(session, row(99, mode="std"))
-        is_removed_again = await remove_price(session, row(99, mode="std"))
-        rest = await read_book(session)
+        is_removed = await end_price(session, row(99, mode="std"))
+        is_removed_again = await end_price(session, row(99, mode="std"))
+        rest = (await read_prices(session)).book()
 
     await engine.dispose()
     assert {found.amount_micros for found in book.rows if found.source == "operator"} == {2, 3}

@@ -113,7 +113,8 @@ async def test_a_multiplier_shows_the_tenants_own_deduction(database_url: str) -
     kling = ScriptedKling(accepts_then(lambda external_id: ended(external_id, deduction=costs)))
     async with running_relay(database_url, transport=kling, refresh_s=0.0) as relay:
         token, _ = await relay.add_tenant(), await relay.add_channel()
-        await relay.rows("UPDATE tenants SET multiplier = 1.2")
+        await relay.rows("INSERT INTO multipliers (multiplier) VALUES (1.2)")
+        relay.read_anew()
         submitted = await relay.submit(token)
         assert submitted.status_code == 200
 
@@ -374,7 +375,8 @@ async def test_deduction_is_shown_with_four_places_at_most(database_url: str) ->
     kling = ScriptedKling(accepts_then(lambda external_id: ended(external_id, deduction=costs)))
     async with running_relay(database_url, transport=kling, refresh_s=0.0) as relay:
         token, _ = await relay.add_tenant(), await relay.add_channel()
-        await relay.rows("UPDATE tenants SET multiplier = 1.0333")
+        await relay.rows("INSERT INTO multipliers (multiplier) VALUES (1.0333)")
+        relay.read_anew()
         await relay.submit(token)
 
         shown = (await relay.get(token, TASK_ID)).json()["data"]["final_unit_deduction"]

@@ -14,14 +14,14 @@ from tests.relay_app import CLIP, Relay
 
 async def caller_of(relay: Relay, token: IssuedToken) -> Caller:
     row = await relay.row(
-        "SELECT id, account_id, multiplier FROM tenants WHERE name = $1", token.tenant
+        "SELECT id, account_id, price_group FROM tenants WHERE name = $1", token.tenant
     )
     return Caller(
         token_id=token.id,
         tenant_id=row["id"],
         tenant=token.tenant,
         account_id=row["account_id"],
-        multiplier=row["multiplier"],
+        price_group=row["price_group"],
     )
 
 

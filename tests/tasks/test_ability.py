@@ -13,7 +13,7 @@ from tests.relay_app import fixture_relay
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TABLE prices RENAME TO prices_of_before",
+        "ALTER TABLE price_state RENAME TO state_of_before",
         "ALTER TABLE channels RENAME TO channels_of_before",
     ],
 )

@@ -63,7 +63,8 @@ async def test_a_tenants_multiplier_is_in_hold_and_charge(books: str, multiplier
     async with running_relay(books, sandbox=QUICK) as relay:
         await relay.add_channel()
         token = await relay.add_tenant(quota_micros=QUOTA_MICROS)
-        await relay.rows(f"UPDATE tenants SET multiplier = {multiplier}")
+        await relay.rows(f"INSERT INTO multipliers (multiplier) VALUES ({multiplier})")
+        relay.read_anew()
 
         await relay.submit(token, {**CLIP, "prompt": "a fox [units 2.5]"})
         held = (await relay.account())[1]

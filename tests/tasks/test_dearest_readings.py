@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,8 +16,9 @@ from relay.errors import RelayError
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
 from relay.kling.transport import Reply
-from relay.pricing.book import Per, PriceBook, PriceKind, PriceRow
+from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.edit import set_price
+from relay.pricing.in_force import Prices as InForce
 from relay.pricing.official import OFFICIAL
 from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.quoter import Quoter
@@ -29,7 +31,6 @@ CALLER = Caller(
     tenant_id=TenantId(1),
     tenant="acme",
     account_id=AccountId(1),
-    multiplier=Decimal(1),
 )
 
 
@@ -51,8 +52,8 @@ class Prices(NamedTuple):
 async def prices() -> AsyncIterator[Prices]:
     """By Kling's list alone; what has no price would be noted in a database, and there is none."""
 
-    async def read() -> PriceBook:
-        return PriceBook((), OFFICIAL)
+    async def read() -> InForce:
+        return InForce(official=OFFICIAL, at=datetime.now(UTC))
 
     engine = open_engine("postgresql://127.0.0.1:9/none")
     quoter = Quoter(

@@ -1,7 +1,6 @@
 """An id that a tenant was given and that no row has: Kling is asked before it is "not found"."""
 
 import asyncio
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -190,7 +189,7 @@ async def test_what_could_not_be_read_is_read_again_at_once(books: str) -> None:
             looker=parts.tasks.looker,
             catalogue=parts.kling.catalogue,
         )
-        caller = Caller(token.id, tasks[0].tenant_id, token.tenant, tasks[0].account_id, Decimal(1))
+        caller = Caller(token.id, tasks[0].tenant_id, token.tenant, tasks[0].account_id)
 
         with pytest.raises(DatabaseUnavailable):
             await seeker.seek(caller, [ID], among=None)

@@ -1,0 +1,126 @@
+"""What a tenant pays for which kind of task, now and by what is set to come."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from relay.kling.models import RETIRED
+from relay.pricing.book import KEY, PriceBook, PriceKind, PriceRow
+from relay.pricing.in_force import Prices
+from relay.pricing.quote import UnitPrices, quoted_per
+from relay.pricing.validity import next_change
+
+NAMED = KEY[1:]
+CHANGES_MAX = 50
+"""That are told ahead; the rest is told when it is nearer."""
+AHEAD = timedelta(days=1)
+"""How far the hours of the day are told; days on which a price changes are told for ever."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """The price of one kind of task, to one tenant."""
+
+    row: PriceRow
+    micros: Decimal
+    """For each task, second or image (`row.per`), with all multipliers; not rounded."""
+
+
+class ComingOffers(msgspec.Struct, frozen=True):
+    """What is another price from a moment on."""
+
+    at: datetime
+    offers: list[Offer]
+    """New ones, and those at another price."""
+    ended: list[Offer]
+    """What goes, with nothing of the same key in its place."""
+
+
+def offers(
+    prices: Prices, unit_prices: UnitPrices, tenant_id: int | None, price_group: str | None
+) -> list[Offer]:
+    """List what is in force for a tenant: each row that some task is priced by, the closest first.
+
+    Left out are rows behind one of another's that takes all of their tasks, and retired models.
+    """
+    book = prices.book(tenant_id, price_group)
+    return [
+        Offer(row, quoted_per(row, book.multiplier, unit_prices, book.multiplies_amounts))
+        for row in _used(book)
+    ]
+
+
+def coming(
+    prices: Prices, unit_prices: UnitPrices, tenant_id: int | None, price_group: str | None
+) -> list[ComingOffers]:
+    """List what changes for a tenant, moment by moment, the next first."""
+    theirs = prices.for_whom(tenant_id, price_group)
+    before = _by_key(offers(theirs, unit_prices, tenant_id, price_group))
+    found: list[ComingOffers] = []
+    for at in sorted(_moments(theirs)):
+        if len(found) == CHANGES_MAX:
+            break
+        listed = offers(theirs.moved(at), unit_prices, tenant_id, price_group)
+        after = _by_key(listed)
+        other = [one for key, one in after.items() if not _is_alike(before.get(key), one)]
+        ended = [one for key, one in before.items() if key not in after]
+        if other or ended:
+            found.append(ComingOffers(at, other, ended))
+        before = after
+    return found
+
+
+def _moments(prices: Prices) -> set[datetime]:
+    dated = prices.dated
+    moments = {
+        moment
+        for one in dated
+        for moment in (one.valid_from, one.valid_to)
+        if moment is not None and moment > prices.at
+    }
+    by_hour = [one for one in dated if one.hours is not None]
+    at = next_change(by_hour, prices.at, prices.zone)
+    while by_hour and at is not None and at <= prices.at + AHEAD:
+        moments.add(at)
+        at = next_change(by_hour, at, prices.zone)
+    return moments
+
+
+def _used(book: PriceBook) -> Iterator[PriceRow]:
+    before: dict[str, list[PriceRow]] = {}
+    for layer in book.layers:
+        keys: set[tuple[object, ...]] = set()
+        for row in layer.in_order():
+            of_endpoint = before.setdefault(row.endpoint, [])
+            if _key(row) in keys or any(_covers(one, row) for one in of_endpoint):
+                continue
+            keys.add(_key(row))
+            if row.model not in RETIRED or row.is_own:
+                yield row
+        for row in layer.rows:
+            before.setdefault(row.endpoint, []).append(row)
+
+
+def _covers(one: PriceRow, row: PriceRow) -> bool:
+    """Tell whether a row takes every task of another one that is tried later."""
+    return all(getattr(one, name) in (None, getattr(row, name)) for name in NAMED)
+
+
+def _key(row: PriceRow) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in KEY)
+
+
+def _by_key(listed: Iterable[Offer]) -> dict[tuple[object, ...], Offer]:
+    return {_key(one.row): one for one in listed}
+
+
+def _is_alike(one: Offer | None, other: Offer) -> bool:
+    """Tell whether two offers of a key come to the same for its tenant."""
+    if one is None or one.micros != other.micros:
+        return False
+    said = [
+        (row.per, row.kind, row.pack if row.kind is PriceKind.UNITS else None, row.input_floor)
+        for row in (one.row, other.row)
+    ]
+    return said[0] == said[1]

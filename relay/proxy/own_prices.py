@@ -1,0 +1,198 @@
+"""What a tenant pays, under `/relay/`: its prices, those to come, and the quote of a create.
+
+    GET  /relay/prices?endpoint=…
+    POST /relay/quote      {"path": "/v1/videos/text2video", "body": {…}}
+
+Whom else a price is for, and what others pay, is told to nobody. Nothing is written.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from relay.database.cached import Cached
+from relay.errors import InvalidParameter
+from relay.kling.body import read_fields
+from relay.moments import ms_of
+from relay.money import MICROS, decimal_of, plain
+from relay.pricing.book import Per, PriceKind, PriceRow
+from relay.pricing.in_force import Prices
+from relay.pricing.offered import Offer, coming, offers
+from relay.pricing.quote import Quote, UnitPrices, needs_deduction, shown_units
+from relay.pricing.validity import spelt_hours
+from relay.proxy.asked import Asked
+from relay.proxy.paths import Operation, Route, Router
+from relay.proxy.query_string import read_query
+from relay.tasks.quoter import Quoter
+from relay.tenants.caller import Caller
+
+PATH_CHARS_MAX = 600
+KINDS_OF_ROW = ("model", "mode", "sound", "voice", "video_input")
+
+
+class _Create(msgspec.Struct):
+    path: str
+    body: msgspec.Raw
+
+
+class OwnPrices:
+    """Answers a tenant about its prices, each with what is to stand in `data`."""
+
+    def __init__(
+        self,
+        prices: Cached[Prices],
+        quoter: Quoter,
+        *,
+        router: Router,
+        unit_prices: UnitPrices,
+        currency: str,
+        timezone: str,
+    ) -> None:
+        self._prices = prices
+        self._quoter = quoter
+        self._router = router
+        self._unit_prices = unit_prices
+        self._currency = currency
+        self._timezone = timezone
+
+    async def list(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        given = read_query(asked.query).get("endpoint")
+        endpoint = given[-1] if given else None
+        prices = await self._prices.get()
+        whom = (self._unit_prices, caller.tenant_id, caller.price_group)
+
+        def shown(listed: list[Offer]) -> list[dict[str, Any]]:
+            return [_shown(one) for one in listed if endpoint in (None, one.row.endpoint)]
+
+        changes = [
+            {"at": ms_of(one.at), "prices": shown(one.offers), "ended": shown(one.ended)}
+            for one in coming(prices, *whom)
+        ]
+        return {
+            "currency": self._currency,
+            "timezone": self._timezone,
+            "prices": shown(offers(prices, *whom)),
+            "coming": [one for one in changes if one["prices"] or one["ended"]],
+        }
+
+    async def quote(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Say what a create would hold, and why; no task is made of it.
+
+        Raises:
+            UnknownPath, BadRequest, InvalidParameter, Unpriced, Unavailable: as the create would.
+        """
+        create = _read(asked.body)
+        route = self._route(create.path)
+        assert route.endpoint is not None, "a create belongs to one endpoint"
+        fields = read_fields(bytes(create.body))
+        quoted = await self._quoter.quote(
+            caller, route.endpoint, fields, route.model, notes_misses=False
+        )
+        prices = await self._prices.get()
+        theirs = prices.for_whom(caller.tenant_id, caller.price_group)
+        return self._told(quoted.quote, theirs)
+
+    def _route(self, path: str) -> Route:
+        route = self._router.find("POST", path.encode(errors="replace"))
+        if route.operation is not Operation.CREATE:
+            raise InvalidParameter("path", "must be that of a create")
+        return route
+
+    def _told(self, quote: Quote, prices: Prices) -> dict[str, Any]:
+        wanted, row = quote.wanted, quote.row
+        price: dict[str, Any] = {"per": row.per.value}
+        if row.kind is PriceKind.UNITS:
+            price |= {
+                "units": plain(row.units or Decimal(0)),
+                "pack": quote.pack.value,
+                "unit_price": _amount(quote.unit_micros),
+            }
+        else:
+            price["amount"] = _amount((row.amount_micros or 0) * (quote.amount_times or Decimal(1)))
+        if row.per is Per.SECOND:
+            price["seconds"] = quote.seconds
+        if row.per is Per.IMAGE:
+            price["images"] = wanted.count
+        if row.input_floor is not None:
+            price |= {"input_seconds": wanted.input_seconds, "input_floor": plain(row.input_floor)}
+        return {
+            "currency": self._currency,
+            "hold": decimal_of(quote.hold_micros),
+            "final_unit_deduction": shown_units(quote.hold_micros, quote),
+            "task": {
+                "endpoint": wanted.endpoint,
+                **{name: getattr(wanted, name) for name in KINDS_OF_ROW},
+                "duration": wanted.seconds,
+                "images": wanted.count if wanted.is_image else None,
+            },
+            "price": {**_kind_of(row), **price},
+            "whose": _whose(row),
+            "settled_by": _settled_by(row, is_open=needs_deduction(quote)),
+            "is_longest": quote.is_open,
+            "held_times": _held_times(quote),
+            "good_until": _ms(prices.good_until),
+        }
+
+
+def _read(body: bytes) -> _Create:
+    try:
+        create = msgspec.json.decode(body, type=_Create)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidParameter(
+            "path, body", "must be the path of a create, and the object that would be its body"
+        ) from error
+    if len(create.path) > PATH_CHARS_MAX:
+        raise InvalidParameter("path", f"must be at most {PATH_CHARS_MAX} characters")
+    return create
+
+
+def _shown(offer: Offer) -> dict[str, Any]:
+    row = offer.row
+    return {
+        "endpoint": row.endpoint,
+        **_kind_of(row),
+        "price": _amount(offer.micros),
+        "per": row.per.value,
+        "settled_by": _settled_by(row, is_open=True),
+        "hours": None if row.hours is None else spelt_hours(row.hours),
+        "until": _ms(row.valid_to),
+    }
+
+
+def _kind_of(row: PriceRow) -> dict[str, Any]:
+    """Name the tasks that a row is for; null fits any."""
+    named = {name: getattr(row, name) for name in KINDS_OF_ROW}
+    return {**named, "duration": row.duration_s}
+
+
+def _whose(row: PriceRow) -> str:
+    """Say how far a price is the tenant's own; what group it stands in is not its business."""
+    if row.tenant_id is not None or row.price_group is not None:
+        return "yours"
+    return "your provider's" if row.is_own else "by the list"
+
+
+def _settled_by(row: PriceRow, *, is_open: bool) -> str:
+    """Say what decides the charge, at most the hold; `is_open`: Kling may decide the length."""
+    if row.kind is PriceKind.UNITS:
+        return "deduction"
+    return "seconds" if is_open and row.per is Per.SECOND and row.input_floor is None else "amount"
+
+
+def _held_times(quote: Quote) -> str:
+    """Say how many times its price is held, where Kling took more of late; else 1."""
+    if not quote.quoted_micros:
+        return "1"
+    times = Decimal(quote.hold_micros) / quote.quoted_micros
+    return plain(times.quantize(Decimal("0.0001")))
+
+
+def _amount(micros: Decimal) -> str:
+    """Spell what is not rounded: a price per second may be finer than a micro."""
+    return plain((micros / MICROS).normalize())
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else ms_of(at)
