@@ -17,11 +17,29 @@ import structlog
 from relay.database.embedded import EmbeddedPostgres, embedded_postgres
 from relay.database.migrate import migrate
 from relay.logs import configure_logs
+from tests import run
 from tests.clones import cloned, execute
 from tests.database.embedded_command import wait_until_stopped
 
 MEMORY_BYTES_MIN = 12 * 2**30
 """Of four workers, one of which has a million rows."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # they have the controller's environment
+        config.add_cleanup(run.set_up_processes())
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else run.workers()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    run.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    run.spare_the_collector()
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,6 @@ class Process:
         self.log_path = log_path
         environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
         environ |= {"PYTHONPATH": str(code)}
-        if code == REPOSITORY:
-            environ |= {"PYTHONDONTWRITEBYTECODE": "1"}
         environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
         with log_path.open("wb") as log:
             self.popen = subprocess.Popen(

@@ -1,0 +1,59 @@
+"""What makes a run short: how many tests go at once, which come first, what none does again."""
+
+import gc
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.kling.certificates import self_signed
+
+FIRST = ("tests/benchmarks/test_plans.py", "tests/e2e/", "tests/cli/test_processes.py")
+"""Files of minutes in few tests. Begun last, one of them would have a core for itself."""
+
+
+def workers() -> int:
+    """Three for two cores: while one waits for a process or a clock, another has its core."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Begin with the slow files, and go on with those of many tests; each stays in its order."""
+    sizes = Counter(_file_of(item) for item in items)
+    ranks = {file: (_rank(file), -size) for file, size in sizes.items()}
+    items.sort(key=lambda item: ranks[_file_of(item)])
+
+
+def _file_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _rank(file: str) -> int:
+    return next((at for at, start in enumerate(FIRST) if file.startswith(start)), len(FIRST))
+
+
+def set_up_processes() -> Callable[[], None]:
+    """Spare the workers, and the commands that tests start, what takes most of a start.
+
+    Returns what cleans up. An environment may forbid to keep compiled code; it is kept for this
+    run then, beside the others', or each of a hundred commands would compile all of it. And they
+    trust one certificate of nobody's: to read a machine's takes 20 ms, for each relay.
+    """
+    top = tempfile.TemporaryDirectory(prefix="kling-relay-run-")
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{top.name}/bytecode"
+    trusted = Path(top.name, "trusted.pem")
+    self_signed(trusted, x509.DNSName("nobody.invalid"))
+    os.environ["SSL_CERT_FILE"] = str(trusted)
+    return top.cleanup
+
+
+def spare_the_collector() -> None:
+    """Leave out of all later collections what collecting the tests has made: it stays anyway."""
+    gc.collect()
+    gc.freeze()
