@@ -11,9 +11,12 @@ from relay.database.embedded import EmbeddedPostgres
 
 @asynccontextmanager
 async def cloned(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    """Copy a database that nobody is connected to; dropped afterwards, whoever still is."""
+    """Copy a database that nobody is connected to; dropped afterwards, whoever still is.
+
+    As files: to copy ten megabytes through the log takes half as long again.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield server.url(name)
     await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 

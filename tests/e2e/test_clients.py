@@ -6,17 +6,16 @@ All of them use one relay, which must serve the next one whatever the one before
 import asyncio
 import contextlib
 import json
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-import asyncpg
 import pytest
 
 from relay.database.embedded import EmbeddedPostgres
 from relay.server.head import HEAD_BYTES_MAX
 from relay.tenants.tokens import IssuedToken
+from tests.clones import cloned
 from tests.e2e.processes import Process
 from tests.e2e.raw import connected, post
 from tests.e2e.world import World, open_world
@@ -34,17 +33,15 @@ class Shop(NamedTuple):
 async def shop(
     postgres_server: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Shop]:
-    name = f"clients_{uuid.uuid4().hex[:12]}"
-    postgres = await asyncpg.connect(postgres_server.url("postgres"))
-    await postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     directory: Path = tmp_path_factory.mktemp("clients")
-    async with open_world(postgres_server.url(name), directory) as world:
+    async with (
+        cloned(postgres_server, template) as url,
+        open_world(url, directory) as world,
+    ):
         token = await world.add_tenant()
         await world.add_channel(base_url=world.kling_url)
         async with world.started_relay() as relay:
             yield Shop(world, relay, token)
-    await postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await postgres.close()
 
 
 async def test_a_client_that_signs_each_request_makes_a_video(shop: Shop) -> None:

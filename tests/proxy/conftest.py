@@ -3,32 +3,25 @@
 import uuid
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from relay.database.embedded import EmbeddedPostgres
 from relay.sandbox.settings import SandboxSettings
+from tests.clones import cloned
 from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
 
 
 @pytest.fixture(scope="module")
 async def shared(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[Relay]:
     """A relay with callbacks on before a quick sandbox; tests bring tenants of their own."""
-    name = f"shared_{uuid.uuid4().hex[:12]}"
-    connection = await asyncpg.connect(postgres_server.url("postgres"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        url = postgres_server.url(name)
-        # So many slots that none is waited for: nobody looks at these tasks.
-        sandbox = SandboxSettings(task_seconds=0.2, concurrency=10_000, public_url=SANDBOX_URL)
-        async with fixture_relay(
-            url, sandbox=sandbox, with_callbacks=True, body_limit_mb=1
-        ) as relay:
-            await relay.add_channel()
-            yield relay
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    # So many slots that none is waited for: nobody looks at these tasks.
+    sandbox = SandboxSettings(task_seconds=0.2, concurrency=10_000, public_url=SANDBOX_URL)
+    async with (
+        cloned(postgres_server, template) as url,
+        fixture_relay(url, sandbox=sandbox, with_callbacks=True, body_limit_mb=1) as relay,
+    ):
+        await relay.add_channel()
+        yield relay
 
 
 @pytest.fixture
