@@ -56,6 +56,8 @@ class Relay:
         self.client = client
         self.sessions = sessions
         self.keys = keys
+        self._idle: list[Any] = []
+        """Connections for the next `rows`: to open one takes longer than most of its statements."""
         self.sandbox: Litestar | None = None
         """The Kling behind it; its `state.ledger` and `state.requests` are the truth."""
         self.database_url = ""
@@ -180,10 +182,20 @@ class Relay:
         return (await self.rows(query, *values))[0]
 
     async def rows(self, query: str, *values: object) -> list[Any]:
-        connection = await asyncpg.connect(self.database_url)
+        """Run one statement, behind the relay's back."""
+        connection = self._idle.pop() if self._idle else None
+        if connection is None or connection.is_closed():  # by a test that cuts them all
+            connection = await asyncpg.connect(self.database_url)
         try:
-            return list(await connection.fetch(query, *values))
-        finally:
+            found = list(await connection.fetch(query, *values))
+        except BaseException:
+            connection.terminate()
+            raise
+        self._idle.append(connection)
+        return found
+
+    async def aclose(self) -> None:
+        for connection in self._idle:
             await connection.close()
 
     async def call_back(self, kling_id: str, body: bytes | dict[str, Any]) -> httpx.Response:
@@ -260,7 +272,10 @@ async def running_relay(
         ):
             relay = Relay(app, client, open_sessions(engine), keys)
             relay.sandbox, relay.database_url = kling, database_url
-            yield relay
+            try:
+                yield relay
+            finally:
+                await relay.aclose()
     finally:
         await engine.dispose()
         if beside is None:

@@ -111,15 +111,13 @@ class Desk:
     async def dump(self) -> dict[str, str]:
         """Every row of every table, as text."""
         tables = await self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        return {
-            table: (
-                await self.row(
-                    f"SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM {table} t"
-                )
-            )[0]
-            or ""
-            for (table,) in tables
-        }
+        rows = await self.rows(
+            " UNION ALL ".join(
+                f"SELECT '{table}', string_agg(t::text, E'\\n' ORDER BY t::text) FROM {table} t"
+                for (table,) in tables
+            )
+        )
+        return {table: text or "" for table, text in rows}
 
     async def changes(self) -> list[Any]:
         return await self.rows("SELECT * FROM changes ORDER BY id")

@@ -39,6 +39,7 @@ class World(Relay):
     """What `Relay` does through a client in process, this does through sockets."""
 
     def __init__(self, database_url: str, sandbox: Process, directory: Path) -> None:
+        self._idle = []
         self._engine = open_engine(database_url, connections=1)
         self._secret_key = new_secret_key()
         self._directory = directory
@@ -151,6 +152,7 @@ class World(Relay):
         assert report.ok, report.differences
 
     async def aclose(self) -> None:
+        await super().aclose()
         await self.http.aclose()
         await self._engine.dispose()
 

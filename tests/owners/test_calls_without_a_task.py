@@ -1,14 +1,18 @@
 """Points 3 and 4: calls whose reply is the result, paid and free, and where they may go next."""
 
-from typing import Any
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
 
+from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import dsn
 from relay.kling.transport import MaybeSent, NotSent, Reply
+from tests.clones import cloned
 from tests.proxy.scripted_kling import Asked, ScriptedKling, envelope, refusal, reply
-from tests.relay_app import Relay, bearer, running_relay
+from tests.relay_app import Relay, bearer, fixture_relay, running_relay
 
 QUOTA = 1_000_000
 TTS_MICROS = 7_000
@@ -33,11 +37,11 @@ class TwoHosts:
     """What each account answers; an exception is raised."""
 
     def __init__(self, first: Reply | Exception, second: Reply | Exception) -> None:
-        self._answers = {"first.test": first, "second.test": second}
+        self.answers = {"first.test": first, "second.test": second}
         self.kling = ScriptedKling(self._answer)
 
     async def _answer(self, asked: Asked) -> Reply:
-        answer = self._answers[asked.url.split("/")[2]]
+        answer = self.answers[asked.url.split("/")[2]]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -47,33 +51,55 @@ class TwoHosts:
         return [asked.url.split("/")[2].partition(".")[0] for asked in self.kling.asked]
 
 
-async def call(
-    database_url: str, path: str, first: Reply | Exception, second: Reply | Exception
-) -> tuple[Any, list[str], Any]:
-    """Answer of the relay, the hosts asked in order, and quota, held and the row's state."""
-    hosts = TwoHosts(first, second)
-    async with running_relay(database_url, transport=hosts.kling) as relay:
+class Both(NamedTuple):
+    """One relay before both; each call is a new tenant's, and finds both accounts well."""
+
+    relay: Relay
+    hosts: TwoHosts
+
+    async def call(
+        self, path: str, first: Reply | Exception, second: Reply | Exception
+    ) -> tuple[Any, list[str], Any]:
+        """Answer of the relay, the hosts asked in order, and quota, held and the row's state."""
+        await self.relay.heal()
+        self.hosts.kling.asked.clear()
+        self.hosts.answers.update({"first.test": first, "second.test": second})
+        token = await self.relay.add_tenant(uuid.uuid4().hex, quota_micros=QUOTA)
+        if path == READ:
+            page = f"?pageNum={1 + token.id}"  # one that nobody remembers
+            response = await self.relay.client.get(path + page, headers=bearer(token))
+        else:
+            response = await self.relay.submit(token, BODIES[path], path=path)
+        rows = await self.relay.rows(
+            "SELECT state FROM tasks WHERE tenant_id = (SELECT id FROM tenants WHERE name = $1)",
+            token.tenant,
+        )
+        states = [row["state"] for row in rows]
+        assert (await self.relay.audit()).ok
+        return response, self.hosts.hosts, (await self.relay.account(token.tenant), states)
+
+
+@pytest.fixture(scope="module")
+async def both(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[Both]:
+    hosts = TwoHosts(envelope(SPOKEN), envelope(SPOKEN))
+    async with (
+        cloned(postgres_server, template) as url,
+        fixture_relay(url, transport=hosts.kling) as relay,
+    ):
         await relay.add_channel("first", base_url="http://first.test", priority=2)
         await relay.add_channel("second", base_url="http://second.test", priority=1)
-        token = await relay.add_tenant(quota_micros=QUOTA)
-        if path == READ:
-            response = await relay.client.get(path, headers=bearer(token))
-        else:
-            response = await relay.submit(token, BODIES[path], path=path)
-        states = [row["state"] for row in await relay.rows("SELECT state FROM tasks")]
-        assert (await relay.audit()).ok
-        return response, hosts.hosts, (await relay.account(), states)
+        yield Both(relay, hosts)
 
 
 @pytest.mark.parametrize("path", [PAID, FREE, READ])
 @pytest.mark.parametrize("code", [1000, 1102, 1103, 1302, 1303, 1304, None])
 async def test_a_refusal_of_the_account_goes_to_the_next_one(
-    database_url: str, path: str, code: int | None
+    both: Both, path: str, code: int | None
 ) -> None:
     """Or nothing sent: paid calls, free calls and shared lists are answered by the second."""
     first = NotSent("ConnectError") if code is None else refusal(429, code)
 
-    response, hosts, (money, states) = await call(database_url, path, first, envelope(SPOKEN))
+    response, hosts, (money, states) = await both.call(path, first, envelope(SPOKEN))
 
     assert (response.status_code, response.json()["code"]) == (200, 0)
     assert hosts == ["first", "second"]
@@ -86,11 +112,11 @@ async def test_a_refusal_of_the_account_goes_to_the_next_one(
     ("status", "code"), [(400, 1200), (400, 1201), (404, 1203), (400, 1301), (200, 9)]
 )
 async def test_a_refusal_of_the_content_goes_back_at_once(
-    database_url: str, path: str, status: int, code: int
+    both: Both, path: str, status: int, code: int
 ) -> None:
     """Kling's status and words; nobody else is asked, nothing is charged."""
-    response, hosts, (money, states) = await call(
-        database_url, path, refusal(status, code, "bad text"), envelope(SPOKEN)
+    response, hosts, (money, states) = await both.call(
+        path, refusal(status, code, "bad text"), envelope(SPOKEN)
     )
 
     assert (response.status_code, response.json()["code"]) == (status, code)
@@ -103,10 +129,10 @@ async def test_a_refusal_of_the_content_goes_back_at_once(
 @pytest.mark.parametrize("path", [PAID, FREE])
 @pytest.mark.parametrize("first", IN_DOUBT)
 async def test_what_may_have_happened_is_not_asked_again_elsewhere(
-    database_url: str, path: str, first: Reply | Exception
+    both: Both, path: str, first: Reply | Exception
 ) -> None:
     """Paid: the hold stays. Free: nothing was held. The second account would take it."""
-    response, hosts, (money, states) = await call(database_url, path, first, envelope(SPOKEN))
+    response, hosts, (money, states) = await both.call(path, first, envelope(SPOKEN))
 
     assert response.status_code in (408, 500, 504)
     assert hosts == ["first"]
@@ -115,12 +141,10 @@ async def test_what_may_have_happened_is_not_asked_again_elsewhere(
 
 
 @pytest.mark.parametrize("path", [PAID, FREE, READ])
-async def test_when_no_account_takes_it_the_tenant_hears_of_none(
-    database_url: str, path: str
-) -> None:
+async def test_when_no_account_takes_it_the_tenant_hears_of_none(both: Both, path: str) -> None:
     """503/5001 whatever the accounts said of themselves, nothing held."""
-    response, hosts, (money, _) = await call(
-        database_url, path, refusal(429, 1101, "account 7 in arrears"), NotSent("ConnectError")
+    response, hosts, (money, _) = await both.call(
+        path, refusal(429, 1101, "account 7 in arrears"), NotSent("ConnectError")
     )
 
     assert (response.status_code, response.json()["code"]) == (503, 5001)
@@ -131,10 +155,10 @@ async def test_when_no_account_takes_it_the_tenant_hears_of_none(
 
 @pytest.mark.parametrize("path", [PAID, FREE])
 @pytest.mark.parametrize("code", [1302, 1303])
-async def test_that_all_accounts_are_busy_is_told(database_url: str, path: str, code: int) -> None:
+async def test_that_all_accounts_are_busy_is_told(both: Both, path: str, code: int) -> None:
     """Kling's own 429 and words, which clients know how to wait for."""
-    response, _, (money, _) = await call(
-        database_url, path, refusal(429, code, "slow down"), refusal(429, code, "slow down")
+    response, _, (money, _) = await both.call(
+        path, refusal(429, code, "slow down"), refusal(429, code, "slow down")
     )
 
     assert (response.status_code, response.json()["code"]) == (429, code)
@@ -142,10 +166,10 @@ async def test_that_all_accounts_are_busy_is_told(database_url: str, path: str, 
     assert money == (QUOTA, 0)
 
 
-async def test_a_paid_call_is_charged_as_it_is_answered(database_url: str) -> None:
+async def test_a_paid_call_is_charged_as_it_is_answered(both: Both) -> None:
     """By Kling's deduction where it says one, at most the hold; the reply says the tenant's own."""
     cheap = SPOKEN.replace(b'"task_id"', b'"final_unit_deduction":"0.03","task_id"')
-    response, _, (money, _) = await call(database_url, PAID, envelope(cheap), envelope(SPOKEN))
+    response, _, (money, _) = await both.call(PAID, envelope(cheap), envelope(SPOKEN))
 
     assert money == (QUOTA - 4_200, 0)
     assert response.json()["data"]["final_unit_deduction"] == "0.03"
