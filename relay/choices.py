@@ -16,6 +16,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "lost_looks": (1, 100),
     "lost_after_s": (0, 30 * DAY_S),
     "unconfirmed_lost_after_s": (0, 30 * DAY_S),
+    "close_after_days": (0, 365),
     "audit_every_s": (1, 30 * DAY_S),
     "keep_raw_days": (1, 3650),
     "keep_deliveries_days": (4, 3650),  # retries go on for three

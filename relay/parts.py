@@ -182,6 +182,8 @@ async def open_parts(
             store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
+            zone=settings.zone,
+            close_after_days=settings.close_after_days,
             ages=Ages(
                 deliveries_days=settings.keep_deliveries_days,
                 events_days=settings.keep_events_days,

@@ -95,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """USD, CNY or a word of the operator's such as points; fixed with the first ledger entry."""
     timezone: str = "UTC"
     """IANA name, such as Asia/Shanghai: where days and months of usage and statements begin."""
+    close_after_days: int = 5
+    """When a worker closes the accounts' month by itself, after its end; 0: by command alone."""
     video_unit_price: Decimal | None = None
     """List price of one unit of Kling's video packs, in the currency."""
     image_unit_price: Decimal | None = None

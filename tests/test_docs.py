@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import rich_click as click
 
+from relay.cli.statement import ShowsByDefault
 from relay.secret_files import SETTING_OF
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings
 from tests.cli.test_help import ALL
@@ -120,6 +121,8 @@ def wrong_command(words: tuple[str, ...]) -> str | None:
         alternatives = [(*path, one) for one in word.split("/")]
         if not isinstance(ALL[path], click.Group) or word.startswith("-"):
             break
+        if isinstance(ALL[path], ShowsByDefault) and alternatives[0] not in ALL:
+            alternatives = [(*path, "show")]
         if any(one not in ALL for one in alternatives):
             return f"no command {word}"
         path = alternatives[0]

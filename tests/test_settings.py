@@ -46,6 +46,7 @@ WRONG = {
     "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
     "KEEP_ADDRESSES_DAYS": ["-1", "1.5", "99999999"],
     "LOST_AFTER_S": ["-1", "nan", "1e12"],
+    "CLOSE_AFTER_DAYS": ["-1", "1.5", "soon", "366"],
     "AUDIT_EVERY_S": ["0", "0.001", "1e9"],
     "BACKUP_TO": ["backups", "./backups", "gs://bucket/", "file:///var/backups"],
     "BACKUP_EVERY_S": ["0", "30", "1e9", "daily"],

@@ -4,10 +4,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names, find_channel
 from relay.channels.tables import Channel
+from relay.database.ids import AccountId
 from relay.deliveries.read import find_delivery
 from relay.desk.errors import NoSuch, NotPossible
+from relay.ledger.tables import Account
 from relay.tenants.read import find_tenant, tenant_names
 from relay.tenants.tables import Tenant
+
+ID_DIGITS = 19
+"""What has fewer is surely a number of the database's."""
 
 
 async def tenant_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
@@ -27,6 +32,21 @@ async def tenant_to_act_on(session: AsyncSession, name: str, *, is_locked: bool 
     if tenant.removed_at is not None:
         raise NotPossible("tenant", name, "it was removed")
     return tenant
+
+
+async def account_named(session: AsyncSession, key: str) -> AccountId:
+    """Find an account by a tenant that draws on it, a removed one too, or by its number.
+
+    Raises:
+        NoSuch
+    """
+    tenant = await find_tenant(session, key)
+    if tenant is not None:
+        return AccountId(tenant.account_id)
+    number = int(key) if key.isascii() and key.isdigit() and len(key) < ID_DIGITS else 0
+    if await session.get(Account, number) is None:
+        raise NoSuch("account", key, await tenant_names(session))
+    return AccountId(number)
 
 
 async def channel_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Channel:

@@ -135,9 +135,9 @@ async def _enter(
     actor: str,
 ) -> bool:
     # As LOCK_ACCOUNTS does.
-    account = select(Account.quota_micros, func.greatest(func.now(), Account.last_entry_at)).where(
-        Account.id == account_id
-    )
+    account = select(
+        Account.quota_micros, func.greatest(func.now(), Account.closed_until, Account.last_entry_at)
+    ).where(Account.id == account_id)
     locked = (await session.execute(account.with_for_update(key_share=True))).one_or_none()
     if locked is None:
         raise UnknownAccount(account_id)

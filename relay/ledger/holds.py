@@ -12,7 +12,7 @@ LOCK_ACCOUNTS = """
     SELECT id AS account_id, quota_micros - held_micros AS available_micros,
            tasks_max - open_holds AS tasks_left,
            coalesce(unheard_until > now(), false) AS has_unheard,
-           quota_micros, greatest(now(), last_entry_at) AS entry_at
+           quota_micros, greatest(now(), closed_until, last_entry_at) AS entry_at
     FROM accounts
     WHERE id = ANY (ARRAY(SELECT account_id FROM {source}))
     ORDER BY id
@@ -21,7 +21,8 @@ LOCK_ACCOUNTS = """
 """Lock the accounts that `source` names. NO KEY, so that foreign keys to them do not wait.
 
 `entry_at`: what entries written under this lock are stamped with. `now()` alone is when a
-transaction began, which may be before that of an entry it waited for.
+transaction began, which may be before that of an entry it waited for, or in a month that was
+closed meanwhile.
 """
 
 JUDGE_HOLDS = """

@@ -61,6 +61,9 @@ class Account(Base):
     """Until then a submit may be the retry of one whose answer nobody heard."""
     last_entry_at: Mapped[moment | None]
     """When its newest entry was made: none that is written later says an earlier moment."""
+    closed_until: Mapped[moment | None]
+    """Where its last closed month ends: no entry is written any more that says an earlier moment.
+    """
 
 
 class Entry(Base):
@@ -127,6 +130,38 @@ class Entry(Base):
     quota_after_micros: Mapped[micros | None]
     """The account's quota with it, stored under the account's lock; null of entries made before it
     was stored, of which `read.read_quotas_after` sums it up."""
+
+
+class ClosedMonth(Base):
+    """What an account's month came to when it was closed. A trigger refuses any change.
+
+    Months of an account are closed in order, and each begins where the one before it ended.
+    """
+
+    __tablename__ = "closed_months"
+    __table_args__ = (CheckConstraint("start_at < until_at", name="begins_before_it_ends"),)
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    """Such as 2026-11."""
+    start_at: Mapped[moment]
+    until_at: Mapped[moment]
+    """The first moment behind it, by the time zone of then."""
+    opening_micros: Mapped[micros]
+    paid_micros: Mapped[micros]
+    bonus_micros: Mapped[micros]
+    topup_correction_micros: Mapped[micros]
+    charge_micros: Mapped[micros]
+    refund_micros: Mapped[micros]
+    correction_micros: Mapped[micros]
+    adjust_micros: Mapped[micros]
+    closing_micros: Mapped[micros]
+    entries: Mapped[int]
+    entries_sha256: Mapped[str]
+    """Over all that its entries say (`figures.py`)."""
+    closed_at: Mapped[stamped]
+    actor: Mapped[str]
+    """Who closed it, as `desk/actor.py` spells."""
 
 
 class Audit(Base):

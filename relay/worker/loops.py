@@ -1,6 +1,7 @@
 """All that happens without a request, in one task of a process."""
 
 import asyncio
+from datetime import tzinfo
 from functools import partial
 
 import msgspec
@@ -15,6 +16,7 @@ from relay.tasks.look import Looker
 from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
 from relay.worker.alerts import Alerter
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
+from relay.worker.close_months import CLOSE_EVERY_S, close_due
 from relay.worker.forget_old import Ages, forget_old
 from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
 from relay.worker.read_units import TURN_EVERY_S, UnitsReader
@@ -37,6 +39,9 @@ class Loops(msgspec.Struct, frozen=True):
     chores: Sessions
     audit_every_s: float
     keep_raw_days: int
+    zone: tzinfo
+    """Of months."""
+    close_after_days: int
     ages: Ages
     backups: Schedule | None
     """None: it makes none."""
@@ -85,6 +90,8 @@ class Loops(msgspec.Struct, frozen=True):
             loops.create_task(
                 repeat("audit", lambda: check_books(chores), every_s=self.audit_every_s)
             )
+            closing = partial(close_due, chores, zone=self.zone, after_days=self.close_after_days)
+            loops.create_task(repeat("close months", closing, every_s=CLOSE_EVERY_S))
             loops.create_task(
                 repeat(
                     "forget",

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.tables import Severity
 from relay.backups.take import Taken
-from relay.database.ids import TaskId
+from relay.database.ids import AccountId, TaskId
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.backups import mark_restored, note_backup
@@ -38,6 +39,7 @@ from relay.desk.errors import (
     WebhookSecretKept,
 )
 from relay.desk.money import add_quota, adjust_quota
+from relay.desk.months import close_month
 from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
@@ -57,6 +59,7 @@ from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
+from relay.months import month_of
 from relay.pricing import edit
 from relay.pricing.book import Multiplier
 from relay.pricing.official import LIST, OFFICIAL
@@ -189,6 +192,29 @@ def _add_quota(
         currency=currency,
         **options,
     )
+
+
+AGED = (
+    "SET LOCAL session_replication_role = replica",  # past the trigger
+    "UPDATE entries SET created_at = created_at - interval '40 days'",
+    "SET LOCAL session_replication_role = origin",
+)
+
+
+def _close(account: int | None = None, *, months_ago: int = 1) -> Do:
+    """Close a month of an account whose entries are forty days old."""
+
+    async def do(desk: Desk, session: AsyncSession, actor: Actor) -> object:
+        month = month_of(datetime.now(UTC), UTC)
+        for _ in range(months_ago):
+            month = month.previous
+        if months_ago:
+            for statement in AGED:
+                await session.execute(text(statement))
+        account_id = AccountId(desk.account_id if account is None else account)
+        return await close_month(session, actor, account_id, month, zone=UTC)
+
+    return do
 
 
 def _adjust(
@@ -641,6 +667,14 @@ DONE = [
         "a correction",
     ),
     Case(
+        close_month,
+        _close(),
+        lambda desk: Told(
+            *("account.close_month", "account", str(desk.account_id), None),
+            {"months": str, "closing_micros": int},
+        ),
+    ),
+    Case(
         adjust_quota,
         _adjust(),
         lambda desk: Told(
@@ -1021,6 +1055,8 @@ REFUSED = [
     Refusal(add_quota, Unusable, _add_quota(amount=0)),
     Refusal(add_quota, Unusable, _add_quota(amount=-5, kind=TopupKind.BONUS), "below 0"),
     Refusal(add_quota, CurrencyMismatch, _add_quota(currency="CNY")),
+    Refusal(close_month, NoSuch, _close(4711)),
+    Refusal(close_month, NotPossible, _close(months_ago=0)),
     Refusal(adjust_quota, NoSuch, _adjust("acmee")),
     Refusal(adjust_quota, Unusable, _adjust(amount=0)),
     Refusal(adjust_quota, CurrencyMismatch, _adjust(currency="CNY")),

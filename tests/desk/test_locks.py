@@ -44,6 +44,7 @@ HELD = {
     "add_quota": ACCOUNT,
     "add_quota a correction": ACCOUNT,
     "adjust_quota": ACCOUNT,
+    "close_month": ACCOUNT,
     "add_channel": NAMED.format("third"),
     "change_channel": NAMED.format("first"),
     "change_channel way out": "SELECT 1 FROM channels FOR NO KEY UPDATE",

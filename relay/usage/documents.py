@@ -1,0 +1,118 @@
+"""What a statement and a month of all accounts say, as tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from relay.months import read_zone
+from relay.usage.sheet import Cell, Sheet, amount
+from relay.usage.statement import ChargeLine, Statement
+
+RECOMPUTED = "Every sum was recomputed from the entries of the ledger when this was made."
+MOVES = (
+    ("paid", "paid_micros", "Top-ups paid"),
+    ("bonus", "bonus_micros", "Bonus"),
+    ("topup correction", "topup_correction_micros", "Corrections of top-ups"),
+    ("charge", "charge_micros", "Charges"),
+    ("refund", "refund_micros", "Refunds"),
+    ("correction", "correction_micros", "Corrections of charges"),
+    ("adjust", "adjust_micros", "Adjustments"),
+)
+"""In the order of a document: how a row of CSV is called, its figure, and how people call it."""
+
+
+def statement_sheet(statement: Statement) -> Sheet:
+    """Lay out one statement: charges by token and model, all else in a line each."""
+    figures = statement.figures
+    rows: list[list[Cell]] = [["Opening", "", "", "", "", amount(figures.opening_micros)]]
+    for name, field, label in MOVES:
+        if name == "charge":
+            charges = [_charge_row(label, one) for one in statement.charges]
+            rows += charges or [[label, "", "", "", "", amount(0)]]
+        else:
+            rows.append([label, "", "", "", "", amount(getattr(figures, field))])
+    rows.append(["Closing", "", "", "", "", amount(figures.closing_micros)])
+    facts = [
+        ("Account", str(statement.account_id)),
+        ("Tenants", ", ".join(statement.tenants) or "-"),
+        ("Month", f"{statement.month} ({statement.timezone})"),
+        ("Begins", _moment(statement, statement.start_at)),
+        ("Ends before", _moment(statement, statement.until_at)),
+        ("Currency", statement.currency),
+        ("Held now", f"{amount(statement.held_now_micros):f}"),
+        ("Made", _moment(statement, statement.recomputed_at)),
+        ("State", _state(statement)),
+    ]
+    return Sheet(
+        title=f"Statement {statement.month}",
+        facts=facts,
+        columns=["Line", "Tenant", "Token", "Model", ">Tasks", f">Amount {statement.currency}"],
+        rows=rows,
+        sums=frozenset({0, len(rows) - 1}),
+        of=[("Account", str(statement.account_id)), ("Month", statement.month)],
+        notes=[
+            f"{RECOMPUTED} {figures.entries} entries, SHA-256 {figures.entries_sha256}.",
+        ],
+    )
+
+
+def month_sheet(month: str, statements: Sequence[Statement], *, currency: str) -> Sheet:
+    """Lay out all accounts of a month, one in a line, and what is owed to tenants in all."""
+    fields = ["opening_micros", *(field for _, field, _ in MOVES), "closing_micros"]
+    rows: list[list[Cell]] = [
+        [
+            *(str(one.account_id), ", ".join(one.tenants) or "-"),
+            *(amount(getattr(one.figures, field)) for field in fields),
+            amount(one.held_now_micros),
+        ]
+        for one in statements
+    ]
+    sums = [sum(getattr(one.figures, field) for one in statements) for field in fields]
+    held = sum(one.held_now_micros for one in statements)
+    rows.append(["All", "", *(amount(micros) for micros in sums), amount(held)])
+    to_tenants, by_tenants = owed(statements)
+    return Sheet(
+        title=f"Month {month}",
+        facts=[
+            ("Accounts", str(len(statements))),
+            *[("Made", _moment(one, one.recomputed_at)) for one in statements[:1]],
+            *[("State", "the month is not over") for one in statements[:1] if not one.is_over],
+            ("Currency", currency),
+            ("Owed to tenants", f"{amount(to_tenants):f}"),
+            ("Owed by tenants", f"{amount(by_tenants):f}"),
+        ],
+        columns=[
+            *("Account", "Tenants", ">Opening"),
+            *(f">{label}" for _, _, label in MOVES),
+            *(">Closing", ">Held now"),
+        ],
+        rows=rows,
+        sums=frozenset({len(rows) - 1}),
+        of=[("Month", month)],
+        notes=[
+            RECOMPUTED,
+            "Owed to tenants is what they had not used up at its end: all closings above zero.",
+        ],
+    )
+
+
+def owed(statements: Sequence[Statement]) -> tuple[int, int]:
+    """Sum up what is owed to tenants at a month's end, and what they owe; both at least 0."""
+    closings = [one.figures.closing_micros for one in statements]
+    return sum(max(one, 0) for one in closings), -sum(min(one, 0) for one in closings)
+
+
+def _charge_row(label: str, one: ChargeLine) -> list[Cell]:
+    whose = (label, one.tenant, str(one.token_id), one.model or "-")
+    return [*whose, one.tasks, amount(one.amount_micros)]
+
+
+def _state(statement: Statement) -> str:
+    if statement.closed_at is not None:
+        return f"closed {_moment(statement, statement.closed_at)}"
+    return "not closed" if statement.is_over else "the month is not over"
+
+
+def _moment(statement: Statement, at: datetime) -> str:
+    zone = read_zone(statement.timezone)
+    local = at.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M:%S} {local:%z}"

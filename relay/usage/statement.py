@@ -1,0 +1,136 @@
+"""An account's month, recomputed from its entries while it is read."""
+
+from datetime import datetime, tzinfo
+
+import msgspec
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.ids import AccountId
+from relay.ledger.closing import figures_of, find_closed, find_last_closed, next_window
+from relay.ledger.figures import Figures, read_figures
+from relay.ledger.invariants import SNAPSHOT
+from relay.ledger.tables import Account, Entry
+from relay.months import Month, Window
+from relay.tenants.tables import Tenant
+
+CHARGES = text(
+    """
+    SELECT n.name AS tenant, t.token_id, t.model, count(*) AS tasks,
+           sum(e.amount_micros)::bigint AS amount_micros
+    FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tenants n ON n.id = t.tenant_id
+    WHERE e.account_id = :account_id AND e.kind = 'charge'
+        AND e.created_at >= :start AND e.created_at < :until
+    GROUP BY n.name, t.token_id, t.model
+    ORDER BY n.name, t.token_id, t.model
+    """
+)
+
+
+class ChargeLine(msgspec.Struct, frozen=True):
+    """What was charged for tasks of one token and model."""
+
+    tenant: str
+    token_id: int
+    model: str | None
+    """As the tenant spelled it."""
+    tasks: int
+    amount_micros: int
+    """As entries have it: below zero."""
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """One month of one account."""
+
+    account_id: AccountId
+    tenants: list[str]
+    """Who draws on it."""
+    month: str
+    timezone: str
+    start_at: datetime
+    until_at: datetime
+    """The first moment that is not in it."""
+    currency: str
+    figures: Figures
+    charges: list[ChargeLine]
+    """They come to `figures.charge_micros`."""
+    quota_now_micros: int
+    held_now_micros: int
+    """For tasks that are not over, of what is left now."""
+    recomputed_at: datetime
+    """When all of it was summed up, in one snapshot."""
+    closed_at: datetime | None
+    closed_figures: Figures | None
+    """What was kept when it was closed."""
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether all sums agree, and with what was kept when it was closed."""
+        charged = sum(line.amount_micros for line in self.charges)
+        return (
+            self.figures.adds_up
+            and charged == self.figures.charge_micros
+            and self.closed_figures in (None, self.figures)
+        )
+
+    @property
+    def is_over(self) -> bool:
+        return self.until_at <= self.recomputed_at
+
+
+async def begin_snapshot(session: AsyncSession) -> None:
+    """Let all that a session reads be of one moment; call it first in its transaction."""
+    await session.execute(text(SNAPSHOT))
+
+
+async def read_statement(
+    session: AsyncSession, account_id: AccountId, month: Month, *, zone: tzinfo, currency: str
+) -> Statement:
+    """Recompute an account's month; in a session that began with `begin_snapshot`."""
+    row = await find_closed(session, account_id, month)
+    last = await find_last_closed(session, account_id)
+    window = Window(row.start_at, row.until_at) if row else next_window(last, month, zone)
+    account = await session.get_one(Account, account_id)
+    names = select(Tenant.name).where(Tenant.account_id == account_id).order_by(Tenant.id)
+    values = {"account_id": account_id, "start": window.start, "until": window.until}
+    lines = (await session.execute(CHARGES, values)).mappings()
+    recomputed_at = await session.scalar(select(func.now()))
+    assert recomputed_at is not None, "it has a clock"
+    return Statement(
+        account_id=account_id,
+        tenants=list(await session.scalars(names)),
+        month=str(month),
+        timezone=str(zone),
+        start_at=window.start,
+        until_at=window.until,
+        currency=currency,
+        figures=await read_figures(session, account_id, window),
+        charges=[ChargeLine(**line) for line in lines],
+        quota_now_micros=account.quota_micros,
+        held_now_micros=account.held_micros,
+        recomputed_at=recomputed_at,
+        closed_at=row.closed_at if row else None,
+        closed_figures=figures_of(row) if row else None,
+    )
+
+
+async def accounts_of_month(
+    session: AsyncSession, month: Month, *, zone: tzinfo
+) -> list[AccountId]:
+    """List the accounts that had an entry by the end of a month."""
+    until = month.window(zone).until
+    has_entries = select(Entry.id).where(Entry.account_id == Account.id, Entry.created_at < until)
+    query = select(Account.id).where(has_entries.limit(1).exists()).order_by(Account.id)
+    return [AccountId(one) for one in await session.scalars(query)]
+
+
+async def unclosed_accounts(
+    session: AsyncSession, month: Month, *, zone: tzinfo
+) -> list[AccountId]:
+    """List those of `accounts_of_month` that are not closed up to its end."""
+    until = month.window(zone).until
+    closed = select(Account.id).where(Account.closed_until >= until)
+    is_closed = set(await session.scalars(closed))
+    return [
+        one for one in await accounts_of_month(session, month, zone=zone) if one not in is_closed
+    ]
