@@ -11,48 +11,67 @@ from relay.database.ids import AccountId
 from relay.months import Window
 
 MOVES = {
-    "paid": "e.kind = 'topup' AND coalesce(e.topup_kind, 'paid') = 'paid'",
-    "bonus": "e.kind = 'topup' AND e.topup_kind = 'bonus'",
-    "topup_correction": "e.kind = 'topup' AND e.topup_kind = 'correction'",
-    "charge": "e.kind = 'charge'",
-    "refund": "e.kind = 'refund'",
-    "correction": "e.kind = 'correction'",
-    "adjust": "e.kind = 'adjust'",
+    "paid_micros": "e.kind = 'topup' AND coalesce(e.topup_kind, 'paid') = 'paid'",
+    "bonus_micros": "e.kind = 'topup' AND e.topup_kind = 'bonus'",
+    "topup_correction_micros": "e.kind = 'topup' AND e.topup_kind = 'correction'",
+    "charge_micros": "e.kind = 'charge'",
+    "refund_micros": "e.kind = 'refund'",
+    "correction_micros": "e.kind = 'correction'",
+    "adjust_micros": "e.kind = 'adjust'",
 }
 """Each entry is of one of these."""
 
-_IN = "e.created_at >= {start} AND e.created_at < {until}"
 _SAID = """json_build_array(
     e.id, e.account_id, (extract(epoch FROM e.created_at) * 1000000)::bigint, e.kind, e.topup_kind,
     e.amount_micros, e.task_id, e.reference, e.reason, e.actor
 )::text"""
-
-
-def sums_in(*, start: str, until: str) -> str:
-    """Spell what a query over entries `e` before `until` selects to get `Figures`, in their order.
-
-    `start`, `until`: SQL of the window's ends.
-    """
-    within = _IN.format(start=start, until=until)
-    sums = [f"sum(e.amount_micros) FILTER (WHERE e.created_at < {start}) AS opening_micros"]
-    sums += [
-        f"sum(e.amount_micros) FILTER (WHERE {within} AND {move}) AS {name}_micros"
-        for name, move in MOVES.items()
-    ]
-    sums += ["sum(e.amount_micros) AS closing_micros"]
-    return f"""
-        {", ".join(f"coalesce({one.replace(' AS ', ', 0)::bigint AS ')}" for one in sums)},
-        count(e.id) FILTER (WHERE {within}) AS entries,
-        -- Of each entry first: what is hashed then is short, however many there are.
-        encode(sha256(coalesce(string_agg(
-            sha256(convert_to({_SAID}, 'UTF8')), ''::bytea ORDER BY e.id
-        ) FILTER (WHERE {within}), ''::bytea)), 'hex') AS entries_sha256"""
-
+_SUMS = ", ".join(
+    f"coalesce(sum(e.amount_micros) FILTER (WHERE {move}), 0)::bigint AS {name}"
+    for name, move in MOVES.items()
+)
+WITHIN = f"""
+    {_SUMS}, count(e.id) AS entries,
+    -- Of each entry first: what is hashed then is short, however many there are.
+    encode(sha256(coalesce(string_agg(
+        sha256(convert_to({_SAID}, 'UTF8')), ''::bytea ORDER BY e.id
+    ) FILTER (WHERE e.id IS NOT NULL), ''::bytea)), 'hex') AS entries_sha256"""
+"""What a query over the entries `e` of one window selects, each as a field of `Figures`."""
 
 READ = f"""
-SELECT {sums_in(start=":start", until=":until")}
-FROM entries e WHERE e.account_id = :account_id AND e.created_at < :until
+SELECT (
+    SELECT coalesce(sum(amount_micros), 0)::bigint FROM entries
+    WHERE account_id = :account_id AND created_at < :start
+) AS opening_micros, (
+    SELECT coalesce(sum(amount_micros), 0)::bigint FROM entries
+    WHERE account_id = :account_id AND created_at < :until
+) AS closing_micros, {WITHIN}
+FROM entries e
+WHERE e.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
 """  # noqa: S608 (composed of constants)
+
+CLOSED_THAT_DIFFER = f"""
+SELECT 'month ' || month || ' of account ' || account_id,
+       before_micros + {" + ".join(f"now_{name}" for name in MOVES)}, closing_micros
+FROM (
+    SELECT c.*, {", ".join(f"f.{name} AS now_{name}" for name in MOVES)},
+           f.entries AS now_entries, f.entries_sha256 AS now_entries_sha256,
+           -- The first one begins with the first entry.
+           coalesce(lag(c.closing_micros) OVER (
+               PARTITION BY c.account_id ORDER BY c.until_at
+           ), 0) AS before_micros
+    FROM closed_months c JOIN (
+        SELECT m.account_id, m.month, {WITHIN}
+        FROM closed_months m LEFT JOIN entries e
+            ON e.account_id = m.account_id
+            AND e.created_at >= m.start_at AND e.created_at < m.until_at
+        GROUP BY m.account_id, m.month
+    ) f USING (account_id, month)
+) closed
+WHERE opening_micros <> before_micros
+    OR closing_micros <> before_micros + {" + ".join(f"now_{name}" for name in MOVES)}
+    OR {" OR ".join(f"{name} <> now_{name}" for name in [*MOVES, "entries", "entries_sha256"])}
+"""  # noqa: S608 (composed of constants)
+"""Closed months that are not what their entries come to; all entries are read once."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,16 +92,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     entries_sha256: str
 
     @property
-    def moved_micros(self) -> int:
-        return sum(getattr(self, f"{name}_micros") for name in MOVES)
-
-    @property
     def adds_up(self) -> bool:
-        return self.opening_micros + self.moved_micros == self.closing_micros
+        moved: int = sum(getattr(self, name) for name in MOVES)
+        return self.opening_micros + moved == self.closing_micros
 
 
 async def read_figures(session: AsyncSession, account_id: AccountId, window: Window) -> Figures:
-    """Sum up a window from the entries themselves; they are read once."""
+    """Sum up a window from the entries themselves."""
     values = {"account_id": account_id, "start": window.start, "until": window.until}
     row = (await session.execute(text(READ), values)).mappings().one()
     return Figures(**row)

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.ledger.figures import Figures, sums_in
+from relay.ledger.figures import CLOSED_THAT_DIFFER
 
 DIFFERENCES_MAX = 100
 """Named per rule; a broken rule is as broken with more of them."""
@@ -87,15 +87,7 @@ RULES = (
     ),
     Rule(
         "a closed month is what its entries come to",
-        f"""
-        SELECT 'month ' || c.month || ' of account ' || c.account_id, f.closing_micros,
-               c.closing_micros
-        FROM closed_months c CROSS JOIN LATERAL (
-            SELECT {sums_in(start="c.start_at", until="c.until_at")}
-            FROM entries e WHERE e.account_id = c.account_id AND e.created_at < c.until_at
-        ) f
-        WHERE {" OR ".join(f"c.{name} <> f.{name}" for name in Figures.__struct_fields__)}
-        """,  # noqa: S608 (composed of constants)
+        CLOSED_THAT_DIFFER,
         is_money=False,  # what it is off by, the rules before it have counted
     ),
     Rule(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions, dsn
 from relay.database.ids import AccountId
-from relay.ledger.closing import close_month, close_window, figures_of
+from relay.ledger.closing import close_month, close_windows, figures_of
 from relay.ledger.entries import top_up
 from relay.ledger.figures import read_figures
 from relay.ledger.tables import ClosedMonth, TopupKind
@@ -49,8 +49,9 @@ async def add_in(session: AsyncSession, account_id: int, number: int) -> None:
 
 async def close(sessions: Sessions, account_id: int, until: datetime) -> ClosedMonth:
     async with sessions.begin() as session:
-        window = Window(LONG_AGO, until)
-        return await close_window(session, AccountId(account_id), MONTH, window, actor="tests")
+        windows = {MONTH: Window(LONG_AGO, until)}
+        (row,) = await close_windows(session, AccountId(account_id), windows, actor="tests")
+        return row
 
 
 async def test_whoever_races_the_closing_is_of_the_next_month(books: str) -> None:
@@ -110,14 +111,13 @@ async def test_closings_beside_charges_and_topups_keep_every_figure(books: str) 
         connections = [await asyncpg.connect(dsn(books)) for _ in ids]
 
         async def close_up_to_now(account_id: int) -> None:
-            async with relay.sessions.begin() as session:
-                month, start = MONTH, LONG_AGO
-                for _ in range(2):
-                    until = datetime.now(UTC)
-                    await close_window(
-                        session, AccountId(account_id), month, Window(start, until), actor="tests"
-                    )
-                    month, start = month.next, until
+            start = LONG_AGO
+            for month in (MONTH, MONTH.next):
+                until = datetime.now(UTC)
+                windows = {month: Window(start, until)}
+                async with relay.sessions.begin() as session:
+                    await close_windows(session, AccountId(account_id), windows, actor="tests")
+                start = until
 
         await asyncio.gather(
             *(finish(one, [id_]) for one, id_ in zip(connections, ids, strict=True)),
