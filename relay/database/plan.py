@@ -12,7 +12,7 @@ from relay.database.pending import Pending
 TABLES = text(
     """
     SELECT relname AS name, greatest(reltuples, 0)::bigint AS rows,
-           pg_relation_size(oid) + pg_relation_size(reltoastrelid) AS bytes,
+           pg_relation_size(oid) + coalesce(pg_relation_size(reltoastrelid), 0) AS bytes,
            pg_indexes_size(oid) AS index_bytes
     FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
     """

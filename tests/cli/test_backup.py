@@ -59,7 +59,7 @@ def test_a_backup_is_made_listed_and_tried(business: Command, tmp_path: Path, sc
     assert b"acme" not in file.read_bytes()
     assert b"COPY" not in file.read_bytes()
     assert "It can be restored, and its books are right: 1 accounts, 0 tasks" in tried.stdout
-    assert "its books are wrong: 1 differences" in found.stderr
+    assert "its books are wrong: 2 differences" in found.stderr
     assert "account of tenant acme has 1000001, and should have 1000000" in found.stdout
     assert [one["name"] for one in listed] == ["wrong.backup", file.name]
     assert changes[0]["act"] == "backup.take"

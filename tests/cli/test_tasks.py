@@ -268,9 +268,9 @@ def test_the_audit_names_what_differs(relay: Command) -> None:
         "actual": 10_000_001,
     }
     assert "account of tenant acme" in result.stdout
-    assert "the books are wrong: 1 differences" in result.stderr
+    assert "the books are wrong: 2 differences" in result.stderr
     books = [one for one in relay.json("check", code=1)["findings"] if one["subject"] == "books"]
-    assert books[0]["said"].startswith("1 rows differed when they were last audited")
+    assert books[0]["said"].startswith("2 rows differed when they were last audited")
 
 
 def test_an_audit_says_what_it_found_though_that_cannot_be_noted(relay: Command) -> None:

@@ -121,7 +121,7 @@ async def test_the_last_audit_and_its_drift_are_shown(relay: Relay) -> None:
         0,
         0,
     )
-    assert wrong.value("relay_books_differences") == 2
+    assert wrong.value("relay_books_differences") == 3
     assert wrong.value("relay_books_drift_micros") == 1000
     assert [row["actor"] for row in audits] == ["relay", "system:ann"]
 
