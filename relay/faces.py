@@ -14,11 +14,13 @@ from relay.proxy.many import ManyQueries
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
+from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
 from relay.settings import Settings
+from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
 from relay.trial.callbacks import TrialCallbacks
 
@@ -86,6 +88,7 @@ async def open_faces(
                 currency=settings.currency,
                 timezone=settings.timezone,
             ),
+            queue=OwnQueue(store.sessions, Places(store.pool, kling.board)),
             document=document,
             budget=budget,
             body_limit_bytes=body_limit_bytes,

@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
-from relay.alerts.notes import Notes
-from relay.alerts.rule import Around
 from relay.backups.schedule import schedule_of
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
@@ -50,13 +48,15 @@ from relay.tasks.look import Looker, LookRules
 from relay.tasks.outbox import Follower, Outbox
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.presets import Presets
+from relay.tasks.queue.enter import Queue
+from relay.tasks.queue.send import QueueSender
 from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Retries
 from relay.tasks.seek import Seeker
 from relay.tasks.submit import SubmitRules, Submitter
 from relay.tasks.underquotes import Underquotes
 from relay.tasks.upstream import Upstream
-from relay.worker.alerts import Alerter
+from relay.worker.alerts import open_alerter
 from relay.worker.forget_old import Ages
 from relay.worker.keep_channels import ChannelKeeper
 from relay.worker.loops import Loops
@@ -118,6 +118,7 @@ class Tasks(msgspec.Struct, frozen=True):
     submitter: Submitter
     retries: Retries
     pass_through: PassThrough
+    queue_sender: QueueSender
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -162,6 +163,7 @@ async def open_parts(
             tasks.looker,
             deliveries.deliverer,
             Outbox(store.pool, followers or {}),
+            tasks.queue_sender,
             ChannelKeeper(
                 store.pool,
                 store.sessions,
@@ -178,7 +180,7 @@ async def open_parts(
                 board=kling.board,
                 observer=kling.observer,
             ),
-            _open_alerter(settings, store, ability, counts),
+            open_alerter(settings, store.sessions, store.keys, ability=ability, counts=counts),
             store.chores,
             audit_every_s=settings.audit_every_s,
             keep_raw_days=settings.keep_raw_days,
@@ -297,6 +299,8 @@ def _open_tasks(
     closing.push_async_callback(door.aclose)
     learner = Learner(door, kling.asker, kling.catalogue, Underquotes(store.sessions), store.pool)
     flags = Flags(store.pool)
+    queue = Queue(lines.holds, store.pool, store.keys)
+    closing.push_async_callback(queue.aclose)
     looker = Looker(
         lines.reads,
         store.pool,
@@ -304,6 +308,7 @@ def _open_tasks(
         door=door,
         learner=learner,
         flags=flags,
+        queue=queue,
         directory=kling.directory,
         catalogue=kling.catalogue,
         rules=LookRules(
@@ -326,12 +331,14 @@ def _open_tasks(
     closing.push_async_callback(seeker.aclose)
     retries = Retries(refusals=lines.refusals, reads=lines.reads, pool=store.pool)
     closing.push_async_callback(retries.aclose)
+    concluder = Concluder(door, learner, looker)
     dispatcher = Dispatcher(
         lines.holds,
         directory=kling.directory,
         board=kling.board,
         upstream=kling.upstream,
-        concluder=Concluder(door, learner, looker),
+        concluder=concluder,
+        queue=queue,
         callback_paths=kling.callback_paths,
         kling_timeout_s=settings.kling_timeout_s,
     )
@@ -362,23 +369,20 @@ def _open_tasks(
         timeout_s=settings.kling_timeout_s,
         calls_per_s=settings.free_calls_per_s,
     )
-    return Tasks(
-        door, learner, looker, seeker, flags, prices, quoter, submitter, retries, pass_through
-    )
-
-
-def _open_alerter(settings: Settings, store: Store, ability: Ability, counts: Counts) -> Alerter:
-    return Alerter(
+    sender = QueueSender(
+        store.pool,
         store.sessions,
-        store.keys,
-        notes=Notes(store.sessions, ability=ability, counts=counts),
-        around=Around(
-            public_url=settings.public_url,
-            currency=settings.currency,
-            audit_every_s=settings.audit_every_s,
-            backup_every_s=settings.backup_every_s if settings.backup_to else None,
-        ),
-        heartbeat_url=settings.alert_heartbeat_url,
+        chooser=kling.chooser,
+        board=kling.board,
+        dispatcher=dispatcher,
+        catalogue=kling.catalogue,
+        keys=store.keys,
+        submit_timeout_s=settings.submit_timeout_s,
+    )
+    closing.push_async_callback(sender.aclose)
+    return Tasks(
+        *(door, learner, looker, seeker, flags, prices, quoter, submitter, retries),
+        *(pass_through, sender),
     )
 
 

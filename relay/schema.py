@@ -14,6 +14,7 @@ from relay.pauses import tables as pauses
 from relay.pricing import tables as pricing
 from relay.secret_keys import tables as secret_keys
 from relay.tasks import tables as tasks
+from relay.tasks.queue import tables as queue
 from relay.tenants import tables as tenants
 from relay.trial import tables as trial
 
@@ -30,6 +31,7 @@ __all__ = [
     "owners",
     "pauses",
     "pricing",
+    "queue",
     "secret_keys",
     "tasks",
     "tenants",

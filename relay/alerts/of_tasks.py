@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.alerts.rule import Around, Found, ago
 from relay.health.statements import COUNT, USUAL
 from relay.metrics.snapshot import CHANNELS, OPEN
+from relay.tasks.queue.read import read_lineup
 
 MINUTE_S = 60.0
 OLD_MIN_S = 300.0
@@ -29,7 +30,7 @@ FROM (
     FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) newest
 ) lately
 WHERE ended_at > now() - interval '1 day' AND state IN ('succeed', 'failed')
-    AND ended_via <> 'operator'
+    AND ended_via NOT IN ('operator', 'queue')
 GROUP BY 1
 """
 DIED = """
@@ -73,6 +74,15 @@ async def task_old(session: AsyncSession, bound: float, _: Around) -> Found:
     return found
 
 
+async def queue_long(session: AsyncSession, bound: float, _: Around) -> Found:
+    """Ask for creates that have waited for room for so many minutes."""
+    queue = await read_lineup(session)
+    if queue.wait_s <= bound * MINUTE_S:
+        return {}
+    waits = "1 create waits" if queue.tasks == 1 else f"{queue.tasks} creates wait"
+    return {"": f"{waits} for room, the longest for {ago(queue.wait_s)}"}
+
+
 async def success_fallen(session: AsyncSession, bound: float, _: Around) -> Found:
     """Ask of which models fewer succeed in the last hour than in the day before it, in percent."""
     found: Found = {}
@@ -93,7 +103,8 @@ async def callbacks_silent(session: AsyncSession, bound: float, around: Around) 
         return {}
     opened: dict[int, int] = {}
     for row in (await session.execute(text(OPEN))).mappings():
-        opened[row["channel_id"]] = opened.get(row["channel_id"], 0) + row["tasks"]
+        if row["state"] != "queued":  # Kling has not heard of it
+            opened[row["channel_id"]] = opened.get(row["channel_id"], 0) + row["tasks"]
     now = await session.scalar(text("SELECT extract(epoch FROM now())::float8")) or 0.0
     found: Found = {}
     for row in (await session.execute(text(CHANNELS))).mappings():

@@ -14,8 +14,15 @@ DAY_S = 86400.0
 BANNED = f"""
 SELECT t.name, count(*) AS refused
 FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) lately JOIN tenants t ON t.id = tenant_id
-WHERE state = 'refused' AND lately.created_at > now() - interval '1 hour'
-    AND fail_message ~ '^code ({POLICIES}):'
+WHERE lately.created_at > now() - interval '1 hour' AND (
+    state = 'refused' AND fail_message ~ '^code ({POLICIES}):'
+    -- What had waited was refused later, and its message is for its tenant.
+    OR state = 'failed' AND ended_via = 'queue' AND EXISTS (
+        SELECT FROM task_events e
+        WHERE e.task_id = lately.id AND e.kind = 'queue.failed'
+            AND encode(e.body, 'escape') ~ '"code": *({POLICIES})[,}}]'
+    )
+)
 GROUP BY t.name
 """  # noqa: S608 (composed of constants)
 """What `tasks/dispatch.py` writes of a refusal."""

@@ -9,6 +9,7 @@ from relay.alerts.of_tasks import (
     callbacks_silent,
     deliveries_dead,
     outcome_unknown,
+    queue_long,
     success_fallen,
     task_old,
 )
@@ -65,6 +66,16 @@ RULES = (
         "`relay task list --stuck`, then `relay task show ID`, says what it waits for",
         "TaskOld",
         Bound(Decimal(3), "times its model's median"),
+    ),
+    Rule(
+        "queue-long",
+        "Creates wait long for room",
+        TICKET,
+        queue_long,
+        "`relay channel list` shows what is full, parked or refused; `relay task list --status"
+        " queued` what waits. Buy concurrency, add a channel, or spread the work",
+        "QueueLong",
+        Bound(Decimal(5), "minutes"),
     ),
     Rule(
         "success-fallen",

@@ -126,6 +126,22 @@ class Words(click.ParamType[str]):
         return str(value)
 
 
+class Wait(click.ParamType[int]):
+    """How long a create may wait for room; converts to seconds, 0 is not to wait."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from relay.tasks.queue.wait import read_wait
+
+        if isinstance(value, int):
+            return value
+        try:
+            return read_wait(value)
+        except ValueError as error:
+            self.fail(f"'{value}' {error}.", param, ctx)
+
+
 class KeyPair(click.ParamType[Any]):
     """`AK|SK`, or `-` for stdin; the key itself is never repeated in a message."""
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     Act = Callable[..., Coroutine[Any, Any, int]]
 
-STATUSES = ["pending", "unknown", "submitted", "processing", "succeed", "failed", "refused"]
+STATUSES = [
+    *("queued", "pending", "unknown", "submitted", "processing"),
+    *("succeed", "failed", "refused"),
+]
 
 
 @click.group()

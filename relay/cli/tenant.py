@@ -9,6 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import NONE, Amount, Name, SignedAmount, TasksMax, Times, Words
+from relay.cli.queue_options import queue_options
 from relay.cli.show import json_option, note, print_json
 from relay.cli.sure import ask, sure_option
 from relay.cli.tenant_rows import described_tenant, print_tenants, read_tenant, show_tenant
@@ -161,6 +162,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     metavar="NAME",
     help="Served by channels of this group alone; again for more, `all` for all.",
 )
+@queue_options
 @json_option
 @examples(
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
@@ -169,6 +171,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     "relay tenant set acme --price-group resellers --multiplier none",
     "relay tenant set acme --show-quote",
     "relay tenant set acme --group eu --group spare",
+    "relay tenant set acme --queue 8m --queue-weight 2",
 )
 def set_tenant(
     name: str,
@@ -176,13 +179,17 @@ def set_tenant(
     price_group: str | None,
     tasks_max: int | str | None,
     groups: tuple[str, ...],
+    queue_s: int | None,
+    queue_weight: int | None,
+    room_min: int | None,
     *,
     show_quote: bool | None,
     join_retries: bool | None,
     as_json: bool,
 ) -> None:
-    """Change a tenant's multiplier or limit, or what it is told; running tasks keep their quote."""
-    given = (multiplier, price_group, tasks_max, show_quote, join_retries)
+    """Change what a tenant pays, may and is told; running tasks keep their quote."""
+    waits = (queue_s, queue_weight, room_min)
+    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits)
     if all(option is None for option in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
 
@@ -197,6 +204,9 @@ def set_tenant(
         tasks_max=UNSET if tasks_max is None else limit,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
+        queue_s=UNSET if queue_s is None else queue_s or None,
+        queue_weight=UNSET if queue_weight is None else queue_weight,
+        room_min=UNSET if room_min is None else room_min,
         groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )
     _change(name, changes, as_json=as_json)

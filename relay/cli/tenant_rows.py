@@ -54,6 +54,9 @@ def described_tenant(
         "shows_quote": row.shows_quote,
         "joins_retries": row.joins_retries,
         "groups": row.groups,
+        "queue_s": row.queue_s,
+        "queue_weight": row.queue_weight,
+        "room_min": row.room_min,
         "tasks_max": account.tasks_max,
         "open_holds": account.open_holds,
         "created_at": row.created_at,
@@ -64,7 +67,10 @@ def described_tenant(
 def print_tenants(found: list[Shown], currency: str) -> None:
     money_columns = (">quota", ">held", ">available", ">times")
     print_table(
-        ["tenant", "enabled", *money_columns, ">tasks max", ">open", "price group", "groups"],
+        [
+            *("tenant", "enabled", *money_columns, ">tasks max", ">open", "price group"),
+            *("groups", "queue"),
+        ],
         [
             (
                 row.name,
@@ -77,8 +83,21 @@ def print_tenants(found: list[Shown], currency: str) -> None:
                 str(account.open_holds),
                 row.price_group or "none",
                 "all" if row.groups is None else ", ".join(row.groups),
+                _waits(row),
             )
             for row, account, multiplier in found
         ],
         empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
     )
+
+
+def _waits(row: Tenant) -> str:
+    """Say for how long its creates wait for room, and what is unlike others' about it."""
+    from relay.tasks.queue.wait import spell_wait
+
+    said = [spell_wait(row.queue_s)]
+    if row.queue_weight != 1:
+        said.append(f"weight {row.queue_weight}")
+    if row.room_min:
+        said.append(f"least {row.room_min}")
+    return ", ".join(said)

@@ -10,7 +10,7 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import ID
+from relay.cli.parameters import ID, Wait
 from relay.cli.secret_input import read_key
 from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.token_report import report
@@ -55,6 +55,13 @@ token.add_command(report)
     metavar="NAME",
     help="Served by channels of this group alone; again for more. Else as its tenant.",
 )
+@click.option(
+    "--queue",
+    "queue_s",
+    type=Wait(),
+    help="How long a create with it may wait for room: 8m, on (8 minutes), off; else as its"
+    " tenant's.",
+)
 @click.option("--test", is_flag=True, help="For tests: its tasks run on sandboxes, and are free.")
 @click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
 @examples(
@@ -62,7 +69,14 @@ token.add_command(report)
     "relay token add acme --api-key -      # a tenant who moves here keeps its key",
     "relay token add acme --test > acme-test-keys.json",
 )
-def add(tenant: str, api_key: str | None, groups: tuple[str, ...], *, test: bool) -> None:
+def add(
+    tenant: str,
+    api_key: str | None,
+    groups: tuple[str, ...],
+    queue_s: int | None,
+    *,
+    test: bool,
+) -> None:
     """Make an access key + secret key pair and an API key; prints them once, as JSON."""
     brought = read_key(api_key, "API key")
 
@@ -74,6 +88,7 @@ def add(tenant: str, api_key: str | None, groups: tuple[str, ...], *, test: bool
             api_key=brought,
             groups=groups or None,
             is_test=test,
+            queue_s=queue_s,
         )
 
     with open_database() as database:
@@ -109,6 +124,7 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
                     "api_key_hint": row.api_key_hint,
                     "groups": row.groups,
                     "is_test": row.is_test,
+                    "queue_s": row.queue_s,
                     "created_at": row.created_at,
                     "revoked_at": row.revoked_at,
                 }
@@ -134,6 +150,38 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
     )
 
 
+@token.command("set")
+@click.argument("id", type=ID, help="As `relay token list` shows it.")
+@click.option(
+    "--queue",
+    "queue",
+    required=True,
+    metavar="TIME",
+    help="How long a create with it may wait for room: 8m, on (8 minutes), off, or tenant: as its"
+    " tenant's.",
+)
+@json_option
+@examples("relay token set 7 --queue 5m", "relay token set 7 --queue tenant")
+def set_token(id: int, queue: str, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
+    """Change a token; creates go by it within 2 seconds."""
+    queue_s = None if queue == "tenant" else Wait().convert(queue, None, None)
+
+    async def work(session: AsyncSession, actor: Actor) -> Token:
+        from relay.desk.tokens import change_token
+
+        return await change_token(session, actor, id, queue_s=queue_s)
+
+    with open_database() as database:
+        row = database.act(work)
+    if as_json:
+        print_json({"id": row.id, "queue_s": row.queue_s})
+        return
+    from relay.tasks.queue.wait import spell_wait
+
+    waits = "as its tenant's" if row.queue_s is None else spell_wait(row.queue_s)
+    click.echo(f"token {row.id}: queue {waits}")
+
+
 @token.command()
 @click.argument("id", type=ID, help="As `relay token list` shows it.")
 @click.option(
@@ -147,7 +195,8 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 def revoke(id: int, *, is_leaked: bool, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
     """End a token for good; requests with it are refused within 2 seconds.
 
-    Tasks that were made with it go on: they end and are charged as all others are.
+    Tasks that were made with it go on: they end and are charged as all others are. Of a leaked one
+    those are cancelled that still wait for room.
     """
 
     async def work(session: AsyncSession, actor: Actor) -> tuple[Token, bool, str, int, int]:

@@ -33,6 +33,9 @@ Result = TypeVar("Result")
 _STATES = frozenset({"25006", "25P03", "26000"})
 """Read only, as a primary that became a standby; idle too long; a pooler lost what was prepared."""
 
+PERSIST_S = 8.0
+"""How long what became of a submit is told to a database that is away, while its tenant waits."""
+
 
 def is_fault(error: BaseException) -> bool:
     """Tell whether it is the database's, however it is wrapped."""

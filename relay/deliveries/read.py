@@ -21,6 +21,8 @@ class ListedDelivery(msgspec.Struct, frozen=True):
     tenant: str
     task_id: TaskId
     kling_id: str | None
+    shown_id: str | None
+    """The id that its tenant knows."""
     tenant_external_id: str | None
     task_status: str
     url: str
@@ -55,7 +57,8 @@ class ShownDelivery(msgspec.Struct, frozen=True):
 
 _LISTED = """
 SELECT d.id, d.webhook_id, n.name AS tenant, d.task_id, t.kling_id,
-    t.tenant_external_id, d.task_status, d.url, d.state, d.attempts,
+    coalesce(t.public_id, t.kling_id) AS shown_id, t.tenant_external_id, d.task_status, d.url,
+    d.state, d.attempts,
     CASE WHEN d.state = 'due' THEN d.next_attempt_at END AS next_attempt_at, d.created_at,
     d.ended_at, d.reason
 FROM deliveries d JOIN tasks t ON t.id = d.task_id JOIN tenants n ON n.id = d.tenant_id

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.backups.record import record_taken
@@ -14,6 +14,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import Unusable
 from relay.pauses.tables import Pause
+from relay.tasks.queue.tables import Queued
 from relay.tasks.tables import Deployment, new_prefix
 
 AHEAD_MAX = timedelta(hours=1)
@@ -49,6 +50,8 @@ async def mark_restored(
 ) -> Marked:
     """Pause every create, and give this database's external ids a new prefix.
 
+    What waited for room is not sent any more, as it may have been since: its time is over.
+
     What was committed after `as_of` is lost: its ids may come again, and never under this prefix.
 
     Raises:
@@ -62,6 +65,7 @@ async def mark_restored(
     await session.flush()
     await session.refresh(deployment)
     prefix = deployment.external_prefix
+    await session.execute(update(Queued).values(until=func.now()))
     row = Restore(as_of=as_of, source=source, former_prefix=former)
     pause = Pause(reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ}: see `relay recover`")
     session.add_all([row, pause])

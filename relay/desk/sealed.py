@@ -14,6 +14,7 @@ from relay.deliveries.tables import Delivery, WebhookSecret
 from relay.desk.secret_keys import SEALED
 from relay.secret_keys.proofs import judge_keys
 from relay.secrets import KeyRing
+from relay.tasks.queue.tables import Queued, body_context
 from relay.tasks.tables import Task
 from relay.tenants.tables import Token
 from relay.tenants.tokens import secret_context as token_context
@@ -22,6 +23,7 @@ SECRETS: tuple[tuple[Any, Any], ...] = (
     (Token.secret_key_sealed, token_context),
     (WebhookSecret.secret_sealed, webhook_context),
     (AlertPlace.url_sealed, url_context),
+    (Queued.body_sealed, body_context),
 )
 URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
     (Task.callback_url, Task.hold_ended_at.is_(None)),

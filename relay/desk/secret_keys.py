@@ -19,6 +19,7 @@ from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
 from relay.secret_keys.proofs import check_keys, read_keys, retire
 from relay.secrets import KeyRing
+from relay.tasks.queue import tables as queue
 from relay.tasks.tables import Task
 from relay.tenants import tokens
 
@@ -26,7 +27,7 @@ SEALED: tuple[SealedColumn, ...] = (
     *(*channels.SEALED, *tokens.SEALED, *deliveries.SEALED),
     SealedColumn(Task, "callback_url", url_context, owner="tenant_id", is_behind=True),
     SealedColumn(Delivery, "url", url_context, owner="tenant_id", is_behind=True),
-    *alerts.SEALED,
+    *(*alerts.SEALED, *queue.SEALED),
 )
 """Whatever is sealed in this database."""
 VALUES_AT_ONCE = 500

@@ -7,8 +7,10 @@ A reason is for operators and stays with them. What the tenant reads instead, in
 callbacks, is `tell`.
 """
 
+from datetime import datetime
+
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import TaskId
@@ -21,8 +23,9 @@ from relay.money import decimal_of
 from relay.tasks import flags
 from relay.tasks.door import LAST_LOOK_AFTER_S, Via, end_row, pass_in_session
 from relay.tasks.events import note_event
+from relay.tasks.given import spell_ended
+from relay.tasks.lock import lock_task
 from relay.tasks.refund import refund_task
-from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tasks.view import show_callback
@@ -30,10 +33,6 @@ from relay.tasks.view import show_callback
 TOLD_OF_SETTLED = "The task was completed by the service."
 TOLD_OF_RELEASED = "The task was ended by the service without a result."
 """What the tenant reads as the task's message where the operator has no words for it."""
-
-LOCK_TASK = f"""
-SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id FOR NO KEY UPDATE
-"""  # noqa: S608 (composed of constants)
 
 
 @act
@@ -86,7 +85,7 @@ async def release(
         Unusable: `tell` cannot be read.
     """
     task = await _lock_task(session, task_id)
-    state = TaskState.FAILED if task.kling_id else TaskState.REFUSED
+    state = TaskState.FAILED if task.shown_id else TaskState.REFUSED
     if not await _end(session, actor, task, _Told(state=state, reason=reason, tell=tell)):
         raise NotPossible("task", task_id, f"it has no open hold: it is {task.state.value}")
     before = {"state": task.state.value, "held_micros": task.hold_micros}
@@ -171,7 +170,7 @@ async def _end(session: AsyncSession, actor: Actor, task: TaskRow, told: _Told) 
         # Nobody has asked Kling: it may have it all the same.
         look_after_s=LAST_LOOK_AFTER_S if told.state is TaskState.REFUSED else None,
         awaits_kling=told.state is not TaskState.REFUSED,
-        delivery_body=_delivery(task, told),
+        delivery_body=await _delivery(session, task, told),
         is_noted=False,
         actor=str(actor),
     )
@@ -182,8 +181,15 @@ async def _end(session: AsyncSession, actor: Actor, task: TaskRow, told: _Told) 
     return finished.moved
 
 
-def _delivery(task: TaskRow, told: _Told) -> str | None:
-    if task.callback_url is None or task.reply is None or told.state is TaskState.REFUSED:
+async def _delivery(session: AsyncSession, task: TaskRow, told: _Told) -> str | None:
+    if task.callback_url is None or told.state is TaskState.REFUSED:
+        return None
+    reply = task.reply
+    if reply is None and task.public_id is not None:
+        at = await session.scalar(select(func.now()))
+        assert isinstance(at, datetime), "a clock tells a time"
+        reply = spell_ended(task, told.state, told.tell, at=at).decode()
+    if reply is None:
         return None
     ended = msgspec.structs.replace(
         task,
@@ -192,7 +198,7 @@ def _delivery(task: TaskRow, told: _Told) -> str | None:
         charged_micros=told.charge_micros,
         fail_message=told.tell,
     )
-    return show_callback(task.reply, ended.shown()).decode()
+    return show_callback(reply, ended.shown()).decode()
 
 
 async def _note(
@@ -219,11 +225,8 @@ async def _note(
 
 
 async def _lock_task(session: AsyncSession, task_id: TaskId) -> TaskRow:
-    """Lock a task and read it as it is then: tasks before accounts, as everywhere."""
-    found = await session.execute(text(LOCK_TASK), {"id": task_id})
-    row = found.one_or_none()
-    if row is None:
+    """Lock a task and read it as it is then; raises NoSuch."""
+    task = await lock_task(session, task_id)
+    if task is None:
         raise NoSuch("task", task_id)
-    # SQLAlchemy has decoded the quote, which the row keeps as JSON.
-    values = [msgspec.json.encode(one).decode() if isinstance(one, dict) else one for one in row]
-    return TaskRow.of(values)
+    return task

@@ -17,6 +17,7 @@ from relay.desk.groups import checked_groups_of_callers
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
 from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
+from relay.desk.waits import check_wait
 from relay.ledger.accounts import open_account, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
@@ -25,6 +26,7 @@ from relay.money import plain
 from relay.pricing import edit as edit_prices
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
+from relay.tasks.submit import SLOTS_MAX
 from relay.tenants import edit
 from relay.tenants.read import count_tenants, find_tenant
 from relay.tenants.tables import Tenant
@@ -40,6 +42,12 @@ __all__ = [
     "remove_tenant",
 ]
 
+OF_ITS_ROW = (
+    *("price_group", "shows_quote", "joins_retries", "enabled"),
+    *("queue_s", "queue_weight", "room_min"),
+)
+"""What is put into a tenant's row as it is given."""
+WEIGHT_MAX = 1000
 OPENING = "opening"
 """Reference of the top-up that opens an account with quota."""
 
@@ -57,6 +65,10 @@ class TenantChanges(msgspec.Struct, frozen=True):
     joins_retries: bool | msgspec.UnsetType = msgspec.UNSET
     groups: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     """Of channels that serve it; None is all."""
+    queue_s: int | msgspec.UnsetType | None = msgspec.UNSET
+    """For how many seconds its creates wait for room; None is not at all."""
+    queue_weight: int | msgspec.UnsetType = msgspec.UNSET
+    room_min: int | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -133,7 +145,7 @@ async def change_tenant(
 
     Raises:
         NoSuch, NameTaken, NotPossible: it was removed.
-        Unusable: the new name, a group, or the multiplier or the limit is below 0.
+        Unusable: the new name, a group, the wait, or the multiplier or a limit is out of bounds.
     """
     _check_changes(name, changes)
     tenant = await tenant_to_act_on(session, name, is_locked=True)
@@ -229,16 +241,12 @@ async def issue_webhook_secret(
 
 def _put(tenant: Tenant, changes: TenantChanges) -> None:
     """Put what is given, and is the row's own, into the row."""
-    if changes.price_group is not msgspec.UNSET:
-        tenant.price_group = changes.price_group
-    if changes.shows_quote is not msgspec.UNSET:
-        tenant.shows_quote = changes.shows_quote
-    if changes.joins_retries is not msgspec.UNSET:
-        tenant.joins_retries = changes.joins_retries
+    for name in OF_ITS_ROW:
+        value = getattr(changes, name)
+        if value is not msgspec.UNSET:
+            setattr(tenant, name, value)
     if changes.groups is not msgspec.UNSET:
         tenant.groups = checked_groups_of_callers(changes.groups)
-    if changes.enabled is not msgspec.UNSET:
-        tenant.enabled = changes.enabled
 
 
 async def _rename(session: AsyncSession, tenant: Tenant, name: str) -> None:
@@ -252,6 +260,11 @@ def _check_changes(name: str, changes: TenantChanges) -> None:
     _check_prices(changes.multiplier, changes.price_group)
     if changes.tasks_max is not msgspec.UNSET:
         _check_tasks_max(changes.tasks_max)
+    check_wait(changes.queue_s)
+    if changes.queue_weight is not msgspec.UNSET and not 1 <= changes.queue_weight <= WEIGHT_MAX:
+        raise Unusable(f"a weight is from 1 to {WEIGHT_MAX}")
+    if changes.room_min is not msgspec.UNSET and not 0 <= changes.room_min <= SLOTS_MAX:
+        raise Unusable(f"the least of a tenant is from 0 to {SLOTS_MAX} slots")
 
 
 def _check_prices(
@@ -276,6 +289,9 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,
         "joins_retries": tenant.joins_retries,
+        "queue_s": tenant.queue_s,
+        "queue_weight": tenant.queue_weight,
+        "room_min": tenant.room_min,
         "groups": tenant.groups,
         "enabled": tenant.enabled,
     }

@@ -8,17 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
-from relay.desk.errors import NoSuch, Unusable
+from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
+from relay.desk.waits import check_wait
 from relay.secrets import KeyRing
+from relay.tasks.queue.end import end_waiting_of
 from relay.tenants import tokens
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import IssuedToken, UnusableApiKey
 
-__all__ = ["IssuedToken", "issue_token", "revoke_token"]
+__all__ = ["IssuedToken", "change_token", "issue_token", "revoke_token"]
 
 LEAKED = "leaked"
 """Why a token was revoked, where others have it."""
@@ -34,25 +36,28 @@ async def issue_token(
     api_key: str | None = None,
     groups: Iterable[str] | None = None,
     is_test: bool = False,
+    queue_s: int | None = None,
 ) -> IssuedToken:
     """Make a tenant's keys, shown this once; `api_key` takes one that it has already.
 
     `groups`: of channels that serve it; None is as its tenant. `is_test`: its tasks run on
-    sandboxes alone, and are free.
+    sandboxes alone, and are free. `queue_s`: for how many seconds its creates wait for room; 0 is
+    not at all, None is as its tenant's.
 
     Raises:
         NoSuch, NotPossible: the tenant was removed.
-        Unusable: the API key or a group cannot be taken, or a key for tests names groups.
+        Unusable: the API key, a group or the wait cannot be taken, or a key for tests names groups.
         SecretKeyError: the secret keys are not this database's.
     """
     checked = checked_groups_of_callers(groups)
+    check_wait(queue_s)
     if is_test and checked is not None:
         raise Unusable("a key for tests is served by sandboxes alone, and names no groups")
     tenant = await tenant_to_act_on(session, tenant_name)
     await check_secret_keys(session, keys)
     try:
         issued = await tokens.issue_token(
-            session, tenant, keys, api_key=api_key, groups=checked, is_test=is_test
+            session, tenant, keys, api_key=api_key, groups=checked, is_test=is_test, queue_s=queue_s
         )
     except UnusableApiKey as error:
         raise Unusable(str(error)) from error
@@ -70,9 +75,44 @@ async def issue_token(
             "is_brought": api_key is not None,
             "groups": checked,
             "is_test": is_test,
+            "queue_s": queue_s,
         },
     )
     return issued
+
+
+@act
+async def change_token(
+    session: AsyncSession, actor: Actor, token_id: int, *, queue_s: int | None
+) -> Token:
+    """Change for how long creates with a token wait for room; None is as its tenant's.
+
+    What is so already is not noted.
+
+    Raises:
+        NoSuch, NotPossible: it was revoked.
+        Unusable: the wait is out of bounds.
+    """
+    check_wait(queue_s)
+    token = await session.get(Token, token_id, with_for_update={"key_share": True})
+    if token is None:
+        raise NoSuch("token", token_id)
+    if token.revoked_at is not None:
+        raise NotPossible("token", token_id, "it was revoked")
+    before, token.queue_s = token.queue_s, queue_s
+    if before != queue_s:
+        tenant = await session.get_one(Tenant, token.tenant_id)
+        await note_change(
+            session,
+            actor,
+            "token.change",
+            kind="token",
+            id=token.id,
+            name=str(token.id),
+            before={"tenant": tenant.name, "queue_s": before},
+            after={"queue_s": queue_s},
+        )
+    return token
 
 
 @act
@@ -81,7 +121,8 @@ async def revoke_token(
 ) -> tuple[Token, bool]:
     """End a token for good. False beside it if it was revoked before.
 
-    `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well.
+    `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well,
+    and what was made with it and still waits for room is cancelled.
 
     Raises:
         NoSuch
@@ -102,6 +143,8 @@ async def revoke_token(
             after={"tenant": tenant.name},
             reason=LEAKED if is_leaked else None,
         )
+    if is_leaked:
+        await end_waiting_of(session, token_id=token_id, actor=str(actor))
     return token, was_live
 
 

@@ -230,23 +230,39 @@ class Board:
                     soon_s = max(soon_s, soon_over_s(condition, condition.try_at_s - now))
                     tries.append(condition)
                     is_busy = is_busy and condition.code == Code.RATE_LIMITED
-            if not need.slots or key[1] != need.pack:
-                continue
-            over = self.room.taken(key) + need.slots
-            limit = set_limit(channel, key, self.room.scope)
-            if limit is not None and over > limit:
-                wait_s = float("inf")
-                full.append(key)
-            elif condition is not None and condition.room is not None:
-                if over > condition.room:
-                    wait_s = max(wait_s, condition.try_at_s - now)
-                    tries.append(condition)
-                    full.append(key)
-                elif condition.state is not State.OK:
-                    self.end(condition)
+            if need.slots and key[1] == need.pack:
+                chance = self._room_chance(channel, key, need)
+                wait_s = max(wait_s, chance.wait_s)
+                tries += chance.tries
+                full += chance.full
         if not tries and not full:
             return _READY
         return _Chance(wait_s, soon_s, tuple(tries), is_busy, tuple(full))
+
+    def _room_chance(self, channel: OpenedChannel, key: Key, need: Need) -> _Chance:
+        """Say whether there are slots, of a pack or of a model in it, that nobody is before at."""
+        condition = self._known.get(key)
+        learned = None if condition is None else condition.room
+        limit = set_limit(channel, key, self.room.scope)
+        if limit is None and learned is None:
+            return _READY
+        over = self.room.taken(key) + need.slots
+        if self._is_behind(need, key) or (limit is not None and over > limit):
+            return _Chance(float("inf"), full=(key,))
+        if condition is not None and learned is not None:
+            if over > learned:
+                return _Chance(condition.try_at_s - self._clock(), tries=(condition,), full=(key,))
+            if condition.state is not State.OK:
+                self.end(condition)
+        return _READY
+
+    def _is_behind(self, need: Need, key: Key) -> bool:
+        """Tell whether others wait for these slots, and come first."""
+        return (
+            not need.has_waited
+            and self.room.waiting(key) > 0
+            and self.room.running(need.tenant_id, need.pack) >= need.room_min
+        )
 
     def _why_not(self, chances: Iterable[_Chance]) -> NoRoom | Unavailable:
         busy = [chance for chance in chances if chance.is_busy]

@@ -22,6 +22,10 @@ class Need(msgspec.Struct, frozen=True):
     """In lower case; the endpoint's name where it has none; '' if it is free."""
     slots: int = 0
     """How many of the account's it takes (docs/kling-api.md 9)."""
+    room_min: int = 0
+    """With fewer taken than that, of the pack, its tenant is served before all who wait."""
+    has_waited: bool = False
+    """It comes from the queue, whose turn it is."""
 
     def keys(self, channel_id: int) -> tuple[Key, ...]:
         """List the keys of all that could keep a channel from it."""

@@ -24,7 +24,7 @@ LAST_HOUR = text(
            )::float8 AS median_s
     FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) lately
     WHERE ended_at > now() - interval '1 hour' AND state IN ('succeed', 'failed')
-        AND ended_via <> 'operator' AND channel_id = ANY (:ids)
+        AND ended_via NOT IN ('operator', 'queue') AND channel_id = ANY (:ids)
     GROUP BY channel_id
     """
 )

@@ -15,11 +15,11 @@ import structlog
 from relay.channels.opened import OpenedChannel
 from relay.choices import RoomScope
 from relay.database.cached import Cached
-from relay.database.driver import Pool
+from relay.database.driver import Pool, Record
 from relay.database.faults import is_fault, log_failure
 from relay.database.ids import TaskId
 from relay.health.condition import Key, Need
-from relay.health.statements import COUNT, RUNNING, USUAL
+from relay.health.statements import COUNT, COUNT_OF_TENANTS, RUNNING, USUAL, WAITING
 
 log = structlog.get_logger()
 
@@ -40,10 +40,14 @@ class Room:
         self.scope = scope
         self._pool = pool
         self._clock = clock
-        self._counted: dict[Key, int] = {}
+        self._counted: Counter[Key] = Counter()
         """By pack and model, and by pack alone with the model ''."""
         self._oldest_s: dict[Key, float] = {}
         """When the oldest of them began, on the clock."""
+        self._waiting: Counter[Key] = Counter()
+        """What is waited for, likewise."""
+        self._running: dict[tuple[int, str], int] = {}
+        """By tenant and pack."""
         self._let_in: Counter[Key] = Counter()
         """Since the last count began."""
         self._let_in_before: Counter[Key] = Counter()
@@ -78,7 +82,19 @@ class Room:
 
     def taken(self, key: Key) -> int:
         """Say how many slots are taken, of a pack, or of a model in it."""
-        return self._counted.get(key, 0) + self._let_in[key] + self._let_in_before[key]
+        return self._counted[key] + self._let_in[key] + self._let_in_before[key]
+
+    def waiting(self, key: Key) -> int:
+        """Say how many slots are waited for that this channel could give."""
+        return self._waiting[key]
+
+    def running(self, tenant_id: int, pack: str) -> int:
+        """Say how many slots a tenant's tasks take."""
+        return self._running.get((tenant_id, pack), 0)
+
+    def recount(self) -> None:
+        """Have it counted at the next question, however lately it was."""
+        self._counting.forget()
 
     def take(self, channel_id: int, need: Need) -> None:
         """Add what was just let through, which the next count will see."""
@@ -88,16 +104,27 @@ class Room:
     def wait_s(self, keys: Iterable[Key]) -> int:
         """Say after how many whole seconds a slot becomes free, as far as that can be told.
 
-        The oldest task is the next to end, after as long as such tasks took of late.
+        The oldest task is the next to end, after as long as such tasks took of late; and what waits
+        for these slots comes first.
         """
+        return max(1, ceil(self._wait_s(keys, ahead=None)))
+
+    def expected_wait_s(self, keys: Iterable[Key], *, ahead: int) -> int:
+        """Say after how many whole seconds it is the turn of what has so many before it."""
+        return max(1, ceil(self._wait_s(keys, ahead=ahead)))
+
+    def _wait_s(self, keys: Iterable[Key], *, ahead: int | None) -> float:
         now = self._clock()
         waits = []
-        for channel_id, pack, model in keys:
+        for key in keys:
+            channel_id, pack, model = key
+            before = self.waiting(key) if ahead is None else ahead
+            turns = before / max(1, self.taken(key))
             for (_, its_pack, its_model), began in self._of(channel_id, pack, model):
                 usual_s = self._usual_s.get((its_pack, its_model))
                 if usual_s is not None:
-                    waits.append(began + usual_s - now)
-        return max(1, ceil(min(waits))) if waits else WAIT_UNKNOWN_S
+                    waits.append(max(0.0, began + usual_s - now) + turns * usual_s)
+        return min(waits, default=float(WAIT_UNKNOWN_S))
 
     def _of(self, channel_id: int, pack: str, model: str) -> list[tuple[Key, float]]:
         return [
@@ -110,14 +137,16 @@ class Room:
         began = self._clock()
         self._let_in_before, self._let_in = self._let_in_before + self._let_in, Counter()
         records = await self._pool.fetch(COUNT)
-        counted: Counter[Key] = Counter()
-        for record in records:
-            key = (record["channel_id"], record["pack"], record["model"])
-            counted[key] += record["slots"]
-            counted[key[0], key[1], ""] += record["slots"]
+        self._waiting = _by_key(await self._pool.fetch(WAITING))
+        # Who has how many is asked for only where somebody waits for others' slots.
+        of_tenants = await self._pool.fetch(COUNT_OF_TENANTS) if self._waiting else []
+        counted = _by_key(records)
         self._oldest_s = {
             (record["channel_id"], record["pack"], record["model"]): began - record["oldest_s"]
             for record in records
+        }
+        self._running = {
+            (record["tenant_id"], record["pack"]): record["slots"] for record in of_tenants
         }
         self._counted, self._let_in_before = counted, Counter()
         self._not_before = began + (self._clock() - began) * COUNTING_SHARE
@@ -127,6 +156,16 @@ class Room:
             (record["pack"], record["model"]): record["median_s"]
             for record in await self._pool.fetch(USUAL)
         }
+
+
+def _by_key(records: Iterable[Record]) -> Counter[Key]:
+    """Sum slots by channel, pack and model, and with the model '' by channel and pack."""
+    sums: Counter[Key] = Counter()
+    for record in records:
+        key = (record["channel_id"], record["pack"], record["model"])
+        sums[key] += record["slots"]
+        sums[key[0], key[1], ""] += record["slots"]
+    return sums
 
 
 def set_limit(channel: OpenedChannel, key: Key, scope: RoomScope) -> int | None:

@@ -62,17 +62,33 @@ WHERE before <> $4
 
 COUNT = """
 SELECT channel_id, pack, coalesce(lower(model), endpoint) AS model, sum(slots)::bigint AS slots,
-       extract(epoch FROM now() - min(created_at))::float8 AS oldest_s
+       extract(epoch FROM now() - min(coalesce(submitted_at, created_at)))::float8 AS oldest_s
 FROM tasks
-WHERE hold_ended_at IS NULL AND slots > 0
+WHERE hold_ended_at IS NULL AND slots > 0 AND state <> 'queued'
 GROUP BY 1, 2, 3
 """
-"""The slots that live tasks take: over all replicas, by the index of live tasks."""
+"""The slots that live tasks take: over all replicas, by the index of live tasks. What waits in the
+queue takes none."""
+
+COUNT_OF_TENANTS = """
+SELECT tenant_id, pack, sum(slots)::bigint AS slots FROM tasks
+WHERE hold_ended_at IS NULL AND slots > 0 AND state <> 'queued'
+GROUP BY tenant_id, pack
+"""
+
+WAITING = """
+SELECT c.channel_id, t.pack, coalesce(lower(t.model), t.endpoint) AS model,
+       sum(t.slots)::bigint AS slots
+FROM queue q JOIN tasks t ON t.id = q.task_id CROSS JOIN unnest(q.channel_ids) AS c (channel_id)
+WHERE t.state = 'queued' AND q.until > now()
+GROUP BY 1, 2, 3
+"""
+"""The slots that are waited for, on each channel that could give them."""
 
 RUNNING = """
 SELECT coalesce(lower(model), endpoint) AS model, sum(slots)::bigint AS slots
 FROM tasks
-WHERE hold_ended_at IS NULL AND slots > 0 AND channel_id = $1 AND pack = $2
+WHERE hold_ended_at IS NULL AND slots > 0 AND state <> 'queued' AND channel_id = $1 AND pack = $2
     AND id IS DISTINCT FROM $3
 GROUP BY 1
 """
@@ -82,13 +98,14 @@ GROUP BY 1
 USUAL = """
 SELECT pack, coalesce(lower(model), endpoint) AS model,
        percentile_cont(0.5) WITHIN GROUP (
-           ORDER BY extract(epoch FROM ended_at - created_at)
+           ORDER BY extract(epoch FROM ended_at - submitted_at)
        )::float8 AS median_s
 FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 5000) lately
-WHERE slots > 0 AND state IN ('succeed', 'failed') AND ended_via <> 'operator'
+WHERE slots > 0 AND state IN ('succeed', 'failed') AND ended_via NOT IN ('operator', 'queue')
+    AND submitted_at IS NOT NULL
 GROUP BY 1, 2
 """
-"""How long tasks took of late, from submit to end."""
+"""How long tasks took of late, since Kling had them."""
 
 CLAIM_UNITS = """
 UPDATE channels SET units_asked_at = now()

@@ -36,6 +36,32 @@ def as_queried(task: bytes) -> bytes:
     return task.rstrip()[:-1].rstrip() + b"," * bool(fields) + b",".join(missing) + b"}"
 
 
+def spell_created(
+    generation: Generation, *, id_: str, external_id: str | None, created_at: datetime
+) -> bytes:
+    """Spell what Kling answers a create that it took (docs/kling-api.md 5.1 and 5.5)."""
+    at_ms = ms_of(created_at)
+    if generation is Generation.LEGACY:
+        return msgspec.json.encode(
+            {
+                "task_id": id_,
+                "task_status": "submitted",
+                "task_info": {"external_task_id": external_id} if external_id else {},
+                "created_at": at_ms,
+                "updated_at": at_ms,
+            }
+        )
+    return msgspec.json.encode(
+        {
+            "id": id_,
+            "status": "submitted",
+            "create_time": at_ms,
+            "update_time": at_ms,
+            "external_id": external_id or "",
+        }
+    )
+
+
 def spell_queried(
     generation: Generation,
     *,
@@ -44,6 +70,7 @@ def spell_queried(
     message: str,
     external_id: str | None,
     created_at: datetime,
+    updated_at: datetime | None = None,
 ) -> bytes:
     """Spell a task of which no word of Kling's is kept, as a query of its generation has it.
 
@@ -56,7 +83,7 @@ def spell_queried(
         "task_status_msg": message,
         "task_info": {"external_task_id": external_id} if external_id else {},
         "created_at": at_ms,
-        "updated_at": at_ms,
+        "updated_at": at_ms if updated_at is None else ms_of(updated_at),
     }
     spelt = as_queried(msgspec.json.encode(task))
     return spelt if generation is Generation.LEGACY else as_new(spelt, package="")

@@ -202,8 +202,16 @@ RULES = (
         """
         SELECT 'task ' || id || ' (' || state || ')', NULL, hold_micros FROM tasks
         WHERE (hold_ended_at IS NULL)
-            <> (state IN ('pending', 'unknown', 'submitted', 'processing'))
+            <> (state IN ('queued', 'pending', 'unknown', 'submitted', 'processing'))
         """,
+    ),
+    Rule(
+        "what waits for room has its body in the queue",
+        """
+        SELECT 'task ' || id, 1, 0 FROM tasks
+        WHERE state = 'queued' AND NOT EXISTS (SELECT FROM queue WHERE task_id = tasks.id)
+        """,
+        is_money=False,
     ),
 )
 

@@ -104,7 +104,9 @@ def _oldest_tasks(snapshot: Snapshot) -> Values:
 def _slots_taken(snapshot: Snapshot) -> Values:
     names = snapshot.channel_names()
     return _summed(
-        ((_name(names, row["channel_id"]), row["pack"]), row["slots"]) for row in snapshot.open
+        ((_name(names, row["channel_id"]), row["pack"]), row["slots"])
+        for row in snapshot.open
+        if row["state"] != "queued"  # it takes none yet
     )
 
 
@@ -198,6 +200,18 @@ FIGURES = (
         "Submits of which nobody knows whether Kling took them.",
         (),
         lambda snapshot: [((), sum(row["in_doubt"] for row in snapshot.open))],
+    ),
+    Figure(
+        "relay_queue_tasks",
+        "Creates that wait for room.",
+        (),
+        lambda snapshot: [((), snapshot.queue["tasks"])],
+    ),
+    Figure(
+        "relay_queue_wait_seconds",
+        "How long the one that has waited longest has waited.",
+        (),
+        lambda snapshot: [((), snapshot.queue["wait_s"])],
     ),
     Figure(
         "relay_looks_late",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from relay.database.driver import Connection, Pool, Record
 from relay.health.statements import USABLE
 from relay.ledger.invariants import SNAPSHOT
+from relay.tasks.queue.read import LINEUP
 
 TIMEOUT_S = 5
 LATE_S = 60.0
@@ -97,6 +98,7 @@ class Snapshot(NamedTuple):
     """None or one."""
     last_backup: Record
     pauses: Record
+    queue: Record
 
     def channel_names(self) -> dict[int, str]:
         return {row["id"]: row["name"] for row in self.channels}
@@ -136,4 +138,5 @@ async def _read_small(connection: Connection) -> dict[str, Any]:
         "last_audit": await connection.fetch(LAST_AUDIT),
         "last_backup": await connection.fetchrow(LAST_BACKUP),
         "pauses": await connection.fetchrow(PAUSES),
+        "queue": await connection.fetchrow(LINEUP),
     }

@@ -44,8 +44,9 @@ FROM entries WHERE account_id = $1
 """
 
 LINES = """
-SELECT e.id, e.kind, -e.amount_micros AS deducted, e.quota_after_micros, e.created_at, t.kling_id,
-       t.endpoint, t.token_id, t.model, t.pack, t.quote, t.id AS own_id
+SELECT e.id, e.kind, -e.amount_micros AS deducted, e.quota_after_micros, e.created_at,
+       coalesce(t.public_id, t.kling_id) AS shown_id, t.endpoint, t.token_id, t.model, t.pack,
+       t.quote, t.id AS own_id
 FROM entries e LEFT JOIN tasks t ON t.id = e.task_id
 WHERE e.account_id = $1 AND e.id < $2
     -- Most entries of an account are this tenant's, which a planner cannot know: by a plain
@@ -172,7 +173,7 @@ def _told_of_task(record: Record) -> dict[str, Any]:
     """Tell of a charge, or of what was given back of it: whose task, and what was asked for."""
     wanted = _quote.decode(record["quote"]).wanted
     return {
-        "task_id": record["kling_id"] or str(record["own_id"]),
+        "task_id": record["shown_id"] or str(record["own_id"]),
         "api_key_name": f"token-{record['token_id']}",
         "product_function": record["endpoint"],
         "model_name": record["model"] or "",

@@ -15,16 +15,19 @@ from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.task import TaskRow
 from relay.tenants.caller import Caller
 
+CREATED = """CASE WHEN public_id IS NULL THEN coalesce(kling_created_at, created_at)
+    ELSE created_at END"""
+SHOWN_STATE = "CASE WHEN state IN ('queued', 'pending', 'unknown') THEN 'submitted' ELSE state END"
+"""As `TaskRow.given` and `TaskRow.shown_state` have it."""
 LIST = f"""
 SELECT {TASK_COLUMNS}
 FROM unnest($2::text[]) AS asked (endpoint) CROSS JOIN LATERAL (
     SELECT * FROM tasks
-    WHERE tenant_id = $1 AND endpoint = asked.endpoint AND kling_id IS NOT NULL
-        AND state <> 'refused' AND id < $3
+    WHERE tenant_id = $1 AND endpoint = asked.endpoint AND state <> 'refused' AND id < $3
+        AND (kling_id IS NOT NULL OR public_id IS NOT NULL)
         -- By plain comparisons a planner expects next to nothing to fit, and sorts all there is.
-        AND CASE WHEN coalesce(kling_created_at, created_at) >= $4
-                AND coalesce(kling_created_at, created_at) < $5 THEN true ELSE false END
-        AND ($6::text[] IS NULL OR state = ANY($6))
+        AND CASE WHEN {CREATED} >= $4 AND {CREATED} < $5 THEN true ELSE false END
+        AND CASE WHEN $6::text[] IS NULL OR {SHOWN_STATE} = ANY($6) THEN true ELSE false END
     ORDER BY id DESC LIMIT $7
 ) t
 ORDER BY t.id DESC LIMIT $7
@@ -127,7 +130,7 @@ class ManyQueries:
     ) -> TaskRow | None:
         if task.endpoint_name not in self._found[generation]:
             return None
-        if key != (task.kling_id if by_kling else task.tenant_external_id):
+        if key != (task.shown_id if by_kling else task.tenant_external_id):
             return None
         return await self._queries.fresh(caller, task, key)
 

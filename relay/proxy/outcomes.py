@@ -15,6 +15,7 @@ from relay.kling.bare import no_verdict
 from relay.kling.body import put_text, read_fields
 from relay.kling.endpoint import Generation
 from relay.kling.private import IN_REPLY, NOWHERE, without_private
+from relay.kling.queried import spell_created
 from relay.kling.transport import Reply
 from relay.kling.verdicts import Accepted, Refused, Unknown
 from relay.kling.wanted import Wanted
@@ -24,8 +25,9 @@ from relay.pricing.book import ANY_ENDPOINT, FREE, Pack
 from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.answers import Sent, answer_data
 from relay.proxy.query import shown_data
-from relay.tasks.conclude import NotTaken, Replayed, Submitted
+from relay.tasks.conclude import NotTaken, Replayed, Submitted, Waits
 from relay.tasks.pass_through import Passed
+from relay.tasks.task import TaskRow
 from relay.tasks.view import Shown, show_data, show_refusal
 from relay.tenants.caller import Caller
 
@@ -54,15 +56,13 @@ def tell_submitted(submitted: Submitted, line: RequestLine, generation: Generati
             tells.
         Unavailable, NoRoom: no channel took it; its hold is given back.
     """
-    line.id, line.channel = submitted.task.id, submitted.channel
-    reply, verdict = submitted.reply, submitted.verdict
+    task, reply, verdict = submitted.task, submitted.reply, submitted.verdict
+    line.id, line.channel = task.id, submitted.channel
     match verdict:
-        case Accepted():
+        case Waits() | Replayed() if reply is None:
+            return answer_data(_made(task, generation), line.request_id)
+        case Accepted() | Replayed() | Waits():
             assert reply is not None, "what was accepted was accepted by a reply"
-            return Sent(reply.status, _shown(submitted, reply))
-        case Replayed():
-            if reply is None:
-                return answer_data(shown_data(submitted.task, generation), line.request_id)
             return Sent(reply.status, _shown(submitted, reply))
         case Refused():
             assert reply is not None, "what was refused was refused by a reply"
@@ -109,6 +109,21 @@ def tell_read(passed: Passed, line: RequestLine) -> Sent:
     return Sent(reply.status, body, retry_after=reply.retry_after)
 
 
+def _made(task: TaskRow, generation: Generation) -> bytes:
+    """Spell what a create is answered of which no reply of Kling's is kept.
+
+    Of what waits in Kling's words for a create, under the id that it has for ever.
+    """
+    if task.public_id is None:
+        return shown_data(task, generation)
+    return spell_created(
+        generation,
+        id_=task.public_id,
+        external_id=task.tenant_external_id,
+        created_at=task.created_at,
+    )
+
+
 def _shown(submitted: Submitted, reply: Reply) -> bytes:
     task = submitted.task
     shown = Shown(
@@ -116,6 +131,7 @@ def _shown(submitted: Submitted, reply: Reply) -> bytes:
         tenant_external_id=task.tenant_external_id,
         quote=task.quote,
         charged_micros=submitted.charged_micros,
+        given=task.given,
     )
     try:
         return show_data(_cleaned(reply, task.tenant_id), shown)

@@ -14,11 +14,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
-from relay.database.ids import TaskId
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.names import until_looked_up
 from relay.deliveries.ping import ping
@@ -41,6 +39,7 @@ from relay.proxy.asked import Asked
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing, SecretKeyError
+from relay.tasks.own import find_own
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
@@ -49,14 +48,6 @@ SIZE_MAX = 500
 PING_EVERY_S = 6.0
 """Kling's own test callback goes out as often (docs/kling-api.md 6)."""
 PINGS_KEPT = 10_000
-
-FIND_TASK = """
-SELECT id FROM tasks WHERE tenant_id = :tenant_id AND state <> 'refused' AND kling_id = :key
-UNION ALL
-SELECT id FROM tasks
-WHERE tenant_id = :tenant_id AND state <> 'refused' AND tenant_external_id = :key
-LIMIT 1
-"""
 
 
 class _Ping(msgspec.Struct):
@@ -86,7 +77,7 @@ class OwnDeliveries:
         async with self._sessions() as session:
             task_id = None
             if "task_id" in values:
-                task_id = await _find_task(session, caller, values["task_id"])
+                task_id = await find_own(session, caller.tenant_id, values["task_id"])
                 if task_id is None:
                     return []
             found = await list_deliveries(
@@ -174,17 +165,11 @@ async def _find(session: AsyncSession, caller: Caller, key: str) -> int:
     return found
 
 
-async def _find_task(session: AsyncSession, caller: Caller, key: str) -> TaskId | None:
-    values = {"tenant_id": caller.tenant_id, "key": key}
-    found = await session.scalar(text(FIND_TASK), values)
-    return None if found is None else TaskId(found)
-
-
 def _shown(one: ListedDelivery) -> dict[str, Any]:
     """Show it to its tenant: its own ids, and times in milliseconds as Kling has them."""
     return {
         "id": one.webhook_id,
-        "task_id": one.kling_id,
+        "task_id": one.shown_id,
         "external_task_id": one.tenant_external_id,
         "task_status": one.task_status,
         "url": one.url,

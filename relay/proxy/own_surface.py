@@ -3,6 +3,8 @@
     …    /relay/deliveries…      a tenant's own callbacks (`own_deliveries.py`)
     GET  /relay/prices           what it pays, and what it will (`own_prices.py`)
     POST /relay/quote            what a create would hold
+    GET  /relay/queue            what waits for room (`own_queue.py`)
+    POST /relay/tasks/{id}/cancel
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
@@ -25,6 +27,7 @@ from relay.proxy.body_budget import BodyBudget
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
+from relay.proxy.own_queue import OwnQueue
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
 from relay.tenants.authenticate import Authenticator
@@ -58,6 +61,7 @@ class OwnSurface(TenantSurface):
         authenticator: Authenticator,
         deliveries: OwnDeliveries,
         prices: OwnPrices,
+        queue: OwnQueue,
         document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
@@ -77,6 +81,8 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay),
             OwnPath("GET", (b"prices",), "relay.prices", prices.list),
             OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
+            OwnPath("GET", (b"queue",), "relay.queue", queue.list),
+            OwnPath("POST", (b"tasks", KEY, b"cancel"), "relay.cancel", queue.cancel),
             OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
         )
         self._document = document

@@ -11,7 +11,7 @@ from relay.tasks.look import Looker
 from relay.tasks.seek import Seeker
 from relay.tasks.statements import READ, TASK_COLUMNS, ReadRow
 from relay.tasks.tables import TaskState
-from relay.tasks.task import TaskRow
+from relay.tasks.task import NOT_YET_KLINGS, TaskRow
 from relay.tasks.view import show_task
 from relay.tenants.caller import Caller
 
@@ -24,7 +24,8 @@ LIST = f"""
 SELECT {TASK_COLUMNS}
 FROM (
     SELECT l.id FROM tasks l
-    WHERE l.tenant_id = $1 AND l.endpoint = $2 AND l.kling_id IS NOT NULL AND l.state <> 'refused'
+    WHERE l.tenant_id = $1 AND l.endpoint = $2 AND l.state <> 'refused'
+        AND (l.kling_id IS NOT NULL OR l.public_id IS NOT NULL)
         -- A count: for an EXISTS, Postgres reads whatever was deleted of anybody.
         AND NOT ($5 AND 0 < (
             SELECT count(*) FROM owners o WHERE o.task_id = l.id AND o.deleted_at IS NOT NULL
@@ -37,8 +38,6 @@ ORDER BY t.id DESC
 
 What a synchronous call made and a later one deleted is left out; of tasks Kling's own word tells.
 """
-
-NOT_YET_KLINGS = frozenset({TaskState.PENDING, TaskState.UNKNOWN})
 
 
 class Queries:
@@ -92,9 +91,11 @@ class Queries:
                 does not exist, and clients read that as final.
         """
         is_open = task.is_live or not task.is_reply_full
+        if task.state is TaskState.QUEUED:
+            return task  # Kling has not heard of it
         if is_open and await self._looker.refresh(task, wait_s=WAIT_S):
             task = await self.find(caller, key) or task
-        if task.kling_id is None or task.state in NOT_YET_KLINGS:
+        if task.public_id is None and (task.kling_id is None or task.state in NOT_YET_KLINGS):
             raise Unavailable
         return task
 
@@ -126,7 +127,7 @@ def _belongs(task: TaskRow, endpoint: Endpoint | None, key: str) -> bool:
     """Tell whether a query on this endpoint's path may find it; None is the short path for all."""
     if endpoint is None:
         return True
-    is_found = endpoint.is_found_by_external_id or key == task.kling_id
+    is_found = endpoint.is_found_by_external_id or key == task.shown_id
     return is_found and endpoint.name == task.endpoint_name
 
 
@@ -136,8 +137,8 @@ def shown_data(task: TaskRow, generation: Generation) -> bytes:
         return show_task(task.reply, task.shown())
     return spell_queried(
         generation,
-        kling_id=task.kling_id,
-        status=task.state.value,
+        kling_id=task.shown_id,
+        status=task.shown_state.value,
         message=task.fail_message or "",
         external_id=task.tenant_external_id,
         created_at=task.created_at,

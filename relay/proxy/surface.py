@@ -26,9 +26,9 @@ from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
 from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.body_budget import BodyBudget
-from relay.proxy.idempotency_key import read_idempotency_key
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
+from relay.proxy.own_headers import read_own_headers
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
@@ -238,20 +238,28 @@ class KlingSurface(TenantSurface):
             if not endpoint.makes_a_row:
                 passed = await self._pass_through.call(caller, endpoint, fields)
                 return tell_called(passed, caller, line)
+            own = read_own_headers(scope)
             client = Client(
                 self._retries,
                 request_id=line.request_id,
                 path=f"{endpoint.path} {route.model or ''}",
                 body=body.content,
-                key=read_idempotency_key(scope),
+                key=own.key,
             )
             _watch(scope, client)
-            return await self._submit(route, caller, fields, line, client)
+            return await self._submit(route, caller, fields, line, client, queue=own.queue)
         finally:
             body.release()
 
     async def _submit(
-        self, route: Route, caller: Caller, fields: Fields, line: RequestLine, client: Client
+        self,
+        route: Route,
+        caller: Caller,
+        fields: Fields,
+        line: RequestLine,
+        client: Client,
+        *,
+        queue: str | None,
     ) -> Sent:
         """Answer a create; one that hears nothing certain may be sent again, and joined."""
         endpoint = route.endpoint
@@ -265,6 +273,7 @@ class KlingSurface(TenantSurface):
                 model=route.model,
                 address=line.client,
                 client=client,
+                queue=queue,
             )
             sent = tell_submitted(submitted, line, endpoint.generation)
         except BaseException as error:

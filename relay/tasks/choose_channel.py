@@ -50,12 +50,44 @@ class ChannelChooser:
         *,
         model: str | None = None,
     ) -> list[OpenedChannel]:
-        """Find the channels that may take it, in the order to try them; at least one.
+        """Find the channels that may take it now, in the order to try them; at least one.
 
         `model`: as the price knows it, for pauses and for channels that take some models only.
 
         Raises:
             Paused: the operator stopped such creates, or all channels that are left.
+            ThingNotFound, ThingDeleted, Unavailable: see `find`.
+        """
+        channels = await self.find(caller, endpoint, named, model=model)
+        return await self.left_of(channels, caller, endpoint, model=model)
+
+    async def left_of(
+        self,
+        channels: list[OpenedChannel],
+        caller: Caller,
+        endpoint: Endpoint,
+        *,
+        model: str | None = None,
+    ) -> list[OpenedChannel]:
+        """Keep those of `find` that are not paused; at least one, or raise Paused."""
+        if endpoint.kind is EndpointKind.READ or endpoint.deletes is not None:
+            return channels  # it makes nothing
+        pauses = await self._pauses.get()
+        return pauses.left_of(
+            channels, tenant_id=caller.tenant_id, endpoint=endpoint.name, model=model
+        )
+
+    async def find(
+        self,
+        caller: Caller,
+        endpoint: Endpoint,
+        named: list[NamedResource],
+        *,
+        model: str | None = None,
+    ) -> list[OpenedChannel]:
+        """Find the channels that could take it, paused or not; at least one.
+
+        Raises:
             ThingNotFound: it names what is not this tenant's, or things of two accounts.
             ThingDeleted: it deletes what this tenant has deleted before.
             Unavailable: no channel of its groups, or the owner is off.
@@ -83,10 +115,7 @@ class ChannelChooser:
         if not channels:
             log.error("submit.no_channel", endpoint=endpoint.name)
             raise Unavailable
-        if endpoint.kind is EndpointKind.READ or endpoint.deletes is not None:
-            return channels  # it makes nothing
-        pauses = await self._pauses.get()
-        return pauses.left_of(channels, tenant_id=tenant_id, endpoint=endpoint.name, model=model)
+        return channels
 
     async def _tied(
         self,

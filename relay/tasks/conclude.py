@@ -8,12 +8,13 @@ import asyncpg
 import msgspec
 import structlog
 
-from relay.database.faults import is_fault, log_failure, persist
+from relay.database.faults import PERSIST_S, is_fault, log_failure, persist
 from relay.errors import RelayError
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.transport import Reply, distrust
 from relay.kling.verdicts import Accepted, Refused, Unknown
 from relay.tasks.door import Door, Finished, Via, end_row
+from relay.tasks.given import released_row
 from relay.tasks.learn import Learner
 from relay.tasks.look import Looker
 from relay.tasks.tables import TaskState
@@ -22,8 +23,6 @@ from relay.tasks.told import FinishRow
 
 log = structlog.get_logger()
 
-PERSIST_S = 8.0
-"""How long it is told to a database that is away, while the tenant waits for its answer."""
 UNKNOWN_LOOK_AFTER_S = 5.0
 
 
@@ -35,6 +34,10 @@ class NotTaken(msgspec.Struct, frozen=True):
     """What the tenant gets to know of them."""
 
 
+class Waits(msgspec.Struct, frozen=True):
+    """It waits for room, under an id of ours."""
+
+
 class Replayed(msgspec.Struct, frozen=True):
     """An earlier create made it; the reply is that one's, if it was kept."""
 
@@ -44,7 +47,7 @@ class Submitted(msgspec.Struct, frozen=True):
 
     task: TaskRow
     """As it was held."""
-    verdict: Accepted | Refused | Unknown | NotTaken | Replayed
+    verdict: Accepted | Refused | Unknown | NotTaken | Replayed | Waits
     """Of Refused and NotTaken the hold is given back."""
     reply: Reply | None = None
     """Kling's own, in its bytes but for our callback path; None where there was none."""
@@ -118,9 +121,14 @@ class Concluder:
         )
         return submitted
 
-    async def release(self, task: TaskRow, reason: str, body: bytes | None = None) -> None:
-        """Give the hold back of what surely made nothing."""
-        row = end_row(task.id, TaskState.REFUSED, via=Via.SUBMIT, reason=reason, body=body)
+    async def release(
+        self, task: TaskRow, reason: str, *, body: bytes | None = None, told: str = ""
+    ) -> None:
+        """Give the hold back of what surely made nothing.
+
+        `told`: what its tenant reads, if it has an id of it; else that there was no room.
+        """
+        row = released_row(task, via=Via.SUBMIT, reason=reason, told=told, body=body)
         await self._tell(row, task)
 
     async def _name(self, task: TaskRow, kling_id: str | None) -> None:

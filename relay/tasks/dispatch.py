@@ -15,8 +15,9 @@ import structlog
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
-from relay.database.faults import is_fault, log_failure, persist
+from relay.database.faults import PERSIST_S, is_fault, log_failure, persist
 from relay.database.line import Line
+from relay.errors import RelayError
 from relay.health.board import Admission, Board
 from relay.health.condition import Need
 from relay.kling.body import join_fields, put_text
@@ -28,13 +29,14 @@ from relay.kling.verdicts import Accepted, Refused, Unknown, judge_call, judge_c
 from relay.kling.wire import Fields
 from relay.tasks.callback_path import CallbackPaths
 from relay.tasks.conclude import (
-    PERSIST_S,
     UNKNOWN_LOOK_AFTER_S,
     Concluder,
     NotTaken,
     Submitted,
+    Waits,
 )
 from relay.tasks.failover import PassedOn, first_to_take
+from relay.tasks.queue.enter import Queue
 from relay.tasks.redact import reply_without_credential
 from relay.tasks.statements import MOVE_CHANNEL, ChannelRow
 from relay.tasks.task import TaskRow
@@ -63,6 +65,12 @@ class Submission(msgspec.Struct):
     """It may have been sent before: then the row is asked first whether it still may be."""
     passed: PassedOn[Submitted] | None = None
     """How the round before ended."""
+    wait_s: int = 0
+    """For how long it may wait in the queue, if no channel takes it."""
+    has_waited: bool = False
+    """It comes from the queue, and may wait there again."""
+    admission: Admission | None = None
+    """To the first channel, if it has one already."""
 
     @property
     def time_left_s(self) -> float:
@@ -84,6 +92,7 @@ class Dispatcher:
         board: Board,
         upstream: Upstream,
         concluder: Concluder,
+        queue: Queue,
         callback_paths: CallbackPaths,
         kling_timeout_s: float,
     ) -> None:
@@ -92,6 +101,7 @@ class Dispatcher:
         self._board = board
         self._upstream = upstream
         self._conclude = concluder
+        self._queue = queue
         self._callback_paths = callback_paths
         self._kling_timeout_s = kling_timeout_s
 
@@ -111,11 +121,44 @@ class Dispatcher:
             await asyncio.sleep(wait_s)
             channels = await self._still_on(channels)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        waiting = await self._let_wait(submission, channels, outcome.reason)
+        if waiting is not None:
+            return Submitted(waiting, Waits())
         await self._conclude.release(task, f"no channel took it: {outcome.reason}")
         if refusal is not None:
             return self._with_wait(refusal, channels, need)
         told = self._board.why_not(channels, need)
         return Submitted(task, NotTaken(outcome.reason, told))
+
+    async def wait(
+        self, submission: Submission, channels: list[OpenedChannel], refusal: RelayError
+    ) -> Submitted:
+        """Let it wait for one of the channels; released, and refused by `refusal`, if it cannot."""
+        reason = f"{type(refusal).__name__}: {refusal.message}"
+        waiting = await self._let_wait(submission, channels, reason)
+        if waiting is not None:
+            return Submitted(waiting, Waits())
+        await self._conclude.release(submission.task, f"{reason}; it could not wait")
+        return Submitted(submission.task, NotTaken(reason, refusal))
+
+    async def _let_wait(
+        self, submission: Submission, channels: list[OpenedChannel], reason: str
+    ) -> TaskRow | None:
+        """Let it wait for a channel that takes it, if it may."""
+        task = submission.task
+        if submission.has_waited:
+            is_back = await self._queue.put_back(task, reason=reason)
+            return task if is_back else None
+        if not submission.wait_s:
+            return None
+        return await self._queue.enter(
+            task,
+            submission.fields,
+            path_model=submission.model,
+            wait_s=submission.wait_s,
+            channels=channels,
+            reason=reason,
+        )
 
     async def _still_on(self, channels: list[OpenedChannel]) -> list[OpenedChannel]:
         """Read again those that still get tasks: the operator may have changed them meanwhile."""
@@ -150,7 +193,8 @@ class Dispatcher:
         async def attempt(
             channel: OpenedChannel, before: PassedOn[Submitted] | None
         ) -> Submitted | PassedOn[Submitted]:
-            admission = await self._board.admit(
+            admission, submission.admission = submission.admission, None
+            admission = admission or await self._board.admit(
                 channel, submission.need, task_id=submission.task.id
             )
             if admission is None:
@@ -210,8 +254,12 @@ class Dispatcher:
                     refusal=None if verdict.code in RESELLERS_BUSINESS else submitted,
                 )
             case Refused():
+                told = verdict.message.replace(task.injected_id, task.tenant_external_id or "")
                 await self._conclude.release(
-                    task, f"code {verdict.code}: {verdict.message}", reply.body
+                    task,
+                    f"code {verdict.code}: {verdict.message}",
+                    body=reply.body,
+                    told=told,
                 )
                 return submitted
             case Unknown():

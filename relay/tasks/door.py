@@ -46,6 +46,8 @@ class Via(StrEnum):
     CALLBACK = "callback"
     QUERY = "query"
     LOOK = "look"
+    QUEUE = "queue"
+    """It ends, without Kling having it, what its tenant has an id of."""
     OPERATOR = BY_OPERATOR
 
 

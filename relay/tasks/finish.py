@@ -66,7 +66,8 @@ moved AS (
         deduction = CASE WHEN j.corrects THEN j.deduction
                     ELSE coalesce(j.deduction, t.deduction) END,
         {_COST_SET} = ({_cost_of(first="j", then="t")}),
-        submitted_at = CASE WHEN j.state IN ('unknown', 'refused') THEN t.submitted_at
+        submitted_at = CASE WHEN j.state IN ('unknown', 'refused') OR j.via = 'queue'
+                       THEN t.submitted_at
                        ELSE coalesce(t.submitted_at, now()) END,
         hold_ended_at = CASE WHEN j.is_end THEN coalesce(t.hold_ended_at, now()) END,
         charged_micros = (SELECT e.charged_micros FROM ended e WHERE e.id = t.id),

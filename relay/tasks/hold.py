@@ -141,6 +141,7 @@ def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
         ended_via=None,
         submit_deadline_at=now + timedelta(seconds=row.deadline_s),
         request_id=row.request_id,
+        public_id=None,
         refreshed_s_ago=0.0,
         is_unasked=None,
     )

@@ -30,6 +30,8 @@ class ListedTask(msgspec.Struct, frozen=True):
     endpoint: str
     status: str
     kling_id: str | None
+    public_id: str | None
+    """What its tenant knows it by, where that is not Kling's id."""
     tenant_external_id: str | None
     model: str | None
     hold_micros: int
@@ -130,6 +132,7 @@ async def find_tasks(
     indexed = or_(
         *([Task.id == number] if 0 < number <= ID_MAX else []),
         Task.kling_id == key,
+        Task.public_id == key,
         Task.injected_id == key,
         Task.request_id == key,
         Task.kling_request_id == key,
@@ -193,6 +196,7 @@ def _listed() -> Select[*tuple[Any, ...]]:
             Task.endpoint,
             Task.state.label("status"),
             Task.kling_id,
+            Task.public_id,
             Task.tenant_external_id,
             Task.model,
             Task.hold_micros,

@@ -161,6 +161,7 @@ def _delivery(task: TaskRow, reply: bytes, charged_micros: int) -> str | None:
         tenant_external_id=task.tenant_external_id,
         quote=task.quote,
         charged_micros=charged_micros,
+        given=task.given,
     )
     return show_callback(reply, shown).decode()
 

@@ -29,10 +29,11 @@ from relay.tasks.door import (
     Door,
     Finished,
     Via,
-    end_row,
 )
 from relay.tasks.flags import Flags
+from relay.tasks.given import released_row
 from relay.tasks.learn import Learner, differing_ids
+from relay.tasks.queue.enter import Queue
 from relay.tasks.statements import CLAIM_REFRESH, TASK_COLUMNS, ClaimRow
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -121,6 +122,7 @@ class Looker:
         door: Door,
         learner: Learner,
         flags: Flags,
+        queue: Queue,
         directory: ChannelDirectory,
         catalogue: Catalogue,
         rules: LookRules,
@@ -134,6 +136,7 @@ class Looker:
         self._door = door
         self._learner = learner
         self._flags = flags
+        self._queue = queue
         self._directory = directory
         self._rules = rules
         self._counter = counter
@@ -244,6 +247,8 @@ class Looker:
             f'Kling never had it: {record["not_found"]} times "Task not found"'
             f" over {record['not_found_s']:.0f} s"
         )
+        if task.public_id is not None and await self._queue.put_back(task, reason=reason):
+            return
         finished = await self._release(task, reason, last_look_after_s=LAST_LOOK_AFTER_S)
         if finished.moved and not is_confirmed:
             await self._flags.flag(
@@ -267,7 +272,7 @@ class Looker:
         is_awaited = task.is_hearsay or task.awaits_kling
         match answer:
             case TaskNews(status=Status.SUBMITTED | Status.PROCESSING):
-                return not (is_awaited or task.state is TaskState.REFUSED)
+                return not (is_awaited or task.is_given_up)
             case TaskNews(status=None) | NoAnswer():
                 tries = CONFIRM_TRIES if is_awaited else self._rules.lost_looks
                 return leased.attempts >= tries
@@ -323,13 +328,7 @@ class Looker:
     async def _release(
         self, task: TaskRow, reason: str, *, last_look_after_s: float | None = None
     ) -> Finished:
-        row = end_row(
-            task.id,
-            TaskState.REFUSED,
-            via=Via.LOOK,
-            reason=reason,
-            look_after_s=last_look_after_s,
-        )
+        row = released_row(task, via=Via.LOOK, reason=reason, look_after_s=last_look_after_s)
         return await self._door.pass_through(row, task, durable=False)
 
     async def aclose(self) -> None:

@@ -21,7 +21,7 @@ SELECT count(*) AS tasks,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s,
        percentile_cont(0.9) WITHIN GROUP (ORDER BY took_s) AS most_s
 FROM (
-    SELECT extract(epoch FROM n.ended_at - n.created_at)::float8 AS took_s
+    SELECT extract(epoch FROM n.ended_at - coalesce(n.submitted_at, n.created_at))::float8 AS took_s
     FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) n
     WHERE n.state = 'succeed' AND n.endpoint = :endpoint
         AND n.model IS NOT DISTINCT FROM :model
@@ -32,7 +32,7 @@ FROM (
 
 
 class Usual(msgspec.Struct, frozen=True):
-    """How long the last successes of one endpoint and model took, from submit to end."""
+    """How long the last successes of one endpoint and model took, since Kling had them."""
 
     tasks: int
     median_s: float
@@ -104,6 +104,8 @@ def _awaited(task: Task, due: Sequence[Delivery], *, now: datetime) -> _Awaited:
 
 
 def _awaited_alive(task: Task, *, now: datetime) -> _Awaited:
+    if task.state == TaskState.QUEUED:
+        return "room on a channel", task.created_at, f"{WORKER}, when a slot is free", None
     if task.state == TaskState.PENDING and now < task.submit_deadline_at:
         what = "the answer to its submit, which is under way"
         return what, task.created_at, "the process that took it", task.submit_deadline_at

@@ -15,14 +15,13 @@ import structlog
 
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
-from relay.database.faults import log_failure, persist
+from relay.database.faults import PERSIST_S, log_failure, persist
 from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.database.rows import unnest
 from relay.kling.transport import Reply
 from relay.kling.wire import read_envelope
 from relay.ledger.holds import LOCK_ACCOUNTS, NOTE_UNHEARD
-from relay.tasks.conclude import PERSIST_S
 from relay.tasks.statements import TASK_COLUMNS
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -248,7 +247,9 @@ class Client:
 
 
 def is_made(task: TaskRow) -> bool:
-    """Tell whether Kling is known to have made it, or ended it."""
+    """Tell whether its tenant may have its id: Kling has made it, or ended it, or it waits."""
+    if task.public_id is not None:
+        return True
     if task.state in (TaskState.PENDING, TaskState.UNKNOWN, TaskState.REFUSED):
         return False
     return task.kling_id is not None or not task.is_live

@@ -43,7 +43,8 @@ FIND_PENDING = f"""
 SELECT {TASK_COLUMNS}
 FROM tasks t
 WHERE t.account_id = $1 AND t.hold_ended_at IS NULL AND t.tenant_id = $2 AND t.state = 'pending'
-    AND t.kling_id IS NULL AND t.created_at < now() - $3 * interval '1 second'
+    AND t.kling_id IS NULL AND t.public_id IS NULL
+    AND t.created_at < now() - $3 * interval '1 second'
 ORDER BY t.created_at LIMIT $4
 """  # noqa: S608 (composed of constants)
 

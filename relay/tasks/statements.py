@@ -210,7 +210,7 @@ class ReadRow(NamedTuple):
 TASK_COLUMNS = """t.id, t.tenant_id, t.account_id, t.channel_id, t.endpoint, t.state, t.kling_id,
     t.injected_id, t.tenant_external_id, t.callback_url, t.quote, t.hold_micros, t.charged_micros,
     t.refunded_micros, t.reply, t.follows <> '{}' AS is_followed, t.is_reply_full, t.fail_message,
-    t.created_at, t.ended_via, t.submit_deadline_at, t.request_id,
+    t.created_at, t.ended_via, t.submit_deadline_at, t.request_id, t.public_id,
     t.refresh_at = t.ended_at AS is_unasked,
     extract(epoch FROM now() - t.refresh_at)::float8 AS refreshed_s_ago"""
 """What `TaskRow.of` reads by position: in the order of its fields, and first in each statement."""
@@ -222,7 +222,9 @@ SELECT * FROM (
     JOIN LATERAL (
         -- Fenced: a planner without statistics would rather walk all tasks of the tenant.
         SELECT 0 AS preference, a.* FROM (SELECT * FROM tasks WHERE kling_id = n.key OFFSET 0) a
-        WHERE a.tenant_id = n.tenant_id AND a.state <> 'refused'
+        WHERE a.tenant_id = n.tenant_id AND a.state <> 'refused' AND a.public_id IS NULL
+        UNION ALL
+        SELECT 0, p.* FROM tasks p WHERE p.public_id = n.key AND p.tenant_id = n.tenant_id
         UNION ALL
         SELECT 1, b.* FROM tasks b
         WHERE b.tenant_external_id = n.key AND b.tenant_id = n.tenant_id AND b.state <> 'refused'
@@ -230,7 +232,10 @@ SELECT * FROM (
     ORDER BY n.ord, t.preference
 ) found
 """  # noqa: S608 (composed of constants)
-"""Find a tenant's task by Kling's id or else by the tenant's external id."""
+"""Find a tenant's task by the id that it was given, or else by the tenant's external id.
+
+Given is Kling's id, and ours in its place where it was queued (`tables.py`).
+"""
 
 
 class ClaimRow(NamedTuple):

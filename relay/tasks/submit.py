@@ -8,6 +8,7 @@ nobody pays for. How the outcome is told is for the face that took the submit.
 import asyncio
 import secrets as entropy
 import time
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -17,7 +18,7 @@ from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.kept_url import keep_url
-from relay.errors import InvalidParameter, NoRoom, Unavailable
+from relay.errors import InvalidParameter, NoRoom, Paused, Unavailable
 from relay.health.board import Board
 from relay.health.condition import Need
 from relay.kling.body import (
@@ -33,14 +34,12 @@ from relay.pricing.book import Pack
 from relay.pricing.quote import Quote
 from relay.secrets import KeyRing
 from relay.tasks.choose_channel import ChannelChooser
-from relay.tasks.conclude import (
-    NotTaken,
-    Replayed,
-    Submitted,
-)
+from relay.tasks.conclude import NotTaken, Replayed, Submitted
 from relay.tasks.dispatch import PAUSE_MIN_S, Dispatcher, Submission
 from relay.tasks.hold import First, Holder
 from relay.tasks.outbox import spell_follows
+from relay.tasks.queue.enter import may_wait
+from relay.tasks.queue.wait import wait_of
 from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client, Retries, is_made
 from relay.tasks.statements import HoldRow, OnceRow
@@ -63,6 +62,15 @@ class SubmitRules(msgspec.Struct, frozen=True):
     retry_s: float = 20.0
     """How long what surely made nothing is tried again."""
     keeps_addresses: bool = True
+
+
+class _Chosen(NamedTuple):
+    """Where a submit goes."""
+
+    channels: list[OpenedChannel]
+    """In the order to try them; at least one."""
+    refusal: NoRoom | Paused | Unavailable | None = None
+    """Why none of them has it now, if it waits for one."""
 
 
 class Submitter:
@@ -102,12 +110,14 @@ class Submitter:
         address: str = "",
         follows: tuple[str, ...] = (),
         client: Client | None = None,
+        queue: str | None = None,
     ) -> Submitted:
         """Hold, send and record one task or one paid call, or find that an earlier create did.
 
         `model`: as it stands in the path of a 2.0 create. `address`: the caller's, behind proxies
         that are believed. `follows`: who is told of every move of the task (`outbox.py`). `client`:
-        who awaits the answer, if it may be sent again.
+        who awaits the answer, if it may be sent again. `queue`: the header that says for how long
+        it may wait for room.
 
         Raises:
             RelayError: refused before the hold; nothing was written.
@@ -129,23 +139,28 @@ class Submitter:
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         need = _need_of(caller, endpoint, quoted.quote)
-        chosen = await self._chooser.choose(
-            caller, endpoint, named, model=quoted.quote.wanted.model
-        )
+        model_asked = quoted.quote.wanted.model
+        wait_s = wait_of(caller, queue)
+        if wait_s and not (need.slots and may_wait(fields)):
+            wait_s = 0
         now = time.monotonic()
         deadline = now + self._rules.submit_timeout_s
-        retry_until = now + self._rules.retry_s
-        channels = await self._able(chosen, need, until=retry_until)
+        # What may wait longer than a request is not tried again meanwhile, but takes its place.
+        retry_until = now if wait_s else now + self._rules.retry_s
+        found = await self._chooser.find(caller, endpoint, named, model=model_asked)
+        chosen = await self._choose(
+            found, caller, endpoint, need, model=model_asked, until=retry_until, waits=wait_s > 0
+        )
         row = HoldRow(
             tenant_id=caller.tenant_id,
             account_id=caller.account_id,
             token_id=caller.token_id,
-            channel_id=channels[0].id,
+            channel_id=chosen.channels[0].id,
             endpoint=endpoint.name,
             tenant_external_id=tenant_external_id,
             callback_url=callback_url,
             request_id=request_id,
-            model=quoted.quote.wanted.model,
+            model=model_asked,
             pack=quoted.quote.pack.value,
             quote=quoted.json,
             hold_micros=quoted.quote.hold_micros,
@@ -164,10 +179,13 @@ class Submitter:
                 return submitted
         if client is not None:
             client.await_task(task.id)
-        # The others too: what is full now may have a slot when these have refused it.
-        channels += [channel for channel in chosen if channel not in channels]
-        submission = Submission(task, endpoint, fields, need, deadline, retry_until, model)
-        submitted = await self._dispatcher.send(submission, channels)
+        submission = Submission(
+            task, endpoint, fields, need, deadline, retry_until, model, wait_s=wait_s
+        )
+        if chosen.refusal is None:
+            submitted = await self._dispatcher.send(submission, chosen.channels)
+        else:
+            submitted = await self._dispatcher.wait(submission, chosen.channels, chosen.refusal)
         is_call = endpoint.kind is EndpointKind.CALL
         if client is not None and _comes_to_nothing(submitted.verdict, is_call=is_call):
             client.await_task(None)
@@ -175,6 +193,32 @@ class Submitter:
 
     async def aclose(self) -> None:
         await self._holds.aclose()
+
+    async def _choose(
+        self,
+        found: list[OpenedChannel],
+        caller: Caller,
+        endpoint: Endpoint,
+        need: Need,
+        *,
+        model: str | None,
+        until: float,
+        waits: bool,
+    ) -> _Chosen:
+        """Order those that were found, and say what keeps it from all of them if it `waits`.
+
+        Raises:
+            NoRoom, Paused, Unavailable: if it does not.
+        """
+        try:
+            unpaused = await self._chooser.left_of(found, caller, endpoint, model=model)
+            able = await self._able(unpaused, need, until=until)
+        except (NoRoom, Paused, Unavailable) as error:
+            if not waits:
+                raise
+            return _Chosen(found, error)
+        # The others too: what is full now may have a slot when these have refused it.
+        return _Chosen([*able, *(channel for channel in unpaused if channel not in able)])
 
     async def _able(
         self, chosen: list[OpenedChannel], need: Need, *, until: float
@@ -248,6 +292,7 @@ def _need_of(caller: Caller, endpoint: Endpoint, quote: Quote) -> Need:
         quote.pack.value,
         (wanted.model or endpoint.name).lower(),
         0 if endpoint.kind is EndpointKind.CALL else min(count, SLOTS_MAX),
+        caller.room_min,
     )
 
 

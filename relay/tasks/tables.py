@@ -25,8 +25,10 @@ from relay.database.xid8 import Xid8
 
 
 class TaskState(StrEnum):
-    """Where a task stands; states only move forward (docs/states.md)."""
+    """Where a task stands; states only move forward (docs/states.md), but for the queue."""
 
+    QUEUED = "queued"
+    """Held, and waiting for room; its tenant has an id of ours and sees `submitted`."""
     PENDING = "pending"
     """Held, and not sent or being sent."""
     UNKNOWN = "unknown"
@@ -47,13 +49,13 @@ class Task(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('pending', 'unknown', 'submitted', 'processing', 'succeed', 'failed',"
-            " 'refused')",
+            "state IN ('queued', 'pending', 'unknown', 'submitted', 'processing', 'succeed',"
+            " 'failed', 'refused')",
             name="state_known",
         ),
         CheckConstraint(
             "(hold_ended_at IS NULL) ="
-            " (state IN ('pending', 'unknown', 'submitted', 'processing'))",
+            " (state IN ('queued', 'pending', 'unknown', 'submitted', 'processing'))",
             name="open_hold_iff_live",
         ),
         CheckConstraint(
@@ -90,10 +92,14 @@ class Task(Base):
             *("token_id", "fingerprint", "created_at"),
             postgresql_where="fingerprint IS NOT NULL AND create_key IS NULL",
         ),
-        Index(
-            "tasks_list",
+        Index(  # of what has an id that its tenant knows
+            "tasks_listed",
             *("tenant_id", "endpoint", "id"),
-            postgresql_where="kling_id IS NOT NULL AND state <> 'refused'",
+            postgresql_where="(kling_id IS NOT NULL OR public_id IS NOT NULL)"
+            " AND state <> 'refused'",
+        ),
+        Index(
+            "tasks_public_id", "public_id", unique=True, postgresql_where="public_id IS NOT NULL"
         ),
         Index("tasks_due", "next_look_at", postgresql_where="next_look_at IS NOT NULL"),
         Index(
@@ -129,6 +135,12 @@ class Task(Base):
     state: Mapped[str]
     kling_id: Mapped[str | None]
     """Kling's id; null until Kling accepted it."""
+    public_id: Mapped[str | None]
+    """What its tenant knows it by for ever, if it was ever queued; null where that is Kling's id.
+
+    Not Kling's id there as well: each submit would write one more index, and what code of the last
+    release records, while an upgrade is rolled out, would not be found.
+    """
     injected_id: Mapped[str] = mapped_column(unique=True)
     """The `external_task_id` that we injected: deployment prefix, our id, 64 random bits."""
     tenant_external_id: Mapped[str | None]

@@ -10,17 +10,24 @@ import msgspec
 from relay.database.driver import Record
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.kling.task_object import Status
+from relay.moments import ms_of
 from relay.pricing.quote import Quote
 from relay.tasks.tables import TaskState
-from relay.tasks.view import Shown
+from relay.tasks.view import Given, Shown
 
 _quote = msgspec.json.Decoder(Quote)
 QUOTES_MAX = 4096
 """Decoded ones that are kept; equal quotes are most of them, and one object serves all."""
 
-LIVE = frozenset({TaskState.PENDING, TaskState.UNKNOWN, TaskState.SUBMITTED, TaskState.PROCESSING})
+LIVE = frozenset(
+    {
+        *(TaskState.QUEUED, TaskState.PENDING, TaskState.UNKNOWN),
+        *(TaskState.SUBMITTED, TaskState.PROCESSING),
+    }
+)
 """States whose hold is open."""
-BY_OPERATOR = "operator"
+NOT_YET_KLINGS = frozenset({TaskState.QUEUED, TaskState.PENDING, TaskState.UNKNOWN})
+BY_OPERATOR, BY_QUEUE = "operator", "queue"
 """`ended_via` of what did not end by a word of Kling's."""
 
 
@@ -52,6 +59,8 @@ class TaskRow(msgspec.Struct, frozen=True):
     ended_via: str | None
     submit_deadline_at: datetime
     request_id: str
+    public_id: str | None
+    """What its tenant knows it by, where that is not Kling's id."""
     is_unasked: bool | None
     """It ended, and Kling was not asked since; null while it lives."""
     refreshed_s_ago: float
@@ -77,6 +86,23 @@ class TaskRow(msgspec.Struct, frozen=True):
         return self.state in LIVE
 
     @property
+    def shown_id(self) -> str | None:
+        """The id that its tenant knows; None while there is none."""
+        return self.public_id or self.kling_id
+
+    @property
+    def shown_state(self) -> TaskState:
+        """What a tenant sees of a state of ours that is none of Kling's."""
+        return TaskState.SUBMITTED if self.state in NOT_YET_KLINGS else self.state
+
+    @property
+    def is_given_up(self) -> bool:
+        """Tell whether we ended it, who cannot know what Kling will say."""
+        return self.state is TaskState.REFUSED or (
+            self.state is TaskState.FAILED and self.ended_via == BY_QUEUE
+        )
+
+    @property
     def is_hearsay(self) -> bool:
         """Tell whether its end is a callback's word, which Kling's own reply is to confirm."""
         return self.ended_via == "callback" and not self.is_reply_full
@@ -91,6 +117,11 @@ class TaskRow(msgspec.Struct, frozen=True):
         """It ended by the operator's word, and Kling's own is not heard yet."""
         return self.ended_via == BY_OPERATOR and not self.is_reply_full
 
+    @property
+    def given(self) -> Given | None:
+        """What stands in place of Kling's id, and of when it made it; None is Kling's own."""
+        return None if self.public_id is None else Given(self.public_id, ms_of(self.created_at))
+
     def shown(self) -> Shown:
         """Pick what the tenant's view of this row needs."""
         by_operator = self.ended_via == BY_OPERATOR
@@ -99,6 +130,7 @@ class TaskRow(msgspec.Struct, frozen=True):
             tenant_external_id=self.tenant_external_id,
             quote=self.quote,
             charged_micros=self.paid_micros,
+            given=self.given,
             status=Status(self.state.value) if by_operator else None,
             fail_message=self.fail_message,
         )

@@ -15,7 +15,7 @@ from relay.ledger.entries import BY_RELAY
 from relay.ledger.tables import Entry, EntryKind
 from relay.tasks.tables import Task, TaskEvent
 
-ROUTINE = ("reply.", "submit.", "look.", "operator.", "callback", "task.channel_changed")
+ROUTINE = ("reply.", "submit.", "look.", "operator.", "queue.", "callback", "task.channel_changed")
 """How kinds of events begin that are no reason for a flag, but for `callback.not_applied`."""
 UNFLAGGED = "operator.unflagged"
 SUCCEEDED_LATE = "task.succeeded_late"

@@ -50,8 +50,8 @@ class FinishRow(NamedTuple):
     """Whose word it is, for the charge and the event."""
 
 
-RANK = """CASE {state} WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1 WHEN 'submitted' THEN 2
-    WHEN 'processing' THEN 3 ELSE 4 END"""
+RANK = """CASE {state} WHEN 'queued' THEN -1 WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1
+    WHEN 'submitted' THEN 2 WHEN 'processing' THEN 3 ELSE 4 END"""
 
 JUDGE_TOLD = f"""
 told AS MATERIALIZED (
@@ -66,6 +66,7 @@ tasks_locked AS MATERIALIZED (
            -- What the operator gave back is not given back again.
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
                AND refunded_micros = 0 AS is_hearsay,
+           state = 'failed' AND ended_via = 'queue' AS is_given_up,
            ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full AS awaits_kling
     FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told))
@@ -79,7 +80,8 @@ judged AS MATERIALIZED (
                AND (n.state = 'failed' OR n.state = 'succeed'
                     AND least(n.charge_micros, t.hold_micros) <> t.charged_micros) AS corrects,
            n.state IN ('succeed', 'failed', 'refused') AS is_end,
-           t.state = 'refused' AND n.state IN ('submitted', 'processing') AS is_back,
+           (t.state = 'refused' OR t.is_given_up) AND n.state IN ('submitted', 'processing')
+               AS is_back,
            NOT t.is_open AND n.state = 'succeed' AND t.state <> 'succeed' AS is_late,
            t.awaits_kling AND n.via = 'callback' AND n.state IN ('succeed', 'failed') AS is_hint,
            t.awaits_kling AND n.via <> 'operator' AND n.is_reply_full
@@ -91,9 +93,10 @@ judged AS MATERIALIZED (
            CASE
                -- No verdict, and a refusal of the create, say nothing once Kling is known to have
                -- the task.
-               WHEN n.state IN ('unknown', 'refused') AND n.via <> 'operator'
-                   THEN t.state IN ('pending', 'unknown') AND t.kling_id IS NULL
-                        AND n.state <> t.state
+               WHEN n.state IN ('unknown', 'refused') AND n.via <> 'operator' OR n.via = 'queue'
+                   THEN t.kling_id IS NULL AND n.state <> t.state
+                        AND (t.state IN ('pending', 'unknown')
+                             OR t.state = 'queued' AND n.via = 'queue')
                WHEN t.is_open
                    THEN {RANK.format(state="n.state")} > {RANK.format(state="t.state")}
                -- A success that was none.

@@ -31,6 +31,13 @@ BALANCE_AMOUNTS = ("quota", "list_price")
 """Of `final_balance_deduction`: decimal strings in currency (docs/kling-api.md 5.2)."""
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What a tenant was told of a task before Kling had it, and is told for ever."""
+
+    id: str
+    created_at_ms: int
+
+
 class Shown(msgspec.Struct, frozen=True):
     """What of a task's row the tenant's view needs."""
 
@@ -39,6 +46,8 @@ class Shown(msgspec.Struct, frozen=True):
     quote: Quote
     charged_micros: int
     """The charge, less what was refunded of it; 0 while it runs and when it failed."""
+    given: Given | None = None
+    """Stands where Kling's id stands, and its time."""
     status: Status | None = None
     """Stands where Kling's status stands, if the row moved on by another word than Kling's."""
     fail_message: str | None = None
@@ -66,6 +75,7 @@ def _show_whole(json: bytes, shown: Shown, own_id: re.Pattern[str]) -> bytes | N
     text = json.decode("latin-1")  # searched in a fifth of the time, at the same places
     if (
         shown.status is not None
+        or shown.given is not None
         or "final_" in text
         or "billing" in text
         or "owned_by" in text
@@ -86,6 +96,8 @@ def _show_whole(json: bytes, shown: Shown, own_id: re.Pattern[str]) -> bytes | N
 def _show_fields(task: bytes, shown: Shown) -> bytes:
     fields = _fields.decode(task)
     _restore_external_id(fields, shown.tenant_external_id)
+    if shown.given is not None:
+        _replace_given(fields, shown.given)
     _replace_costs(fields, shown)
     _replace_owner(fields, str(shown.tenant_id))
     if shown.status is not None:
@@ -127,6 +139,16 @@ def _restore_external_id(fields: Fields, tenant_external_id: str | None) -> None
     _replace_id(fields, "external_task_id", tenant_external_id)
     if "external_id" in fields:
         fields["external_id"] = _raw(tenant_external_id or "")
+
+
+def _replace_given(fields: Fields, given: Given) -> None:
+    """Put the id and the time that the tenant knows; of both generations' names."""
+    for name in ("task_id", "id"):
+        if name in fields:
+            fields[name] = _raw(given.id)
+    for name in ("created_at", "create_time"):
+        if name in fields:
+            fields[name] = Raw(str(given.created_at_ms).encode())
 
 
 def _replace_id(fields: Fields, name: str, tenant_external_id: str | None) -> None:

@@ -62,7 +62,8 @@ class TokenRow(NamedTuple):
 FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
        t.account_id, t.price_group,
-       t.enabled, t.shows_quote, t.joins_retries, k.is_test, coalesce(k.groups, t.groups) AS groups
+       t.enabled, t.shows_quote, t.joins_retries, k.is_test, coalesce(k.groups, t.groups) AS groups,
+       coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
@@ -260,6 +261,8 @@ class Authenticator:
                 joins_retries=record["joins_retries"],
                 groups=None if record["groups"] is None else frozenset(record["groups"]),
                 is_test=record["is_test"],
+                queue_s=record["queue_s"],
+                room_min=record["room_min"],
             ),
             secret_key=self._open(token_id, record["secret_key_sealed"]),
             is_enabled=record["enabled"],

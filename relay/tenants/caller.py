@@ -21,5 +21,9 @@ class Caller(msgspec.Struct, frozen=True):
     """Of channels (`channels/groups.py`); None is all."""
     is_test: bool = False
     """Its tasks run on sandboxes, and are free."""
+    queue_s: int = 0
+    """For how many seconds its creates wait for room, unless they say otherwise."""
+    room_min: int = 0
+    """With fewer slots taken than that, of a pack, it is served before all others."""
     joins_retries: bool = True
     """Whether a create like one whose answer nobody heard is answered by that one's task."""

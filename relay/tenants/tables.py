@@ -41,6 +41,12 @@ class Tenant(Base):
     """Of channels, that serve it (`channels/groups.py`); null is all."""
     price_group: Mapped[str | None]
     """Whose prices and multipliers are its, where it has none of its own (`pricing/`)."""
+    queue_s: Mapped[int | None] = mapped_column(Integer)
+    """For how many seconds its creates wait for room; null is not at all."""
+    queue_weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    """Its share of the slots beside other tenants that wait."""
+    room_min: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """With fewer slots taken than that, of a pack, it is served before all others."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""
@@ -68,6 +74,8 @@ class Token(Base):
     """Its last four characters, for people to tell keys apart."""
     groups: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """Of channels, that serve it; null is as its tenant."""
+    queue_s: Mapped[int | None] = mapped_column(Integer)
+    """For how many seconds creates with it wait for room; 0 is not at all, null as its tenant's."""
     is_test: Mapped[bool] = mapped_column(server_default=text("false"))
     """Its tasks run on sandboxes, in the group `test`, and are free."""
     created_at: Mapped[stamped]

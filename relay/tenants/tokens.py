@@ -40,6 +40,7 @@ async def issue_token(
     api_key: str | None = None,
     groups: list[str] | None = None,
     is_test: bool = False,
+    queue_s: int | None = None,
 ) -> IssuedToken:
     """Make an access key + secret key pair and an API key; `api_key` takes an existing one.
 
@@ -57,6 +58,7 @@ async def issue_token(
         api_key_hint=issued_key[-4:],
         groups=groups,
         is_test=is_test,
+        queue_s=queue_s,
     )
     session.add(token)
     await session.flush()  # the secret key is sealed for the row's id

@@ -12,9 +12,12 @@ from relay.alerts.places import OpenedPlace, open_places
 from relay.alerts.rule import Around
 from relay.alerts.send import send
 from relay.alerts.word import Words, word_blind, word_seeing
+from relay.counts import Counts
 from relay.database.engine import Sessions
 from relay.database.faults import is_fault, log_failure
 from relay.secrets import KeyRing, SecretKeyError
+from relay.settings import Settings
+from relay.tasks.ability import Ability
 
 log = structlog.get_logger()
 
@@ -88,3 +91,26 @@ class Alerter:
         for place, why in zip(self._places, reasons, strict=True):
             if why is not None:
                 log.error("alert.not_sent", place=place.shown, why=why)
+
+
+def open_alerter(
+    settings: Settings,
+    sessions: Sessions,
+    keys: KeyRing,
+    *,
+    ability: Ability,
+    counts: Counts,
+) -> Alerter:
+    """Make the one of this process."""
+    return Alerter(
+        sessions,
+        keys,
+        notes=Notes(sessions, ability=ability, counts=counts),
+        around=Around(
+            public_url=settings.public_url,
+            currency=settings.currency,
+            audit_every_s=settings.audit_every_s,
+            backup_every_s=settings.backup_every_s if settings.backup_to else None,
+        ),
+        heartbeat_url=settings.alert_heartbeat_url,
+    )

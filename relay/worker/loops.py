@@ -14,12 +14,15 @@ from relay.database.engine import Sessions
 from relay.deliveries.deliver import Deliverer
 from relay.tasks.look import Looker
 from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
+from relay.tasks.queue.send import TURN_EVERY_S as QUEUE_EVERY_S
+from relay.tasks.queue.send import QueueSender
 from relay.worker.alerts import Alerter
 from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.close_months import CLOSE_EVERY_S, close_due
 from relay.worker.forget_old import Ages, forget_old
 from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
-from relay.worker.read_units import TURN_EVERY_S, UnitsReader
+from relay.worker.read_units import TURN_EVERY_S as UNITS_EVERY_S
+from relay.worker.read_units import UnitsReader
 from relay.worker.sweep import sweep
 
 log = structlog.get_logger()
@@ -33,6 +36,7 @@ class Loops(msgspec.Struct, frozen=True):
     looker: Looker
     deliverer: Deliverer
     outbox: Outbox
+    queue: QueueSender
     keeper: ChannelKeeper
     units: UnitsReader
     alerter: Alerter
@@ -75,8 +79,9 @@ class Loops(msgspec.Struct, frozen=True):
                         at_once=FOLLOWED_AT_ONCE,
                     )
                 )
+            loops.create_task(repeat("queue", self.queue.turn, every_s=QUEUE_EVERY_S))
             loops.create_task(repeat("channels", self.keeper.keep, every_s=KEEP_EVERY_S))
-            loops.create_task(repeat("units", self.units.read_next, every_s=TURN_EVERY_S))
+            loops.create_task(repeat("units", self.units.read_next, every_s=UNITS_EVERY_S))
             loops.create_task(repeat("alerts", self.alerter.turn, every_s=JUDGE_EVERY_S))
             loops.create_task(repeat("alert messages", self.alerter.send_due, every_s=SEND_EVERY_S))
             if (schedule := self.backups) is not None:

@@ -42,11 +42,12 @@ CASES = [
     ),
     Case(
         "task-old",
-        "UPDATE tasks SET created_at = now() - interval '46 minutes' WHERE hold_ended_at IS NULL;"
-        "UPDATE tasks SET ended_at = created_at + interval '15 minutes', slots = 1,"
+        "UPDATE tasks SET submitted_at = now() - interval '46 minutes' WHERE hold_ended_at IS NULL;"
+        "UPDATE tasks SET submitted_at = created_at, slots = 1,"
+        " ended_at = created_at + interval '15 minutes',"
         " ended_via = 'look' WHERE hold_ended_at IS NOT NULL",
         *("kling-v3", "the oldest has run for 46 min; usual are 15 min"),
-        "UPDATE tasks SET created_at = now() - interval '44 minutes' WHERE hold_ended_at IS NULL",
+        "UPDATE tasks SET submitted_at = now() - interval '44 minutes' WHERE hold_ended_at IS NULL",
     ),
     Case(
         "channel-parked",
@@ -99,6 +100,15 @@ CASES = [
         "UPDATE deployment SET created_at = now() - interval '3 days'",
         *("", "there is none"),
         "INSERT INTO backups (made_at, place, bytes, actor) VALUES (now(), '/b', 1, 'relay')",
+    ),
+    Case(
+        "queue-long",
+        "UPDATE tasks SET state = 'queued', public_id = '1' WHERE hold_ended_at IS NULL;"
+        "INSERT INTO queue (task_id, body_sealed, channel_ids, until, created_at) SELECT id, 'x',"
+        " '{}', now() + interval '1 hour', now() - interval '6 minutes' FROM tasks"
+        " WHERE state = 'queued'",
+        *("", "1 create waits for room, the longest for 6 min"),
+        "UPDATE queue SET created_at = now()",
     ),
     *(
         Case(

@@ -12,8 +12,8 @@ from relay.database.ids import TenantId
 from relay.deliveries.read import find_delivery, list_deliveries, read_delivery
 from relay.deliveries.replay import replay
 from relay.deliveries.signature import read_secrets
-from relay.proxy.own_deliveries import _find_task
 from relay.secrets import KeyRing, SecretKeyError, new_secret_key
+from relay.tasks.own import find_own
 from relay.tenants.caller import Caller
 from tests.benchmarks.plan_samples import LARGE_ACCOUNT, LARGE_TENANT, MIDDLE_TENANT
 from tests.benchmarks.plans import Sample
@@ -45,8 +45,8 @@ async def _list_deliveries(session: AsyncSession) -> None:
 
 CALLS: dict[str, Call] = {
     "relay.deliveries.signature:read_secrets": _read_secrets,
-    "relay.proxy.own_deliveries:_find_task": lambda session: _find_task(
-        session, CALLER, "mine-1020"
+    "relay.tasks.own:find_own": lambda session: find_own(
+        session, TenantId(LARGE_TENANT), "mine-1020"
     ),
     "relay.deliveries.read:list_deliveries": _list_deliveries,
     "relay.deliveries.read:find_delivery": lambda session: find_delivery(

@@ -25,6 +25,7 @@ GIVEN = {
     ("alert", "unmute"): ("disk-low",),
     ("alert", "set"): ("disk-low", "--above", "1"),
     ("tenant", "remove"): ("acme", "--yes"),
+    ("token", "set"): ("1", "--queue", "off"),
     ("price", "set"): ("text2video", "--amount", "1"),
     ("price", "unset"): ("text2video",),
     ("price", "quote"): ("text2video",),

@@ -33,7 +33,11 @@ def test_a_live_task_says_what_it_waits_for(tenants: Command) -> None:
     """Kling, since two minutes; its model usually takes three; asked a minute ago; who is next."""
     for number in range(3):
         put_task(tenants, 1, injected_id=f"done {number}", model="kling-v3")
-    execute(tenants, "UPDATE tasks SET created_at = now() - interval '190 s'")
+    execute(
+        tenants,
+        "UPDATE tasks SET created_at = now() - interval '190 s', submitted_at ="
+        " now() - interval '190 s'",
+    )
     for number in range(3):
         tenants("task", "settle", str(number + 1), *ACT)
     execute(tenants, "UPDATE tasks SET ended_via = 'look'")

@@ -10,7 +10,7 @@ from openapi_schema_validator import OAS31Validator
 
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
-from relay.proxy.idempotency_key import HEADER, KEY_CHARS_MAX
+from relay.proxy.own_headers import KEY_CHARS_MAX, KEY_HEADER
 from tests.corpus.examples import BY_EXAMPLE
 from tests.corpus.play import Recording
 from tests.relay_app import bearer
@@ -129,7 +129,7 @@ async def test_a_key_is_read_where_it_is_described(
 ) -> None:
     """One of 256 characters is refused by each create that honours keys; free calls know none."""
     client, headers = recording.world.relay.client, bearer(recording.world.acme)
-    reference = f"#/components/parameters/{HEADER}"
+    reference = f"#/components/parameters/{KEY_HEADER}"
     described, honoured = set(), set()
 
     for path, item in document["paths"].items():
@@ -138,9 +138,9 @@ async def test_a_key_is_read_where_it_is_described(
                 described.add((method, path))
             asked = path.format(id="none", model="kling-v3")
             answer = await client.request(
-                method, asked, json={}, headers={**headers, HEADER: "k" * (KEY_CHARS_MAX + 1)}
+                method, asked, json={}, headers={**headers, KEY_HEADER: "k" * (KEY_CHARS_MAX + 1)}
             )
-            if HEADER in answer.json()["message"]:
+            if KEY_HEADER in answer.json()["message"]:
                 assert (answer.status_code, answer.json()["code"]) == (400, 1201)
                 honoured.add((method, path))
 

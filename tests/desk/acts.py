@@ -53,7 +53,7 @@ from relay.desk.tenants import (
     open_tenant,
     remove_tenant,
 )
-from relay.desk.tokens import issue_token, revoke_token
+from relay.desk.tokens import change_token, issue_token, revoke_token
 from relay.desk.trials import note_trial
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
@@ -265,6 +265,12 @@ def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY, **of: An
 
 def _revoke(token_id: Callable[[Desk], int], **of: Any) -> Do:
     return lambda desk, session, actor: revoke_token(session, actor, token_id(desk), **of)
+
+
+def _change_token(token_id: Callable[[Desk], int], queue_s: int | None = 60) -> Do:
+    return lambda desk, session, actor: change_token(
+        session, actor, token_id(desk), queue_s=queue_s
+    )
 
 
 def _set_price(tenant: str | None = None, **changes: Any) -> Do:
@@ -530,11 +536,17 @@ DONE = [
             tasks_max=7,
             shows_quote=True,
             joins_retries=False,
+            queue_s=480,
+            queue_weight=2,
+            room_min=3,
             enabled=False,
         ),
         lambda _: Told(
             *("tenant.change", *_TENANT),
             {
+                "queue_s": None,
+                "queue_weight": 1,
+                "room_min": 0,
                 "multiplier": None,
                 "price_group": None,
                 "tasks_max": None,
@@ -543,6 +555,9 @@ DONE = [
                 "enabled": True,
             },
             {
+                "queue_s": 480,
+                "queue_weight": 2,
+                "room_min": 3,
                 "multiplier": "0.95",
                 "price_group": "vip",
                 "tasks_max": 7,
@@ -582,6 +597,9 @@ DONE = [
                 "tasks_max": None,
                 "shows_quote": False,
                 "joins_retries": True,
+                "queue_s": None,
+                "queue_weight": 1,
+                "room_min": 0,
                 "groups": None,
                 "enabled": True,
                 "tokens": [desk.tokens["idle"].id],
@@ -781,12 +799,13 @@ DONE = [
                 "is_brought": True,
                 "groups": ["eu", "spare"],
                 "is_test": False,
+                "queue_s": None,
             },
         ),
     ),
     Case(
         issue_token,
-        _issue_token(api_key=None, is_test=True),
+        _issue_token(api_key=None, is_test=True, queue_s=60),
         lambda _: Told(
             *("token.issue", "token", "6", None),
             {
@@ -795,9 +814,17 @@ DONE = [
                 "is_brought": False,
                 "groups": None,
                 "is_test": True,
+                "queue_s": 60,
             },
         ),
         "of our own",
+    ),
+    Case(
+        change_token,
+        _change_token(lambda desk: desk.tokens["acme"].id),
+        lambda _: Told(
+            *("token.change", "token", "1"), {"tenant": "acme", "queue_s": None}, {"queue_s": 60}
+        ),
     ),
     Case(
         revoke_token,
@@ -1118,6 +1145,12 @@ REFUSED = [
         "in use",
     ),
     Refusal(revoke_token, NoSuch, _revoke(lambda _: 4711)),
+    Refusal(change_token, NoSuch, _change_token(lambda _: 4711)),
+    Refusal(change_token, NotPossible, _change_token(lambda desk: desk.revoked_id), "revoked"),
+    Refusal(change_token, Unusable, _change_token(lambda _: 1, queue_s=86_401), "too long"),
+    Refusal(change_tenant, Unusable, _change_tenant(queue_s=-1), "wait"),
+    Refusal(change_tenant, Unusable, _change_tenant(queue_weight=0), "weight"),
+    Refusal(change_tenant, Unusable, _change_tenant(room_min=-1), "least"),
     Refusal(remove_price, NoSuch, _remove_price(mode="std")),
     Refusal(remove_price, NoSuch, _remove_price(tenant="acme"), "of a tenant"),
     Refusal(remove_price, Unusable, _remove_price(at=OVER), "in the past"),

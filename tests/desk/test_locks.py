@@ -54,6 +54,7 @@ HELD = {
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",
     "issue_token of our own": "LOCK TABLE tokens IN SHARE MODE",
+    "change_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "revoke_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "revoke_token leaked": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "set_price": "LOCK TABLE price_rows IN ROW EXCLUSIVE MODE",

@@ -35,6 +35,7 @@ from relay.kling.proxy import Proxy
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.finish import FINISH
+from relay.tasks.queue.tables import body_context
 from relay.tasks.record import RECORD
 from relay.tasks.statements import HOLD, HoldRow
 from tests.relay_app import CLIP_MICROS
@@ -188,6 +189,12 @@ async def furnish(desk: Desk) -> None:
     # What the operator's first key sealed has been sealed anew; nobody has said so yet.
     await desk.run("INSERT INTO secret_keys (id, proof) VALUES ('k0', 'sealed by it')")
     await desk.rows("UPDATE tasks SET is_flagged = true WHERE id = $1", flagged)
+    # One that waited, and has no verdict yet: its body is there.
+    await desk.rows(
+        "INSERT INTO queue (task_id, body_sealed, channel_ids, until)"
+        " VALUES ($1, $2, '{1}', now())",
+        *(unsent, desk.keys.seal("{}", context=body_context(unsent))),
+    )
     for state in ("due", "dead", "delivered"):
         inserted = await desk.row(
             "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state)"

@@ -7,6 +7,7 @@ stays small, whatever the traffic.
 _COMMAND = "run by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
+_QUEUE = "reads what waits, and the live tasks by their index"
 _CONDITIONS = "what was learned of the channels, a few rows of each"
 
 COLD = {
@@ -180,8 +181,21 @@ COLD = {
     "relay.tasks.inspect:_list": _COMMAND,
     "relay.tasks.inspect:read_story": _COMMAND,
     "relay.desk.act:act": "a SET, before an act",
-    "relay.desk.tasks:_lock_task": _COMMAND,
+    "relay.tasks.lock:lock_task": _COMMAND,
+    "relay.desk.tasks:_delivery": "SELECT now()",
+    # The queue: as long as what waits for room, and each of it waits for seconds at least.
+    "relay.tasks.queue.enter:Queue.__init__": "ENTER, by key: one that waits, beside its hold",
+    "relay.tasks.queue.enter:Queue.put_back": "by key: one that was sent in vain",
+    "relay.tasks.queue.order:read_waiting": f"four times a second while some wait: {_QUEUE}",
+    "relay.tasks.queue.send:QueueSender.turn": f"each second: {_QUEUE}",
+    "relay.tasks.queue.send:QueueSender._start": "CLAIM, by key: one that is sent",
+    "relay.tasks.queue.send:QueueSender._send": f"SWEEP: {_QUEUE}",
+    "relay.tasks.queue.send:QueueSender._named_in": "one body that waits, by key",
+    "relay.tasks.queue.read:read_lineup": f"each minute, for an alert: {_QUEUE}",
+    "relay.tasks.queue.end:end_waiting_of": f"of a leaked token: {_QUEUE}",
+    "relay.tasks.queue.end:end_waiting": "one that is cancelled, by key",
     "relay.desk.tenants:change_tenant": _COMMAND,
+    "relay.desk.tokens:change_token": _COMMAND,
     "relay.tasks.events:note_event": _COMMAND,
     "relay.tasks.flags:unflag": _COMMAND,
     "relay.tasks.outlook:read_outlook": f"{_COMMAND}; the newest 20,000 rows by their key",

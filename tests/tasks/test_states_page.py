@@ -16,9 +16,10 @@ from tests.tasks.test_record import run, told_of
 PAGE = (Path(__file__).parents[2] / "docs" / "states.md").read_text()
 SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 KLINGS_WORD, US, OPERATOR = "Kling's word", "us", "operator"
-OF_THE_PAGE = {"submit": US, "look": US}
+QUEUED = "UPDATE tasks SET state = 'queued', public_id = '1' WHERE id = $1"
+OF_THE_PAGE = {"submit": US, "look": US, "queue": US}
 """Which of us found no verdict is not for FINISH to judge. Kling's full reply comes by a look."""
-WITHOUT_KLINGS_ID = {TaskState.PENDING, TaskState.UNKNOWN, TaskState.REFUSED}
+WITHOUT_AN_ID = {TaskState.PENDING, TaskState.UNKNOWN, TaskState.REFUSED}
 
 
 def moves_of_the_page() -> set[tuple[str, str, str]]:
@@ -33,12 +34,13 @@ def moves_of_the_page() -> set[tuple[str, str, str]]:
 
 def tellings(before: TaskState) -> list[tuple[str, str, str]]:
     """What can be told of a task in this state: the new one, as FINISH gets it, and by whom."""
-    given_up = "refused" if before in WITHOUT_KLINGS_ID else "failed"
+    given_up = "refused" if before in WITHOUT_AN_ID else "failed"
     return [
         *((state, "callback", KLINGS_WORD) for state in ("submitted", "processing")),
         *((state, "callback", KLINGS_WORD) for state in ("succeed", "failed")),
         ("failed", "look", KLINGS_WORD),
         *((state, "submit", US) for state in ("unknown", "refused")),
+        ("failed", "queue", US),
         *((state, "operator", OPERATOR) for state in ("succeed", given_up)),
     ]
 
@@ -55,7 +57,9 @@ async def test_the_table_has_every_move_and_no_other(books: str) -> None:
             for state, via, by in tellings(before):
                 transaction = connection.transaction()
                 await transaction.start()
-                if before is not TaskState.PENDING:
+                if before is TaskState.QUEUED:
+                    await connection.execute(QUEUED, task.id)
+                elif before is not TaskState.PENDING:
                     await run(connection, FINISH, told_of(task.id, before, "callback"))
                 told = told_of(task.id, state, via)._replace(is_reply_full=via == "look")
                 record = await run(connection, FINISH, told)

@@ -21,6 +21,7 @@ from relay.cli.check.judge import (
     judge_pool,
     judge_pooler,
     judge_price_list,
+    judge_queue,
     judge_recent,
     judge_standings,
 )
@@ -56,6 +57,7 @@ from relay.pauses.read import list_pauses
 from relay.pricing.lists import read_adopted
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
+from relay.tasks.queue.read import read_lineup
 from relay.tasks.recent import read_recent
 
 
@@ -122,6 +124,7 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
             yield from _check_proxies(database)
         yield judge_price_list(database.read(read_adopted))
         yield from judge_pauses(database.read(list_pauses))
+        yield from judge_queue(database.read(read_lineup))
         yield judge_audit(
             database.read(find_last_audit), every_s=settings.audit_every_s, now=datetime.now(UTC)
         )

@@ -13,6 +13,7 @@ from relay.ledger.audits import LastAudit
 from relay.money import plain
 from relay.pauses.read import ListedPause
 from relay.pricing.lists import OFFERED, AdoptedList
+from relay.tasks.queue.read import Lineup
 from relay.tasks.recent import LATE_S, Recent
 
 MAJOR_MIN = 15
@@ -20,6 +21,8 @@ AUDITS_MISSED = 3
 """In a row, before it is said: one may take minutes, and a restart puts it off."""
 SLOW_S = 0.02
 UNITS_DAYS_MIN = 3
+QUEUE_WARNING_S = 300.0
+"""Clients give up at twice that."""
 CLOCK_BAD_S, CLOCK_WARNING_S, CLOCK_SEEN_S = 20.0, 2.0, 0.1
 """Beyond the first submits are refused and JWTs do not hold; the second is no machine with NTP."""
 
@@ -109,6 +112,23 @@ def judge_pauses(pauses: list[ListedPause]) -> Iterator[Finding]:
             f"{len(pauses)} in force, the newest since {moment(newest.created_at)}:"
             f" {newest.reason}",
             "`relay pause list` shows them, `relay pause end ID` ends one",
+        )
+
+
+def judge_queue(queue: Lineup) -> Iterator[Finding]:
+    """Say how many wait for room, and since when the first of them."""
+    if not queue.tasks:
+        return
+    waits = "1 create waits" if queue.tasks == 1 else f"{queue.tasks} creates wait"
+    said = f"{waits} for room, the longest for {queue.wait_s:.0f} s"
+    if queue.wait_s < QUEUE_WARNING_S:
+        yield good("queue", said)
+    else:
+        yield warning(
+            "queue",
+            said,
+            "`relay channel list` shows what is full, parked or refused; nothing is sent without a"
+            " worker",
         )
 
 

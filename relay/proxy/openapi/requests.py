@@ -5,7 +5,7 @@ from typing import Any
 from relay.kling.body import CALLBACK_URL_CHARS_MAX, EXTERNAL_ID_CHARS_MAX
 from relay.kling.endpoint import Endpoint, EndpointKind, Field, Generation
 from relay.kling.endpoints import IDS_PER_QUERY
-from relay.proxy.idempotency_key import HEADER, KEY_CHARS_MAX
+from relay.proxy.own_headers import KEY_CHARS_MAX, KEY_HEADER, QUEUE_HEADER
 from relay.proxy.page import LIMIT_DEFAULT, LIMIT_MAX
 from relay.proxy.paths import ID_CHARS_MAX, Operation, Route
 from relay.proxy.query import PAGE_DEFAULT, PAGE_MAX, SIZE_DEFAULT
@@ -16,8 +16,8 @@ NUMBER = ["string", "number"]
 """5, "5" and 5.0 are read alike."""
 
 PARAMETERS: dict[str, Schema] = {
-    HEADER: {
-        "name": HEADER,
+    KEY_HEADER: {
+        "name": KEY_HEADER,
         "in": "header",
         "required": False,
         "description": "A key of your own for this create, the same with each retry of it. For 24"
@@ -26,7 +26,17 @@ PARAMETERS: dict[str, Schema] = {
         " While nobody knows what became of the first one, a retry waits; 504/5002 then means:"
         " still not, send it again. It never reaches Kling.",
         "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
-    }
+    },
+    QUEUE_HEADER: {
+        "name": QUEUE_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "For how long this create may wait for room, instead of being refused with"
+        " 429/1303: `8m`, `30s`, `1h`, `on` (8 minutes) or `off`. It is answered at once, and is"
+        " `submitted` while it waits. It never reaches Kling.",
+        "schema": {"type": "string"},
+        "example": "8m",
+    },
 }
 """What the document keeps once for all operations."""
 
@@ -39,7 +49,9 @@ def parameters(path: str, route: Route) -> list[Schema]:
     if "{model}" in path:
         found.append(_in_path("model", "The model, such as `kling-3.0`."))
     if _may_be_repeated(route):
-        found.append({"$ref": f"#/components/parameters/{HEADER}"})
+        found.append({"$ref": f"#/components/parameters/{KEY_HEADER}"})
+    if _may_wait(route):
+        found.append({"$ref": f"#/components/parameters/{QUEUE_HEADER}"})
     return found + _in_query(route)
 
 
@@ -49,6 +61,17 @@ def _may_be_repeated(route: Route) -> bool:
         return False
     assert route.endpoint is not None, "a create belongs to one endpoint"
     return route.endpoint.makes_a_row
+
+
+def _may_wait(route: Route) -> bool:
+    """Tell whether it is a create that may wait for room: of a task that takes units."""
+    endpoint = route.endpoint
+    return (
+        route.operation is Operation.CREATE
+        and endpoint is not None
+        and endpoint.kind is EndpointKind.TASK
+        and not endpoint.is_free
+    )
 
 
 def _id_words(route: Route) -> str:

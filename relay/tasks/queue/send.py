@@ -1,0 +1,194 @@
+"""The worker's turn at the queue: ends what waited too long, and sends what has room.
+
+One replica takes its turn at a time, so that two do not send to the same slot; what each has sent
+is counted by the next one's turn. Slots are counted anew at each: what ended a moment ago is room.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from relay.channels.opened import OpenedChannel
+from relay.database.driver import Pool, Record
+from relay.database.engine import Sessions
+from relay.database.faults import log_failure
+from relay.database.ids import TaskId
+from relay.errors import NoRoom, Paused, RelayError, Unavailable
+from relay.health.board import Admission, Board
+from relay.kling.body import read_fields
+from relay.kling.catalogue import Catalogue
+from relay.kling.references import NamedResource
+from relay.kling.strays import read_things
+from relay.kling.wire import Fields
+from relay.secrets import KeyRing, SecretKeyError
+from relay.tasks.choose_channel import ChannelChooser
+from relay.tasks.dispatch import Dispatcher, Submission
+from relay.tasks.given import NO_ROOM
+from relay.tasks.queue.end import end_waiting
+from relay.tasks.queue.order import Waiting, read_waiting
+from relay.tasks.queue.statements import CLAIM, OVER, SWEEP
+from relay.tasks.queue.tables import body_context
+from relay.tasks.task import TaskRow
+
+log = structlog.get_logger()
+
+TURN_EVERY_S = 0.25
+IDLE_TURNS = 4
+"""An empty queue is looked at that much more seldom: what enters it waits for something anyway."""
+TURN_LOCK = 0x7175657565  # "queue": one replica at a time, the others skip their turn
+SENT_AT_ONCE = 200
+LANDING_S = 1.0
+HAS_ANY = "SELECT EXISTS (SELECT FROM queue)"
+READ_BODY = "SELECT body_sealed FROM queue WHERE task_id = $1"
+
+_NamedThings = list[NamedResource]
+
+
+class QueueSender:
+    """Serves those who wait."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        sessions: Sessions,
+        *,
+        chooser: ChannelChooser,
+        board: Board,
+        dispatcher: Dispatcher,
+        catalogue: Catalogue,
+        keys: KeyRing,
+        submit_timeout_s: float,
+    ) -> None:
+        self._pool = pool
+        self._sessions = sessions
+        self._chooser = chooser
+        self._board = board
+        self._dispatcher = dispatcher
+        self._catalogue = catalogue
+        self._keys = keys
+        self._submit_timeout_s = submit_timeout_s
+        self._named: dict[TaskId, _NamedThings] = {}
+        """Of those that wait: what each names, so that its body is opened once for it."""
+        self._sending: set[asyncio.Task[None]] = set()
+        self._rests = 0
+
+    async def turn(self) -> None:
+        """Serve all for whom there is room now."""
+        if self._rests:
+            self._rests -= 1
+            return
+        if not await self._pool.fetchval(HAS_ANY):
+            self._rests = IDLE_TURNS - 1
+            return
+        async with self._pool.begin() as connection:
+            if not await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({TURN_LOCK})"):
+                return
+            await connection.execute(SWEEP)
+            over = await connection.fetch(OVER)
+            waiting = await read_waiting(connection)
+            if waiting:
+                self._board.room.recount()
+                await self._serve(waiting)
+        self._named = {one.id: self._named[one.id] for one in waiting if one.id in self._named}
+        for record in over:
+            reason = "it waited for room for as long as it may"
+            await self._end(record["id"], reason=reason, told=NO_ROOM)
+
+    async def aclose(self) -> None:
+        """Let what is being sent be answered, for a moment; looks find what is cut short."""
+        if self._sending:
+            _, cut = await asyncio.wait(self._sending, timeout=LANDING_S)
+            for task in cut:
+                task.cancel()
+            await asyncio.gather(*cut, return_exceptions=True)
+
+    async def _serve(self, waiting: list[Waiting]) -> None:
+        """Go through them in order; who finds no room stops those of the same wish behind it."""
+        without: set[tuple[object, ...]] = set()
+        for one in waiting:
+            if len(self._sending) >= SENT_AT_ONCE:
+                return
+            named = await self._named_in(one)
+            if named is None:
+                continue
+            wish = (
+                one.caller.token_id,
+                one.endpoint,
+                one.need,
+                *((it.kind, it.id) for it in named),
+            )
+            if wish in without:
+                continue
+            if not await self._start(one, named):
+                without.add(wish)
+
+    async def _start(self, one: Waiting, named: _NamedThings) -> bool:
+        """Begin to send one, if a channel has room for it now. False if none has."""
+        try:
+            channels = await self._chooser.choose(
+                one.caller, self._catalogue.of(one.endpoint), named, model=one.asked_model
+            )
+            able = await self._board.sift(channels, one.need)
+        except (NoRoom, Paused, Unavailable):
+            return False
+        except RelayError as error:  # what it names was deleted meanwhile
+            await self._end(one.id, reason=f"{type(error).__name__}: {error}", told=error.message)
+            return True
+        for channel in able:
+            admission = await self._board.admit(channel, one.need, task_id=one.id)
+            if admission is None:
+                continue
+            claimed = await self._pool.fetchrow(CLAIM, one.id, channel.id, self._submit_timeout_s)
+            if claimed is None:  # cancelled meanwhile
+                self._board.withdraw(admission)
+                return True
+            order = [channel, *(other for other in channels if other is not channel)]
+            sending = asyncio.create_task(self._send(one, claimed, admission, order))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+            return True
+        return False
+
+    async def _send(
+        self, one: Waiting, claimed: Record, admission: Admission, channels: list[OpenedChannel]
+    ) -> None:
+        now = time.monotonic()
+        submission = Submission(
+            TaskRow.of(claimed),
+            self._catalogue.of(one.endpoint),
+            self._open(one.id, claimed["body_sealed"]),
+            one.need,
+            deadline=now + self._submit_timeout_s,
+            retry_until=now,
+            model=claimed["path_model"],
+            admission=admission,
+            has_waited=True,
+        )
+        try:
+            await self._dispatcher.send(submission, channels)
+            await self._pool.execute(SWEEP)
+        except Exception as error:  # noqa: BLE001 (told in the log; a look comes to it)
+            log_failure(log, "queue.send_failed", error, id=one.id)
+
+    async def _named_in(self, one: Waiting) -> _NamedThings | None:
+        """Read what it names; None if that cannot be read now, or not at all."""
+        if one.id not in self._named:
+            try:
+                sealed = await self._pool.fetchval(READ_BODY, one.id)
+                if sealed is None:
+                    return None
+                fields = self._open(one.id, sealed)
+                self._named[one.id] = read_things(self._catalogue.of(one.endpoint), fields)
+            except (SecretKeyError, LookupError) as error:
+                # Until the key, or the endpoint, is in the settings again, or its time is over.
+                log.warning("queue.unreadable", id=one.id, reason=str(error))
+                return None
+        return self._named[one.id]
+
+    def _open(self, task_id: TaskId, sealed: str) -> Fields:
+        return read_fields(self._keys.open(sealed, context=body_context(task_id)).encode())
+
+    async def _end(self, task_id: TaskId, *, reason: str, told: str) -> None:
+        async with self._sessions.begin() as session:
+            await end_waiting(session, task_id, reason=reason, told=told)

@@ -1,0 +1,173 @@
+"""The queue in SQL: into it, out of it, back into it, and in which order.
+
+Task rows are locked first, then rows of the queue, by id.
+"""
+
+from typing import NamedTuple
+
+from relay.database.ids import TaskId
+from relay.database.rows import unnest
+from relay.health.statements import COUNT_OF_TENANTS
+from relay.tasks.statements import TASK_COLUMNS
+
+KLING_EPOCH_MS = 1_568_028_518_778
+"""Kling's ids count milliseconds from here, 2^22 of them in each: from one pair of an id and its
+`created_at` (docs/kling-api.md 5.1)."""
+
+NEW_PUBLIC_ID = f"""(
+    ((extract(epoch FROM clock_timestamp()) * 1000)::bigint - {KLING_EPOCH_MS}) * 4194304
+    + floor(random() * 4194304)::bigint
+)::text"""
+"""Of ours, in the shape of Kling's. The index is the word on whether it is new: two of one moment
+are one in four millions."""
+
+
+class EnterRow(NamedTuple):
+    """One call of ENTER."""
+
+    id: TaskId
+    body_sealed: str
+    path_model: str | None
+    wait_s: float
+    channel_ids: str
+    """Comma separated."""
+    reason: str
+
+
+ENTER = f"""
+WITH told AS MATERIALIZED (
+    SELECT * FROM {unnest(EnterRow)}
+),
+tasks_locked AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id = ANY (ARRAY(SELECT id FROM told)) AND state = 'pending' AND kling_id IS NULL
+        AND public_id IS NULL AND submit_deadline_at > now()
+    ORDER BY id
+    FOR NO KEY UPDATE
+),
+moved AS (
+    UPDATE tasks t
+    SET state = 'queued', public_id = {NEW_PUBLIC_ID}, next_look_at = NULL, look_lease = NULL
+    FROM tasks_locked l
+    WHERE t.id = l.id
+    RETURNING t.id, t.public_id
+),
+put AS (
+    INSERT INTO queue (task_id, body_sealed, path_model, channel_ids, until)
+    SELECT n.id, n.body_sealed, n.path_model, string_to_array(n.channel_ids, ',')::bigint[],
+           now() + n.wait_s * interval '1 second'
+    FROM told n JOIN moved USING (id)
+),
+noted AS (
+    INSERT INTO task_events (task_id, kind, detail)
+    SELECT n.id, 'queue.entered', n.reason FROM told n JOIN moved USING (id)
+)
+SELECT n.ord, coalesce(m.public_id, t.public_id) AS public_id, t.created_at
+FROM told n
+LEFT JOIN moved m ON m.id = n.id
+JOIN tasks t ON t.id = n.id
+WHERE coalesce(m.public_id, t.public_id) IS NOT NULL
+"""  # noqa: S608 (composed of constants)
+"""Let a held task wait, once, and give it the id that its tenant has from now on.
+
+Run again, after a connection broke, it changes nothing and returns that id. Returns no record of
+one that is no longer the submit's.
+"""
+
+NOW_SERVED = "(SELECT coalesce(max(began), 0) FROM queue_turns)"
+"""Where the clock stands that all who wait share: nobody gains by what it did not ask for."""
+
+CLAIM = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id, tenant_id, slots FROM tasks WHERE id = $1 AND state = 'queued' FOR NO KEY UPDATE
+),
+waiting AS MATERIALIZED (
+    SELECT q.task_id, q.body_sealed, q.path_model, l.tenant_id, l.slots
+    FROM locked l JOIN queue q ON q.task_id = l.id
+    WHERE q.until > now()
+),
+served AS (
+    INSERT INTO queue_turns AS u (tenant_id, began, clock)
+    SELECT n.id, at, at + w.slots::float8 / n.queue_weight
+    FROM waiting w JOIN tenants n ON n.id = w.tenant_id
+    LEFT JOIN queue_turns b ON b.tenant_id = n.id
+    CROSS JOIN LATERAL (SELECT greatest(coalesce(b.clock, 0), {NOW_SERVED}) AS at) clock
+    ON CONFLICT (tenant_id) DO UPDATE SET began = excluded.began, clock = excluded.clock
+)
+UPDATE tasks t
+SET state = 'pending', channel_id = $2,
+    submit_deadline_at = now() + $3::float8 * interval '1 second',
+    next_look_at = now() + $3::float8 * interval '1 second', look_attempts = 0, not_found = 0,
+    not_found_since = NULL
+FROM waiting q
+WHERE t.id = q.task_id
+RETURNING {TASK_COLUMNS}, q.body_sealed, q.path_model
+"""  # noqa: S608 (composed of constants)
+"""Take one out to be sent: durable, with its deadline, before the first byte (D1)."""
+
+PUT_BACK = """
+WITH back AS (
+    UPDATE tasks t
+    SET state = 'queued', channels_tried = t.channels_tried || t.channel_id, next_look_at = NULL,
+        look_lease = NULL
+    FROM queue q
+    WHERE q.task_id = t.id AND t.id = $1 AND t.state IN ('pending', 'unknown')
+        AND t.kling_id IS NULL AND t.submit_deadline_at = $2 AND q.until > now()
+    RETURNING t.id
+)
+INSERT INTO task_events (task_id, kind, detail)
+SELECT id, 'queue.put_back', $3 FROM back
+RETURNING task_id
+"""
+"""Let it wait again that surely made nothing, by who sent it or who looked for it at Kling.
+
+`$2`: the deadline by which it was claimed, which no other claim of it has: who is late with that
+word changes nothing. No record: its time is over, or it is somebody else's by now.
+"""
+
+SWEEP = """
+DELETE FROM queue q USING tasks t
+WHERE t.id = q.task_id AND t.state NOT IN ('queued', 'pending', 'unknown')
+"""
+"""Delete the bodies of all that have a verdict."""
+
+OVER = """
+SELECT t.id FROM queue q JOIN tasks t ON t.id = q.task_id
+WHERE t.state = 'queued' AND q.until <= now()
+ORDER BY t.id LIMIT 100
+"""
+
+RANK = """w.before >= n.room_min, w.before::float8 / n.queue_weight,
+    w.clock + w.before_it::float8 / n.queue_weight, w.id"""
+
+IN_ORDER = f"""
+SELECT w.*, k.id AS token_id, n.name AS tenant, n.account_id, k.is_test,
+       coalesce(k.groups, n.groups) AS groups,
+       row_number() OVER (PARTITION BY w.pack ORDER BY {{rank}}) AS place
+FROM (
+    SELECT t.id, t.tenant_id, t.token_id AS of_token, t.endpoint, t.pack, t.slots,
+           t.public_id, t.tenant_external_id, t.created_at, q.until, q.channel_ids,
+           coalesce(lower(t.model), t.endpoint) AS model, t.model AS asked_model,
+           coalesce(r.slots, 0) + sum(t.slots) OVER (
+               PARTITION BY t.tenant_id, t.pack ORDER BY t.id
+           ) - t.slots AS before,
+           sum(t.slots) OVER (PARTITION BY t.tenant_id ORDER BY t.id) - t.slots AS before_it,
+           greatest(coalesce(u.clock, 0), {NOW_SERVED}) AS clock
+    FROM queue q
+    JOIN tasks t ON t.id = q.task_id
+    LEFT JOIN ({COUNT_OF_TENANTS}) r ON r.tenant_id = t.tenant_id AND r.pack = t.pack
+    LEFT JOIN queue_turns u ON u.tenant_id = t.tenant_id
+    WHERE t.state = 'queued' AND q.until > now()
+) w
+JOIN tenants n ON n.id = w.tenant_id
+JOIN tokens k ON k.id = w.of_token
+WHERE n.enabled
+ORDER BY {{rank}}
+""".format(rank=RANK)  # noqa: S608 (composed of constants)
+"""All that waits, in the order in which it is sent; `place` counts those of its pack.
+
+`before`: the slots that its tenant would have when it is its turn: those that run, and those that
+came before it. So who has least for its weight is next, of those the one that was given least of
+late; and who has less than its least is before all others. Of one tenant they stay in the order in
+which they came.
+"""

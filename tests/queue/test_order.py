@@ -1,0 +1,131 @@
+"""Who is served first: fair over tenants by weight, in order within one, who has least before."""
+
+import asyncio
+from typing import Any
+
+from relay.tenants.tokens import IssuedToken
+from tests.health.test_room import set_room
+from tests.queue.waiting_line import (
+    QUOTA,
+    create,
+    end_running,
+    full_relay,
+    queued,
+    set_tenant,
+    turn,
+)
+from tests.relay_app import CLIP_MICROS, Relay, bearer, running_relay
+from tests.tasks.scripted_kling import Call, success
+
+
+def prompts(calls: list[Call]) -> str:
+    return " ".join(call.body["prompt"] for call in calls if call.method == "POST")
+
+
+async def line_up(relay: Relay, token: IssuedToken, *said: str) -> None:
+    for prompt in said:
+        await queued(relay, token, prompt=prompt)
+
+
+async def test_slots_are_shared_by_weight_whoever_came_first(database_url: str) -> None:
+    """One slot, and what each is given comes one after the other; then four at once."""
+    async with full_relay(database_url, slots=0) as (relay, hosts):
+        hosts.queries["main"] = success({"task_id": "x", "task_status": "processing"})
+        tokens = [await relay.add_tenant(name, quota_micros=QUOTA) for name in ("a", "b", "c")]
+        await set_tenant(relay, "b", queue_weight=2)
+        await line_up(relay, tokens[0], *(f"a{number}" for number in range(4)))
+        await line_up(relay, tokens[1], *(f"b{number}" for number in range(4)))
+        await set_room(relay, "main", {"video": 1})
+
+        for _ in range(4):
+            await turn(relay)
+            await turn(relay)  # one slot: nobody is sent beside it
+            await end_running(relay, "failed")
+        # Who comes later has no claim to what was given while it was away.
+        await line_up(relay, tokens[2], *(f"c{number}" for number in range(3)))
+        for _ in range(7):
+            await turn(relay)
+            await end_running(relay, "failed")
+
+        assert prompts(hosts.kling.calls) == "a0 b0 b1 a1 b2 c0 b3 a2 c1 a3 c2"
+        hosts.kling.calls.clear()
+        await set_room(relay, "main", {"video": 0})
+        await line_up(relay, tokens[0], "a4", "a5", "a6", "a7")
+        await line_up(relay, tokens[1], "b4", "b5", "b6", "b7")
+        await line_up(relay, tokens[2], "c3", "c4")
+        await set_tenant(relay, "c", room_min=2)
+        await set_room(relay, "main", {"video": 5})
+        await turn(relay)
+
+        assert sorted(prompts(hosts.kling.calls).split()) == ["a4", "b4", "b5", "c3", "c4"]
+        rows = await relay.rows(
+            "SELECT public_id FROM tasks t JOIN tenants n ON n.id = t.tenant_id"
+            " WHERE n.name = 'b' AND state = 'queued' ORDER BY t.id"
+        )
+        waiting = [row["public_id"] for row in rows]
+        places = await relay.client.get("/relay/queue", headers=bearer(tokens[1]))
+        shown = places.json()["data"]
+        assert [one["task_id"] for one in shown] == waiting
+        assert shown[1]["place"] == 3  # of a's next and b's next either may be before the other
+        assert all(one["expected_wait_s"] >= 1 for one in shown)
+        assert (await relay.audit()).ok
+
+
+async def test_nobody_overtakes_those_who_wait_but_who_has_less_than_its_least(
+    database_url: str,
+) -> None:
+    """A slot that becomes free is not for who asks just then, would that one wait or not."""
+    async with full_relay(database_url) as (relay, hosts):
+        first, second = await relay.add_tenant("first"), await relay.add_tenant("second")
+        third = await relay.add_tenant("third")
+        await create(relay, first, prompt="first")
+        await line_up(relay, first, "waits")
+        await end_running(relay, "failed")
+        room = relay.parts.kling.board.room
+        await set_tenant(relay, "third", room_min=1)
+
+        async def code(token: IssuedToken, **options: Any) -> int:
+            room._not_before = 0.0  # noqa: SLF001 (as after half a second)
+            room.recount()
+            answer: int = (await create(relay, token, **options)).json()["code"]
+            return answer
+
+        assert await code(second, wait=None) == 1303
+        await line_up(relay, second, "behind")
+        assert hosts.posts("main") == 1
+        assert await code(third, wait=None, prompt="least") == 0
+        await end_running(relay, "failed")
+        for _ in range(2):
+            await turn(relay)
+            await end_running(relay, "failed")
+
+        assert prompts(hosts.kling.calls).split()[1:] == ["least", "waits", "behind"]
+
+
+async def test_two_workers_send_each_once_and_no_more_than_there_are_slots(
+    database_url: str,
+) -> None:
+    """At the same time, while tasks end: Kling never has more than five, and none twice."""
+    async with (
+        full_relay(database_url, slots=0) as (relay, hosts),
+        running_relay(
+            database_url, transport=hosts.kling, with_callbacks=True, beside=relay
+        ) as other,
+    ):
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        await line_up(relay, token, *(f"p{number}" for number in range(30)))
+        await set_room(relay, "main", {"video": 5})
+        other.read_anew()
+        most = 0
+
+        while await relay.rows("SELECT FROM tasks WHERE state = 'queued'"):
+            await asyncio.gather(turn(relay), turn(other), turn(relay), turn(other))
+            running = await relay.rows("SELECT FROM tasks WHERE state = 'submitted'")
+            most = max(most, len(running))
+            await end_running(relay)
+
+        sent = prompts(hosts.kling.calls).split()
+        assert sorted(sent) == sorted(f"p{number}" for number in range(30))
+        assert most == 5
+        assert await relay.account() == (QUOTA - 30 * CLIP_MICROS, 0)
+        assert (await relay.audit()).ok
