@@ -239,15 +239,18 @@ async def running_relay(
     keys: KeyRing | None = None,
     **settings: Any,
 ) -> AsyncIterator[Relay]:
-    """Run a relay in process; by default before a sandbox that never calls back.
+    """Run a relay in process; without a `transport`, before a sandbox that never calls back.
 
     `beside` another one on its database, it is a second replica: the same keys, the same Kling.
     """
     if keys is None:
         keys = beside.keys if beside else KeyRing.parse(new_secret_key())
-    kling = (beside and beside.sandbox) or create_sandbox(
-        sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
-    )
+    kling = beside.sandbox if beside else None
+    if transport is None:
+        kling = kling or create_sandbox(
+            sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
+        )
+        transport = HttpxTransport(httpx.ASGITransport(app=kling))  # type: ignore[arg-type]  # a Litestar is an ASGI app
     app = create_app(
         Settings(
             public_url=PUBLIC_URL if with_callbacks else None,
@@ -255,7 +258,7 @@ async def running_relay(
         ),
         database_url=database_url,
         keys=keys,
-        transport=transport or HttpxTransport(httpx.ASGITransport(app=kling)),  # type: ignore[arg-type]  # a Litestar is an ASGI app
+        transport=transport,
         with_worker=with_worker,
     )
     engine = open_engine(database_url)
@@ -278,7 +281,7 @@ async def running_relay(
                 await relay.aclose()
     finally:
         await engine.dispose()
-        if beside is None:
+        if beside is None and kling is not None:
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=kling),  # type: ignore[arg-type]  # a Litestar is an ASGI app
                 base_url=SANDBOX_URL,

@@ -5,6 +5,7 @@ is kept. One tenant then has every task there is, so whatever goes by the tenant
 """
 
 import json
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 
 from relay.callbacks.receive import FIND
+from relay.database.embedded import EmbeddedPostgres
 from relay.database.engine import PLANNED_ANEW, dsn
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.database.line import connector
@@ -32,6 +34,7 @@ from relay.tasks.statements import (
 )
 from relay.tenants.authenticate import COUNT_CHANGES, FIND_TOKENS
 from tests.benchmarks.plans import nodes, pages_of, touched
+from tests.clones import cloned
 from tests.relay_app import CLIP_MICROS
 from tests.tasks.told import told_success
 
@@ -115,6 +118,10 @@ BATCHED: dict[str, tuple[str, tuple[object, ...], int]] = {
     "claim_refresh": (CLAIM_REFRESH, ClaimRow(TaskId(ID), 3.0), 1),
 }
 """Statement, its one row, and how many records it returns."""
+ON_LINES = {name: statement for name, (statement, _, _) in BATCHED.items()} | {
+    "find_tokens": FIND_TOKENS,
+    "walk": "SELECT sum(hold_micros) FROM tasks WHERE tenant_id = ANY ($1::bigint[])",
+}
 CLAIMS: dict[str, tuple[str, list[object]]] = {
     "looks": (CLAIM_DUE, [20]),
     "followers": (CLAIM, [20, "one", 20]),
@@ -155,15 +162,13 @@ def excess(plan: Any) -> list[str]:
     return found + ([f"{pages_of(plan)} pages"] if pages_of(plan) > PAGES_MAX else [])
 
 
-@pytest.fixture
-async def url(database_url: str) -> str:
-    """A database of one tenant, without a task, that nobody will ever analyze."""
-    connection = await asyncpg.connect(dsn(database_url))
+async def lay_base(url: str) -> None:
+    """One tenant without a task, in tables that nobody will ever analyze."""
+    connection = await asyncpg.connect(url)
     for table in UNTOLD:
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     await connection.execute(BASE)
     await connection.close()
-    return dsn(database_url)
 
 
 async def fill(url: str) -> None:
@@ -174,26 +179,58 @@ async def fill(url: str) -> None:
     assert analyzed == 0, "the planner knows the table"
 
 
-@pytest.mark.parametrize("is_early", [True, False], ids=["while_empty", "while_unknown"])
-async def test_a_plan_that_knows_nothing_still_goes_by_the_index(
-    url: str, *, is_early: bool
-) -> None:
-    """Planned before the first task or behind 20,000 that were not analyzed: few pages each."""
-    connection = await connector(url)(durable=False)
-    if not is_early:
-        await fill(url)
-    types = {
-        name: await prepare(connection, name, statement)
-        for name, (statement, _, _) in BATCHED.items()
-    }
-    if is_early:
-        await fill(url)
+class Planned:
+    """Connections that have planned all there is to run, and know nothing of 20,000 tasks."""
 
+    def __init__(self, batcher: Any, pools: dict[str, Any]) -> None:
+        self.batcher = batcher
+        self.pools = pools
+        """One for each claim."""
+        self._types: dict[str, list[str]] = {}
+
+    async def prepare(self) -> None:
+        for name, statement in ON_LINES.items():
+            self._types[name] = await prepare(self.batcher, name, statement)
+        for name, connection in self.pools.items():
+            self._types[name] = await prepare(connection, name, CLAIMS[name][0])
+
+    async def run(self, name: str, values: list[object]) -> Any:
+        connection = self.pools.get(name, self.batcher)
+        return await run(connection, name, self._types[name], values)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["while_empty", "while_unknown"])
+async def planned(
+    request: pytest.FixtureRequest, postgres_server: EmbeddedPostgres, template: str
+) -> AsyncIterator[Planned]:
+    """Planned before the first task, or behind 20,000 that were not analyzed."""
+    async with cloned(postgres_server, template) as made:
+        url = dsn(made)
+        await lay_base(url)
+        if not request.param:
+            await fill(url)
+        opener = Opener(url)
+        planned = Planned(
+            await connector(url)(durable=False),
+            {
+                name: await opener.open(statement_timeout_s=None, settings=PLANNED_ANEW)
+                for name in CLAIMS
+            },
+        )
+        await planned.prepare()
+        if request.param:
+            await fill(url)
+        yield planned
+        for connection in (planned.batcher, *planned.pools.values()):
+            await connection.close()
+
+
+async def test_a_plan_that_knows_nothing_still_goes_by_the_index(planned: Planned) -> None:
+    """Few pages each."""
     plans = {
-        name: await run(connection, name, types[name], [[value] for value in values])
+        name: await planned.run(name, [[value] for value in values])
         for name, (_, values, _) in BATCHED.items()
     }
-    await connection.close()
 
     assert {name: plan["Actual Rows"] for name, plan in plans.items()} == {
         name: records for name, (_, _, records) in BATCHED.items()
@@ -201,50 +238,29 @@ async def test_a_plan_that_knows_nothing_still_goes_by_the_index(
     assert {name: excess(plan) for name, plan in plans.items()} == {name: [] for name in plans}
 
 
-@pytest.mark.parametrize("is_early", [True, False], ids=["while_empty", "while_unknown"])
 @pytest.mark.parametrize("claim", CLAIMS)
-async def test_the_workers_claims_go_by_what_is_due(
-    url: str, *, claim: str, is_early: bool
-) -> None:
+async def test_the_workers_claims_go_by_what_is_due(planned: Planned, claim: str) -> None:
     """On the pool, which keeps no plan: one task, and one move of a follower's, of 20,000."""
-    statement, values = CLAIMS[claim]
-    connection = await Opener(url).open(statement_timeout_s=None, settings=PLANNED_ANEW)
-    if not is_early:
-        await fill(url)
-    types = await prepare(connection, "claim_due", statement)
-    if is_early:
-        await fill(url)
+    _, values = CLAIMS[claim]
 
     # From the sixth time on, Postgres would keep a plan by itself.
-    plan = [await run(connection, "claim_due", types, values) for _ in range(7)][-1]
-    await connection.close()
+    plan = [await planned.run(claim, values) for _ in range(7)][-1]
 
     assert plan["Actual Rows"] == 1
     assert excess(plan) == []
 
 
 @pytest.mark.parametrize("key", TOKENS)
-async def test_a_token_is_found_by_its_index_though_there_were_none(url: str, key: str) -> None:
-    """Planned before the first of 20,000."""
-    connection = await connector(url)(durable=False)
-    types = await prepare(connection, "find_tokens", FIND_TOKENS)
-    await fill(url)
-
-    plan = await run(connection, "find_tokens", types, [[value] for value in TOKENS[key]])
-    await connection.close()
+async def test_a_token_is_found_by_its_index_though_there_were_none(
+    planned: Planned, key: str
+) -> None:
+    """One of 20,000."""
+    plan = await planned.run("find_tokens", [[value] for value in TOKENS[key]])
 
     assert plan["Actual Rows"] == 1
     assert excess(plan) == []
 
 
-async def test_a_walk_over_all_tasks_of_the_tenant_is_seen(url: str) -> None:
+async def test_a_walk_over_all_tasks_of_the_tenant_is_seen(planned: Planned) -> None:
     """By any plan it takes more pages than are allowed: the check can fail."""
-    connection = await connector(url)(durable=False)
-    walk = "SELECT sum(hold_micros) FROM tasks WHERE tenant_id = ANY ($1::bigint[])"
-    types = await prepare(connection, "walk", walk)
-    await fill(url)
-
-    plan = await run(connection, "walk", types, [[1]])
-    await connection.close()
-
-    assert excess(plan)
+    assert excess(await planned.run("walk", [[1]]))
