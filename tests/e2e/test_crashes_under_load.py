@@ -26,6 +26,7 @@ async def test_a_relay_that_is_killed_again_and_again_loses_nothing(world: World
     async with contextlib.AsyncExitStack() as last, working(load, tokens, orders=36):
         await kill_and_restart(world, times=3)
         await last.enter_async_context(world.started_relay(public_url=world.url))
+        await world.end_leases()
         await load.done()
         await world.settle()
         await check_what_tenants_see(world, tokens, load)
@@ -44,6 +45,7 @@ async def test_of_two_relays_on_one_database_either_may_be_killed(world: World) 
         async with contextlib.AsyncExitStack() as last, working(load, tokens, orders=36):
             await kill_and_restart(world, times=2)
             await last.enter_async_context(world.started_relay(public_url=world.url))
+            await world.end_leases()
             await load.done()
             await world.settle()
             await check_what_tenants_see(world, tokens, load)
@@ -61,6 +63,7 @@ async def test_a_database_that_cuts_every_connection_loses_no_charge(world: Worl
         working(load, tokens, orders=48),
     ):
         cuts = [await cut_connections(world) for _ in range(3)]
+        await world.end_leases()
         await load.done()
         await world.settle()
         await check_what_tenants_see(world, tokens, load)
@@ -78,6 +81,7 @@ async def test_a_relay_that_is_killed_for_a_minute_loses_nothing(world: World) -
     async with contextlib.AsyncExitStack() as last, working(load, tokens, orders=300):
         await kill_and_restart(world, times=30)
         await last.enter_async_context(world.started_relay(public_url=world.url))
+        await world.end_leases()
         await load.done()
         await world.settle()
         await check_what_tenants_see(world, tokens, load)

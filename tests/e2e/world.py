@@ -109,13 +109,13 @@ class World(Relay):
         """Wait for a task with its hold, and return its row."""
         return (await wait_until(self.tasks))[0]
 
-    async def settle(self) -> None:
-        """Wait until Kling has ended all it accepted and no hold is open.
-
-        A killed worker's rows are others' after a minute, its lease; the lease is ended here
-        instead of waiting.
-        """
+    async def end_leases(self) -> None:
+        """Give a killed worker's rows to others, instead of waiting for a minute: its lease."""
         await self.rows(END_LEASES)
+
+    async def settle(self) -> None:
+        """Wait until Kling has ended all it accepted and no hold is open."""
+        await self.end_leases()
 
         left: list[str] = []
 
