@@ -11,6 +11,7 @@ from relay.cli.endpoints import catalogue, endpoint_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.price_adopt import adopt
+from relay.cli.price_files import diff, export, import_, simulate_prices
 from relay.cli.price_key import Key, key_options, quoted_key, ready_line, refuse_unpriced
 from relay.cli.price_multiply import amounts, multipliers, multiply
 from relay.cli.price_rows import (
@@ -52,7 +53,10 @@ def price() -> None:
     """
 
 
-for _command in (adopt, set_price, unset, multiply, multipliers, amounts, why):
+for _command in (
+    *(set_price, unset, multiply, multipliers, amounts, why),
+    *(export, diff, import_, simulate_prices, adopt),
+):
     price.add_command(_command)
 
 

@@ -49,18 +49,7 @@ async def adopt_list(session: AsyncSession, name: str, rows: Sequence[PriceRow])
 
 async def set_price(session: AsyncSession, row: PriceRow) -> None:
     """Add a row, from now on or from its `valid_from`, and end what it replaces."""
-    values = {
-        **{name: getattr(row, name) for name in KEY},
-        "kind": row.kind.value,
-        "per": row.per.value,
-        "units": row.units,
-        "amount_micros": row.amount_micros,
-        "pack": row.pack.value,
-        "multiplier": row.multiplier,
-        "hold_seconds": row.hold_seconds,
-        "input_floor": row.input_floor,
-    }
-    await _add(session, StoredPrice, row, values)
+    await _add(session, StoredPrice, row, _price_values(row))
     await _mirror(session, row)
 
 
@@ -72,6 +61,34 @@ async def end_price(session: AsyncSession, row: PriceRow, *, at: datetime | None
     has_ended = await _end(session, StoredPrice, row, at=at)
     await _mirror(session, row)
     return has_ended
+
+
+async def change_all(
+    session: AsyncSession,
+    *,
+    ended: Sequence[PriceRow | Multiplier],
+    added: Sequence[PriceRow | Multiplier],
+) -> None:
+    """End rows as they were read, and add others; those that have begun begin now, in order."""
+    for one in ended:
+        model = StoredPrice if isinstance(one, PriceRow) else StoredMultiplier
+        now = await _now(session)
+        await session.execute(
+            update(model)
+            .where(*in_slot(model, one), model.valid_from == one.valid_from)
+            .values(valid_to=func.greatest(model.valid_from, now))
+        )
+    for one in added:
+        now = await _now(session)
+        begins = now if one.valid_from is None else max(now, one.valid_from)
+        later = msgspec.structs.replace(one, valid_from=begins)
+        if isinstance(later, PriceRow):
+            await _insert(session, StoredPrice, later, _price_values(later))
+        else:
+            await _insert(session, StoredMultiplier, later, {"multiplier": later.times})
+    for row in (*ended, *added):
+        if isinstance(row, PriceRow):
+            await _mirror(session, row)
 
 
 async def set_multiplier(session: AsyncSession, one: Multiplier) -> None:
@@ -101,7 +118,6 @@ async def _add(
     session: AsyncSession, model: Stored, one: PriceRow | Multiplier, values: dict[str, Any]
 ) -> None:
     begins = one.valid_from or await _now(session)
-    hour_from, hour_to = one.hours or (None, None)
     if one.valid_to is None:
         replaced = (model.valid_from <= begins) & _lasts_beyond(model, begins)
     else:
@@ -110,6 +126,13 @@ async def _add(
     await session.execute(
         update(model).where(*in_slot(model, one), replaced).values(valid_to=begins)
     )
+    await _insert(session, model, msgspec.structs.replace(one, valid_from=begins), values)
+
+
+async def _insert(
+    session: AsyncSession, model: Stored, one: PriceRow | Multiplier, values: dict[str, Any]
+) -> None:
+    hour_from, hour_to = one.hours or (None, None)
     await session.execute(
         insert(model).values(
             **values,
@@ -117,10 +140,19 @@ async def _add(
             price_group=one.price_group,
             hour_from=hour_from,
             hour_to=hour_to,
-            valid_from=begins,
+            valid_from=one.valid_from,
             valid_to=one.valid_to,
         )
     )
+
+
+def _price_values(row: PriceRow) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in PRICED},
+        "kind": row.kind.value,
+        "per": row.per.value,
+        "pack": row.pack.value,
+    }
 
 
 async def _end(

@@ -49,7 +49,8 @@ class Prices:
         self.multipliers = [one for one in self._all_multipliers if holds(one, at, zone)]
         self.good_until = next_change((*self._all_rows, *self._all_multipliers), at, zone)
         """None: nothing of it changes by itself."""
-        self._books: dict[tuple[int | None, str | None], PriceBook] = {}
+        self.opened: dict[tuple[int | None, str | None], PriceBook] = {}
+        """What `book` answered: whoever has no time for a call looks here first."""
         self._shared: dict[tuple[int | None, str | None, Decimal], PriceBook] = {}
 
     def book(self, tenant_id: int | None = None, price_group: str | None = None) -> PriceBook:
@@ -58,9 +59,9 @@ class Prices:
         Those for whom all is alike have one and the same, and so share what it remembers.
         """
         key = (tenant_id, price_group)
-        if key not in self._books:
-            self._books[key] = self._open(tenant_id, price_group)
-        return self._books[key]
+        if key not in self.opened:
+            self.opened[key] = self._open(tenant_id, price_group)
+        return self.opened[key]
 
     def moved(self, at: datetime) -> "Prices":
         """Say what is in force at another moment."""

@@ -89,7 +89,8 @@ class Quoter:
             self._known.clear()
             self._readings.clear()
             self._known_of = prices
-        book = prices.book(caller.tenant_id, caller.price_group)
+        whom = (caller.tenant_id, caller.price_group)
+        book = prices.opened.get(whom) or prices.book(*whom)
         about = (endpoint.name, model, book, caller.is_test)
         for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))

@@ -30,6 +30,7 @@ GIVEN = {
     ("price", "unset"): ("text2video",),
     ("price", "quote"): ("text2video",),
     ("price", "why"): ("text2video",),
+    ("price", "simulate"): ("-", "--month", "2026-10"),
     ("owner", "add"): ("acme", "main", "voice", "id"),
     ("owner", "import"): ("acme", "main", "voice", "-"),
     ("delivery", "ping"): ("acme", "http://acme.test"),

@@ -43,6 +43,7 @@ from relay.desk.months import close_month
 from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
+from relay.desk.price_files import import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
@@ -55,6 +56,7 @@ from relay.desk.tenants import (
 )
 from relay.desk.tokens import change_token, issue_token, revoke_token
 from relay.desk.trials import note_trial
+from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
@@ -62,6 +64,8 @@ from relay.ledger.tables import TopupKind
 from relay.months import month_of
 from relay.pricing import edit
 from relay.pricing.book import Multiplier
+from relay.pricing.difference import Difference
+from relay.pricing.file import read_file
 from relay.pricing.official import LIST, OFFICIAL
 from relay.secrets import KeyRing, new_secret_key
 from relay.trial.report import Finding, Outcome, TrialReport
@@ -87,6 +91,7 @@ BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
 OTHER_PROXY = Proxy("socks5", "other.test", 1080, None, "proxy-password-2")
 NOBODY = TaskId(4711)
 OVER = datetime(2020, 1, 1, tzinfo=UTC)
+OF_TTS = "[[price]]\nendpoint = 'tts'\nunits = 1\n"
 LATER, LATEST = datetime(2100, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 TRIAL = TrialReport(
     at=datetime(2026, 11, 26, tzinfo=UTC),
@@ -286,6 +291,11 @@ def _set_multiplier(times: str = "1.5", tenant: str | None = None, **of: Any) ->
 def _end_multiplier(tenant: str | None = None, at: datetime | None = None, **of: Any) -> Do:
     one = Multiplier(Decimal(0), **of)
     return lambda _, session, actor: end_multiplier(session, actor, one, tenant=tenant, at=at)
+
+
+def _import_prices(text: str, *, seen: Difference | None = None) -> Do:
+    file = read_file(text, UTC, Catalogue())
+    return lambda _, session, actor: import_prices(session, actor, file, seen=seen)
 
 
 def _say_amounts(*, are_multiplied: bool) -> Do:
@@ -943,6 +953,19 @@ DONE = [
         ),
     ),
     Case(
+        import_prices,
+        _import_prices("[[price]]\nendpoint = 'tts'\nunits = 1\ntenant = 'acme'"),
+        lambda _: Told(
+            *("price.import", "price", "file"),
+            {"rows": 2, "named": list},
+            {
+                "rows": 1,
+                "named": ["tts tenant=acme 1 units a task"],
+                "amounts_are_multiplied": None,
+            },
+        ),
+    ),
+    Case(
         adopt_list,
         _adopt_list(before="2026-01-31"),
         lambda _: Told(
@@ -1164,6 +1187,13 @@ REFUSED = [
         Refusal(set_price, Unusable, _set_price(hours=hours), f"hours {hours}")
         for hours in ((3, 3), (24, 3), (0, 25), (-1, 3))
     ),
+    Refusal(import_prices, Unusable, _import_prices(f"{OF_TTS}tenant = 'acmee'"), "tenant"),
+    Refusal(import_prices, Unusable, _import_prices(f"{OF_TTS}price_group = ''"), "price group"),
+    Refusal(import_prices, Unusable, _import_prices(f"{OF_TTS}until = 2020-01-01"), "is over"),
+    Refusal(
+        *(import_prices, NotPossible, _import_prices(OF_TTS, seen=Difference([], []))),
+        "other than it was seen",
+    ),
     Refusal(set_multiplier, Unusable, _set_multiplier("-1")),
     Refusal(set_multiplier, Unusable, _set_multiplier(valid_from=OVER), "in the past"),
     Refusal(set_multiplier, NoSuch, _set_multiplier(tenant="acmee"), "tenant"),
@@ -1210,6 +1240,13 @@ IDLE: list[tuple[str, Do]] = [
     ),
     ("the price that is in force", _set_price()),
     ("the multiplier that is in force", _set_multiplier("0.90", price_group="vip")),
+    (
+        "a file of what there is",
+        _import_prices(
+            "[[price]]\nendpoint = 'text2video'\namount = 3\n"
+            "[[multiplier]]\nprice_group = 'vip'\ntimes = 0.9"
+        ),
+    ),
     ("what was said of amounts", _say_amounts(are_multiplied=False)),
     ("a rule as it is", _change_rule(bound=Decimal(7))),
     ("a rule that speaks", _mute("units-low", None)),

@@ -65,6 +65,7 @@ HELD = {
     "set_multiplier": "LOCK TABLE multipliers IN ROW EXCLUSIVE MODE",
     "set_multiplier to come": "SELECT 1 FROM multipliers FOR NO KEY UPDATE",
     "end_multiplier": "LOCK TABLE multipliers IN ROW EXCLUSIVE MODE",
+    "import_prices": "LOCK TABLE multipliers IN ROW EXCLUSIVE MODE",
     "say_amounts": "SELECT 1 FROM price_state FOR NO KEY UPDATE",
     "adopt_list": "LOCK TABLE price_lists IN SHARE UPDATE EXCLUSIVE MODE",
     "add_place": "LOCK TABLE alert_places IN SHARE MODE",
