@@ -8,7 +8,7 @@ from tests.cli.command import Command
 
 V3 = ("text2video", "--model", "kling-v3", "--mode", "std", "--sound", "off")
 LATER, LATEST = "2100-01-01", "2100-01-02"
-SHANGHAI = {"RELAY_TIMEZONE": "Asia/Shanghai"}
+SHANGHAI: dict[str, Any] = {"RELAY_TIMEZONE": "Asia/Shanghai"}
 
 
 @pytest.fixture
