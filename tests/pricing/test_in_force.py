@@ -111,6 +111,17 @@ def test_hours_end_where_the_clock_on_the_wall_says_so(at: str, expected: str) -
     assert prices.good_until == datetime.fromisoformat(f"{expected}+00:00")
 
 
+def test_a_clock_that_is_put_within_an_hour_ends_it_there() -> None:
+    """As Newfoundland's was till 2011: at 00:01 it became 01:01."""
+    at = datetime(2010, 3, 14, 3, 30, 30, 5, tzinfo=UTC)
+
+    prices = Prices([row(1, hours=(0, 1))], at=at, zone=ZoneInfo("America/St_Johns"))
+    put = prices.good_until
+
+    assert put == datetime(2010, 3, 14, 3, 31, tzinfo=UTC)
+    assert (found(prices), found(prices.moved(put))) == (1, None)
+
+
 def test_an_hour_that_is_missing_holds_nothing_and_one_that_stands_twice_twice() -> None:
     """02-03 of Berlin's two days: no minute of the one, two hours of the other."""
     prices = Prices([row(1, hours=(2, 3))], at=NOW, zone=BERLIN)
