@@ -40,11 +40,11 @@ class ShowsByDefault(click.RichGroup):
 
 @click.group(cls=ShowsByDefault)
 @examples(
-    "relay statement acme 2026-11                         # as `relay statement show`",
+    "relay statement acme 2026-11",
     "relay statement close 2026-10",
 )
 def statement() -> None:
-    """Show an account's month, and close it."""
+    """Show an account's month (`show`, which may be left out), and close it."""
 
 
 @statement.command()
