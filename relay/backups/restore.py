@@ -18,7 +18,7 @@ LOCK_TIMEOUT_S = 5
 SEEDED = frozenset(
     (
         *("alembic_version", "schema_floor", "deployment", "token_changes", "price_lists"),
-        *("secret_keys", "addresses_forgotten"),
+        *("secret_keys", "addresses_forgotten", "price_state"),
     )
 )
 """Tables with rows that migrations and any command leave there: a database with no others is as if

@@ -93,8 +93,12 @@ class Room:
         return self._running.get((tenant_id, pack), 0)
 
     def recount(self) -> None:
-        """Have it counted at the next question, however lately it was."""
+        """Have it counted at the next question, however lately it was, and whatever it takes.
+
+        For the one replica that serves those who wait: what it does not see yet stays idle.
+        """
         self._counting.forget()
+        self._not_before = 0.0
 
     def take(self, channel_id: int, need: Need) -> None:
         """Add what was just let through, which the next count will see."""

@@ -163,7 +163,7 @@ def test_a_tag_tells_the_generation() -> None:
     assert set(names) == used == {*Generation, "account"}
     new = described["paths"][BY_NAME["text-to-video"].path]["post"]
     assert new["tags"] == ["2.0"]
-    assert [one.get("name") for one in new["parameters"]] == ["model", None]
+    assert [one.get("name") for one in new["parameters"]] == ["model", None, None]
 
 
 async def test_a_tenant_reads_it_with_its_bearer(shared: Relay, tenant: str) -> None:

@@ -85,7 +85,6 @@ async def test_nobody_overtakes_those_who_wait_but_who_has_less_than_its_least(
         await set_tenant(relay, "third", room_min=1)
 
         async def code(token: IssuedToken, **options: Any) -> int:
-            room._not_before = 0.0  # noqa: SLF001 (as after half a second)
             room.recount()
             answer: int = (await create(relay, token, **options)).json()["code"]
             return answer

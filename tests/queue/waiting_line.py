@@ -59,7 +59,6 @@ async def turn(relay: Relay) -> None:
     sender = relay.parts.tasks.queue_sender
     sender._rests = 0  # noqa: SLF001 (instead of the second)
     relay.parts.kling.board._cached.forget()  # noqa: SLF001
-    relay.parts.kling.board.room._not_before = 0.0  # noqa: SLF001 (however long a count took)
     await sender.turn()
     await asyncio.gather(*sender._sending)  # noqa: SLF001
     await relay.parts.kling.board.aclose()
