@@ -21,6 +21,8 @@ from relay.database.faults import is_fault, log_failure
 from relay.database.ids import TaskId
 from relay.errors import NoRoom, Unavailable
 from relay.health.condition import (
+    READY,
+    Chance,
     Condition,
     Key,
     Need,
@@ -55,23 +57,6 @@ class Admission(msgspec.Struct, frozen=True):
     tries: tuple[Condition, ...] = ()
     """What it is to show the end of."""
     task_id: TaskId | None = None
-
-
-class _Chance(msgspec.Struct, frozen=True):
-    """Whether a channel may take a create."""
-
-    wait_s: float = 0.0
-    """Until it may; infinite if no create ends what keeps it."""
-    soon_s: float = 0.0
-    """Until it may be over: by a free question, or by the one who tries, sooner than that."""
-    tries: tuple[Condition, ...] = ()
-    """What is to be claimed first."""
-    is_busy: bool = False
-    """It waits for Kling's pace alone, which a tenant may be told (T3)."""
-    full: tuple[Key, ...] = ()
-
-
-_READY = _Chance()
 
 
 class Board:
@@ -167,6 +152,14 @@ class Board:
             default=float("inf"),
         )
 
+    def awaited(self, channels: Iterable[OpenedChannel], need: Need) -> list[int]:
+        """List the channels whose slots it waits for: those that lack nothing else for it.
+
+        Not those that have too few for it even when nothing runs: it has no claim to what becomes
+        free there.
+        """
+        return [one.id for one in channels if self._chance(one, need).is_for_slots]
+
     def room_wait_s(self, channels: Iterable[OpenedChannel], need: Need) -> int:
         """Say after how many whole seconds a slot of these may become free."""
         return self.room.wait_s((channel.id, need.pack, need.model) for channel in channels)
@@ -215,10 +208,11 @@ class Board:
         """Let what is being written be written."""
         await asyncio.gather(*self._writing, return_exceptions=True)
 
-    def _chance(self, channel: OpenedChannel, need: Need) -> _Chance:
+    def _chance(self, channel: OpenedChannel, need: Need) -> Chance:
         now = self._clock()
         wait_s, soon_s, tries, is_busy = 0.0, 0.0, [], True
         full: list[Key] = []
+        fits = True
         for key in need.keys(channel.id):
             condition = self._known.get(key)
             if condition is not None and condition.state is not State.OK:
@@ -235,26 +229,31 @@ class Board:
                 wait_s = max(wait_s, chance.wait_s)
                 tries += chance.tries
                 full += chance.full
+                fits = fits and chance.fits
         if not tries and not full:
-            return _READY
-        return _Chance(wait_s, soon_s, tuple(tries), is_busy, tuple(full))
+            return READY
+        return Chance(wait_s, soon_s, tuple(tries), is_busy, tuple(full), fits)
 
-    def _room_chance(self, channel: OpenedChannel, key: Key, need: Need) -> _Chance:
+    def _room_chance(self, channel: OpenedChannel, key: Key, need: Need) -> Chance:
         """Say whether there are slots, of a pack or of a model in it, that nobody is before at."""
         condition = self._known.get(key)
         learned = None if condition is None else condition.room
         limit = set_limit(channel, key, self.room.scope)
         if limit is None and learned is None:
-            return _READY
+            return READY
         over = self.room.taken(key) + need.slots
+        fits = limit is None or need.slots <= limit
+        # What was learned may be over: one slot is always hoped for.
+        fits = fits and (learned is None or need.slots <= max(1, learned))
         if self._is_behind(need, key) or (limit is not None and over > limit):
-            return _Chance(float("inf"), full=(key,))
+            return Chance(float("inf"), full=(key,), fits=fits)
         if condition is not None and learned is not None:
             if over > learned:
-                return _Chance(condition.try_at_s - self._clock(), tries=(condition,), full=(key,))
+                wait_s = condition.try_at_s - self._clock()
+                return Chance(wait_s, tries=(condition,), full=(key,), fits=fits)
             if condition.state is not State.OK:
                 self.end(condition)
-        return _READY
+        return READY
 
     def _is_behind(self, need: Need, key: Key) -> bool:
         """Tell whether others wait for these slots, and come first."""
@@ -264,11 +263,14 @@ class Board:
             and self.room.running(need.tenant_id, need.pack) >= need.room_min
         )
 
-    def _why_not(self, chances: Iterable[_Chance]) -> NoRoom | Unavailable:
+    def _why_not(self, chances: Iterable[Chance]) -> NoRoom | Unavailable:
         busy = [chance for chance in chances if chance.is_busy]
         if not busy:
             return Unavailable()
-        waits = [self.room.wait_s(chance.full) if chance.full else chance.soon_s for chance in busy]
+        waits = [chance.soon_s for chance in busy if not chance.full]
+        full = [key for chance in busy for key in chance.full]
+        if full:
+            waits.append(self.room.wait_s(full))
         return NoRoom(retry_after_s=max(1, ceil(min(waits))))
 
     def end(self, condition: Condition, *, slots_more: int | None = None) -> None:

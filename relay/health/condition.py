@@ -67,6 +67,30 @@ class Condition(msgspec.Struct, frozen=True):
         return self.room is not None
 
 
+class Chance(msgspec.Struct, frozen=True):
+    """Whether a channel may take a create."""
+
+    wait_s: float = 0.0
+    """Until it may; infinite if no create ends what keeps it."""
+    soon_s: float = 0.0
+    """Until it may be over: by a free question, or by the one who tries, sooner than that."""
+    tries: tuple[Condition, ...] = ()
+    """What is to be claimed first."""
+    is_busy: bool = False
+    """It waits for Kling's pace alone, which a tenant may be told (T3)."""
+    full: tuple[Key, ...] = ()
+    fits: bool = True
+    """Whether there are slots enough when nothing runs."""
+
+    @property
+    def is_for_slots(self) -> bool:
+        """Tell whether it lacks but slots that become free."""
+        return bool(self.full) and self.fits and all(one.is_of_room for one in self.tries)
+
+
+READY = Chance()
+
+
 def read_condition(row: Record, *, now_s: float | None = None) -> Condition:
     """Make one of a record of `READ`, with `due_in_s`."""
     now_s = time.monotonic() if now_s is None else now_s

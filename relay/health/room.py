@@ -119,16 +119,24 @@ class Room:
 
     def _wait_s(self, keys: Iterable[Key], *, ahead: int | None) -> float:
         now = self._clock()
+        keys = list(keys)
+        # What waits is counted at each channel that could take it.
+        before = max(map(self.waiting, keys), default=0) if ahead is None else ahead
+        turns = before / max(1, self._taken_by(keys))
         waits = []
-        for key in keys:
-            channel_id, pack, model = key
-            before = self.waiting(key) if ahead is None else ahead
-            turns = before / max(1, self.taken(key))
+        for channel_id, pack, model in keys:
             for (_, its_pack, its_model), began in self._of(channel_id, pack, model):
                 usual_s = self._usual_s.get((its_pack, its_model))
                 if usual_s is not None:
                     waits.append(max(0.0, began + usual_s - now) + turns * usual_s)
         return min(waits, default=float(WAIT_UNKNOWN_S))
+
+    def _taken_by(self, keys: Iterable[Key]) -> int:
+        """Say how many slots are taken on all these channels, each counted once."""
+        taken: dict[int, int] = {}
+        for key in keys:
+            taken[key[0]] = max(taken.get(key[0], 0), self.taken(key))
+        return sum(taken.values())
 
     def _of(self, channel_id: int, pack: str, model: str) -> list[tuple[Key, float]]:
         return [

@@ -79,11 +79,13 @@ GROUP BY tenant_id, pack
 WAITING = """
 SELECT c.channel_id, t.pack, coalesce(lower(t.model), t.endpoint) AS model,
        sum(t.slots)::bigint AS slots
-FROM queue q JOIN tasks t ON t.id = q.task_id CROSS JOIN unnest(q.channel_ids) AS c (channel_id)
-WHERE t.state = 'queued' AND q.until > now()
+FROM queue q JOIN tasks t ON t.id = q.task_id JOIN tenants n ON n.id = t.tenant_id
+CROSS JOIN unnest(q.channel_ids) AS c (channel_id)
+WHERE t.state = 'queued' AND q.until > now() AND n.enabled
 GROUP BY 1, 2, 3
 """
-"""The slots that are waited for, on each channel that could give them."""
+"""The slots that are waited for, on each channel whose slots they are; of a tenant that is switched
+off nothing is sent."""
 
 RUNNING = """
 SELECT coalesce(lower(model), endpoint) AS model, sum(slots)::bigint AS slots

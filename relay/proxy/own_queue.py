@@ -57,7 +57,7 @@ class OwnQueue:
         return Raw(shown_data(task, generation_of(task)))
 
 
-def _shown(one: Waiting, expected_wait_s: int) -> dict[str, Any]:
+def _shown(one: Waiting, expected_wait_s: int | None) -> dict[str, Any]:
     return {
         "task_id": one.public_id,
         "external_task_id": one.tenant_external_id,

@@ -1,9 +1,9 @@
 """What of a tenant's, a channel's or a key's tasks is not over yet."""
 
-from sqlalchemy import func, select, union
+from sqlalchemy import and_, func, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.tasks.tables import Task
+from relay.tasks.tables import Task, TaskState
 
 
 async def count_live(
@@ -11,9 +11,13 @@ async def count_live(
 ) -> int:
     """Count tasks whose hold is open, or that Kling is still to be asked about; of one of the two.
 
+    What waits in the queue is its tenant's, and no channel's yet, whichever its row names.
+
     Two parts, each with an index of its own: by `OR` all tasks would be read.
     """
-    whose = Task.tenant_id == tenant_id if tenant_id is not None else Task.channel_id == channel_id
+    whose = Task.tenant_id == tenant_id
+    if tenant_id is None:
+        whose = and_(Task.channel_id == channel_id, Task.state != TaskState.QUEUED)
     live = union(
         select(Task.id).where(whose, Task.hold_ended_at.is_(None)),
         select(Task.id).where(whose, Task.next_look_at.is_not(None)),

@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+from relay.desk.channels import remove_channel
+from relay.desk.pauses import pause_creates
 from relay.tenants.tokens import IssuedToken
-from tests.health.test_room import set_room
+from tests.health.test_room import IMAGES, set_room
 from tests.queue.waiting_line import (
     QUOTA,
     create,
@@ -14,7 +16,7 @@ from tests.queue.waiting_line import (
     set_tenant,
     turn,
 )
-from tests.relay_app import CLIP_MICROS, Relay, bearer, running_relay
+from tests.relay_app import ACTOR, CLIP_MICROS, Relay, bearer, running_relay
 from tests.tasks.scripted_kling import Call, success
 
 
@@ -99,6 +101,68 @@ async def test_nobody_overtakes_those_who_wait_but_who_has_less_than_its_least(
             await end_running(relay, "failed")
 
         assert prompts(hosts.kling.calls).split()[1:] == ["least", "waits", "behind"]
+
+
+async def test_slots_are_kept_for_those_alone_who_lack_nothing_else(database_url: str) -> None:
+    """Who is paused, switched off, or asks for more than there is keeps nobody from a slot."""
+    async with full_relay(database_url, slots=0, names=("gone", "main")) as (relay, hosts):
+        paused, off = await relay.add_tenant("paused"), await relay.add_tenant("off")
+        many, other = (
+            await relay.add_tenant("many", quota_micros=QUOTA),
+            await relay.add_tenant("x"),
+        )
+        await set_room(relay, "gone", {"image": 0})
+        await set_room(relay, "main", {"image": 3})
+        image = {"path": IMAGES, "model_name": "kling-v2-1"}
+        await queued(relay, paused)
+        await queued(relay, off)
+        await queued(relay, many, n=4, prompt="four", **image)
+        async with relay.sessions.begin() as session:
+            await remove_channel(session, ACTOR, "gone")  # what waits is no channel's yet
+            await pause_creates(session, ACTOR, reason="maintenance", tenant="paused")
+        relay.parts.kling.chooser._pauses.forget()  # noqa: SLF001 (instead of the two seconds)
+        await set_tenant(relay, "off", enabled=False)
+        await set_room(relay, "main", {"video": 1})
+        await turn(relay)
+        relay.parts.kling.board.room.recount()
+
+        assert (await create(relay, other, wait=None)).json()["code"] == 0
+        answer = await create(relay, other, wait=None, prompt="one", n=1, **image)
+        assert answer.json()["code"] == 0
+        shown = (await relay.client.get("/relay/queue", headers=bearer(paused))).json()["data"]
+        assert [one["expected_wait_s"] for one in shown] == [None]
+        # Now it has slots enough: what comes after it and needs fewer does not pass it.
+        await set_room(relay, "main", {"image": 4})
+        await turn(relay)
+        relay.parts.kling.board.room.recount()
+        await queued(relay, many, n=1, prompt="behind", **image)
+        for _ in range(3):
+            await turn(relay)
+            await end_running(relay, "failed")
+        assert prompts(hosts.kling.calls).split()[-3:] == ["one", "four", "behind"]
+        assert (await relay.audit()).ok
+
+
+async def test_a_place_is_expected_by_the_slots_of_all_channels(database_url: str) -> None:
+    """Six tasks of a minute each run on three channels: so the seventh in line waits for two."""
+    async with full_relay(database_url, slots=2, names=("a", "b", "c")) as (relay, _):
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        for _ in range(6):
+            await create(relay, token, wait=None)
+        await relay.rows("UPDATE tasks SET submitted_at = now() - interval '60 s'")
+        await end_running(relay, "failed")
+        relay.parts.kling.board.room.recount()
+        for _ in range(6):
+            assert (await create(relay, token, wait=None)).json()["code"] == 0
+        await line_up(relay, token, *(str(number) for number in range(7)))
+        relay.parts.kling.board.room._usual.forget()  # noqa: SLF001 (instead of the minute)
+        relay.parts.kling.board.room.recount()
+
+        shown = (await relay.client.get("/relay/queue", headers=bearer(token))).json()["data"]
+        refused = await create(relay, token, wait=None)
+
+        assert 100 < shown[6]["expected_wait_s"] <= 122
+        assert 110 < int(refused.headers["retry-after"]) <= 132
 
 
 async def test_two_workers_send_each_once_and_no_more_than_there_are_slots(

@@ -266,6 +266,8 @@ async def test_what_kling_may_have_is_sent_again_only_once_it_has_it_not(
                 assert not await relay.parts.tasks.looker._queue.put_back(claimed, reason="late")  # noqa: SLF001
                 assert await state_of(relay, id_) == "unknown"
                 await relay.rows("UPDATE queue SET until = now()")
+                await turn(relay)
+                assert await relay.rows("SELECT FROM queue") == []  # nobody sends it any more
             claimed = await read_row(relay, 2)
             await look_now(relay)
             assert await state_of(relay, id_) == ("failed" if is_over else "queued")

@@ -191,7 +191,7 @@ COLD = {
     "relay.tasks.queue.order:read_waiting": f"four times a second while some wait: {_QUEUE}",
     "relay.tasks.queue.send:QueueSender.turn": f"each second: {_QUEUE}",
     "relay.tasks.queue.send:QueueSender._start": "CLAIM, by key: one that is sent",
-    "relay.tasks.queue.send:QueueSender._send": f"SWEEP: {_QUEUE}",
+    "relay.tasks.queue.send:QueueSender._send": "FORGET, by key: one that was sent",
     "relay.tasks.queue.send:QueueSender._named_in": "one body that waits, by key",
     "relay.tasks.queue.read:read_lineup": f"each minute, for an alert: {_QUEUE}",
     "relay.tasks.queue.end:end_waiting_of": f"of a leaked token: {_QUEUE}",

@@ -24,7 +24,7 @@ class Waiting(msgspec.Struct, frozen=True):
     public_id: str
     tenant_external_id: str | None
     channel_ids: list[int]
-    """That could take it when it came."""
+    """Whose slots it waits for."""
     created_at: datetime
     until: datetime
 

@@ -27,7 +27,7 @@ from relay.tasks.dispatch import Dispatcher, Submission
 from relay.tasks.given import NO_ROOM
 from relay.tasks.queue.end import end_waiting
 from relay.tasks.queue.order import Waiting, read_waiting
-from relay.tasks.queue.statements import CLAIM, OVER, SWEEP
+from relay.tasks.queue.statements import AWAIT, CLAIM, FORGET, OVER, SWEEP
 from relay.tasks.queue.tables import body_context
 from relay.tasks.task import TaskRow
 
@@ -43,6 +43,8 @@ HAS_ANY = "SELECT EXISTS (SELECT FROM queue)"
 READ_BODY = "SELECT body_sealed FROM queue WHERE task_id = $1"
 
 _NamedThings = list[NamedResource]
+_Channels = tuple[int, ...]
+_Wish = tuple[object, ...]
 
 
 class QueueSender:
@@ -81,16 +83,19 @@ class QueueSender:
         if not await self._pool.fetchval(HAS_ANY):
             self._rests = IDLE_TURNS - 1
             return
+        await self._pool.execute(SWEEP)
         async with self._pool.begin() as connection:
             if not await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({TURN_LOCK})"):
                 return
-            await connection.execute(SWEEP)
             over = await connection.fetch(OVER)
             waiting = await read_waiting(connection)
+            awaited = {}
             if waiting:
                 self._board.room.recount()
-                await self._serve(waiting)
+                awaited = await self._serve(waiting)
         self._named = {one.id: self._named[one.id] for one in waiting if one.id in self._named}
+        for channel_ids, ids in awaited.items():
+            await self._pool.execute(AWAIT, ids, channel_ids)
         for record in over:
             reason = "it waited for room for as long as it may"
             await self._end(record["id"], reason=reason, told=NO_ROOM)
@@ -103,38 +108,59 @@ class QueueSender:
                 task.cancel()
             await asyncio.gather(*cut, return_exceptions=True)
 
-    async def _serve(self, waiting: list[Waiting]) -> None:
-        """Go through them in order; who finds no room stops those of the same wish behind it."""
-        without: set[tuple[object, ...]] = set()
+    async def _serve(self, waiting: list[Waiting]) -> dict[_Channels, list[TaskId]]:
+        """Go through them in order; who finds no room stops those of the same wish behind it.
+
+        Returns those that wait for the slots of other channels than was known, by these.
+        """
+        without: dict[_Wish, _Channels] = {}
+        changed: dict[_Channels, list[TaskId]] = {}
         for one in waiting:
             if len(self._sending) >= SENT_AT_ONCE:
-                return
-            named = await self._named_in(one)
-            if named is None:
-                continue
-            wish = (
-                one.caller.token_id,
-                one.endpoint,
-                one.need,
-                *((it.kind, it.id) for it in named),
-            )
-            if wish in without:
-                continue
-            if not await self._start(one, named):
-                without.add(wish)
+                break
+            awaited = _find(without, one, ())
+            if awaited is None:
+                awaited = await self._serve_one(one, without)
+            if awaited is not None and set(awaited) != set(one.channel_ids):
+                changed.setdefault(awaited, []).append(one.id)
+        return changed
 
-    async def _start(self, one: Waiting, named: _NamedThings) -> bool:
-        """Begin to send one, if a channel has room for it now. False if none has."""
+    async def _serve_one(self, one: Waiting, without: dict[_Wish, _Channels]) -> _Channels | None:
+        """Begin to send one; else return, and note for those behind it, whose slots it waits for.
+
+        Where it waits for slots, others of its kind that take fewer do not pass it.
+        """
+        named = await self._named_in(one)
+        if named is None:
+            return ()
+        names = tuple((it.kind, it.id) for it in named)
+        awaited = _find(without, one, names) if names else None
+        if awaited is None:
+            awaited = await self._start(one, named)
+            if awaited is not None:
+                without[_wish(one, names, one.need.slots)] = awaited
+                if awaited:
+                    without[_wish(one, names, None)] = awaited
+        return awaited
+
+    async def _start(self, one: Waiting, named: _NamedThings) -> _Channels | None:
+        """Begin to send one, if a channel has room for it now, or end it.
+
+        Else return the channels whose slots it waits for; none if it is something else.
+        """
         try:
             channels = await self._chooser.choose(
                 one.caller, self._catalogue.of(one.endpoint), named, model=one.asked_model
             )
-            able = await self._board.sift(channels, one.need)
-        except (NoRoom, Paused, Unavailable):
-            return False
+        except (Paused, Unavailable):
+            return ()
         except RelayError as error:  # what it names was deleted meanwhile
             await self._end(one.id, reason=f"{type(error).__name__}: {error}", told=error.message)
-            return True
+            return None
+        try:
+            able = await self._board.sift(channels, one.need)
+        except (NoRoom, Unavailable):
+            able = []
         for channel in able:
             admission = await self._board.admit(channel, one.need, task_id=one.id)
             if admission is None:
@@ -142,32 +168,32 @@ class QueueSender:
             claimed = await self._pool.fetchrow(CLAIM, one.id, channel.id, self._submit_timeout_s)
             if claimed is None:  # cancelled meanwhile
                 self._board.withdraw(admission)
-                return True
+                return None
             order = [channel, *(other for other in channels if other is not channel)]
             sending = asyncio.create_task(self._send(one, claimed, admission, order))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
-            return True
-        return False
+            return None
+        return tuple(sorted(self._board.awaited(channels, one.need)))
 
     async def _send(
         self, one: Waiting, claimed: Record, admission: Admission, channels: list[OpenedChannel]
     ) -> None:
         now = time.monotonic()
-        submission = Submission(
-            TaskRow.of(claimed),
-            self._catalogue.of(one.endpoint),
-            self._open(one.id, claimed["body_sealed"]),
-            one.need,
-            deadline=now + self._submit_timeout_s,
-            retry_until=now,
-            model=claimed["path_model"],
-            admission=admission,
-            has_waited=True,
-        )
         try:
+            submission = Submission(
+                TaskRow.of(claimed),
+                self._catalogue.of(one.endpoint),
+                self._open(one.id, claimed["body_sealed"]),
+                one.need,
+                deadline=now + self._submit_timeout_s,
+                retry_until=now,
+                model=claimed["path_model"],
+                admission=admission,
+                has_waited=True,
+            )
             await self._dispatcher.send(submission, channels)
-            await self._pool.execute(SWEEP)
+            await self._pool.execute(FORGET, one.id)
         except Exception as error:  # noqa: BLE001 (told in the log; a look comes to it)
             log_failure(log, "queue.send_failed", error, id=one.id)
 
@@ -192,3 +218,20 @@ class QueueSender:
     async def _end(self, task_id: TaskId, *, reason: str, told: str) -> None:
         async with self._sessions.begin() as session:
             await end_waiting(session, task_id, reason=reason, told=told)
+
+
+def _wish(one: Waiting, names: tuple[object, ...], slots: int | None) -> _Wish:
+    """Spell what stops those behind it that it cannot have; `slots`: None is however many."""
+    need = one.need
+    return (one.caller.token_id, one.endpoint, need.pack, need.model, slots, names)
+
+
+def _find(
+    without: dict[_Wish, _Channels], one: Waiting, names: tuple[object, ...]
+) -> _Channels | None:
+    """Look up whose slots one of this wish before it waits for; None if there is none.
+
+    What names nothing could go to every channel, so where that is stopped the others are.
+    """
+    found = without.get(_wish(one, names, None))
+    return without.get(_wish(one, names, one.need.slots)) if found is None else found

@@ -105,14 +105,27 @@ RETURNING {TASK_COLUMNS}, q.body_sealed, q.path_model
 """  # noqa: S608 (composed of constants)
 """Take one out to be sent: durable, with its deadline, before the first byte (D1)."""
 
+AWAIT = "UPDATE queue SET channel_ids = $2::bigint[] WHERE task_id = ANY ($1::bigint[])"
+"""Say whose slots these wait for."""
+
 PUT_BACK = """
-WITH back AS (
+WITH locked AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id = $1 AND state IN ('pending', 'unknown') AND kling_id IS NULL
+        AND submit_deadline_at = $2
+    FOR NO KEY UPDATE
+),
+kept AS MATERIALIZED (
+    -- Locked too: its body may be deleted just now, as its time is over.
+    SELECT q.task_id FROM locked l JOIN queue q ON q.task_id = l.id WHERE q.until > now()
+    FOR UPDATE OF q
+),
+back AS (
     UPDATE tasks t
     SET state = 'queued', channels_tried = t.channels_tried || t.channel_id, next_look_at = NULL,
         look_lease = NULL
-    FROM queue q
-    WHERE q.task_id = t.id AND t.id = $1 AND t.state IN ('pending', 'unknown')
-        AND t.kling_id IS NULL AND t.submit_deadline_at = $2 AND q.until > now()
+    FROM kept
+    WHERE t.id = kept.task_id
     RETURNING t.id
 )
 INSERT INTO task_events (task_id, kind, detail)
@@ -126,10 +139,22 @@ word changes nothing. No record: its time is over, or it is somebody else's by n
 """
 
 SWEEP = """
-DELETE FROM queue q USING tasks t
-WHERE t.id = q.task_id AND t.state NOT IN ('queued', 'pending', 'unknown')
+WITH over AS MATERIALIZED (
+    SELECT t.id FROM queue q JOIN tasks t ON t.id = q.task_id
+    WHERE t.state NOT IN ('queued', 'pending', 'unknown')
+        OR t.state <> 'queued' AND q.until <= now()
+    FOR NO KEY UPDATE OF t SKIP LOCKED
+)
+DELETE FROM queue WHERE task_id IN (SELECT id FROM over)
 """
-"""Delete the bodies of all that have a verdict."""
+"""Delete the bodies of all that are not sent again: with a verdict, or in doubt when their time is
+over."""
+
+FORGET = """
+DELETE FROM queue q USING tasks t
+WHERE q.task_id = $1 AND t.id = q.task_id AND t.state NOT IN ('queued', 'pending', 'unknown')
+"""
+"""Delete one's body as soon as it has a verdict."""
 
 OVER = """
 SELECT t.id FROM queue q JOIN tasks t ON t.id = q.task_id

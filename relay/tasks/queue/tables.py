@@ -20,7 +20,8 @@ class Queued(Base):
     path_model: Mapped[str | None]
     """As it stands in the path of a 2.0 create."""
     channel_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
-    """Channels that could take it when it came: what becomes free there is this one's first."""
+    """Channels whose slots it waits for: what becomes free there is this one's first. Those that
+    could take it when it came, then those that lack but a slot for it, as each turn finds."""
     until: Mapped[moment]
     """It ends then, if it still waits."""
     created_at: Mapped[stamped]
