@@ -9,6 +9,7 @@ from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
 from relay.health import tables as health
 from relay.ledger import tables as ledger
+from relay.operators import tables as operators
 from relay.owners import tables as owners
 from relay.pauses import tables as pauses
 from relay.pricing import tables as pricing
@@ -28,6 +29,7 @@ __all__ = [
     "health",
     "ledger",
     "metadata",
+    "operators",
     "owners",
     "pauses",
     "pricing",

@@ -30,6 +30,10 @@ COMMANDS = {
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
+    "operator": (
+        "relay.cli.operator:operator",
+        "Say who may do what in the office, and issue their tokens.",
+    ),
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
     "alert": ("relay.cli.alert:alert", "Say where alerts go; see, mute and bound them."),
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),

@@ -213,3 +213,21 @@ class Room(click.ParamType[tuple[str, "int | None"]]):
         if not equals or not of or (slots and not (slots.isascii() and slots.isdecimal())):
             self.fail(f"'{value}' is not like video=5 or video/kling-v3=3.", param, ctx)
         return of, int(slots) if slots else None
+
+
+class Ceiling(click.ParamType[tuple[str, "int | None"]]):
+    """`task.refund=50`, in micros, or `task.refund=role`, as None; the desk checks the act."""
+
+    name = "ACT=AMOUNT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | None]:
+        if isinstance(value, tuple):
+            return value
+        act, equals, amount = str(value).strip().partition("=")
+        if not equals or not act:
+            self.fail(f"'{value}' is not like task.refund=50 or task.refund=role.", param, ctx)
+        if amount == "role":
+            return act, None
+        return act, Amount(least=0).convert(amount, param, ctx)

@@ -17,10 +17,11 @@ from relay.money import decimal_of, money
 
 SHOWN_MAX = 5
 """Ids that a refusal names."""
-NAMED = frozenset({"tenant", "channel"})
+NAMED = frozenset({"tenant", "channel", "operator"})
 """Kinds that have names, which an `add` gives."""
 HOW_TO_FIND = {
     "token": "; `relay token list` shows them",
+    "operator token": "; `relay operator token list` shows them",
     "delivery": "; `relay delivery list` names them",
     "alert place": "; `relay alert list` shows them",
     "task": " (by our id; `relay task show` takes any id)",

@@ -31,6 +31,8 @@ class Actor(msgspec.Struct, frozen=True):
     origin: str = ""
     """From where: the terminal of a machine, or an address."""
     request_id: str | None = None
+    operator_id: int | None = None
+    """Ours, of an operator: what it may do is read by it in each act."""
 
     def __str__(self) -> str:
         """Spell it as entries, events and changes keep it: `system:ann`, `tenant:acme`, `relay`."""

@@ -25,7 +25,7 @@ PAUSE_MAX_S = 7 * 86400
 BOUND_MAX = Decimal(10) ** 9
 
 
-@act
+@act("alert.add")
 async def add_place(
     session: AsyncSession, actor: Actor, url: str, keys: KeyRing, *, least: Severity
 ) -> ListedPlace:
@@ -55,7 +55,7 @@ async def add_place(
     return listed
 
 
-@act
+@act("alert.remove")
 async def remove_place(session: AsyncSession, actor: Actor, place_id: int) -> str:
     """Send nothing there any more, not what waits for it either; return what it was.
 
@@ -79,7 +79,7 @@ async def remove_place(session: AsyncSession, actor: Actor, place_id: int) -> st
     return shown
 
 
-@act
+@act("alert.set")
 async def change_rule(
     session: AsyncSession,
     actor: Actor,
@@ -111,7 +111,7 @@ async def change_rule(
     await _note(session, actor, "alert.set", name, before, _settings(row))
 
 
-@act
+@act("alert.mute")
 async def mute_rule(
     session: AsyncSession, actor: Actor, name: str, *, until: datetime | None
 ) -> None:

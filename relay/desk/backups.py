@@ -29,7 +29,7 @@ class Marked(msgspec.Struct, frozen=True):
     pause_id: int
 
 
-@act
+@act("backup.take")
 async def note_backup(session: AsyncSession, actor: Actor, taken: Taken) -> None:
     """Write down a backup that was made: by whom, and where it is."""
     row = await record_taken(session, taken, actor=str(actor))
@@ -44,7 +44,7 @@ async def note_backup(session: AsyncSession, actor: Actor, taken: Taken) -> None
     )
 
 
-@act
+@act("database.restore")
 async def mark_restored(
     session: AsyncSession, actor: Actor, *, as_of: datetime, source: str
 ) -> Marked:

@@ -32,10 +32,12 @@ async def note_change(
     before: State | None = None,
     after: State | None = None,
     reason: str | None = None,
+    amount_micros: int | None = None,
 ) -> None:
     """Write down an act, as the last thing of it.
 
-    `before` and `after` hold only what the act changed.
+    `before` and `after` hold only what the act changed. `amount_micros`: what it counts against a
+    ceiling, at least 0.
     """
     await session.flush()  # else one flush would write what the act changed behind this
     session.add(
@@ -50,6 +52,7 @@ async def note_change(
             before=before,
             after=after,
             reason=reason,
+            amount_micros=amount_micros,
         )
     )
     await session.flush()

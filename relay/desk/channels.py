@@ -63,7 +63,7 @@ class ChannelChanges(msgspec.Struct, frozen=True):
     way: WayChanges = AS_BEFORE
 
 
-@act
+@act("channel.add")
 async def add_channel(
     session: AsyncSession,
     actor: Actor,
@@ -131,7 +131,7 @@ async def add_channel(
     return row
 
 
-@act
+@act("channel.change")
 async def change_channel(
     session: AsyncSession,
     actor: Actor,
@@ -183,7 +183,7 @@ async def change_channel(
     return row
 
 
-@act
+@act("channel.remove")
 async def remove_channel(session: AsyncSession, actor: Actor, name: str) -> Channel:
     """Take a channel out of use for good; its tasks keep it, by the name it gets then.
 
@@ -208,7 +208,7 @@ async def remove_channel(session: AsyncSession, actor: Actor, name: str) -> Chan
     return row
 
 
-@act
+@act("channel.drained")
 async def end_drain(session: AsyncSession, actor: Actor, name: str) -> Channel:
     """Switch off a channel that was drained.
 

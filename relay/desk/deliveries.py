@@ -11,7 +11,7 @@ from relay.desk.errors import NotPossible
 from relay.desk.find import delivery_named
 
 
-@act
+@act("delivery.replay")
 async def replay_delivery(
     session: AsyncSession, actor: Actor, key: str, *, tenant_id: int | None = None
 ) -> int:

@@ -10,6 +10,8 @@
     ├── NotTheirs          things that another tenant has
     ├── WebhookSecretKept  the tenant has one, which was shown when it was made
     ├── Unusable           what was given cannot be taken
+    ├── NotAllowed         the operator's role may not do it
+    ├── OverCeiling        it would come to more than the operator may in 24 hours
     └── Busy               somebody else is writing the same just now
 
 The caller rolls back, and then nothing was written. The attributes are for the faces, each of which
@@ -17,6 +19,8 @@ words them for its reader.
 """
 
 from collections.abc import Sequence
+
+from relay.money import decimal_of
 
 
 class DeskError(Exception):
@@ -110,6 +114,27 @@ class WebhookSecretKept(DeskError):
 
 class Unusable(DeskError):
     """The message says what is wrong with what was given, and does not repeat a secret."""
+
+
+class NotAllowed(DeskError):
+    def __init__(self, act: str, role: str | None) -> None:
+        """`act`: as changes name it; `role`: None of an operator that was removed."""
+        whose = "who was removed" if role is None else f"with the role {role}"
+        super().__init__(f"an operator {whose} may not do {act}")
+        self.act = act
+        self.role = role
+
+
+class OverCeiling(DeskError):
+    def __init__(self, act: str, *, ceiling_micros: int, spent_micros: int) -> None:
+        """`spent_micros`: in the last 24 hours, with the act that was refused."""
+        super().__init__(
+            f"{act} would come to {decimal_of(spent_micros)} in 24 hours, and its ceiling is"
+            f" {decimal_of(ceiling_micros)}"
+        )
+        self.act = act
+        self.ceiling_micros = ceiling_micros
+        self.spent_micros = spent_micros
 
 
 class Busy(DeskError):

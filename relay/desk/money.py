@@ -14,7 +14,7 @@ from relay.ledger.read import topup_of
 from relay.ledger.tables import TopupKind
 
 
-@act
+@act("tenant.top_up")
 async def add_quota(
     session: AsyncSession,
     actor: Actor,
@@ -81,11 +81,12 @@ async def add_quota(
             "reference": reference,
         },
         reason=reason,
+        amount_micros=abs(amount_micros),
     )
     return True
 
 
-@act
+@act("tenant.adjust")
 async def adjust_quota(
     session: AsyncSession,
     actor: Actor,
@@ -123,4 +124,5 @@ async def adjust_quota(
         name=tenant.name,
         after={"account_id": account_id, "amount_micros": amount_micros},
         reason=reason,
+        amount_micros=abs(amount_micros),
     )

@@ -15,7 +15,7 @@ from relay.ledger.entries import UnknownAccount
 from relay.months import Month
 
 
-@act
+@act("account.close_month")
 async def close_month(
     session: AsyncSession, actor: Actor, account_id: AccountId, month: Month, *, zone: tzinfo
 ) -> list[str]:

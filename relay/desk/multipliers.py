@@ -26,7 +26,7 @@ from relay.tenants.edit import mirror_multiplier
 from relay.tenants.tables import Tenant
 
 
-@act
+@act("multiplier.set")
 async def set_multiplier(
     session: AsyncSession, actor: Actor, one: Multiplier, *, tenant: str | None = None
 ) -> None:
@@ -52,7 +52,7 @@ async def set_multiplier(
     await _note(session, actor, "multiplier.set", one, tenant, before=was, after=_state(one))
 
 
-@act
+@act("multiplier.end")
 async def end_multiplier(
     session: AsyncSession,
     actor: Actor,

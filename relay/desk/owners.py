@@ -20,7 +20,7 @@ NOTED_MAX = 100
 """Ids that a change names; the others are counted."""
 
 
-@act
+@act("owner.claim")
 async def claim_owners(
     session: AsyncSession,
     actor: Actor,

@@ -18,7 +18,7 @@ from relay.pauses.tables import Pause
 __all__ = ["ListedPause", "end_pause", "pause_creates"]
 
 
-@act
+@act("pause.add")
 async def pause_creates(
     session: AsyncSession,
     actor: Actor,
@@ -69,7 +69,7 @@ async def pause_creates(
     return listed
 
 
-@act
+@act("pause.end")
 async def end_pause(session: AsyncSession, actor: Actor, pause_id: int) -> ListedPause:
     """End a pause before its time.
 

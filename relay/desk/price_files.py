@@ -68,7 +68,7 @@ def _resolved(file: PriceFile, names: dict[int, str]) -> PriceSet:
         raise Unusable(str(error)) from error
 
 
-@act
+@act("price.import")
 async def import_prices(
     session: AsyncSession, actor: Actor, file: PriceFile, *, seen: Difference | None = None
 ) -> Difference:

@@ -29,7 +29,7 @@ from relay.pricing.underquotes import (
 )
 
 
-@act
+@act("price.set")
 async def set_price(
     session: AsyncSession, actor: Actor, row: PriceRow, *, tenant: str | None = None
 ) -> PriceRow:
@@ -70,7 +70,7 @@ async def set_price(
     return row
 
 
-@act
+@act("price.remove")
 async def remove_price(
     session: AsyncSession,
     actor: Actor,
@@ -101,7 +101,7 @@ async def remove_price(
     await _note(session, actor, "price.remove", name, before=_named(same), after=after)
 
 
-@act
+@act("price.adopt")
 async def adopt_list(session: AsyncSession, actor: Actor, *, instead_of: str) -> None:
     """Price by the list of Kling's that this version brings, in place of the named one.
 
@@ -137,7 +137,7 @@ async def adopt_list(session: AsyncSession, actor: Actor, *, instead_of: str) ->
     )
 
 
-@act
+@act("price.amounts")
 async def say_amounts(session: AsyncSession, actor: Actor, *, are_multiplied: bool) -> None:
     """Say whether multipliers apply to rows with an amount, for new tasks."""
     before = await edit.say_amounts(session, are_multiplied=are_multiplied)

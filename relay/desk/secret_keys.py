@@ -55,7 +55,7 @@ async def check_secret_keys(session: AsyncSession, keys: KeyRing) -> None:
     await check_keys(session, keys, SEALED)
 
 
-@act
+@act("secret_key.reseal")
 async def reseal_values(
     session: AsyncSession, actor: Actor, keys: KeyRing, column: SealedColumn, *, after_id: int
 ) -> Resealed:
@@ -79,7 +79,7 @@ async def reseal_values(
     return resealed
 
 
-@act
+@act("secret_key.retire")
 async def retire_keys(session: AsyncSession, actor: Actor, keys: KeyRing) -> list[KnownKey]:
     """Note which keys seal nothing any more; return all that this database has seen."""
     values: dict[str, int] = {}
@@ -101,7 +101,7 @@ async def retire_keys(session: AsyncSession, actor: Actor, keys: KeyRing) -> lis
     ]
 
 
-@act
+@act("secret_key.retire")
 async def lose_key(session: AsyncSession, actor: Actor, keys: KeyRing, name: str) -> None:
     """Give up what a key sealed that nobody has any more: it is to be entered anew.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,6 +16,7 @@ class Change(Base):
     __table_args__ = (
         Index(None, "subject", "id"),
         Index(None, "actor", "id"),
+        Index("changes_amounts", "actor", "at", postgresql_where=text("amount_micros IS NOT NULL")),
     )
 
     id: Mapped[identity]
@@ -35,3 +36,5 @@ class Change(Base):
     """What the act changed, as it was; null of what is new."""
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     reason: Mapped[str | None]
+    amount_micros: Mapped[int | None]
+    """How much money it moved or gave, of acts that have ceilings (`roles.py`)."""

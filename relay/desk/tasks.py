@@ -35,7 +35,7 @@ TOLD_OF_RELEASED = "The task was ended by the service without a result."
 """What the tenant reads as the task's message where the operator has no words for it."""
 
 
-@act
+@act("task.settle")
 async def settle(
     session: AsyncSession,
     actor: Actor,
@@ -63,11 +63,13 @@ async def settle(
         raise NotPossible("task", task_id, why)
     before = {"state": task.state.value, "charged_micros": None}
     after = {"state": TaskState.SUCCEED.value, "charged_micros": charge}
-    await _note(session, actor, "task.settle", task, before=before, after=after, reason=reason)
+    await _note(
+        *(session, actor, "task.settle", task, charge), before=before, after=after, reason=reason
+    )
     return charge
 
 
-@act
+@act("task.release")
 async def release(
     session: AsyncSession,
     actor: Actor,
@@ -90,11 +92,16 @@ async def release(
         raise NotPossible("task", task_id, f"it has no open hold: it is {task.state.value}")
     before = {"state": task.state.value, "held_micros": task.hold_micros}
     after = {"state": state.value, "held_micros": 0}
-    await _note(session, actor, "task.release", task, before=before, after=after, reason=reason)
+    await _note(
+        *(session, actor, "task.release", task, task.hold_micros),
+        before=before,
+        after=after,
+        reason=reason,
+    )
     return task.hold_micros
 
 
-@act
+@act("task.refund")
 async def refund(
     session: AsyncSession,
     actor: Actor,
@@ -127,11 +134,16 @@ async def refund(
     await refund_task(session, task, amount_micros=given_micros, reason=reason, actor=str(actor))
     before = {"refunded_micros": task.refunded_micros}
     after = {"refunded_micros": task.refunded_micros + given_micros}
-    await _note(session, actor, "task.refund", task, before=before, after=after, reason=reason)
+    await _note(
+        *(session, actor, "task.refund", task, given_micros),
+        before=before,
+        after=after,
+        reason=reason,
+    )
     return given_micros
 
 
-@act
+@act("task.unflag")
 async def unflag(
     session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str | None
 ) -> None:
@@ -206,6 +218,7 @@ async def _note(
     actor: Actor,
     act: str,
     task: TaskRow,
+    amount_micros: int | None = None,
     *,
     before: State,
     after: State,
@@ -221,6 +234,7 @@ async def _note(
         before=before,
         after=after,
         reason=reason,
+        amount_micros=amount_micros,
     )
 
 

@@ -16,6 +16,7 @@ from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
 from relay.desk.names import check_name, check_new_name, removed_name
+from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.waits import check_wait
 from relay.ledger.accounts import open_account, set_tasks_max
@@ -48,6 +49,8 @@ OF_ITS_ROW = (
 )
 """What is put into a tenant's row as it is given."""
 WEIGHT_MAX = 1000
+PRICING = "multiplier.set"
+"""What an operator must be allowed for what a tenant pays, by whichever act it is said."""
 OPENING = "opening"
 """Reference of the top-up that opens an account with quota."""
 
@@ -73,7 +76,7 @@ class TenantChanges(msgspec.Struct, frozen=True):
     name: str | msgspec.UnsetType = msgspec.UNSET
 
 
-@act
+@act("tenant.open")
 async def open_tenant(
     session: AsyncSession,
     actor: Actor,
@@ -93,6 +96,8 @@ async def open_tenant(
     """
     check_new_name(name)
     _check_prices(multiplier, price_group)
+    if multiplier is not None or price_group is not None:
+        await admit(session, actor, PRICING)
     _check_tasks_max(tasks_max)
     if quota_micros < 0:
         raise Unusable("a tenant opens with a quota of 0 at least")
@@ -131,11 +136,12 @@ async def open_tenant(
             "price_group": price_group,
             "tasks_max": tasks_max,
         },
+        amount_micros=quota_micros,
     )
     return tenant
 
 
-@act
+@act("tenant.change")
 async def change_tenant(
     session: AsyncSession, actor: Actor, name: str, changes: TenantChanges
 ) -> Tenant:
@@ -148,6 +154,8 @@ async def change_tenant(
         Unusable: the new name, a group, the wait, or the multiplier or a limit is out of bounds.
     """
     _check_changes(name, changes)
+    if (changes.multiplier, changes.price_group) != (msgspec.UNSET, msgspec.UNSET):
+        await admit(session, actor, PRICING)
     tenant = await tenant_to_act_on(session, name, is_locked=True)
     # Only what is changed: who is to be shut out must not wait for an account that somebody holds.
     limits = changes.tasks_max is not msgspec.UNSET
@@ -179,7 +187,7 @@ async def change_tenant(
     return tenant
 
 
-@act
+@act("tenant.remove")
 async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenant:
     """Shut a tenant out for good, with its tokens; tasks and entries keep it, by another name.
 
@@ -210,7 +218,7 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
     return tenant
 
 
-@act
+@act("tenant.issue_webhook_secret")
 async def issue_webhook_secret(
     session: AsyncSession, actor: Actor, name: str, keys: KeyRing, *, may_rotate: bool
 ) -> IssuedSecret:

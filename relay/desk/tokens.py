@@ -26,7 +26,7 @@ LEAKED = "leaked"
 """Why a token was revoked, where others have it."""
 
 
-@act
+@act("token.issue")
 async def issue_token(
     session: AsyncSession,
     actor: Actor,
@@ -81,7 +81,7 @@ async def issue_token(
     return issued
 
 
-@act
+@act("token.change")
 async def change_token(
     session: AsyncSession, actor: Actor, token_id: int, *, queue_s: int | None
 ) -> Token:
@@ -115,7 +115,7 @@ async def change_token(
     return token
 
 
-@act
+@act("token.revoke")
 async def revoke_token(
     session: AsyncSession, actor: Actor, token_id: int, *, is_leaked: bool = False
 ) -> tuple[Token, bool]:

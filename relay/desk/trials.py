@@ -14,7 +14,7 @@ from relay.trial.callbacks import forget_trial_callbacks
 from relay.trial.report import TrialReport
 
 
-@act
+@act("channel.try")
 async def note_trial(
     session: AsyncSession,
     actor: Actor,

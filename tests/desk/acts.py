@@ -41,6 +41,13 @@ from relay.desk.errors import (
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.months import close_month
 from relay.desk.multipliers import end_multiplier, set_multiplier
+from relay.desk.operators import (
+    add_operator,
+    change_operator,
+    issue_operator_token,
+    remove_operator,
+    revoke_operator_token,
+)
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.price_files import import_prices
@@ -62,6 +69,7 @@ from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
 from relay.months import month_of
+from relay.operators.tables import Role
 from relay.pricing import edit
 from relay.pricing.book import Multiplier
 from relay.pricing.difference import Difference
@@ -74,6 +82,7 @@ from tests.desk.world import (
     CURRENCY,
     FIXED,
     FORMER_CHANNEL,
+    FORMER_OPERATOR,
     FORMER_TENANT,
     PROXY,
     Desk,
@@ -395,12 +404,31 @@ def _task(
     )
 
 
+def _add_operator(name: str = "eve", role: Role = Role.SUPPORT, **ceilings: int) -> Do:
+    own = {name.replace("_", ".", 1): micros for name, micros in ceilings.items()}
+    return lambda _, session, actor: add_operator(session, actor, name, role=role, ceilings=own)
+
+
+def _change_operator(name: str = "sue", role: Role | None = None, **ceilings: int | None) -> Do:
+    own = {name.replace("_", ".", 1): micros for name, micros in ceilings.items()}
+    return lambda _, session, actor: change_operator(session, actor, name, role=role, ceilings=own)
+
+
+def _operator_token(name: str = "sue", **of: Any) -> Do:
+    return lambda _, session, actor: issue_operator_token(session, actor, name, **of)
+
+
+def _revoke_operator_token(token_id: int) -> Do:
+    return lambda _, session, actor: revoke_operator_token(session, actor, token_id)
+
+
 OF_MAIN = CHANNEL_KEYS.api_key
 TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], Do]]] = [
     (open_tenant, "name", _open),
     (change_tenant, "name", lambda text: _change_tenant(name=text)),
     (add_channel, "name", _add_channel),
     (change_channel, "name", lambda text: _change_channel(rename=text)),
+    (add_operator, "name", _add_operator),
     (add_quota, "reference", lambda text: _add_quota(reference=text)),
     (add_quota, "reason", lambda text: _add_quota(reason=text)),
     (adjust_quota, "reason", lambda text: _adjust(reason=text)),
@@ -421,6 +449,9 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (set_multiplier, _set_multiplier(tenant=FORMER_TENANT), ""),
     (pause_creates, _pause(tenant=FORMER_TENANT), "tenant"),
     (pause_creates, _pause(channel=FORMER_CHANNEL), "channel"),
+    (change_operator, _change_operator(FORMER_OPERATOR, Role.OWNER), ""),
+    (remove_operator, _remove(remove_operator, FORMER_OPERATOR), ""),
+    (issue_operator_token, _operator_token(FORMER_OPERATOR), ""),
 ]
 _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
@@ -1031,6 +1062,63 @@ DONE = [
         "a part",
     ),
     Case(
+        add_operator,
+        _add_operator(task_refund=7),
+        lambda _: Told(
+            *("operator.add", "operator", "eve", None),
+            {"role": "support", "ceilings": {"task.refund": 7}},
+        ),
+    ),
+    Case(
+        change_operator,
+        _change_operator(role=Role.FINANCE, task_refund=None, tenant_top_up=9),
+        lambda _: Told(
+            *("operator.change", "operator", "sue"),
+            {"role": "support", "ceilings": {"task.refund": 5, "task.release": 6}},
+            {"role": "finance", "ceilings": {"task.release": 6, "tenant.top_up": 9}},
+        ),
+    ),
+    Case(
+        change_operator,
+        _change_operator(role=Role.VIEWER),
+        lambda _: Told(
+            *("operator.change", "operator", "sue"),
+            {"role": "support", "ceilings": {"task.refund": 5, "task.release": 6}},
+            {"role": "viewer", "ceilings": {}},
+        ),
+        "to one that may not",
+    ),
+    Case(
+        remove_operator,
+        _remove(remove_operator, "sue"),
+        lambda _: Told(
+            *("operator.remove", "operator", "sue"),
+            {
+                "role": "support",
+                "ceilings": {"task.refund": 5, "task.release": 6},
+                "tokens": [1],
+            },
+            None,
+        ),
+    ),
+    Case(
+        issue_operator_token,
+        _operator_token(expires_at=LATER, addresses=["10.1.2.3/8", "::1"]),
+        lambda _: Told(
+            *("operator.issue_token", "operator_token", "2", None),
+            {
+                "operator": "sue",
+                "expires_at": LATER.isoformat(),
+                "addresses": ["10.0.0.0/8", "::1/128"],
+            },
+        ),
+    ),
+    Case(
+        revoke_operator_token,
+        _revoke_operator_token(1),
+        lambda _: Told("operator.revoke_token", "operator_token", "1", None, {"operator": "sue"}),
+    ),
+    Case(
         unflag,
         _of_task(unflag, "flagged"),
         _task("unflag", "flagged", {"is_flagged": True}, {"is_flagged": False}),
@@ -1228,6 +1316,18 @@ REFUSED = [
     Refusal(refund, NotPossible, _refund("charged", CLIP_MICROS + 1), "more than there is"),
     Refusal(refund, Unusable, _refund("charged", 0)),
     Refusal(unflag, NotPossible, _of_task(unflag, "live")),
+    Refusal(add_operator, NameTaken, _add_operator("sue")),
+    Refusal(add_operator, Unusable, _add_operator("x" * 41), "long"),
+    Refusal(add_operator, Unusable, _add_operator(task_unflag=1), "without a ceiling"),
+    Refusal(add_operator, Unusable, _add_operator(tenant_adjust=1), "not its role's"),
+    Refusal(add_operator, Unusable, _add_operator(task_refund=-1), "below zero"),
+    Refusal(change_operator, NoSuch, _change_operator("sui", Role.OWNER)),
+    Refusal(change_operator, Unusable, _change_operator(role=Role.VIEWER, task_refund=1)),
+    Refusal(remove_operator, NoSuch, _remove(remove_operator, "sui")),
+    Refusal(issue_operator_token, NoSuch, _operator_token("sui")),
+    Refusal(issue_operator_token, Unusable, _operator_token(expires_at=OVER), "over"),
+    Refusal(issue_operator_token, Unusable, _operator_token(addresses=["10.0.0.0/33"])),
+    Refusal(revoke_operator_token, NoSuch, _revoke_operator_token(4711)),
 ]
 
 IDLE: list[tuple[str, Do]] = [
@@ -1250,6 +1350,7 @@ IDLE: list[tuple[str, Do]] = [
     ("what was said of amounts", _say_amounts(are_multiplied=False)),
     ("a rule as it is", _change_rule(bound=Decimal(7))),
     ("a rule that speaks", _mute("units-low", None)),
+    ("an operator as it is", _change_operator(role=Role.SUPPORT, task_refund=5)),
 ]
 """What is so already: nothing is written, and nothing noted."""
 

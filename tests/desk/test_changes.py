@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import relay.desk
 from relay.database.engine import dsn
-from relay.desk.act import act
+from relay.desk.act import NAMES, act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
+from relay.desk.permit import admit, check_ceiling
+from relay.desk.roles import ACTS, BOUNDED
 from tests.desk.acts import CANNOT_REFUSE, DONE, IDLE, REFUSED, Case, Do, Refusal
 from tests.desk.world import ANN, Desk
 
@@ -31,6 +33,7 @@ END $$;
 CREATE TRIGGER marked AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION mark()
 """
 """Notes how much a transaction had written when it wrote its change."""
+OF_EVERY_ACT = (note_change, admit, check_ceiling)
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -41,13 +44,13 @@ CREATE TRIGGER refused BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION re
 
 
 def acts() -> Iterator[Callable[..., Awaitable[object]]]:
-    """Every coroutine of the desk that takes a session and an actor, but for the journal's own."""
+    """Every coroutine of the desk that takes a session and an actor, but for what all call."""
     for found in pkgutil.iter_modules(relay.desk.__path__, "relay.desk."):
         module = importlib.import_module(found.name)
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction):
             is_own = function.__module__ == module.__name__ and not name.startswith("_")
             taken = [each.annotation for each in inspect.signature(function).parameters.values()]
-            if is_own and taken[:2] == [AsyncSession, Actor] and function is not note_change:
+            if is_own and taken[:2] == [AsyncSession, Actor] and function not in OF_EVERY_ACT:
                 yield function
 
 
@@ -71,9 +74,15 @@ def test_every_act_is_tested() -> None:
 
 def test_every_act_waits_as_all_do() -> None:
     """None is without `@act`, which bounds its waiting."""
-    code = act(note_change).__code__
+    code = act("any")(note_change).__code__
 
     assert [one.__name__ for one in acts() if one.__code__ is not code] == []
+
+
+def test_every_act_stands_in_the_table_of_roles() -> None:
+    """And nothing else does."""
+    assert {NAMES[one] for one in acts()} == ACTS.keys()
+    assert ACTS.keys() > BOUNDED
 
 
 @pytest.mark.parametrize("case", DONE, ids=str)
@@ -91,7 +100,8 @@ async def test_an_act_writes_one_change_and_writes_it_last(desk: Desk, case: Cas
     (change,) = (await desk.changes())[len(before) :]
     assert (change["actor"], change["origin"]) == ("system:ann", "terminal of here")
     assert change["request_id"] == "request-7"
-    assert change["act"] == expected.act
+    assert change["act"] == expected.act == NAMES[case.act]
+    assert (change["amount_micros"] is not None) == (change["act"] in BOUNDED)
     assert (change["subject_kind"], change["subject"]) == (expected.kind, expected.subject)
     assert matches(expected.before, decoded(change["before"])), change["before"]
     assert matches(expected.after, decoded(change["after"])), change["after"]

@@ -25,6 +25,7 @@ from tests.waiting import PATIENCE_S, wait_until
 
 ACCOUNT = "SELECT 1 FROM accounts FOR NO KEY UPDATE"
 TASKS = "SELECT 1 FROM tasks FOR NO KEY UPDATE"
+OPERATORS = "SELECT 1 FROM operators FOR NO KEY UPDATE"
 NAMED = "INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('{}', '', '')"
 HELD = {
     "note_backup": "LOCK TABLE backups IN SHARE MODE",
@@ -88,6 +89,12 @@ HELD = {
     "refund": ACCOUNT,
     "refund a part": ACCOUNT,
     "unflag": TASKS,
+    "add_operator": "INSERT INTO operators (name, role) VALUES ('eve', 'viewer')",
+    "change_operator": OPERATORS,
+    "change_operator to one that may not": OPERATORS,
+    "remove_operator": OPERATORS,
+    "issue_operator_token": OPERATORS,
+    "revoke_operator_token": "SELECT 1 FROM operator_tokens FOR NO KEY UPDATE",
 }
 """What somebody else has locked or written, and not committed, while an act is tried."""
 

@@ -24,6 +24,7 @@ from relay.desk.channels import (
 )
 from relay.desk.money import add_quota
 from relay.desk.multipliers import set_multiplier
+from relay.desk.operators import add_operator, issue_operator_token, remove_operator
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.prices import say_amounts, set_price
@@ -32,6 +33,7 @@ from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
+from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
 from relay.tasks.finish import FINISH
@@ -56,6 +58,7 @@ CHANNEL_KEYS = ChannelKeys(
 )
 FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
 FORMER_TENANT, FORMER_CHANNEL = "former (removed #4)", "former (removed #3)"
+FORMER_OPERATOR = "former (removed #2)"
 """What was removed, as history calls it."""
 CALLBACK_BODY = '{"task_id":"k","task_status":"processing","task_info":{}}'
 
@@ -129,15 +132,16 @@ class Desk:
         callback_url: str | None = None,
         follows: str = "",
         external_id: str | None = None,
+        tenant: str = "acme",
         on: Any = None,
     ) -> TaskId:
-        """Hold a clip for acme by the statement that every submit uses; `on` a connection."""
-        tenant = await self.row("SELECT id, account_id FROM tenants WHERE name = 'acme'")
+        """Hold a clip for a tenant by the statement that every submit uses; `on` a connection."""
+        whose = await self.row("SELECT id, account_id FROM tenants WHERE name = $1", tenant)
         quoted = clip_quote()
         row = HoldRow(
-            tenant_id=TenantId(tenant["id"]),
-            account_id=AccountId(tenant["account_id"]),
-            token_id=self.tokens["acme"].id,
+            tenant_id=TenantId(whose["id"]),
+            account_id=AccountId(whose["account_id"]),
+            token_id=self.tokens[tenant].id,
             channel_id=1,
             endpoint="text2video",
             tenant_external_id=external_id,
@@ -242,6 +246,11 @@ def _open_business(desk: Desk) -> Work[None]:
         for _ in range(2):
             await pause_creates(session, actor, reason="black", tenant="beta", channel="spare")
         await end_pause(session, actor, 2)
+        ceilings = {"task.refund": 5, "task.release": 6}
+        await add_operator(session, actor, "sue", role=Role.SUPPORT, ceilings=ceilings)
+        await issue_operator_token(session, actor, "sue")
+        await add_operator(session, actor, "former", role=Role.OWNER)
+        await remove_operator(session, actor, "former")
         await claim_owners(
             *(session, actor),
             tenant="beta",

@@ -247,6 +247,7 @@ async def test_a_bearer_is_read_once_until_something_changes(
         "UPDATE tokens SET api_key_hint = 'abcd'",
         "DELETE FROM tokens",
         "INSERT INTO tokens (tenant_id, api_key_hash) SELECT min(id), '\\x00' FROM tenants",
+        "INSERT INTO operators (name, role) VALUES ('ann', 'owner')",
     ],
 )
 async def test_every_kind_of_change_is_counted(relay: Relay, change: str) -> None:

@@ -1,0 +1,82 @@
+"""Which role may do what: one table of acts, as `changes` names them, and of what is read.
+
+A ceiling is of an act and of any 24 hours, in micros: midnight brings no second one. What an act
+counts against it stands in its change (`amount_micros`). It is the role's by default, and an
+operator may have one of its own. 0 is an act without money: a tenant opened with no quota.
+
+Whoever has a shell on the relay's machine is held to none of this: that shell can write to the
+database without us. Nor is the relay itself.
+"""
+
+from collections.abc import Mapping
+
+from relay.money import MICROS
+from relay.operators.tables import Role
+
+OWNER, OPERATOR, FINANCE = Role.OWNER, Role.OPERATOR, Role.FINANCE
+SUPPORT, VIEWER = Role.SUPPORT, Role.VIEWER
+
+Grants = Mapping[Role, int | None]
+"""Of one act: who may do it, and up to which ceiling; None is without one."""
+
+
+def _to(*roles: Role, bounded: Grants | None = None) -> Grants:
+    return {OWNER: None} | dict.fromkeys(roles) | dict(bounded or {})
+
+
+ACTS: dict[str, Grants] = {
+    "tenant.open": _to(FINANCE, bounded={OPERATOR: 0}),
+    "tenant.change": _to(OPERATOR, FINANCE),
+    "tenant.remove": _to(OPERATOR),
+    "tenant.issue_webhook_secret": _to(OPERATOR),
+    "tenant.top_up": _to(FINANCE),
+    "tenant.adjust": _to(FINANCE),
+    "account.close_month": _to(FINANCE),
+    "token.issue": _to(OPERATOR),
+    "token.change": _to(OPERATOR),
+    "token.revoke": _to(OPERATOR, SUPPORT),
+    "task.settle": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS}),
+    "task.release": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS, SUPPORT: 100 * MICROS}),
+    "task.refund": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS, SUPPORT: 100 * MICROS}),
+    "task.unflag": _to(OPERATOR, FINANCE, SUPPORT),
+    "price.set": _to(FINANCE),
+    "price.remove": _to(FINANCE),
+    "price.adopt": _to(FINANCE),
+    "price.import": _to(FINANCE),
+    "price.amounts": _to(FINANCE),
+    "multiplier.set": _to(FINANCE),
+    "multiplier.end": _to(FINANCE),
+    "channel.add": _to(OPERATOR),
+    "channel.change": _to(OPERATOR),
+    "channel.remove": _to(OPERATOR),
+    "channel.drained": _to(OPERATOR),
+    "channel.try": _to(OPERATOR),
+    "pause.add": _to(OPERATOR),
+    "pause.end": _to(OPERATOR),
+    "owner.claim": _to(OPERATOR),
+    "delivery.replay": _to(OPERATOR, SUPPORT),
+    "alert.add": _to(OPERATOR),
+    "alert.remove": _to(OPERATOR),
+    "alert.set": _to(OPERATOR),
+    "alert.mute": _to(OPERATOR),
+    "backup.take": _to(OPERATOR),
+    "database.restore": _to(),
+    "secret_key.reseal": _to(),
+    "secret_key.retire": _to(),
+    "operator.add": _to(),
+    "operator.change": _to(),
+    "operator.remove": _to(),
+    "operator.issue_token": _to(),
+    "operator.revoke_token": _to(),
+}
+"""Every act of the desk."""
+
+BOUNDED = frozenset(
+    ("tenant.open", "tenant.top_up", "tenant.adjust", "task.settle", "task.release", "task.refund")
+)
+"""Those that move or give money, which a ceiling can be of: each says in its change how much."""
+
+
+def ceiling_of(role: Role, act: str, own: Mapping[str, int]) -> int | None:
+    """Find the ceiling of an operator for an act that its role may do; None is none."""
+    return own[act] if act in own else ACTS[act][role]
