@@ -219,7 +219,9 @@ def _close(account: int | None = None, *, months_ago: int = 1) -> Do:
     """Close a month of an account whose entries are forty days old."""
 
     async def do(desk: Desk, session: AsyncSession, actor: Actor) -> object:
-        month = month_of(datetime.now(UTC), UTC)
+        now = await session.scalar(text("SELECT now()"))
+        assert isinstance(now, datetime)
+        month = month_of(now, UTC)
         for _ in range(months_ago):
             month = month.previous
         if months_ago:

@@ -86,7 +86,7 @@ async def test_usual_is_what_equal_tasks_took(database_url: str) -> None:
         for task in tasks[:3]:
             await relay.act(settle, task.id)
         await relay.rows(
-            "UPDATE tasks SET ended_via = 'look', created_at = ended_at - interval '1 min'"
+            "UPDATE tasks SET ended_via = 'look', submitted_at = ended_at - interval '1 min'"
             " WHERE ended_at IS NOT NULL"
         )
         found = []
