@@ -182,6 +182,23 @@ async def test_kling_has_the_last_word_on_what_it_is_sent(database_url: str) -> 
         assert (await relay.audit()).ok
 
 
+async def test_what_waits_is_not_taken_for_what_runs(database_url: str) -> None:
+    """One runs and two wait, when Kling says that all slots are taken: there is one."""
+    async with full_relay(database_url) as (relay, hosts):
+        token = await relay.add_tenant()
+        await create(relay, token)
+        await queued(relay, token)
+        await queued(relay, token)
+        await set_room(relay, "main", {"video": None})
+        hosts.creates["main"] = FULL
+
+        assert (await create(relay, token, wait=None)).json()["code"] == 1303
+
+        assert hosts.posts("main") == 2
+        learned = await relay.rows("SELECT room FROM channel_conditions WHERE room IS NOT NULL")
+        assert [row["room"] for row in learned] == [1]
+
+
 async def test_whose_time_is_over_fails_in_the_words_for_no_room(database_url: str) -> None:
     async with full_relay(database_url) as (relay, _):
         token = await relay.add_tenant()
