@@ -22,7 +22,7 @@ from tests.relay_app import CLIP, Relay, bearer, running_relay
 from tests.tasks.scripted_kling import Call, ScriptedKling, success
 
 DAY = timedelta(days=1)
-EVER = Window(datetime.now(UTC) - DAY, datetime.now(UTC) + DAY)
+EVER = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 MOTION = {
     "model_name": "kling-v2-6",
     "image_url": "https://a.test/a.png",
