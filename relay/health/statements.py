@@ -62,13 +62,15 @@ WHERE before <> $4
 
 COUNT = """
 SELECT channel_id, pack, coalesce(lower(model), endpoint) AS model, sum(slots)::bigint AS slots,
-       extract(epoch FROM now() - min(coalesce(submitted_at, created_at)))::float8 AS oldest_s
+       extract(epoch FROM now() - min(coalesce(
+           submitted_at, CASE WHEN public_id IS NULL THEN created_at ELSE now() END
+       )))::float8 AS oldest_s
 FROM tasks
 WHERE hold_ended_at IS NULL AND slots > 0 AND state <> 'queued'
 GROUP BY 1, 2, 3
 """
 """The slots that live tasks take: over all replicas, by the index of live tasks. What waits in the
-queue takes none."""
+queue takes none, and once it is sent has just begun, however long it waited."""
 
 COUNT_OF_TENANTS = """
 SELECT tenant_id, pack, sum(slots)::bigint AS slots FROM tasks

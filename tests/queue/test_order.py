@@ -165,6 +165,15 @@ async def test_a_place_is_expected_by_the_slots_of_all_channels(database_url: st
         assert first_s < shown[6]["expected_wait_s"] < 3 * first_s
         assert first_s < int(refused.headers["retry-after"]) < 3 * first_s
 
+        # What waited long and is being sent has only begun.
+        await relay.rows(
+            "UPDATE tasks SET state = 'pending', created_at = now() - interval '1 hour'"
+            " WHERE id = (SELECT min(id) FROM tasks WHERE state = 'queued')"
+        )
+        relay.parts.kling.board.room.recount()
+        refused = await create(relay, token, wait=None)
+        assert first_s < int(refused.headers["retry-after"]) < 3 * first_s
+
 
 async def test_two_workers_send_each_once_and_no_more_than_there_are_slots(
     database_url: str,

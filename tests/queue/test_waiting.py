@@ -74,10 +74,12 @@ async def test_one_that_waits_is_a_task_of_klings_to_its_tenant(database_url: st
         assert await relay.account() == (10_000_000, 2 * CLIP_MICROS)
         row = await relay.row("SELECT * FROM queue")
         assert "blue cat" not in row["body_sealed"]
+        await relay.rows("UPDATE tasks SET refresh_at = '-infinity' WHERE state = 'queued'")
         for key in (id_, "order-9"):
             shown = (await relay.get(token, key)).json()["data"]
             assert (shown["task_id"], shown["task_status"]) == (id_, "submitted")
             assert shown["task_status_msg"] == ""
+        assert {call.method for call in hosts.kling.calls} == {"POST"}  # Kling is not asked for it
         await turn(relay)
         assert await state_of(relay, id_) == "queued"
 
@@ -238,6 +240,13 @@ async def test_what_entered_once_does_not_enter_again(database_url: str) -> None
         assert again.public_id == id_
         assert await state_of(relay, id_) == "pending"
         assert len(await relay.rows("SELECT FROM task_events WHERE kind = 'queue.entered'")) == 1
+        # Past its deadline it is no longer the submit's, but the looks'.
+        await relay.rows("DELETE FROM queue")
+        await relay.rows("UPDATE tasks SET public_id = NULL, submit_deadline_at = now()")
+        late = await relay.parts.tasks.looker._queue.enter(  # noqa: SLF001
+            task, {}, path_model=None, wait_s=60, channels=[], reason="late"
+        )
+        assert late is None
 
 
 async def test_a_retry_with_its_key_is_answered_by_what_waits(database_url: str) -> None:
