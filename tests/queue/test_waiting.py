@@ -6,12 +6,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import text
+
 from relay.alerts.of_tenants import content_refused
+from relay.database.ids import TaskId
 from relay.desk.backups import mark_restored
 from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.tokens import revoke_token
 from relay.kling.transport import MaybeSent, NotSent
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.lock import lock_task
 from relay.tenants.tokens import IssuedToken
 from tests.alerts.conftest import AROUND
 from tests.health.hosts import BAD_CONTENT, FULL
@@ -39,6 +43,7 @@ from tests.relay_app import (
 from tests.tasks.holding import read_row
 from tests.tasks.looking import look_now
 from tests.tasks.scripted_kling import success
+from tests.tasks.waiting import is_a_lock_waited_for
 from tests.waiting import wait_until
 
 HOOK = "https://customer.example/hook"
@@ -247,6 +252,25 @@ async def test_what_entered_once_does_not_enter_again(database_url: str) -> None
             task, {}, path_model=None, wait_s=60, channels=[], reason="late"
         )
         assert late is None
+
+
+async def test_what_is_put_back_has_a_body_though_it_is_being_deleted(database_url: str) -> None:
+    """Its time ends as it is put back: without a body it would wait for ever."""
+    async with full_relay(database_url) as (relay, _):
+        token = await relay.add_tenant()
+        await create(relay, token)
+        id_ = await queued(relay, token)
+        await relay.rows("UPDATE tasks SET state = 'unknown' WHERE public_id = $1", id_)
+        queue = relay.parts.tasks.looker._queue  # noqa: SLF001
+
+        async with relay.sessions.begin() as session:
+            await lock_task(session, TaskId(2))  # as SWEEP does, before it deletes
+            await session.execute(text("DELETE FROM queue"))
+            putting = asyncio.create_task(queue.put_back(await read_row(relay, 2), reason="lost"))
+            await wait_until(lambda: is_a_lock_waited_for(relay))
+
+        assert not await putting
+        assert await state_of(relay, id_) == "unknown"
 
 
 async def test_a_retry_with_its_key_is_answered_by_what_waits(database_url: str) -> None:
