@@ -273,6 +273,29 @@ async def test_what_is_put_back_has_a_body_though_it_is_being_deleted(database_u
         assert await state_of(relay, id_) == "unknown"
 
 
+async def test_a_thousand_of_a_tenant_wait_and_no_more(database_url: str) -> None:
+    async with full_relay(database_url) as (relay, _):
+        token, other = await relay.add_tenant(), await relay.add_tenant("other")
+        await create(relay, token)
+        await queued(relay, token)
+        (copied,) = await relay.row(
+            "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE table_name"
+            " = 'tasks' AND column_name NOT IN ('id', 'injected_id', 'request_id', 'public_id')"
+        )
+        await relay.rows(
+            f"WITH more AS (INSERT INTO tasks ({copied}, injected_id, request_id, public_id)"
+            f" SELECT {copied}, 'i' || n, 'r' || n, 'p' || n FROM tasks, generate_series(1, 999) n"
+            " WHERE id = 2 RETURNING id)"
+            " INSERT INTO queue (task_id, body_sealed, channel_ids, until)"
+            " SELECT more.id, body_sealed, channel_ids, until FROM more, queue"
+        )
+
+        assert (await create(relay, token)).json()["code"] == 1303
+        await queued(relay, other)
+        await relay.rows("DELETE FROM queue WHERE task_id = 2")
+        await queued(relay, token)
+
+
 async def test_a_retry_with_its_key_is_answered_by_what_waits(database_url: str) -> None:
     async with full_relay(database_url) as (relay, _):
         token = await relay.add_tenant()

@@ -41,7 +41,8 @@ class Queue:
     ) -> TaskRow | None:
         """Let a task wait that is held, and surely at no channel; None if it cannot.
 
-        Then it is no longer the submit's, its body is too long, or the database does not take it.
+        Then it is no longer the submit's, its body is too long, too many of its tenant wait, or the
+        database does not take it.
         """
         drop_ours(fields)  # of a channel that did not take it
         if not may_wait(fields):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from relay.database.ids import TaskId
 from relay.database.rows import unnest
 from relay.health.statements import COUNT_OF_TENANTS
+from relay.tasks.queue.wait import WAITING_MAX
 from relay.tasks.statements import TASK_COLUMNS
 
 KLING_EPOCH_MS = 1_568_028_518_778
@@ -42,6 +43,10 @@ tasks_locked AS MATERIALIZED (
     SELECT id FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told)) AND state = 'pending' AND kling_id IS NULL
         AND public_id IS NULL AND submit_deadline_at > now()
+        AND {WAITING_MAX} > (
+            SELECT count(*) FROM queue q JOIN tasks o ON o.id = q.task_id
+            WHERE o.tenant_id = tasks.tenant_id
+        )
     ORDER BY id
     FOR NO KEY UPDATE
 ),

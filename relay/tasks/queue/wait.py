@@ -10,6 +10,8 @@ HEADER = "Relay-Queue"
 WAIT_DEFAULT_S, WAIT_MAX_S = 480, 86_400
 """Clients give up after ten minutes, and a video takes some itself."""
 BODY_BYTES_MAX = 1_000_000
+WAITING_MAX = 1000
+"""Of one tenant, or what it sends would fill the disk: its quota bounds that at cents a body."""
 
 _SPELT = re.compile(r"(\d{1,6})([smh]?)")
 _IN_S = {"": 1, "s": 1, "m": 60, "h": 3600}
