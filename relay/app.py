@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
+from relay.admin.app import open_admin
 from relay.database.connections import count_connections
 from relay.faces import open_faces
 from relay.front import Application, Front
@@ -109,8 +110,12 @@ def create_app(
                 transport=transport,
             ) as parts,
             open_faces(settings, parts, app.document) as faces,
+            open_admin(
+                settings, parts.store.lines.reads, parts.store.pool, parts.store.sessions
+            ) as admin,
         ):
             app.state.parts, app.state.faces = parts, faces
+            app.state.office.admin = admin
             app.front = Front(
                 {
                     Application.PAGES: app.answer_page,

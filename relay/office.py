@@ -21,12 +21,16 @@ from litestar.status_codes import HTTP_421_MISDIRECTED_REQUEST
 from litestar.types import ControllerRouterHandler
 
 TITLE = "The office of a Kling Relay: for its operators. Tenants have a port of their own.\n\n"
+ADMIN = "/admin"
+ABOUT_ADMIN = f"{ADMIN + '/v1/openapi.json':<24}What operators' programs may ask, with a token.\n"
 MISDIRECTED = b"This office answers to its address and to localhost, and to no other name.\n"
 
 
 class Office(Litestar):
     """Litestar, for whoever calls it by an address or by a name that is its own."""
 
+    admin: Any = None
+    """What answers `/admin`, an ASGI application; None while the process has none."""
     own_name = ""
     """What it was told to listen on, be it an address or a name."""
 
@@ -41,6 +45,12 @@ class Office(Litestar):
                 media_type=MediaType.TEXT,
             )
             await refusal(scope, receive, send)
+        elif (
+            self.admin is not None
+            and scope["type"] == ScopeType.HTTP
+            and (scope["path"] == ADMIN or scope["path"].startswith(f"{ADMIN}/"))
+        ):
+            await self.admin(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -87,7 +97,10 @@ def create_office(
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def index(request: Request[Any, Any, Any]) -> str:
     """What is here."""
-    return TITLE + "".join(sorted(_pages(request.app)))
+    lines = sorted(_pages(request.app))
+    if isinstance(request.app, Office) and request.app.admin is not None:
+        lines.append(ABOUT_ADMIN)
+    return TITLE + "".join(lines)
 
 
 def _pages(app: Litestar) -> Iterator[str]:

@@ -13,6 +13,7 @@ from relay.desk.errors import NameTaken, NoSuch, NotPossible, Unusable
 from relay.desk.names import check_new_name, removed_name
 from relay.desk.roles import ACTS, BOUNDED
 from relay.operators import tokens
+from relay.operators.addresses import read_networks
 from relay.operators.read import find_operator, read_operators
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.operators.tokens import IssuedOperatorToken
@@ -145,7 +146,7 @@ async def issue_operator_token(
         Unusable: an address, or the token would have expired.
     """
     try:
-        networks = tokens.read_networks(addresses)
+        networks = read_networks(addresses)
     except ValueError as error:
         raise Unusable(str(error)) from error
     operator = await operator_to_act_on(session, name)

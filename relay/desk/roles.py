@@ -68,8 +68,14 @@ ACTS: dict[str, Grants] = {
     "operator.remove": _to(),
     "operator.issue_token": _to(),
     "operator.revoke_token": _to(),
+    "office.refuse": _to(),
+    "entry.read": _to(OPERATOR, FINANCE, SUPPORT, VIEWER),
+    "usage.read": _to(OPERATOR, FINANCE, VIEWER),
 }
-"""Every act of the desk."""
+"""Every act of the desk, and what is read in the office."""
+
+READS = frozenset(("entry.read", "usage.read"))
+"""Those that change nothing: usage tells the margin."""
 
 BOUNDED = frozenset(
     ("tenant.open", "tenant.top_up", "tenant.adjust", "task.settle", "task.release", "task.refund")

@@ -10,14 +10,13 @@ import math
 import secrets as entropy
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jwt
 import msgspec
 from jwt.types import Options
 
 from relay.database.batch import Batcher
-from relay.database.cached import Cached
 from relay.database.driver import Record
 from relay.database.line import Line
 from relay.database.rows import unnest
@@ -31,16 +30,9 @@ from relay.errors import (
 )
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.caller import Caller
+from relay.tenants.remembered import Remembered
 from relay.tenants.tokens import hash_api_key, looks_like_jwt, secret_context
 
-NOTICED_S = 2.0
-"""How long a revoked token may still be taken by a running process: between two looks at whether
-any token or tenant was changed. Until one was, what was read of them holds."""
-UNASKED_MAX_S = 10.0
-"""How long at most, where the database does not say whether there was one."""
-AGE_MAX_S = 60.0
-"""And no longer, should a change ever go uncounted: triggers can be switched off."""
-CACHED_MAX = 20_000
 BEARER_CHARS_MAX = 8192
 REMEMBERED_CHARS_MAX = 1024
 """Of a header or a JWT that is kept: an SDK's has 200. Longer ones are checked each time."""
@@ -76,19 +68,6 @@ WHERE k.revoked_at IS NULL
 """  # noqa: S608 (composed of constants)
 
 
-class ChangesRow(NamedTuple):
-    """One call of COUNT_CHANGES."""
-
-    known: int
-    """The number that the asker has. Nothing goes by it: a batch is of rows, a row of columns."""
-
-
-COUNT_CHANGES = f"""
-SELECT n.ord, c.number
-FROM {unnest(ChangesRow, "n")}, token_changes c
-"""  # noqa: S608 (composed of constants)
-"""Read the number of the latest change of a token or tenant."""
-
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,  # these two by `authenticate`, to Kling's codes
     "verify_nbf": False,
@@ -119,24 +98,16 @@ class Authenticator:
         self, line: Line, keys: KeyRing, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._tokens = Batcher(line, FIND_TOKENS, is_idempotent=True)
-        self._changes = Batcher(line, COUNT_CHANGES, is_idempotent=True)
         self._keys = keys
         self._clock = clock
-        self._changed = Cached(
-            self._forget_if_changed,
-            of="token changes",
-            age_max_s=NOTICED_S,
-            stale_max_s=UNASKED_MAX_S,
-            clock=clock,
-        )
-        self._number = -1
-        """Of the latest change that was looked for: what is remembered was read after that one."""
-        self._read_since = -math.inf
         self._found: dict[str | bytes, _Found | None] = {}
         """By access keys and hashes of API keys; None is no token's."""
         self._by_header: dict[str, _Found] = {}
         """Of API keys alone: a JWT has its times besides."""
         self._verified: dict[str, tuple[_Claims, _Found]] = {}
+        caches = (self._found, self._by_header, self._verified)
+        self._remembered = Remembered(line, *caches, clock=clock)
+        self._changed = self._remembered.changed
 
     async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
         """Tell who sends it.
@@ -150,7 +121,7 @@ class Authenticator:
         known = self._by_header.get(authorization or "")
         if known is not None:
             return known.caller
-        number = self._number
+        number = self._remembered.number
         scheme, _, bearer = (authorization or "").strip().partition(" ")
         bearer = bearer.strip()
         if not scheme:
@@ -169,37 +140,22 @@ class Authenticator:
         if not found.is_enabled:
             raise TenantDisabled
         if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and not is_jwt:
-            self._remember(self._by_header, authorization, found, read_at=number)
+            self._remembered.keep(self._by_header, authorization, found, read_at=number)
         return found.caller
 
     async def aclose(self) -> None:
         await self._tokens.aclose()
-        await self._changes.aclose()
-
-    async def _forget_if_changed(self) -> None:
-        asked_at = self._clock()
-        record = await self._changes.run(ChangesRow(self._number))
-        number = -1 if record is None else record["number"]
-        if number != self._number or asked_at - self._read_since > AGE_MAX_S or record is None:
-            self._number, self._read_since = number, asked_at
-            self._found.clear()
-            self._by_header.clear()
-            self._verified.clear()
-
-    def _remember(self, cache: dict[Any, Any], key: object, value: object, *, read_at: int) -> None:
-        """Keep what was read when `read_at` was the latest change, unless there was one since."""
-        if read_at == self._number:
-            _keep(cache, key, value)
+        await self._remembered.aclose()
 
     async def _by_jwt(self, bearer: str, *, now_s: float) -> _Found | None:
         known = self._verified.get(bearer)
         if known is None:
-            number = self._number
+            number = self._remembered.number
             known = await self._verify(bearer)
             if known is None:
                 return None
             if len(bearer) <= REMEMBERED_CHARS_MAX:
-                self._remember(self._verified, bearer, known, read_at=number)
+                self._remembered.keep(self._verified, bearer, known, read_at=number)
         claims, found = known
         if now_s + SKEW_S < claims.nbf:
             raise CredentialNotYetValid
@@ -239,10 +195,10 @@ class Authenticator:
             return None
         else:
             row = TokenRow(access_key=key, api_key_hash=None)
-        number = self._number
+        number = self._remembered.number
         record = await self._fetch(row)
         found = None if record is None else self._read(record)
-        self._remember(self._found, key, found, read_at=number)
+        self._remembered.keep(self._found, key, found, read_at=number)
         return found
 
     async def _fetch(self, row: TokenRow) -> Record | None:
@@ -274,9 +230,3 @@ class Authenticator:
         except SecretKeyError:
             # Its API key still works, so the operator's missing key locks out signers only.
             return _NOBODYS_SECRET
-
-
-def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
-    if len(cache) >= CACHED_MAX:
-        cache.clear()
-    cache[key] = value

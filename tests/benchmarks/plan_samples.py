@@ -15,7 +15,7 @@ from relay.owners import learn
 from relay.proxy import account, many, query
 from relay.tasks import finish, flags, look, outbox, record, retries, seek
 from relay.tasks import statements as tasks
-from relay.tenants import authenticate
+from relay.tenants import authenticate, remembered
 from tests.benchmarks.books import quote_of_clip
 from tests.benchmarks.plans import Sample
 from tests.relay_app import CLIP_MICROS
@@ -157,7 +157,7 @@ BATCHED = {
         authenticate.FIND_TOKENS, (None, sha256(b"key-1000").digest())
     ),
     "FIND_TOKENS in vain": batched(authenticate.FIND_TOKENS, ("nobody", None), records=0),
-    "COUNT_CHANGES": batched(authenticate.COUNT_CHANGES, (0,)),
+    "COUNT_CHANGES": batched(remembered.COUNT_CHANGES, (0,)),
 }
 """On the batchers' own connections, whose plans are made once, for any values."""
 

@@ -52,6 +52,7 @@ from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.price_files import import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
+from relay.desk.refusals import note_refusal
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.desk.tenants import (
@@ -1064,6 +1065,15 @@ DONE = [
         "a part",
     ),
     Case(
+        note_refusal,
+        lambda _, session, actor: note_refusal(
+            session, actor, operator=(1, "sue"), status=403, path="/admin/v1/usage"
+        ),
+        lambda _: Told(
+            *("office.refuse", "operator", "sue", None), {"status": 403, "path": "/admin/v1/usage"}
+        ),
+    ),
+    Case(
         add_operator,
         _add_operator(task_refund=7),
         lambda _: Told(
@@ -1356,5 +1366,5 @@ IDLE: list[tuple[str, Do]] = [
 ]
 """What is so already: nothing is written, and nothing noted."""
 
-CANNOT_REFUSE = {say_amounts, reseal_values, retire_keys, note_backup}
+CANNOT_REFUSE = {say_amounts, reseal_values, retire_keys, note_backup, note_refusal}
 """They do what there is to do, or note what was said or done."""

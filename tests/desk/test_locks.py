@@ -89,6 +89,7 @@ HELD = {
     "refund": ACCOUNT,
     "refund a part": ACCOUNT,
     "unflag": TASKS,
+    "note_refusal": "LOCK TABLE changes IN SHARE MODE",
     "add_operator": "INSERT INTO operators (name, role) VALUES ('eve', 'viewer')",
     "change_operator": OPERATORS,
     "change_operator to one that may not": OPERATORS,

@@ -11,7 +11,7 @@ from relay.desk.actor import Actor, ActorKind
 from relay.desk.errors import Busy, NotAllowed, OverCeiling
 from relay.desk.money import add_quota
 from relay.desk.operators import add_operator, change_operator, remove_operator
-from relay.desk.roles import ACTS
+from relay.desk.roles import ACTS, READS
 from relay.desk.tasks import refund, unflag
 from relay.desk.tenants import TenantChanges, change_tenant, open_tenant
 from relay.desk.tokens import issue_token
@@ -70,7 +70,7 @@ async def test_each_role_does_what_the_table_says_and_nothing_else(desk: Desk) -
             return True
 
     cases = {case.told(desk).act: case for case in DONE if not case.label}
-    assert cases.keys() == ACTS.keys()
+    assert cases.keys() == ACTS.keys() - READS
     for role in Role:
         await desk.run(f"UPDATE operators SET role = '{role}' WHERE name = 'bob'")
         bound = {"tenant.open"} if role is Role.OPERATOR else set()

@@ -32,7 +32,8 @@ from relay.tasks.statements import (
     HoldRow,
     ReadRow,
 )
-from relay.tenants.authenticate import COUNT_CHANGES, FIND_TOKENS
+from relay.tenants.authenticate import FIND_TOKENS
+from relay.tenants.remembered import COUNT_CHANGES
 from tests.benchmarks.plans import nodes, pages_of, touched
 from tests.clones import cloned
 from tests.relay_app import CLIP_MICROS

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from relay.errors import Unauthorized
-from relay.tenants.authenticate import NOTICED_S, SKEW_S
+from relay.tenants.authenticate import SKEW_S
+from relay.tenants.remembered import NOTICED_S
 from relay.tenants.tokens import looks_like_jwt, revoke_token
 from tests.relay_app import Relay, fixture_relay, signed
 from tests.tenants.forged import encoded, forge

@@ -12,7 +12,8 @@ from relay.database.engine import dsn
 from relay.database.line import Line, connector
 from relay.errors import Unauthorized
 from relay.secrets import KeyRing, new_secret_key
-from relay.tenants.authenticate import AGE_MAX_S, NOTICED_S, SKEW_S, Authenticator, TokenRow
+from relay.tenants.authenticate import SKEW_S, Authenticator, TokenRow
+from relay.tenants.remembered import AGE_MAX_S, NOTICED_S
 from relay.tenants.tokens import IssuedToken, secret_context
 from tests.relay_app import Relay, fixture_relay, signed
 from tests.waiting import PATIENCE_S

@@ -1,0 +1,53 @@
+"""The admin API: its controllers, its document, and the gate before them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from relay.admin.gate import Gate
+from relay.admin.ledger import Books, Own
+from relay.admin.problems import answer_failure
+from relay.database.driver import Pool
+from relay.database.engine import Sessions
+from relay.database.line import Line
+from relay.operators.authenticate import OperatorAuthenticator
+from relay.settings import Settings
+
+BEARER = SecurityScheme(
+    type="http", scheme="bearer", description="`ro-…`, by `relay operator token add`."
+)
+
+
+@asynccontextmanager
+async def open_admin(
+    settings: Settings, line: Line, pool: Pool, sessions: Sessions
+) -> AsyncIterator[Gate]:
+    """Build it for the life of a process."""
+    app = Litestar(
+        [Own, Books],
+        dependencies={
+            "sessions": Provide(lambda: sessions, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+        },
+        exception_handlers={Exception: answer_failure},
+        openapi_config=OpenAPIConfig(
+            title="The office of a Kling Relay",
+            version="1",
+            path="/admin/v1/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/")],
+            use_handler_docstrings=True,
+            components=Components(security_schemes={"token": BEARER}),
+            security=[{"token": []}],
+        ),
+        logging_config=None,
+    )
+    operators = OperatorAuthenticator(line, pool)
+    try:
+        yield Gate(app, operators, sessions)
+    finally:
+        await operators.aclose()

@@ -1,0 +1,154 @@
+"""Who comes in: an operator with a token; everybody else is told the same, and bounded."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Any
+
+import msgspec
+import structlog
+from litestar.response.base import ASGIResponse
+from litestar.status_codes import (
+    HTTP_401_UNAUTHORIZED,
+    HTTP_429_TOO_MANY_REQUESTS,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
+
+from relay.admin.problems import MEDIA_TYPE, problem
+from relay.database.engine import Sessions
+from relay.database.faults import is_fault, log_failure
+from relay.desk.actor import BY_RULE
+from relay.desk.refusals import note_refusal
+from relay.operators.addresses import plain_address
+from relay.operators.authenticate import KnownOperator, OperatorAuthenticator
+
+log = structlog.get_logger()
+
+WINDOW_S = 60.0
+WRONG_MAX = 20
+"""Tokens that are nobody's, from one address in a window; then it waits."""
+NOTED_MAX = 60
+"""Refusals that are noted in a window, of all addresses: an attacker may have any number."""
+ADDRESSES_MAX = 10_000
+NETWORK_BITS = 64
+"""Of IPv6 that one client has."""
+
+
+class Gate:
+    """ASGI before the admin API; `scope["user"]` is the operator behind it."""
+
+    def __init__(
+        self,
+        app: Any,
+        operators: OperatorAuthenticator,
+        sessions: Sessions,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._operators = operators
+        self._sessions = sessions
+        self._clock = clock
+        self._wrong: dict[str, deque[float]] = {}
+        """By address: when it last showed a wrong token."""
+        self._noted: dict[tuple[str, int], float] = {}
+        """In the last window: when a refusal was noted, by address and status."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let an operator in; answer everybody else."""
+        client = scope["client"]
+        address = client[0] if client else ""
+        wait_s = self._wait_s(address)
+        if wait_s > 0:
+            headers = {"retry-after": str(int(wait_s) + 1)}
+            await _refuse(scope, receive, send, HTTP_429_TOO_MANY_REQUESTS, headers)
+            return
+        token = _token(scope["headers"])
+        try:
+            known = token and await self._operators.find(token, address=address)
+        except Exception as error:  # noqa: BLE001 (told in the log; nobody is let in)
+            log_failure(log, "admin.not_asked", error)
+            status = (
+                HTTP_503_SERVICE_UNAVAILABLE if is_fault(error) else HTTP_500_INTERNAL_SERVER_ERROR
+            )
+            await _refuse(scope, receive, send, status, {})
+            return
+        if not isinstance(known, KnownOperator):
+            if token:
+                self._count_wrong(address)
+            await self.note(None, address, HTTP_401_UNAUTHORIZED, scope["path"])
+            headers = {"www-authenticate": "Bearer"}
+            await _refuse(scope, receive, send, HTTP_401_UNAUTHORIZED, headers)
+            return
+        scope["user"], scope["gate"] = known, self
+        await self._app(scope, receive, send)
+
+    async def note(
+        self, operator: KnownOperator | None, address: str, status: int, path: str
+    ) -> None:
+        """Note a refusal in `changes`, of one address and status once in a window."""
+        now, key = self._clock(), (whose(address), status)
+        self._noted = {one: at for one, at in self._noted.items() if now - at < WINDOW_S}
+        if key in self._noted or len(self._noted) >= NOTED_MAX:
+            return
+        self._noted[key] = now
+        actor = msgspec.structs.replace(BY_RULE, origin=address)
+        try:
+            async with self._sessions.begin() as session:
+                await note_refusal(
+                    *(session, actor),
+                    operator=None if operator is None else (operator.id, operator.name),
+                    status=status,
+                    path=path,
+                )
+        except Exception as error:  # noqa: BLE001 (told in the log; it is refused all the same)
+            log_failure(log, "admin.refusal_not_noted", error)
+
+    def _wait_s(self, address: str) -> float:
+        """Say for how long an address still waits."""
+        wrong = self._wrong.get(whose(address))
+        if wrong is None or len(wrong) < WRONG_MAX:
+            return 0
+        return wrong[0] + WINDOW_S - self._clock()
+
+    def _count_wrong(self, address: str) -> None:
+        key = whose(address)
+        wrong = self._wrong.pop(key, None) or deque(maxlen=WRONG_MAX)
+        wrong.append(self._clock())
+        self._wrong[key] = wrong  # the newest is last
+        if len(self._wrong) > ADDRESSES_MAX:
+            del self._wrong[next(iter(self._wrong))]
+
+
+def whose(address: str) -> str:
+    """Name the client by its address; of IPv6 by its network."""
+    try:
+        at = plain_address(address)
+    except ValueError:
+        return address
+    if isinstance(at, IPv6Address):
+        return str(IPv6Address(int(at) >> NETWORK_BITS << NETWORK_BITS))
+    return str(at)
+
+
+def _token(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Read the one bearer; two say nothing."""
+    given = [value for name, value in headers if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, token = given[0].decode("latin-1").strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def _refuse(
+    scope: Any, receive: Any, send: Any, status: int, headers: dict[str, str]
+) -> None:
+    answer = ASGIResponse(
+        body=msgspec.json.encode(problem(status)),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+    await answer(scope, receive, send)
