@@ -16,6 +16,9 @@ from relay.operators.tables import Role
 OWNER, OPERATOR, FINANCE = Role.OWNER, Role.OPERATOR, Role.FINANCE
 SUPPORT, VIEWER = Role.SUPPORT, Role.VIEWER
 
+HUNDRED = 100 * MICROS
+THOUSAND = 10 * HUNDRED
+
 Grants = Mapping[Role, int | None]
 """Of one act: who may do it, and up to which ceiling; None is without one."""
 
@@ -35,9 +38,9 @@ ACTS: dict[str, Grants] = {
     "token.issue": _to(OPERATOR),
     "token.change": _to(OPERATOR),
     "token.revoke": _to(OPERATOR, SUPPORT),
-    "task.settle": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS}),
-    "task.release": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS, SUPPORT: 100 * MICROS}),
-    "task.refund": _to(FINANCE, bounded={OPERATOR: 1000 * MICROS, SUPPORT: 100 * MICROS}),
+    "task.settle": _to(FINANCE, bounded={OPERATOR: THOUSAND}),
+    "task.release": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
+    "task.refund": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.unflag": _to(OPERATOR, FINANCE, SUPPORT),
     "price.set": _to(FINANCE),
     "price.remove": _to(FINANCE),

@@ -8,7 +8,7 @@ from tests.cli.command import Command, execute
 from tests.cli.test_help import ALL
 
 WITHOUT_DATABASE = {("demo",), ("sandbox",), ("secret-key",), ("check",), ("backup", "list")}
-WITHOUT_DATABASE |= {("backup", "verify"), ("restore",)}
+WITHOUT_DATABASE |= {("backup", "verify"), ("restore",), ("operator", "roles")}
 """Or that say what is wrong instead of doing anything."""
 COMMANDS = [
     path
@@ -25,6 +25,8 @@ GIVEN = {
     ("alert", "unmute"): ("disk-low",),
     ("alert", "set"): ("disk-low", "--above", "1"),
     ("tenant", "remove"): ("acme", "--yes"),
+    ("operator", "remove"): ("ann", "--yes"),
+    ("operator", "set"): ("ann", "--role", "viewer"),
     ("token", "set"): ("1", "--queue", "off"),
     ("statement", "close"): ("2026-01", "--yes"),
     ("statement", "show"): ("acme", "2026-01"),

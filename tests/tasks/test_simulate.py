@@ -22,7 +22,6 @@ from tests.relay_app import CLIP, Relay, bearer, running_relay
 from tests.tasks.scripted_kling import Call, ScriptedKling, success
 
 DAY = timedelta(days=1)
-EVER = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 MOTION = {
     "model_name": "kling-v2-6",
     "image_url": "https://a.test/a.png",
@@ -39,6 +38,11 @@ COSTS: dict[str, dict[str, Any]] = {
     "long": {"final_unit_deduction": "3"},
 }
 """By what stands in a prompt: what Kling says at the end."""
+
+
+def lately() -> Window:
+    """Of two days, in whose midst the test is."""
+    return Window(datetime.now(UTC) - DAY, datetime.now(UTC) + DAY)
 
 
 @asynccontextmanager
@@ -106,12 +110,12 @@ async def sold_in(database_url: str) -> AsyncIterator[Relay]:
 
 
 async def simulated(
-    relay: Relay, *rows: PriceRow, window: Window = EVER, **of: Any
+    relay: Relay, *rows: PriceRow, window: Window | None = None, **of: Any
 ) -> list[Simulated]:
     async with relay.sessions() as session:
         official = (await read_adopted(session)).rows
         prices = Prices(rows, of.pop("multipliers", ()), official, at=datetime.now(UTC), **of)
-        return await simulate(session, prices, window, catalogue=Catalogue())
+        return await simulate(session, prices, window or lately(), catalogue=Catalogue())
 
 
 async def test_what_tasks_would_have_cost(database_url: str) -> None:
@@ -143,7 +147,7 @@ async def it_is_what_was_charged_at_the_prices_that_there_were(sold: Relay) -> N
     cut = now - timedelta(milliseconds=1)
     parts = [
         await simulated(sold, *rows, multipliers=multipliers, window=window)
-        for window in (Window(EVER.start, cut), Window(cut, EVER.until))
+        for window in (Window(lately().start, cut), Window(cut, lately().until))
     ]
     assert sum(one.simulated_micros for part in parts for one in part) == sum(
         one.simulated_micros for one in found
@@ -161,7 +165,7 @@ async def it_is_what_other_prices_come_to(sold: Relay) -> None:
     )
     async with sold.sessions() as session:
         nothing = Prices(at=datetime.now(UTC))
-        unpriced = await simulate(session, nothing, EVER, catalogue=Catalogue())
+        unpriced = await simulate(session, nothing, lately(), catalogue=Catalogue())
     hours = [
         await simulated(
             sold,
