@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.deliveries.tables import Delivery, DeliveryState
 from relay.tasks.tables import Task, TaskState
-from relay.tasks.task import BY_OPERATOR
+from relay.tasks.task import BY_OPERATOR, BY_QUEUE
 
 OVERDUE_AFTER = timedelta(minutes=1)
 """Past its time, what a worker does is late by more than any worker is."""
@@ -74,10 +74,16 @@ async def read_outlook(
         next_by=next_by,
         next_at=next_at,
         is_overdue=next_at is not None and next_at < now - OVERDUE_AFTER,
-        kling_asked_at=task.refresh_at if task.refresh_at > task.created_at else None,
+        kling_asked_at=_asked_at(task),
         read_at=now,
         usual=Usual(**usual) if usual["tasks"] else None,
     )
+
+
+def _asked_at(task: Task) -> datetime | None:
+    """Say when Kling was last asked or heard; its row's moment is also that of an end of ours."""
+    is_ours = task.ended_via == BY_QUEUE and task.refresh_at == task.ended_at
+    return None if is_ours or task.refresh_at <= task.created_at else task.refresh_at
 
 
 _Awaited = tuple[str, datetime | None, str | None, datetime | None]

@@ -15,6 +15,7 @@ from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.tokens import revoke_token
 from relay.kling.transport import MaybeSent, NotSent
 from relay.sandbox.settings import SandboxSettings
+from relay.tasks.inspect import read_story
 from relay.tasks.lock import lock_task
 from relay.tenants.tokens import IssuedToken
 from tests.alerts.conftest import AROUND
@@ -376,6 +377,9 @@ async def test_one_that_waits_can_be_cancelled_and_one_that_is_sent_cannot(
         ended = await cancel("order-1")
         assert (ended["code"], ended["data"]["task_id"]) == (0, first)
         assert ended["data"]["task_status"] == "failed"
+        async with relay.sessions() as session:
+            story = await read_story(session, TaskId(1))
+        assert story.outlook.kling_asked_at is None
         assert (await cancel(first))["code"] == 1201
         assert (await cancel("none"))["code"] == 1201
         assert await relay.account() == (QUOTA, 0)
