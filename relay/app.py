@@ -28,6 +28,7 @@ from relay.proxy.openapi.page import openapi_pages
 from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.stopping import Stopping
 
 Asgi = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
@@ -108,6 +109,7 @@ def create_app(
                 keys=keys,
                 catalogue=catalogue,
                 transport=transport,
+                stopping=app.state.stopping,
             ) as parts,
             open_faces(settings, parts, app.document) as faces,
             open_admin(
@@ -163,6 +165,7 @@ def create_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> Pr
                 database_url=database_url,
                 keys=keys,
                 catalogue=Catalogue.with_added(settings.endpoints),
+                stopping=app.state.stopping,
             ) as parts,
             _running(app, parts, readiness, with_worker=True, is_served=True),
         ):
@@ -202,7 +205,7 @@ def _add_office(
     app: Process, settings: Settings, readiness: Readiness, pages: Iterable[ControllerRouterHandler]
 ) -> None:
     app.state.readiness = readiness
-    app.state.stopping = stopping = asyncio.Event()
+    app.state.stopping = stopping = Stopping(settings.drain_s)
     app.state.office = create_office(
         [health_live, health_ready, metrics_of_process, metrics_of_business, *pages],
         host=settings.office_host,

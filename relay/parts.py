@@ -35,6 +35,7 @@ from relay.pricing.in_force import Prices, cached_prices
 from relay.pricing.quote import UnitPrices
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.stopping import Stopping
 from relay.tasks.ability import Ability
 from relay.tasks.ask import Asker
 from relay.tasks.callback_path import CallbackPaths
@@ -142,6 +143,7 @@ async def open_parts(
     catalogue: Catalogue,
     transport: Transport | None = None,
     followers: Mapping[str, Follower] | None = None,
+    stopping: Stopping | None = None,
 ) -> AsyncIterator[Parts]:
     """Build what any process has, connected at its first use; it closes within seconds.
 
@@ -155,7 +157,10 @@ async def open_parts(
         deliveries = _open_deliveries(settings, store, closing, counts=counts)
         prices = cached_prices(store.sessions, settings.zone)
         tasks = _open_tasks(
-            settings, store, kling, deliveries.guard, closing, counts=counts, prices=prices
+            *(settings, store, kling, deliveries.guard, closing),
+            counts=counts,
+            prices=prices,
+            stopping=stopping or Stopping(settings.drain_s),
         )
         ability = Ability(store.lines, store.pool, directory=kling.directory, prices=prices)
         closing.push_async_callback(ability.aclose)
@@ -293,6 +298,7 @@ def _open_tasks(
     *,
     counts: Counts,
     prices: Cached[Prices],
+    stopping: Stopping,
 ) -> Tasks:
     lines = store.lines
     door = Door(ends=lines.ends, refusals=lines.refusals, records=lines.records, counts=counts)
@@ -378,6 +384,7 @@ def _open_tasks(
         catalogue=kling.catalogue,
         keys=store.keys,
         submit_timeout_s=settings.submit_timeout_s,
+        stopping=stopping,
     )
     closing.push_async_callback(sender.aclose)
     return Tasks(

@@ -12,10 +12,8 @@ import uvicorn
 
 from relay.server.bounded_request import BoundedRequest
 from relay.settings import Settings
+from relay.stopping import Stopping
 
-CLOSING_S = 4.0
-"""Of the drain's time: what is left, at the least, to close when the last request has ended. All
-that is closed gives up by itself before."""
 KEEPALIVE_S = 75
 """Longer than the 60 s of nginx and of most clients, so that they close an idle connection first:
 a request that meets a closing server is lost."""
@@ -37,7 +35,7 @@ def run_server(
     office: Listener | None,
     *,
     settings: Settings,
-    stopping: asyncio.Event,
+    stopping: Stopping,
     on_started: Callable[[socket.socket | None], None],
 ) -> bool:
     """Serve until a signal, then drain; False if it never started, which is in the log.
@@ -63,10 +61,10 @@ class _Server(uvicorn.Server):
         office: Listener | None,
         *,
         settings: Settings,
-        stopping: asyncio.Event,
+        stopping: Stopping,
         on_started: Callable[[socket.socket | None], None],
     ) -> None:
-        super().__init__(_config(front, settings, has_lifespan=True))
+        super().__init__(_config(front, settings, stopping=stopping, has_lifespan=True))
         self._office = office
         self._settings = settings
         self._stopping = stopping
@@ -89,7 +87,7 @@ class _Server(uvicorn.Server):
         if office is None or office.socket is None:
             return None
         protocol = _protocol(office, self._settings)
-        config = _config(office, self._settings, has_lifespan=False)
+        config = _config(office, self._settings, stopping=self._stopping, has_lifespan=False)
         try:
             server = await asyncio.get_running_loop().create_server(
                 lambda: protocol(config, self.server_state, {}),
@@ -117,12 +115,9 @@ def _protocol(listener: Listener, settings: Settings) -> type[BoundedRequest]:
     return Protocol
 
 
-def _drain_s(settings: Settings) -> float:
-    """Say how long requests have to end, so that the process has ended within the drain's time."""
-    return max(settings.drain_s - CLOSING_S, settings.drain_s / 2)
-
-
-def _config(listener: Listener, settings: Settings, *, has_lifespan: bool) -> uvicorn.Config:
+def _config(
+    listener: Listener, settings: Settings, *, stopping: Stopping, has_lifespan: bool
+) -> uvicorn.Config:
     return uvicorn.Config(
         listener.app,
         interface="asgi3",
@@ -135,7 +130,7 @@ def _config(listener: Listener, settings: Settings, *, has_lifespan: bool) -> uv
         server_header=False,
         timeout_keep_alive=KEEPALIVE_S,
         # uvicorn hands it to asyncio, which takes parts of a second too.
-        timeout_graceful_shutdown=_drain_s(settings),  # type: ignore[arg-type]
+        timeout_graceful_shutdown=stopping.under_way_s,  # type: ignore[arg-type]
         proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxies,
     )

@@ -20,8 +20,8 @@ from relay.cli import COMMANDS
 from relay.database.embedded import EmbeddedPostgres
 from relay.database.pooler import Pooler, find_pooler
 from relay.secrets import KeyRing
-from relay.server.run import CLOSING_S
 from relay.settings import Settings, read_settings
+from relay.stopping import CLOSING_S
 from tests.database.pgbouncer import answers, needs_pgbouncer
 from tests.deploy.dockerfile import command, stages
 from tests.e2e.processes import free_port, running

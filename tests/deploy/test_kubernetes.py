@@ -13,8 +13,8 @@ import yaml
 from relay.cli import COMMANDS
 from relay.secret_files import SETTING_OF
 from relay.secrets import new_secret_key
-from relay.server.run import CLOSING_S
 from relay.settings import Settings, read_settings
+from relay.stopping import CLOSING_S
 from tests.deploy.dockerfile import stages
 from tests.waiting import PATIENCE_S
 

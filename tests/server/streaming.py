@@ -15,6 +15,7 @@ from litestar.response import File, ServerSentEvent, Stream
 from relay.pages.ranged_file import ranged_file
 from relay.pages.streams import Pieces, until_stopping
 from relay.server.bounded_request import BoundedRequest
+from relay.stopping import Stopping
 from tests.server.peer import Client
 from tests.waiting import PATIENCE_S
 
@@ -26,8 +27,8 @@ PIECES = 200
 class Told:
     """What the pages of one application did, and what they are told to do."""
 
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
+    def __init__(self, drain_s: float = 30.0) -> None:
+        self.stopping = Stopping(drain_s)
         self.to_send: asyncio.Queue[str] = asyncio.Queue()
         self.ended: list[str] = []
         self.pieces = 0

@@ -16,7 +16,7 @@ from tests.server.streaming import Told, streaming_app
 def main(drain_s: float) -> None:
     # As `relay serve` does: uvicorn raises the signal once more when it has ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    told = Told()
+    told = Told(drain_s)
     told.to_send.put_nowait("first")
     app = streaming_app(told)
     with (

@@ -6,6 +6,8 @@ is counted by the next one's turn. Slots are counted anew at each: what ended a 
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
@@ -22,6 +24,7 @@ from relay.kling.references import NamedResource
 from relay.kling.strays import read_things
 from relay.kling.wire import Fields
 from relay.secrets import KeyRing, SecretKeyError
+from relay.stopping import Stopping
 from relay.tasks.choose_channel import ChannelChooser
 from relay.tasks.dispatch import Dispatcher, Submission
 from relay.tasks.given import NO_ROOM
@@ -39,6 +42,7 @@ IDLE_TURNS = 4
 TURN_LOCK = 0x7175657565  # "queue": one replica at a time, the others skip their turn
 SENT_AT_ONCE = 200
 LANDING_S = 1.0
+"""What is being sent has that long where nobody said beforehand that the process stops."""
 HAS_ANY = "SELECT EXISTS (SELECT FROM queue)"
 READ_BODY = "SELECT body_sealed FROM queue WHERE task_id = $1"
 
@@ -61,6 +65,7 @@ class QueueSender:
         catalogue: Catalogue,
         keys: KeyRing,
         submit_timeout_s: float,
+        stopping: Stopping,
     ) -> None:
         self._pool = pool
         self._sessions = sessions
@@ -70,13 +75,16 @@ class QueueSender:
         self._catalogue = catalogue
         self._keys = keys
         self._submit_timeout_s = submit_timeout_s
+        self._stopping = stopping
         self._named: dict[TaskId, _NamedThings] = {}
         """Of those that wait: what each names, so that its body is opened once for it."""
         self._sending: set[asyncio.Task[None]] = set()
         self._rests = 0
 
     async def turn(self) -> None:
-        """Serve all for whom there is room now."""
+        """Serve all for whom there is room now, unless the process stops."""
+        if self._stopping.is_set():
+            return
         if self._rests:
             self._rests -= 1
             return
@@ -101,12 +109,13 @@ class QueueSender:
             await self._end(record["id"], reason=reason, told=NO_ROOM)
 
     async def aclose(self) -> None:
-        """Let what is being sent be answered, for a moment; looks find what is cut short."""
-        if self._sending:
-            _, cut = await asyncio.wait(self._sending, timeout=LANDING_S)
-            for task in cut:
-                task.cancel()
-            await asyncio.gather(*cut, return_exceptions=True)
+        """Let what is being sent be answered, as long as requests may; looks find what is cut."""
+        until = time.monotonic() + max(self._stopping.left_s(), LANDING_S)
+        while self._sending and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(self._sending, timeout=left_s)
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
 
     async def _serve(self, waiting: list[Waiting]) -> dict[_Channels, list[TaskId]]:
         """Go through them in order; who finds no room stops those of the same wish behind it.
@@ -116,7 +125,7 @@ class QueueSender:
         without: dict[_Wish, _Channels] = {}
         changed: dict[_Channels, list[TaskId]] = {}
         for one in waiting:
-            if len(self._sending) >= SENT_AT_ONCE:
+            if len(self._sending) >= SENT_AT_ONCE or self._stopping.is_set():
                 break
             awaited = _find(without, one, ())
             if awaited is None:
@@ -165,16 +174,28 @@ class QueueSender:
             admission = await self._board.admit(channel, one.need, task_id=one.id)
             if admission is None:
                 continue
-            claimed = await self._pool.fetchrow(CLAIM, one.id, channel.id, self._submit_timeout_s)
-            if claimed is None:  # cancelled meanwhile
-                self._board.withdraw(admission)
-                return None
             order = [channel, *(other for other in channels if other is not channel)]
-            sending = asyncio.create_task(self._send(one, claimed, admission, order))
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            # A turn that is cut short claims nothing that is not sent.
+            await asyncio.shield(self._go_on(self._claim(one, admission, order)))
             return None
         return tuple(sorted(self._board.awaited(channels, one.need)))
+
+    def _go_on(self, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what outlives the turn."""
+        task = asyncio.create_task(step)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
+
+    async def _claim(
+        self, one: Waiting, admission: Admission, channels: list[OpenedChannel]
+    ) -> None:
+        """Commit that it is sent to the first of them, and begin to."""
+        claimed = await self._pool.fetchrow(CLAIM, one.id, channels[0].id, self._submit_timeout_s)
+        if claimed is None:  # cancelled meanwhile
+            self._board.withdraw(admission)
+            return
+        _ = self._go_on(self._send(one, claimed, admission, channels))
 
     async def _send(
         self, one: Waiting, claimed: Record, admission: Admission, channels: list[OpenedChannel]
