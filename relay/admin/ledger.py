@@ -83,12 +83,21 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: int
     failed: int
     refused: int
+    charges: int
+    """Successes that were charged."""
     seconds: int
     images: int
     charged_micros: int
     cost_micros: int
     margin_micros: int
+    """What is left of charges whose cost is known."""
+    at_list: int
+    """Tasks whose units have no purchase price."""
+    uncharged: int
+    """Tasks that Kling took for, and that were never charged."""
     without_cost: int
+    without_cost_micros: int
+    """Charged for those whose cost is not known."""
 
 
 class UsageSums(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
-"""Channels: one row per Kling account."""
+"""Channels: one row per Kling account; and what is paid for what they sell."""
 
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Double, Integer, Text, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, Integer, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -67,3 +68,35 @@ class Channel(Base):
 
     Its keys are erased a day later: a submit that had chosen it just before can still be asked for.
     """
+
+
+class ChannelCost(Base):
+    """What one unit of an account costs us from a moment on. A trigger refuses any change.
+
+    A row that begins when another one did is in place of it from when it was entered on, so that
+    what was known at any moment can be told.
+    """
+
+    __tablename__ = "channel_costs"
+    __table_args__ = (
+        CheckConstraint("unit IN ('video', 'image', 'cash')", name="unit_known"),
+        CheckConstraint("price >= 0", name="price_not_negative"),
+        CheckConstraint("rate > 0 AND rate_per > 0", name="rate_positive"),
+        Index("channel_costs_in_force", "channel_id", "unit", "valid_from", "id"),
+    )
+
+    id: Mapped[identity]
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    unit: Mapped[str]
+    """Of the video pack, of the image pack, or one of the money that Kling takes."""
+    price: Mapped[Decimal] = mapped_column(Numeric(24, 12))
+    currency: Mapped[str]
+    """It was paid in."""
+    rate: Mapped[Decimal] = mapped_column(Numeric(24, 12))
+    """So much of `currency` is worth `rate_per` of the books'."""
+    rate_per: Mapped[Decimal] = mapped_column(Numeric(24, 12))
+    valid_from: Mapped[moment]
+    created_at: Mapped[stamped]
+    """When it was entered; later than `valid_from` if that was done late."""
+    actor: Mapped[str]
+    """Who entered it, as `desk/actor.py` spells."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
     "entry": ("relay.cli.entry:entry", "Read the ledger: what changed a quota, and to what."),
     "usage": ("relay.cli.usage:usage", "Sum up what was made, charged and taken by Kling."),
+    "margin": ("relay.cli.margin:margin", "See what is left when Kling's units are paid for."),
     "statement": ("relay.cli.statement:statement", "Show an account's month, and close it."),
     "month": ("relay.cli.statement:month", "Write the statements of all accounts."),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),

@@ -1,10 +1,17 @@
 """Where a document goes: a file that is named, or stdout."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from relay.cli.failure import Failure
+from relay.cli.show import note, print_json, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from relay.usage.sheet import Sheet
 
 
 def put(data: bytes, out: str | None) -> None:
@@ -21,3 +28,35 @@ def put(data: bytes, out: str | None) -> None:
     except OSError as error:
         raise Failure(f"{out} could not be written: {error}") from error
     click.echo(f"Written to {out}.", err=True)
+
+
+def put_json(described: object, out: str | None) -> None:
+    import msgspec
+
+    if out is None:
+        print_json(described)
+    else:
+        encoded = msgspec.json.encode(described, enc_hook=str)
+        put(msgspec.json.format(encoded, indent=2) + b"\n", out)
+
+
+def put_sheet(sheet: Sheet, form: str, out: str | None, *, empty: str) -> None:
+    """Print a sheet as a table, or write it as a document."""
+    from relay.usage.sheet import WRITERS
+
+    if form in WRITERS:
+        put(WRITERS[form](sheet), out)
+    elif sheet.rows:
+        print_sheet(sheet)
+    else:
+        note(empty)
+
+
+def print_sheet(sheet: Sheet) -> None:
+    from relay.usage.sheet import shown
+
+    print_pairs(list(sheet.facts))
+    click.echo()
+    print_table(sheet.columns, [[shown(cell) for cell in row] for row in sheet.rows], empty="")
+    for said in sheet.notes:
+        note(said)

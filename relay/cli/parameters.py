@@ -15,16 +15,16 @@ AMOUNT_MAX = 1_000_000_000
 ID = click.IntRange(1, 2**63 - 1)
 
 
-def read_decimal(text: str) -> Decimal:
-    """Read a plain decimal number with at most six places.
+def read_decimal(text: str, *, places_max: int = PLACES_MAX) -> Decimal:
+    """Read a plain decimal number with at most six places, or as many as are said.
 
     Raises:
         ValueError: with a sentence.
     """
     if not _DECIMAL.fullmatch(text) or not text.isascii():
         raise ValueError(f"'{text}' is not a decimal number such as 100 or 0.35")
-    if len(text.partition(".")[2]) > PLACES_MAX:
-        raise ValueError(f"'{text}' has more than {PLACES_MAX} decimal places")
+    if len(text.partition(".")[2]) > places_max:
+        raise ValueError(f"'{text}' has more than {places_max} decimal places")
     value = Decimal(text)
     if abs(value) > AMOUNT_MAX:
         raise ValueError(f"'{text}' is more than {AMOUNT_MAX:,}")
@@ -36,15 +36,18 @@ class Number(click.ParamType[Any]):
 
     name = "decimal"
 
-    def __init__(self, *, least: int | None = None, is_above: bool = False) -> None:
+    def __init__(
+        self, *, least: int | None = None, is_above: bool = False, places_max: int = PLACES_MAX
+    ) -> None:
         self._least = least
         self._is_above = is_above
+        self._places_max = places_max
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, Decimal):
             return value
         try:
-            number = read_decimal(value)
+            number = read_decimal(value, places_max=self._places_max)
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
         if self._least is not None and (

@@ -9,8 +9,8 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.file_out import put
-from relay.cli.show import json_option, note, print_json, print_pairs, print_table
+from relay.cli.file_out import print_sheet, put
+from relay.cli.show import json_option, note, print_json, print_table
 from relay.cli.sure import ask, sure_option
 from relay.cli.window import OneMonth
 
@@ -210,16 +210,6 @@ def refuse_wrong(found: list[Statement]) -> None:
             f"the figures of account {', '.join(wrong)} do not agree with each other, or with what"
             " was kept when the month was closed: `relay audit` names what differs"
         )
-
-
-def print_sheet(sheet: Sheet) -> None:
-    from relay.usage.sheet import shown
-
-    print_pairs(list(sheet.facts))
-    click.echo()
-    print_table(sheet.columns, [[shown(cell) for cell in row] for row in sheet.rows], empty="")
-    for said in sheet.notes:
-        note(said)
 
 
 def described_in_json(one: Statement) -> bytes:

@@ -31,6 +31,8 @@ COUNTS = ("tasks", "succeeded", "failed", "seconds", "images")
 @click.option("--from", "first", type=Day(), help="In place of a month: the first day.")
 @click.option("--to", "last", type=Day(), help="And the last one; without it, today.")
 @click.option("--tenant", help="Only of this tenant.")
+@click.option("--channel", help="Only of this channel.")
+@click.option("--model", help="Only of this model, as tenants spell it.")
 @json_option
 @examples(
     "relay usage --by tenant                              # this month",
@@ -43,14 +45,17 @@ def usage(
     first: date | None,
     last: date | None,
     tenant: str | None,
+    channel: str | None,
+    model: str | None,
     *,
     as_json: bool,
 ) -> None:
     """Sum up days of RELAY_TIMEZONE, from tasks and entries as they are now.
 
     Tasks are those that were made then, and how these ended. Seconds, images, charges (less what
-    was given back), Kling's cost and the margin are of what was entered then. Units cost what
-    Kling's list said when the task was made. Tasks of keys for tests are left out.
+    was given back), Kling's cost and the margin are of what was entered then. A unit costs what it
+    was bought for (`relay channel cost`), else what Kling's list said. What has no known cost is
+    in no margin. Tasks of keys for tests are left out.
     """
     if month is not None and (first is not None or last is not None):
         raise click.UsageError("Say a --month, or --from and --to.")
@@ -60,7 +65,7 @@ def usage(
         raise click.UsageError(f"--to {last} is before --from {first}.")
 
     async def work(session: AsyncSession) -> list[Usage]:
-        from relay.desk.find import tenant_named
+        from relay.desk.find import channel_named, tenant_named
         from relay.usage.sums import UsageKey, read_usage
 
         return await read_usage(
@@ -70,6 +75,8 @@ def usage(
             zone=zone,
             currency=currency,
             tenant_id=(await tenant_named(session, tenant)).id if tenant is not None else None,
+            channel_id=(await channel_named(session, channel)).id if channel is not None else None,
+            model=model,
         )
 
     with open_database() as database:
@@ -117,13 +124,18 @@ def _print(found: list[Usage], keys: list[str], currency: str) -> None:
         empty="Nothing was made or charged then.",
     )
     if len(found) > 1:
-        charged, cost = (
-            sum(getattr(one, f"{name}_micros") for one in found) for name in ("charged", "cost")
+        charged, cost, margin = (
+            sum(getattr(one, f"{name}_micros") for one in found)
+            for name in ("charged", "cost", "margin")
         )
         tasks = sum(one.tasks for one in found)
         note(
             f"In all {tasks} tasks, {money(charged, currency)} charged, {money(cost, currency)}"
-            f" taken by Kling: {money(charged - cost, currency)} are left."
+            f" taken by Kling: {money(margin, currency)} are left."
         )
     if unknown := sum(one.without_cost for one in found):
-        note(f"Of {unknown} Kling did not say what it took: they count as if it took nothing.")
+        apart = sum(one.without_cost_micros for one in found)
+        note(
+            f"Of {unknown} tasks, charged {money(apart, currency)}, it is not known what Kling"
+            " took: they are in no cost and no margin."
+        )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from relay.months import Month, read_month
+from relay.months import Month, Window, read_month
 
 _LENGTH = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -33,17 +33,30 @@ class Moment(click.ParamType[Span]):
 
     name = "moment"
 
+    def zone(self) -> tzinfo:
+        """Say whose a moment without an offset is."""
+        return UTC
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Span:
         if isinstance(value, Span):
             return value
         try:
-            return read_span(str(value), now=datetime.now(UTC))
+            return read_span(str(value), now=datetime.now(UTC), zone=self.zone())
         except (ValueError, OverflowError):
             self.fail(
                 f"'{value}' is no moment such as 2026-11-26, '2026-11-26 17:02:08Z' or 3h (ago).",
                 param,
                 ctx,
             )
+
+
+class LocalSpan(Moment):
+    """A moment of the relay's own days, or with its offset, or so long ago."""
+
+    def zone(self) -> tzinfo:
+        from relay.cli.database import current_settings
+
+        return current_settings().zone
 
 
 class Day(click.ParamType[date]):
@@ -143,3 +156,12 @@ def read_span(spelt: str, *, now: datetime, zone: tzinfo = UTC) -> Span:
 
 def _six_places(fraction: str | None) -> str:
     return fraction.ljust(7, "0") if fraction else ""
+
+
+def spelt_window(window: Window, zone: tzinfo) -> list[tuple[str, str]]:
+    """Say from when until when, by the operator's clock."""
+    start, until = window.start.astimezone(zone), window.until.astimezone(zone)
+    return [
+        ("From", f"{start:%Y-%m-%d %H:%M:%S} {zone}"),
+        ("Before", f"{until:%Y-%m-%d %H:%M:%S} {zone}"),
+    ]

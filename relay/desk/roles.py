@@ -53,6 +53,7 @@ ACTS: dict[str, Grants] = {
     "channel.change": _to(OPERATOR),
     "channel.remove": _to(OPERATOR),
     "channel.drained": _to(OPERATOR),
+    "channel.set_cost": _to(FINANCE),
     "channel.try": _to(OPERATOR),
     "pause.add": _to(OPERATOR),
     "pause.end": _to(OPERATOR),

@@ -112,6 +112,7 @@ class Entry(Base):
             postgresql_include=["amount_micros"],
             postgresql_where="kind <> 'charge'",
         ),
+        Index("entries_by_time", "created_at", postgresql_using="brin"),  # costs an insert nothing
     )
 
     id: Mapped[identity]

@@ -5,6 +5,7 @@ Each figure belongs to one moment, so that windows which touch add up to the win
 - A task to when it was made. How many succeeded and failed is said of these tasks, as they are now.
 - Money to when it was entered: charges less refunds and corrections, as statements have them.
 - Seconds, images and Kling's cost to the charge: of successes, which have one each.
+- What Kling took for a task that was never charged, to when that was made.
 
 Tasks of keys for tests are left out: they are free, and what sandboxes say of a cost is none.
 """
@@ -15,13 +16,14 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.months import Month, Window, days_of, first_moment
 from relay.tasks.token_report import find_first_since
 from relay.tenants.tables import Tenant
+from relay.usage import costs
 
 OUT_OF_ORDER = timedelta(days=1)
 """Tasks are old in the order of their ids, give or take much less."""
@@ -41,6 +43,8 @@ class UsageKey(StrEnum):
     ENDPOINT = "endpoint"
     CHANNEL = "channel"
     """The one that made it, or was tried last."""
+    TASK = "task"
+    """By our id."""
 
 
 TIMES = {UsageKey.DAY, UsageKey.MONTH}
@@ -51,15 +55,28 @@ COLUMNS = {
     UsageKey.MODEL: "t.model",
     UsageKey.ENDPOINT: "t.endpoint",
     UsageKey.CHANNEL: "t.channel_id",
+    UsageKey.TASK: "t.id",
 }
+ROWS_MAX = 10_000
+"""Where tasks are told apart."""
 ALL = "0 AS of_all"
 """One more key, so that there is one where nothing is told apart."""
 FIGURES = (
-    *("tasks", "succeeded", "failed", "refused", "seconds", "images"),
-    *("charged_micros", "cost_micros", "without_cost"),
+    *("tasks", "succeeded", "failed", "refused", "charges", "seconds", "images"),
+    *("charged_micros", "cost_micros", "at_list", "uncharged", "without_cost"),
+    "without_cost_micros",
 )
+OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
+WANTED = """
+        AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id = :tenant_id)
+        AND (CAST(:channel_id AS bigint) IS NULL OR t.channel_id = :channel_id)
+        AND (CAST(:model AS text) IS NULL OR t.model = :model)"""
+LINE = f"""
+           t.pack, t.quote, {costs.IS_KNOWN} AS is_known, {costs.MICROS} AS cost_micros,
+           {costs.IS_AT_LIST} AS is_at_list"""
 READ = """
-WITH made AS (
+WITH {costs},
+made AS (
     SELECT {of_task},
            count(*) FILTER (WHERE t.state <> 'refused') AS tasks,
            count(*) FILTER (WHERE t.state = 'succeed') AS succeeded,
@@ -67,22 +84,25 @@ WITH made AS (
            count(*) FILTER (WHERE t.state = 'refused') AS refused
     FROM tasks t JOIN tokens k ON k.id = t.token_id
     WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
-        AND NOT k.is_test AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id = :tenant_id)
+        AND NOT k.is_test {wanted}
     GROUP BY {keys}
 ),
-entered AS (
+lines AS (
     SELECT {of_entry}, -e.amount_micros AS charged_micros,
            -- Of one charge a success, which it still is.
            e.kind = 'charge' AND t.state = 'succeed' AND NOT k.is_test AS is_success,
-           t.pack, t.quote, t.cost_units, t.cost_cash,
-           coalesce(t.cost_pack, t.pack) AS cost_pack,
-           coalesce(t.cost_currency, :currency) = :currency AS is_cash_ours
-    FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id
-    WHERE e.created_at >= :start AND e.created_at < :until
-        AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id = :tenant_id)
+           false AS is_uncharged, {line}
+    FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id {joins}
+    WHERE e.created_at >= :start AND e.created_at < :until {wanted}
+    UNION ALL
+    SELECT {of_task}, 0, false, true, {line}
+    FROM tasks t JOIN tokens k ON k.id = t.token_id {joins}
+    WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
+        AND NOT k.is_test AND t.state <> 'succeed' AND {was_taken} {wanted}
 ),
-charged AS (
+money AS (
     SELECT {keys},
+           count(*) FILTER (WHERE is_success) AS charges,
            sum((quote ->> 'seconds')::bigint) FILTER (WHERE is_success AND pack <> 'image' AND (
                quote #>> '{{wanted,seconds}}' IS NOT NULL
                OR (quote #>> '{{wanted,is_open}}')::boolean
@@ -90,29 +110,30 @@ charged AS (
            sum(coalesce((quote #>> '{{wanted,count}}')::bigint, 1))
                FILTER (WHERE is_success AND pack = 'image') AS images,
            sum(charged_micros) AS charged_micros,
-           -- Rounded for each task, so that sums of parts are the sum of all.
-           sum(
-               round(coalesce(cost_units, 0) * CASE cost_pack
-                   WHEN 'image' THEN (quote #>> '{{prices,image_micros}}')::numeric
-                   ELSE (quote #>> '{{prices,video_micros}}')::numeric END)
-               + CASE WHEN is_cash_ours THEN round(coalesce(cost_cash, 0) * 1000000) ELSE 0 END
-           ) FILTER (WHERE is_success) AS cost_micros,
-           count(*) FILTER (WHERE is_success AND cost_units IS NULL
-               AND (cost_cash IS NULL OR NOT is_cash_ours)) AS without_cost
-    FROM entered
+           sum(cost_micros) FILTER (WHERE (is_success OR is_uncharged) AND is_known) AS cost_micros,
+           count(*) FILTER (WHERE (is_success OR is_uncharged) AND is_known AND is_at_list)
+               AS at_list,
+           count(*) FILTER (WHERE is_uncharged) AS uncharged,
+           count(*) FILTER (WHERE (is_success OR is_uncharged) AND NOT is_known) AS without_cost,
+           sum(charged_micros) FILTER (WHERE NOT is_known) AS without_cost_micros
+    FROM lines
     GROUP BY {keys}
 )
 SELECT {keys}, {sums}
 FROM (
-    SELECT {keys}, tasks, succeeded, failed, refused, 0 AS seconds, 0 AS images,
-           0 AS charged_micros, 0 AS cost_micros, 0 AS without_cost
-    FROM made
+    SELECT {keys}, {of_tasks}, {no_money} FROM made
     UNION ALL
-    SELECT {keys}, 0, 0, 0, 0, seconds, images, charged_micros, cost_micros, without_cost
-    FROM charged
+    SELECT {keys}, {no_tasks}, {of_money} FROM money
 ) parts
 GROUP BY {keys}
+{least_first}
 """
+LEAST_FIRST = """
+HAVING sum(charges + uncharged) > 0 OR bool_or(charged_micros <> 0)
+ORDER BY coalesce(sum(charged_micros), 0) - coalesce(sum(without_cost_micros), 0)
+    - coalesce(sum(cost_micros), 0), {keys}
+LIMIT :limit"""
+"""By tasks there are many, most of which nothing was paid for."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,16 +152,25 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int
     """Of video, as priced, of what was charged in it."""
     images: int
+    charges: int
+    """Successes that were charged in it."""
     charged_micros: int
     """Less what was given back in it."""
     cost_micros: int
-    """Kling's: cash in the books' currency, and units at the list price that was in force."""
+    """What Kling took, at what it was bought for (`costs.py`); of what is known."""
+    at_list: int
+    """Tasks whose units have no purchase price: they cost what Kling's list said."""
+    uncharged: int
+    """Tasks that Kling took for, and that were never charged."""
     without_cost: int
-    """Successes of which Kling did not say what it took, or in another currency."""
+    """Tasks of which it is not known what Kling took: they stand apart from cost and margin."""
+    without_cost_micros: int
+    """What was charged for them, less what was given back; a part of `charged_micros`."""
 
     @property
     def margin_micros(self) -> int:
-        return self.charged_micros - self.cost_micros
+        """Say what is left of charges whose cost is known."""
+        return self.charged_micros - self.without_cost_micros - self.cost_micros
 
 
 async def read_usage(
@@ -151,10 +181,15 @@ async def read_usage(
     zone: tzinfo,
     currency: str,
     tenant_id: int | None = None,
+    channel_id: int | None = None,
+    model: str | None = None,
+    as_of: datetime | None = None,
+    limit: int = ROWS_MAX,
 ) -> list[Usage]:
     """Sum up a window; by time first, then what was charged most. `keys`: each once.
 
-    `currency`: of the books.
+    `currency`: of the books. `as_of`: by the purchase prices that were entered by then, by default
+    all. By tasks, those of the least margin come first, and `limit` of them at most.
     """
     pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
     columns = [f"key_{place}" for place in range(len(keys))]
@@ -162,10 +197,22 @@ async def read_usage(
         [f"{_spelt(key, row)} AS {column}" for key, column in zip(keys, columns, strict=True)]
         for row in ("t", "e")
     )
+    is_by_task = UsageKey.TASK in keys
+    of_keys = ", ".join([*columns, "of_all"])
     query = READ.format(
+        costs=costs.ROWS,
+        joins=costs.JOINS,
+        line=LINE,
+        was_taken=costs.WAS_TAKEN,
+        wanted=WANTED,
+        of_tasks=", ".join(OF_TASKS),
+        of_money=", ".join(OF_MONEY),
+        no_tasks=", ".join("0" for _ in OF_TASKS),
+        no_money=", ".join(f"0 AS {name}" for name in OF_MONEY),
+        least_first=LEAST_FIRST.format(keys=of_keys) if is_by_task else "",
         of_task=", ".join([*of_task, ALL]),
         of_entry=", ".join([*of_entry, ALL]),
-        keys=", ".join([*columns, "of_all"]),
+        keys=of_keys,
         sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES),
     )
     values: dict[str, Any] = {
@@ -173,7 +220,11 @@ async def read_usage(
         "start": window.start,
         "until": window.until,
         "tenant_id": tenant_id,
+        "channel_id": channel_id,
+        "model": model,
         "currency": currency,
+        "as_of": as_of or await session.scalar(select(func.clock_timestamp())),
+        **({"limit": limit} if is_by_task else {}),
     }
     for key, of_key in pieces.items():
         values[f"{key.value}s"] = [start for _, start in of_key]
@@ -198,6 +249,8 @@ async def read_usage(
         )
         for row in rows.mappings()
     ]
+    if is_by_task:
+        return found
     times = [key.value for key in keys if key in TIMES]
     return sorted(
         found,

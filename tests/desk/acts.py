@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.tables import Severity
 from relay.backups.take import Taken
+from relay.channels.costs import Cost, CostUnit
 from relay.database.ids import AccountId, TaskId
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.backups import mark_restored, note_backup
+from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import (
     NO_KEYS,
     ChannelChanges,
@@ -271,6 +273,16 @@ def _change_channel(name: str = "main", **changes: Any) -> Do:
 def _note_trial(name: str = "main", base_url: str = "https://kling.test") -> Do:
     return lambda _, session, actor: note_trial(
         session, actor, name, TRIAL, injected_id="r0-try-1", base_url=base_url
+    )
+
+
+def _set_cost(
+    name: str = "main", price: str = "0.11", begins: datetime | None = OVER, **of: Any
+) -> Do:
+    given: dict[str, Any] = {"currency": "CNY", "rate": Decimal("7.12")} | of
+    cost = Cost(CostUnit.VIDEO, Decimal(price), **given)
+    return lambda _, session, actor: set_channel_cost(
+        session, actor, name, cost, currency=CURRENCY, valid_from=begins
     )
 
 
@@ -801,6 +813,21 @@ DONE = [
         ),
     ),
     Case(
+        set_channel_cost,
+        _set_cost(),
+        lambda _: Told(
+            *("channel.set_cost", *_CHANNEL, None),
+            {
+                "unit": "video",
+                "price": "0.11",
+                "rate": "7.12",
+                "rate_per": "1",
+                "currency": "CNY",
+                "from": "2020-01-01T00:00:00Z",
+            },
+        ),
+    ),
+    Case(
         note_trial,
         _note_trial(),
         lambda _: Told(
@@ -1144,6 +1171,13 @@ REFUSED = [
     Refusal(pause_creates, Unusable, _pause(" "), "no reason"),
     Refusal(pause_creates, Unusable, _pause(until=datetime(2026, 1, 1, tzinfo=UTC)), "past"),
     Refusal(end_drain, NoSuch, _remove(end_drain, "mian")),
+    Refusal(set_channel_cost, NoSuch, _set_cost("mian")),
+    Refusal(set_channel_cost, Unusable, _set_cost(price="-1"), "price"),
+    Refusal(set_channel_cost, Unusable, _set_cost(price="NaN"), "no number"),
+    Refusal(set_channel_cost, Unusable, _set_cost(price="0.0000000000001"), "places"),
+    Refusal(set_channel_cost, Unusable, _set_cost(rate=Decimal(0)), "rate"),
+    Refusal(set_channel_cost, Unusable, _set_cost(currency="yuan"), "currency"),
+    Refusal(set_channel_cost, Unusable, _set_cost(currency="USD"), "the books' own"),
     Refusal(end_drain, NotPossible, _remove(end_drain, "main"), "not draining"),
     Refusal(change_channel, Unusable, _change_channel(room={"vidoe": 5}), "no pack"),
     Refusal(change_channel, Unusable, _change_channel(room={"video/": 5}), "no model"),

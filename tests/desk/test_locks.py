@@ -51,6 +51,7 @@ HELD = {
     "change_channel way out": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "change_channel keys": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "end_drain": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "set_channel_cost": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "note_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",

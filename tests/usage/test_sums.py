@@ -21,7 +21,7 @@ EDGES = [
     first_moment(day, ZONE)
     for day in (date(2026, 10, 1), date(2026, 10, 25), date(2026, 10, 26), date(2026, 11, 1))
 ]
-KEYS = list(UsageKey)
+KEYS = [key for key in UsageKey if key is not UsageKey.TASK]
 
 
 async def read(relay: Relay, window: Window, *keys: UsageKey) -> list[Usage]:
@@ -56,7 +56,7 @@ def expected(made: list[Made], window: Window) -> Counter[tuple[Any, ...]]:
         if one.state == "succeed":
             made_of_it = {"images": 2} if one.is_image else {"seconds": 5}
             add(one.charged_at, one.tenant, **made_of_it, cost_micros=one.cost_micros)
-            add(one.charged_at, one.tenant, charged_micros=one.charge_micros)
+            add(one.charged_at, one.tenant, charged_micros=one.charge_micros, charges=1, at_list=1)
         add(one.refunded_at, one.tenant, charged_micros=-one.refund_micros)
     return Counter({key: value for key, value in figures.items() if value})
 
