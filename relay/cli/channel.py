@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from relay.cli.channel_bill import bill
 from relay.cli.channel_change import disable, drain, enable, remove, set_channel
 from relay.cli.channel_cost import cost
 from relay.cli.channel_keys import (
@@ -53,7 +54,7 @@ def channel() -> None:
     """Add and change Kling accounts."""
 
 
-for command in (show, try_channel, set_channel, cost, enable, disable, drain, remove):
+for command in (show, try_channel, set_channel, cost, bill, enable, disable, drain, remove):
     channel.add_command(command)
 
 

@@ -131,6 +131,22 @@ class Upstream:
         call = _Call("read", "POST", QUERY_PATHS[endpoint.generation], msgspec.json.encode(asked))
         return await self._call(channel, endpoint, call, timeout_s=timeout_s)
 
+    async def bill_page(
+        self,
+        channel: OpenedChannel,
+        endpoint: Endpoint,
+        asked: Mapping[str, object],
+        *,
+        timeout_s: float,
+    ) -> Reply:
+        """Get a page of what the account was charged, by cursor; `endpoint` is the list.
+
+        Raises:
+            NotSent, MaybeSent: no answer.
+        """
+        call = _Call("read", "POST", endpoint.path, msgspec.json.encode(asked))
+        return await self._call(channel, endpoint, call, timeout_s=timeout_s)
+
     async def _call(
         self, channel: OpenedChannel, endpoint: Endpoint, call: _Call, *, timeout_s: float
     ) -> Reply:

@@ -30,6 +30,7 @@ GIVEN = {
     ("token", "set"): ("1", "--queue", "off"),
     ("statement", "close"): ("2026-01", "--yes"),
     ("statement", "show"): ("acme", "2026-01"),
+    ("channel", "bill"): ("main", "2026-01"),
     ("month",): ("2026-01", "--out", "nowhere"),
     ("price", "set"): ("text2video", "--amount", "1"),
     ("price", "unset"): ("text2video",),

@@ -169,6 +169,7 @@ COLD = {
     "relay.desk.find:account_named": f"{_COMMAND}; by key",
     "relay.usage.sums:read_usage": f"{_COMMAND}; all entries and tasks of a window",
     "relay.usage.losses:read_losses": f"{_COMMAND}; all charges and tasks of a window",
+    "relay.usage.bill:read_our_tasks": f"{_COMMAND}; a channel's tasks of a month",
     "relay.channels.costs:find_cost": _COMMAND,
     "relay.channels.costs:list_costs": _COMMAND,
     "relay.channels.costs:add_cost": _COMMAND,
