@@ -113,7 +113,7 @@ def create_app(
             ) as parts,
             open_faces(settings, parts, app.document) as faces,
             open_admin(
-                settings, parts.store.lines.reads, parts.store.pool, parts.store.sessions
+                *(settings, keys, parts.store.lines.reads, parts.store.pool, parts.store.sessions)
             ) as admin,
         ):
             app.state.parts, app.state.faces = parts, faces

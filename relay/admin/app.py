@@ -9,13 +9,17 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from relay.admin.acting import Office, at_desk
 from relay.admin.gate import Gate
 from relay.admin.ledger import Books, Own
 from relay.admin.problems import answer_failure
+from relay.admin.tenants import Tenants
+from relay.admin.tokens import Tokens
 from relay.database.driver import Pool
 from relay.database.engine import Sessions
 from relay.database.line import Line
 from relay.operators.authenticate import OperatorAuthenticator
+from relay.secrets import KeyRing
 from relay.settings import Settings
 
 BEARER = SecurityScheme(
@@ -25,14 +29,14 @@ BEARER = SecurityScheme(
 
 @asynccontextmanager
 async def open_admin(
-    settings: Settings, line: Line, pool: Pool, sessions: Sessions
+    settings: Settings, keys: KeyRing, line: Line, pool: Pool, sessions: Sessions
 ) -> AsyncIterator[Gate]:
     """Build it for the life of a process."""
     app = Litestar(
-        [Own, Books],
+        [Own, Books, Tenants, Tokens],
         dependencies={
-            "sessions": Provide(lambda: sessions, sync_to_thread=False),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "office": Provide(lambda: Office(sessions, settings, keys), sync_to_thread=False),
+            "desk": Provide(at_desk, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_failure},
         openapi_config=OpenAPIConfig(

@@ -1,50 +1,28 @@
 """What an operator is, and reads of the books."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Controller, Request, get
-from litestar.connection import ASGIConnection
+from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.exceptions import PermissionDeniedException
-from litestar.handlers.base import BaseRouteHandler
 from litestar.params import FromQuery, QueryParameter
-from litestar.types import Guard
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.admin.acting import Asked, Office
+from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
 from relay.admin.problems import WrongField, declared
-from relay.database.engine import Sessions
+from relay.admin.routes import reads
 from relay.database.ids import TaskId
 from relay.desk.find import tenant_named
 from relay.desk.permit import read_spent
 from relay.desk.roles import ACTS, BOUNDED, ceiling_of
 from relay.ledger.tables import EntryKind, TopupKind
 from relay.months import Window, first_moment, month_of, read_month
-from relay.operators.authenticate import KnownOperator
 from relay.operators.tables import Operator, Role
 from relay.settings import Settings
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
 from relay.usage.sums import Usage, UsageKey, read_usage
-
-Asked = Request[KnownOperator, Any, Any]
-ID_MAX = 2**63 - 1
-Id = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
-
-
-def may(act: str) -> Guard:
-    """Let in whose role may do it; whoever may not is noted."""
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        operator: KnownOperator = connection.scope["user"]
-        if operator.role not in ACTS[act]:
-            scope: Any = connection.scope
-            client = scope["client"]
-            await scope["gate"].note(operator, client[0] if client else "", 403, scope["path"])
-            raise PermissionDeniedException(f"with the role {operator.role.value} no {act}")
-
-    return guard
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -113,11 +91,10 @@ class Own(Controller):
     path = "/admin/v1"
 
     @get("/me", responses=declared())
-    async def me(self, request: Asked, sessions: NamedDependency[Sessions]) -> Me:
+    async def me(self, request: Asked, office: NamedDependency[Office]) -> Me:
         """Say who the token's operator is, what it may do, and what is left of its ceilings."""
         known = request.user
-        async with sessions.begin() as session:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
+        async with office.reading() as session:
             operator = await session.get(Operator, known.id)
             spent = await read_spent(session, f"operator:{known.name}", BOUNDED)
         own = {} if operator is None else operator.ceilings
@@ -132,31 +109,28 @@ class Own(Controller):
 class Books(Controller):
     path = "/admin/v1"
 
-    @get("/entries", guards=[may("entry.read")], responses=declared(400, 403, 404))
+    @get("/entries", **reads("entry.read", 404))
     async def entries(
         self,
-        sessions: NamedDependency[Sessions],
+        office: NamedDependency[Office],
         *,
         tenant: FromQuery[str | None] = None,
-        account: Id = None,
+        account: QueryId = None,
         kind: FromQuery[EntryKind | None] = None,
         topup: FromQuery[TopupKind | None] = None,
-        task: Id = None,
+        task: QueryId = None,
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
-        cursor: FromQuery[str | None] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
+        cursor: Cursor = None,
+        limit: Limit = 50,
     ) -> Entries:
         """List entries of the ledger, newest first, each with the quota of its account after it.
 
         `until`: the first moment that is too late. `cursor`: a page's `next_cursor`.
         """
-        for name, at in (("since", since), ("until", until)):
-            if at is not None and at.tzinfo is None:
-                raise WrongField(name, "a moment has its offset, such as 2026-11-27T00:00:00Z")
-        before_id = _read_cursor(cursor)
-        async with sessions.begin() as session:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
+        refuse_naive(since=since, until=until)
+        before_id = read_cursor(cursor)
+        async with office.reading() as session:
             wanted = EntryFilter(
                 account_id=account,
                 tenant=None if tenant is None else await tenant_named(session, tenant),
@@ -171,11 +145,10 @@ class Books(Controller):
         has_more = len(found) > limit
         return Entries(found[:limit], str(found[limit - 1].id) if has_more else None)
 
-    @get("/usage", guards=[may("usage.read")], responses=declared(400, 403, 404))
+    @get("/usage", **reads("usage.read", 404))
     async def usage(
         self,
-        sessions: NamedDependency[Sessions],
-        settings: NamedDependency[Settings],
+        office: NamedDependency[Office],
         *,
         by: FromQuery[list[UsageKey] | None] = None,
         month: FromQuery[str | None] = None,
@@ -187,10 +160,10 @@ class Books(Controller):
 
         `by`: again for more keys. A month, or `from` a day `to` another one; else this month.
         """
+        settings = office.settings
         zone = settings.zone
         window = _window(month, first, last, settings)
-        async with sessions.begin() as session:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
+        async with office.reading() as session:
             found = await read_usage(
                 *(session, list(dict.fromkeys(by or [])), window),
                 zone=zone,
@@ -206,14 +179,6 @@ def _line(one: Usage) -> UsageLine:
 
 async def _tenant_id(session: AsyncSession, name: str | None) -> int | None:
     return None if name is None else (await tenant_named(session, name)).id
-
-
-def _read_cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor[:20]) <= ID_MAX):
-        raise WrongField("cursor", "it is no `next_cursor` of a page")
-    return int(cursor)
 
 
 def _window(month: str | None, first: date | None, last: date | None, settings: Settings) -> Window:

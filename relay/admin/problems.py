@@ -1,5 +1,6 @@
 """Errors as RFC 9457 spells them, for programs of operators."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,23 +10,33 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
+    HTTP_403_FORBIDDEN,
     HTTP_404_NOT_FOUND,
+    HTTP_409_CONFLICT,
+    HTTP_412_PRECONDITION_FAILED,
     HTTP_500_INTERNAL_SERVER_ERROR,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
 from relay.database.faults import is_fault, log_failure
-from relay.desk.errors import NoSuch
+from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling, Unusable
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+WHOLE_BODY = "data"
+"""How Litestar names a body."""
+NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `(\w+)`")
+"""How msgspec names a field that stands where it should not, or does not where it should."""
 TITLES = {
     400: "Something in the request cannot be used",
     401: "An operator's token is needed",
     403: "The operator's role may not do this",
     404: "There is no such thing",
     405: "This path has other methods",
+    409: "It cannot be done as things are",
+    412: "It was changed since you read it",
+    413: "The body is too large",
     429: "Too many wrong tokens from this address",
     500: "A mistake of the relay's, which its log has",
     503: "The database cannot be asked now",
@@ -50,6 +61,20 @@ class WrongField(Exception):
         self.field = field
 
 
+class Stale(Exception):
+    """What is to be changed is not what the client has read."""
+
+    def __init__(self) -> None:
+        super().__init__("read it again, and say the ETag that it has then")
+
+
+class KeyOfAnother(Exception):
+    """Under this key something else was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("another request had this Idempotency-Key within the last 24 hours")
+
+
 def problem(status: int, detail: str = "", *, field: str = "") -> Problem:
     return Problem(TITLES.get(status, "It was not done"), status, detail, field)
 
@@ -69,8 +94,12 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Respons
     match error:
         case WrongField():
             found = problem(HTTP_400_BAD_REQUEST, f"{error}", field=error.field)
-        case NoSuch():
-            found = problem(HTTP_404_NOT_FOUND, str(error), field=error.kind)
+        case DeskError():
+            found = _of_desk(error)
+        case Stale():
+            found = problem(HTTP_412_PRECONDITION_FAILED, str(error), field="If-Match")
+        case KeyOfAnother():
+            found = problem(HTTP_409_CONFLICT, str(error), field="Idempotency-Key")
         case ValidationException():
             detail, field = _first_of(error)
             found = problem(HTTP_400_BAD_REQUEST, detail, field=field)
@@ -78,15 +107,30 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Respons
             found = problem(error.status_code, error.detail)
         case _:
             found = _answer_fault(request, error)
-    headers = getattr(error, "headers", None)
+    headers = {"retry-after": "1"} if isinstance(error, Busy) else getattr(error, "headers", None)
     return Response(found, status_code=found.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _of_desk(error: DeskError) -> Problem:
+    match error:
+        case NoSuch():
+            return problem(HTTP_404_NOT_FOUND, str(error), field=error.kind)
+        case Unusable():
+            return problem(HTTP_400_BAD_REQUEST, str(error), field=error.field)
+        case NotAllowed() | OverCeiling():
+            return problem(HTTP_403_FORBIDDEN, str(error))
+        case _:
+            return problem(HTTP_409_CONFLICT, str(error))
 
 
 def _first_of(error: ValidationException) -> tuple[str, str]:
     """Say what is wrong, and with which field, of the first that is."""
     extra = error.extra
     if isinstance(extra, list) and extra and isinstance(extra[0], dict):
-        return str(extra[0].get("message", error.detail)), str(extra[0].get("key", ""))
+        message, key = (str(extra[0].get(name, "")) for name in ("message", "key"))
+        key = "" if key == WHOLE_BODY else key
+        named = NAMED.search(message)
+        return message, ".".join(filter(None, (key, named[1] if named else "")))
     return error.detail, ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.cli.show import moment, print_json, print_table, yes_no
+from relay.cli.show import fields_of, moment, print_json, print_table, yes_no
 
 if TYPE_CHECKING:
     from relay.channels.tables import Channel
@@ -13,33 +13,9 @@ if TYPE_CHECKING:
 
 def described(row: Channel) -> dict[str, object]:
     """Put a row into one document, without its keys."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "base_url": row.base_url,
-        "access_key": shortened(row.access_key),
-        "has_key_pair": row.access_key is not None,
-        "has_api_key": row.api_key_sealed is not None,
-        "has_webhook_secret": row.webhook_secret_sealed is not None,
-        "proxy": row.proxy,
-        "has_proxy_password": row.proxy_password_sealed is not None,
-        "has_certificates": row.ca_pem is not None,
-        "connect_timeout_s": row.connect_timeout_s,
-        "timeout_s": row.timeout_s,
-        "enabled": row.enabled,
-        "is_draining": row.is_draining,
-        "room": row.room,
-        "groups": row.groups,
-        "models": row.models,
-        "priority": row.priority,
-        "weight": row.weight,
-        "is_sandbox": row.is_sandbox,
-        "confirmed_lookups": list(row.confirmed_lookups),
-        "trial_at": row.trial_at,
-        "callback_at": row.callback_at,
-        "created_at": row.created_at,
-        "removed_at": row.removed_at,
-    }
+    from relay.desk.shown import shown_channel
+
+    return fields_of(shown_channel(row))
 
 
 def show_row(row: Channel, *, as_json: bool) -> None:
@@ -116,6 +92,8 @@ def _doing(standing: Standing) -> tuple[str, ...]:
 
 
 def _set_up(row: Channel) -> tuple[str, ...]:
+    from relay.desk.shown import shortened
+
     return (
         "draining" if row.is_draining else yes_no(row.enabled),
         shortened(row.access_key) or "-",
@@ -129,13 +107,6 @@ def _last_error(standing: Standing) -> str:
     if standing.last_error is None:
         return "-"
     return f"{moment(standing.last_error_at)} {standing.reason or standing.last_error}"
-
-
-def shortened(access_key: str | None) -> str | None:
-    """Show enough to tell accounts apart: half of it at most."""
-    if access_key is None:
-        return None
-    return f"{access_key[: min(4, len(access_key) // 2)]}…"
 
 
 def lookup_word(row: Channel) -> str:

@@ -10,7 +10,6 @@ from relay.cli.channel_rows import (
     delay_word,
     described,
     room_word,
-    shortened,
     success_word,
 )
 from relay.cli.channel_way import shown_way
@@ -39,6 +38,7 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     """Show one channel without its keys, and what `relay channel try` last saw of it."""
     import msgspec
 
+    from relay.desk.shown import shortened
     from relay.trial.report import TrialReport
 
     async def work(session: AsyncSession) -> tuple[Channel, Standing, list[Event]]:

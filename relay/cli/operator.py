@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
+    from relay.desk.shown import ShownOperator
     from relay.operators.tables import Operator
 
 ROLES = ["owner", "operator", "finance", "support", "viewer"]
@@ -209,12 +210,7 @@ def _tell(row: Operator, currency: str, *, as_json: bool) -> None:
     click.echo(f"operator {row.name}: {row.role}{own}")
 
 
-def _described(row: Operator) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "role": row.role,
-        "ceilings_micros": row.ceilings,
-        "created_at": row.created_at,
-        "removed_at": row.removed_at,
-    }
+def _described(row: Operator) -> ShownOperator:
+    from relay.desk.shown import shown_operator
+
+    return shown_operator(row)

@@ -83,20 +83,9 @@ def list_tokens(name: str | None, *, as_json: bool) -> None:
     with open_database() as database:
         found = database.read(work)
     if as_json:
-        print_json(
-            [
-                {
-                    "id": row.id,
-                    "operator": operator,
-                    "hint": row.hint,
-                    "addresses": row.addresses,
-                    "created_at": row.created_at,
-                    "expires_at": row.expires_at,
-                    "revoked_at": row.revoked_at,
-                }
-                for row, operator in found
-            ]
-        )
+        from relay.desk.shown import shown_operator_token
+
+        print_json([shown_operator_token(row, operator) for row, operator in found])
         return
     print_table(
         [">id", "operator", "token", "from", "created", "expires", "revoked"],

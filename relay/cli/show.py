@@ -17,6 +17,13 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.format(encoded, indent=2).decode())
 
 
+def fields_of(shown: Any) -> dict[str, Any]:
+    """Take a struct's fields, for a document that has more."""
+    import msgspec
+
+    return msgspec.structs.asdict(shown)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """Print a table whose cells are never cut or wrapped; a column named `>x` is set right.
 

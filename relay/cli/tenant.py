@@ -10,9 +10,9 @@ from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import NONE, Amount, Name, SignedAmount, TasksMax, Times, Words
 from relay.cli.queue_options import queue_options
-from relay.cli.show import json_option, note, print_json
+from relay.cli.show import fields_of, json_option, note, print_json
 from relay.cli.sure import ask, sure_option
-from relay.cli.tenant_rows import described_tenant, print_tenants, read_tenant, show_tenant
+from relay.cli.tenant_rows import print_tenants, read_tenant, show_tenant
 from relay.cli.webhook_secret import webhook_secret
 from relay.money import decimal_of, money
 
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
+    from relay.desk.shown import ShownTenant
     from relay.desk.tenants import TenantChanges
-    from relay.ledger.tables import Account
-    from relay.tenants.tables import Tenant
-
-    Shown = tuple[Tenant, Account, Decimal]
-    """With the multiplier that counts."""
 
 NEGATIVE = {"ignore_unknown_options": True}
 """So that -5 is an amount, not an option."""
@@ -88,7 +84,7 @@ def add(
 ) -> None:
     """Add a tenant and open its account."""
 
-    async def work(session: AsyncSession, actor: Actor) -> Shown:
+    async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
         from relay.desk.tenants import open_tenant
 
         await open_tenant(
@@ -117,24 +113,18 @@ def add(
 def list_tenants(*, removed: bool, as_json: bool) -> None:
     """List tenants with their accounts."""
 
-    async def work(session: AsyncSession) -> list[Shown]:
-        from relay.ledger.read import read_accounts
-        from relay.pricing.in_force import read_prices
-        from relay.tenants.read import read_tenants
+    async def work(session: AsyncSession) -> list[ShownTenant]:
+        from relay.desk.shown import read_shown_tenants
 
-        accounts = await read_accounts(session)
-        prices = await read_prices(session, database.settings.zone)
-        rows = await read_tenants(session, with_removed=removed)
-        return [
-            (row, accounts[row.account_id], prices.book(row.id, row.price_group).multiplier)
-            for row in rows
-        ]
+        return await read_shown_tenants(
+            session, zone=database.settings.zone, currency=currency, with_removed=removed
+        )
 
     with open_database() as database:
-        found = database.read(work)
         currency = database.settings.currency
+        found = database.read(work)
     if as_json:
-        print_json([described_tenant(*pair, currency) for pair in found])
+        print_json(found)
     else:
         print_tenants(found, currency)
 
@@ -261,7 +251,7 @@ def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
     """
     ask(f"Remove tenant '{name}' for good, with its tokens?", is_sure=is_sure)
 
-    async def work(session: AsyncSession, actor: Actor) -> Shown:
+    async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
         from relay.desk.tenants import remove_tenant
 
         removed = await remove_tenant(session, actor, name)
@@ -290,7 +280,7 @@ def _note_nothing(name: str, multiplier: Decimal | str | None) -> None:
 
 
 def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
-    async def work(session: AsyncSession, actor: Actor) -> Shown:
+    async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
         from relay.desk.tenants import change_tenant
 
         changed = await change_tenant(session, actor, name, changes)
@@ -336,7 +326,7 @@ def topup(
             " or `relay tenant adjust`."
         )
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, Shown]:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, ShownTenant]:
         from relay.desk.money import add_quota
         from relay.ledger.tables import TopupKind
 
@@ -360,7 +350,7 @@ def topup(
     if as_json:
         print_json(
             {"added_micros": amount if added else 0, "reference": reference, "kind": kind}
-            | described_tenant(*pair, currency)
+            | fields_of(pair)
         )
     else:
         print_tenants([pair], currency)
@@ -380,7 +370,7 @@ def topup(
 def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
     """Correct a quota, up or down; it may fall below zero."""
 
-    async def work(session: AsyncSession, actor: Actor) -> Shown:
+    async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
         from relay.desk.money import adjust_quota
 
         await adjust_quota(

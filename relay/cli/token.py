@@ -115,22 +115,9 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
     with open_database() as database:
         found = database.read(work)
     if as_json:
-        print_json(
-            [
-                {
-                    "id": row.id,
-                    "tenant": name,
-                    "access_key": row.access_key,
-                    "api_key_hint": row.api_key_hint,
-                    "groups": row.groups,
-                    "is_test": row.is_test,
-                    "queue_s": row.queue_s,
-                    "created_at": row.created_at,
-                    "revoked_at": row.revoked_at,
-                }
-                for row, name in found
-            ]
-        )
+        from relay.desk.shown import shown_token
+
+        print_json([shown_token(row, name) for row, name in found])
         return
     print_table(
         [">id", "tenant", "access key", "API key", "groups", "created", "revoked"],

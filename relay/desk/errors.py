@@ -78,7 +78,12 @@ class InUse(DeskError):
         self, kind: str, name: str, *, tasks: int, deliveries: int = 0, quota_micros: int = 0
     ) -> None:
         """`tasks`: live, or still to be looked at; `deliveries`: still to be made."""
-        super().__init__(f"{kind} '{name}' is in use")
+        left = (
+            f"{tasks} live tasks" if tasks else "",
+            f"{deliveries} callbacks to be made" if deliveries else "",
+            f"{decimal_of(quota_micros)} of quota left" if quota_micros else "",
+        )
+        super().__init__(f"{kind} '{name}' is in use: it has {', '.join(filter(None, left))}")
         self.kind = kind
         self.name = name
         self.tasks = tasks
@@ -114,6 +119,11 @@ class WebhookSecretKept(DeskError):
 
 class Unusable(DeskError):
     """The message says what is wrong with what was given, and does not repeat a secret."""
+
+    def __init__(self, why: str, *, field: str = "") -> None:
+        """`field`: as the office's documents name it, where it is about one."""
+        super().__init__(why)
+        self.field = field
 
 
 class NotAllowed(DeskError):

@@ -29,7 +29,7 @@ def checked_groups_of_callers(groups: Iterable[str] | None) -> list[str] | None:
         return None
     checked = checked_groups(groups)
     if TEST in checked:
-        raise Unusable(f"group '{TEST}' serves keys that are made for tests alone")
+        raise Unusable(f"group '{TEST}' serves keys that are made for tests alone", field="groups")
     if not checked:
-        raise Unusable("in no group it would be served by no channel")
+        raise Unusable("in no group it would be served by no channel", field="groups")
     return checked

@@ -39,9 +39,12 @@ async def add_quota(
     if reason is not None:
         check_words(reason, what="reason")
     if amount_micros == 0:
-        raise Unusable("0 changes nothing")
+        raise Unusable("0 changes nothing", field="amount_micros")
     if amount_micros < 0 and kind is not TopupKind.CORRECTION:
-        raise Unusable("what is sold or given is more than 0: what takes from it is a correction")
+        raise Unusable(
+            "what is sold or given is more than 0: what takes from it is a correction",
+            field="amount_micros",
+        )
     tenant = await tenant_to_act_on(session, name)
     account_id = AccountId(tenant.account_id)
     added = await top_up(
@@ -104,7 +107,7 @@ async def adjust_quota(
     """
     check_words(reason, what="reason")
     if amount_micros == 0:
-        raise Unusable("0 changes nothing")
+        raise Unusable("0 changes nothing", field="amount_micros")
     tenant = await tenant_named(session, name)
     account_id = AccountId(tenant.account_id)
     await adjust(

@@ -6,6 +6,8 @@ from relay.desk.errors import Unusable
 
 CHARS_MAX = 64
 WORDS_CHARS_MAX = 300
+FIELDS = {"text for a tenant": "tell"}
+"""How the office's documents name what is called something else here."""
 _REMOVED = re.compile(r".* \(removed #\d+\)")
 
 
@@ -35,7 +37,7 @@ def check_new_name(text: str) -> None:
     """
     check_name(text)
     if _REMOVED.fullmatch(text):
-        raise Unusable(f"{text!r} is how something removed is called")
+        raise Unusable(f"{text!r} is how something removed is called", field="name")
 
 
 def removed_name(name: str, id: int) -> str:  # noqa: A002 (ours, as everywhere)
@@ -47,5 +49,6 @@ def _check(text: str, *, what: str, chars_max: int) -> None:
     if not text.isprintable() or text != text.strip() or not 0 < len(text) <= chars_max:
         raise Unusable(
             f"{text!r} is no {what}: 1 to {chars_max} printable characters, without white space"
-            " around them"
+            " around them",
+            field=FIELDS.get(what, what.replace(" ", "_")),
         )

@@ -16,6 +16,8 @@ from relay.operators.tables import Role
 OWNER, OPERATOR, FINANCE = Role.OWNER, Role.OPERATOR, Role.FINANCE
 SUPPORT, VIEWER = Role.SUPPORT, Role.VIEWER
 
+LOOKING = (OPERATOR, FINANCE, SUPPORT, VIEWER)
+
 HUNDRED = 100 * MICROS
 THOUSAND = 10 * HUNDRED
 
@@ -73,12 +75,14 @@ ACTS: dict[str, Grants] = {
     "operator.issue_token": _to(),
     "operator.revoke_token": _to(),
     "office.refuse": _to(),
-    "entry.read": _to(OPERATOR, FINANCE, SUPPORT, VIEWER),
+    "entry.read": _to(*LOOKING),
     "usage.read": _to(OPERATOR, FINANCE, VIEWER),
+    "tenant.read": _to(*LOOKING),
+    "token.read": _to(*LOOKING),
 }
 """Every act of the desk, and what is read in the office."""
 
-READS = frozenset(("entry.read", "usage.read"))
+READS = frozenset(name for name in ACTS if name.endswith(".read"))
 """Those that change nothing: usage tells the margin."""
 
 BOUNDED = frozenset(

@@ -12,6 +12,8 @@ from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
 from relay.deliveries.tables import Delivery, WebhookSecret
 from relay.desk.secret_keys import SEALED
+from relay.operators.answers import answer_context
+from relay.operators.tables import OperatorAnswer
 from relay.secret_keys.proofs import judge_keys
 from relay.secrets import KeyRing
 from relay.tasks.queue.tables import Queued, body_context
@@ -24,6 +26,7 @@ SECRETS: tuple[tuple[Any, Any], ...] = (
     (WebhookSecret.secret_sealed, webhook_context),
     (AlertPlace.url_sealed, url_context),
     (Queued.body_sealed, body_context),
+    (OperatorAnswer.answer_sealed, answer_context),
 )
 URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
     (Task.callback_url, Task.hold_ended_at.is_(None)),

@@ -100,7 +100,7 @@ async def open_tenant(
         await admit(session, actor, PRICING)
     _check_tasks_max(tasks_max)
     if quota_micros < 0:
-        raise Unusable("a tenant opens with a quota of 0 at least")
+        raise Unusable("a tenant opens with a quota of 0 at least", field="quota_micros")
     await check_currency(session, currency)
     if await find_tenant(session, name) is not None:
         raise NameTaken("tenant", name)
@@ -270,9 +270,9 @@ def _check_changes(name: str, changes: TenantChanges) -> None:
         _check_tasks_max(changes.tasks_max)
     check_wait(changes.queue_s)
     if changes.queue_weight is not msgspec.UNSET and not 1 <= changes.queue_weight <= WEIGHT_MAX:
-        raise Unusable(f"a weight is from 1 to {WEIGHT_MAX}")
+        raise Unusable(f"a weight is from 1 to {WEIGHT_MAX}", field="queue_weight")
     if changes.room_min is not msgspec.UNSET and not 0 <= changes.room_min <= SLOTS_MAX:
-        raise Unusable(f"the least of a tenant is from 0 to {SLOTS_MAX} slots")
+        raise Unusable(f"the least of a tenant is from 0 to {SLOTS_MAX} slots", field="room_min")
 
 
 def _check_prices(
@@ -286,7 +286,7 @@ def _check_prices(
 
 def _check_tasks_max(tasks_max: int | None) -> None:
     if tasks_max is not None and tasks_max < 0:
-        raise Unusable("a limit of tasks is at least 0")
+        raise Unusable("a limit of tasks is at least 0", field="tasks_max")
 
 
 def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> State:

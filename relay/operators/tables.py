@@ -3,7 +3,15 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -60,3 +68,20 @@ class OperatorToken(Base):
     created_at: Mapped[stamped]
     expires_at: Mapped[moment | None]
     revoked_at: Mapped[moment | None]
+
+
+class OperatorAnswer(Base):
+    """What an act in the office was answered, for whoever asks for it again by the same key."""
+
+    __tablename__ = "operator_answers"
+    __table_args__ = (UniqueConstraint("token_id", "key"),)
+
+    id: Mapped[identity]
+    token_id: Mapped[int] = mapped_column(ForeignKey("operator_tokens.id"))
+    key: Mapped[str]
+    """As its client chose it; each token has its own."""
+    asked_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """SHA-256 of what was asked: method, target and body."""
+    answer_sealed: Mapped[str]
+    """Status, ETag and body; sealed, since some show a secret this once."""
+    created_at: Mapped[stamped]

@@ -87,6 +87,15 @@ The minute: ids are drawn before a create commits, so one may appear behind a la
 """
 
 
+ANSWERS = """
+DELETE FROM operator_answers WHERE id IN (
+    SELECT id FROM (SELECT id, created_at FROM operator_answers ORDER BY id LIMIT :at_once) oldest
+    WHERE created_at < now() - :days * interval '1 day'
+)
+"""
+"""Of acts in the office, whose clients ask again no later than in a day."""
+
+
 class Ages(msgspec.Struct, frozen=True):
     """How long each is kept, in days."""
 
@@ -108,6 +117,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (URLS_OF_TASKS, ages.callback_urls_days),
         (URLS_OF_DELIVERIES, ages.callback_urls_days),
         (ADDRESSES, ages.addresses_days),
+        (ANSWERS, 1),
     ):
         forgotten = 1
         while forgotten:

@@ -1,39 +1,15 @@
 """The office's `/admin/v1`: who is let in, what is noted, and what the books say there."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
 from relay.admin.gate import Gate, whose
-from relay.desk.operators import (
-    add_operator,
-    issue_operator_token,
-    remove_operator,
-    revoke_operator_token,
-)
+from relay.desk.operators import remove_operator, revoke_operator_token
 from relay.operators.tables import Role
-from tests.relay_app import ACTOR, CLIP_MICROS, Relay, fixture_relay
+from tests.admin.office import act, office, token_of
+from tests.relay_app import CLIP_MICROS, Relay, fixture_relay
 from tests.waiting import wait_until
-
-
-@asynccontextmanager
-async def office(relay: Relay, address: str = "10.1.2.3") -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=relay.app.state.office, client=(address, 4711))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        yield client
-
-
-async def act(relay: Relay, do: Any, *args: Any, **values: Any) -> Any:
-    async with relay.sessions.begin() as session:
-        return await do(session, ACTOR, *args, **values)
-
-
-async def token_of(relay: Relay, name: str, role: Role, **of: Any) -> tuple[int, dict[str, str]]:
-    await act(relay, add_operator, name, role=role)
-    issued = await act(relay, issue_operator_token, name, **of)
-    return issued.id, {"authorization": f"Bearer {issued.token}"}
 
 
 async def refusals(relay: Relay) -> list[Any]:

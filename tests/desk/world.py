@@ -33,6 +33,7 @@ from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
+from relay.operators.answers import Answer, claim, keep
 from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
@@ -248,7 +249,10 @@ def _open_business(desk: Desk) -> Work[None]:
         await end_pause(session, actor, 2)
         ceilings = {"task.refund": 5, "task.release": 6}
         await add_operator(session, actor, "sue", role=Role.SUPPORT, ceilings=ceilings)
-        await issue_operator_token(session, actor, "sue")
+        of_sue = await issue_operator_token(session, actor, "sue")
+        claimed = await claim(session, of_sue.id, "k", asked_hash=b"", keys=desk.keys)
+        assert isinstance(claimed, int), "nobody had it"
+        await keep(session, claimed, Answer(201, "{}", None), desk.keys)
         await add_operator(session, actor, "former", role=Role.OWNER)
         await remove_operator(session, actor, "former")
         await claim_owners(

@@ -1,0 +1,36 @@
+"""Versions of what can be changed: of what an operator sets, not of what traffic moves."""
+
+from hashlib import sha256
+
+import msgspec
+
+from relay.alerts.read import ListedRule
+from relay.desk.shown import ShownChannel, ShownOperator, ShownTenant, ShownToken
+
+MOVING: dict[type[msgspec.Struct], frozenset[str]] = {
+    ShownTenant: frozenset(
+        ("quota_micros", "held_micros", "available_micros", "open_holds", "multiplier")
+    ),
+    ShownToken: frozenset(),
+    ShownChannel: frozenset(("callback_at", "trial_at")),
+    ShownOperator: frozenset(),
+    ListedRule: frozenset(("state", "since", "found", "told_at", "checked_at", "error")),
+}
+"""What has a version, with the fields that are no part of it."""
+CHARS = 24
+
+
+def etag_of(shown: object) -> str | None:
+    """Spell the version of one thing as a header has it; None of what has none."""
+    moving = MOVING.get(type(shown))  # type: ignore[arg-type]
+    if moving is None:
+        return None
+    assert isinstance(shown, msgspec.Struct), "all that have a version are"
+    set_ = {name: v for name, v in msgspec.structs.asdict(shown).items() if name not in moving}
+    return f'"{sha256(msgspec.json.encode(set_)).hexdigest()[:CHARS]}"'
+
+
+def is_among(etag: str | None, if_match: str) -> bool:
+    """Tell whether a header names a version; a weak one names none, as RFC 9110 has it."""
+    given = [one.strip() for one in if_match.split(",")]
+    return "*" in given or etag in given

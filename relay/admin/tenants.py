@@ -1,0 +1,251 @@
+"""Tenants, their quota, and the secret that signs their callbacks."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from msgspec import UNSET, UnsetType
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.bodies import (
+    Count,
+    Micros,
+    Name,
+    Number,
+    PathName,
+    SignedMicros,
+    Words,
+    decimal_or_none,
+    tenant_of,
+)
+from relay.admin.routes import acts, reads
+from relay.desk.actor import Actor
+from relay.desk.find import tenant_to_act_on
+from relay.desk.money import add_quota, adjust_quota
+from relay.desk.shown import ShownTenant, read_shown_tenant, read_shown_tenants
+from relay.desk.tenants import (
+    IssuedSecret,
+    TenantChanges,
+    change_tenant,
+    issue_webhook_secret,
+    open_tenant,
+    remove_tenant,
+)
+from relay.ledger.tables import TopupKind
+
+
+class NewTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    quota_micros: Micros = 0
+    """Entered as a top-up that was paid."""
+    multiplier: Number | None = None
+    price_group: Name | None = None
+    tasks_max: Count | None = None
+
+
+class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not named stays as it is; null is none."""
+
+    name: Name | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    multiplier: Number | UnsetType | None = UNSET
+    price_group: Name | UnsetType | None = UNSET
+    tasks_max: Count | UnsetType | None = UNSET
+    shows_quote: bool | UnsetType = UNSET
+    joins_retries: bool | UnsetType = UNSET
+    groups: list[Name] | UnsetType | None = UNSET
+    queue_s: Count | UnsetType | None = UNSET
+    queue_weight: Count | UnsetType = UNSET
+    room_min: Count | UnsetType = UNSET
+
+
+class TopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    amount_micros: SignedMicros
+    reference: Name
+    """Of the payment; the same one twice adds nothing."""
+    kind: TopupKind = TopupKind.PAID
+    reason: Words | None = None
+
+
+class ToppedUp(msgspec.Struct, frozen=True):
+    added_micros: int
+    """0 if the same was added under the reference before."""
+    tenant: ShownTenant
+
+
+class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    amount_micros: SignedMicros
+    reason: Words
+
+
+class SecretWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    may_rotate: bool = False
+    """Take the place of one that there is, which signs beside it for a day."""
+
+
+class NewSecret(msgspec.Struct, frozen=True):
+    """Shown this once."""
+
+    secret: str
+    replaced_signs_until: datetime | None
+
+
+class TenantList(msgspec.Struct, frozen=True):
+    tenants: list[ShownTenant]
+
+
+class Tenants(Controller):
+    path = "/admin/v1/tenants"
+    tags = ("Tenants",)
+
+    @get(**reads("tenant.read"))
+    async def list_tenants(
+        self, office: NamedDependency[Office], *, removed: FromQuery[bool] = False
+    ) -> TenantList:
+        """List tenants with their accounts; `removed`: and those that were removed."""
+        async with office.reading() as session:
+            return TenantList(
+                await read_shown_tenants(
+                    session,
+                    zone=office.settings.zone,
+                    currency=office.settings.currency,
+                    with_removed=removed,
+                )
+            )
+
+    @get("/{tenant:str}", **reads("tenant.read", 404))
+    async def show(
+        self, office: NamedDependency[Office], tenant: PathName
+    ) -> Response[ShownTenant]:
+        """Show a tenant with its account."""
+        async with office.reading() as session:
+            return of_version(await _shown(session, office, await tenant_of(session, tenant)))
+
+    @post(**acts("tenant.open", 409))
+    async def open(
+        self, desk: NamedDependency[AtDesk], data: JSONBody[NewTenant]
+    ) -> Response[ShownTenant]:
+        """Add a tenant and open its account."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            await open_tenant(
+                *(session, actor, data.name),
+                quota_micros=data.quota_micros,
+                currency=desk.settings.currency,
+                multiplier=decimal_or_none(data.multiplier),
+                price_group=data.price_group,
+                tasks_max=data.tasks_max,
+            )
+            return await _shown(session, desk.office, data.name)
+
+        return await desk.act(work, status=201)
+
+    @patch("/{tenant:str}", **acts("tenant.change", 404, 409, 412))
+    async def change(
+        self,
+        desk: NamedDependency[AtDesk],
+        tenant: PathName,
+        data: JSONBody[TenantPatch],
+        if_match: IfMatch = None,
+    ) -> Response[ShownTenant]:
+        """Change what a tenant pays, may and is told; running tasks keep their quote."""
+        given = {
+            name: value
+            for name, value in msgspec.structs.asdict(data).items()
+            if value is not UNSET
+        }
+        if "multiplier" in given:
+            given["multiplier"] = decimal_or_none(given["multiplier"])
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            name = await tenant_of(session, tenant)
+            await desk.refuse_stale(
+                *(session, "tenant.change", if_match), lambda s: _locked(s, desk.office, name)
+            )
+            changed = await change_tenant(session, actor, name, TenantChanges(**given))
+            return await _shown(session, desk.office, changed.name)
+
+        return await desk.act(work)
+
+    @delete("/{tenant:str}", **acts("tenant.remove", 404, 409, 412), status_code=200)
+    async def remove(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, if_match: IfMatch = None
+    ) -> Response[ShownTenant]:
+        """Shut a tenant out for good, and revoke its tokens; its name is free again."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            name = await tenant_of(session, tenant)
+            await desk.refuse_stale(
+                *(session, "tenant.remove", if_match), lambda s: _locked(s, desk.office, name)
+            )
+            removed = await remove_tenant(session, actor, name)
+            return await _shown(session, desk.office, removed.name)
+
+        return await desk.act(work)
+
+    @post("/{tenant:str}/top-ups", **acts("tenant.top_up", 404, 409))
+    async def top_up(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[TopUp]
+    ) -> Response[ToppedUp]:
+        """Add quota that was sold or given, once per reference; a correction may be below 0."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ToppedUp:
+            name = await tenant_of(session, tenant)
+            is_added = await add_quota(
+                *(session, actor, name),
+                amount_micros=data.amount_micros,
+                reference=data.reference,
+                currency=desk.settings.currency,
+                kind=data.kind,
+                reason=data.reason,
+            )
+            shown = await _shown(session, desk.office, name)
+            return ToppedUp(data.amount_micros if is_added else 0, shown)
+
+        return await desk.act(work, status=201)
+
+    @post("/{tenant:str}/adjustments", **acts("tenant.adjust", 404))
+    async def adjust(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[Adjustment]
+    ) -> Response[ShownTenant]:
+        """Correct a quota, up or down; it may fall below zero."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            name = await tenant_of(session, tenant)
+            await adjust_quota(
+                *(session, actor, name),
+                amount_micros=data.amount_micros,
+                reason=data.reason,
+                currency=desk.settings.currency,
+            )
+            return await _shown(session, desk.office, name)
+
+        return await desk.act(work, status=201)
+
+    @post("/{tenant:str}/webhook-secret", **acts("tenant.issue_webhook_secret", 404, 409))
+    async def issue_secret(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[SecretWanted]
+    ) -> Response[NewSecret]:
+        """Make the secret that signs a tenant's callbacks, and show it this once."""
+
+        async def work(session: AsyncSession, actor: Actor) -> NewSecret:
+            issued: IssuedSecret = await issue_webhook_secret(
+                *(session, actor, await tenant_of(session, tenant), desk.keys),
+                may_rotate=data.may_rotate,
+            )
+            return NewSecret(issued.secret, issued.replaced_signs_until)
+
+        return await desk.act(work, status=201)
+
+
+async def _shown(session: AsyncSession, office: Office, name: str) -> ShownTenant:
+    settings = office.settings
+    return await read_shown_tenant(session, name, zone=settings.zone, currency=settings.currency)
+
+
+async def _locked(session: AsyncSession, office: Office, name: str) -> ShownTenant:
+    await tenant_to_act_on(session, name, is_locked=True)
+    return await _shown(session, office, name)

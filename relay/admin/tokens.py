@@ -1,0 +1,139 @@
+"""Tenants' tokens."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.bodies import Count, Name, PathId, PathName, refuse_naive, tenant_of
+from relay.admin.routes import acts, reads
+from relay.desk.actor import Actor
+from relay.desk.errors import NoSuch
+from relay.desk.find import tenant_named
+from relay.desk.shown import ShownToken, shown_token
+from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token
+from relay.tasks.live import read_held
+from relay.tasks.token_report import TokenReport, read_token_report
+from relay.tenants.read import find_token, read_tokens
+from relay.tenants.tables import Token
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    api_key: str | None = None
+    """One that the tenant has already, so that it keeps it."""
+    groups: list[Name] | None = None
+    """Of channels that serve it; null is as its tenant."""
+    is_test: bool = False
+    """Its tasks run on sandboxes, and are free."""
+    queue_s: Count | None = None
+    """For how many seconds its creates wait for room; 0 is not at all, null is as its tenant's."""
+
+
+class TokenPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    queue_s: Count | None
+
+
+class RevokedToken(msgspec.Struct, frozen=True):
+    token: ShownToken
+    was_live: bool
+    """False if it was revoked before."""
+    live_tasks: int
+    """Made with it, which go on."""
+    held_micros: int
+
+
+class TokenList(msgspec.Struct, frozen=True):
+    tokens: list[ShownToken]
+
+
+class Tokens(Controller):
+    path = "/admin/v1"
+    tags = ("Tokens",)
+
+    @get("/tokens", **reads("token.read", 404))
+    async def list_tokens(
+        self, office: NamedDependency[Office], *, tenant: FromQuery[str | None] = None
+    ) -> TokenList:
+        """List tokens, of one tenant or of all, without their secrets."""
+        async with office.reading() as session:
+            whose = None if tenant is None else await tenant_named(session, tenant)
+            found = await read_tokens(session, whose)
+        return TokenList([shown_token(row, name) for row, name in found])
+
+    @get("/tokens/{token_id:int}", **reads("token.read", 404))
+    async def show(self, office: NamedDependency[Office], token_id: PathId) -> Response[ShownToken]:
+        """Show a token, without its secrets."""
+        async with office.reading() as session:
+            return of_version(await _shown(session, token_id))
+
+    @get("/tokens/{token_id:int}/report", **reads("token.read", 404))
+    async def report(
+        self, office: NamedDependency[Office], token_id: PathId, *, since: FromQuery[datetime]
+    ) -> TokenReport:
+        """Show what was made with a token: tasks, money, from where, and where callbacks go."""
+        refuse_naive(since=since)
+        async with office.reading() as session:
+            await _shown(session, token_id)
+            return await read_token_report(session, token_id, since=since)
+
+    @post("/tenants/{tenant:str}/tokens", **acts("token.issue", 404))
+    async def issue(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[NewToken]
+    ) -> Response[IssuedToken]:
+        """Make an access key with its secret key, and an API key; shown this once."""
+
+        async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
+            return await issue_token(
+                *(session, actor, await tenant_of(session, tenant), desk.keys),
+                api_key=data.api_key,
+                groups=data.groups,
+                is_test=data.is_test,
+                queue_s=data.queue_s,
+            )
+
+        return await desk.act(work, status=201)
+
+    @patch("/tokens/{token_id:int}", **acts("token.change", 404, 412))
+    async def change(
+        self,
+        desk: NamedDependency[AtDesk],
+        token_id: PathId,
+        data: JSONBody[TokenPatch],
+        if_match: IfMatch = None,
+    ) -> Response[ShownToken]:
+        """Change a token; creates go by it within 2 seconds."""
+
+        async def look(session: AsyncSession) -> ShownToken:
+            await session.get(Token, token_id, with_for_update={"key_share": True})
+            return await _shown(session, token_id)
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownToken:
+            await desk.refuse_stale(session, "token.change", if_match, look)
+            await change_token(session, actor, token_id, queue_s=data.queue_s)
+            return await _shown(session, token_id)
+
+        return await desk.act(work)
+
+    @delete("/tokens/{token_id:int}", **acts("token.revoke", 404), status_code=200)
+    async def revoke(
+        self, desk: NamedDependency[AtDesk], token_id: PathId, *, leaked: FromQuery[bool] = False
+    ) -> Response[RevokedToken]:
+        """End a token for good, within 2 seconds; `leaked`: others have it, which is noted."""
+
+        async def work(session: AsyncSession, actor: Actor) -> RevokedToken:
+            _, was_live = await revoke_token(session, actor, token_id, is_leaked=leaked)
+            live, held_micros = await read_held(session, token_id=token_id)
+            return RevokedToken(await _shown(session, token_id), was_live, live, held_micros)
+
+        return await desk.act(work)
+
+
+async def _shown(session: AsyncSession, token_id: int) -> ShownToken:
+    found = await find_token(session, token_id)
+    if found is None:
+        raise NoSuch("token", token_id)
+    return shown_token(*found)

@@ -1,0 +1,213 @@
+"""Tenants, tokens, channels and operators as operators are shown them, by command and by HTTP.
+
+Never a secret: of a key what tells it from another.
+"""
+
+from datetime import datetime, tzinfo
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels.tables import Channel
+from relay.desk.find import tenant_named
+from relay.ledger.read import read_accounts
+from relay.ledger.tables import Account
+from relay.money import plain
+from relay.operators.tables import Operator, OperatorToken, Role
+from relay.pricing.in_force import Prices, read_prices
+from relay.tenants.read import read_tenants
+from relay.tenants.tables import Tenant, Token
+
+KEY_CHARS_SHOWN = 4
+"""Of an access key, and half of it at most."""
+
+
+class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant, with the account that it draws on."""
+
+    id: int
+    name: str
+    enabled: bool
+    account_id: int
+    currency: str
+    quota_micros: int
+    held_micros: int
+    available_micros: int
+    multiplier: str
+    """That counts now."""
+    own_multiplier: str | None
+    """Its own, all day; null is its price group's, or everybody's."""
+    price_group: str | None
+    shows_quote: bool
+    joins_retries: bool
+    groups: list[str] | None
+    """Of channels that serve it; null is all."""
+    queue_s: int | None
+    queue_weight: int
+    room_min: int
+    tasks_max: int | None
+    open_holds: int
+    created_at: datetime
+    removed_at: datetime | None
+
+
+class ShownToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's token, without its secrets."""
+
+    id: int
+    tenant: str
+    access_key: str | None
+    api_key_hint: str | None
+    groups: list[str] | None
+    is_test: bool
+    queue_s: int | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class ShownChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel, without its keys."""
+
+    id: int
+    name: str
+    base_url: str
+    access_key: str | None
+    has_key_pair: bool
+    has_api_key: bool
+    has_webhook_secret: bool
+    proxy: str | None
+    has_proxy_password: bool
+    has_certificates: bool
+    connect_timeout_s: float | None
+    timeout_s: float | None
+    enabled: bool
+    is_draining: bool
+    room: dict[str, int]
+    groups: list[str]
+    models: list[str]
+    priority: int
+    weight: int
+    is_sandbox: bool
+    confirmed_lookups: list[str]
+    trial_at: datetime | None
+    callback_at: datetime | None
+    created_at: datetime
+    removed_at: datetime | None
+
+
+class ShownOperator(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    name: str
+    role: Role
+    ceilings_micros: dict[str, int]
+    """Its own, in 24 hours, by act."""
+    created_at: datetime
+    removed_at: datetime | None
+
+
+class ShownOperatorToken(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    operator: str
+    hint: str
+    """Its last characters."""
+    addresses: list[str] | None
+    """Networks that it is taken from; null is anywhere."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def read_shown_tenant(
+    session: AsyncSession, name: str, *, zone: tzinfo, currency: str
+) -> ShownTenant:
+    """Read a tenant with what it draws on and its multiplier, as an act has left them.
+
+    Raises:
+        NoSuch
+    """
+    row = await tenant_named(session, name)
+    account = await session.get_one(Account, row.account_id, populate_existing=True)
+    return _shown_tenant(row, account, await read_prices(session, zone), currency)
+
+
+async def read_shown_tenants(
+    session: AsyncSession, *, zone: tzinfo, currency: str, with_removed: bool = False
+) -> list[ShownTenant]:
+    """Read every tenant, by name; removed ones last."""
+    accounts = await read_accounts(session)
+    prices = await read_prices(session, zone)
+    rows = await read_tenants(session, with_removed=with_removed)
+    return [_shown_tenant(row, accounts[row.account_id], prices, currency) for row in rows]
+
+
+def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) -> ShownTenant:
+    own = [
+        one for one in prices.standing_multipliers if one.tenant_id == row.id and one.hours is None
+    ]
+    last = max(own, key=lambda one: one.valid_from or prices.at, default=None)
+    return ShownTenant(
+        id=row.id,
+        name=row.name,
+        enabled=row.enabled,
+        account_id=row.account_id,
+        currency=currency,
+        quota_micros=account.quota_micros,
+        held_micros=account.held_micros,
+        available_micros=account.quota_micros - account.held_micros,
+        multiplier=plain(prices.book(row.id, row.price_group).multiplier),
+        own_multiplier=None if last is None else plain(last.times),
+        price_group=row.price_group,
+        shows_quote=row.shows_quote,
+        joins_retries=row.joins_retries,
+        groups=row.groups,
+        queue_s=row.queue_s,
+        queue_weight=row.queue_weight,
+        room_min=row.room_min,
+        tasks_max=account.tasks_max,
+        open_holds=account.open_holds,
+        created_at=row.created_at,
+        removed_at=row.removed_at,
+    )
+
+
+def shown_token(row: Token, tenant: str) -> ShownToken:
+    return ShownToken(tenant=tenant, **_of(row, ShownToken, but=("tenant",)))
+
+
+def shown_channel(row: Channel) -> ShownChannel:
+    has: dict[str, Any] = {
+        "has_key_pair": row.access_key is not None,
+        "has_api_key": row.api_key_sealed is not None,
+        "has_webhook_secret": row.webhook_secret_sealed is not None,
+        "has_proxy_password": row.proxy_password_sealed is not None,
+        "has_certificates": row.ca_pem is not None,
+        "access_key": shortened(row.access_key),
+    }
+    return ShownChannel(**has, **_of(row, ShownChannel, but=tuple(has)))
+
+
+def shown_operator(row: Operator) -> ShownOperator:
+    ceilings = "ceilings_micros"
+    return ShownOperator(
+        ceilings_micros=dict(row.ceilings),
+        **_of(row, ShownOperator, but=(ceilings, "role")),
+        role=Role(row.role),
+    )
+
+
+def shown_operator_token(row: OperatorToken, operator: str) -> ShownOperatorToken:
+    return ShownOperatorToken(operator=operator, **_of(row, ShownOperatorToken, but=("operator",)))
+
+
+def shortened(access_key: str | None) -> str | None:
+    """Show enough to tell accounts apart: half of it at most."""
+    if access_key is None:
+        return None
+    return f"{access_key[: min(KEY_CHARS_SHOWN, len(access_key) // 2)]}…"
+
+
+def _of(row: Any, shown: type[msgspec.Struct], *, but: tuple[str, ...]) -> dict[str, Any]:
+    """Take what a row has under the same name."""
+    names = (name for name in shown.__struct_fields__ if name not in but)
+    return {name: getattr(row, name) for name in names}
