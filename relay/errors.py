@@ -20,7 +20,9 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── ThingNotFound              400  1201  names a video, voice, … that this tenant does not have
     ├── ThingDeleted               400  1201  deletes what this tenant has deleted before
     ├── ExternalIdTaken            400  1201  a task of this tenant has that external id already
+    ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
+    ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota - held is less than the quote
@@ -167,6 +169,11 @@ class ExternalIdTaken(RelayError, code=Code.INVALID_PARAMETER):
         super().__init__("duplicate external_task_id: it already exists")
 
 
+class TokenNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    def __init__(self) -> None:
+        super().__init__("no such token")
+
+
 class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
     def __init__(self) -> None:
         super().__init__("Delivery not found")
@@ -174,6 +181,13 @@ class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
 
 INVALID_METHOD = "the requested method is invalid"
 """Kling's words for it (docs/kling-api.md 8)."""
+
+
+class ScopeTooSmall(RelayError, code=Code.NO_PERMISSION):
+    def __init__(self, scope: str, needed: str) -> None:
+        super().__init__(
+            f"this key is for other things: its scope is {scope}, and this takes {needed}"
+        )
 
 
 class UnknownPath(RelayError, code=Code.INVALID_METHOD):

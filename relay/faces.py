@@ -16,6 +16,7 @@ from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
+from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
@@ -89,6 +90,7 @@ async def open_faces(
                 timezone=settings.timezone,
             ),
             queue=OwnQueue(store.sessions, Places(store.pool, kling.board)),
+            tokens=OwnTokens(store.sessions, store.keys),
             document=document,
             budget=budget,
             body_limit_bytes=body_limit_bytes,

@@ -19,6 +19,7 @@ from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_tok
 from relay.tasks.live import read_held
 from relay.tasks.token_report import TokenReport, read_token_report
 from relay.tenants.read import find_token, read_tokens
+from relay.tenants.scope import Scope
 from relay.tenants.tables import Token
 
 
@@ -27,6 +28,9 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One that the tenant has already, so that it keeps it."""
     groups: list[Name] | None = None
     """Of channels that serve it; null is as its tenant."""
+    scope: Scope = Scope.CALL
+    """What it may be used for: Kling's paths, looking at all that its tenant has, or both and its
+    tenant's tokens and secrets."""
     is_test: bool = False
     """Its tasks run on sandboxes, and are free."""
     queue_s: Count | None = None
@@ -93,6 +97,7 @@ class Tokens(Controller):
                 groups=data.groups,
                 is_test=data.is_test,
                 queue_s=data.queue_s,
+                scope=data.scope,
             )
 
         return await desk.act(work, status=201)

@@ -62,18 +62,28 @@ token.add_command(report)
     help="How long a create with it may wait for room: 8m, on (8 minutes), off; else as its"
     " tenant's.",
 )
+@click.option(
+    "--scope",
+    type=click.Choice(["call", "read", "manage"]),
+    default="call",
+    show_default=True,
+    help="call: Kling's paths, and what it spent itself. read: nothing but looking, at all that its"
+    " tenant has. manage: both, and the tenant's tokens and secrets.",
+)
 @click.option("--test", is_flag=True, help="For tests: its tasks run on sandboxes, and are free.")
 @click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
 @examples(
     "relay token add acme > acme-keys.json",
     "relay token add acme --api-key -      # a tenant who moves here keeps its key",
     "relay token add acme --test > acme-test-keys.json",
+    "relay token add acme --scope read     # for its accountant",
 )
 def add(
     tenant: str,
     api_key: str | None,
     groups: tuple[str, ...],
     queue_s: int | None,
+    scope: str,
     *,
     test: bool,
 ) -> None:
@@ -82,6 +92,7 @@ def add(
 
     async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
         from relay.desk.tokens import issue_token
+        from relay.tenants.scope import Scope
 
         return await issue_token(
             *(session, actor, tenant, database.keys),
@@ -89,6 +100,7 @@ def add(
             groups=groups or None,
             is_test=test,
             queue_s=queue_s,
+            scope=Scope(scope),
         )
 
     with open_database() as database:
@@ -120,11 +132,12 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
         print_json([shown_token(row, name) for row, name in found])
         return
     print_table(
-        [">id", "tenant", "access key", "API key", "groups", "created", "revoked"],
+        [">id", "tenant", "scope", "access key", "API key", "groups", "created", "revoked"],
         [
             (
                 str(row.id),
                 name,
+                row.scope,
                 row.access_key or "-",
                 f"…{row.api_key_hint}" if row.api_key_hint else "-",
                 "test" if row.is_test else ", ".join(row.groups or []) or "-",
@@ -180,7 +193,7 @@ def set_token(id: int, queue: str, *, as_json: bool) -> None:  # noqa: A002 (cli
 @json_option
 @examples("relay token revoke 7", "relay token revoke 7 --leaked")
 def revoke(id: int, *, is_leaked: bool, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
-    """End a token for good; requests with it are refused within 2 seconds.
+    """End a token for good, and those that it made; requests are refused within 2 seconds.
 
     Tasks that were made with it go on: they end and are charged as all others are. Of a leaked one
     those are cancelled that still wait for room.

@@ -17,6 +17,7 @@ from relay.money import plain
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.pricing.in_force import Prices, read_prices
 from relay.tenants.read import read_tenants
+from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 
 KEY_CHARS_SHOWN = 4
@@ -60,6 +61,10 @@ class ShownToken(msgspec.Struct, frozen=True, kw_only=True):
     access_key: str | None
     api_key_hint: str | None
     groups: list[str] | None
+    scope: Scope
+    """What it may be used for."""
+    made_by_id: int | None
+    """The token of the same tenant that made it; they end with it."""
     is_test: bool
     queue_s: int | None
     created_at: datetime
@@ -172,7 +177,9 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
 
 
 def shown_token(row: Token, tenant: str) -> ShownToken:
-    return ShownToken(tenant=tenant, **_of(row, ShownToken, but=("tenant",)))
+    return ShownToken(
+        tenant=tenant, scope=Scope(row.scope), **_of(row, ShownToken, but=("tenant", "scope"))
+    )
 
 
 def shown_channel(row: Channel) -> ShownChannel:

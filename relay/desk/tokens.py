@@ -17,6 +17,7 @@ from relay.desk.waits import check_wait
 from relay.secrets import KeyRing
 from relay.tasks.queue.end import end_waiting_of
 from relay.tenants import tokens
+from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import IssuedToken, UnusableApiKey
 
@@ -37,16 +38,20 @@ async def issue_token(
     groups: Iterable[str] | None = None,
     is_test: bool = False,
     queue_s: int | None = None,
+    scope: Scope = Scope.CALL,
+    made_by_id: int | None = None,
 ) -> IssuedToken:
     """Make a tenant's keys, shown this once; `api_key` takes one that it has already.
 
     `groups`: of channels that serve it; None is as its tenant. `is_test`: its tasks run on
     sandboxes alone, and are free. `queue_s`: for how many seconds its creates wait for room; 0 is
-    not at all, None is as its tenant's.
+    not at all, None is as its tenant's. `made_by_id`: the tenant's token that makes it: what that
+    one may not, this one may not either, and with that one it ends.
 
     Raises:
-        NoSuch, NotPossible: the tenant was removed.
-        Unusable: the API key, a group or the wait cannot be taken, or a key for tests names groups.
+        NoSuch, NotPossible: the tenant was removed, or the token that makes it was revoked.
+        Unusable: the API key, a group or the wait cannot be taken, a key for tests names groups, or
+            it would be more than the token that makes it.
         SecretKeyError: the secret keys are not this database's.
     """
     checked = checked_groups_of_callers(groups)
@@ -55,9 +60,19 @@ async def issue_token(
         raise Unusable("a key for tests is served by sandboxes alone, and names no groups")
     tenant = await tenant_to_act_on(session, tenant_name)
     await check_secret_keys(session, keys)
+    if made_by_id is not None:
+        checked, is_test = await _within_its_maker(
+            session, made_by_id, tenant, groups=checked, is_test=is_test
+        )
     try:
         issued = await tokens.issue_token(
-            session, tenant, keys, api_key=api_key, groups=checked, is_test=is_test, queue_s=queue_s
+            *(session, tenant, keys),
+            api_key=api_key,
+            groups=checked,
+            is_test=is_test,
+            queue_s=queue_s,
+            scope=scope,
+            made_by_id=made_by_id,
         )
     except UnusableApiKey as error:
         raise Unusable(str(error)) from error
@@ -76,9 +91,36 @@ async def issue_token(
             "groups": checked,
             "is_test": is_test,
             "queue_s": queue_s,
+            "scope": scope.value,
+            "made_by": made_by_id,
         },
     )
     return issued
+
+
+async def _within_its_maker(
+    session: AsyncSession,
+    maker_id: int,
+    tenant: Tenant,
+    *,
+    groups: list[str] | None,
+    is_test: bool,
+) -> tuple[list[str] | None, bool]:
+    """Say which groups a new token has, and whether it is for tests, by what its maker may."""
+    maker = await tokens.lock_maker(session, maker_id)
+    if maker is None or maker.tenant_id != tenant.id:
+        raise NotPossible("token", maker_id, "it was revoked")
+    if not Scope(maker.scope).has(Scope.MANAGE):
+        raise Unusable(f"a key of scope {maker.scope} makes no others")
+    if maker.is_test:
+        if groups is not None:
+            raise Unusable("a key for tests makes keys for tests, which name no groups")
+        return None, True
+    if maker.groups is not None and not is_test:
+        if beyond := sorted(set(groups or ()) - set(maker.groups)):
+            raise Unusable(f"the key that makes it is not in the group {beyond[0]}")
+        groups = maker.groups if groups is None else groups
+    return groups, is_test
 
 
 @act("token.change")
@@ -119,7 +161,7 @@ async def change_token(
 async def revoke_token(
     session: AsyncSession, actor: Actor, token_id: int, *, is_leaked: bool = False
 ) -> tuple[Token, bool]:
-    """End a token for good. False beside it if it was revoked before.
+    """End a token for good, with those that it made. False beside it if it was revoked before.
 
     `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well,
     and what was made with it and still waits for room is cancelled.
@@ -127,7 +169,8 @@ async def revoke_token(
     Raises:
         NoSuch
     """
-    was_live = await tokens.revoke_token(session, token_id)
+    ended = await tokens.revoke_token(session, token_id)
+    was_live = token_id in ended
     token = await session.get(Token, token_id)
     if token is None:
         raise NoSuch("token", token_id)
@@ -143,8 +186,21 @@ async def revoke_token(
             after={"tenant": tenant.name},
             reason=LEAKED if is_leaked else None,
         )
+    for made_id in ended:
+        if made_id != token_id:
+            await note_change(
+                session,
+                actor,
+                "token.revoke",
+                kind="token",
+                id=made_id,
+                name=str(made_id),
+                after={"made_by": token_id},
+                reason=LEAKED if is_leaked else None,
+            )
     if is_leaked:
-        await end_waiting_of(session, token_id=token_id, actor=str(actor))
+        for one in {token_id, *ended}:
+            await end_waiting_of(session, token_id=one, actor=str(actor))
     return token, was_live
 
 

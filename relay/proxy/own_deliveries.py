@@ -29,13 +29,12 @@ from relay.deliveries.read import (
 from relay.deliveries.send import Sender
 from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
-from relay.desk.actor import Actor, ActorKind
 from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import Busy, NoSuch, NotPossible
 from relay.errors import DeliveryNotFound, InvalidParameter, TooManyPings, Unavailable
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.moments import ms_of
-from relay.proxy.asked import Asked
+from relay.proxy.asked import Asked, tenant_actor
 from relay.proxy.query import SIZE_DEFAULT, read_number
 from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing, SecretKeyError
@@ -99,7 +98,7 @@ class OwnDeliveries:
         return {**_shown(found.listed), "body": found.body, "attempt_list": attempts}
 
     async def replay(self, caller: Caller, asked: Asked) -> dict[str, Any]:
-        actor = Actor(ActorKind.TENANT, caller.tenant, origin="api", request_id=asked.request_id)
+        actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
             try:
                 delivery_id = await replay_delivery(

@@ -12,10 +12,9 @@ from typing import Any
 from msgspec import Raw
 
 from relay.database.engine import Sessions
-from relay.desk.actor import Actor, ActorKind
 from relay.errors import InvalidParameter, TaskNotFound
 from relay.moments import ms_of
-from relay.proxy.asked import Asked
+from relay.proxy.asked import Asked, tenant_actor
 from relay.proxy.query import shown_data
 from relay.tasks.given import generation_of
 from relay.tasks.own import find_own
@@ -43,7 +42,7 @@ class OwnQueue:
             TaskNotFound
             InvalidParameter: it does not wait; nothing was changed.
         """
-        actor = Actor(ActorKind.TENANT, caller.tenant, origin="api", request_id=asked.request_id)
+        actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
             task_id = await find_own(session, caller.tenant_id, asked.key)
             if task_id is None:

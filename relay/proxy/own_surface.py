@@ -5,7 +5,10 @@
     POST /relay/quote            what a create would hold
     GET  /relay/queue            what waits for room (`own_queue.py`)
     POST /relay/tasks/{id}/cancel
+    …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
+
+A key of scope `read` gets all that is a GET here, but for keys; those take one of scope `manage`.
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
 has none learns nothing that Kling would not say.
@@ -19,7 +22,7 @@ import msgspec
 from litestar.types import HTTPScope, Receive
 
 from relay.counts import Counts
-from relay.errors import UnknownPath
+from relay.errors import ScopeTooSmall, UnknownPath
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
 from relay.proxy.asked import Asked
@@ -28,13 +31,18 @@ from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
+from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
 from relay.tenants.authenticate import Authenticator
 from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
 
 KEY = b"{id}"
 
+
+LOOKS, ACTS = frozenset({Scope.CALL, Scope.READ}), frozenset({Scope.CALL})
+BOOKS, MANAGES = frozenset({Scope.READ}), frozenset({Scope.MANAGE})
 
 Answer = Callable[[Caller, Asked], Awaitable[Any]]
 
@@ -50,6 +58,8 @@ class OwnPath(NamedTuple):
     answer: Answer
     """What is to stand in `data`; of the document, the whole body."""
     is_enveloped: bool = True
+    scopes: frozenset[Scope] = LOOKS
+    """Those of them that a key has one of may ask."""
 
 
 class OwnSurface(TenantSurface):
@@ -62,6 +72,7 @@ class OwnSurface(TenantSurface):
         deliveries: OwnDeliveries,
         prices: OwnPrices,
         queue: OwnQueue,
+        tokens: OwnTokens,
         document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
@@ -73,16 +84,20 @@ class OwnSurface(TenantSurface):
             body_limit_bytes=body_limit_bytes,
             counts=counts,
         )
-        label = "relay.deliveries"
+        label, keys = "relay.deliveries", "relay.tokens"
         self._paths = (
             OwnPath("GET", (b"deliveries",), label, deliveries.list),
-            OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping),
+            OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
             OwnPath("GET", (b"deliveries", KEY), label, deliveries.show),
-            OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay),
+            OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay, scopes=ACTS),
             OwnPath("GET", (b"prices",), "relay.prices", prices.list),
             OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
             OwnPath("GET", (b"queue",), "relay.queue", queue.list),
-            OwnPath("POST", (b"tasks", KEY, b"cancel"), "relay.cancel", queue.cancel),
+            OwnPath("POST", (b"tasks", KEY, b"cancel"), "relay.cancel", queue.cancel, scopes=ACTS),
+            OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
+            OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
+            OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),
+            OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
             OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
         )
         self._document = document
@@ -92,6 +107,8 @@ class OwnSurface(TenantSurface):
     ) -> Sent:
         path, key = self._find(scope["method"], scope["raw_path"].partition(b"?")[0])
         line.route = path.label
+        if not any(caller.scope.has(one) for one in path.scopes):
+            raise ScopeTooSmall(caller.scope, " or ".join(sorted(path.scopes)))
         body = await self._read(scope, receive, caller)
         try:
             content = bytes(body.content)

@@ -13,6 +13,7 @@ from relay.database.faults import is_fault, log_failure
 from relay.errors import (
     InternalError,
     RelayError,
+    ScopeTooSmall,
     TaskNotFound,
     TimedOut,
     Unavailable,
@@ -37,6 +38,7 @@ from relay.tasks.retries import Client, Retries
 from relay.tasks.submit import Submitter
 from relay.tenants.authenticate import Authenticator
 from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
@@ -169,6 +171,8 @@ class KlingSurface(TenantSurface):
         if route.operation is not Operation.QUERY:
             elsewhere()  # before it begins tasks of its own
         if route.operation is Operation.CREATE:
+            if not caller.scope.has(Scope.CALL):
+                raise ScopeTooSmall(caller.scope, Scope.CALL)
             body = await self._read(scope, receive, caller)
             return await self._create(route, caller, scope, body, line)
         if route.operation is Operation.READ:

@@ -31,6 +31,7 @@ from relay.errors import (
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.caller import Caller
 from relay.tenants.remembered import Remembered
+from relay.tenants.scope import Scope
 from relay.tenants.tokens import hash_api_key, looks_like_jwt, secret_context
 
 BEARER_CHARS_MAX = 8192
@@ -53,8 +54,8 @@ class TokenRow(NamedTuple):
 
 FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
-       t.account_id, t.price_group,
-       t.enabled, t.shows_quote, t.joins_retries, k.is_test, coalesce(k.groups, t.groups) AS groups,
+       t.account_id, t.price_group, t.enabled, t.shows_quote, t.joins_retries,
+       k.is_test, k.scope, coalesce(k.groups, t.groups) AS groups,
        coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
@@ -212,6 +213,7 @@ class Authenticator:
                 tenant_id=record["tenant_id"],
                 tenant=record["name"],
                 account_id=record["account_id"],
+                scope=Scope(record["scope"]),
                 price_group=record["price_group"],
                 shows_quote=record["shows_quote"],
                 joins_retries=record["joins_retries"],

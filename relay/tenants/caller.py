@@ -3,6 +3,7 @@
 import msgspec
 
 from relay.database.ids import AccountId, TenantId
+from relay.tenants.scope import Scope
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -13,6 +14,7 @@ class Caller(msgspec.Struct, frozen=True):
     tenant: str
     account_id: AccountId
     """What its tasks are paid from."""
+    scope: Scope = Scope.CALL
     price_group: str | None = None
     """Whose prices are its, where it has none of its own (`pricing/in_force.py`)."""
     shows_quote: bool = False

@@ -61,6 +61,7 @@ class Token(Base):
         CheckConstraint(
             "access_key IS NOT NULL OR api_key_hash IS NOT NULL", name="has_a_credential"
         ),
+        CheckConstraint("scope IN ('call', 'read', 'manage')", name="scope_known"),
         Index(None, "tenant_id"),
     )
 
@@ -78,6 +79,10 @@ class Token(Base):
     """For how many seconds creates with it wait for room; 0 is not at all, null as its tenant's."""
     is_test: Mapped[bool] = mapped_column(server_default=text("false"))
     """Its tasks run on sandboxes, in the group `test`, and are free."""
+    scope: Mapped[str] = mapped_column(server_default=text("'call'"))
+    """What it may be used for (`tenants/scope.py`)."""
+    made_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    """The token of its tenant that made it, and takes it along when it is revoked; null is none."""
     created_at: Mapped[stamped]
     revoked_at: Mapped[moment | None]
 

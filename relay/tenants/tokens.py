@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.sealed import SealedColumn
 from relay.secrets import KeyRing
+from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 
 API_KEY_PREFIX = "sk-"
@@ -26,6 +27,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
     secret_key: str
     api_key: str
     is_test: bool = False
+    scope: Scope = Scope.CALL
 
 
 class UnusableApiKey(ValueError):
@@ -41,8 +43,12 @@ async def issue_token(
     groups: list[str] | None = None,
     is_test: bool = False,
     queue_s: int | None = None,
+    scope: Scope = Scope.CALL,
+    made_by_id: int | None = None,
 ) -> IssuedToken:
     """Make an access key + secret key pair and an API key; `api_key` takes an existing one.
+
+    `made_by_id`: the token that makes it, locked by the caller.
 
     Raises:
         UnusableApiKey: too short or long, with white space, looks like a JWT, or already in use.
@@ -59,6 +65,8 @@ async def issue_token(
         groups=groups,
         is_test=is_test,
         queue_s=queue_s,
+        scope=scope.value,
+        made_by_id=made_by_id,
     )
     session.add(token)
     await session.flush()  # the secret key is sealed for the row's id
@@ -72,18 +80,38 @@ async def issue_token(
         secret_key=secret_key,
         api_key=issued_key,
         is_test=is_test,
+        scope=scope,
     )
 
 
-async def revoke_token(session: AsyncSession, token_id: int) -> bool:
-    """End a token. False if there is none or it was revoked before."""
-    revoked = await session.execute(
+async def revoke_token(session: AsyncSession, token_id: int) -> list[int]:
+    """End a token and those that it made, and they made; returns those that were live, by id.
+
+    Of a token that was revoked before it ends what was made meanwhile, should there be any.
+    """
+    made = select(Token.id).where(Token.id == token_id).cte("made", recursive=True)
+    made = made.union(select(Token.id).join(made, Token.made_by_id == made.c.id))
+    revoking = (
         update(Token)
-        .where(Token.id == token_id, Token.revoked_at.is_(None))
+        .where(Token.id.in_(select(made.c.id)), Token.revoked_at.is_(None))
         .values(revoked_at=func.now())
         .returning(Token.id)
     )
-    return revoked.first() is not None
+    ended: list[int] = []
+    # Once more: one of them may have made another while it was waited for (`lock_maker`).
+    while more := list(await session.scalars(revoking)):
+        ended += more
+    return sorted(ended)
+
+
+async def lock_maker(session: AsyncSession, token_id: int) -> Token | None:
+    """Read a live token that is to make another one, which is then no race with its end."""
+    return await session.scalar(
+        select(Token)
+        .where(Token.id == token_id, Token.revoked_at.is_(None))
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
 
 
 async def revoke_tokens(session: AsyncSession, tenant_id: int) -> list[int]:

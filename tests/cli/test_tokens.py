@@ -14,7 +14,9 @@ def test_a_token_is_printed_as_json_with_its_secrets(relay: Command) -> None:
     first = json.loads(relay("token", "add", "acme").stdout)
     second = relay.json("token", "add", "acme")
 
-    assert list(first) == ["id", "tenant", "access_key", "secret_key", "api_key", "is_test"]
+    assert list(first) == [
+        *("id", "tenant", "access_key", "secret_key", "api_key", "is_test", "scope")
+    ]
     assert list(second) == list(first)
     assert first["tenant"] == "acme"
     assert first["api_key"].startswith("sk-")

@@ -25,6 +25,8 @@ COLD = {
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
+    "relay.tenants.tokens:lock_maker": "a token that makes another one, by primary key",
+    "relay.proxy.own_tokens:OwnTokens.revoke": "the token that was revoked, by primary key",
     "relay.tasks.ability:Ability.__init__": "PROBE reads no table",
     "relay.tasks.ability:Ability.check": "SELECT 1",
     "relay.channels.directory:ChannelDirectory._read": f"every 2 s: {_CHANNELS}",

@@ -1,0 +1,163 @@
+"""Scopes of keys, and what a tenant does about its keys itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from relay.desk.tokens import issue_token, revoke_token
+from relay.tenants.scope import Scope
+from relay.tenants.tokens import IssuedToken
+from tests.relay_app import ACTOR, CLIP, TEXT2VIDEO, Relay, bearer, fixture_relay
+from tests.waiting import wait_until
+
+PAGE = {"start_time": 1, "end_time": 4102444800000}
+NOT_FOR_IT = (403, 1103)
+
+
+@pytest.fixture
+async def relay(database_url: str) -> AsyncIterator[Relay]:
+    async with fixture_relay(database_url) as running:
+        await running.add_channel()
+        yield running
+
+
+async def key(relay: Relay, scope: Scope = Scope.CALL, name: str = "acme", **of: Any) -> Any:
+    async with relay.sessions.begin() as session:
+        return await issue_token(session, ACTOR, name, relay.keys, scope=scope, **of)
+
+
+async def asked(
+    relay: Relay, token: Any, method: str, path: str, body: Any = None
+) -> tuple[int, int, Any]:
+    """Status, code and data of an answer."""
+    answer = await relay.client.request(method, path, json=body, headers=bearer(token))
+    told = answer.json()
+    return answer.status_code, told["code"], told.get("data", told.get("message"))
+
+
+async def data(relay: Relay, token: Any, method: str, path: str, body: Any = None) -> Any:
+    status, code, told = await asked(relay, token, method, path, body)
+    assert (status, code) == (200, 0), told
+    return told
+
+
+async def made_by(relay: Relay, token: Any, **body: Any) -> IssuedToken:
+    made = await data(relay, token, "POST", "/relay/tokens", body)
+    return IssuedToken(tenant="acme", **{**made, "scope": Scope(made["scope"])})
+
+
+async def test_a_scope_is_what_a_key_may_do(relay: Relay) -> None:
+    """Of Kling's paths, of a tenant's own ones, and of what is about keys."""
+    call = await relay.add_tenant()
+    read, manage = await key(relay, Scope.READ), await key(relay, Scope.MANAGE)
+    task = (await data(relay, call, "POST", TEXT2VIDEO, CLIP))["task_id"]
+    looks = [f"{TEXT2VIDEO}/{task}", TEXT2VIDEO, "/relay/prices", "/relay/queue"]
+    keys = [("GET", "/relay/tokens"), ("POST", "/relay/tokens"), ("POST", "/relay/webhook-secret")]
+    acts = [("POST", TEXT2VIDEO), ("POST", f"/relay/tasks/{task}/cancel")]
+
+    for token in (call, read, manage):
+        assert [(await asked(relay, token, "GET", path))[1] for path in looks] == [0] * 4
+    for method, path in [*keys, ("POST", f"/relay/tokens/{call.id}/revoke")]:
+        assert (await asked(relay, call, method, path))[:2] == NOT_FOR_IT
+        assert (await asked(relay, read, method, path))[:2] == NOT_FOR_IT
+    for method, path in acts:
+        assert (await asked(relay, read, method, path, CLIP))[:2] == NOT_FOR_IT
+        assert (await asked(relay, manage, method, path, CLIP))[:2] != NOT_FOR_IT
+    written = await relay.row("SELECT count(*) FROM tasks")
+    assert written[0] == 2
+    assert len(await data(relay, manage, "GET", "/relay/tokens")) == 3
+
+
+async def test_a_call_key_is_not_told_what_other_keys_spent(relay: Relay) -> None:
+    """By Kling's own account calls; what was sold, and its own charges, it sees."""
+    call = await relay.add_tenant()
+    other, manage = await key(relay), await key(relay, Scope.MANAGE)
+    for token in (call, other):
+        task = (await data(relay, token, "POST", TEXT2VIDEO, CLIP))["task_id"]
+
+        async def has_ended(task: str = task) -> bool:
+            told = await data(relay, call, "GET", f"{TEXT2VIDEO}/{task}")
+            return bool(told["task_status"] == "succeed")
+
+        await wait_until(has_ended)
+
+    async def names(token: Any) -> list[str]:
+        told = await data(relay, token, "POST", "/account/billing/balance", PAGE)
+        return sorted(line["api_key_name"] for line in told["result"]["detail"])
+
+    assert await names(call) == ["", f"token-{call.id}"]
+    assert await names(other) == ["", f"token-{other.id}"]
+    assert await names(manage) == ["", f"token-{call.id}", f"token-{other.id}"]
+
+
+async def test_a_key_makes_nothing_that_it_has_not_and_takes_it_along(relay: Relay) -> None:
+    """Groups and tests as its own; revoked with all that came of it, and nothing else."""
+    call = await relay.add_tenant()
+    await relay.add_tenant("other")
+    stranger = await key(relay, name="other")
+    top = await key(relay, Scope.MANAGE, groups=["eu", "us"])
+    child = await made_by(relay, top, scope="manage")
+    grandchild = await made_by(relay, child, groups=["eu"], queue="5m")
+    for_tests = await made_by(relay, await key(relay, Scope.MANAGE, is_test=True))
+    rows = {row["id"]: row for row in await relay.rows("SELECT * FROM tokens")}
+    wrong: list[Any] = [{"groups": ["asia"]}, {"scope": "all"}, {"queue": "soon"}, {"quota": 1}, []]
+    refused = [await asked(relay, child, "POST", "/relay/tokens", body) for body in wrong]
+
+    assert rows[child.id]["groups"] == ["eu", "us"]
+    assert (rows[grandchild.id]["groups"], rows[grandchild.id]["queue_s"]) == (["eu"], 300)
+    assert (rows[for_tests.id]["is_test"], rows[for_tests.id]["groups"]) == (True, None)
+    assert [answer[:2] for answer in refused] == [(400, 1201)] * 5
+    assert [answer[2].split(":")[0] for answer in refused] == [
+        *("groups", "scope", "queue", "body", "body")
+    ]
+    for foreign in (stranger.id, "none", "9" * 30):
+        answer = await asked(relay, top, "POST", f"/relay/tokens/{foreign}/revoke")
+        assert answer[:2] == (400, 1201)
+    assert (await data(relay, top, "POST", f"/relay/tokens/{child.id}/revoke"))["revoked_at"]
+    live = await relay.rows("SELECT id FROM tokens WHERE revoked_at IS NULL")
+    assert {row["id"] for row in live} >= {call.id, top.id, stranger.id, for_tests.id}
+    assert not {row["id"] for row in live} & {child.id, grandchild.id}
+    noted = await relay.rows(
+        "SELECT actor, subject_id FROM changes WHERE act = 'token.revoke' ORDER BY subject_id"
+    )
+    assert [tuple(row) for row in noted] == [
+        ("tenant:acme", child.id),
+        ("tenant:acme", grandchild.id),
+    ]
+
+
+async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> None:
+    """Twenty times, it makes keys as it is revoked, and they make others: none lives on."""
+    await relay.add_tenant()
+    for _ in range(20):
+        top = await key(relay, Scope.MANAGE)
+        child = await key(relay, Scope.MANAGE, made_by_id=top.id)
+
+        async def revoke(token_id: int = top.id) -> None:
+            async with relay.sessions.begin() as session:
+                await revoke_token(session, ACTOR, token_id)
+
+        made = [key(relay, made_by_id=one.id) for one in (top, child, top, child)]
+        await asyncio.gather(*made[:2], revoke(), *made[2:], return_exceptions=True)
+
+    alive = await relay.rows(
+        "SELECT c.id FROM tokens c JOIN tokens m ON m.id = c.made_by_id"
+        " WHERE c.revoked_at IS NULL AND m.revoked_at IS NOT NULL"
+    )
+    assert alive == []
+
+
+async def test_a_tenant_makes_its_webhook_secret(relay: Relay) -> None:
+    await relay.add_tenant()
+    manage = await key(relay, Scope.MANAGE)
+
+    first = await data(relay, manage, "POST", "/relay/webhook-secret")
+    again = await asked(relay, manage, "POST", "/relay/webhook-secret")
+    second = await data(relay, manage, "POST", "/relay/webhook-secret", {"rotate": True})
+
+    assert (first["secret"][:6], first["replaced_signs_until"]) == ("whsec_", None)
+    assert again[:2] == (400, 1201)
+    assert second["secret"] != first["secret"]
+    assert second["replaced_signs_until"] is not None
