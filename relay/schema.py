@@ -9,6 +9,7 @@ from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
 from relay.health import tables as health
 from relay.ledger import tables as ledger
+from relay.new_api import tables as new_api
 from relay.operators import tables as operators
 from relay.owners import tables as owners
 from relay.pauses import tables as pauses
@@ -29,6 +30,7 @@ __all__ = [
     "health",
     "ledger",
     "metadata",
+    "new_api",
     "operators",
     "owners",
     "pauses",

@@ -28,6 +28,10 @@ COMMANDS = {
     "margin": ("relay.cli.margin:margin", "See what is left when Kling's units are paid for."),
     "statement": ("relay.cli.statement:statement", "Show an account's month, and close it."),
     "month": ("relay.cli.statement:month", "Write the statements of all accounts."),
+    "import": (
+        "relay.cli.import_new_api:import_",
+        "Take over another relay's tenants, keys, prices and channels.",
+    ),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),

@@ -32,6 +32,7 @@ def _to(*roles: Role, bounded: Grants | None = None) -> Grants:
 ACTS: dict[str, Grants] = {
     "tenant.open": _to(FINANCE, bounded={OPERATOR: 0}),
     "tenant.change": _to(OPERATOR, FINANCE),
+    "tenant.move_in": _to(),
     "tenant.remove": _to(OPERATOR),
     "tenant.issue_webhook_secret": _to(OPERATOR),
     "tenant.top_up": _to(FINANCE),
@@ -40,6 +41,7 @@ ACTS: dict[str, Grants] = {
     "token.issue": _to(OPERATOR),
     "token.change": _to(OPERATOR),
     "token.revoke": _to(OPERATOR, SUPPORT),
+    "task.move_in": _to(),
     "task.settle": _to(FINANCE, bounded={OPERATOR: THOUSAND}),
     "task.release": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.refund": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),

@@ -6,6 +6,7 @@ from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.queried import spell_queried
+from relay.new_api.moved import find_moved
 from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
 from relay.tasks.seek import Seeker
@@ -60,10 +61,20 @@ class Queries:
         if task is None:
             among = None if endpoint is None else frozenset({endpoint.name})
             task = (await self.seek(caller, [key], among=among)).get(key)
-        if task is None or not _belongs(task, endpoint, key):
+        if task is None:
+            return await self._moved(caller, endpoint, key)
+        if not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
         return shown_data(task, Generation.LEGACY if endpoint is None else endpoint.generation)
+
+    async def _moved(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
+        """Show a task that was made before its tenant moved here; TaskNotFound if there is none."""
+        moved = await find_moved(self._pool, caller.tenant_id, key)
+        if moved is None or (endpoint is not None and endpoint.name != moved["endpoint"]):
+            raise TaskNotFound
+        shown: str = moved["shown"]
+        return shown.encode()
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
         """Find a task of this tenant by Kling's id, or else by the tenant's external id."""

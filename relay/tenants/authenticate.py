@@ -32,7 +32,12 @@ from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.caller import Caller
 from relay.tenants.remembered import Remembered
 from relay.tenants.scope import Scope
-from relay.tenants.tokens import hash_api_key, looks_like_jwt, secret_context
+from relay.tenants.tokens import (
+    as_new_api_reads,
+    hash_api_key,
+    looks_like_jwt,
+    secret_context,
+)
 
 BEARER_CHARS_MAX = 8192
 REMEMBERED_CHARS_MAX = 1024
@@ -127,15 +132,14 @@ class Authenticator:
         bearer = bearer.strip()
         if not scheme:
             raise CredentialMissing
-        if scheme.lower() != "bearer" or not bearer:
-            raise CredentialUnknown
-        is_jwt = looks_like_jwt(bearer)
+        is_bearer = scheme.lower() == "bearer" and bool(bearer)
+        is_jwt = is_bearer and looks_like_jwt(bearer)
         if len(bearer) > BEARER_CHARS_MAX:
             found = None
         elif is_jwt:
             found = await self._by_jwt(bearer, now_s=now_s)
         else:
-            found = await self._find(hash_api_key(bearer))
+            found = await self._by_api_key(bearer if is_bearer else scheme, is_bearer=is_bearer)
         if found is None:
             raise SignatureInvalid if is_jwt else CredentialUnknown
         if not found.is_enabled:
@@ -147,6 +151,16 @@ class Authenticator:
     async def aclose(self) -> None:
         await self._tokens.aclose()
         await self._remembered.aclose()
+
+    async def _by_api_key(self, sent: str, *, is_bearer: bool) -> _Found | None:
+        """Find a key as it was issued; what is no such key, as new-api would read it."""
+        found = await self._find(hash_api_key(sent)) if is_bearer else None
+        if found is not None:
+            return found
+        moved = as_new_api_reads(sent)
+        if moved is None or (is_bearer and moved == sent):
+            return None
+        return await self._find(hash_api_key(moved))
 
     async def _by_jwt(self, bearer: str, *, now_s: float) -> _Found | None:
         known = self._verified.get(bearer)

@@ -16,6 +16,8 @@ API_KEY_PREFIX = "sk-"
 API_KEY_CHARS_MIN = 20
 """Keys are stored as a plain hash, which a short key would not survive."""
 API_KEY_CHARS_MAX = 1024
+MOVED_CHARS_MIN, MOVED_CHARS_MAX = 32, 128
+"""Of keys that new-api makes, behind `sk-`: letters and digits alone."""
 
 
 class IssuedToken(msgspec.Struct, frozen=True):
@@ -127,6 +129,18 @@ async def revoke_tokens(session: AsyncSession, tenant_id: int) -> list[int]:
 
 def hash_api_key(api_key: str) -> bytes:
     return sha256(api_key.encode()).digest()
+
+
+def as_new_api_reads(sent: str) -> str | None:
+    """Spell an API key as it was issued there, of which clients that moved here may send less.
+
+    new-api takes it without `sk-` too, without `Bearer`, and with what stands behind a `-` cut off.
+    None: it is no such key.
+    """
+    key = sent.removeprefix(API_KEY_PREFIX).partition("-")[0]
+    if not (key.isascii() and key.isalnum() and MOVED_CHARS_MIN <= len(key) <= MOVED_CHARS_MAX):
+        return None
+    return API_KEY_PREFIX + key
 
 
 def secret_context(token_id: int) -> str:

@@ -32,6 +32,7 @@ GIVEN = {
     ("statement", "show"): ("acme", "2026-01"),
     ("channel", "bill"): ("main", "2026-01"),
     ("month",): ("2026-01", "--out", "nowhere"),
+    ("import", "new-api"): ("nowhere.db",),
     ("price", "set"): ("text2video", "--amount", "1"),
     ("price", "unset"): ("text2video",),
     ("price", "quote"): ("text2video",),

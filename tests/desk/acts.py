@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from sqlalchemy import text
@@ -42,6 +42,7 @@ from relay.desk.errors import (
 )
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.months import close_month
+from relay.desk.move_in import move_tasks, move_tenant
 from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.operators import (
     add_operator,
@@ -449,11 +450,52 @@ TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], 
     (adjust_quota, "reason", lambda text: _adjust(reason=text)),
 ]
 """Acts that keep a word of the operator's, and which."""
+
+
+def _move(user_id: int = 7, name: str = "dora", *, before: str | None = None, **given: Any) -> Do:
+    """Move a user in; `before`: the tenant that it was moved as."""
+
+    async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
+        if before is not None:
+            moved = text(
+                "INSERT INTO moved_tenants SELECT 'new-api', 7, id, 'dora', 3, 1 FROM tenants"
+                " WHERE name = :name"
+            )
+            await session.execute(moved, {"name": before})
+        values = {"source": "new-api", "username": "dora", "quota_micros": -9}
+        values |= {"currency": CURRENCY, "price_group": "vip", "groups": ["vip"], "enabled": True}
+        return await move_tenant(
+            session, actor, name, user_id=user_id, **cast("Any", values | given)
+        )
+
+    return do
+
+
+def _move_tasks(source: str = "new-api") -> Do:
+    async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
+        row = {
+            "tenant_id": 1,
+            "id": "task_1",
+            "endpoint": "text2video",
+            "model": None,
+            "has_succeeded": True,
+            "message": "",
+            "result_url": None,
+            "shown": "{}",
+            "created_at": OVER,
+            "ended_at": OVER,
+        }
+        return await move_tasks(session, actor, source, [row])
+
+    return do
+
+
 ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (change_tenant, _change_tenant(FORMER_TENANT, enabled=True), ""),
     (remove_tenant, _remove(remove_tenant, FORMER_TENANT), ""),
     (issue_webhook_secret, _webhook_secret(FORMER_TENANT, may_rotate=False), ""),
     (add_quota, _add_quota(FORMER_TENANT), ""),
+    (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
     (claim_owners, _claim("one", tenant=FORMER_TENANT), "tenant"),
     (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
@@ -739,6 +781,36 @@ DONE = [
             "typed twice",
         ),
         "a correction",
+    ),
+    Case(
+        move_tenant,
+        _move(),
+        lambda _: Told(
+            *("tenant.move_in", "tenant", "dora", None),
+            {
+                "source": "new-api",
+                "user_id": 7,
+                "username": "dora",
+                "account_id": int,
+                "opening_micros": -9,
+                "price_group": "vip",
+                "groups": ["vip"],
+                "enabled": True,
+            },
+        ),
+    ),
+    Case(
+        move_tenant,
+        _move(before="idle"),
+        lambda _: Told(
+            *("tenant.move_in", "tenant", "idle"), {"opening_micros": 3}, {"opening_micros": -9}
+        ),
+        "again",
+    ),
+    Case(
+        move_tasks,
+        _move_tasks(),
+        lambda _: Told("task.move_in", "source", "new-api", None, {"tasks": 1}),
     ),
     Case(
         close_month,
@@ -1209,6 +1281,12 @@ REFUSED = [
     ),
     Refusal(change_tenant, NoSuch, _change_tenant("acmee", enabled=False)),
     Refusal(change_tenant, NameTaken, _change_tenant(name="beta")),
+    Refusal(move_tenant, NameTaken, _move(name="beta")),
+    Refusal(move_tenant, NotPossible, _move(before="acme"), "with tasks"),
+    Refusal(move_tenant, Unusable, _move(source=" "), "source"),
+    Refusal(move_tenant, Unusable, _move(groups=["test"]), "group"),
+    Refusal(move_tenant, CurrencyMismatch, _move(currency="CNY")),
+    Refusal(move_tasks, Unusable, _move_tasks(source=" "), "source"),
     Refusal(remove_tenant, NoSuch, _remove(remove_tenant, "acmee")),
     Refusal(remove_tenant, InUse, _remove(remove_tenant, "acme"), "all of it"),
     Refusal(remove_tenant, InUse, _remove(remove_tenant, "beta"), "quota"),

@@ -44,6 +44,11 @@ HELD = {
     "issue_webhook_secret again": "SELECT 1 FROM webhook_secrets FOR NO KEY UPDATE",
     "add_quota": ACCOUNT,
     "add_quota a correction": ACCOUNT,
+    "move_tenant": "INSERT INTO tenants (name, account_id)"
+    " SELECT 'dora', account_id FROM tenants WHERE id = 1",
+    "move_tenant again": ACCOUNT,
+    "move_tasks": "INSERT INTO moved_tasks VALUES"
+    " (1, 'task_1', 'text2video', NULL, true, '', NULL, '{}', now(), NULL)",
     "adjust_quota": ACCOUNT,
     "close_month": ACCOUNT,
     "add_channel": NAMED.format("third"),

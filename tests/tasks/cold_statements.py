@@ -5,6 +5,7 @@ stays small, whatever the traffic.
 """
 
 _COMMAND = "run by an operator's command"
+_THEIRS = "on another relay's database, by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
 _QUEUE = "reads what waits, and the live tasks by their index"
@@ -41,6 +42,7 @@ COLD = {
     "relay.tasks.sold:read_sold": _COMMAND,
     "relay.tasks.simulate:simulate": _COMMAND,
     "relay.tasks.simulate:_read": _COMMAND,
+    "relay.new_api.moved:find_moved": "a GET of an id that no task has, by primary key",
     "relay.owners.learn:unlearn": "a callback that named what Kling did not make, by key",
     "relay.health.board:Board._read": f"every second: {_CONDITIONS}",
     "relay.health.board:Board._claim": "one that tries what was over, by key",
@@ -257,6 +259,23 @@ COLD = {
     "relay.desk.tokens:revoke_token": _COMMAND,
     "relay.desk.changes:list_changes": _COMMAND,
     "relay.desk.changes:find_change": _COMMAND,
+    "relay.desk.move_in:_correct": _COMMAND,
+    "relay.desk.move_in:has_tasks": _COMMAND,
+    "relay.desk.move_in:move_tasks": _COMMAND,
+    "relay.desk.move_in:move_tenant": _COMMAND,
+    "relay.desk.moving.make:_Tenants.read": _COMMAND,
+    "relay.desk.moving.make:plan_move": _COMMAND,
+    "relay.desk.moving.steps:tenants_by_user": _COMMAND,
+    "relay.new_api.mysql:MysqlSource.__init__": _THEIRS,
+    "relay.new_api.mysql:MysqlSource.columns": _THEIRS,
+    "relay.new_api.mysql:MysqlSource.rows": _THEIRS,
+    "relay.new_api.postgres:PostgresSource._connect": _THEIRS,
+    "relay.new_api.postgres:PostgresSource._cursor": _THEIRS,
+    "relay.new_api.postgres:PostgresSource.columns": _THEIRS,
+    "relay.new_api.postgres:PostgresSource.rows": _THEIRS,
+    "relay.new_api.sqlite:SqliteSource.__init__": _THEIRS,
+    "relay.new_api.sqlite:SqliteSource.columns": _THEIRS,
+    "relay.new_api.sqlite:SqliteSource.rows": _THEIRS,
     "relay.tenants.tokens:_check_brought_key": _COMMAND,
     "relay.tenants.tokens:issue_token": _COMMAND,
     "relay.tenants.tokens:revoke_token": _COMMAND,

@@ -1,0 +1,140 @@
+"""A plan, done: the pieces of it, each for a transaction of its own."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.actor import Actor
+from relay.desk.channels import ChannelChanges, WayChanges, add_channel, change_channel
+from relay.desk.move_in import move_tasks, move_tenant
+from relay.desk.moving.plan import ChannelLine, Choices, Plan, TenantLine, Verdict
+from relay.desk.prices import set_price
+from relay.desk.tokens import issue_token
+from relay.new_api.moved import shown
+from relay.new_api.rows import OldTask
+from relay.new_api.tables import MovedTenant
+from relay.secrets import KeyRing
+
+Work = Callable[[AsyncSession, Actor], Awaitable[object]]
+TASKS_AT_ONCE = 500
+FROM_IMAGES = frozenset({"generate", "firstTailGenerate", "referenceGenerate", "image_to_video"})
+"""Of tasks there: what is `image2video` here."""
+
+
+class Step(NamedTuple):
+    """One transaction."""
+
+    what: str
+    """For people."""
+    work: Work
+
+
+def channel_step(line: ChannelLine, keys: KeyRing, base_url: str) -> Step:
+    """Add an account, switched off if it is there."""
+    assert line.keys is not None, "a line to be done has keys"
+    channel_keys = line.keys
+
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        await add_channel(
+            session,
+            actor,
+            keys,
+            name=line.name,
+            base_url=base_url,
+            channel_keys=channel_keys,
+            priority=line.priority,
+            weight=line.weight,
+            groups=line.groups,
+            models=line.models,
+            way=WayChanges() if line.proxy is None else WayChanges(proxy=line.proxy),
+        )
+        if not line.is_enabled:
+            await change_channel(session, actor, keys, line.name, ChannelChanges(enabled=False))
+
+    return Step(f"channel {line.name}", work)
+
+
+def price_steps(plan: Plan) -> Iterator[Step]:
+    """Set all prices at once, so that nobody is sold at half of them."""
+    rows = [line.row for line in plan.prices if line.verdict is Verdict.NEW]
+
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        for row in rows:
+            await set_price(session, actor, row)
+
+    if rows:
+        yield Step("prices", work)
+
+
+def tenant_steps(plan: Plan, keys: KeyRing) -> Iterator[Step]:
+    """Open tenants with their keys, or correct their openings; each with its keys at once."""
+    for line in plan.tenants:
+        has_keys = any(one.verdict is Verdict.NEW for one in line.keys)
+        is_moved = line.verdict in (Verdict.NEW, Verdict.CORRECTED)
+        if is_moved or has_keys:
+            yield Step(f"tenant {line.name}", _tenant(line, keys, plan.choices, is_moved=is_moved))
+
+
+def _tenant(line: TenantLine, keys: KeyRing, choices: Choices, *, is_moved: bool) -> Work:
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        if is_moved:
+            await move_tenant(
+                session,
+                actor,
+                line.name,
+                source=choices.source,
+                user_id=line.user_id,
+                username=line.username,
+                quota_micros=line.micros,
+                currency=choices.currency,
+                price_group=line.price_group,
+                groups=list(line.groups),
+                enabled=line.is_enabled,
+            )
+        for one in line.keys:
+            if one.verdict is Verdict.NEW:
+                await issue_token(
+                    *(session, actor, line.name, keys),
+                    api_key=one.key.api_key,
+                    groups=one.groups,
+                )
+
+    return work
+
+
+async def tenants_by_user(session: AsyncSession, source: str) -> dict[int, int]:
+    """Find our ids of tenants that were users of a source."""
+    query = select(MovedTenant.user_id, MovedTenant.tenant_id).where(MovedTenant.source == source)
+    return {row.user_id: row.tenant_id for row in await session.execute(query)}
+
+
+def task_steps(tasks: Iterable[OldTask], tenants: Mapping[int, int], source: str) -> Iterator[Step]:
+    """Keep tasks that ended, some at a time."""
+    rows = (_row(task, tenants[task.user_id]) for task in tasks if task.user_id in tenants)
+    while some := list(islice(rows, TASKS_AT_ONCE)):
+        yield Step(f"{len(some)} tasks", _tasks(some, source))
+
+
+def _tasks(rows: list[dict[str, Any]], source: str) -> Work:
+    async def work(session: AsyncSession, actor: Actor) -> int:
+        return await move_tasks(session, actor, source, rows)
+
+    return work
+
+
+def _row(task: OldTask, tenant_id: int) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "id": task.id,
+        "endpoint": "image2video" if task.action in FROM_IMAGES else "text2video",
+        "model": task.model,
+        "has_succeeded": task.has_succeeded,
+        "message": task.message,
+        "result_url": task.result_url,
+        "shown": shown(task),
+        "created_at": task.created_at,
+        "ended_at": task.ended_at,
+    }
