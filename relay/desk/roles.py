@@ -88,7 +88,15 @@ READS = frozenset(name for name in ACTS if name.endswith(".read"))
 """Those that change nothing: usage tells the margin."""
 
 BOUNDED = frozenset(
-    ("tenant.open", "tenant.top_up", "tenant.adjust", "task.settle", "task.release", "task.refund")
+    (
+        "tenant.open",
+        "tenant.move_in",
+        "tenant.top_up",
+        "tenant.adjust",
+        "task.settle",
+        "task.release",
+        "task.refund",
+    )
 )
 """Those that move or give money, which a ceiling can be of: each says in its change how much."""
 
