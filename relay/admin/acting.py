@@ -27,13 +27,15 @@ from relay.admin.problems import KeyOfAnother, Stale
 from relay.database.engine import Sessions
 from relay.desk.act import AT_ONCE, LOCK_TIMEOUT_MS
 from relay.desk.actor import Actor, ActorKind
-from relay.desk.errors import Busy, NotAllowed, OverCeiling
+from relay.desk.errors import Busy, NoSuch, NotAllowed, OverCeiling
 from relay.desk.permit import admit
 from relay.desk.roles import ACTS
+from relay.kling.catalogue import Catalogue
 from relay.operators.answers import Answer, OtherAsked, claim, keep
 from relay.operators.authenticate import KnownOperator
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.usage.statement import begin_snapshot
 
 Asked = Request[KnownOperator, Any, State]
 Work = Callable[[AsyncSession, Actor], Awaitable[object]]
@@ -71,6 +73,19 @@ class Office(msgspec.Struct, frozen=True):
     sessions: Sessions
     settings: Settings
     keys: KeyRing
+    catalogue: Catalogue
+
+    def check_endpoint(self, name: str) -> None:
+        """Refuse an endpoint that is not there."""
+        if name not in {one.name for one in self.catalogue.endpoints}:
+            raise NoSuch("endpoint", name)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open one in which all is of one moment."""
+        async with self.sessions.begin() as session:
+            await begin_snapshot(session)
+            yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -195,9 +210,9 @@ def encoded(shown: object) -> bytes:
     return msgspec.json.encode(shown, enc_hook=str)
 
 
-def of_version(shown: object) -> Response[Any]:
-    """Answer one thing with its version."""
-    etag = etag_of(shown)
+def of_version(shown: object, *, version_of: object = None) -> Response[Any]:
+    """Answer one thing with its version, or with that of a part of it."""
+    etag = etag_of(shown if version_of is None else version_of)
     return Response(msgspec.Raw(encoded(shown)), headers={} if etag is None else {"etag": etag})
 
 

@@ -10,14 +10,22 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.admin.acting import Office, at_desk
+from relay.admin.channels import Channels
 from relay.admin.gate import Gate
 from relay.admin.ledger import Books, Own
+from relay.admin.lists import listing
+from relay.admin.operators import Operators
+from relay.admin.prices import Multipliers, PricesOf
 from relay.admin.problems import answer_failure
+from relay.admin.records import Changes, Deliveries, Months
+from relay.admin.tasks import Tasks
 from relay.admin.tenants import Tenants
 from relay.admin.tokens import Tokens
+from relay.admin.watch import Alerts, Owners, Pauses, Queue
 from relay.database.driver import Pool
 from relay.database.engine import Sessions
 from relay.database.line import Line
+from relay.kling.catalogue import Catalogue
 from relay.operators.authenticate import OperatorAuthenticator
 from relay.secrets import KeyRing
 from relay.settings import Settings
@@ -26,17 +34,24 @@ BEARER = SecurityScheme(
     type="http", scheme="bearer", description="`ro-…`, by `relay operator token add`."
 )
 
+CONTROLLERS = [
+    *(Own, Books, Tenants, Tokens, Tasks, Channels, PricesOf, Multipliers, Operators),
+    *(Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months),
+]
+
 
 @asynccontextmanager
 async def open_admin(
     settings: Settings, keys: KeyRing, line: Line, pool: Pool, sessions: Sessions
 ) -> AsyncIterator[Gate]:
     """Build it for the life of a process."""
+    office = Office(sessions, settings, keys, Catalogue.with_added(settings.endpoints))
     app = Litestar(
-        [Own, Books, Tenants, Tokens],
+        CONTROLLERS,
         dependencies={
-            "office": Provide(lambda: Office(sessions, settings, keys), sync_to_thread=False),
+            "office": Provide(lambda: office, sync_to_thread=False),
             "desk": Provide(at_desk, sync_to_thread=False),
+            "listing": Provide(listing, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_failure},
         openapi_config=OpenAPIConfig(

@@ -37,6 +37,10 @@ PathName = Annotated[
         min_length=1, max_length=CHARS_MAX, description="Its name, or `id:` and its number."
     ),
 ]
+PathAnyId = Annotated[str, PathParameter(min_length=1, max_length=300)]
+PathMonth = Annotated[
+    str, PathParameter(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="Such as 2026-11.")
+]
 QueryId = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Most rows of a page.")]
 Cursor = Annotated[

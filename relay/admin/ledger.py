@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked, Office
 from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
+from relay.admin.lists import Listing, answer_list
 from relay.admin.problems import WrongField, declared
 from relay.admin.routes import reads
 from relay.database.ids import TaskId
@@ -109,10 +110,11 @@ class Own(Controller):
 class Books(Controller):
     path = "/admin/v1"
 
-    @get("/entries", **reads("entry.read", 404))
+    @get("/entries", **reads("entry.read", 404, streams=True))
     async def entries(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         tenant: FromQuery[str | None] = None,
         account: QueryId = None,
@@ -123,13 +125,12 @@ class Books(Controller):
         until: FromQuery[datetime | None] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
-    ) -> Entries:
+    ) -> Response[Entries]:
         """List entries of the ledger, newest first, each with the quota of its account after it.
 
         `until`: the first moment that is too late. `cursor`: a page's `next_cursor`.
         """
         refuse_naive(since=since, until=until)
-        before_id = read_cursor(cursor)
         async with office.reading() as session:
             wanted = EntryFilter(
                 account_id=account,
@@ -139,11 +140,21 @@ class Books(Controller):
                 task_id=None if task is None else TaskId(task),
                 since=since,
                 until=until,
-                before_id=before_id,
             )
-            found = await list_entries(session, wanted, limit=limit + 1)
-        has_more = len(found) > limit
-        return Entries(found[:limit], str(found[limit - 1].id) if has_more else None)
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedEntry], int | None]:
+            asked = msgspec.structs.replace(wanted, before_id=before_id)
+            found = await list_entries(session, asked, limit=most + 1)
+            return found[:most], found[most - 1].id if len(found) > most else None
+
+        return await answer_list(
+            *(office, listing, read, ListedEntry),
+            page=Entries,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @get("/usage", **reads("usage.read", 404))
     async def usage(

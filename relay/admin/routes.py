@@ -9,9 +9,15 @@ ACT = "act"
 """Under which name a route says what it does, as the table of roles names it."""
 
 
-def reads(act: str, *errors: int) -> dict[str, Any]:
+STREAMS = "streams"
+"""What says of a route that `Accept` has it answer as CSV and as JSON lines, too."""
+
+
+def reads(act: str, *errors: int, streams: bool = False) -> dict[str, Any]:
     """Declare a route that changes nothing; `errors`: besides those that any has."""
-    return _of(act, 400, 403, *errors)
+    found = _of(act, 400, 403, *errors)
+    found["opt"][STREAMS] = streams
+    return found
 
 
 def acts(act: str, *errors: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.desk.shown import ShownChange
     from relay.desk.tables import Change
 
 CELL_CHARS_MAX = 60
@@ -122,19 +123,10 @@ def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by th
     )
 
 
-def _described(row: Change) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "at": row.at,
-        "actor": row.actor,
-        "origin": row.origin,
-        "request_id": row.request_id,
-        "act": row.act,
-        "subject": {"kind": row.subject_kind, "id": row.subject_id, "name": row.subject},
-        "before": row.before,
-        "after": row.after,
-        "reason": row.reason,
-    }
+def _described(row: Change) -> ShownChange:
+    from relay.desk.shown import shown_change
+
+    return shown_change(row)
 
 
 def _subject(row: Change) -> str:

@@ -11,7 +11,7 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import NONE, Times
 from relay.cli.price_when import ForWhom, for_whom, names_of, spelt_when, whom_options
-from relay.cli.show import json_option, note, print_json, print_table
+from relay.cli.show import fields_of, json_option, note, print_json, print_table
 from relay.money import plain
 
 if TYPE_CHECKING:
@@ -141,16 +141,9 @@ def amounts(applied: str) -> None:
 
 
 def described_multiplier(one: Multiplier, names: Mapping[int, str]) -> dict[str, object]:
-    from relay.pricing.validity import spelt_hours
+    from relay.desk.shown_prices import shown_multiplier
 
-    return {
-        "times": plain(one.times),
-        "tenant": None if one.tenant_id is None else names.get(one.tenant_id),
-        "price_group": one.price_group,
-        "valid_from": one.valid_from,
-        "valid_to": one.valid_to,
-        "hours": None if one.hours is None else spelt_hours(one.hours),
-    }
+    return fields_of(shown_multiplier(one, names))
 
 
 def _print(prices: Prices, names: Mapping[int, str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from relay.cli.endpoints import catalogue
 from relay.cli.price_key import quoted_key
+from relay.cli.show import fields_of
 from relay.money import money, plain
 
 if TYPE_CHECKING:
@@ -30,20 +31,9 @@ def described(
     row: PriceRow, rise: Decimal | None = None, names: Mapping[int, str] = NO_NAMES
 ) -> dict[str, object]:
     """Spell a row for JSON; `rise`: how many times its price it is held; `names`: of tenants."""
-    import msgspec
+    from relay.desk.shown_prices import shown_price
 
-    from relay.pricing.validity import spelt_hours
-
-    fields = msgspec.structs.asdict(row)
-    tenant_id = fields.pop("tenant_id")
-    return fields | {
-        "tenant": None if tenant_id is None else names.get(tenant_id),
-        "hours": None if row.hours is None else spelt_hours(row.hours),
-        "units": None if row.units is None else plain(row.units),
-        "multiplier": plain(row.multiplier),
-        "input_floor": None if row.input_floor is None else plain(row.input_floor),
-        "held_times": "1" if rise is None else plain(rise),
-    }
+    return fields_of(shown_price(row, rise, names))
 
 
 def held_times(rise: Decimal) -> str:

@@ -68,6 +68,7 @@ _LIST = """
 WHERE (CAST(:tenant_id AS bigint) IS NULL OR d.tenant_id = :tenant_id)
     AND (CAST(:state AS text) IS NULL OR d.state = :state)
     AND (CAST(:task_id AS bigint) IS NULL OR d.task_id = :task_id)
+    AND (CAST(:before_id AS bigint) IS NULL OR d.id < :before_id)
     AND (CAST(:before AS text) IS NULL OR d.id < (
         SELECT b.id FROM deliveries b WHERE b.webhook_id = :before AND b.tenant_id = d.tenant_id
     ))
@@ -95,14 +96,19 @@ async def list_deliveries(
     state: str | None = None,
     task_id: TaskId | None = None,
     before: str | None = None,
+    before_id: int | None = None,
     limit: int,
 ) -> list[ListedDelivery]:
-    """List deliveries, newest first; `before` is the webhook id that the last page ended with."""
+    """List deliveries, newest first; `before` is the webhook id that the last page ended with.
+
+    `before_id`: our id of it, in its place.
+    """
     values = {
         "tenant_id": tenant_id,
         "state": state,
         "task_id": task_id,
         "before": before,
+        "before_id": before_id,
         "limit": limit,
     }
     rows = (await session.execute(text(_LISTED + _LIST), values)).mappings()

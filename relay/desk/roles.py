@@ -81,6 +81,16 @@ ACTS: dict[str, Grants] = {
     "usage.read": _to(OPERATOR, FINANCE, VIEWER),
     "tenant.read": _to(*LOOKING),
     "token.read": _to(*LOOKING),
+    "task.read": _to(*LOOKING),
+    "channel.read": _to(*LOOKING),
+    "price.read": _to(*LOOKING),
+    "alert.read": _to(*LOOKING),
+    "pause.read": _to(*LOOKING),
+    "owner.read": _to(*LOOKING),
+    "delivery.read": _to(*LOOKING),
+    "statement.read": _to(*LOOKING),
+    "change.read": _to(*LOOKING),
+    "operator.read": _to(OPERATOR, FINANCE, VIEWER),
 }
 """Every act of the desk, and what is read in the office."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.desk.find import tenant_named
+from relay.desk.tables import Change
 from relay.ledger.read import read_accounts
 from relay.ledger.tables import Account
 from relay.money import plain
@@ -123,6 +124,30 @@ class ShownOperatorToken(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
 
 
+class Subject(msgspec.Struct, frozen=True):
+    """On what something was done."""
+
+    kind: str
+    id: int | None
+    name: str
+    """Then."""
+
+
+class ShownChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done at the desk."""
+
+    id: int
+    at: datetime
+    actor: str
+    origin: str
+    request_id: str | None
+    act: str
+    subject: Subject
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+
+
 async def read_shown_tenant(
     session: AsyncSession, name: str, *, zone: tzinfo, currency: str
 ) -> ShownTenant:
@@ -205,6 +230,11 @@ def shown_operator(row: Operator) -> ShownOperator:
 
 def shown_operator_token(row: OperatorToken, operator: str) -> ShownOperatorToken:
     return ShownOperatorToken(operator=operator, **_of(row, ShownOperatorToken, but=("operator",)))
+
+
+def shown_change(row: Change) -> ShownChange:
+    subject = Subject(row.subject_kind, row.subject_id, row.subject)
+    return ShownChange(subject=subject, **_of(row, ShownChange, but=("subject",)))
 
 
 def shortened(access_key: str | None) -> str | None:

@@ -121,10 +121,10 @@ def read_file(text: str, zone: tzinfo, catalogue: Catalogue) -> PriceFile:
     if len(whole.price) + len(whole.multiplier) > ROWS_MAX:
         raise FileError(f"it has more than {ROWS_MAX:,} rows")
     rows = [
-        _read_price(table, number, zone, catalogue) for number, table in enumerate(whole.price, 1)
+        read_price(table, number, zone, catalogue) for number, table in enumerate(whole.price, 1)
     ]
     multipliers = [
-        _read_multiplier(table, number, zone) for number, table in enumerate(whole.multiplier, 1)
+        read_multiplier(table, number, zone) for number, table in enumerate(whole.multiplier, 1)
     ]
     _refuse_doubles(rows)
     _refuse_doubles(multipliers)
@@ -189,9 +189,14 @@ def _with_tenant(line: Line[Priced], ids: Mapping[str, int]) -> Priced:
     return msgspec.structs.replace(line.one, tenant_id=ids[line.tenant])
 
 
-def _read_price(
+def read_price(
     table: dict[str, Any], number: int, zone: tzinfo, catalogue: Catalogue
 ) -> Line[PriceRow]:
+    """Read one row, as a file has it.
+
+    Raises:
+        FileError
+    """
     label = f"price {number}"
     if isinstance(table.get("endpoint"), str):
         label += f" ({table['endpoint']})"
@@ -259,7 +264,12 @@ def _refuse_senseless(label: str, read: _PriceTable, kind: PriceKind, per: Per) 
         raise FileError(f"{label}: hold_seconds and input_floor go with a price per second")
 
 
-def _read_multiplier(table: dict[str, Any], number: int, zone: tzinfo) -> Line[Multiplier]:
+def read_multiplier(table: dict[str, Any], number: int, zone: tzinfo) -> Line[Multiplier]:
+    """Read one, as a file has it.
+
+    Raises:
+        FileError
+    """
     label = f"multiplier {number}"
     read = _convert(table, _MultiplierTable, label)
     times = _number(label, "times", read.times, TIMES_MAX)

@@ -83,6 +83,7 @@ class TaskFilter(msgspec.Struct, frozen=True):
     """Lives too long, is past its deadline, or is flagged."""
     before_id: TaskId | None = None
     """Ours, of the last one on the page before."""
+    from_id: TaskId | None = None
 
 
 EVERY = TaskFilter()
@@ -113,6 +114,8 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(Task.created_at < wanted.until)
     if wanted.before_id is not None:
         conditions.append(Task.id < wanted.before_id)
+    if wanted.from_id is not None:
+        conditions.append(Task.id >= wanted.from_id)
     if wanted.is_flagged:
         conditions.append(Task.is_flagged.is_(True))
     if wanted.is_stuck:

@@ -1,0 +1,83 @@
+"""Lists: a page with a cursor, or by `Accept` all of it as CSV or JSON lines, streamed.
+
+What is streamed is read page by page, each in a transaction of its own: nothing is kept in memory
+but one page, and a client that reads slowly holds no snapshot. Rows are in the order of ids that
+never change, so that none is told twice or left out. A stream that breaks ends without its last
+chunk, so that no client takes a part for the whole.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.admin.acting import Asked, Office, encoded
+from relay.usage.columns import cells, csv_line, head
+
+CSV, JSONL = "text/csv", "application/jsonl"
+AT_ONCE = 500
+"""Rows of a page of a stream."""
+BOM = "\ufeff"
+"""Without it Excel reads no UTF-8."""
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+Read = Callable[[AsyncSession, int | None, int], Awaitable[tuple[list[Row], int | None]]]
+"""Up to so many rows before an id, and the id that the next ones are before."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """In which form a list is wanted."""
+
+    media_type: str
+
+
+def listing(request: Asked) -> Listing:
+    """Read `Accept`; JSON where it names none of ours."""
+    best = request.accept.best_match(["application/json", CSV, JSONL])
+    return Listing(best or "application/json")
+
+
+async def answer_list(
+    office: Office,
+    wanted: Listing,
+    read: Read[Row],
+    row: type[Row],
+    *,
+    page: type[Any],
+    before_id: int | None,
+    limit: int,
+) -> Response[Any]:
+    """Answer a page, or stream all from there on; `limit` is of a page."""
+    is_page = wanted.media_type == "application/json"
+    async with office.reading() as session:
+        rows, next_id = await read(session, before_id, limit if is_page else AT_ONCE)
+    if is_page:
+        cursor = None if next_id is None else str(next_id)
+        return Response(msgspec.Raw(encoded(page(rows, cursor))))
+
+    async def pages() -> AsyncIterator[list[Row]]:
+        yield rows
+        at = next_id
+        while at is not None:
+            async with office.reading() as session:
+                more, at = await read(session, at, AT_ONCE)
+            yield more
+
+    spell = _as_csv if wanted.media_type == CSV else _as_jsonl
+    return Stream(spell(pages(), row), media_type=wanted.media_type)
+
+
+async def _as_csv(pages: AsyncIterator[list[Row]], row: type[Row]) -> AsyncIterator[bytes]:
+    yield f"{BOM}{csv_line(head(row))}".encode()
+    async for rows in pages:
+        if rows:
+            yield "".join(csv_line(cells(one)) for one in rows).encode()
+
+
+async def _as_jsonl(pages: AsyncIterator[list[Row]], _: type[Row]) -> AsyncIterator[bytes]:
+    async for rows in pages:
+        if rows:
+            yield b"".join(encoded(one) + b"\n" for one in rows)

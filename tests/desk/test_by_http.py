@@ -1,0 +1,150 @@
+"""Every act of the desk is reached by HTTP, as an operator, or stands here with its reason.
+
+A new act fails here first: give it a route in `relay/admin`, and a row in `ASKED` that does it once
+on the desk of `tests/desk/world.py`; or, if no program should, a line in `NOT_BY_HTTP`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pytest
+
+from relay.desk.roles import ACTS, READS
+from relay.months import month_of
+from relay.operators.tables import Role
+from tests.admin.office import asking, office
+from tests.desk.acts import AGED
+from tests.desk.world import Desk
+from tests.relay_app import fixture_relay
+
+NOT_BY_HTTP = {
+    "channel.try": "makes one real task and waits minutes for its end: `relay channel try`",
+    "backup.take": "writes files where the relay's machine has room for them",
+    "database.restore": "needs a relay that is stopped, and the machine's shell",
+    "secret_key.reseal": "needs the old keys and the new, which no request may carry",
+    "secret_key.retire": "as above",
+    "tenant.move_in": "reads another program's database, from where it is: `relay import`",
+    "task.move_in": "as above",
+    "office.refuse": "the office's own word of whom it kept out",
+}
+"""Acts without a route, and why."""
+
+
+class Asked(NamedTuple):
+    """One request that does an act."""
+
+    method: str
+    path: str | Callable[[Desk], str]
+    body: Any = None
+    sql: str = ""
+    """Run before, where the desk is not so that it can be done."""
+
+
+def last_month(_: Desk) -> str:
+    month = month_of(datetime.now(UTC), UTC).previous
+    return f"statements/acme/{month}/close"
+
+
+CLIP = {"endpoint": "text2video", "model": "kling-v3"}
+FILE = {"toml": "[[price]]\nendpoint = 'tts'\nunits = 1\n"}
+NEWER_LIST = (
+    "UPDATE price_lists SET name = 'older' WHERE name = (SELECT max(name) FROM price_lists)"
+)
+ASKED: dict[str, Asked] = {
+    "tenant.open": Asked("POST", "tenants", {"name": "new", "quota_micros": 5}),
+    "tenant.change": Asked("PATCH", "tenants/acme", {"tasks_max": 7}),
+    "tenant.remove": Asked("DELETE", "tenants/idle"),
+    "tenant.issue_webhook_secret": Asked("POST", "tenants/acme/webhook-secret", {}),
+    "tenant.top_up": Asked(
+        "POST", "tenants/acme/top-ups", {"amount_micros": 5, "reference": "x", "kind": "bonus"}
+    ),
+    "tenant.adjust": Asked(
+        "POST", "tenants/acme/adjustments", {"amount_micros": -5, "reason": "twice"}
+    ),
+    "account.close_month": Asked(*("POST", last_month, {}), ";".join(AGED)),
+    "token.issue": Asked("POST", "tenants/acme/tokens", {"groups": ["eu"]}),
+    "token.change": Asked("PATCH", "tokens/1", {"queue_s": 5}),
+    "token.revoke": Asked("DELETE", "tokens/1"),
+    "task.settle": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/settle", {"reason": "x"}),
+    "task.release": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/release", {"reason": "x"}),
+    "task.refund": Asked(
+        *("POST", lambda desk: f"tasks/{desk.tasks.charged}/refund"),
+        {"reason": "black", "amount_micros": 5},
+    ),
+    "task.unflag": Asked("POST", lambda desk: f"tasks/{desk.tasks.flagged}/unflag", {}),
+    "price.set": Asked("POST", "prices", CLIP | {"units_per_second": "0.6", "times": "1.2"}),
+    "price.remove": Asked("POST", "prices/end", {"endpoint": "text2video"}),
+    "price.adopt": Asked("POST", "prices/adopt", {"instead_of": "older"}, NEWER_LIST),
+    "price.import": Asked("PUT", "prices/file", FILE),
+    "price.amounts": Asked("PUT", "prices/amounts", {"are_multiplied": True}),
+    "multiplier.set": Asked("POST", "multipliers", {"times": "1.5", "tenant": "acme"}),
+    "multiplier.end": Asked("POST", "multipliers/end", {"price_group": "vip"}),
+    "channel.add": Asked(
+        "POST", "channels", {"name": "n", "base_url": "https://kling.test", "api_key": "new-key"}
+    ),
+    "channel.change": Asked("PATCH", "channels/main", {"weight": 3, "room": {"video": 2}}),
+    "channel.remove": Asked("DELETE", "channels/spare"),
+    "channel.drained": Asked("POST", "channels/spare/drained", {}),
+    "channel.set_cost": Asked(
+        *("POST", "channels/main/costs"),
+        {"unit": "video", "price": "0.11", "currency": "CNY", "rate": "7.12"},
+    ),
+    "pause.add": Asked("POST", "pauses", {"reason": "we move", "tenant": "acme"}),
+    "pause.end": Asked("DELETE", "pauses/1"),
+    "owner.claim": Asked(
+        *("POST", "owners"),
+        {"tenant": "acme", "channel": "main", "kind": "element", "ids": ["one", "two"]},
+    ),
+    "delivery.replay": Asked(
+        "POST", lambda desk: f"deliveries/{desk.deliveries['dead']}/replay", {}
+    ),
+    "alert.add": Asked(
+        "POST", "alerts/places", {"url": "json://10.1.2.3/alerts", "least": "ticket"}
+    ),
+    "alert.remove": Asked("DELETE", "alerts/places/1"),
+    "alert.set": Asked("PATCH", "alerts/rules/units-low", {"bound": "8"}),
+    "alert.mute": Asked("PUT", "alerts/rules/task-old/mute", {"until": "2100-01-01T00:00:00Z"}),
+    "operator.add": Asked("POST", "operators", {"name": "eve", "role": "viewer"}),
+    "operator.change": Asked("PATCH", "operators/sue", {"role": "finance"}),
+    "operator.remove": Asked("DELETE", "operators/sue"),
+    "operator.issue_token": Asked("POST", "operators/sue/tokens", {"addresses": ["10.1.0.0/16"]}),
+    "operator.revoke_token": Asked("DELETE", "operator-tokens/1"),
+}
+"""A request for each act; its word in `changes` is what proves that it does it."""
+
+
+def test_every_act_has_a_request_or_a_reason_to_have_none() -> None:
+    """See this file's first lines for what to do about a new one."""
+    acts = ACTS.keys() - READS
+    without = acts - ASKED.keys() - NOT_BY_HTTP.keys()
+    assert without == set(), "give it a route, and a row in ASKED; or a line in NOT_BY_HTTP"
+    assert (ASKED.keys() | NOT_BY_HTTP.keys()) - acts == set(), "there is no such act any more"
+    assert ASKED.keys() & NOT_BY_HTTP.keys() == set()
+
+
+@pytest.fixture
+async def opened(desk: Desk) -> Any:
+    async with fixture_relay(desk.database_url, keys=desk.keys) as relay, office(relay) as client:
+        yield desk, relay, client
+
+
+@pytest.mark.parametrize("act", ASKED)
+async def test_an_act_is_done_by_http_under_the_operators_name(opened: Any, act: str) -> None:
+    """It answers 200 or 201, and its one change names who asked, and from where."""
+    desk, relay, client = opened
+    asked = ASKED[act]
+    ann = await asking(relay, client, "ann-of-http", Role.OWNER)
+    if asked.sql:
+        await desk.run(asked.sql)
+    path = asked.path if isinstance(asked.path, str) else asked.path(desk)
+    before = len(await desk.changes())
+
+    answer = await ann(asked.method, path, asked.body)
+
+    assert answer.status_code == (201 if asked.method == "POST" else 200), answer.text
+    (change,) = (await desk.changes())[before:]
+    assert (change["act"], change["actor"], change["origin"]) == (
+        *(act, "operator:ann-of-http"),
+        "10.1.2.3",
+    )
