@@ -8,6 +8,7 @@ from relay.database.base import Base
 from relay.deliveries import tables as deliveries
 from relay.desk import tables as desk
 from relay.health import tables as health
+from relay.invoices import tables as invoices
 from relay.ledger import tables as ledger
 from relay.new_api import tables as new_api
 from relay.operators import tables as operators
@@ -28,6 +29,7 @@ __all__ = [
     "deliveries",
     "desk",
     "health",
+    "invoices",
     "ledger",
     "metadata",
     "new_api",

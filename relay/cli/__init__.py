@@ -32,6 +32,7 @@ COMMANDS = {
         "relay.cli.import_new_api:import_",
         "Take over another relay's tenants, keys, prices and channels.",
     ),
+    "invoice": ("relay.cli.invoice:invoice", "Keep who wants invoices (fapiao), and over what."),
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),

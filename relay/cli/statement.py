@@ -59,40 +59,46 @@ def statement() -> None:
     help="HTML prints on A4.",
 )
 @click.option("--out", type=click.Path(dir_okay=False), help="A file, in place of stdout.")
+@click.option(
+    "--invoices", "has_invoices", is_flag=True, help="With the invoices over what was paid in it."
+)
 @examples(
     "relay statement acme 2026-11",
     "relay statement acme 2026-11 --format html --out acme-2026-11.html",
 )
-def show(account: str, month: Month, form: str, out: str | None) -> None:
+def show(account: str, month: Month, form: str, out: str | None, *, has_invoices: bool) -> None:
     """Recompute a month of RELAY_TIMEZONE from the entries, and show what it began and ended with.
 
     Exit code 1: the sums do not agree, or are not those that were kept when the month was closed.
     """
 
-    async def work(session: AsyncSession) -> Statement:
+    async def work(session: AsyncSession) -> tuple[Statement, list[str]]:
         from relay.desk.find import account_named
-        from relay.usage.statement import begin_snapshot, read_statement
+        from relay.usage.statement import begin_snapshot, read_invoiced, read_statement
 
         await begin_snapshot(session)
         account_id = await account_named(session, account)
-        return await read_statement(session, account_id, month, zone=zone, currency=currency)
+        found = await read_statement(session, account_id, month, zone=zone, currency=currency)
+        return found, await read_invoiced(session, found) if has_invoices else []
 
     if form == "xlsx" and out is None:
         raise click.UsageError("An Excel file is no text: say --out FILE.")
+    if has_invoices and form in ("json", "csv"):
+        raise click.UsageError("`relay invoice list --account` has them for programs.")
     with open_database() as database:
         zone, currency = database.settings.zone, database.settings.currency
-        found = database.read(work)
+        found, invoiced = database.read(work)
     from relay.usage.documents import statement_sheet
     from relay.usage.sheet import WRITERS
 
     if form == "json":
         put(described_in_json(found), out)
     elif form in WRITERS:
-        put(WRITERS[form](statement_sheet(found)), out)
+        put(WRITERS[form](statement_sheet(found, invoiced)), out)
     elif out is not None:
         raise click.UsageError("Say which --format the file is to have.")
     else:
-        print_sheet(statement_sheet(found))
+        print_sheet(statement_sheet(found, invoiced))
     refuse_wrong([found])
 
 

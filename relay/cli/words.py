@@ -23,6 +23,7 @@ HOW_TO_FIND = {
     "token": "; `relay token list` shows them",
     "operator token": "; `relay operator token list` shows them",
     "delivery": "; `relay delivery list` names them",
+    "invoice": "; `relay invoice list` shows them",
     "alert place": "; `relay alert list` shows them",
     "task": " (by our id; `relay task show` takes any id)",
 }

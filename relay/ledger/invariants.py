@@ -91,6 +91,32 @@ RULES = (
         is_money=False,  # what it is off by, the rules before it have counted
     ),
     Rule(
+        "an invoice is of what it covers",
+        """
+        SELECT 'invoice ' || v.id, coalesce(sum(i.amount_micros), 0), v.amount_micros
+        FROM invoices v LEFT JOIN invoice_items i ON i.invoice_id = v.id
+        GROUP BY v.id HAVING v.amount_micros <> coalesce(sum(i.amount_micros), 0)
+        """,
+        is_money=False,  # it moves no quota
+    ),
+    Rule(
+        "what an invoice covers is its account's, paid or charged, and of that amount",
+        """
+        SELECT 'invoice ' || i.invoice_id,
+               coalesce(e.amount_micros, -(c.charge_micros + c.refund_micros
+                   + c.correction_micros)), i.amount_micros
+        FROM invoice_items i JOIN invoices v ON v.id = i.invoice_id
+        LEFT JOIN entries e ON e.id = i.entry_id
+        LEFT JOIN closed_months c ON c.account_id = i.account_id AND c.month = i.month
+        WHERE v.account_id <> i.account_id OR v.month IS DISTINCT FROM i.month
+            OR e.id IS NOT NULL AND (e.account_id <> i.account_id OR e.kind <> 'topup'
+                OR e.topup_kind = 'bonus' OR e.amount_micros <> i.amount_micros)
+            OR c.month IS NOT NULL AND i.amount_micros
+                <> -(c.charge_micros + c.refund_micros + c.correction_micros)
+        """,
+        is_money=False,
+    ),
+    Rule(
         "held is the sum of the account's open holds",
         f"""
         SELECT 'account of tenant ' || coalesce(t.names, 'nobody'),

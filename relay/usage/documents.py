@@ -20,8 +20,11 @@ MOVES = (
 """In the order of a document: how a row of CSV is called, its figure, and how people call it."""
 
 
-def statement_sheet(statement: Statement) -> Sheet:
-    """Lay out one statement: charges by token and model, all else in a line each."""
+def statement_sheet(statement: Statement, invoiced: Sequence[str] = ()) -> Sheet:
+    """Lay out one statement: charges by token and model, all else in a line each.
+
+    `invoiced`: of each of its invoices a sentence, where that is asked for.
+    """
     figures = statement.figures
     rows: list[list[Cell]] = [["Opening", "", "", "", "", amount(figures.opening_micros)]]
     for name, field, label in MOVES:
@@ -51,6 +54,7 @@ def statement_sheet(statement: Statement) -> Sheet:
         of=[("Account", str(statement.account_id)), ("Month", statement.month)],
         notes=[
             f"{RECOMPUTED} {figures.entries} entries, SHA-256 {figures.entries_sha256}.",
+            *invoiced,
         ],
     )
 

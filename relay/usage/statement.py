@@ -7,11 +7,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
+from relay.invoices.read import invoices_of_month
 from relay.ledger.closing import figures_of, find_closed, find_last_closed, next_window
 from relay.ledger.figures import Figures, read_figures
 from relay.ledger.invariants import SNAPSHOT
 from relay.ledger.tables import Account, Entry
-from relay.months import Month, Window
+from relay.money import money
+from relay.months import Month, Window, read_month
 from relay.tenants.tables import Tenant
 
 CHARGES = text(
@@ -112,6 +114,21 @@ async def read_statement(
         closed_at=row.closed_at if row else None,
         closed_figures=figures_of(row) if row else None,
     )
+
+
+async def read_invoiced(session: AsyncSession, statement: Statement) -> list[str]:
+    """Say of each invoice over a month, or over what was paid in it, what it is."""
+    window = Window(statement.start_at, statement.until_at)
+    found = await invoices_of_month(
+        session, statement.account_id, read_month(statement.month), window
+    )
+    return [
+        f"Invoice {row.id}, {row.state}"
+        + (f" with the number {row.number}" if row.number else "")
+        + f": {money(row.amount_micros, row.currency)} "
+        + ("for this month." if row.month else "for what was paid.")
+        for row in found
+    ] or ["No invoice is over it."]
 
 
 async def accounts_of_month(

@@ -31,6 +31,8 @@ GIVEN = {
     ("statement", "close"): ("2026-01", "--yes"),
     ("statement", "show"): ("acme", "2026-01"),
     ("channel", "bill"): ("main", "2026-01"),
+    ("invoice", "reject"): ("1", "--reason", "why", "--yes"),
+    ("invoice", "reverse"): ("1", "--reason", "why", "--yes"),
     ("month",): ("2026-01", "--out", "nowhere"),
     ("import", "new-api"): ("nowhere.db",),
     ("price", "set"): ("text2video", "--amount", "1"),

@@ -40,6 +40,15 @@ from relay.desk.errors import (
     Unusable,
     WebhookSecretKept,
 )
+from relay.desk.invoices import (
+    InvoicePaper,
+    ProfileChanges,
+    issue_invoice,
+    reject_invoice,
+    request_invoice,
+    reverse_invoice,
+    set_invoice_profile,
+)
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.months import close_month
 from relay.desk.move_in import move_tasks, move_tenant
@@ -67,6 +76,7 @@ from relay.desk.tenants import (
 )
 from relay.desk.tokens import change_token, issue_token, revoke_token
 from relay.desk.trials import note_trial
+from relay.invoices.tables import Basis
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
@@ -285,6 +295,29 @@ def _set_cost(
     return lambda _, session, actor: set_channel_cost(
         session, actor, name, cost, currency=CURRENCY, valid_from=begins
     )
+
+
+def _profile(account: str = "acme", **changes: Any) -> Do:
+    given = ProfileChanges(**({"mail": "new@tenant.test"} | changes))
+    return lambda _, session, actor: set_invoice_profile(session, actor, account, given)
+
+
+def _request(account: str = "beta", **of: Any) -> Do:
+    return lambda _, session, actor: request_invoice(
+        session, actor, account, currency=CURRENCY, **of
+    )
+
+
+def _issue(invoice_id: int = 1, number: str = "26-2", paper: InvoicePaper | None = None) -> Do:
+    return lambda _, session, actor: issue_invoice(
+        session, actor, invoice_id, number=number, paper=paper
+    )
+
+
+def _end_invoice(
+    act: Callable[..., Awaitable[object]], invoice_id: int, reason: str = "red letter"
+) -> Do:
+    return lambda _, session, actor: act(session, actor, invoice_id, reason=reason)
 
 
 def _issue_token(name: str = "acme", api_key: str | None = BROUGHT_KEY, **of: Any) -> Do:
@@ -900,6 +933,51 @@ DONE = [
         ),
     ),
     Case(
+        set_invoice_profile,
+        _profile(),
+        lambda desk: Told(
+            *("invoice.set_profile", "account", str(desk.account_id)),
+            *({"mail": "ap@tenant.test"}, {"mail": "new@tenant.test"}),
+        ),
+    ),
+    Case(
+        request_invoice,
+        _request(),
+        lambda _: Told(
+            *("invoice.request", "invoice", "3", None),
+            {
+                "account_id": int,
+                "amount_micros": 100 * CLIP_MICROS,
+                "entries": [2],
+                "month": None,
+            },
+        ),
+    ),
+    Case(
+        issue_invoice,
+        _issue(paper=InvoicePaper("a.pdf", b"%PDF")),
+        lambda _: Told(
+            *("invoice.issue", "invoice", "1", {"state": "requested"}),
+            {"state": "issued", "number": "26-2", "file": "a.pdf"},
+        ),
+    ),
+    Case(
+        reject_invoice,
+        _end_invoice(reject_invoice, 1),
+        lambda _: Told(
+            *("invoice.reject", "invoice", "1", {"state": "requested"}),
+            *({"state": "rejected"}, "red letter"),
+        ),
+    ),
+    Case(
+        reverse_invoice,
+        _end_invoice(reverse_invoice, 2),
+        lambda _: Told(
+            *("invoice.reverse", "invoice", "2", {"state": "issued"}),
+            *({"state": "reversed"}, "red letter"),
+        ),
+    ),
+    Case(
         note_trial,
         _note_trial(),
         lambda _: Told(
@@ -1248,6 +1326,27 @@ REFUSED = [
     Refusal(pause_creates, Unusable, _pause(until=datetime(2026, 1, 1, tzinfo=UTC)), "past"),
     Refusal(end_drain, NoSuch, _remove(end_drain, "mian")),
     Refusal(set_channel_cost, NoSuch, _set_cost("mian")),
+    Refusal(set_invoice_profile, NoSuch, _profile("acmee")),
+    Refusal(set_invoice_profile, Unusable, _profile("idle"), "no title"),
+    Refusal(set_invoice_profile, Unusable, _profile(title=""), "title taken out"),
+    Refusal(set_invoice_profile, Unusable, _profile(tax_id=" 1"), "tax id"),
+    Refusal(set_invoice_profile, NotPossible, _profile(basis=Basis.STATEMENTS), "basis"),
+    Refusal(request_invoice, NoSuch, _request("acmee")),
+    Refusal(request_invoice, NotPossible, _request("idle"), "no profile"),
+    Refusal(request_invoice, NotPossible, _request("acme"), "nothing left"),
+    Refusal(request_invoice, NotPossible, _request(entries=[1]), "another account's"),
+    Refusal(request_invoice, NotPossible, _request(month="2026-10"), "by top-ups"),
+    Refusal(issue_invoice, NoSuch, _issue(4711)),
+    Refusal(issue_invoice, NotPossible, _issue(2), "issued"),
+    Refusal(issue_invoice, NotPossible, _issue(number="26-1"), "number used"),
+    Refusal(issue_invoice, Unusable, _issue(number=" "), "number"),
+    Refusal(issue_invoice, Unusable, _issue(paper=InvoicePaper("a", b"")), "empty file"),
+    Refusal(reject_invoice, NoSuch, _end_invoice(reject_invoice, 4711)),
+    Refusal(reject_invoice, NotPossible, _end_invoice(reject_invoice, 2), "issued"),
+    Refusal(reject_invoice, Unusable, _end_invoice(reject_invoice, 1, " "), "reason"),
+    Refusal(reverse_invoice, NoSuch, _end_invoice(reverse_invoice, 4711)),
+    Refusal(reverse_invoice, NotPossible, _end_invoice(reverse_invoice, 1), "requested"),
+    Refusal(reverse_invoice, Unusable, _end_invoice(reverse_invoice, 2, " "), "reason"),
     Refusal(set_channel_cost, Unusable, _set_cost(price="-1"), "price"),
     Refusal(set_channel_cost, Unusable, _set_cost(price="NaN"), "no number"),
     Refusal(set_channel_cost, Unusable, _set_cost(price="0.0000000000001"), "places"),

@@ -56,6 +56,11 @@ HELD = {
     "change_channel way out": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "change_channel keys": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "end_drain": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "set_invoice_profile": "SELECT 1 FROM invoice_profiles FOR NO KEY UPDATE",
+    "request_invoice": "SELECT 1 FROM invoice_profiles FOR NO KEY UPDATE",
+    "issue_invoice": "SELECT 1 FROM invoices FOR NO KEY UPDATE",
+    "reject_invoice": "SELECT 1 FROM invoices FOR NO KEY UPDATE",
+    "reverse_invoice": "SELECT 1 FROM invoices FOR NO KEY UPDATE",
     "set_channel_cost": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "note_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"

@@ -22,6 +22,12 @@ from relay.desk.channels import (
     change_channel,
     remove_channel,
 )
+from relay.desk.invoices import (
+    ProfileChanges,
+    issue_invoice,
+    request_invoice,
+    set_invoice_profile,
+)
 from relay.desk.money import add_quota
 from relay.desk.multipliers import set_multiplier
 from relay.desk.operators import add_operator, issue_operator_token, remove_operator
@@ -262,5 +268,12 @@ def _open_business(desk: Desk) -> Work[None]:
             kind=Resource.ELEMENT,
             ids=["betas"],
         )
+        for name in ("acme", "beta"):
+            profile = ProfileChanges(title=name.title(), mail="ap@tenant.test")
+            await set_invoice_profile(session, actor, name, profile)
+        # One that is requested, and one that was issued; beta's top-up is on none.
+        for entry_id in (1, 3):
+            await request_invoice(session, actor, "acme", currency=CURRENCY, entries=[entry_id])
+        await issue_invoice(session, actor, 2, number="26-1")
 
     return work

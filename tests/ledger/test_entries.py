@@ -117,7 +117,7 @@ CHANGES = (
     "UPDATE entries SET amount_micros = 1",
     "UPDATE entries SET amount_micros = 1 WHERE false",
     "DELETE FROM entries",
-    "TRUNCATE entries",
+    "TRUNCATE entries CASCADE",
 )
 
 
