@@ -11,11 +11,14 @@ from relay.parts import Parts, unit_prices
 from relay.proxy.account import Accounts
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
+from relay.proxy.new_api_usage import NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
+from relay.proxy.own_tasks import OwnTasks
 from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
@@ -60,6 +63,7 @@ async def open_faces(
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
         router = Router(kling.catalogue)
+        accounts = Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency)
         surface = KlingSurface(
             authenticator=authenticator,
             submitter=tasks.submitter,
@@ -67,12 +71,13 @@ async def open_faces(
             pass_through=tasks.pass_through,
             queries=queries,
             many=ManyQueries(queries, store.pool, kling.catalogue),
-            accounts=Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency),
+            accounts=accounts,
             router=router,
             budget=budget,
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
         )
+        places = Places(store.pool, kling.board)
         own = OwnSurface(
             authenticator=authenticator,
             deliveries=OwnDeliveries(
@@ -89,8 +94,11 @@ async def open_faces(
                 currency=settings.currency,
                 timezone=settings.timezone,
             ),
-            queue=OwnQueue(store.sessions, Places(store.pool, kling.board)),
+            queue=OwnQueue(store.sessions, places),
             tokens=OwnTokens(store.sessions, store.keys),
+            tasks=OwnTasks(store.sessions, places),
+            books=OwnBooks(store.sessions, accounts, settings),
+            new_api=NewApiUsage(store.sessions),
             document=document,
             budget=budget,
             body_limit_bytes=body_limit_bytes,

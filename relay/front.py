@@ -3,6 +3,7 @@
     /health/…                     pages      our own pages, answered by Litestar
     …/internal/callback[/…]       callbacks  what Kling tells us about one task
     /relay[/…]                    own        what a tenant asks of the relay itself
+    /api/usage/token, …           own        what clients of new-api ask about their money
     every other path              kling      Kling's surface, as its one Router finds it
 
 A path is read as the client spelt it, undecoded and without its query. The rows are asked in their
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from relay.proxy.new_api_usage import NEW_API
 from relay.tasks.callback_path import PREFIX
 
 Answering = TypeVar("Answering")
@@ -56,10 +58,18 @@ def _is_below_relay(raw_path: bytes) -> bool:
     return raw_path.lstrip(b"/").partition(b"/")[0] == b"relay"
 
 
+def _is_of_new_api(raw_path: bytes) -> bool:
+    """Find what clients of new-api ask about money, below `/` and `/v1`."""
+    path = b"/".join(filter(None, raw_path.split(b"/")))
+    return path.removeprefix(b"v1/") in NEW_API
+
+
 TABLE = (
     Row(Application.PAGES, "health", _is_below_health),
     Row(Application.CALLBACKS, "internal", _is_callback),
     Row(Application.OWN, "relay", _is_below_relay),
+    Row(Application.OWN, "api", _is_of_new_api),
+    Row(Application.OWN, "dashboard", _is_of_new_api),
 )
 OTHERS = Application.KLING
 

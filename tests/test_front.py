@@ -21,6 +21,8 @@ PATHS = {
     Application.OWN: (
         *("/relay", "/relay/", "//relay//", "/relay/deliveries", "/relay/deliveries/x/replay"),
         *("/relay/nothing", "/relay/health/live", "/relay/internal"),
+        *("/api/usage/token/", "/api/usage/token", "/v1/dashboard/billing/subscription"),
+        *("//v1/dashboard/billing/usage/", "/dashboard/billing/usage"),
     ),
     Application.KLING: (
         *(
@@ -38,6 +40,12 @@ PATHS = {
             "/internal/callbackx/internal/callback/x",
             "/internal%2Fcallback/x",
             "/xinternal/callback",
+        ),
+        *(
+            "/api/usage",
+            "/api/usage/tokens",
+            "/v1/v1/dashboard/billing/usage",
+            "/api/usage/token/x",
         ),
         *("/relays", "/Relay/deliveries", "/kling/relay/deliveries", "/v1/videos/relay"),
         *("/%72elay/deliveries", "/schema", "/openapi", "/tasks", "/kling/v1/videos/text2video/x"),

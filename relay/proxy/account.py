@@ -11,6 +11,7 @@ those of our sandbox, which took them from the vendor's pages.
 """
 
 import asyncio
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -22,6 +23,7 @@ from relay.kling.wanted import Wanted
 from relay.ledger.read import QUOTAS_AFTER
 from relay.moments import MS_MAX, ms_of
 from relay.money import MICROS, decimal_of, plain
+from relay.months import Window
 from relay.pricing.book import Pack
 from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.page import Page, read_ms
@@ -44,7 +46,8 @@ FROM entries WHERE account_id = $1
 """
 
 LINES = """
-SELECT e.id, e.kind, -e.amount_micros AS deducted, e.quota_after_micros, e.created_at,
+SELECT e.id, e.kind, e.topup_kind, e.reference, -e.amount_micros AS deducted,
+       e.quota_after_micros, e.created_at,
        coalesce(t.public_id, t.kling_id) AS shown_id, t.endpoint, t.token_id, t.model, t.pack,
        t.quote, t.id AS own_id
 FROM entries e LEFT JOIN tasks t ON t.id = e.task_id
@@ -54,6 +57,7 @@ WHERE e.account_id = $1 AND e.id < $2
     AND CASE WHEN e.task_id IS NULL OR t.tenant_id = $7 THEN true ELSE false END
     AND e.created_at >= $3 AND e.created_at < $4
     AND ($5::text[] IS NULL OR 'token-' || t.token_id = ANY($5))
+    AND ($9::text IS NULL OR e.kind = $9)
     AND ($8::bigint IS NULL OR t.token_id IS NULL OR t.token_id = $8)
 ORDER BY e.id DESC LIMIT $6
 """
@@ -112,27 +116,46 @@ class Accounts:
         return await self._page(caller, page, in_units=False)
 
     async def _page(self, caller: Caller, page: Page, *, in_units: bool) -> bytes:
-        names = page.filters.get("api_key_name")
+        lines, has_more = await self.read_lines(
+            caller,
+            Window(page.start, page.until),
+            before_id=page.before_id,
+            limit=page.limit,
+            names=page.filters.get("api_key_name"),
+        )
+        rows = [self._row(record, after=after, in_units=in_units) for record, after in lines]
+        return _spelt(rows, last_id=lines[-1][0]["id"] if lines else None, has_more=has_more)
+
+    async def read_lines(
+        self,
+        caller: Caller,
+        window: Window,
+        *,
+        before_id: int,
+        limit: int,
+        names: Iterable[str] | None = None,
+        kind: str | None = None,
+    ) -> tuple[list[tuple[Record, int]], bool]:
+        """Read what changed the quota, newest first, each with the quota after it, in micros.
+
+        `names`: of keys, as they are told. Beside the lines, whether there are more.
+        """
         async with self._turn:
             records = await self._pool.fetch(
                 LINES,
                 caller.account_id,
-                page.before_id,
-                page.start,
-                page.until,
+                before_id,
+                window.start,
+                window.until,
                 None if names is None else sorted(names),
-                page.limit + 1,
+                limit + 1,
                 caller.tenant_id,
                 None if caller.scope.sees_all else caller.token_id,
+                kind,
             )
-            shown = records[: page.limit]
+            shown = records[:limit]
             after = await self._quotas_after(caller, shown)
-        rows = [self._row(record, after=after[record["id"]], in_units=in_units) for record in shown]
-        return _spelt(
-            rows,
-            last_id=shown[-1]["id"] if shown else None,
-            has_more=len(records) > page.limit,
-        )
+        return [(record, after[record["id"]]) for record in shown], len(records) > limit
 
     async def _quotas_after(self, caller: Caller, lines: list[Record]) -> dict[int, int]:
         after = {line["id"]: line["quota_after_micros"] for line in lines}

@@ -2,7 +2,7 @@
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,11 +16,19 @@ _chance = random.Random()  # noqa: S311 (unique, not secret; seeded by the syste
 _LOW = (1 << 62) - 1
 
 
+class Document(NamedTuple):
+    """A file that is an answer."""
+
+    content: bytes
+    content_type: bytes
+
+
 class Sent(msgspec.Struct):
     """One answer to a tenant."""
 
     status: int
     body: bytes
+    content_type: bytes = JSON
     retry_after: str = ""
     quote: str = ""
     """The quoted price, for tenants that asked to see it."""
@@ -58,7 +66,7 @@ def new_request_id() -> str:
 
 async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:
     headers = [
-        (b"content-type", JSON),
+        (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-request-id", request_id.encode()),
     ]

@@ -5,13 +5,15 @@
     POST /relay/quote            what a create would hold
     GET  /relay/queue            what waits for room (`own_queue.py`)
     POST /relay/tasks/{id}/cancel
+    GET  /relay/tasks/{id}       what one waits for (`own_tasks.py`)
+    GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
-A key of scope `read` gets all that is a GET here, but for keys; those take one of scope `manage`.
-
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
-has none learns nothing that Kling would not say.
+has none learns nothing that Kling would not say. What changes nothing is for keys of all scopes,
+but for keys themselves, which take one of scope `manage`. Beside all that is answered what clients
+of new-api ask (`new_api_usage.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,13 +26,16 @@ from litestar.types import HTTPScope, Receive
 from relay.counts import Counts
 from relay.errors import ScopeTooSmall, UnknownPath
 from relay.logs import RequestLine
-from relay.proxy.answers import Sent, answer_data
+from relay.proxy.answers import JSON, Document, Sent, answer_data
 from relay.proxy.asked import Asked
 from relay.proxy.body_budget import BodyBudget
+from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
+from relay.proxy.own_tasks import OwnTasks
 from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
@@ -56,7 +61,7 @@ class OwnPath(NamedTuple):
     label: str
     """For the log: no id in it."""
     answer: Answer
-    """What is to stand in `data`; of the document, the whole body."""
+    """What is to stand in `data`; or the whole body, as of a document."""
     is_enveloped: bool = True
     scopes: frozenset[Scope] = LOOKS
     """Those of them that a key has one of may ask."""
@@ -73,6 +78,9 @@ class OwnSurface(TenantSurface):
         prices: OwnPrices,
         queue: OwnQueue,
         tokens: OwnTokens,
+        tasks: OwnTasks,
+        books: OwnBooks,
+        new_api: NewApiUsage,
         document: KlingDocument,
         budget: BodyBudget,
         body_limit_bytes: int,
@@ -94,11 +102,23 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
             OwnPath("GET", (b"queue",), "relay.queue", queue.list),
             OwnPath("POST", (b"tasks", KEY, b"cancel"), "relay.cancel", queue.cancel, scopes=ACTS),
+            OwnPath("GET", (b"tasks", KEY), "relay.task", tasks.show),
+            OwnPath("GET", (b"balance",), "relay.balance", books.balance),
+            OwnPath("GET", (b"usage",), "relay.usage", books.usage),
+            OwnPath("GET", (b"entries",), "relay.entries", books.entries),
+            OwnPath("GET", (b"statement",), "relay.statement", books.statement, scopes=BOOKS),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
             OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),
             OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
-            OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe, is_enveloped=False),
+            OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe),
+        )
+        asked = "relay.new_api"
+        self._aliases = tuple(
+            OwnPath("GET", tuple(path.split(b"/")), asked, answer, is_enveloped=False)
+            for path, answer in zip(
+                NEW_API, (new_api.token, new_api.subscription, new_api.usage), strict=True
+            )
         )
         self._document = document
 
@@ -117,13 +137,14 @@ class OwnSurface(TenantSurface):
         answer = await path.answer(
             caller, Asked(key, scope["query_string"], content, line.request_id)
         )
-        if not path.is_enveloped:
-            return Sent(200, answer)
-        return answer_data(msgspec.json.encode(answer), line.request_id)
+        if isinstance(answer, Document):
+            return Sent(200, answer.content, content_type=answer.content_type)
+        content = msgspec.json.encode(answer)
+        return answer_data(content, line.request_id) if path.is_enveloped else Sent(200, content)
 
-    async def _describe(self, caller: Caller, asked: Asked) -> bytes:
+    async def _describe(self, caller: Caller, asked: Asked) -> Document:
         _ = caller, asked  # every tenant is offered the same
-        return self._document.content
+        return Document(self._document.content, JSON)
 
     def _find(self, method: str, raw_path: bytes) -> tuple[OwnPath, str]:
         """Find a path, and the key in it.
@@ -131,8 +152,11 @@ class OwnSurface(TenantSurface):
         Raises:
             UnknownPath: not one of ours.
         """
-        _, *given = filter(None, raw_path.split(b"/"))
-        for path in self._paths:
+        root, *given = filter(None, raw_path.split(b"/"))
+        paths: tuple[OwnPath, ...] = self._paths
+        if root != b"relay":
+            given, paths = given if root == b"v1" else [root, *given], self._aliases
+        for path in paths:
             if method != path.method or len(given) != len(path.segments):
                 continue
             pairs = list(zip(path.segments, given, strict=True))

@@ -161,7 +161,8 @@ def read_number(values: dict[str, list[str]], name: str, *, default: int, larges
     text = values.get(name, [""])[-1].strip()
     if not text:
         return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(largest))
+    number = int(text) if is_number else 0
     if not 1 <= number <= largest:
         raise InvalidParameter(name, f"must be a whole number from 1 to {largest}")
     return number

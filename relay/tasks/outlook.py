@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 from sqlalchemy import text
@@ -19,7 +20,8 @@ WORKER = "the worker"
 USUAL = """
 SELECT count(*) AS tasks,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s,
-       percentile_cont(0.9) WITHIN GROUP (ORDER BY took_s) AS most_s
+       percentile_cont(0.9) WITHIN GROUP (ORDER BY took_s) AS most_s,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY took_s) AS p95_s
 FROM (
     SELECT extract(epoch FROM n.ended_at - coalesce(n.submitted_at, n.created_at))::float8 AS took_s
     FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) n
@@ -38,11 +40,32 @@ class Usual(msgspec.Struct, frozen=True):
     median_s: float
     most_s: float
     """Nine of ten took at most this."""
+    p95_s: float
+
+
+class Awaited(StrEnum):
+    """What a task waits for, in a word."""
+
+    ROOM = "room"
+    ANSWER = "answer"
+    """To its submit, which is under way."""
+    VERDICT = "verdict"
+    """Whether Kling has it is not known."""
+    KLING = "kling"
+    """Works on it."""
+    REPLY = "reply"
+    """It has ended, and Kling's own word about that is still to be read."""
+    CALLBACK = "callback"
+    """Its tenant is still to be told."""
+    FLAG = "flag"
+    """The operator is to look at it."""
+    NOTHING = "nothing"
 
 
 class Outlook(msgspec.Struct, frozen=True):
     """What a task waits for."""
 
+    awaited: Awaited
     waits_for: str
     since: datetime | None
     """None if it waits for nothing."""
@@ -65,10 +88,11 @@ async def read_outlook(
     now = await session.scalar(text("SELECT now()"))
     assert isinstance(now, datetime), "a clock tells a time"
     due = [one for one in deliveries if one.state == DeliveryState.DUE]
-    waits_for, since, next_by, next_at = _awaited(task, due, now=now)
+    awaited, waits_for, since, next_by, next_at = _awaited(task, due, now=now)
     values = {"endpoint": task.endpoint, "model": task.model}
     usual = (await session.execute(text(USUAL), values)).mappings().one()
     return Outlook(
+        awaited=awaited,
         waits_for=waits_for,
         since=since,
         next_by=next_by,
@@ -86,7 +110,7 @@ def _asked_at(task: Task) -> datetime | None:
     return None if is_ours or task.refresh_at <= task.created_at else task.refresh_at
 
 
-_Awaited = tuple[str, datetime | None, str | None, datetime | None]
+_Awaited = tuple[Awaited, str, datetime | None, str | None, datetime | None]
 
 
 def _awaited(task: Task, due: Sequence[Delivery], *, now: datetime) -> _Awaited:
@@ -99,25 +123,30 @@ def _awaited(task: Task, due: Sequence[Delivery], *, now: datetime) -> _Awaited:
             what = "Kling's end of what was given up"
         elif task.ended_via == BY_OPERATOR:
             what = "Kling's own word about what the operator ended"
-        return what, task.ended_at, WORKER, task.next_look_at
+        return Awaited.REPLY, what, task.ended_at, WORKER, task.next_look_at
     if due:
         first = min(due, key=lambda one: one.next_attempt_at)
         what = f"the tenant's callback URL, which was tried {first.attempts} times"
-        return what, first.created_at, WORKER, first.next_attempt_at
+        return Awaited.CALLBACK, what, first.created_at, WORKER, first.next_attempt_at
     if task.is_flagged:
-        return "you to read its flag", task.ended_at, "you: `relay task unflag`", None
-    return "nothing: it has ended", None, None, None
+        what = "you to read its flag"
+        return Awaited.FLAG, what, task.ended_at, "you: `relay task unflag`", None
+    return Awaited.NOTHING, "nothing: it has ended", None, None, None
 
 
 def _awaited_alive(task: Task, *, now: datetime) -> _Awaited:
     if task.state == TaskState.QUEUED:
-        return "room on a channel", task.created_at, f"{WORKER}, when a slot is free", None
+        what, next_by = "room on a channel", f"{WORKER}, when a slot is free"
+        return Awaited.ROOM, what, task.created_at, next_by, None
     if task.state == TaskState.PENDING and now < task.submit_deadline_at:
         what = "the answer to its submit, which is under way"
-        return what, task.created_at, "the process that took it", task.submit_deadline_at
+        next_by = "the process that took it"
+        return Awaited.ANSWER, what, task.created_at, next_by, task.submit_deadline_at
     if task.state in (TaskState.PENDING, TaskState.UNKNOWN):
         what = "Kling's verdict: whether it has the task is not known"
         if task.not_found:
             what += f' ({task.not_found} times "Task not found")'
-        return what, task.created_at, f"{WORKER}, by our external id", task.next_look_at
-    return "Kling, which works on it", task.submitted_at, WORKER, task.next_look_at
+        next_by = f"{WORKER}, by our external id"
+        return Awaited.VERDICT, what, task.created_at, next_by, task.next_look_at
+    what = "Kling, which works on it"
+    return Awaited.KLING, what, task.submitted_at, WORKER, task.next_look_at

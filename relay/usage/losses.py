@@ -115,6 +115,7 @@ async def read_losses(
         "until": window.until,
         "currency": currency,
         "tenant_id": tenant_id,
+        "token_id": None,
         "channel_id": channel_id,
         "model": model,
         "as_of": as_of or await session.scalar(select(func.clock_timestamp())),

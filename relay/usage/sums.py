@@ -69,6 +69,7 @@ FIGURES = (
 OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
 WANTED = """
         AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id = :tenant_id)
+        AND (CAST(:token_id AS bigint) IS NULL OR t.token_id = :token_id)
         AND (CAST(:channel_id AS bigint) IS NULL OR t.channel_id = :channel_id)
         AND (CAST(:model AS text) IS NULL OR t.model = :model)"""
 LINE = f"""
@@ -181,6 +182,7 @@ async def read_usage(
     zone: tzinfo,
     currency: str,
     tenant_id: int | None = None,
+    token_id: int | None = None,
     channel_id: int | None = None,
     model: str | None = None,
     as_of: datetime | None = None,
@@ -220,6 +222,7 @@ async def read_usage(
         "start": window.start,
         "until": window.until,
         "tenant_id": tenant_id,
+        "token_id": token_id,
         "channel_id": channel_id,
         "model": model,
         "currency": currency,

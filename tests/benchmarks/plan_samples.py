@@ -284,7 +284,7 @@ POOLED = {
     # Of whoever has a tenth of all entries: of ten that are read, one is its own.
     "account.LINES": Sample(
         account.LINES,
-        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT, None),
+        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT, None, None),
         records=101,
         rows_max=1_500,
         sorted_max=0,
@@ -292,7 +292,7 @@ POOLED = {
     ),
     "account.LINES of a small tenant": Sample(
         account.LINES,
-        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT, None),
+        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT, None, None),
         records=-1,
         rows_max=110,
         sorted_max=110,

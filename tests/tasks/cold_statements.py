@@ -27,6 +27,9 @@ COLD = {
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
     "relay.tenants.tokens:lock_maker": "a token that makes another one, by primary key",
+    "relay.proxy.own_books:OwnBooks.balance": "one account, by primary key",
+    "relay.proxy.own_books:OwnBooks.usage": "makes a transaction one that only reads",
+    "relay.proxy.new_api_usage:NewApiUsage._read": "all entries of one account, by their index",
     "relay.proxy.own_tokens:OwnTokens.revoke": "the token that was revoked, by primary key",
     "relay.tasks.ability:Ability.__init__": "PROBE reads no table",
     "relay.tasks.ability:Ability.check": "SELECT 1",

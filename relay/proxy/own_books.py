@@ -1,0 +1,232 @@
+"""A tenant's money under `/relay/`: what it has, what was used, every entry, and its months.
+
+    GET /relay/balance
+    GET /relay/usage?by=day&by=model&month=2026-11          or from=2026-11-01&to=2026-11-07
+    GET /relay/entries?month=2026-11&kind=…&pageSize=…&before=…       newest first
+    GET /relay/statement?month=2026-11&format=json|csv|xlsx|html
+
+All of it is summed up from entries and tasks while it is asked for, by what operators' commands sum
+it up with. A key of scope `call` is told what it spent itself, and no statement. What Kling took,
+the channels and the operator's reasons are told to nobody.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from relay.database.engine import Sessions
+from relay.errors import InvalidParameter
+from relay.ledger.tables import Account, EntryKind
+from relay.moments import MS_MAX, moment_of, ms_of
+from relay.money import decimal_of
+from relay.months import Month, Window, first_moment, month_of, read_month
+from relay.proxy.account import Accounts
+from relay.proxy.answers import Document
+from relay.proxy.asked import Asked
+from relay.proxy.query import read_number
+from relay.proxy.query_string import read_query
+from relay.settings import Settings
+from relay.tenants.caller import Caller
+from relay.usage.documents import MOVES, statement_sheet
+from relay.usage.sheet import WRITERS
+from relay.usage.statement import Statement, begin_snapshot, read_statement
+from relay.usage.sums import Usage, UsageKey, read_usage
+
+SIZE_DEFAULT, SIZE_MAX = 50, 500
+DAYS_MAX = 366
+AT_ONCE = 1
+"""Of one process: each may read all entries of an account, on one of a few connections."""
+KEYS = (UsageKey.DAY, UsageKey.MONTH, UsageKey.TOKEN, UsageKey.MODEL, UsageKey.ENDPOINT)
+USED = ("tasks", "succeeded", "failed", "refused", "seconds", "images")
+TYPES = {
+    "csv": b"text/csv; charset=utf-8",
+    "html": b"text/html; charset=utf-8",
+    "xlsx": b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+_Given = Mapping[str, Sequence[str]]
+
+
+class OwnBooks:
+    """Answers a tenant about its money, each with what is to stand in `data`."""
+
+    def __init__(self, sessions: Sessions, accounts: Accounts, settings: Settings) -> None:
+        self._sessions = sessions
+        self._accounts = accounts
+        self._currency = settings.currency
+        self._timezone = settings.timezone
+        self._zone = settings.zone
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def balance(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Say what the account has, what of it is held for open tasks, and what is free."""
+        _ = asked
+        async with self._sessions() as session:
+            account = await session.get_one(Account, caller.account_id)
+            quota, held = account.quota_micros, account.held_micros
+        return {
+            "currency": self._currency,
+            "quota": decimal_of(quota),
+            "held": decimal_of(held),
+            "available": decimal_of(quota - held),
+        }
+
+    async def usage(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        given = read_query(asked.query)
+        keys = list(dict.fromkeys(_key(name) for name in given.get("by", [])))
+        window = self._window(given)
+        async with self._turn, self._sessions.begin() as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            found = await read_usage(
+                *(session, keys, window),
+                zone=self._zone,
+                currency=self._currency,
+                tenant_id=caller.tenant_id,
+                token_id=None if caller.scope.sees_all else caller.token_id,
+            )
+        return {
+            "currency": self._currency,
+            "timezone": self._timezone,
+            "since": ms_of(window.start),
+            "until": ms_of(window.until),
+            "usage": [_used(one) for one in found],
+        }
+
+    async def entries(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        given = read_query(asked.query)
+        kind = _last(given, "kind")
+        if kind is not None and kind not in set(EntryKind):
+            raise InvalidParameter("kind", f"must be one of {', '.join(EntryKind)}")
+        size = read_number(dict(given), "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
+        before = read_number(dict(given), "before", default=2**63 - 1, largest=2**63 - 1)
+        window = self._window(given) if given.keys() & {"month", "from", "to"} else EVER
+        lines, has_more = await self._accounts.read_lines(
+            caller, window, before_id=before, kind=kind, limit=size
+        )
+        return {
+            "currency": self._currency,
+            "entries": [
+                {
+                    "id": record["id"],
+                    "created_at": ms_of(record["created_at"]),
+                    "kind": record["kind"],
+                    "topup_kind": record["topup_kind"],
+                    "amount": decimal_of(-record["deducted"]),
+                    "quota_after": decimal_of(after) if caller.scope.sees_all else None,
+                    "task_id": record["shown_id"],
+                    "token_id": record["token_id"],
+                    "model_name": record["model"],
+                    "reference": record["reference"],
+                }
+                for record, after in lines
+            ],
+            "next_before": lines[-1][0]["id"] if has_more else None,
+        }
+
+    async def statement(self, caller: Caller, asked: Asked) -> dict[str, Any] | Document:
+        given = read_query(asked.query)
+        month = self._month(given)
+        form = _last(given, "format") or "json"
+        if form != "json" and form not in TYPES:
+            raise InvalidParameter("format", f"must be one of json, {', '.join(TYPES)}")
+        async with self._turn, self._sessions.begin() as session:
+            await begin_snapshot(session)
+            statement = await read_statement(
+                session, caller.account_id, month, zone=self._zone, currency=self._currency
+            )
+        if form == "json":
+            return _stated(statement)
+        content = await asyncio.to_thread(WRITERS[form], statement_sheet(statement))
+        return Document(content, TYPES[form])
+
+    def _month(self, given: _Given) -> Month:
+        spelt = _last(given, "month")
+        if spelt is None:
+            return month_of(datetime.now(UTC), self._zone)
+        try:
+            return read_month(spelt)
+        except ValueError as error:
+            raise InvalidParameter("month", "must be a month such as 2026-11") from error
+
+    def _window(self, given: _Given) -> Window:
+        """Read a month, or days from one to another; else this month.
+
+        Raises:
+            InvalidParameter
+        """
+        first, last = (_day(given, name) for name in ("from", "to"))
+        if first is None:
+            if last is not None:
+                raise InvalidParameter("from", "is required beside to")
+            return self._month(given).window(self._zone)
+        if "month" in given:
+            raise InvalidParameter("month", "excludes from and to")
+        if last is None:
+            last = datetime.now(UTC).astimezone(self._zone).date()
+        if not timedelta() <= last - first < timedelta(days=DAYS_MAX):
+            raise InvalidParameter("to", f"must be 1 to {DAYS_MAX} days, with that of from")
+        behind = last + timedelta(days=1)
+        return Window(first_moment(first, self._zone), first_moment(behind, self._zone))
+
+
+EVER = Window(moment_of(0), moment_of(MS_MAX))
+
+
+def _day(given: _Given, name: str) -> date | None:
+    spelt = _last(given, name)
+    if spelt is None:
+        return None
+    try:
+        day = date.fromisoformat(spelt)
+    except ValueError as error:
+        raise InvalidParameter(name, "must be a day such as 2026-11-27") from error
+    if not date.min.year < day.year < date.max.year:
+        raise InvalidParameter(name, "must be a day such as 2026-11-27")
+    return day
+
+
+def _key(name: str) -> UsageKey:
+    if name not in KEYS:
+        raise InvalidParameter("by", f"must be one of {', '.join(KEYS)}")
+    return UsageKey(name)
+
+
+def _last(given: _Given, name: str) -> str | None:
+    values = given.get(name)
+    return values[-1] if values else None
+
+
+def _used(one: Usage) -> dict[str, Any]:
+    figures = {name: getattr(one, name) for name in USED}
+    return {**one.keys, **figures, "charged": decimal_of(one.charged_micros)}
+
+
+def _stated(statement: Statement) -> dict[str, Any]:
+    figures = statement.figures
+    moves = {name.replace(" ", "_"): getattr(figures, field) for name, field, _ in MOVES}
+    return {
+        "month": statement.month,
+        "timezone": statement.timezone,
+        "since": ms_of(statement.start_at),
+        "until": ms_of(statement.until_at),
+        "currency": statement.currency,
+        "opening": decimal_of(figures.opening_micros),
+        **{name: decimal_of(micros) for name, micros in moves.items()},
+        "closing": decimal_of(figures.closing_micros),
+        "charges": [
+            {
+                "token_id": one.token_id,
+                "model_name": one.model,
+                "tasks": one.tasks,
+                "amount": decimal_of(one.amount_micros),
+            }
+            for one in statement.charges
+        ],
+        "held_now": decimal_of(statement.held_now_micros),
+        "is_over": statement.is_over,
+        "closed_at": None if statement.closed_at is None else ms_of(statement.closed_at),
+        "made_at": ms_of(statement.recomputed_at),
+    }
