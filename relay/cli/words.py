@@ -55,7 +55,8 @@ def worded(error: DeskError, currency: str) -> str:
                 " --same-account takes it all the same"
             )
         case InUse():
-            said = f"{error}: {_what_is_live(error, currency)}; nothing was changed"
+            is_live = _what_is_live(error, currency)
+            said = f"{error.kind} '{error.name}' is in use: {is_live}; nothing was changed"
         case NotPossible():
             said = f"{error}; nothing was changed"
         case Busy():
