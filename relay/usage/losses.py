@@ -17,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.tables import Channel
 from relay.months import Window
 from relay.pricing.book import PriceRow
-from relay.tasks.token_report import find_first_since
 from relay.tenants.tables import Tenant
 from relay.usage import costs
-from relay.usage.sums import OUT_OF_ORDER, WANTED
+from relay.usage.sums import WANTED, ids_of
 
 
 class Why(StrEnum):
@@ -52,7 +51,8 @@ told AS (
            t.cost_units, t.quote -> 'row', (t.quote ->> 'unit_micros')::numeric,
            0, {costs.MICROS}, {costs.IS_KNOWN}
     FROM tasks t JOIN tokens k ON k.id = t.token_id {costs.JOINS}
-    WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
+    WHERE t.id >= :first_id AND t.id < :behind_id
+        AND t.created_at >= :start AND t.created_at < :until
         AND NOT k.is_test AND t.state <> 'succeed' AND {costs.WAS_TAKEN} {WANTED}
 )
 SELECT CASE WHEN state <> 'succeed' THEN 'uncharged'
@@ -110,7 +110,7 @@ async def read_losses(
 ) -> list[Loss]:
     """List what was sold below cost, the greatest loss first; arguments as of `read_usage`."""
     values: dict[str, Any] = {
-        "first_id": await find_first_since(session, window.start - OUT_OF_ORDER),
+        **await ids_of(session, window),
         "start": window.start,
         "until": window.until,
         "currency": currency,

@@ -57,6 +57,7 @@ COLUMNS = {
     UsageKey.CHANNEL: "t.channel_id",
     UsageKey.TASK: "t.id",
 }
+BEHIND_ALL = 2**63 - 1
 ROWS_MAX = 10_000
 """Where tasks are told apart."""
 ALL = "0 AS of_all"
@@ -84,7 +85,8 @@ made AS (
            count(*) FILTER (WHERE t.state = 'failed') AS failed,
            count(*) FILTER (WHERE t.state = 'refused') AS refused
     FROM tasks t JOIN tokens k ON k.id = t.token_id
-    WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
+    WHERE t.id >= :first_id AND t.id < :behind_id
+        AND t.created_at >= :start AND t.created_at < :until
         AND NOT k.is_test {wanted}
     GROUP BY {keys}
 ),
@@ -98,7 +100,8 @@ lines AS (
     UNION ALL
     SELECT {of_task}, 0, false, true, {line}
     FROM tasks t JOIN tokens k ON k.id = t.token_id {joins}
-    WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
+    WHERE t.id >= :first_id AND t.id < :behind_id
+        AND t.created_at >= :start AND t.created_at < :until
         AND NOT k.is_test AND t.state <> 'succeed' AND {was_taken} {wanted}
 ),
 money AS (
@@ -218,7 +221,7 @@ async def read_usage(
         sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES),
     )
     values: dict[str, Any] = {
-        "first_id": await find_first_since(session, window.start - OUT_OF_ORDER),
+        **await ids_of(session, window),
         "start": window.start,
         "until": window.until,
         "tenant_id": tenant_id,
@@ -263,6 +266,17 @@ async def read_usage(
             [str(value) for value in one.keys.values()],
         ),
     )
+
+
+async def ids_of(session: AsyncSession, window: Window) -> dict[str, int]:
+    """Say between which ids the tasks of a window are, so that others need not be read."""
+    now = await session.scalar(select(func.now()))
+    assert now is not None, "it has a clock"
+    behind_id = BEHIND_ALL
+    if window.until + OUT_OF_ORDER < now:
+        behind_id = await find_first_since(session, window.until + OUT_OF_ORDER)
+    first_id = await find_first_since(session, window.start - OUT_OF_ORDER)
+    return {"first_id": first_id, "behind_id": behind_id}
 
 
 def _spelt(key: UsageKey, row: str) -> str:
