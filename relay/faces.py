@@ -23,6 +23,7 @@ from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface
+from relay.proxy.unified import UnifiedSurface
 from relay.settings import Settings
 from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
@@ -64,7 +65,8 @@ async def open_faces(
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
         router = Router(kling.catalogue)
         accounts = Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency)
-        surface = KlingSurface(
+        surface_of = UnifiedSurface if settings.new_api_paths else KlingSurface
+        surface = surface_of(
             authenticator=authenticator,
             submitter=tasks.submitter,
             retries=tasks.retries,

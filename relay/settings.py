@@ -126,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same where no `relay channel try` has yet seen a task found by our external id."""
     underquoted: Underquoted = Underquoted.HOLD
     """What becomes of price rows for which Kling takes more than they say."""
+    new_api_paths: bool = False
+    """Whether new-api's own paths are served too, for customers who came from one."""
     audit_every_s: float = 3600.0
     keep_raw_days: int = 30
     keep_deliveries_days: int = 90

@@ -32,6 +32,8 @@ class Sent(msgspec.Struct):
     retry_after: str = ""
     quote: str = ""
     """The quoted price, for tenants that asked to see it."""
+    location: str = ""
+    """Where what was asked for is, of a status that says so."""
 
 
 def answer_error(error: RelayError, request_id: str) -> Sent:
@@ -72,6 +74,8 @@ async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:
     ]
     if answer.retry_after:
         headers.append((b"retry-after", answer.retry_after.encode("latin-1", "replace")))
+    if answer.location:
+        headers.append((b"location", answer.location.encode("ascii", "replace")))
     if answer.quote:
         headers.append((b"x-relay-quote", answer.quote.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -1,7 +1,7 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
 from relay.database.batch import Batcher
-from relay.database.driver import Pool
+from relay.database.driver import Pool, Record
 from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
@@ -62,19 +62,18 @@ class Queries:
             among = None if endpoint is None else frozenset({endpoint.name})
             task = (await self.seek(caller, [key], among=among)).get(key)
         if task is None:
-            return await self._moved(caller, endpoint, key)
+            moved = await self.moved(caller, key)
+            if moved is None or (endpoint is not None and endpoint.name != moved["endpoint"]):
+                raise TaskNotFound
+            return str(moved["shown"]).encode()
         if not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
         return shown_data(task, Generation.LEGACY if endpoint is None else endpoint.generation)
 
-    async def _moved(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
-        """Show a task that was made before its tenant moved here; TaskNotFound if there is none."""
-        moved = await find_moved(self._pool, caller.tenant_id, key)
-        if moved is None or (endpoint is not None and endpoint.name != moved["endpoint"]):
-            raise TaskNotFound
-        shown: str = moved["shown"]
-        return shown.encode()
+    async def moved(self, caller: Caller, key: str) -> Record | None:
+        """Find a task that was made before its tenant moved here, by the id that it had there."""
+        return await find_moved(self._pool, caller.tenant_id, key)
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
         """Find a task of this tenant by Kling's id, or else by the tenant's external id."""

@@ -84,7 +84,7 @@ class TenantSurface(ABC):
             return
         except RelayError as error:
             line.code, line.error = int(error.code), type(error).__name__
-            answer = answer_error(error, request_id)
+            answer = self._refusal(scope, error, request_id)
         except asyncio.CancelledError:
             # We are stopping, and RELAY_DRAIN_S is over. A submit under way is looked up later,
             # like one of a process that died.
@@ -118,6 +118,11 @@ class TenantSurface(ABC):
         Raises:
             RelayError: in Kling's terms.
         """
+
+    def _refusal(self, scope: HTTPScope, error: RelayError, request_id: str) -> Sent:
+        """Spell a refusal, also of a caller who is not known."""
+        _ = scope
+        return answer_error(error, request_id)
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
         with elsewhere():
@@ -166,7 +171,7 @@ class KlingSurface(TenantSurface):
     async def _answer(
         self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
     ) -> Sent:
-        route = self._route(scope["method"], _path(scope))
+        route = self._route(scope["method"], path_of(scope))
         line.route = route.label
         if route.operation is not Operation.QUERY:
             elsewhere()  # before it begins tasks of its own
@@ -193,7 +198,7 @@ class KlingSurface(TenantSurface):
                     return await self._queries.query(caller, route.endpoint, route.key)
                 except TaskNotFound:
                     if route.is_short_query:
-                        self._router.refuse_misspelt(_path(scope))
+                        self._router.refuse_misspelt(path_of(scope))
                     raise
             case Operation.LIST:
                 assert route.endpoint is not None, "a list belongs to one endpoint"
@@ -291,7 +296,7 @@ class KlingSurface(TenantSurface):
         return sent
 
 
-def _path(scope: HTTPScope) -> bytes:
+def path_of(scope: HTTPScope) -> bytes:
     return scope["raw_path"].partition(b"?")[0]
 
 
