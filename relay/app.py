@@ -24,7 +24,7 @@ from relay.pages.health import Readiness, health_live, health_ready
 from relay.pages.metrics import metrics_of_business, metrics_of_process
 from relay.parts import Parts, end, open_parts
 from relay.proxy.openapi.document import KlingDocument
-from relay.proxy.openapi.page import openapi_pages
+from relay.proxy.openapi.page import admin_pages, openapi_pages
 from relay.proxy.routes import kling_routes
 from relay.secrets import KeyRing
 from relay.settings import Settings
@@ -142,7 +142,11 @@ def create_app(
         logging_config=None,
     )
     app.document = KlingDocument(app.routes)
-    _add_office(app, settings, readiness, openapi_pages(app.document))
+    pages = [
+        *openapi_pages(app.document),
+        *admin_pages(lambda: app.state.office.admin.document),
+    ]
+    _add_office(app, settings, readiness, pages)
     return app
 
 

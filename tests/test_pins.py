@@ -43,6 +43,8 @@ def test_pins_that_are_not_locked_are_tools_of_the_tests() -> None:
     needed_by_tools |= {"pydantic", "pydantic-core", "pydantic-settings", "python-dotenv"}
     needed_by_tools |= {"charset-normalizer", "importlib-resources", "regress", "requests"}
     needed_by_tools |= {"ruamel-yaml", "urllib3"}
+    needed_by_tools |= {"graphql-core", "harfile", "hypothesis", "hypothesis-graphql"}
+    needed_by_tools |= {"jsonschema-rs", "pyrate-limiter", "sortedcontainers", "werkzeug"}
     needed_by_tools |= {"referencing", "rfc3339-validator", "rpds-py", "six", "typing-inspection"}
 
     assert set(pins()) - set(locked()) <= tools | needed_by_tools

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.admin.acting import Office, at_desk
 from relay.admin.channels import Channels
+from relay.admin.document import Document, spell
 from relay.admin.gate import Gate
+from relay.admin.invoices import Invoices
 from relay.admin.ledger import Books, Own
 from relay.admin.lists import listing
 from relay.admin.operators import Operators
@@ -36,7 +37,7 @@ BEARER = SecurityScheme(
 
 CONTROLLERS = [
     *(Own, Books, Tenants, Tokens, Tasks, Channels, PricesOf, Multipliers, Operators),
-    *(Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months),
+    *(Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
 ]
 
 
@@ -58,7 +59,7 @@ async def open_admin(
             title="The office of a Kling Relay",
             version="1",
             path="/admin/v1/openapi.json",
-            render_plugins=[JsonRenderPlugin(path="/")],
+            render_plugins=[Document(path="/")],
             use_handler_docstrings=True,
             components=Components(security_schemes={"token": BEARER}),
             security=[{"token": []}],
@@ -67,6 +68,6 @@ async def open_admin(
     )
     operators = OperatorAuthenticator(line, pool)
     try:
-        yield Gate(app, operators, sessions)
+        yield Gate(app, operators, sessions, document=spell(app))
     finally:
         await operators.aclose()

@@ -45,9 +45,12 @@ class Gate:
         operators: OperatorAuthenticator,
         sessions: Sessions,
         *,
+        document: bytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
+        self.document = document
+        """OpenAPI, of what is behind it: no secret, and no word of this relay's."""
         self._operators = operators
         self._sessions = sessions
         self._clock = clock

@@ -95,6 +95,7 @@ ACTS: dict[str, Grants] = {
     "delivery.read": _to(*LOOKING),
     "statement.read": _to(*LOOKING),
     "change.read": _to(*LOOKING),
+    "invoice.read": _to(*LOOKING),
     "operator.read": _to(OPERATOR, FINANCE, VIEWER),
 }
 """Every act of the desk, and what is read in the office."""

@@ -90,6 +90,11 @@ ASKED: dict[str, Asked] = {
         *("POST", "channels/main/costs"),
         {"unit": "video", "price": "0.11", "currency": "CNY", "rate": "7.12"},
     ),
+    "invoice.set_profile": Asked("PATCH", "accounts/acme/invoice-profile", {"title": "Acme Ltd"}),
+    "invoice.request": Asked("POST", "invoices", {"account": "beta"}),
+    "invoice.issue": Asked("POST", "invoices/1/issue", {"number": "26-2"}),
+    "invoice.reject": Asked("POST", "invoices/1/reject", {"reason": "no tax id"}),
+    "invoice.reverse": Asked("POST", "invoices/2/reverse", {"reason": "wrong title"}),
     "pause.add": Asked("POST", "pauses", {"reason": "we move", "tenant": "acme"}),
     "pause.end": Asked("DELETE", "pauses/1"),
     "owner.claim": Asked(

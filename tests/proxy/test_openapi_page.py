@@ -51,7 +51,7 @@ async def test_the_page_and_all_that_it_names_come_from_one_listener(
     assert {answer.status_code for answer in found.values()} == {200}
     assert found["/openapi/kling.json"].content == document.content
     assert found["/openapi/kling.json"].headers["content-type"] == "application/json"
-    assert 'url: "/openapi/kling.json"' in found["/openapi/assets/page.js"].text
+    assert 'data-document="/openapi/kling.json"' in page.text
 
 
 async def test_the_policy_lets_it_ask_nobody_else(office: httpx.AsyncClient) -> None:

@@ -4,6 +4,7 @@ Swagger UI, which stands in `assets/`: the page asks nobody but its own listener
 is told so by its policy. It needs no credential, so it must never stand on Kling's port.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from litestar import MediaType, Response, Router, get
@@ -22,14 +23,40 @@ HEADERS = {
 }
 
 
+def page_of(document: str, title: str) -> bytes:
+    """Write the page that shows the document at a path of the office."""
+    page = (ASSETS / "index.html").read_text()
+    return page.replace("DOCUMENT", document).replace("TITLE", title).encode()
+
+
+def admin_pages(document: Callable[[], bytes]) -> list[HTTPRouteHandler]:
+    """Build `/openapi/admin` and its document, which is the same on every relay."""
+
+    @get("/openapi/admin", include_in_schema=False, sync_to_thread=False)
+    def show_admin_page() -> Response[bytes]:
+        """What operators' programs may ask, to read and to search."""
+        page = page_of("/openapi/admin.json", "The office, for operators' programs")
+        return Response(page, media_type=MediaType.HTML, headers=HEADERS)
+
+    @get("/openapi/admin.json", include_in_schema=False, sync_to_thread=False)
+    def show_admin_document() -> Response[bytes]:
+        """The same as an OpenAPI 3.1 document."""
+        return Response(document(), media_type=MediaType.JSON, headers=HEADERS)
+
+    return [show_admin_page, show_admin_document]
+
+
 def openapi_pages(document: KlingDocument) -> list[HTTPRouteHandler | Router]:
     """Build `/openapi`, `/openapi/kling.json` and what the page is made of."""
 
     @get("/openapi", include_in_schema=False, sync_to_thread=False)
     def show_page() -> Response[bytes]:
         """Kling's surface as this relay serves it, to read and to search."""
-        page = (ASSETS / "index.html").read_bytes()
-        return Response(page, media_type=MediaType.HTML, headers=HEADERS)
+        return Response(
+            page_of("/openapi/kling.json", "Kling, as this relay serves it"),
+            media_type=MediaType.HTML,
+            headers=HEADERS,
+        )
 
     @get("/openapi/kling.json", include_in_schema=False, sync_to_thread=False)
     def show_document() -> Response[bytes]:

@@ -2,7 +2,7 @@
 const nothing = () => () => null
 
 SwaggerUIBundle({
-  url: "/openapi/kling.json",
+  url: document.currentScript.dataset.document,
   dom_id: "#page",
   deepLinking: true,
   docExpansion: "list",

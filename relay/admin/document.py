@@ -1,0 +1,52 @@
+"""The OpenAPI document, with what Litestar cannot know of the routes."""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from relay.admin.lists import CSV, JSONL
+from relay.admin.routes import STREAMS
+
+
+class Document(JsonRenderPlugin):
+    """Renders what `spell` makes of it."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Say it in JSON."""
+        return finished(request.app, openapi_schema)
+
+
+def spell(app: Litestar) -> bytes:
+    """Say what an application serves, as its own route does."""
+    return finished(app, app.openapi_schema.to_schema())
+
+
+def finished(app: Litestar, schema: dict[str, Any]) -> bytes:
+    """Add that bodies take no other fields, and which lists are streamed too."""
+    components = schema["components"]["schemas"]
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            if name:
+                components[name]["additionalProperties"] = False
+            if is_streamed(app, path, method):
+                content = operation["responses"]["200"]["content"]
+                content |= {media: {"schema": {"type": "string"}} for media in (CSV, JSONL)}
+    return msgspec.json.encode(schema)
+
+
+def is_streamed(app: Litestar, path: str, method: str) -> bool:
+    """Tell whether a route of the document answers as CSV and JSON lines, too."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if handler.opt.get(STREAMS) and method == "get":
+                spelt = "".join(
+                    f"/{{{part.name}}}" if hasattr(part, "name") else f"/{part}"
+                    for part in route.path_components
+                )
+                if spelt == path:
+                    return True
+    return False
