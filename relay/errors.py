@@ -26,9 +26,13 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota - held is less than the quote
+    ├── SpendLimited               429  1102  the rest of a limit of money is less than the quote
+    ├── TaskTooDear                403  1103  a limit of what one task may cost is
     ├── TooManyPings               429  1302  a second test callback within seconds
     ├── TooManyCalls               429  1302  the tenant's free calls come faster than they may
+    ├── TooManyCreates             429  1302  a limit of creates a second
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
+    ├── TooManyInFlight            429  1303  a limit of tasks in flight
     ├── NoRoom                     429  1303  all slots of the accounts are taken, or their pace is
     ├── InternalError              500  5000  a bug of ours
     ├── TooSlow                    503  5001  others waited for the room that its body took
@@ -221,6 +225,27 @@ class InsufficientQuota(RelayError, code=Code.RESOURCE_PACK_USED_UP):
         self.available_micros = available_micros
 
 
+class SpendLimited(RelayError, code=Code.RESOURCE_PACK_USED_UP):
+    """Nothing was written. In the words of InsufficientQuota, before what is the tenant's own."""
+
+    def __init__(self, limit: str, *, allowed: str, left: str, needed: str, until: str) -> None:
+        """`limit`: such as "this key's limit per month"; `until`: when it begins anew, or ""."""
+        again = f", until {until}" if until else ""
+        super().__init__(
+            f"Account balance not enough: {limit} is {allowed}, {left} is left of it{again}, and"
+            f" {needed} is needed"
+        )
+        self.limit = limit
+
+
+class TaskTooDear(RelayError, code=Code.NO_PERMISSION):
+    """Nothing was written. By a status that nobody repeats: waiting makes it no cheaper."""
+
+    def __init__(self, limit: str, *, allowed: str, needed: str) -> None:
+        super().__init__(f"No permission: {limit} is {allowed}, and this one may cost {needed}")
+        self.limit = limit
+
+
 class TooManyPings(RelayError, code=Code.RATE_LIMITED):
     """The address was not called."""
 
@@ -235,11 +260,29 @@ class TooManyCalls(RelayError, code=Code.RATE_LIMITED):
         super().__init__("request too fast, rate limit exceeded")
 
 
+class TooManyCreates(RelayError, code=Code.RATE_LIMITED):
+    """Nothing was written."""
+
+    retry_after = "1"
+
+    def __init__(self, limit: str, *, allowed: int) -> None:
+        super().__init__(f"request too fast, rate limit exceeded: {limit} is {allowed}")
+        self.limit = limit
+
+
 class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):
     """In Kling's own words for a resource pack's limit (docs/kling-api.md 5.6)."""
 
     def __init__(self) -> None:
         super().__init__("parallel task over resource pack limit")
+
+
+class TooManyInFlight(RelayError, code=Code.CONCURRENCY_LIMITED):
+    """Nothing was written. In the words of TooManyTasks, before what is the tenant's own."""
+
+    def __init__(self, limit: str, *, allowed: int) -> None:
+        super().__init__(f"parallel task over resource pack limit: {limit} is {allowed}")
+        self.limit = limit
 
 
 class NoRoom(RelayError, code=Code.CONCURRENCY_LIMITED):

@@ -364,6 +364,7 @@ def _open_tasks(
             submit_timeout_s=settings.submit_timeout_s,
             retry_s=settings.submit_retry_s,
             keeps_addresses=settings.keep_addresses_days > 0,
+            zone=settings.zone,
         ),
     )
     closing.push_async_callback(submitter.aclose)

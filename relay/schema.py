@@ -10,6 +10,7 @@ from relay.desk import tables as desk
 from relay.health import tables as health
 from relay.invoices import tables as invoices
 from relay.ledger import tables as ledger
+from relay.limits import tables as limits
 from relay.new_api import tables as new_api
 from relay.operators import tables as operators
 from relay.owners import tables as owners
@@ -31,6 +32,7 @@ __all__ = [
     "health",
     "invoices",
     "ledger",
+    "limits",
     "metadata",
     "new_api",
     "operators",

@@ -45,6 +45,8 @@ ACTS: dict[str, Grants] = {
     "invoice.reverse": _to(FINANCE),
     "token.issue": _to(OPERATOR),
     "token.change": _to(OPERATOR),
+    "limit.set": _to(OPERATOR, FINANCE),
+    "limit.raise": _to(OPERATOR, FINANCE),
     "token.revoke": _to(OPERATOR, SUPPORT),
     "task.move_in": _to(),
     "task.settle": _to(FINANCE, bounded={OPERATOR: THOUSAND}),

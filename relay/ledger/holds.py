@@ -12,7 +12,8 @@ LOCK_ACCOUNTS = """
     SELECT id AS account_id, quota_micros - held_micros AS available_micros,
            tasks_max - open_holds AS tasks_left,
            coalesce(unheard_until > now(), false) AS has_unheard,
-           quota_micros, greatest(now(), closed_until, last_entry_at) AS entry_at
+           quota_micros, greatest(now(), closed_until, last_entry_at) AS entry_at,
+           limits_set
     FROM accounts
     WHERE id = ANY (ARRAY(SELECT account_id FROM {source}))
     ORDER BY id
@@ -26,7 +27,7 @@ closed meanwhile.
 """
 
 JUDGE_HOLDS = """
-    SELECT r.*, a.available_micros, a.tasks_left, a.has_unheard,
+    SELECT r.*, a.available_micros, a.tasks_left, a.has_unheard, a.limits_set,
            r.hold_micros <= a.available_micros AS has_quota,
            a.tasks_left IS NULL OR a.tasks_left > 0 AS has_tasks_left,
            sum(r.hold_micros) FILTER (WHERE r.hold_micros <= a.available_micros) OVER earlier

@@ -140,6 +140,27 @@ RULES = (
         is_money=False,
     ),
     Rule(
+        "a limit's count is what the tasks of its window come to",
+        """
+        SELECT 'limit ' || l.id || ' (' || l.kind || ')',
+               l.taken_before
+                   + CASE l.kind WHEN 'in_flight' THEN coalesce(t.open, 0)
+                     ELSE coalesce(t.micros, 0) END,
+               l.taken
+        FROM limits l LEFT JOIN (
+            SELECT w.id, w.start_at, count(*) FILTER (WHERE k.hold_ended_at IS NULL) AS open,
+                   sum(CASE WHEN k.hold_ended_at IS NULL THEN k.hold_micros
+                       ELSE coalesce(k.charged_micros, 0) - k.refunded_micros END) AS micros
+            FROM tasks k CROSS JOIN LATERAL unnest(k.limit_ids, k.limit_starts) AS w (id, start_at)
+            WHERE k.limit_ids IS NOT NULL
+            GROUP BY w.id, w.start_at
+        ) t USING (id, start_at)
+        WHERE l.kind NOT IN ('task', 'rate') AND l.taken <> l.taken_before
+            + CASE l.kind WHEN 'in_flight' THEN coalesce(t.open, 0) ELSE coalesce(t.micros, 0) END
+        """,
+        is_money=False,  # of what may be spent, not of what was
+    ),
+    Rule(
         "each task draws on an account that there is",
         """
         SELECT 'task ' || k.id, NULL, k.account_id

@@ -57,6 +57,9 @@ class Account(Base):
     open_holds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     tasks_max: Mapped[int | None] = mapped_column(Integer)
     """Open holds at most at a time; null is no limit."""
+    limits_set: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How many limits were ever set of who draws on it; whoever knows another number, reads them
+    anew."""
     unheard_until: Mapped[moment | None]
     """Until then a submit may be the retry of one whose answer nobody heard."""
     last_entry_at: Mapped[moment | None]

@@ -23,7 +23,7 @@ from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.ledger.entries import BY_RELAY
 from relay.tasks.count_ends import count_end
-from relay.tasks.finish import FINISH, FINISH_FOLLOWED
+from relay.tasks.finish import FINISH, FINISH_FOLLOWED, FINISH_LIMITED
 from relay.tasks.record import RECORD, RECORD_FOLLOWED
 from relay.tasks.tables import TaskState
 from relay.tasks.task import BY_OPERATOR, LIVE, TaskRow
@@ -118,10 +118,13 @@ async def pass_in_session(session: AsyncSession, row: FinishRow, *, is_followed:
     the task moved stands in the log once the caller has committed, and not if it does not.
     """
     connection = await session.connection()
+    # By the driver's own placeholders: they are written for arrays, which a batcher fills.
+    values = tuple([value] for value in row)
     statement = FINISH_FOLLOWED if is_followed else FINISH
-    # By the driver's own placeholders: it is written for arrays, which a batcher fills.
-    done = await connection.exec_driver_sql(statement, tuple([value] for value in row))
-    record = done.mappings().one_or_none()
+    record = (await connection.exec_driver_sql(statement, values)).mappings().one_or_none()
+    if record is None:  # it took of limits
+        done = await connection.exec_driver_sql(FINISH_LIMITED, values)
+        record = done.mappings().one_or_none()
     once_committed(session, lambda: _say_moved(row, record))
     return _finished(record)
 
@@ -148,6 +151,8 @@ class Door:
         # Of followed tasks all are durable: a follower must not hear of what is lost again.
         self._followed = batcher(ends, FINISH_FOLLOWED)
         self._followed_records = batcher(ends, RECORD_FOLLOWED)
+        self._limited = batcher(ends, FINISH_LIMITED)
+        self._relaxed_limited = batcher(refusals, FINISH_LIMITED)
 
     async def pass_through(self, row: FinishRow, task: TaskRow, *, durable: bool) -> Finished:
         """Move a task as `row` says, if it is news; `task` is that task as it was read.
@@ -169,9 +174,15 @@ class Door:
         return _finished(record)
 
     async def _run(self, row: FinishRow, task: TaskRow, *, durable: bool) -> Any:
-        batcher = self._batcher(row, durable=durable, is_followed=task.is_followed)
+        batcher = self._batcher(row, task, durable=durable)
         for tries in range(1, BLOCKED_TRIES + 1):
             try:
+                record = await batcher.run(row)
+                if record is not None or task.is_limited:
+                    return record
+                # A limit that was set since the task was read counts it; or it is gone.
+                task = msgspec.structs.replace(task, is_limited=True)
+                batcher = self._batcher(row, task, durable=durable)
                 return await batcher.run(row)
             except (RowBlocked, asyncpg.UniqueViolationError):
                 # An operator's session or another replica holds the row; each try waited 250 ms.
@@ -185,14 +196,18 @@ class Door:
     async def aclose(self) -> None:
         for batcher in (
             *(self._durable, self._relaxed, self._records),
-            *(self._followed, self._followed_records),
+            *(self._followed, self._followed_records, self._limited, self._relaxed_limited),
         ):
             await batcher.aclose()
 
-    def _batcher(self, row: FinishRow, *, durable: bool, is_followed: bool) -> Batcher:
+    def _batcher(self, row: FinishRow, task: TaskRow, *, durable: bool) -> Batcher:
         is_end = row.state not in LIVE
-        if is_followed:
-            return self._followed if is_end else self._followed_records
+        if task.is_followed and not is_end:
+            return self._followed_records
+        if task.is_limited and (is_end or durable):
+            return self._limited if durable or task.is_followed else self._relaxed_limited
+        if task.is_followed:
+            return self._followed
         if durable:
             return self._durable
         return self._relaxed if is_end else self._records

@@ -5,10 +5,12 @@ The only statement that ends a hold.
 
 from relay.ledger.entries import ENTER_CHARGES
 from relay.ledger.holds import END_HOLDS, LOCK_ACCOUNTS
+from relay.limits.statements import GIVE_BACK_TO_LIMITS, LOCK_LIMITS_OF_ENDED
 from relay.tasks.told import (
     DELIVER,
     FOLLOW,
-    JUDGE_TOLD,
+    JUDGE_LIMITED,
+    JUDGE_UNLIMITED,
     LEARN_MADE,
     NAME_KNOWN,
     NOTE,
@@ -34,12 +36,22 @@ def _cost_of(*, first: str, then: str) -> str:
     )
 
 
-def _finish(follow: str = "") -> str:
-    """Spell it; `follow` is one more part, which must not be able to fail."""
+_FOLLOWED = f""",
+followed AS ({FOLLOW})"""
+_LIMITED = f""",
+limits_locked AS MATERIALIZED ({
+    LOCK_LIMITS_OF_ENDED.format(ended="ended", accounts="accounts_locked")
+}),
+given_back AS ({GIVE_BACK_TO_LIMITS.format(ended="ended", limits="limits_locked")})"""
+
+
+def _finish(more: str = "", *, limited: bool = False) -> str:
+    """Spell it; `more` are further parts, which must not be able to fail."""
     return f"""
-WITH {JUDGE_TOLD},
+WITH {JUDGE_LIMITED if limited else JUDGE_UNLIMITED},
 ended AS MATERIALIZED (
     SELECT id, account_id, hold_micros, is_open, actor, corrects,
+           {"limit_ids, limit_starts," if limited else ""}
            CASE WHEN corrects THEN charged_before ELSE 0 END AS charged_before,
            CASE WHEN state = 'succeed' THEN least(charge_micros, hold_micros) END AS charged_micros
     FROM judged
@@ -150,7 +162,7 @@ noted AS (
            actor, NULL
     FROM judged
     WHERE contradicts
-){follow}
+){more}
 SELECT j.ord, j.moves, j.fills, j.corrects, j.old_state, j.tenant_id, j.charged_before,
     j.has_cost, e.charged_micros
 FROM judged j LEFT JOIN ended e USING (id)
@@ -163,9 +175,11 @@ FINISH = _finish()
 What leaves a task alive is as well told to RECORD, at less cost.
 
 The only statement that ends a hold. What does not move the task changes nothing, however often it
-is told. A task that is gone returns no record.
+is told. A task that is gone returns no record, and none that took of limits.
 """
 
-FINISH_FOLLOWED = _finish(f""",
-followed AS ({FOLLOW})""")
+FINISH_FOLLOWED = _finish(_FOLLOWED)
 """FINISH for tasks that are followed; all others pay nothing for it."""
+
+FINISH_LIMITED = _finish(_FOLLOWED + _LIMITED, limited=True)
+"""FINISH for tasks that took of limits, followed or not; for any other it does as well."""

@@ -1,6 +1,6 @@
 """Taking a hold: the money and the row, in one durable commit, before Kling hears of the task."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -17,8 +17,21 @@ from relay.errors import (
     TooManyTasks,
     Unavailable,
 )
+from relay.limits.statements import ROLL, RollRow
+from relay.limits.tables import LimitKind
+from relay.limits.windows import window_of
 from relay.money import decimal_of
-from relay.tasks.statements import FREE_KEY, HOLD, HOLD_ONCE, HoldRow, KeyRow, OnceRow
+from relay.tasks.limit_refusal import refuse_by_limit
+from relay.tasks.statements import (
+    FREE_KEY,
+    HOLD,
+    HOLD_LIMITED,
+    HOLD_ONCE,
+    HOLD_ONCE_LIMITED,
+    HoldRow,
+    KeyRow,
+    OnceRow,
+)
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 
@@ -35,27 +48,36 @@ class First(msgspec.Struct, frozen=True):
 class Holder:
     """Runs HOLD, and says in Kling's terms why it refused."""
 
-    def __init__(self, line: Line, *, currency: str) -> None:
+    def __init__(self, line: Line, *, currency: str, zone: tzinfo = UTC) -> None:
+        """`zone`: in which limits have their days."""
         self._line = line
         self._holds = Batcher(line, HOLD, is_idempotent=True)
         self._holds_once = Batcher(line, HOLD_ONCE, is_idempotent=True)
+        self._holds_limited = Batcher(line, HOLD_LIMITED, is_idempotent=True)
+        self._holds_once_limited = Batcher(line, HOLD_ONCE_LIMITED, is_idempotent=True)
         self._freed_keys = Batcher(line, FREE_KEY, is_idempotent=True)
+        self._rolls = Batcher(line, ROLL, is_idempotent=True)
         self._currency = currency
+        self._zone = zone
 
-    async def take(self, row: HoldRow, *, once: OnceRow | None = None) -> TaskRow | First:
+    async def take(
+        self, row: HoldRow, *, once: OnceRow | None = None, is_limited: bool = False
+    ) -> TaskRow | First:
         """Hold the amount and insert the task, unless it is to be another one's answer.
 
-        `once`: it has a key, or is known to be no retry.
+        `once`: it has a key, or is known to be no retry. `is_limited`: it is known to be under
+        limits; those that are not known yet are found all the same.
 
         Raises:
             InsufficientQuota, TooManyTasks, ExternalIdTaken: nothing was written.
+            SpendLimited, TaskTooDear, TooManyInFlight, TooManyCreates: by a limit; neither.
             Unavailable: the database did not answer. Should the hold have been committed all the
                 same, a look releases it after its deadline: nothing was sent.
         """
-        outcome, record = await self._run(row, once)
+        outcome, record = await self._run(row, once, is_limited=is_limited)
         match outcome:
             case "held":
-                return _held_task(row, record["id"], record["injected_id"])
+                return _held_task(row, record)
             case "unheard":
                 return First(None)
             case "joined":
@@ -64,10 +86,15 @@ class Holder:
                 raise self._refusal(row, outcome, record)
 
     async def aclose(self) -> None:
-        for batcher in (self._holds, self._holds_once, self._freed_keys):
+        for batcher in (
+            *(self._holds, self._holds_once, self._holds_limited, self._holds_once_limited),
+            *(self._freed_keys, self._rolls),
+        ):
             await batcher.aclose()
 
-    async def _run(self, row: HoldRow, once: OnceRow | None) -> tuple[str, Record]:
+    async def _run(
+        self, row: HoldRow, once: OnceRow | None, *, is_limited: bool
+    ) -> tuple[str, Record]:
         """Run the statement until it is sure of its outcome."""
         # The first of its key may have committed while the account was waited for: this one is
         # refused for what that one holds then, and sees it only when it looks once more.
@@ -76,9 +103,11 @@ class Holder:
             breaks = self._line.breaks
             try:
                 if once is None:
-                    record = await self._holds.run(row)
+                    batcher = self._holds_limited if is_limited else self._holds
+                    record = await batcher.run(row)
                 else:
-                    record = await self._holds_once.run((*row, *once))
+                    batcher = self._holds_once_limited if is_limited else self._holds_once
+                    record = await batcher.run((*row, *once))
             except (RowBlocked, DatabaseUnavailable) as error:
                 raise Unavailable from error
             if record is None:
@@ -89,10 +118,21 @@ class Holder:
             is_sure = outcome == "held" or self._line.breaks == breaks
             if outcome == "old_key" and once is not None and once.create_key is not None:
                 await self._freed_keys.run(KeyRow(row.token_id, once.create_key))
-            elif outcome in ("no_quota", "too_many_tasks") and not is_looked_for:
+            elif outcome == "unknown_limits":
+                is_limited = True
+            elif outcome == "over":
+                await self._roll(record)
+            elif outcome in ("no_quota", "too_many_tasks", "limited") and not is_looked_for:
                 is_looked_for = True
             elif outcome != "again" and is_sure:
                 return outcome, record
+
+    async def _roll(self, record: Record) -> None:
+        """Begin the windows of now, of limits whose own are over."""
+        for limit_id, kind in zip(record["over_ids"], record["over_kinds"], strict=True):
+            window = window_of(LimitKind(kind), record["judged_at"], self._zone)
+            assert window.until_at is not None, "what is over has an end"
+            await self._rolls.run(RollRow(limit_id, window.start_at, window.until_at))
 
     def _refusal(self, row: HoldRow, outcome: str, record: Record) -> RelayError:
         """Say in Kling's terms why nothing is held."""
@@ -103,6 +143,8 @@ class Holder:
                 return ExternalIdTaken()
             case "too_many_tasks":
                 return TooManyTasks()
+            case "limited":
+                return refuse_by_limit(record, needed=row.hold_micros, currency=self._currency)
             case "lost":
                 return Unavailable()
             case _:
@@ -115,18 +157,18 @@ class Holder:
                 )
 
 
-def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
+def _held_task(row: HoldRow, record: Record) -> TaskRow:
     """Make the row that HOLD has just inserted, without reading it back."""
     now = datetime.now(UTC)
     return TaskRow(
-        id=task_id,
+        id=record["id"],
         tenant_id=row.tenant_id,
         account_id=row.account_id,
         channel_id=row.channel_id,
         endpoint_name=row.endpoint,
         state=TaskState.PENDING,
         kling_id=None,
-        injected_id=injected_id,
+        injected_id=record["injected_id"],
         tenant_external_id=row.tenant_external_id,
         callback_url=row.callback_url,
         quote_json=row.quote,
@@ -142,6 +184,7 @@ def _held_task(row: HoldRow, task_id: TaskId, injected_id: str) -> TaskRow:
         submit_deadline_at=now + timedelta(seconds=row.deadline_s),
         request_id=row.request_id,
         public_id=None,
+        is_limited=record["is_limited"],
         refreshed_s_ago=0.0,
         is_unasked=None,
     )

@@ -4,6 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.ledger.entries import refund_charge
+from relay.limits.statements import GIVE_BACK_REFUND
 from relay.tasks.task import TaskRow
 
 NOTE_REFUND = """
@@ -29,3 +30,6 @@ async def refund_task(
         reason=reason,
         actor=actor,
     )
+    if task.is_limited:
+        given = {"task_id": task.id, "amount_micros": amount_micros}
+        await session.execute(text(GIVE_BACK_REFUND), given)

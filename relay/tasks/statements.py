@@ -9,6 +9,7 @@ from typing import NamedTuple
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.database.rows import unnest
 from relay.ledger.holds import JUDGE_HOLDS, LOCK_ACCOUNTS, TAKE_HOLDS
+from relay.limits.statements import APPLY_LIMITS, JUDGE_LIMITS, LOCK_LIMITS, TAKE_OF_LIMITS
 
 
 class HoldRow(NamedTuple):
@@ -36,6 +37,8 @@ class HoldRow(NamedTuple):
     slots: int = 1
     """Of the account's (`health/room.py`)."""
     caller_address: str | None = None
+    limits_known: int = 0
+    """Of the account's `limits_set`, as it was when the caller was read."""
 
 
 class OnceRow(NamedTuple):
@@ -65,9 +68,39 @@ _TOLD_BY_KEY = """WHEN first.is_old THEN 'old_key'
 _TOLD_BY_ACCOUNT = "WHEN j.tenant_external_id IS NULL AND j.has_unheard THEN 'unheard'"
 
 
-def _hold(*, once: bool) -> str:
-    """Spell it; `once`: with a key, or after it was seen to be no retry."""
+_LIMITS = f""",
+limits_locked AS MATERIALIZED ({
+    LOCK_LIMITS.format(source="requested", accounts="accounts_locked")
+}),
+applied AS MATERIALIZED ({APPLY_LIMITS.format(requested="requested", limits="limits_locked")}),
+limited AS MATERIALIZED ({JUDGE_LIMITS.format(applied="applied")})"""
+_LIMIT_TOLD = """now() AS judged_at, l.over_ids, l.over_kinds, b.kind AS limit_kind,
+       b.token_id IS NOT NULL AS is_of_token, b.allowed, b.room, b.until_at,
+       coalesce(i.limit_ids, own.limit_ids) IS NOT NULL AS is_limited,"""
+_JOIN_LIMIT = """
+LEFT JOIN limited l ON l.ord = j.ord
+LEFT JOIN applied b ON b.ord = j.ord AND b.limit_id = l.broken_id"""
+_TAKEN_OF_LIMITS = f""",
+counted AS ({TAKE_OF_LIMITS.format(inserted="inserted", judged="judged", applied="applied")})"""
+_TOLD_BY_LIMITS = """WHEN l.over_ids IS NOT NULL THEN 'over'
+           WHEN NOT l.is_within THEN 'limited'"""
+
+
+def _hold(*, once: bool, limited: bool) -> str:
+    """Spell it; `once`: with a key, or after it was seen to be no retry.
+
+    `limited`: for who is under limits, which all others pay nothing for. Whether there are any is
+    read before the account is locked: it says how many were ever set, and another number than was
+    known has it judged again.
+    """
     keys = ", create_key, fingerprint" if once else ""
+    # In a statement's own snapshot, which has the limits that it finds.
+    known = (
+        "(SELECT limits_set FROM accounts WHERE id = j.account_id)" if limited else "j.limits_known"
+    )
+    kept = ", limit_ids, limit_starts" if limited else ""
+    within = """
+        AND over_ids IS NULL AND is_within IS NOT FALSE AND is_within_with_others IS NOT FALSE"""
     # An equal create may be waiting to be joined, which its bytes tell; nobody has hashed them.
     heard = "" if once else "AND (tenant_external_id IS NOT NULL OR NOT has_unheard)"
     return f"""
@@ -78,29 +111,31 @@ WITH requested AS MATERIALIZED (
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="requested")}),
 judged AS MATERIALIZED (
     {JUDGE_HOLDS.format(requested="requested", accounts="accounts_locked")}
-),
+){_LIMITS if limited else ""},
 inserted AS (
     INSERT INTO tasks (
         id, tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
         tenant_external_id, callback_url, request_id, model, pack, quote, hold_micros,
-        submit_deadline_at, next_look_at, slots, caller_address, follows{keys}
+        submit_deadline_at, next_look_at, slots, caller_address, follows{keys}{kept}
     )
     SELECT id, tenant_id, account_id, token_id, channel_id, endpoint, 'pending',
            (SELECT external_prefix FROM deployment) || '-' || id || '-' || random,
            tenant_external_id, callback_url, request_id, model, pack, quote::jsonb, hold_micros,
            now() + deadline_s * interval '1 second', now() + deadline_s * interval '1 second',
            slots, caller_address,
-           CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END{keys}
-    FROM judged
-    WHERE has_quota AND has_tasks_left AND fits_with_others {heard}
+           CASE follows WHEN '' THEN '{{}}' ELSE string_to_array(follows, ',') END{keys}{kept}
+    FROM judged j {"LEFT JOIN limited USING (ord)" if limited else ""}
+    WHERE has_quota AND has_tasks_left AND fits_with_others AND limits_set = {known} {heard}
+        {within if limited else ""}
     -- Conflicts there are with the tenant's own external id, with its key, and with the submit
     -- itself, held by a try whose connection broke. All other keys are fresh.
     ON CONFLICT DO NOTHING
-    RETURNING id, account_id, hold_micros, injected_id
+    RETURNING id, account_id, hold_micros, injected_id{", limit_ids" if limited else ""}
 ),
-held AS ({TAKE_HOLDS.format(inserted="inserted")})
+held AS ({TAKE_HOLDS.format(inserted="inserted")}){_TAKEN_OF_LIMITS if limited else ""}
 SELECT j.ord, coalesce(i.id, own.id) AS id, coalesce(i.injected_id, own.injected_id) AS injected_id,
        j.available_micros, j.tasks_left, {"first.id" if once else "NULL::bigint"} AS first_id,
+       {_LIMIT_TOLD if limited else "false AS is_limited,"}
        CASE
            WHEN i.id IS NOT NULL OR own.is_pending THEN 'held'
            WHEN own.id IS NOT NULL THEN 'lost'
@@ -113,35 +148,43 @@ SELECT j.ord, coalesce(i.id, own.id) AS id, coalesce(i.injected_id, own.injected
                    AND o.state <> 'refused'
                LIMIT 1
            ) THEN 'duplicate'
+           WHEN j.limits_set <> {known} THEN '{"again" if limited else "unknown_limits"}'
            WHEN NOT j.has_quota THEN 'no_quota'
            WHEN NOT j.has_tasks_left THEN 'too_many_tasks'
+           {_TOLD_BY_LIMITS if limited else ""}
            -- It does not fit with the others; or it conflicts with a row that this statement does
            -- not see yet: of its own batch, or committed while the account was waited for.
            ELSE 'again'
        END AS outcome
 FROM judged j LEFT JOIN inserted i USING (id)
 LEFT JOIN LATERAL (
-    SELECT o.id, o.injected_id, o.state = 'pending' AS is_pending
+    SELECT o.id, o.injected_id, o.state = 'pending' AS is_pending, o.limit_ids
     FROM tasks o
     WHERE i.id IS NULL AND o.request_id = j.request_id
-) own ON true{_FIRST_OF_KEY if once else ""}
+) own ON true{_FIRST_OF_KEY if once else ""}{_JOIN_LIMIT if limited else ""}
 """  # noqa: S608 (composed of constants)
 
 
-HOLD = _hold(once=False)
+HOLD = _hold(once=False, limited=False)
 """Take the hold and insert the task, or neither. `outcome` says which.
 
 Run again for the same submit it takes nothing more, and returns what was held; `lost` if that is
 no longer the submit's to send. `unheard`: it may be the retry of a create whose answer nobody
-heard. An account that does not exist returns no record.
+heard. `unknown_limits`: limits were set since the caller was read. An account that does not exist
+returns no record.
 """
 
-HOLD_ONCE = _hold(once=True)
+HOLD_LIMITED = _hold(once=False, limited=True)
+"""HOLD for who is under limits: `limited` by one of them; `over`: windows of some are."""
+
+HOLD_ONCE = _hold(once=True, limited=False)
 """HOLD for creates with a key, and for those that were seen to be no retries.
 
 With a key that a task has: `joined` to that one, `first_id`; `other_key` if it was of another
 create; `old_key` if it is to be freed first.
 """
+
+HOLD_ONCE_LIMITED = _hold(once=True, limited=True)
 
 
 class KeyRow(NamedTuple):
@@ -211,6 +254,7 @@ TASK_COLUMNS = """t.id, t.tenant_id, t.account_id, t.channel_id, t.endpoint, t.s
     t.injected_id, t.tenant_external_id, t.callback_url, t.quote, t.hold_micros, t.charged_micros,
     t.refunded_micros, t.reply, t.follows <> '{}' AS is_followed, t.is_reply_full, t.fail_message,
     t.created_at, t.ended_via, t.submit_deadline_at, t.request_id, t.public_id,
+    t.limit_ids IS NOT NULL AS is_limited,
     t.refresh_at = t.ended_at AS is_unasked,
     extract(epoch FROM now() - t.refresh_at)::float8 AS refreshed_s_ago"""
 """What `TaskRow.of` reads by position: in the order of its fields, and first in each statement."""

@@ -8,6 +8,7 @@ nobody pays for. How the outcome is told is for the face that took the submit.
 import asyncio
 import secrets as entropy
 import time
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 import msgspec
@@ -62,6 +63,8 @@ class SubmitRules(msgspec.Struct, frozen=True):
     retry_s: float = 20.0
     """How long what surely made nothing is tried again."""
     keeps_addresses: bool = True
+    zone: tzinfo = UTC
+    """In which limits have their days."""
 
 
 class _Chosen(NamedTuple):
@@ -89,7 +92,7 @@ class Submitter:
         keys: KeyRing,
         rules: SubmitRules,
     ) -> None:
-        self._holds = Holder(line, currency=rules.currency)
+        self._holds = Holder(line, currency=rules.currency, zone=rules.zone)
         self._quoter = quoter
         self._chooser = chooser
         self._board = board
@@ -169,9 +172,10 @@ class Submitter:
             follows=followed_by,
             slots=need.slots,
             caller_address=_kept(address) if self._rules.keeps_addresses else None,
+            limits_known=caller.limits_known,
         )
         while True:
-            task = await self._hold(row, client, joins=caller.joins_retries)
+            task = await self._hold(row, client, caller)
             if isinstance(task, TaskRow):
                 break
             submitted = await self._follow(task, client, deadline)
@@ -237,18 +241,19 @@ class Submitter:
                     raise
                 await asyncio.sleep(wait_s)
 
-    async def _hold(self, row: HoldRow, client: Client | None, *, joins: bool) -> TaskRow | TaskId:
+    async def _hold(self, row: HoldRow, client: Client | None, caller: Caller) -> TaskRow | TaskId:
         """Hold, or find the task of the create that this one repeats."""
         once = None
         if client is not None and client.key is not None:
             once = OnceRow(client.key, await client.fingerprint())
-        held = await self._holds.take(row, once=once)
+        held = await self._holds.take(row, once=once, is_limited=caller.is_limited)
         if isinstance(held, First) and held.id is None:
-            if joins and client is not None:
+            if caller.joins_retries and client is not None:
                 first = await self._retries.join(client, token_id=row.token_id)
                 if first is not None:
                     return first
-            held = await self._holds.take(row, once=OnceRow(None, None))
+            once = OnceRow(None, None)
+            held = await self._holds.take(row, once=once, is_limited=caller.is_limited)
         if isinstance(held, TaskRow):
             return held
         assert held.id is not None, "it was looked for"

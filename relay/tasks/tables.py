@@ -1,11 +1,13 @@
 """Tasks, what happened to them, and this deployment's mark on Kling's accounts."""
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -219,6 +221,10 @@ class Task(Base):
     not_found: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """How often Kling said "Task not found" to a lookup under our external id."""
     not_found_since: Mapped[moment | None]
+    limit_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    """Limits that it took of, which its end is counted in; null where there are none."""
+    limit_starts: Mapped[list[datetime] | None] = mapped_column(ARRAY(DateTime(timezone=True)))
+    """Of each of them the beginning of the window that it took of."""
     follows: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     """Who is told of every move by a row in `outbox`; set by HOLD and never later."""
     is_flagged: Mapped[bool] = mapped_column(server_default=text("false"))

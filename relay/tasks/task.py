@@ -61,6 +61,8 @@ class TaskRow(msgspec.Struct, frozen=True):
     request_id: str
     public_id: str | None
     """What its tenant knows it by, where that is not Kling's id."""
+    is_limited: bool
+    """It took of limits, and keeps of which; another text of FINISH ends it."""
     is_unasked: bool | None
     """It ended, and Kling was not asked since; null while it lives."""
     refreshed_s_ago: float

@@ -53,7 +53,7 @@ class FinishRow(NamedTuple):
 RANK = """CASE {state} WHEN 'queued' THEN -1 WHEN 'pending' THEN 0 WHEN 'unknown' THEN 1
     WHEN 'submitted' THEN 2 WHEN 'processing' THEN 3 ELSE 4 END"""
 
-JUDGE_TOLD = f"""
+_JUDGE = f"""
 told AS MATERIALIZED (
     SELECT i.*
     FROM {unnest(FinishRow)}
@@ -67,15 +67,15 @@ tasks_locked AS MATERIALIZED (
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
                AND refunded_micros = 0 AS is_hearsay,
            state = 'failed' AND ended_via = 'queue' AS is_given_up,
-           ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full AS awaits_kling
+           ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full AS awaits_kling{{limits}}
     FROM tasks
-    WHERE id = ANY (ARRAY(SELECT id FROM told))
+    WHERE id = ANY (ARRAY(SELECT id FROM told)){{unless}}
     ORDER BY id
     FOR NO KEY UPDATE
 ),
 judged AS MATERIALIZED (
     SELECT n.*, t.tenant_id, t.account_id, t.channel_id, t.state AS old_state, t.hold_micros,
-           t.is_open, t.callback_url, t.charged_micros AS charged_before, t.has_cost,
+           t.is_open, t.callback_url, t.charged_micros AS charged_before, t.has_cost{{limits}},
            t.is_hearsay AND n.is_reply_full AND n.via <> 'operator'
                AND (n.state = 'failed' OR n.state = 'succeed'
                     AND least(n.charge_micros, t.hold_micros) <> t.charged_micros) AS corrects,
@@ -110,6 +110,7 @@ judged AS MATERIALIZED (
     FROM told n JOIN tasks_locked t USING (id)
 )
 """  # noqa: S608 (composed of constants)
+JUDGE_TOLD = _JUDGE.format(limits="", unless="")
 """Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither.
 
 A success by a callback is hearsay until Kling's full reply is there, which may also `corrects` what
@@ -118,6 +119,10 @@ was charged (docs/promises.md M5).
 Of what ended by the operator's word, Kling's own is awaited. A callback is a hint to ask at once;
 the full reply `contradicts`, in the end itself or in what it cost, or `brings_result`.
 """
+
+JUDGE_UNLIMITED = _JUDGE.format(limits="", unless=" AND limit_ids IS NULL")
+"""The same of tasks that took of no limits: of others it finds none, and returns no record."""
+JUDGE_LIMITED = _JUDGE.format(limits=", limit_ids, limit_starts", unless="")
 
 LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
     ELSE ARRAY(SELECT jsonb_array_elements_text({list}::jsonb)) END"""

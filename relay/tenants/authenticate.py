@@ -61,7 +61,11 @@ FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
        t.account_id, t.price_group, t.enabled, t.shows_quote, t.joins_retries,
        k.is_test, k.scope, coalesce(k.groups, t.groups) AS groups,
-       coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min
+       coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min, a.limits_set,
+       EXISTS (
+           SELECT FROM limits l
+           WHERE l.tenant_id = t.id AND (l.token_id IS NULL OR l.token_id = k.id)
+       ) AS is_limited
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
@@ -70,6 +74,7 @@ JOIN LATERAL (
     SELECT * FROM tokens b WHERE b.api_key_hash = n.api_key_hash
 ) k ON true
 JOIN tenants t ON t.id = k.tenant_id
+JOIN accounts a ON a.id = t.account_id
 WHERE k.revoked_at IS NULL
 """  # noqa: S608 (composed of constants)
 
@@ -235,6 +240,8 @@ class Authenticator:
                 is_test=record["is_test"],
                 queue_s=record["queue_s"],
                 room_min=record["room_min"],
+                limits_known=record["limits_set"],
+                is_limited=record["is_limited"],
             ),
             secret_key=self._open(token_id, record["secret_key_sealed"]),
             is_enabled=record["enabled"],

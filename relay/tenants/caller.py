@@ -27,5 +27,9 @@ class Caller(msgspec.Struct, frozen=True):
     """For how many seconds its creates wait for room, unless they say otherwise."""
     room_min: int = 0
     """With fewer slots taken than that, of a pack, it is served before all others."""
+    limits_known: int = 0
+    """How many limits were ever set of who draws on its account; HOLD compares it."""
+    is_limited: bool = False
+    """Some are its token's or its tenant's (`limits/`)."""
     joins_retries: bool = True
     """Whether a create like one whose answer nobody heard is answered by that one's task."""

@@ -59,6 +59,18 @@ FROM (
     ) numbered
 ) made;
 
+-- Every tenth tenant is under limits, and one live task took of two.
+INSERT INTO limits (id, tenant_id, kind, allowed, start_at, until_at)
+SELECT 2 * n, n, 'month', 1000000000000, now() - interval '9 days', now() + interval '9 days'
+FROM generate_series(6, 10000, 10) n
+UNION ALL
+SELECT 2 * n + 1, n, 'in_flight', 100000, to_timestamp(0), NULL FROM generate_series(6, 10000, 10) n
+UNION ALL
+SELECT 1, 1, 'day', 1000000000000, now() - interval '2 days', now() - interval '1 day';
+UPDATE tasks SET limit_ids = '{212,213}', limit_starts = (
+    SELECT array_agg(start_at ORDER BY id) FROM limits WHERE id IN (212, 213)
+) WHERE id = 999903;
+
 INSERT INTO task_events (task_id, kind, detail, body, created_at)
 SELECT id, 'callback', state, '{}', created_at FROM tasks;
 

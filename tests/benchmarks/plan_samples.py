@@ -10,6 +10,7 @@ from relay.deliveries import statements as deliveries
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Generation
 from relay.ledger import read
+from relay.limits import statements as limits
 from relay.metrics import snapshot
 from relay.owners import learn
 from relay.proxy import account, many, query
@@ -68,6 +69,13 @@ HELD = tasks.HoldRow(
     deadline_s=90.0,
     random="0123456789abcdef",
 )
+LIMITED_TENANT, LIMITED = 106, 999_903
+"""Under limits, and a live task of its that took of them."""
+HELD_LIMITED = HELD._replace(
+    tenant_id=TenantId(LIMITED_TENANT),
+    account_id=AccountId(ACCOUNT + LIMITED_TENANT),
+    token_id=LIMITED_TENANT - 1,
+)
 TOLD = told_success(SUBMITTED, f"kling-{SUBMITTED}", made=MADE)._replace(delivery_body="{}")
 NOTED = ("Update tasks", "Insert task_events")
 CHARGED = (*NOTED, "Insert entries", "Update accounts")
@@ -84,6 +92,15 @@ BATCHED = {
     "HOLD_ONCE of a known key": batched(
         tasks.HOLD_ONCE, (*HELD, f"key-{KEYED}", b"other"), "Insert tasks"
     ),
+    "HOLD_LIMITED": batched(
+        *(tasks.HOLD_LIMITED, HELD_LIMITED, "Insert tasks", "Update accounts", "Update limits")
+    ),
+    "HOLD_ONCE_LIMITED": batched(
+        tasks.HOLD_ONCE_LIMITED,
+        (*HELD_LIMITED, "new", b"new"),
+        *("Insert tasks", "Update accounts", "Update limits"),
+    ),
+    "ROLL": batched(limits.ROLL, limits.RollRow(1, BEGIN, END), "Update limits"),
     "FREE_KEY": batched(tasks.FREE_KEY, tasks.KeyRow(1, "key-70"), "Update tasks"),
     "MARK_UNHEARD": batched(
         retries.MARK_UNHEARD,
@@ -129,6 +146,12 @@ BATCHED = {
     ),
     "FINISH_FOLLOWED": batched(
         finish.FINISH_FOLLOWED, TOLD, *CHARGED, *TO_DELIVER, "Insert owners", "Insert outbox"
+    ),
+    "FINISH_LIMITED": batched(
+        finish.FINISH_LIMITED,
+        told_success(LIMITED, f"kling-{LIMITED}"),
+        *CHARGED,
+        "Update limits",
     ),
     "RECORD_FOLLOWED": batched(
         record.RECORD_FOLLOWED,

@@ -27,6 +27,8 @@ GIVEN = {
     ("tenant", "remove"): ("acme", "--yes"),
     ("operator", "remove"): ("ann", "--yes"),
     ("operator", "set"): ("ann", "--role", "viewer"),
+    ("limit", "set"): ("acme", "--month", "1"),
+    ("limit", "raise"): ("acme", "--month", "1", "--until", "2h"),
     ("token", "set"): ("1", "--queue", "off"),
     ("statement", "close"): ("2026-01", "--yes"),
     ("statement", "show"): ("acme", "2026-01"),

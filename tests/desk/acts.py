@@ -49,6 +49,7 @@ from relay.desk.invoices import (
     reverse_invoice,
     set_invoice_profile,
 )
+from relay.desk.limits import raise_limit, set_limits
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.months import close_month
 from relay.desk.move_in import move_tasks, move_tenant
@@ -82,6 +83,7 @@ from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
+from relay.limits.tables import LimitKind
 from relay.months import month_of
 from relay.operators.tables import Role
 from relay.pricing import edit
@@ -132,6 +134,8 @@ TRIAL = TrialReport(
 )
 
 
+BETAS = 5 * CLIP_MICROS
+"""Beta's limit a month."""
 TAKEN = Taken(
     place="/backups/one.backup",
     name="one.backup",
@@ -384,6 +388,19 @@ def _claim(
     )
 
 
+def _limit(*, tenant: str | None = None, token_id: int | None = None, **allowed: int | None) -> Do:
+    wanted = {LimitKind(kind): amount for kind, amount in allowed.items()}
+    return lambda _, session, actor: set_limits(
+        session, actor, wanted, tenant=tenant, token_id=token_id, zone=UTC
+    )
+
+
+def _raise(kind: LimitKind, amount: int | None, until: datetime | None = LATER, **whose: Any) -> Do:
+    return lambda _, session, actor: raise_limit(
+        session, actor, kind, amount, until=until, reason="their launch", **whose
+    )
+
+
 def _pause(reason: str = "Kling is slow", **named: Any) -> Do:
     return lambda _, session, actor: pause_creates(session, actor, reason=reason, **named)
 
@@ -530,6 +547,8 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (add_quota, _add_quota(FORMER_TENANT), ""),
     (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
+    (set_limits, _limit(tenant=FORMER_TENANT, day=1), ""),
+    (raise_limit, _raise(LimitKind.DAY, 1, tenant=FORMER_TENANT), ""),
     (claim_owners, _claim("one", tenant=FORMER_TENANT), "tenant"),
     (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
     (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
@@ -1052,6 +1071,35 @@ DONE = [
         ),
     ),
     Case(
+        set_limits,
+        _limit(tenant="acme", day=7, in_flight=None),
+        lambda _: Told(*("limit.set", *_TENANT, {"day": None}), {"day": 7}),
+    ),
+    Case(
+        set_limits,
+        _limit(token_id=1, month=7, rate=2),
+        lambda _: Told(
+            *("limit.set", "token", "1", {"month": None, "rate": None}),
+            {"tenant": "acme", "month": 7, "rate": 2},
+        ),
+        "of a token",
+    ),
+    Case(
+        set_limits,
+        _limit(tenant="beta", month=None),
+        lambda _: Told(*("limit.set", "tenant", "beta", {"month": BETAS}), {"month": None}),
+        "taken away",
+    ),
+    Case(
+        raise_limit,
+        _raise(LimitKind.MONTH, BETAS + 1, tenant="beta"),
+        lambda _: Told(
+            *("limit.raise", "tenant", "beta", {"kind": "month", "raised": None, "until": None}),
+            {"kind": "month", "raised": BETAS + 1, "until": LATER.isoformat()},
+            "their launch",
+        ),
+    ),
+    Case(
         revoke_token,
         _revoke(lambda desk: desk.tokens["acme"].id),
         lambda _: Told("token.revoke", "token", "1", None, {"tenant": "acme"}),
@@ -1482,6 +1530,18 @@ REFUSED = [
         ),
         "in use",
     ),
+    Refusal(set_limits, NoSuch, _limit(tenant="acmee", day=1), "tenant"),
+    Refusal(set_limits, NoSuch, _limit(token_id=4711, day=1), "token"),
+    Refusal(set_limits, NoSuch, _limit(tenant="beta", token_id=1, day=1), "of another tenant"),
+    Refusal(set_limits, NotPossible, _limit(token_id=3, day=1), "revoked"),
+    Refusal(set_limits, Unusable, _limit(tenant="acme", day=-1), "below 0"),
+    Refusal(set_limits, Unusable, _limit(tenant="acme", rate=100_001), "too many"),
+    Refusal(raise_limit, NoSuch, _raise(LimitKind.DAY, 1, tenant="acmee")),
+    Refusal(raise_limit, NotPossible, _raise(LimitKind.DAY, 1, tenant="acme"), "no limit"),
+    Refusal(raise_limit, Unusable, _raise(LimitKind.MONTH, BETAS, tenant="beta"), "no more"),
+    Refusal(
+        *(raise_limit, Unusable, _raise(LimitKind.MONTH, BETAS + 1, OVER, tenant="beta")), "over"
+    ),
     Refusal(revoke_token, NoSuch, _revoke(lambda _: 4711)),
     Refusal(change_token, NoSuch, _change_token(lambda _: 4711)),
     Refusal(change_token, NotPossible, _change_token(lambda desk: desk.revoked_id), "revoked"),
@@ -1558,6 +1618,8 @@ REFUSED = [
 ]
 
 IDLE: list[tuple[str, Do]] = [
+    ("a limit that is so", _limit(tenant="beta", month=BETAS)),
+    ("a raise that there is none of", _raise(LimitKind.MONTH, None, tenant="beta")),
     ("a reference with its amount again", _add_quota(reference="invoice 1")),
     ("a token that was revoked", _revoke(lambda desk: desk.revoked_id)),
     ("a tenant as it is", _change_tenant(enabled=True, tasks_max=None, multiplier=None)),

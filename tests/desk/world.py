@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,6 +29,7 @@ from relay.desk.invoices import (
     request_invoice,
     set_invoice_profile,
 )
+from relay.desk.limits import set_limits
 from relay.desk.money import add_quota
 from relay.desk.multipliers import set_multiplier
 from relay.desk.operators import add_operator, issue_operator_token, remove_operator
@@ -39,6 +41,7 @@ from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
 from relay.desk.tokens import IssuedToken, issue_token, revoke_token
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
+from relay.limits.tables import LimitKind
 from relay.operators.answers import Answer, claim, keep
 from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
@@ -229,6 +232,8 @@ def _open_business(desk: Desk) -> Work[None]:
         await add_quota(
             session, actor, "acme", amount_micros=5, reference="invoice 1", currency=CURRENCY
         )
+        month = {LimitKind.MONTH: 5 * CLIP_MICROS}
+        await set_limits(session, actor, month, tenant="beta", zone=UTC)
         for name in ("main", "spare", "former"):
             await add_channel(
                 *(session, actor, desk.keys),

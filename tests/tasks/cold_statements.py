@@ -24,6 +24,12 @@ COLD = {
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
     "relay.tasks.statements:_hold": "composes HOLD and HOLD_ONCE",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
+    "relay.tasks.limit_books:lock_limits": _COMMAND,
+    "relay.tasks.limit_books:put_limits": _COMMAND,
+    "relay.tasks.limit_books:_add": _COMMAND,
+    "relay.tasks.limit_books:_ended": _COMMAND,
+    "relay.limits.read:read_limits": _COMMAND,
+    "relay.desk.limits:raise_limit": _COMMAND,
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
     "relay.tenants.tokens:lock_maker": "a token that makes another one, by primary key",

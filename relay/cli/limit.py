@@ -1,0 +1,192 @@
+"""`relay limit`: what tenants and their keys may spend and run at most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from relay.cli.database import open_database
+from relay.cli.examples import examples
+from relay.cli.limit_options import by_kind, limit_options
+from relay.cli.parameters import ID, Words
+from relay.cli.show import json_option, moment, print_json, print_table
+from relay.cli.window import LocalMoment
+from relay.money import decimal_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from relay.desk.actor import Actor
+    from relay.limits.read import LimitSeen
+
+Listed = tuple["LimitSeen", str]
+NOTHING = "There are no limits: `relay limit set TENANT --month 500` sets one."
+token_option = click.option(
+    "--token", "token_id", type=ID, metavar="ID", help="Of this key alone, as `relay token list`."
+)
+
+
+@click.group()
+def limit() -> None:
+    """Say what tenants and keys may spend, run and send at most.
+
+    What a limit counts is held and ended under its lock, so no number of creates at once, over any
+    number of processes, passes it. A key is under its own limits and its tenant's.
+    """
+
+
+@limit.command("list")
+@click.argument("tenant", required=False, help="Only this tenant's, with its keys'.")
+@json_option
+def list_limits(tenant: str | None, *, as_json: bool) -> None:
+    """List limits with what is taken of them and what is left."""
+    with open_database() as database:
+        found = database.read(lambda session: _read(session, tenant))
+    _show(found, as_json=as_json)
+
+
+@limit.command("set")
+@click.argument("tenant", help="The tenant's name.")
+@token_option
+@limit_options()
+@json_option
+@examples(
+    "relay limit set acme --month 500 --day 50",
+    "relay limit set acme --token 7 --month 100 --task 2 --in-flight 5 --rate 2",
+    "relay limit set acme --week none",
+)
+def set_limits(
+    tenant: str, token_id: int | None, allowed: dict[str, int | None], *, as_json: bool
+) -> None:
+    """Set limits of a tenant or of one of its keys, or take them away, by `none`.
+
+    What was spent since the window began counts, and what runs; tasks that run go on. In force for
+    the next create.
+    """
+    if not allowed:
+        raise click.UsageError("Say which limit to set, such as --month 500.")
+
+    async def work(session: AsyncSession, actor: Actor) -> list[Listed]:
+        from relay.desk.limits import set_limits
+
+        await set_limits(
+            *(session, actor, by_kind(allowed)),
+            tenant=tenant,
+            token_id=token_id,
+            zone=database.settings.zone,
+        )
+        return await _read(session, tenant, token_id)
+
+    with open_database() as database:
+        found = database.act(work)
+    _show(found, as_json=as_json)
+
+
+@limit.command("raise")
+@click.argument("tenant", help="The tenant's name.")
+@token_option
+@limit_options()
+@click.option(
+    "--until",
+    type=LocalMoment(),
+    metavar="MOMENT",
+    help="When it is over, such as 2026-12-01, in RELAY_TIMEZONE, or 2h.",
+)
+@click.option("--reason", type=Words("reason"), help="Why; for you and other operators alone.")
+@json_option
+@examples(
+    "relay limit raise acme --month 800 --until 2026-12-01 --reason 'their launch'",
+    "relay limit raise acme --month none      # over now",
+)
+def raise_limit(
+    tenant: str,
+    token_id: int | None,
+    allowed: dict[str, int | None],
+    until: datetime | None,
+    reason: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Let one limit allow more until a moment; then it is by itself what it was before."""
+    if len(allowed) != 1:
+        raise click.UsageError("Say which one limit to raise, such as --month 800.")
+    ((kind, amount),) = by_kind(allowed).items()
+    if amount is not None and until is None:
+        raise click.UsageError("Say until when: --until 2026-12-01; `relay limit set` is for good.")
+
+    async def work(session: AsyncSession, actor: Actor) -> list[Listed]:
+        from relay.desk.limits import raise_limit
+
+        await raise_limit(
+            *(session, actor, kind, amount),
+            until=until,
+            tenant=tenant,
+            token_id=token_id,
+            reason=reason,
+        )
+        return await _read(session, tenant, token_id)
+
+    with open_database() as database:
+        found = database.act(work)
+    _show(found, as_json=as_json)
+
+
+async def _read(
+    session: AsyncSession, tenant: str | None, token_id: int | None = None
+) -> list[Listed]:
+    from relay.desk.find import tenant_named
+    from relay.limits.read import read_limits
+    from relay.tenants.read import names_by_id
+
+    whose = None if tenant is None else [(await tenant_named(session, tenant)).id]
+    found = await read_limits(session, tenant_ids=whose, token_id=token_id)
+    names = await names_by_id(session, {seen.tenant_id for seen in found})
+    return [(seen, names[seen.tenant_id]) for seen in found]
+
+
+def _show(found: list[Listed], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_described(seen, name) for seen, name in found])
+        return
+    print_table(
+        ["tenant", "key", "limit", ">allowed", ">taken", ">left", "begins anew", "raised until"],
+        [
+            (
+                name,
+                "all" if seen.token_id is None else str(seen.token_id),
+                seen.kind.value.replace("_", " "),
+                _amount(seen, seen.allows),
+                _amount(seen, seen.taken),
+                _amount(seen, seen.left),
+                moment(seen.until_at),
+                moment(seen.raised_until),
+            )
+            for seen, name in found
+        ],
+        empty=NOTHING,
+    )
+
+
+def _amount(seen: LimitSeen, amount: int | None) -> str:
+    from relay.limits.tables import IN_MICROS
+
+    if amount is None:
+        return "-"
+    return decimal_of(amount) if seen.kind in IN_MICROS else str(amount)
+
+
+def _described(seen: LimitSeen, tenant: str) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "token": seen.token_id,
+        "limit": seen.kind,
+        "allowed": seen.allowed,
+        "raised": seen.raised,
+        "raised_until": seen.raised_until,
+        "taken": seen.taken,
+        "left": seen.left,
+        "begins_anew": seen.until_at,
+    }

@@ -1,0 +1,176 @@
+"""Limits of tenants and tokens: setting them, taking them away, raising one for a while."""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.act import act
+from relay.desk.actor import Actor
+from relay.desk.changes import State, differing, note_change
+from relay.desk.errors import NoSuch, NotPossible, Unusable
+from relay.desk.find import tenant_to_act_on
+from relay.limits.tables import Limit, LimitKind
+from relay.tasks.limit_books import lock_limits, put_limits
+from relay.tenants.read import find_token
+from relay.tenants.tables import Tenant
+
+AMOUNT_MAX = 10**15
+"""Micros: a thousand million, as everywhere."""
+COUNT_MAX = 100_000
+"""Tasks in flight, and creates a second."""
+
+
+class Whose(NamedTuple):
+    """What limits are of."""
+
+    tenant: Tenant
+    token_id: int | None
+
+
+@act("limit.set")
+async def set_limits(
+    session: AsyncSession,
+    actor: Actor,
+    allowed: Mapping[LimitKind, int | None],
+    *,
+    tenant: str | None = None,
+    token_id: int | None = None,
+    zone: tzinfo,
+) -> None:
+    """Set limits of a tenant, or of a token; None takes one away.
+
+    What the running window has seen so far counts: a limit below that refuses creates at once, and
+    leaves alone what runs. What is so already is not noted. `zone`: in which days begin.
+
+    Raises:
+        NoSuch, NotPossible: it was removed or revoked.
+        Unusable: an amount is out of bounds.
+    """
+    for kind, amount in allowed.items():
+        if amount is not None:
+            _check_amount(kind, amount)
+    whose = await _find(session, tenant, token_id)
+    locked = await lock_limits(session, *whose)
+    state: State = {kind.value: limit.allowed for kind, limit in locked.items()}
+    wanted = {kind.value: amount for kind, amount in allowed.items()}
+    before, after = differing(dict.fromkeys(wanted) | state, wanted)
+    if not after:
+        return
+    changed = {LimitKind(kind): amount for kind, amount in after.items()}
+    await put_limits(session, *whose, changed, locked=locked, zone=zone)
+    await _note(session, actor, "limit.set", whose, before=before, after=after)
+
+
+@act("limit.raise")
+async def raise_limit(
+    session: AsyncSession,
+    actor: Actor,
+    kind: LimitKind,
+    amount: int | None,
+    *,
+    until: datetime | None = None,
+    tenant: str | None = None,
+    token_id: int | None = None,
+    reason: str | None = None,
+) -> None:
+    """Let one limit allow more until a moment, after which it is what it was; None ends that.
+
+    Raises:
+        NoSuch, NotPossible: it was removed or revoked, or has no such limit.
+        Unusable: it is no more than is allowed anyway, or the moment is over.
+    """
+    if amount is not None:
+        _check_amount(kind, amount)
+    whose = await _find(session, tenant, token_id)
+    limit = (await lock_limits(session, *whose)).get(kind)
+    if limit is None:
+        raise NotPossible(*_named(whose), f"it has no limit '{kind.value}' to raise")
+    if amount is not None:
+        now = await session.scalar(select(func.now()))
+        assert now is not None, "it has a clock"
+        if until is None or until <= now:
+            raise Unusable("a raise ends at a moment that is still to come")
+        if amount <= limit.allowed:
+            raise Unusable("a raise allows more than the limit")
+    before, after = differing(
+        _raise_of(limit),
+        {
+            "kind": kind.value,
+            "raised": amount,
+            "until": None if amount is None or until is None else until.isoformat(),
+        },
+    )
+    if not after:
+        return
+    limit.raised, limit.raised_until = amount, None if amount is None else until
+    told = {"kind": kind.value}
+    await _note(
+        session,
+        actor,
+        "limit.raise",
+        whose,
+        before=told | before,
+        after=told | after,
+        reason=reason,
+    )
+
+
+async def _find(session: AsyncSession, tenant: str | None, token_id: int | None) -> Whose:
+    """Find what is to be limited: a token, by its number alone or as one of a tenant."""
+    if token_id is None:
+        assert tenant is not None, "one of the two is named"
+        return Whose(await tenant_to_act_on(session, tenant), None)
+    found = await find_token(session, token_id)
+    if found is None or (tenant is not None and found[1] != tenant):
+        raise NoSuch("token", token_id)
+    token, name = found
+    if token.revoked_at is not None:
+        raise NotPossible("token", token_id, "it was revoked")
+    return Whose(await tenant_to_act_on(session, name), token_id)
+
+
+def _check_amount(kind: LimitKind, amount: int) -> None:
+    most = COUNT_MAX if kind in (LimitKind.IN_FLIGHT, LimitKind.RATE) else AMOUNT_MAX
+    if not 0 <= amount <= most:
+        raise Unusable(f"a limit '{kind.value}' is from 0 to {most}")
+
+
+def _raise_of(limit: Limit) -> State:
+    until = limit.raised_until
+    return {
+        "kind": limit.kind,
+        "raised": limit.raised,
+        "until": None if until is None else until.isoformat(),
+    }
+
+
+def _named(whose: Whose) -> tuple[str, str | int]:
+    return ("tenant", whose.tenant.name) if whose.token_id is None else ("token", whose.token_id)
+
+
+async def _note(
+    session: AsyncSession,
+    actor: Actor,
+    act: str,
+    whose: Whose,
+    *,
+    before: State,
+    after: State,
+    reason: str | None = None,
+) -> None:
+    kind, name = _named(whose)
+    of_token = {} if whose.token_id is None else {"tenant": whose.tenant.name}
+    await note_change(
+        session,
+        actor,
+        act,
+        kind=kind,
+        id=whose.tenant.id if whose.token_id is None else whose.token_id,
+        name=str(name),
+        before=before,
+        after=of_token | after,
+        reason=reason,
+    )

@@ -1,0 +1,139 @@
+"""Setting limits: what their running windows have seen so far is counted from the tasks.
+
+Locks: the live tasks, then the account, then the limits, as everywhere. With the account nobody
+takes a hold or ends one, so what is counted is what there is; and each live task is told which
+limits its end is to be counted in. What had ended before keeps nothing of them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.ledger.tables import Account
+from relay.limits.tables import KEPT, SPEND, Limit, LimitKind
+from relay.limits.windows import EPOCH, window_of
+from relay.tasks.tables import Task
+from relay.tasks.token_report import OUT_OF_ORDER, find_first_since
+from relay.tenants.tables import Tenant
+
+
+async def lock_limits(
+    session: AsyncSession, tenant: Tenant, token_id: int | None
+) -> dict[LimitKind, Limit]:
+    """Lock what is live, the account and the limits of a tenant or a token, and return these."""
+    live = (
+        select(Task.id)
+        .where(_whose(tenant, token_id), Task.hold_ended_at.is_(None))
+        .order_by(Task.id)
+        .with_for_update(key_share=True)
+    )
+    await session.execute(live)
+    await session.execute(
+        select(Account.id).where(Account.id == tenant.account_id).with_for_update(key_share=True)
+    )
+    # Those that were held while the account was waited for.
+    await session.execute(live)
+    limits = await session.scalars(
+        select(Limit)
+        .where(Limit.tenant_id == tenant.id, Limit.token_id.is_not_distinct_from(token_id))
+        .order_by(Limit.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return {LimitKind(limit.kind): limit for limit in limits}
+
+
+async def put_limits(
+    session: AsyncSession,
+    tenant: Tenant,
+    token_id: int | None,
+    allowed: Mapping[LimitKind, int | None],
+    *,
+    locked: Mapping[LimitKind, Limit],
+    zone: tzinfo,
+) -> None:
+    """Set or take away limits of a tenant, or of one token of it; None is taken away.
+
+    `locked`: by `lock_limits`, all that there are.
+    """
+    now = await session.scalar(select(func.clock_timestamp()))
+    assert now is not None, "it has a clock"
+    added = 0
+    for kind, amount in allowed.items():
+        limit = locked.get(kind)
+        if amount is None:
+            if limit is not None:
+                await session.delete(limit)
+        elif limit is not None:
+            limit.allowed = amount
+        else:
+            added += 1
+            await _add(session, tenant, token_id, kind, amount, now=now, zone=zone)
+    await session.flush()
+    if added:
+        await session.execute(
+            update(Account)
+            .where(Account.id == tenant.account_id)
+            .values(limits_set=Account.limits_set + added)
+        )
+
+
+async def _add(
+    session: AsyncSession,
+    tenant: Tenant,
+    token_id: int | None,
+    kind: LimitKind,
+    amount: int,
+    *,
+    now: datetime,
+    zone: tzinfo,
+) -> None:
+    window = window_of(kind, now, zone)
+    before = await _ended(session, tenant, token_id, window.start_at) if kind in SPEND else 0
+    limit = Limit(
+        tenant_id=tenant.id,
+        token_id=token_id,
+        kind=kind.value,
+        allowed=amount,
+        start_at=window.start_at,
+        until_at=window.until_at,
+        taken_before=before,
+    )
+    session.add(limit)
+    await session.flush()
+    if kind not in KEPT:
+        return
+    marked = await session.execute(
+        update(Task)
+        .where(_whose(tenant, token_id), Task.hold_ended_at.is_(None))
+        .where(Task.created_at >= window.start_at)
+        .values(
+            limit_ids=func.array_append(Task.limit_ids, limit.id),
+            limit_starts=func.array_append(Task.limit_starts, window.start_at),
+        )
+        .returning(Task.hold_micros)
+    )
+    held = list(marked.scalars())
+    limit.taken = before + (sum(held) if kind in SPEND else len(held))
+
+
+async def _ended(
+    session: AsyncSession, tenant: Tenant, token_id: int | None, start_at: datetime
+) -> int:
+    """Sum up, in micros, what ended tasks cost that were created since."""
+    first_id = 1 if start_at == EPOCH else await find_first_since(session, start_at - OUT_OF_ORDER)
+    cost = func.coalesce(func.sum(func.coalesce(Task.charged_micros, 0) - Task.refunded_micros), 0)
+    query = select(cost).where(
+        _whose(tenant, token_id),
+        Task.id >= first_id,
+        Task.created_at >= start_at,
+        Task.hold_ended_at.is_not(None),
+    )
+    return int(await session.scalar(query) or 0)
+
+
+def _whose(tenant: Tenant, token_id: int | None) -> ColumnElement[bool]:
+    whose = Task.tenant_id == tenant.id
+    return whose if token_id is None else and_(whose, Task.token_id == token_id)

@@ -1,0 +1,44 @@
+"""What a tenant is told when a limit refuses a create: which limit, and what is left of it."""
+
+from relay.database.driver import Record
+from relay.errors import RelayError, SpendLimited, TaskTooDear, TooManyCreates, TooManyInFlight
+from relay.limits.statements import ONE_CREATE
+from relay.limits.tables import LimitKind
+from relay.money import decimal_of
+
+OF = {
+    LimitKind.DAY: "limit per day",
+    LimitKind.WEEK: "limit per week",
+    LimitKind.MONTH: "limit per month",
+    LimitKind.TOTAL: "limit in total",
+    LimitKind.TASK: "limit per task",
+    LimitKind.IN_FLIGHT: "limit of tasks in flight",
+    LimitKind.RATE: "limit of creates per second",
+}
+
+
+def refuse_by_limit(record: Record, *, needed: int, currency: str) -> RelayError:
+    """Word what HOLD says of the limit that it did not fit; `needed`: micros."""
+    kind = LimitKind(record["limit_kind"])
+    whose = "this key's" if record["is_of_token"] else "your"
+    limit, allowed = f"{whose} {OF[kind]}", record["allowed"]
+
+    def amount(micros: int) -> str:
+        return f"{decimal_of(micros)} {currency}"
+
+    match kind:
+        case LimitKind.TASK:
+            return TaskTooDear(limit, allowed=amount(allowed), needed=amount(needed))
+        case LimitKind.IN_FLIGHT:
+            return TooManyInFlight(limit, allowed=allowed)
+        case LimitKind.RATE:
+            return TooManyCreates(limit, allowed=allowed // ONE_CREATE)
+        case _:
+            until = record["until_at"]
+            return SpendLimited(
+                limit,
+                allowed=amount(allowed),
+                left=amount(record["room"]),
+                needed=amount(needed),
+                until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
+            )
