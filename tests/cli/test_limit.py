@@ -22,7 +22,9 @@ def test_limits_are_set_seen_raised_and_taken_away(relay: Command) -> None:
         ["acme", "1", "rate", "3", "-", "-"],
     ]
     relay("limit", "raise", "acme", "--month", "none")
-    relay("limit", "set", "acme", "--token", "1", "--day", "none", "--rate", "none", "--task", "none")
+    relay(
+        "limit", "set", "acme", "--token", "1", "--day", "none", "--rate", "none", "--task", "none"
+    )
     shown = relay.json("limit", "set", "acme", "--in-flight", "none")
     assert [(one["limit"], one["allowed"], one["raised"]) for one in shown] == [
         ("month", 500_000_000, None)
