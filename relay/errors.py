@@ -11,7 +11,8 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     │   ├── CredentialUnknown      401  1002  no JWT, and no API key of ours
     │   ├── SignatureInvalid       401  1002  a JWT that no access key and secret key of ours made
     │   ├── CredentialNotYetValid  401  1003  a JWT of ours before its time
-    │   └── CredentialExpired      401  1004  a JWT of ours after its time
+    │   ├── CredentialExpired      401  1004  a JWT of ours after its time
+    │   └── AccessExpired          401  1004  a token or a tenant after the operator's time for it
     ├── BadRequest                 400  1200  the body as a whole cannot be read
     ├── NoVerdict                  400  1200  sent, and answered by a 4xx that proves nothing
     ├── InvalidParameter           400  1201  one field, named in the message
@@ -23,6 +24,9 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
+    ├── AddressNotAllowed          403  1103  the token is not taken from there
+    ├── EndpointNotAllowed         403  1103  the token is for other endpoints
+    ├── ModelNotAllowed            403  1103  the token is for other models
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota - held is less than the quote
@@ -115,6 +119,13 @@ class CredentialExpired(Unauthorized, code=Code.AUTH_EXPIRED):
         super().__init__("Authorization has expired")
 
 
+class AccessExpired(Unauthorized, code=Code.AUTH_EXPIRED):
+    """Told to who has the credential alone."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(f"Authorization has expired: this key was valid until {at}")
+
+
 class BadRequest(RelayError, code=Code.INVALID_REQUEST):
     pass
 
@@ -192,6 +203,23 @@ class ScopeTooSmall(RelayError, code=Code.NO_PERMISSION):
         super().__init__(
             f"this key is for other things: its scope is {scope}, and this takes {needed}"
         )
+
+
+class AddressNotAllowed(RelayError, code=Code.NO_PERMISSION):
+    def __init__(self, address: str) -> None:
+        super().__init__(f"No permission: this key is not taken from {address or 'nowhere'}")
+
+
+class EndpointNotAllowed(RelayError, code=Code.NO_PERMISSION):
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(f"No permission for the API: this key is not for {endpoint}")
+
+
+class ModelNotAllowed(RelayError, code=Code.NO_PERMISSION):
+    """Nothing was written."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(f"No permission for the model: this key is not for {model or 'this one'}")
 
 
 class UnknownPath(RelayError, code=Code.INVALID_METHOD):

@@ -21,7 +21,7 @@ from relay.database.engine import Sessions
 from relay.database.faults import is_fault, log_failure
 from relay.desk.actor import BY_RULE
 from relay.desk.refusals import note_refusal
-from relay.operators.addresses import plain_address
+from relay.networks import plain_address
 from relay.operators.authenticate import KnownOperator, OperatorAuthenticator
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
+from relay.cli.gate_options import gate_options
 from relay.cli.limit_options import by_kind, limit_options
 from relay.cli.parameters import ID, Words
 from relay.cli.show import json_option, moment, print_json, print_table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
+    from relay.desk.gates import GateChanges
     from relay.limits.read import LimitSeen
 
 Listed = tuple["LimitSeen", str]
@@ -52,26 +54,36 @@ def list_limits(tenant: str | None, *, as_json: bool) -> None:
 @click.argument("tenant", help="The tenant's name.")
 @token_option
 @limit_options()
+@gate_options
 @json_option
 @examples(
     "relay limit set acme --month 500 --day 50",
     "relay limit set acme --token 7 --month 100 --task 2 --in-flight 5 --rate 2",
     "relay limit set acme --week none",
+    "relay limit set acme --expires 2027-01-01 --endpoints text2video,image2video",
 )
 def set_limits(
-    tenant: str, token_id: int | None, allowed: dict[str, int | None], *, as_json: bool
+    tenant: str,
+    token_id: int | None,
+    allowed: dict[str, int | None],
+    gates: GateChanges | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Set limits of a tenant or of one of its keys, or take them away, by `none`.
 
     What was spent since the window began counts, and what runs; tasks that run go on. In force for
     the next create.
     """
-    if not allowed:
+    if not allowed and gates is None:
         raise click.UsageError("Say which limit to set, such as --month 500.")
 
     async def work(session: AsyncSession, actor: Actor) -> list[Listed]:
+        from relay.desk.gates import set_gates
         from relay.desk.limits import set_limits
 
+        if gates is not None:
+            await set_gates(session, actor, gates, tenant=tenant, token_id=token_id)
         await set_limits(
             *(session, actor, by_kind(allowed)),
             tenant=tenant,

@@ -10,16 +10,21 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import ID, Wait
+from relay.cli.gate_options import gate_options
+from relay.cli.limit_options import by_kind, limit_options
+from relay.cli.parameters import ID, NONE, Name, Wait
 from relay.cli.secret_input import read_key
-from relay.cli.show import json_option, moment, note, print_json, print_table
+from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
 from relay.cli.token_report import report
 from relay.money import money
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.actor import Actor
+    from relay.desk.gates import GateChanges
     from relay.desk.tokens import IssuedToken
     from relay.tenants.tables import Token
 
@@ -30,6 +35,9 @@ NEXT = (
     ("relay tenant webhook-secret {tenant} --rotate", "if the secret of its callbacks lay by it"),
 )
 """What is to be done about a leaked key, and why."""
+name_option = click.option(
+    "--name", type=Name(), help="What you call it, such as who has it; none for nothing."
+)
 
 
 @click.group()
@@ -71,12 +79,16 @@ token.add_command(report)
     " tenant has. manage: both, and the tenant's tokens and secrets.",
 )
 @click.option("--test", is_flag=True, help="For tests: its tasks run on sandboxes, and are free.")
+@name_option
+@gate_options
+@limit_options("limit-")
 @click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
 @examples(
     "relay token add acme > acme-keys.json",
     "relay token add acme --api-key -      # a tenant who moves here keeps its key",
     "relay token add acme --test > acme-test-keys.json",
     "relay token add acme --scope read     # for its accountant",
+    "relay token add acme --name ci --expires 90d --limit-month 100 --models kling-v3",
 )
 def add(
     tenant: str,
@@ -84,6 +96,9 @@ def add(
     groups: tuple[str, ...],
     queue_s: int | None,
     scope: str,
+    name: str | None,
+    gates: GateChanges | None,
+    allowed: dict[str, int | None],
     *,
     test: bool,
 ) -> None:
@@ -94,7 +109,7 @@ def add(
         from relay.desk.tokens import issue_token
         from relay.tenants.scope import Scope
 
-        return await issue_token(
+        issued = await issue_token(
             *(session, actor, tenant, database.keys),
             api_key=brought,
             groups=groups or None,
@@ -102,6 +117,8 @@ def add(
             queue_s=queue_s,
             scope=Scope(scope),
         )
+        await _bound(session, actor, issued.id, name, gates, allowed, zone=database.settings.zone)
+        return issued
 
     with open_database() as database:
         issued = database.act(work)
@@ -132,16 +149,29 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
         print_json([shown_token(row, name) for row, name in found])
         return
     print_table(
-        [">id", "tenant", "scope", "access key", "API key", "groups", "created", "revoked"],
+        [
+            ">id",
+            "tenant",
+            "name",
+            "scope",
+            "access key",
+            "API key",
+            "groups",
+            "created",
+            "expires",
+            "revoked",
+        ],
         [
             (
                 str(row.id),
                 name,
+                row.name or "-",
                 row.scope,
                 row.access_key or "-",
                 f"…{row.api_key_hint}" if row.api_key_hint else "-",
                 "test" if row.is_test else ", ".join(row.groups or []) or "-",
                 moment(row.created_at),
+                moment(row.expires_at),
                 moment(row.revoked_at),
             )
             for row, name in found
@@ -155,31 +185,88 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 @click.option(
     "--queue",
     "queue",
-    required=True,
     metavar="TIME",
     help="How long a create with it may wait for room: 8m, on (8 minutes), off, or tenant: as its"
     " tenant's.",
 )
+@name_option
+@gate_options
+@limit_options("limit-")
 @json_option
-@examples("relay token set 7 --queue 5m", "relay token set 7 --queue tenant")
-def set_token(id: int, queue: str, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
-    """Change a token; creates go by it within 2 seconds."""
-    queue_s = None if queue == "tenant" else Wait().convert(queue, None, None)
+@examples(
+    "relay token set 7 --queue 5m",
+    "relay token set 7 --limit-month 200 --expires none",
+    "relay token set 7 --ip 203.0.113.7,10.0.0.0/8 --models all",
+)
+def set_token(
+    id: int,  # noqa: A002 (click names it by the argument)
+    queue: str | None,
+    name: str | None,
+    gates: GateChanges | None,
+    allowed: dict[str, int | None],
+    *,
+    as_json: bool,
+) -> None:
+    """Change a token; requests go by it within 2 seconds, creates by its limits at once."""
+    if queue is None and name is None and gates is None and not allowed:
+        raise click.UsageError("Say what to change, such as --queue 5m or --limit-month 100.")
 
-    async def work(session: AsyncSession, actor: Actor) -> Token:
+    async def work(session: AsyncSession, actor: Actor) -> tuple[Token, str]:
+        from relay.desk.find import token_numbered
         from relay.desk.tokens import change_token
 
-        return await change_token(session, actor, id, queue_s=queue_s)
+        if queue is not None:
+            queue_s = None if queue == "tenant" else Wait().convert(queue, None, None)
+            await change_token(session, actor, id, queue_s=queue_s)
+        await _bound(session, actor, id, name, gates, allowed, zone=database.settings.zone)
+        return await token_numbered(session, id)
 
     with open_database() as database:
-        row = database.act(work)
+        row, tenant = database.act(work)
     if as_json:
-        print_json({"id": row.id, "queue_s": row.queue_s})
+        from relay.desk.shown import shown_token
+
+        print_json(shown_token(row, tenant))
         return
     from relay.tasks.queue.wait import spell_wait
 
-    waits = "as its tenant's" if row.queue_s is None else spell_wait(row.queue_s)
-    click.echo(f"token {row.id}: queue {waits}")
+    print_pairs(
+        [
+            ("token", str(row.id)),
+            ("tenant", tenant),
+            ("name", row.name),
+            ("queue", "as its tenant's" if row.queue_s is None else spell_wait(row.queue_s)),
+            ("expires", moment(row.expires_at) if row.expires_at else None),
+            ("from", ", ".join(row.addresses) if row.addresses else None),
+            ("endpoints", ", ".join(row.endpoints) if row.endpoints else None),
+            ("models", ", ".join(row.models) if row.models else None),
+        ]
+    )
+    if allowed:
+        note(f"`relay limit list {quote(tenant)}` has its limits.")
+
+
+async def _bound(
+    session: AsyncSession,
+    actor: Actor,
+    token_id: int,
+    name: str | None,
+    gates: GateChanges | None,
+    allowed: dict[str, int | None],
+    *,
+    zone: tzinfo,
+) -> None:
+    """Name a token, and say what it is let in for and may take, as far as that is given."""
+    from relay.desk.gates import set_gates
+    from relay.desk.limits import set_limits
+    from relay.desk.tokens import change_token
+
+    if name is not None:
+        await change_token(session, actor, token_id, name=None if name == NONE else name)
+    if gates is not None:
+        await set_gates(session, actor, gates, token_id=token_id)
+    if allowed:
+        await set_limits(session, actor, by_kind(allowed), token_id=token_id, zone=zone)
 
 
 @token.command()

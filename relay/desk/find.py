@@ -8,8 +8,8 @@ from relay.database.ids import AccountId
 from relay.deliveries.read import find_delivery
 from relay.desk.errors import NoSuch, NotPossible
 from relay.ledger.tables import Account
-from relay.tenants.read import find_tenant, tenant_names
-from relay.tenants.tables import Tenant
+from relay.tenants.read import find_tenant, find_token, tenant_names
+from relay.tenants.tables import Tenant, Token
 
 ID_DIGITS = 19
 """What has fewer is surely a number of the database's."""
@@ -32,6 +32,14 @@ async def tenant_to_act_on(session: AsyncSession, name: str, *, is_locked: bool 
     if tenant.removed_at is not None:
         raise NotPossible("tenant", name, "it was removed")
     return tenant
+
+
+async def token_numbered(session: AsyncSession, token_id: int) -> tuple[Token, str]:
+    """Find a token with its tenant's name, a revoked one too, or raise NoSuch."""
+    found = await find_token(session, token_id)
+    if found is None:
+        raise NoSuch("token", token_id)
+    return found
 
 
 async def account_named(session: AsyncSession, key: str) -> AccountId:

@@ -12,8 +12,8 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NameTaken, NoSuch, NotPossible, Unusable
 from relay.desk.names import check_new_name, removed_name
 from relay.desk.roles import ACTS, BOUNDED
+from relay.networks import read_networks
 from relay.operators import tokens
-from relay.operators.addresses import read_networks
 from relay.operators.read import find_operator, read_operators
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.operators.tokens import IssuedOperatorToken

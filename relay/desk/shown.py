@@ -61,6 +61,13 @@ class ShownToken(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     access_key: str | None
     api_key_hint: str | None
+    name: str | None
+    """What people call it."""
+    expires_at: datetime | None
+    addresses: list[str] | None
+    """Networks that it is taken from; null is from everywhere."""
+    endpoints: list[str] | None
+    models: list[str] | None
     groups: list[str] | None
     scope: Scope
     """What it may be used for."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
 from relay.desk.actor import Actor
-from relay.desk.changes import note_change
+from relay.desk.changes import differing, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
+from relay.desk.names import check_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
 from relay.desk.waits import check_wait
@@ -125,24 +127,37 @@ async def _within_its_maker(
 
 @act("token.change")
 async def change_token(
-    session: AsyncSession, actor: Actor, token_id: int, *, queue_s: int | None
+    session: AsyncSession,
+    actor: Actor,
+    token_id: int,
+    *,
+    queue_s: int | msgspec.UnsetType | None = msgspec.UNSET,
+    name: str | msgspec.UnsetType | None = msgspec.UNSET,
 ) -> Token:
-    """Change for how long creates with a token wait for room; None is as its tenant's.
+    """Change for how long creates with a token wait for room, and what people call it.
+
+    `queue_s`: None is as its tenant's. `name`: None is nothing.
 
     What is so already is not noted.
 
     Raises:
         NoSuch, NotPossible: it was revoked.
-        Unusable: the wait is out of bounds.
+        Unusable: the wait is out of bounds, or it cannot be called that.
     """
     check_wait(queue_s)
+    if isinstance(name, str):
+        check_name(name)
     token = await session.get(Token, token_id, with_for_update={"key_share": True})
     if token is None:
         raise NoSuch("token", token_id)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
-    before, token.queue_s = token.queue_s, queue_s
-    if before != queue_s:
+    given = {"queue_s": queue_s, "name": name}
+    wanted = {field: value for field, value in given.items() if value is not msgspec.UNSET}
+    before, after = differing({"queue_s": token.queue_s, "name": token.name}, wanted)
+    for field, value in after.items():
+        setattr(token, field, value)
+    if after:
         tenant = await session.get_one(Tenant, token.tenant_id)
         await note_change(
             session,
@@ -151,8 +166,8 @@ async def change_token(
             kind="token",
             id=token.id,
             name=str(token.id),
-            before={"tenant": tenant.name, "queue_s": before},
-            after={"queue_s": queue_s},
+            before={"tenant": tenant.name} | before,
+            after=after,
         )
     return token
 

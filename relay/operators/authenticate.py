@@ -8,7 +8,7 @@ import msgspec
 
 from relay.database.driver import Pool
 from relay.database.line import Line
-from relay.operators.addresses import is_within
+from relay.networks import is_within
 from relay.operators.tables import Role
 from relay.operators.tokens import PREFIX, hash_token
 from relay.tenants.remembered import Remembered

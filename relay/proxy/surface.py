@@ -75,7 +75,9 @@ class TenantSurface(ABC):
         line = RequestLine(request_id, scope["method"], client[0] if client else "")
         try:
             bearer = _authorization(scope)
-            caller = await self._authenticator.authenticate(bearer, now_s=time.time())
+            caller = await self._authenticator.authenticate(
+                bearer, now_s=time.time(), address=line.client
+            )
             line.tenant, line.token_id = caller.tenant, caller.token_id
             answer = await self._answer(caller, scope, receive, line)
         except ClientGone:
@@ -178,6 +180,8 @@ class KlingSurface(TenantSurface):
         if route.operation is Operation.CREATE:
             if not caller.scope.has(Scope.CALL):
                 raise ScopeTooSmall(caller.scope, Scope.CALL)
+            assert route.endpoint is not None, "a create belongs to one endpoint"
+            caller.check_endpoint(route.endpoint.name)
             body = await self._read(scope, receive, caller)
             return await self._create(route, caller, scope, body, line)
         if route.operation is Operation.READ:

@@ -143,6 +143,7 @@ class Submitter:
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         need = _need_of(caller, endpoint, quoted.quote)
         model_asked = quoted.quote.wanted.model
+        caller.check_model(model_asked)
         wait_s = wait_of(caller, queue)
         if wait_s and not (need.slots and may_wait(fields)):
             wait_s = 0

@@ -30,6 +30,7 @@ from relay.errors import (
 )
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tenants.caller import Caller
+from relay.tenants.gate import read_gates
 from relay.tenants.remembered import Remembered
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import (
@@ -62,6 +63,8 @@ SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
        t.account_id, t.price_group, t.enabled, t.shows_quote, t.joins_retries,
        k.is_test, k.scope, coalesce(k.groups, t.groups) AS groups,
        coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min, a.limits_set,
+       k.expires_at, k.addresses, k.endpoints, k.models, t.expires_at AS tenant_expires_at,
+       t.addresses AS tenant_addresses, t.endpoints AS tenant_endpoints, t.models AS tenant_models,
        EXISTS (
            SELECT FROM limits l
            WHERE l.tenant_id = t.id AND (l.token_id IS NULL OR l.token_id = k.id)
@@ -120,11 +123,14 @@ class Authenticator:
         self._remembered = Remembered(line, *caches, clock=clock)
         self._changed = self._remembered.changed
 
-    async def authenticate(self, authorization: str | None, *, now_s: float) -> Caller:
-        """Tell who sends it.
+    async def authenticate(
+        self, authorization: str | None, *, now_s: float, address: str = ""
+    ) -> Caller:
+        """Tell who sends it; `address`: from where, behind proxies that are believed.
 
         Raises:
             Unauthorized: the leaf of it that says why.
+            AddressNotAllowed: it is not let in from there.
         """
         clock = self._clock  # a call of the attribute itself takes 10 ns more
         if clock() > self._changed.good_until:
@@ -147,9 +153,10 @@ class Authenticator:
             found = await self._by_api_key(bearer if is_bearer else scheme, is_bearer=is_bearer)
         if found is None:
             raise SignatureInvalid if is_jwt else CredentialUnknown
-        if not found.is_enabled:
-            raise TenantDisabled
-        if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and not is_jwt:
+        _let_in(found, address, now_s=now_s)
+        # What has gates is judged each time.
+        is_kept = not is_jwt and not found.caller.gates
+        if authorization and len(authorization) <= REMEMBERED_CHARS_MAX and is_kept:
             self._remembered.keep(self._by_header, authorization, found, read_at=number)
         return found.caller
 
@@ -240,6 +247,7 @@ class Authenticator:
                 is_test=record["is_test"],
                 queue_s=record["queue_s"],
                 room_min=record["room_min"],
+                gates=read_gates(record),
                 limits_known=record["limits_set"],
                 is_limited=record["is_limited"],
             ),
@@ -253,3 +261,10 @@ class Authenticator:
         except SecretKeyError:
             # Its API key still works, so the operator's missing key locks out signers only.
             return _NOBODYS_SECRET
+
+
+def _let_in(found: _Found, address: str, *, now_s: float) -> None:
+    if not found.is_enabled:
+        raise TenantDisabled
+    for gate in found.caller.gates:
+        gate.check_entry(address, now_s=now_s)

@@ -3,6 +3,7 @@
 import msgspec
 
 from relay.database.ids import AccountId, TenantId
+from relay.tenants.gate import Gate
 from relay.tenants.scope import Scope
 
 
@@ -27,9 +28,21 @@ class Caller(msgspec.Struct, frozen=True):
     """For how many seconds its creates wait for room, unless they say otherwise."""
     room_min: int = 0
     """With fewer slots taken than that, of a pack, it is served before all others."""
+    gates: tuple[Gate, ...] = ()
+    """Of its token and its tenant, in which all of it has to be let through."""
     limits_known: int = 0
     """How many limits were ever set of who draws on its account; HOLD compares it."""
     is_limited: bool = False
     """Some are its token's or its tenant's (`limits/`)."""
     joins_retries: bool = True
     """Whether a create like one whose answer nobody heard is answered by that one's task."""
+
+    def check_endpoint(self, endpoint: str) -> None:
+        """Raise EndpointNotAllowed where it may not create, by the endpoint's name."""
+        for gate in self.gates:
+            gate.check_endpoint(endpoint)
+
+    def check_model(self, model: str | None) -> None:
+        """Raise ModelNotAllowed of a model that it may not ask for."""
+        for gate in self.gates:
+            gate.check_model(model)

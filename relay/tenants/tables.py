@@ -47,6 +47,14 @@ class Tenant(Base):
     """Its share of the slots beside other tenants that wait."""
     room_min: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """With fewer slots taken than that, of a pack, it is served before all others."""
+    expires_at: Mapped[moment | None]
+    """From then on it is refused."""
+    addresses: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Networks that it is taken from; null is from everywhere."""
+    endpoints: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """That it may create at, by name; null is all."""
+    models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """That it may ask for, in lower case; null is all."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""
@@ -83,6 +91,16 @@ class Token(Base):
     """What it may be used for (`tenants/scope.py`)."""
     made_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
     """The token of its tenant that made it, and takes it along when it is revoked; null is none."""
+    name: Mapped[str | None]
+    """What people call it; null is nothing."""
+    expires_at: Mapped[moment | None]
+    """From then on it is refused."""
+    addresses: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Networks that it is taken from; null is from everywhere."""
+    endpoints: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """That it may create at, by name; null is all."""
+    models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """That it may ask for, in lower case; null is all."""
     created_at: Mapped[stamped]
     revoked_at: Mapped[moment | None]
 

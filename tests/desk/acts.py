@@ -40,6 +40,7 @@ from relay.desk.errors import (
     Unusable,
     WebhookSecretKept,
 )
+from relay.desk.gates import GateChanges, set_gates
 from relay.desk.invoices import (
     InvoicePaper,
     ProfileChanges,
@@ -334,9 +335,9 @@ def _revoke(token_id: Callable[[Desk], int], **of: Any) -> Do:
     return lambda desk, session, actor: revoke_token(session, actor, token_id(desk), **of)
 
 
-def _change_token(token_id: Callable[[Desk], int], queue_s: int | None = 60) -> Do:
+def _change_token(token_id: Callable[[Desk], int], **changes: Any) -> Do:
     return lambda desk, session, actor: change_token(
-        session, actor, token_id(desk), queue_s=queue_s
+        session, actor, token_id(desk), **({"queue_s": 60} | changes)
     )
 
 
@@ -392,6 +393,12 @@ def _limit(*, tenant: str | None = None, token_id: int | None = None, **allowed:
     wanted = {LimitKind(kind): amount for kind, amount in allowed.items()}
     return lambda _, session, actor: set_limits(
         session, actor, wanted, tenant=tenant, token_id=token_id, zone=UTC
+    )
+
+
+def _gates(*, tenant: str | None = None, token_id: int | None = None, **changes: Any) -> Do:
+    return lambda _, session, actor: set_gates(
+        session, actor, GateChanges(**changes), tenant=tenant, token_id=token_id
     )
 
 
@@ -548,6 +555,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
     (set_limits, _limit(tenant=FORMER_TENANT, day=1), ""),
+    (set_gates, _gates(tenant=FORMER_TENANT, models=["kling-v3"]), ""),
     (raise_limit, _raise(LimitKind.DAY, 1, tenant=FORMER_TENANT), ""),
     (claim_owners, _claim("one", tenant=FORMER_TENANT), "tenant"),
     (claim_owners, _claim("one", channel=FORMER_CHANNEL), "channel"),
@@ -1091,6 +1099,28 @@ DONE = [
         "taken away",
     ),
     Case(
+        set_gates,
+        _gates(tenant="acme", models=["Kling-V3", "kling-v2-6"], expires_at=None),
+        lambda _: Told(
+            *("gate.set", *_TENANT, {"models": None}), {"models": ["kling-v2-6", "kling-v3"]}
+        ),
+    ),
+    Case(
+        set_gates,
+        _gates(token_id=1, expires_at=LATER, addresses=["10.1.2.3/8"], endpoints=["tts"]),
+        lambda _: Told(
+            *("gate.set", "token", "1"),
+            {"expires_at": None, "addresses": None, "endpoints": None},
+            {
+                "tenant": "acme",
+                "expires_at": LATER.isoformat(),
+                "addresses": ["10.0.0.0/8"],
+                "endpoints": ["tts"],
+            },
+        ),
+        "of a token",
+    ),
+    Case(
         raise_limit,
         _raise(LimitKind.MONTH, BETAS + 1, tenant="beta"),
         lambda _: Told(
@@ -1098,6 +1128,14 @@ DONE = [
             {"kind": "month", "raised": BETAS + 1, "until": LATER.isoformat()},
             "their launch",
         ),
+    ),
+    Case(
+        change_token,
+        _change_token(lambda desk: desk.tokens["acme"].id, queue_s=None, name="ci"),
+        lambda _: Told(
+            "token.change", "token", "1", {"tenant": "acme", "name": None}, {"name": "ci"}
+        ),
+        "name",
     ),
     Case(
         revoke_token,
@@ -1536,6 +1574,14 @@ REFUSED = [
     Refusal(set_limits, NotPossible, _limit(token_id=3, day=1), "revoked"),
     Refusal(set_limits, Unusable, _limit(tenant="acme", day=-1), "below 0"),
     Refusal(set_limits, Unusable, _limit(tenant="acme", rate=100_001), "too many"),
+    Refusal(set_gates, NoSuch, _gates(tenant="acmee", models=["a"]), "tenant"),
+    Refusal(set_gates, NoSuch, _gates(token_id=4711, models=["a"]), "token"),
+    Refusal(set_gates, NoSuch, _gates(tenant="beta", token_id=1, models=["a"]), "of another"),
+    Refusal(set_gates, NotPossible, _gates(token_id=3, models=["a"]), "revoked"),
+    Refusal(set_gates, Unusable, _gates(tenant="acme", expires_at=OVER), "expired"),
+    Refusal(set_gates, Unusable, _gates(tenant="acme", addresses=["10.0.0.0/33"]), "network"),
+    Refusal(set_gates, Unusable, _gates(tenant="acme", models=["a\nb"]), "model"),
+    Refusal(set_gates, Unusable, _gates(tenant="acme", endpoints=[]), "nothing"),
     Refusal(raise_limit, NoSuch, _raise(LimitKind.DAY, 1, tenant="acmee")),
     Refusal(raise_limit, NotPossible, _raise(LimitKind.DAY, 1, tenant="acme"), "no limit"),
     Refusal(raise_limit, Unusable, _raise(LimitKind.MONTH, BETAS, tenant="beta"), "no more"),
@@ -1546,6 +1592,7 @@ REFUSED = [
     Refusal(change_token, NoSuch, _change_token(lambda _: 4711)),
     Refusal(change_token, NotPossible, _change_token(lambda desk: desk.revoked_id), "revoked"),
     Refusal(change_token, Unusable, _change_token(lambda _: 1, queue_s=86_401), "too long"),
+    Refusal(change_token, Unusable, _change_token(lambda _: 1, name=" ci"), "name"),
     Refusal(change_tenant, Unusable, _change_tenant(queue_s=-1), "wait"),
     Refusal(change_tenant, Unusable, _change_tenant(queue_weight=0), "weight"),
     Refusal(change_tenant, Unusable, _change_tenant(room_min=-1), "least"),

@@ -66,6 +66,9 @@ HELD = {
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",
     "issue_token of our own": "LOCK TABLE tokens IN SHARE MODE",
+    "set_gates": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
+    "set_gates of a token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
+    "change_token name": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "change_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "set_limits": TASKS,
     "set_limits of a token": ACCOUNT,

@@ -30,6 +30,8 @@ COLD = {
     "relay.tasks.limit_books:_ended": _COMMAND,
     "relay.limits.read:read_limits": _COMMAND,
     "relay.desk.limits:raise_limit": _COMMAND,
+    "relay.desk.gates:set_gates": _COMMAND,
+    "relay.desk.gates:_lock": _COMMAND,
     "relay.tasks.record:_record": "composes RECORD and RECORD_FOLLOWED",
     # Small tables, and seldom.
     "relay.tenants.tokens:lock_maker": "a token that makes another one, by primary key",
