@@ -26,6 +26,9 @@ NOT_BY_HTTP = {
     "secret_key.retire": "as above",
     "tenant.move_in": "reads another program's database, from where it is: `relay import`",
     "task.move_in": "as above",
+    "limit.set": "has no route yet: `relay limit set`",
+    "limit.raise": "as above: `relay limit raise`",
+    "gate.set": "as above: `relay token set`",
     "office.refuse": "the office's own word of whom it kept out",
 }
 """Acts without a route, and why."""
