@@ -180,8 +180,6 @@ class KlingSurface(TenantSurface):
         if route.operation is Operation.CREATE:
             if not caller.scope.has(Scope.CALL):
                 raise ScopeTooSmall(caller.scope, Scope.CALL)
-            assert route.endpoint is not None, "a create belongs to one endpoint"
-            caller.check_endpoint(route.endpoint.name)
             body = await self._read(scope, receive, caller)
             return await self._create(route, caller, scope, body, line)
         if route.operation is Operation.READ:
@@ -247,6 +245,7 @@ class KlingSurface(TenantSurface):
         endpoint = route.endpoint
         assert endpoint is not None, "a create belongs to one endpoint"
         try:
+            caller.check_endpoint(endpoint.name)
             fields = read_fields(body.content)
             if not endpoint.makes_a_row:
                 passed = await self._pass_through.call(caller, endpoint, fields)
