@@ -16,9 +16,11 @@ from relay.desk.names import check_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
 from relay.desk.waits import check_wait
+from relay.limits.inherit import inherit_limits
 from relay.secrets import KeyRing
 from relay.tasks.queue.end import end_waiting_of
 from relay.tenants import tokens
+from relay.tenants.gate import COLUMNS as GATES
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import IssuedToken, UnusableApiKey
@@ -62,8 +64,9 @@ async def issue_token(
         raise Unusable("a key for tests is served by sandboxes alone, and names no groups")
     tenant = await tenant_to_act_on(session, tenant_name)
     await check_secret_keys(session, keys)
+    maker = None
     if made_by_id is not None:
-        checked, is_test = await _within_its_maker(
+        maker, checked, is_test = await _within_its_maker(
             session, made_by_id, tenant, groups=checked, is_test=is_test
         )
     try:
@@ -78,6 +81,8 @@ async def issue_token(
         )
     except UnusableApiKey as error:
         raise Unusable(str(error)) from error
+    if maker is not None:
+        await _bound_as(session, maker, issued.id)
     await note_change(
         session,
         actor,
@@ -107,7 +112,7 @@ async def _within_its_maker(
     *,
     groups: list[str] | None,
     is_test: bool,
-) -> tuple[list[str] | None, bool]:
+) -> tuple[Token, list[str] | None, bool]:
     """Say which groups a new token has, and whether it is for tests, by what its maker may."""
     maker = await tokens.lock_maker(session, maker_id)
     if maker is None or maker.tenant_id != tenant.id:
@@ -117,12 +122,20 @@ async def _within_its_maker(
     if maker.is_test:
         if groups is not None:
             raise Unusable("a key for tests makes keys for tests, which name no groups")
-        return None, True
+        return maker, None, True
     if maker.groups is not None and not is_test:
         if beyond := sorted(set(groups or ()) - set(maker.groups)):
             raise Unusable(f"the key that makes it is not in the group {beyond[0]}")
         groups = maker.groups if groups is None else groups
-    return groups, is_test
+    return maker, groups, is_test
+
+
+async def _bound_as(session: AsyncSession, maker: Token, token_id: int) -> None:
+    """Bound a new token by all that bounds its maker, each with a count of its own."""
+    token = await session.get_one(Token, token_id)
+    for name in GATES:
+        setattr(token, name, getattr(maker, name))
+    await inherit_limits(session, maker_id=maker.id, token_id=token_id)
 
 
 @act("token.change")

@@ -178,8 +178,6 @@ class KlingSurface(TenantSurface):
         if route.operation is not Operation.QUERY:
             elsewhere()  # before it begins tasks of its own
         if route.operation is Operation.CREATE:
-            if not caller.scope.has(Scope.CALL):
-                raise ScopeTooSmall(caller.scope, Scope.CALL)
             body = await self._read(scope, receive, caller)
             return await self._create(route, caller, scope, body, line)
         if route.operation is Operation.READ:
@@ -245,6 +243,8 @@ class KlingSurface(TenantSurface):
         endpoint = route.endpoint
         assert endpoint is not None, "a create belongs to one endpoint"
         try:
+            if not caller.scope.has(Scope.CALL):
+                raise ScopeTooSmall(caller.scope, Scope.CALL)
             caller.check_endpoint(endpoint.name)
             fields = read_fields(body.content)
             if not endpoint.makes_a_row:

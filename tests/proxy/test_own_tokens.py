@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Any
 
 import pytest
 
+from relay.desk.limits import set_limits
 from relay.desk.tokens import issue_token, revoke_token
+from relay.limits.tables import LimitKind
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
-from tests.relay_app import ACTOR, CLIP, TEXT2VIDEO, Relay, bearer, fixture_relay
+from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
 from tests.waiting import wait_until
 
 PAGE = {"start_time": 1, "end_time": 4102444800000}
@@ -126,6 +129,31 @@ async def test_a_key_makes_nothing_that_it_has_not_and_takes_it_along(relay: Rel
         ("tenant:acme", child.id),
         ("tenant:acme", grandchild.id),
     ]
+
+
+async def test_a_key_is_bounded_as_the_one_that_made_it(relay: Relay) -> None:
+    """By its limits, each counted for itself, and by what lets it in; so are those it makes."""
+    await relay.add_tenant()
+    top = await key(relay, Scope.MANAGE)
+    async with relay.sessions.begin() as session:
+        allowed = {LimitKind.DAY: CLIP_MICROS, LimitKind.IN_FLIGHT: 3}
+        await set_limits(session, ACTOR, allowed, token_id=top.id, zone=UTC)
+    await relay.rows("UPDATE tokens SET models = '{kling-v3}' WHERE id = $1", top.id)
+    child = await made_by(relay, top, scope="manage")
+    grandchild = await made_by(relay, child)
+
+    taken = [await asked(relay, grandchild, "POST", TEXT2VIDEO, CLIP) for _ in range(2)]
+    other = await asked(relay, grandchild, "POST", TEXT2VIDEO, CLIP | {"model_name": "kling-v2-6"})
+
+    assert [answer[:2] for answer in taken] == [(200, 0), (429, 1102)]
+    assert other[:2] == NOT_FOR_IT
+    rows = await relay.rows("SELECT token_id, kind, allowed, taken FROM limits ORDER BY 1, 2")
+    assert [tuple(row) for row in rows] == [
+        (id_, kind, amount, taken if id_ == grandchild.id else 0)
+        for id_ in (top.id, child.id, grandchild.id)
+        for kind, amount, taken in (("day", CLIP_MICROS, CLIP_MICROS), ("in_flight", 3, 1))
+    ]
+    assert (await relay.audit()).ok
 
 
 async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> None:

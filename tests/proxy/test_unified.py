@@ -9,10 +9,12 @@ import pytest
 
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.moving.steps import task_steps
+from relay.desk.tokens import issue_token
 from relay.new_api.rows import read_task
 from relay.new_api.unified import read_create
+from relay.tenants.scope import Scope
 from tests.new_api.installations import NEWEST, TASK, rows_of
-from tests.relay_app import CLIP_MICROS, Relay, fixture_relay
+from tests.relay_app import ACTOR, CLIP_MICROS, Relay, fixture_relay
 from tests.waiting import wait_until
 
 GENERATIONS, VIDEOS = "/v1/video/generations", "/v1/videos"
@@ -28,6 +30,18 @@ async def relay(database_url: str) -> AsyncIterator[Relay]:
 
 def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
+
+
+async def test_a_key_that_only_looks_makes_nothing(relay: Relay) -> None:
+    """On either path; what it may not do on Kling's it may not here."""
+    await relay.add_tenant()
+    async with relay.sessions.begin() as session:
+        read = await issue_token(session, ACTOR, "acme", relay.keys, scope=Scope.READ)
+
+    for path in (GENERATIONS, VIDEOS):
+        refused = await relay.client.post(path, headers=bearer(read.api_key), json=CLIP)
+        assert refused.status_code == 403
+    assert await relay.rows("SELECT FROM tasks") == []
 
 
 async def test_a_create_is_klings_and_is_charged_once(relay: Relay) -> None:

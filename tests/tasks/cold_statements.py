@@ -29,6 +29,7 @@ COLD = {
     "relay.tasks.limit_books:_add": _COMMAND,
     "relay.tasks.limit_books:_ended": _COMMAND,
     "relay.limits.read:read_limits": _COMMAND,
+    "relay.limits.inherit:inherit_limits": "the limits of a token that makes another one, a few",
     "relay.desk.limits:raise_limit": _COMMAND,
     "relay.desk.gates:set_gates": _COMMAND,
     "relay.desk.gates:_lock": _COMMAND,
