@@ -50,7 +50,8 @@ async def _fill(connection: Any) -> None:
     for table in LARGE:
         # Else it is analyzed anew in the midst of the tests, and waits for a lock or is waited for.
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    await connection.execute("ALTER TABLE queue SET UNLOGGED")  # it references tasks
+    for table in ("queue", "invoice_items"):  # they reference tasks and entries
+        await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")
     for table in MILLION:
         await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")  # a log of it helps nobody
         await connection.execute(REST, table)

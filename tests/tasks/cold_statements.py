@@ -29,6 +29,7 @@ COLD = {
     "relay.tasks.limit_books:_add": _COMMAND,
     "relay.tasks.limit_books:_ended": _COMMAND,
     "relay.limits.read:read_limits": _COMMAND,
+    "relay.desk.tokens:_bound_as": "a token that was just made, by primary key",
     "relay.limits.inherit:inherit_limits": "the limits of a token that makes another one, a few",
     "relay.desk.limits:raise_limit": _COMMAND,
     "relay.desk.gates:set_gates": _COMMAND,
