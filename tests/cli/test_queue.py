@@ -18,7 +18,7 @@ def test_who_waits_is_said_of_tenants_and_of_tokens(relay: Command) -> None:
     told = relay("token", "set", token, "--queue", "tenant").stdout
     assert "queue   as its tenant's" in told
     assert "queue   off" in relay("token", "set", token, "--queue", "off").stdout
-    assert relay.json("token", "set", token, "--queue", "on") == {"id": 1, "queue_s": 480}
+    assert relay.json("token", "set", token, "--queue", "on")["queue_s"] == 480
     assert relay.json("tenant", "set", "acme", "--queue", "off")["queue_s"] is None
     assert "token.change" in relay("changes", "list").stdout
 
