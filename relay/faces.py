@@ -15,6 +15,7 @@ from relay.proxy.new_api_usage import NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
@@ -100,6 +101,9 @@ async def open_faces(
             tokens=OwnTokens(store.sessions, store.keys),
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
+            limits=OwnLimits(
+                store.sessions, currency=settings.currency, timezone=settings.timezone
+            ),
             new_api=NewApiUsage(store.sessions),
             document=document,
             budget=budget,

@@ -7,6 +7,7 @@
     POST /relay/tasks/{id}/cancel
     GET  /relay/tasks/{id}       what one waits for (`own_tasks.py`)
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
+    GET  /relay/limits           what bounds it (`own_limits.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
@@ -33,6 +34,7 @@ from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_tasks import OwnTasks
@@ -80,6 +82,7 @@ class OwnSurface(TenantSurface):
         tokens: OwnTokens,
         tasks: OwnTasks,
         books: OwnBooks,
+        limits: OwnLimits,
         new_api: NewApiUsage,
         document: KlingDocument,
         budget: BodyBudget,
@@ -105,6 +108,7 @@ class OwnSurface(TenantSurface):
             OwnPath("GET", (b"tasks", KEY), "relay.task", tasks.show),
             OwnPath("GET", (b"balance",), "relay.balance", books.balance),
             OwnPath("GET", (b"usage",), "relay.usage", books.usage),
+            OwnPath("GET", (b"limits",), "relay.limits", limits.list),
             OwnPath("GET", (b"entries",), "relay.entries", books.entries),
             OwnPath("GET", (b"statement",), "relay.statement", books.statement, scopes=BOOKS),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),

@@ -10,6 +10,7 @@ import pytest
 from relay.desk.limits import set_limits
 from relay.desk.tokens import issue_token, revoke_token
 from relay.limits.tables import LimitKind
+from relay.money import decimal_of
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
@@ -154,6 +155,17 @@ async def test_a_key_is_bounded_as_the_one_that_made_it(relay: Relay) -> None:
         for kind, amount, taken in (("day", CLIP_MICROS, CLIP_MICROS), ("in_flight", 3, 1))
     ]
     assert (await relay.audit()).ok
+    told = await data(relay, grandchild, "GET", "/relay/limits")
+    seen = await data(relay, top, "GET", "/relay/limits")
+    assert [
+        (one["token_id"], one["kind"], one["allowed"], one["taken"], one["left"])
+        for one in sorted(told["limits"], key=lambda one: str(one["kind"]))
+    ] == [
+        (grandchild.id, "day", decimal_of(CLIP_MICROS), decimal_of(CLIP_MICROS), "0"),
+        (grandchild.id, "in_flight", 3, 1, 2),
+    ]
+    assert [gate["models"] for gate in told["let_in"]] == [["kling-v3"]]
+    assert len(seen["limits"]) == 6
 
 
 async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> None:
