@@ -114,6 +114,8 @@ class Relay:
         """Forget what was learned of how channels do, as when each had a good while to recover."""
         board, observer = self.parts.kling.board, self.parts.kling.observer
         await board.aclose()
+        if (reading := board._cached._reading) is not None:  # noqa: SLF001
+            await asyncio.wait({reading})  # on a slow machine it would bring back what is forgotten
         await self.rows("DELETE FROM channel_conditions")
         board._known.clear()  # noqa: SLF001 (instead of the pauses)
         board._concerned.clear()  # noqa: SLF001
