@@ -47,12 +47,15 @@ class Account(Base):
     __table_args__ = (
         CheckConstraint("held_micros >= 0", name="held_not_negative"),
         CheckConstraint("open_holds >= 0", name="open_holds_not_negative"),
+        CheckConstraint("credit_micros >= 0", name="credit_not_negative"),
         {"postgresql_with": {"fillfactor": 50}},  # the hottest rows: updated in place on their page
     )
 
     id: Mapped[identity]
     quota_micros: Mapped[micros] = mapped_column(server_default=text("0"))
-    """May fall below zero only by a success that Kling reported after its hold was released."""
+    """Below zero it is what the account owes. By a submit no further than its credit goes."""
+    credit_micros: Mapped[micros] = mapped_column(server_default=text("0"))
+    """How far below zero submits may take the quota. No entry: it is not money, and is not owed."""
     held_micros: Mapped[micros] = mapped_column(server_default=text("0"))
     open_holds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     tasks_max: Mapped[int | None] = mapped_column(Integer)
@@ -67,6 +70,16 @@ class Account(Base):
     closed_until: Mapped[moment | None]
     """Where its last closed month ends: no entry is written any more that says an earlier moment.
     """
+
+    @property
+    def available_micros(self) -> int:
+        """What its submits may hold, as LOCK_ACCOUNTS has it."""
+        return self.quota_micros + self.credit_micros - self.held_micros
+
+    @property
+    def owed_micros(self) -> int:
+        """What it owes."""
+        return max(-self.quota_micros, 0)
 
 
 class Entry(Base):
