@@ -29,7 +29,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── ModelNotAllowed            403  1103  the token is for other models
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
-    ├── InsufficientQuota          429  1102  quota - held is less than the quote
+    ├── InsufficientQuota          429  1102  quota and credit, less what is held, are less
     ├── SpendLimited               429  1102  the rest of a limit of money is less than the quote
     ├── TaskTooDear                403  1103  a limit of what one task may cost is
     ├── TooManyPings               429  1302  a second test callback within seconds

@@ -38,7 +38,7 @@ from relay.desk.find import account_named, delivery_named, tenant_named
 from relay.desk.months import close_month
 from relay.desk.shown import ShownChange, shown_change
 from relay.months import Month, read_month
-from relay.usage.documents import statement_sheet
+from relay.usage.documents import owed, statement_sheet
 from relay.usage.sheet import to_csv
 from relay.usage.statement import (
     Statement,
@@ -59,6 +59,10 @@ class ChangePage(msgspec.Struct, frozen=True):
 
 class MonthOf(msgspec.Struct, frozen=True):
     month: str
+    owed_to_tenants_micros: int
+    """At its end: all closings above zero."""
+    owed_by_tenants_micros: int
+    """All closings below zero."""
     statements: list[Statement]
 
 
@@ -214,7 +218,7 @@ class Months(Controller):
                 await read_statement(session, one, which, zone=zone, currency=currency)
                 for one in accounts
             ]
-        return MonthOf(str(which), found)
+        return MonthOf(str(which), *owed(found), found)
 
     @post("/statements/{account:str}/{month:str}/close", **acts("account.close_month", 404))
     async def close(

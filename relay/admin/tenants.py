@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import msgspec
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
@@ -24,7 +24,7 @@ from relay.admin.bodies import (
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.find import tenant_to_act_on
-from relay.desk.money import add_quota, adjust_quota
+from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.shown import ShownTenant, read_shown_tenant, read_shown_tenants
 from relay.desk.tenants import (
     IssuedSecret,
@@ -78,6 +78,12 @@ class ToppedUp(msgspec.Struct, frozen=True):
 
 class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount_micros: SignedMicros
+    reason: Words
+
+
+class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    credit_micros: Micros
+    """How far below zero its creates may take the quota; 0 is none."""
     reason: Words
 
 
@@ -224,6 +230,28 @@ class Tenants(Controller):
             return await _shown(session, desk.office, name)
 
         return await desk.act(work, status=201)
+
+    @put("/{tenant:str}/credit", **acts("tenant.set_credit", 404, 412))
+    async def set_credit(
+        self,
+        desk: NamedDependency[AtDesk],
+        tenant: PathName,
+        data: JSONBody[Credit],
+        if_match: IfMatch = None,
+    ) -> Response[ShownTenant]:
+        """Say how much its account may owe; below what it owes only the next create is refused."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            name = await tenant_of(session, tenant)
+            await desk.refuse_stale(
+                *(session, "tenant.set_credit", if_match), lambda s: _locked(s, desk.office, name)
+            )
+            await set_credit(
+                *(session, actor, name), credit_micros=data.credit_micros, reason=data.reason
+            )
+            return await _shown(session, desk.office, name)
+
+        return await desk.act(work)
 
     @post("/{tenant:str}/webhook-secret", **acts("tenant.issue_webhook_secret", 404, 409))
     async def issue_secret(

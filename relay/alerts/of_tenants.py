@@ -27,7 +27,8 @@ GROUP BY t.name
 """  # noqa: S608 (composed of constants)
 """What `tasks/dispatch.py` writes of a refusal."""
 SPENDING = """
-SELECT t.name, a.quota_micros - a.held_micros AS left_micros, spent.a_day_micros
+SELECT t.name, a.quota_micros + a.credit_micros - a.held_micros AS left_micros,
+       spent.a_day_micros
 FROM (
     SELECT account_id,
            sum(charged_micros) / (
@@ -52,7 +53,7 @@ async def content_refused(session: AsyncSession, bound: float, _: Around) -> Fou
 
 
 async def tenant_empty(session: AsyncSession, bound: float, around: Around) -> Found:
-    """Ask whose quota lasts for fewer days, at the rate of the last one."""
+    """Ask whose quota and credit last for fewer days, at the rate of the last one."""
     found: Found = {}
     for row in (await session.execute(text(SPENDING))).mappings():
         left, a_day = int(row["left_micros"]), float(row["a_day_micros"])

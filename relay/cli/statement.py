@@ -163,7 +163,7 @@ def close(month: Month, account: str | None, *, is_sure: bool, as_json: bool) ->
 )
 @examples("relay month 2026-11 --out november", "relay month 2026-11 --out november --format html")
 def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
-    """Write a month: a statement of each account, and one sheet with what is owed to tenants.
+    """Write a month: a statement of each account, and one sheet of what is owed to and by them.
 
     All of one moment, recomputed from the entries. Files of the same names are replaced.
     """
@@ -185,6 +185,7 @@ def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
         zone, currency = database.settings.zone, database.settings.currency
         found = database.read(work)
     directory = Path(folder)
+    to_tenants, by_tenants = owed(found)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for one in found:
@@ -195,15 +196,19 @@ def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
             {
                 "month": str(month),
                 "currency": currency,
+                "owed_to_tenants_micros": to_tenants,
+                "owed_by_tenants_micros": by_tenants,
                 "statements": [_described(one) for one in found],
             },
             forms,
         )
     except OSError as error:
         raise Failure(f"it could not be written: {error}") from error
-    to_tenants, by_tenants = (f"{amount(micros):f} {currency}" for micros in owed(found))
     click.echo(f"{len(found)} statements of {month} in {directory}.")
-    click.echo(f"Owed to tenants at its end: {to_tenants}; owed by tenants: {by_tenants}.")
+    click.echo(
+        f"Owed to tenants at its end: {amount(to_tenants):f} {currency}; owed by tenants:"
+        f" {amount(by_tenants):f} {currency}."
+    )
     note("Every sum was recomputed from the entries.")
     refuse_wrong(found)
 

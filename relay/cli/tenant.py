@@ -8,13 +8,13 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import NONE, Amount, Name, SignedAmount, TasksMax, Times, Words
+from relay.cli.parameters import NONE, Amount, Name, TasksMax, Times, Words
 from relay.cli.queue_options import queue_options
-from relay.cli.show import fields_of, json_option, note, print_json
+from relay.cli.show import json_option, note, print_json
 from relay.cli.sure import ask, sure_option
+from relay.cli.tenant_money import adjust, topup
 from relay.cli.tenant_rows import print_tenants, read_tenant, show_tenant
 from relay.cli.webhook_secret import webhook_secret
-from relay.money import decimal_of, money
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -25,16 +25,14 @@ if TYPE_CHECKING:
     from relay.desk.shown import ShownTenant
     from relay.desk.tenants import TenantChanges
 
-NEGATIVE = {"ignore_unknown_options": True}
-"""So that -5 is an amount, not an option."""
-
 
 @click.group()
 def tenant() -> None:
     """Open, limit and top up tenants' accounts."""
 
 
-tenant.add_command(webhook_secret)
+for command in (topup, adjust, webhook_secret):
+    tenant.add_command(command)
 
 
 multiplier_option = click.option(
@@ -153,6 +151,14 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     help="Served by channels of this group alone; again for more, `all` for all.",
 )
 @queue_options
+@click.option(
+    "--credit",
+    "credit_micros",
+    type=Amount(least=0),
+    metavar="AMOUNT",
+    help="How far below zero its creates may take its account; 0 is none. Needs --reason.",
+)
+@click.option("--reason", type=Words("reason"), help="Why it has that credit; kept for ever.")
 @json_option
 @examples(
     "relay tenant set acme --multiplier 1.2      # list price times 1.2, from the next task on",
@@ -162,6 +168,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     "relay tenant set acme --show-quote",
     "relay tenant set acme --group eu --group spare",
     "relay tenant set acme --queue 8m --queue-weight 2",
+    "relay tenant set acme --credit 500 --reason 'pays by the month'",
 )
 def set_tenant(
     name: str,
@@ -172,6 +179,8 @@ def set_tenant(
     queue_s: int | None,
     queue_weight: int | None,
     room_min: int | None,
+    credit_micros: int | None,
+    reason: str | None,
     *,
     show_quote: bool | None,
     join_retries: bool | None,
@@ -179,9 +188,11 @@ def set_tenant(
 ) -> None:
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
-    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits)
+    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits, credit_micros)
     if all(option is None for option in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
+    if (credit_micros is None) != (reason is None):
+        raise click.UsageError("--credit and --reason go together.")
 
     from msgspec import UNSET
 
@@ -199,7 +210,7 @@ def set_tenant(
         room_min=UNSET if room_min is None else room_min,
         groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )
-    _change(name, changes, as_json=as_json)
+    _change(name, changes, credit=(credit_micros, reason), as_json=as_json)
     _note_nothing(name, multiplier)
 
 
@@ -279,106 +290,24 @@ def _note_nothing(name: str, multiplier: Decimal | str | None) -> None:
         )
 
 
-def _change(name: str, changes: TenantChanges, *, as_json: bool) -> None:
+def _change(
+    name: str,
+    changes: TenantChanges,
+    *,
+    credit: tuple[int | None, str | None] = (None, None),
+    as_json: bool,
+) -> None:
     async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+        from relay.desk.money import set_credit
         from relay.desk.tenants import change_tenant
 
+        credit_micros, reason = credit
+        if credit_micros is not None and reason is not None:
+            await set_credit(session, actor, name, credit_micros=credit_micros, reason=reason)
         changed = await change_tenant(session, actor, name, changes)
         return await read_tenant(session, changed.name, database.settings)
 
     with open_database() as database:
         pair = database.act(work)
         currency = database.settings.currency
-    show_tenant(pair, currency, as_json=as_json)
-
-
-@tenant.command(context_settings=NEGATIVE)
-@click.argument("name", help="The tenant's name.")
-@click.argument("amount", type=SignedAmount(), help="How much; of a correction also below 0.")
-@click.option(
-    "--ref",
-    "reference",
-    required=True,
-    type=Name("reference"),
-    help="Your own reference of the payment; the same one twice adds nothing.",
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["paid", "bonus", "correction"]),
-    default="paid",
-    show_default=True,
-    help="What for: it was paid, is a gift, or corrects an earlier top-up.",
-)
-@click.option("--reason", type=Words("reason"), help="Kept with the entry for ever.")
-@json_option
-@examples(
-    "relay tenant topup acme 250 --ref invoice-2026-117",
-    "relay tenant topup acme 5 --kind bonus --ref welcome-acme",
-    "relay tenant topup acme -225 --kind correction --ref invoice-2026-117-was-25",
-)
-def topup(
-    name: str, amount: int, reference: str, kind: str, reason: str | None, *, as_json: bool
-) -> None:
-    """Add quota that was sold or given, once per reference."""
-    if amount < 0 and kind != "correction":
-        raise click.UsageError(
-            f"{decimal_of(amount)} must be more than 0: what takes away is --kind correction,"
-            " or `relay tenant adjust`."
-        )
-
-    async def work(session: AsyncSession, actor: Actor) -> tuple[bool, ShownTenant]:
-        from relay.desk.money import add_quota
-        from relay.ledger.tables import TopupKind
-
-        is_added = await add_quota(
-            session,
-            actor,
-            name,
-            amount_micros=amount,
-            reference=reference,
-            currency=currency,
-            kind=TopupKind(kind),
-            reason=reason,
-        )
-        return is_added, await read_tenant(session, name, database.settings)
-
-    with open_database() as database:
-        currency = database.settings.currency
-        added, pair = database.act(work)
-    if not added:
-        note(f"'{reference}' was already used to add {money(amount, currency)}: added nothing.")
-    if as_json:
-        print_json(
-            {"added_micros": amount if added else 0, "reference": reference, "kind": kind}
-            | fields_of(pair)
-        )
-    else:
-        print_tenants([pair], currency)
-
-
-@tenant.command(context_settings=NEGATIVE)
-@click.argument("name", help="The tenant's name.")
-@click.argument(
-    "amount", type=SignedAmount(), metavar="±AMOUNT", help="What to add; below 0 it is taken away."
-)
-@click.option("--reason", required=True, type=Words("reason"), help="Kept with the entry for ever.")
-@json_option
-@examples(
-    "relay tenant adjust acme -5 --reason 'entered twice'",
-    "relay tenant adjust acme 2.5 --reason 'for the outage'",
-)
-def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
-    """Correct a quota, up or down; it may fall below zero."""
-
-    async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
-        from relay.desk.money import adjust_quota
-
-        await adjust_quota(
-            session, actor, name, amount_micros=amount, reason=reason, currency=currency
-        )
-        return await read_tenant(session, name, database.settings)
-
-    with open_database() as database:
-        currency = database.settings.currency
-        pair = database.act(work)
     show_tenant(pair, currency, as_json=as_json)

@@ -29,7 +29,7 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
 
 
 def print_tenants(found: list[ShownTenant], currency: str) -> None:
-    money_columns = (">quota", ">held", ">available", ">times")
+    money_columns = (">quota", ">credit", ">held", ">available", ">times")
     print_table(
         [
             *("tenant", "enabled", *money_columns, ">tasks max", ">open", "price group"),
@@ -40,6 +40,7 @@ def print_tenants(found: list[ShownTenant], currency: str) -> None:
                 row.name,
                 yes_no(row.enabled),
                 money(row.quota_micros, currency),
+                money(row.credit_micros, currency),
                 money(row.held_micros, currency),
                 money(row.available_micros, currency),
                 row.multiplier,

@@ -76,8 +76,9 @@ def _what_is_live(error: InUse, currency: str) -> str:
             f" (`relay delivery list --tenant {error.name} --state due`)"
         )
     if error.quota_micros:
+        owed = ", which it owes" if error.quota_micros < 0 else ""
         live.append(
-            f"its quota is {money(error.quota_micros, currency)} (`relay tenant adjust"
+            f"its quota is {money(error.quota_micros, currency)}{owed} (`relay tenant adjust"
             f" {error.name} {decimal_of(-error.quota_micros)} --reason …` makes it 0)"
         )
     return ", ".join(live)

@@ -81,7 +81,8 @@ class InUse(DeskError):
         left = (
             f"{tasks} live tasks" if tasks else "",
             f"{deliveries} callbacks to be made" if deliveries else "",
-            f"{decimal_of(quota_micros)} of quota left" if quota_micros else "",
+            f"{decimal_of(quota_micros)} of quota left" if quota_micros > 0 else "",
+            f"{decimal_of(-quota_micros)} to pay" if quota_micros < 0 else "",
         )
         super().__init__(f"{kind} '{name}' is in use: it has {', '.join(filter(None, left))}")
         self.kind = kind

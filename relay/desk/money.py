@@ -1,4 +1,4 @@
-"""Quota that is sold or given, and quota that is corrected."""
+"""Quota that is sold, given or corrected, and how much of it may be owed."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,6 +9,7 @@ from relay.desk.changes import note_change
 from relay.desk.errors import ReferenceUsed, Unusable
 from relay.desk.find import tenant_named, tenant_to_act_on
 from relay.desk.names import check_name, check_words
+from relay.ledger import accounts
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
 from relay.ledger.tables import TopupKind
@@ -129,3 +130,38 @@ async def adjust_quota(
         reason=reason,
         amount_micros=abs(amount_micros),
     )
+
+
+@act("tenant.set_credit")
+async def set_credit(
+    session: AsyncSession, actor: Actor, name: str, *, credit_micros: int, reason: str
+) -> bool:
+    """Say how far below zero a tenant's creates may take its account's quota.
+
+    Below what is used of it already, only the next create is refused. False if it was so before:
+    nothing is noted. What is added to it counts against a ceiling.
+
+    Raises:
+        NoSuch, NotPossible: it was removed.
+        Unusable: the reason, or it is below 0.
+    """
+    check_words(reason, what="reason")
+    if credit_micros < 0:
+        raise Unusable("a credit is at least 0", field="credit_micros")
+    tenant = await tenant_to_act_on(session, name)
+    before = await accounts.set_credit(session, AccountId(tenant.account_id), credit_micros)
+    if before == credit_micros:
+        return False
+    await note_change(
+        session,
+        actor,
+        "tenant.set_credit",
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        before={"credit_micros": before},
+        after={"credit_micros": credit_micros},
+        reason=reason,
+        amount_micros=max(credit_micros - before, 0),
+    )
+    return True

@@ -34,8 +34,12 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     account_id: int
     currency: str
     quota_micros: int
+    """Below zero it is owed."""
+    credit_micros: int
+    """How far below zero its creates may take the quota."""
     held_micros: int
     available_micros: int
+    """Quota and credit, less what is held."""
     multiplier: str
     """That counts now."""
     own_multiplier: str | None
@@ -190,8 +194,9 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
         account_id=row.account_id,
         currency=currency,
         quota_micros=account.quota_micros,
+        credit_micros=account.credit_micros,
         held_micros=account.held_micros,
-        available_micros=account.quota_micros - account.held_micros,
+        available_micros=account.available_micros,
         multiplier=plain(prices.book(row.id, row.price_group).multiplier),
         own_multiplier=None if last is None else plain(last.times),
         price_group=row.price_group,

@@ -19,7 +19,7 @@ from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.waits import check_wait
-from relay.ledger.accounts import open_account, set_tasks_max
+from relay.ledger.accounts import open_account, set_credit, set_tasks_max
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
 from relay.ledger.tables import Account, TopupKind
@@ -192,7 +192,7 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
     """Shut a tenant out for good, with its tokens; tasks and entries keep it, by another name.
 
     Its account is locked, as by every submit: what was held before is seen, and nothing can be
-    held later, since there is nothing left to hold.
+    held later, since there is nothing left to hold, and no credit.
 
     Raises:
         NoSuch, NotPossible: it was removed before.
@@ -211,6 +211,8 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
         raise InUse("tenant", name, tasks=tasks, deliveries=deliveries, quota_micros=quota_micros)
     own = await own_multiplier(session, tenant)
     before = _state(tenant, account, own) | {"tokens": await revoke_tokens(session, tenant.id)}
+    if is_alone and account.credit_micros:
+        before["credit_micros"] = await set_credit(session, AccountId(account.id), 0)
     await edit.remove_tenant(session, tenant, removed_name(name, tenant.id))
     await note_change(
         session, actor, "tenant.remove", kind="tenant", id=tenant.id, name=name, before=before

@@ -2,7 +2,7 @@
 
 Guarantees:
 - A hold ends at most once: settled or released, never both.
-- Open holds never exceed the quota by a submit; settling charges at most the hold.
+- Open holds never exceed the quota and the credit by a submit; settling charges at most the hold.
 - Entries are never updated or deleted. A mistake is corrected by a further entry.
 - quota = sum of the account's entries; held = sum of its open holds; `invariants.py` recomputes
   both.

@@ -15,6 +15,18 @@ async def open_account(session: AsyncSession) -> AccountId:
     return AccountId(opened)
 
 
+async def set_credit(session: AsyncSession, account_id: AccountId, credit_micros: int) -> int:
+    """Let submits take the quota so far below zero, and return how far they could before.
+
+    Under the lock that they hold by: below what is used already it only refuses the next one.
+    """
+    account = await session.get_one(
+        Account, account_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    before, account.credit_micros = account.credit_micros, credit_micros
+    return before
+
+
 async def set_tasks_max(
     session: AsyncSession, account_id: AccountId, tasks_max: int | None
 ) -> None:

@@ -9,7 +9,7 @@ Order of locks everywhere: task rows by id, then accounts by id.
 """
 
 LOCK_ACCOUNTS = """
-    SELECT id AS account_id, quota_micros - held_micros AS available_micros,
+    SELECT id AS account_id, quota_micros + credit_micros - held_micros AS available_micros,
            tasks_max - open_holds AS tasks_left,
            coalesce(unheard_until > now(), false) AS has_unheard,
            quota_micros, greatest(now(), closed_until, last_entry_at) AS entry_at,

@@ -239,13 +239,25 @@ FIGURES = (
     ),
     Figure(
         "relay_quota_micros",
-        "What all accounts have left, what is held included.",
+        "What all accounts have left, what is held included, less what others owe.",
         (),
         lambda snapshot: [((), snapshot.accounts["quota_micros"])],
     ),
     Figure(
+        "relay_owed_micros",
+        "What accounts below zero owe.",
+        (),
+        lambda snapshot: [((), snapshot.accounts["owed_micros"])],
+    ),
+    Figure(
+        "relay_credit_micros",
+        "What all accounts may owe.",
+        (),
+        lambda snapshot: [((), snapshot.accounts["credit_micros"])],
+    ),
+    Figure(
         "relay_accounts_overdrawn",
-        "Accounts below zero.",
+        "Accounts that owe more than their credit.",
         (),
         lambda snapshot: [((), snapshot.accounts["overdrawn"])],
     ),

@@ -50,9 +50,11 @@ SELECT kind, sum(amount_micros) AS micros FROM entries WHERE kind <> 'charge' GR
 are numeric, since they may not fit where one account's does."""
 ACCOUNTS = """
 SELECT coalesce(sum(quota_micros), 0) AS quota_micros,
+    coalesce(sum(credit_micros), 0) AS credit_micros,
+    coalesce(-sum(quota_micros) FILTER (WHERE quota_micros < 0), 0) AS owed_micros,
     coalesce(sum(held_micros), 0) AS held_micros,
     coalesce(sum(open_holds), 0)::bigint AS holds,
-    count(*) FILTER (WHERE quota_micros < 0) AS overdrawn
+    count(*) FILTER (WHERE quota_micros + credit_micros < 0) AS overdrawn
 FROM accounts
 """
 CHANNELS = """

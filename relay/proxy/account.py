@@ -1,10 +1,11 @@
 """Kling's account calls, answered from the tenant's own books (promise T4).
 
-The tenant's quota is shown as one resource pack, in video units at Kling's list price. Whatever
-changed it is a line, in units and in currency: charges are deductions, and what was given back,
-sold or corrected upwards is one below zero. Each line's quota after it is the next one's before it,
-and what was sold less the lines of tasks is what remains. Nothing of the channels' accounts is
-told, nor to a key of scope `call` what others of its tenant's keys spent: their lines are left out.
+The tenant's quota is shown as one resource pack, in video units at Kling's list price; a credit is
+as much more of it. Whatever changed the quota is a line, in units and in currency: charges are
+deductions, and what was given back, sold or corrected upwards is one below zero. Each line's quota
+after it is the next one's before it, and the pack's total less the lines of tasks is what remains.
+Nothing of the channels' accounts is told, nor to a key of scope `call` what others of its tenant's
+keys spent: their lines are left out.
 
 Source of the shapes: docs/kling-api.md 4.16 and 5.6; names of fields that it leaves out are
 those of our sandbox, which took them from the vendor's pages.
@@ -39,10 +40,17 @@ PAGES_AT_ONCE = 1
 the few connections of the pool with them (`database/lines.py`)."""
 
 TOTALS = """
-SELECT coalesce(sum(amount_micros) FILTER (WHERE task_id IS NULL), 0) AS sold,
-       coalesce(sum(amount_micros), 0) AS quota,
-       min(created_at) AS began_at
-FROM entries WHERE account_id = $1
+SELECT a.credit_micros + e.sold AS total, a.credit_micros + e.quota AS remaining,
+       coalesce(e.began_at, (
+           SELECT created_at FROM tenants WHERE id = $2 AND a.credit_micros > 0
+       )) AS began_at
+FROM accounts a, (
+    SELECT coalesce(sum(amount_micros) FILTER (WHERE task_id IS NULL), 0) AS sold,
+           coalesce(sum(amount_micros), 0) AS quota,
+           min(created_at) AS began_at
+    FROM entries WHERE account_id = $1
+) e
+WHERE a.id = $1
 """
 
 LINES = """
@@ -84,8 +92,8 @@ class Accounts:
                 raise InvalidParameter(name, "is required")
             read_ms(name, values[name][-1], 0)
         async with self._turn:
-            totals = await self._pool.fetchrow(TOTALS, caller.account_id)
-        assert totals is not None, "a sum is one row"
+            totals = await self._pool.fetchrow(TOTALS, caller.account_id, caller.tenant_id)
+        assert totals is not None, "accounts stay"
         data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
@@ -95,12 +103,12 @@ class Accounts:
                     "resource_pack_name": PACK_NAME,
                     "resource_pack_id": PACK_ID,
                     "resource_pack_type": PACK_TYPE,
-                    "total_quantity": self._units(totals["sold"]),
-                    "remaining_quantity": self._units(totals["quota"]),
+                    "total_quantity": self._units(totals["total"]),
+                    "remaining_quantity": self._units(totals["remaining"]),
                     "purchase_time": began_ms,
                     "effective_time": began_ms,
                     "invalid_time": MS_MAX,
-                    "status": "online" if totals["quota"] > 0 else "runOut",
+                    "status": "online" if totals["remaining"] > 0 else "runOut",
                 }
             ]
         return msgspec.json.encode(data)

@@ -86,7 +86,7 @@ class NewApiUsage:
         async with self._sessions() as session:
             used = await session.scalar(text(USED), values)
             account = await session.get_one(Account, caller.account_id)
-            return int(used or 0), account.quota_micros - account.held_micros
+            return int(used or 0), account.available_micros
 
 
 def _quota(micros: int) -> int:

@@ -62,16 +62,17 @@ class OwnBooks:
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def balance(self, caller: Caller, asked: Asked) -> dict[str, Any]:
-        """Say what the account has, what of it is held for open tasks, and what is free."""
+        """Say what the account has or owes, what is held for open tasks, and what is free."""
         _ = asked
         async with self._sessions() as session:
             account = await session.get_one(Account, caller.account_id)
-            quota, held = account.quota_micros, account.held_micros
         return {
             "currency": self._currency,
-            "quota": decimal_of(quota),
-            "held": decimal_of(held),
-            "available": decimal_of(quota - held),
+            "quota": decimal_of(account.quota_micros),
+            "credit": decimal_of(account.credit_micros),
+            "owed": decimal_of(account.owed_micros),
+            "held": decimal_of(account.held_micros),
+            "available": decimal_of(account.available_micros),
         }
 
     async def usage(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -216,6 +217,7 @@ def _stated(statement: Statement) -> dict[str, Any]:
         "opening": decimal_of(figures.opening_micros),
         **{name: decimal_of(micros) for name, micros in moves.items()},
         "closing": decimal_of(figures.closing_micros),
+        "owed": decimal_of(statement.owed_micros),
         "charges": [
             {
                 "token_id": one.token_id,
@@ -226,6 +228,7 @@ def _stated(statement: Statement) -> dict[str, Any]:
             for one in statement.charges
         ],
         "held_now": decimal_of(statement.held_now_micros),
+        "credit_now": decimal_of(statement.credit_now_micros),
         "is_over": statement.is_over,
         "closed_at": None if statement.closed_at is None else ms_of(statement.closed_at),
         "made_at": ms_of(statement.recomputed_at),

@@ -41,6 +41,8 @@ def statement_sheet(statement: Statement, invoiced: Sequence[str] = ()) -> Sheet
         ("Begins", _moment(statement, statement.start_at)),
         ("Ends before", _moment(statement, statement.until_at)),
         ("Currency", statement.currency),
+        ("Owed by the account", f"{amount(statement.owed_micros):f}"),
+        ("Credit now", f"{amount(statement.credit_now_micros):f}"),
         ("Held now", f"{amount(statement.held_now_micros):f}"),
         ("Made", _moment(statement, statement.recomputed_at)),
         ("State", _state(statement)),
@@ -95,6 +97,7 @@ def month_sheet(month: str, statements: Sequence[Statement], *, currency: str) -
         notes=[
             RECOMPUTED,
             "Owed to tenants is what they had not used up at its end: all closings above zero.",
+            "Owed by tenants is what they had used beyond their quota: all closings below zero.",
         ],
     )
 

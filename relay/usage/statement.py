@@ -56,9 +56,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
     charges: list[ChargeLine]
     """They come to `figures.charge_micros`."""
+    owed_micros: int
+    """By the account, at the month's end or so far: its closing, where that is below zero."""
     quota_now_micros: int
     held_now_micros: int
     """For tasks that are not over, of what is left now."""
+    credit_now_micros: int
+    """How far below zero its creates may take the quota now."""
     recomputed_at: datetime
     """When all of it was summed up, in one snapshot."""
     closed_at: datetime | None
@@ -96,6 +100,7 @@ async def read_statement(
     names = select(Tenant.name).where(Tenant.account_id == account_id).order_by(Tenant.id)
     values = {"account_id": account_id, "start": window.start, "until": window.until}
     lines = (await session.execute(CHARGES, values)).mappings()
+    figures = await read_figures(session, account_id, window)
     recomputed_at = await session.scalar(select(func.now()))
     assert recomputed_at is not None, "it has a clock"
     return Statement(
@@ -106,10 +111,12 @@ async def read_statement(
         start_at=window.start,
         until_at=window.until,
         currency=currency,
-        figures=await read_figures(session, account_id, window),
+        figures=figures,
         charges=[ChargeLine(**line) for line in lines],
+        owed_micros=max(-figures.closing_micros, 0),
         quota_now_micros=account.quota_micros,
         held_now_micros=account.held_micros,
+        credit_now_micros=account.credit_micros,
         recomputed_at=recomputed_at,
         closed_at=row.closed_at if row else None,
         closed_figures=figures_of(row) if row else None,

@@ -83,9 +83,10 @@ CASES = [
     Case(
         "tenant-empty",
         "UPDATE tasks SET charged_micros = hold_micros, created_at = now() - interval '12 hours'"
-        " WHERE state = 'succeed'; UPDATE accounts SET quota_micros = held_micros + 420000",
+        " WHERE state = 'succeed'; UPDATE accounts SET quota_micros = held_micros - 80000,"
+        " credit_micros = 500000",
         *("acme", "0.42 USD left, for 12.0 h"),
-        "UPDATE accounts SET quota_micros = held_micros + 900000",
+        "UPDATE accounts SET credit_micros = 980000",
     ),
     Case(
         "deliveries-dead",

@@ -348,7 +348,7 @@ POOLED = {
     ),
     # These two sum up what a tenant ever did.
     "account.TOTALS": Sample(
-        account.TOTALS, (ACCOUNT + MIDDLE_TENANT,), rows_max=1_100, pages_max=1_200
+        account.TOTALS, (ACCOUNT + MIDDLE_TENANT, MIDDLE_TENANT), rows_max=1_100, pages_max=1_200
     ),
     "read.QUOTAS_AFTER": Sample(
         read.QUOTAS_AFTER,

@@ -41,6 +41,21 @@ def test_a_month_is_shown_written_and_not_closed_before_it_is_over(
         for form in ("csv", "html", "xlsx")
     }
 
+    given = relay.json("tenant", "set", "acme", "--credit", "20.5", "--reason", "pays by the month")
+    assert (given["credit_micros"], given["available_micros"]) == (20_500_000, 32_999_999)
+    listed = relay("tenant", "list").stdout
+    assert "20.5 USD" in listed
+    relay("tenant", "adjust", "acme", "-20", "--reason", "used")
+    owing = json.loads(relay("statement", "acme", month, "--format", "json").stdout)
+    assert (owing["owed_micros"], owing["credit_now_micros"]) == (7_500_001, 20_500_000)
+    assert "7.500001" in relay("statement", "acme", month).stdout
+    told = relay("month", month, "--out", str(folder), "--format", "json")
+    assert "Owed to tenants at its end: 0 USD; owed by tenants: 7.500001 USD." in told.stdout
+    whole = json.loads((folder / f"month-{month}.json").read_text())
+    assert (whole["owed_to_tenants_micros"], whole["owed_by_tenants_micros"]) == (0, 7_500_001)
+    assert "go together" in relay.refused("tenant", "set", "acme", "--credit", "5", code=2)
+    assert "which it owes" in relay.refused("tenant", "remove", "acme", "--yes")
+
     assert "it is not over" in relay.refused(
         "statement", "close", month, "--account", "acme", "--yes"
     )

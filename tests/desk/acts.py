@@ -51,7 +51,7 @@ from relay.desk.invoices import (
     set_invoice_profile,
 )
 from relay.desk.limits import raise_limit, set_limits
-from relay.desk.money import add_quota, adjust_quota
+from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.months import close_month
 from relay.desk.move_in import move_tasks, move_tenant
 from relay.desk.multipliers import end_multiplier, set_multiplier
@@ -257,6 +257,12 @@ def _adjust(
 ) -> Do:
     return lambda _, session, actor: adjust_quota(
         session, actor, name, amount_micros=amount, reason=reason, currency=currency
+    )
+
+
+def _credit(name: str = "acme", micros: int = 500, reason: str = "pays by the month") -> Do:
+    return lambda _, session, actor: set_credit(
+        session, actor, name, credit_micros=micros, reason=reason
     )
 
 
@@ -505,6 +511,7 @@ TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], 
     (add_quota, "reference", lambda text: _add_quota(reference=text)),
     (add_quota, "reason", lambda text: _add_quota(reason=text)),
     (adjust_quota, "reason", lambda text: _adjust(reason=text)),
+    (set_credit, "reason", lambda text: _credit(reason=text)),
 ]
 """Acts that keep a word of the operator's, and which."""
 
@@ -552,6 +559,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (remove_tenant, _remove(remove_tenant, FORMER_TENANT), ""),
     (issue_webhook_secret, _webhook_secret(FORMER_TENANT, may_rotate=False), ""),
     (add_quota, _add_quota(FORMER_TENANT), ""),
+    (set_credit, _credit(FORMER_TENANT), ""),
     (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
     (set_limits, _limit(tenant=FORMER_TENANT, day=1), ""),
@@ -887,6 +895,15 @@ DONE = [
             *("tenant.adjust", *_TENANT, None),
             {"account_id": desk.account_id, "amount_micros": -5},
             "twice",
+        ),
+    ),
+    Case(
+        set_credit,
+        _credit(),
+        lambda _: Told(
+            *("tenant.set_credit", *_TENANT, {"credit_micros": 0}),
+            {"credit_micros": 500},
+            "pays by the month",
         ),
     ),
     Case(
@@ -1511,6 +1528,8 @@ REFUSED = [
     Refusal(adjust_quota, NoSuch, _adjust("acmee")),
     Refusal(adjust_quota, Unusable, _adjust(amount=0)),
     Refusal(adjust_quota, CurrencyMismatch, _adjust(currency="CNY")),
+    Refusal(set_credit, NoSuch, _credit("acmee")),
+    Refusal(set_credit, Unusable, _credit(micros=-1)),
     Refusal(add_channel, NameTaken, _add_channel("main")),
     Refusal(
         *(add_channel, Unusable, _add_channel(base_url="https://ann:url-password-1@other.test")),
@@ -1670,6 +1689,7 @@ IDLE: list[tuple[str, Do]] = [
     ("a reference with its amount again", _add_quota(reference="invoice 1")),
     ("a token that was revoked", _revoke(lambda desk: desk.revoked_id)),
     ("a tenant as it is", _change_tenant(enabled=True, tasks_max=None, multiplier=None)),
+    ("a credit as it is", _credit(micros=0)),
     (
         "a channel as it is",
         _change_channel(base_url="https://kling.test/", weight=1, rename="main"),

@@ -65,6 +65,9 @@ ASKED: dict[str, Asked] = {
     "tenant.adjust": Asked(
         "POST", "tenants/acme/adjustments", {"amount_micros": -5, "reason": "twice"}
     ),
+    "tenant.set_credit": Asked(
+        "PUT", "tenants/acme/credit", {"credit_micros": 500, "reason": "pays by the month"}
+    ),
     "account.close_month": Asked(*("POST", last_month, {}), ";".join(AGED)),
     "token.issue": Asked("POST", "tenants/acme/tokens", {"groups": ["eu"]}),
     "token.change": Asked("PATCH", "tokens/1", {"queue_s": 5}),

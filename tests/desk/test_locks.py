@@ -50,6 +50,7 @@ HELD = {
     "move_tasks": "INSERT INTO moved_tasks VALUES"
     " (1, 'task_1', 'text2video', NULL, true, '', NULL, '{}', now(), NULL)",
     "adjust_quota": ACCOUNT,
+    "set_credit": ACCOUNT,
     "close_month": ACCOUNT,
     "add_channel": NAMED.format("third"),
     "change_channel": NAMED.format("first"),

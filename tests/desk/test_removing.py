@@ -74,12 +74,15 @@ async def test_each_live_thing_by_itself_keeps_a_tenant(desk: Desk) -> None:
             raised.value.quota_micros == (await desk.row(f"SELECT quota_micros FROM {account}"))[0]
         )
     await desk.act(adjusting(1))
+    await desk.run(f"UPDATE accounts SET credit_micros = 5 WHERE id = {desk.account_id}")
 
     await desk.act(removing())
 
     row = await desk.row("SELECT * FROM tenants WHERE id = 1")
     assert (row["name"], row["enabled"]) == ("acme (removed #1)", False)
     assert row["removed_at"] is not None
+    # A submit that was let in before it was removed would still find a credit to hold.
+    assert (await desk.row(f"SELECT credit_micros FROM {account}"))[0] == 0
     tokens = await desk.rows("SELECT 1 FROM tokens WHERE tenant_id = 1 AND revoked_at IS NULL")
     assert tokens == []
 

@@ -167,6 +167,7 @@ COLD = {
     "relay.channels.read:read_rows": _COMMAND,
     "relay.deliveries.webhook_secrets:issue_secret": _COMMAND,
     "relay.ledger.read:read_accounts": _COMMAND,
+    "relay.ledger.accounts:set_credit": _COMMAND,
     "relay.ledger.accounts:set_tasks_max": _COMMAND,
     "relay.ledger.read:topup_of": _COMMAND,
     "relay.usage.entries:list_entries": _COMMAND,
