@@ -113,10 +113,13 @@ class Relay:
     async def heal(self) -> None:
         """Forget what was learned of how channels do, as when each had a good while to recover."""
         board, observer = self.parts.kling.board, self.parts.kling.observer
-        await board.aclose()
-        if (reading := board._cached._reading) is not None:  # noqa: SLF001
-            await asyncio.wait({reading})  # on a slow machine it would bring back what is forgotten
-        await self.rows("DELETE FROM channel_conditions")
+        while True:
+            await board.aclose()
+            if (reading := board._cached._reading) is not None:  # noqa: SLF001
+                await asyncio.wait({reading})  # it would bring back what is forgotten
+            await self.rows("DELETE FROM channel_conditions")
+            if board._cached._reading is None and not board._writing:  # noqa: SLF001
+                break
         board._known.clear()  # noqa: SLF001 (instead of the pauses)
         board._concerned.clear()  # noqa: SLF001
         board._own.clear()  # noqa: SLF001
