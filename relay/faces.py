@@ -101,9 +101,7 @@ async def open_faces(
             tokens=OwnTokens(store.sessions, store.keys),
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
-            limits=OwnLimits(
-                store.sessions, currency=settings.currency, timezone=settings.timezone
-            ),
+            limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),
             new_api=NewApiUsage(store.sessions),
             document=document,
             budget=budget,

@@ -1,6 +1,7 @@
 """Tenants' tokens."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
@@ -15,7 +16,15 @@ from relay.desk.actor import Actor
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_named
 from relay.desk.shown import ShownToken, shown_token
-from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token
+from relay.desk.tokens import (
+    DAY_S,
+    KEEP_MAX_S,
+    IssuedToken,
+    change_token,
+    issue_token,
+    revoke_token,
+    rotate_token,
+)
 from relay.tasks.live import read_held
 from relay.tasks.token_report import TokenReport, read_token_report
 from relay.tenants.read import find_token, read_tokens
@@ -39,6 +48,11 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class TokenPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_s: Count | None
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep_s: Annotated[int, msgspec.Meta(ge=0, le=KEEP_MAX_S)] = DAY_S
+    """For how long the old keys are taken beside the new ones; 0 ends them now."""
 
 
 class RevokedToken(msgspec.Struct, frozen=True):
@@ -122,6 +136,17 @@ class Tokens(Controller):
             return await _shown(session, token_id)
 
         return await desk.act(work)
+
+    @post("/tokens/{token_id:int}/rotate", **acts("token.rotate", 404))
+    async def rotate(
+        self, desk: NamedDependency[AtDesk], token_id: PathId, data: JSONBody[Rotation]
+    ) -> Response[IssuedToken]:
+        """Give a token new keys, shown this once; it stays the same token otherwise."""
+
+        async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
+            return await rotate_token(session, actor, token_id, desk.keys, keep_s=data.keep_s)
+
+        return await desk.act(work, status=201)
 
     @delete("/tokens/{token_id:int}", **acts("token.revoke", 404), status_code=200)
     async def revoke(

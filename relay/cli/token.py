@@ -272,6 +272,36 @@ async def _bound(
 @token.command()
 @click.argument("id", type=ID, help="As `relay token list` shows it.")
 @click.option(
+    "--keep",
+    type=click.IntRange(0, 720),
+    default=24,
+    show_default=True,
+    metavar="HOURS",
+    help="For how long the old keys are taken beside the new ones; 0 ends them now.",
+)
+@click.option("--json", is_flag=True, expose_value=False, help="What it prints anyway.")
+@examples("relay token rotate 7 > acme-keys.json", "relay token rotate 7 --keep 0")
+def rotate(id: int, keep: int) -> None:  # noqa: A002 (click names it by the argument)
+    """Give a token new keys, and end its old ones a day later; prints them once, as JSON.
+
+    It stays the same token, with its limits and its tasks. Keys that it had before those end now.
+    """
+
+    async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
+        from relay.desk.tokens import rotate_token
+
+        return await rotate_token(session, actor, id, database.keys, keep_s=keep * 3600)
+
+    with open_database() as database:
+        issued = database.act(work)
+    print_json(issued)
+    if sys.stdout.isatty():
+        note("The secret key and the API key are shown this once: keep them now.")
+
+
+@token.command()
+@click.argument("id", type=ID, help="As `relay token list` shows it.")
+@click.option(
     "--leaked",
     "is_leaked",
     is_flag=True,

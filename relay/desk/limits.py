@@ -16,6 +16,7 @@ from relay.limits.tables import Limit, LimitKind
 from relay.tasks.limit_books import lock_limits, put_limits
 from relay.tenants.read import find_token
 from relay.tenants.tables import Tenant
+from relay.tenants.tokens import read_makers
 
 AMOUNT_MAX = 10**15
 """Micros: a thousand million, as everywhere."""
@@ -38,16 +39,19 @@ async def set_limits(
     *,
     tenant: str | None = None,
     token_id: int | None = None,
+    by_id: int | None = None,
     zone: tzinfo,
 ) -> None:
     """Set limits of a tenant, or of a token; None takes one away.
 
     What the running window has seen so far counts: a limit below that refuses creates at once, and
-    leaves alone what runs. What is so already is not noted. `zone`: in which days begin.
+    leaves alone what runs. What is so already is not noted. `zone`: in which days begin. `by_id`:
+    the tenant's token that sets it, which lets others have no more than it has itself, and bounds
+    neither itself nor those that it came of.
 
     Raises:
         NoSuch, NotPossible: it was removed or revoked.
-        Unusable: an amount is out of bounds.
+        Unusable: an amount is out of bounds, or more than the token that sets it may say.
     """
     for kind, amount in allowed.items():
         if amount is not None:
@@ -60,6 +64,8 @@ async def set_limits(
     if not after:
         return
     changed = {LimitKind(kind): amount for kind, amount in after.items()}
+    if by_id is not None:
+        await _check_within(session, by_id, token_id, changed)
     await put_limits(session, *whose, changed, locked=locked, zone=zone)
     await _note(session, actor, "limit.set", whose, before=before, after=after)
 
@@ -130,6 +136,24 @@ async def _find(session: AsyncSession, tenant: str | None, token_id: int | None)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
     return Whose(await tenant_to_act_on(session, name), token_id)
+
+
+async def _check_within(
+    session: AsyncSession,
+    by_id: int,
+    token_id: int | None,
+    changed: Mapping[LimitKind, int | None],
+) -> None:
+    """Refuse what a token may not say of another one; its own limits stand, by the account."""
+    if token_id is None or token_id in await read_makers(session, by_id):
+        raise Unusable("a key bounds others: not itself, nor what it came of")
+    of_its_own = await session.execute(
+        select(Limit.kind, Limit.allowed).where(Limit.token_id == by_id)
+    )
+    for kind, most in of_its_own:
+        amount = changed.get(LimitKind(kind), most)
+        if amount is None or amount > most:
+            raise Unusable(f"the key that sets it has a limit '{kind}' itself, and allows no more")
 
 
 def _check_amount(kind: LimitKind, amount: int) -> None:

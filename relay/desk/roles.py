@@ -46,6 +46,7 @@ ACTS: dict[str, Grants] = {
     "invoice.reverse": _to(FINANCE),
     "token.issue": _to(OPERATOR),
     "token.change": _to(OPERATOR),
+    "token.rotate": _to(OPERATOR),
     "gate.set": _to(OPERATOR),
     "limit.set": _to(OPERATOR, FINANCE),
     "limit.raise": _to(OPERATOR, FINANCE),

@@ -23,6 +23,7 @@ from relay.tenants.tokens import secret_context as token_context
 
 SECRETS: tuple[tuple[Any, Any], ...] = (
     (Token.secret_key_sealed, token_context),
+    (Token.former_secret_key_sealed, token_context),
     (WebhookSecret.secret_sealed, webhook_context),
     (AlertPlace.url_sealed, url_context),
     (Queued.body_sealed, body_context),

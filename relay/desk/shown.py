@@ -77,6 +77,8 @@ class ShownToken(msgspec.Struct, frozen=True, kw_only=True):
     """What it may be used for."""
     made_by_id: int | None
     """The token of the same tenant that made it; they end with it."""
+    old_keys_until: datetime | None
+    """Until when the keys are taken too that it had before it was rotated; null is none."""
     is_test: bool
     queue_s: int | None
     created_at: datetime
@@ -215,7 +217,10 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
 
 def shown_token(row: Token, tenant: str) -> ShownToken:
     return ShownToken(
-        tenant=tenant, scope=Scope(row.scope), **_of(row, ShownToken, but=("tenant", "scope"))
+        tenant=tenant,
+        scope=Scope(row.scope),
+        old_keys_until=row.former_until,
+        **_of(row, ShownToken, but=("tenant", "scope", "old_keys_until")),
     )
 
 

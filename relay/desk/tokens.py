@@ -25,7 +25,10 @@ from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import IssuedToken, UnusableApiKey
 
-__all__ = ["IssuedToken", "change_token", "issue_token", "revoke_token"]
+__all__ = ["IssuedToken", "change_token", "issue_token", "revoke_token", "rotate_token"]
+
+DAY_S, KEEP_MAX_S = 86_400, 30 * 86_400
+"""For how long the keys that a token had are taken beside those that it got."""
 
 LEAKED = "leaked"
 """Why a token was revoked, where others have it."""
@@ -183,6 +186,56 @@ async def change_token(
             after=after,
         )
     return token
+
+
+@act("token.rotate")
+async def rotate_token(
+    session: AsyncSession,
+    actor: Actor,
+    token_id: int,
+    keys: KeyRing,
+    *,
+    keep_s: int = DAY_S,
+    by_id: int | None = None,
+) -> IssuedToken:
+    """Give a token new keys, shown this once; those of before are taken for `keep_s` more.
+
+    It stays the token that it is, with its limits and what they count. `by_id`: the tenant's token
+    that asks for it, and is shown them: it is that one itself, or came of it, and so ends with it.
+
+    Raises:
+        NoSuch, NotPossible: it was revoked.
+        Unusable: the old ones are kept for longer than may be, or another token may not have them.
+        SecretKeyError: the secret keys are not this database's.
+    """
+    if not 0 <= keep_s <= KEEP_MAX_S:
+        raise Unusable("old keys are taken for 0 to 720 hours more", field="keep_hours")
+    token = await session.get(Token, token_id, with_for_update={"key_share": True})
+    if token is None:
+        raise NoSuch("token", token_id)
+    if token.revoked_at is not None:
+        raise NotPossible("token", token_id, "it was revoked")
+    if by_id is not None and by_id not in await tokens.read_makers(session, token_id):
+        raise Unusable("a key gives new keys to itself and to those that came of it, to no others")
+    await check_secret_keys(session, keys)
+    tenant = await session.get_one(Tenant, token.tenant_id)
+    before = {"tenant": tenant.name, "access_key": token.access_key}
+    issued = await tokens.rotate_token(session, token, tenant.name, keys, keep_s=keep_s)
+    until = token.former_until
+    await note_change(
+        session,
+        actor,
+        "token.rotate",
+        kind="token",
+        id=token.id,
+        name=str(token.id),
+        before=before,
+        after={
+            "access_key": issued.access_key,
+            "old_until": None if until is None else until.isoformat(),
+        },
+    )
+    return issued
 
 
 @act("token.revoke")

@@ -1,9 +1,14 @@
 """What a tenant asks on a path of the relay's own."""
 
+from typing import TypeVar
+
 import msgspec
 
 from relay.desk.actor import Actor, ActorKind
+from relay.errors import InvalidParameter
 from relay.tenants.caller import Caller
+
+Body = TypeVar("Body")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -20,3 +25,19 @@ def tenant_actor(caller: Caller, asked: Asked) -> Actor:
     """Say who acts at the desk, with which of its keys."""
     origin = f"api, token {caller.token_id}"
     return Actor(ActorKind.TENANT, caller.tenant, origin=origin, request_id=asked.request_id)
+
+
+def read_body(body: bytes, kind: type[Body]) -> Body:
+    """Read a JSON object; no body at all is an empty one.
+
+    Raises:
+        InvalidParameter: which field, and what is wrong with it.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        field = where.strip("`$.[…]") or "body"
+        raise InvalidParameter(field, what.rstrip(".").lower()) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidParameter("body", "must be a JSON object") from error

@@ -1,29 +1,71 @@
-"""`GET /relay/limits`: what bounds a tenant and its keys, and what is left of it.
+"""What bounds a tenant and its keys, and what is left of it.
+
+    GET  /relay/limits
+    POST /relay/tokens/{id}/limits      {"month": "100", "in_flight": 5, "day": null}
 
 A key of scope `call` is told its own limits alone: those of the whole tenant say what other keys
-took.
+took. One of scope `manage` bounds the others, by no more than it has itself.
 """
 
-from datetime import datetime
+from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from relay.database.engine import Sessions
+from relay.desk.errors import Busy, NotPossible, Unusable
+from relay.desk.limits import set_limits
+from relay.errors import InvalidParameter, Unavailable
 from relay.limits.read import LimitSeen, read_limits
-from relay.limits.tables import IN_MICROS
+from relay.limits.tables import IN_MICROS, LimitKind
 from relay.moments import ms_of
-from relay.money import decimal_of
-from relay.proxy.asked import Asked
+from relay.money import decimal_of, micros_of
+from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.proxy.own_tokens import own_token
+from relay.tasks.free_calls import Pace
 from relay.tenants.caller import Caller
 from relay.tenants.gate import Gate
+
+PLACES_MAX, DIGITS_MAX = 6, 12
+"""Of an amount: behind the point, and before it."""
+SETS_PER_S = 1.0
+
+
+class Allowed(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be allowed, each as `relay/limits/tables.py` has it; null takes one away."""
+
+    day: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    """Of the relay's currency, as the next four."""
+    week: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    month: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    total: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    task: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    in_flight: int | msgspec.UnsetType | None = msgspec.UNSET
+    rate: int | msgspec.UnsetType | None = msgspec.UNSET
+
+    def by_kind(self) -> dict[LimitKind, int | None]:
+        """Give them in micros, tasks, and creates a second.
+
+        Raises:
+            InvalidParameter: an amount is none.
+        """
+        given = msgspec.structs.asdict(self).items()
+        return {
+            LimitKind(kind): _micros(kind, amount) if isinstance(amount, Decimal) else amount
+            for kind, amount in given
+            if amount is not msgspec.UNSET
+        }
 
 
 class OwnLimits:
     """Answers a tenant about its limits, with what is to stand in `data`."""
 
-    def __init__(self, sessions: Sessions, *, currency: str, timezone: str) -> None:
+    def __init__(self, sessions: Sessions, *, currency: str, zone: tzinfo) -> None:
         self._sessions = sessions
         self._currency = currency
-        self._timezone = timezone
+        self._zone = zone
+        self._pace = Pace(SETS_PER_S)
 
     async def list(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         _ = asked
@@ -35,10 +77,46 @@ class OwnLimits:
             )
         return {
             "currency": self._currency,
-            "timezone": self._timezone,
+            "timezone": str(self._zone),
             "limits": [_shown(one) for one in found],
             "let_in": [_let_in(gate) for gate in caller.gates],
         }
+
+    async def set(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Set limits of one of the tenant's keys; what is not named stays.
+
+        Raises:
+            InvalidParameter: nothing was changed.
+            TokenNotFound: not one of this tenant's.
+            TooManyCalls: it sums up what was spent, which others are not to wait for.
+        """
+        allowed = read_body(asked.body, Allowed).by_kind()
+        actor = tenant_actor(caller, asked)
+        async with self._sessions.begin() as session:
+            token_id = await own_token(session, caller, asked.key)
+            self._pace.take(caller.tenant_id)
+            try:
+                await set_limits(
+                    *(session, actor, allowed),
+                    token_id=token_id,
+                    by_id=caller.token_id,
+                    zone=self._zone,
+                )
+            except (Unusable, NotPossible) as error:
+                raise InvalidParameter("limits", f"{error}; nothing was changed") from error
+            except Busy as error:
+                raise Unavailable from error
+            found = await read_limits(session, tenant_ids=[caller.tenant_id], token_id=token_id)
+            return {"limits": [_shown(one) for one in found]}
+
+
+def _micros(kind: str, amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    if not amount.is_finite() or not isinstance(exponent, int) or exponent < -PLACES_MAX:
+        raise InvalidParameter(kind, "must be an amount of at most six decimal places")
+    if amount.adjusted() > DIGITS_MAX:
+        raise InvalidParameter(kind, "is more than can be")
+    return micros_of(amount)
 
 
 def _shown(seen: LimitSeen) -> dict[str, Any]:

@@ -113,6 +113,8 @@ class OwnSurface(TenantSurface):
             OwnPath("GET", (b"statement",), "relay.statement", books.statement, scopes=BOOKS),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
             OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
+            OwnPath("POST", (b"tokens", KEY, b"limits"), keys, limits.set, scopes=MANAGES),
+            OwnPath("POST", (b"tokens", KEY, b"rotate"), keys, tokens.rotate, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),
             OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
             OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe),

@@ -2,15 +2,17 @@
 
     GET  /relay/tokens                  all of the tenant's, without secrets
     POST /relay/tokens                  {"scope": "call", "groups": ["eu"], "queue": "5m"}
+    POST /relay/tokens/{id}/rotate      {"keep_hours": 24}
     POST /relay/tokens/{id}/revoke      {"leaked": false}
     POST /relay/webhook-secret          {"rotate": false}
 
 A key that makes another one gives it nothing that it has not itself, and takes it along when it is
-revoked: who finds a key cannot outlive it by one of his own.
+revoked: who finds a key cannot outlive it by one of his own. For the same reason it gives new keys
+to itself and to those that it made, and to no others: they would be known to it then.
 """
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,10 +21,10 @@ from relay.database.engine import Sessions
 from relay.desk.errors import Busy, NoSuch, NotPossible, Unusable, WebhookSecretKept
 from relay.desk.find import tenant_to_act_on
 from relay.desk.tenants import issue_webhook_secret
-from relay.desk.tokens import issue_token, revoke_token
+from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token, rotate_token
 from relay.errors import InvalidParameter, TokenNotFound, Unavailable
 from relay.moments import ms_of
-from relay.proxy.asked import Asked, tenant_actor
+from relay.proxy.asked import Asked, read_body, tenant_actor
 from relay.secrets import KeyRing
 from relay.tasks.queue.wait import read_wait
 from relay.tenants.caller import Caller
@@ -38,6 +40,11 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
     groups: list[str] | None = None
     queue: str | None = None
     test: bool = False
+    name: str | None = None
+
+
+class _Rotated(msgspec.Struct, forbid_unknown_fields=True):
+    keep_hours: int = 24
 
 
 class _Revoked(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,9 +53,6 @@ class _Revoked(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Secret(msgspec.Struct, forbid_unknown_fields=True):
     rotate: bool = False
-
-
-Body = TypeVar("Body")
 
 
 class OwnTokens:
@@ -70,30 +74,55 @@ class OwnTokens:
         Raises:
             InvalidParameter: nothing was made.
         """
-        wanted = _read(asked.body, _New)
+        wanted = read_body(asked.body, _New)
         try:
             queue_s = None if wanted.queue is None else read_wait(wanted.queue)
         except ValueError as error:
             raise InvalidParameter("queue", str(error)) from error
+        actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
             try:
                 issued = await issue_token(
-                    *(session, tenant_actor(caller, asked), caller.tenant, self._keys),
+                    *(session, actor, caller.tenant, self._keys),
                     groups=wanted.groups,
                     is_test=wanted.test,
                     queue_s=queue_s,
                     scope=wanted.scope,
                     made_by_id=caller.token_id,
                 )
+                if wanted.name is not None:
+                    await change_token(session, actor, issued.id, name=wanted.name)
             except Unusable as error:
-                raise InvalidParameter("groups", f"{error}; nothing was made") from error
+                field = _field(error, "groups")
+                raise InvalidParameter(field, f"{error}; nothing was made") from error
             except (NoSuch, NotPossible) as error:
                 raise InvalidParameter("scope", f"{error}; nothing was made") from error
             except Busy as error:
                 raise Unavailable from error
-        made = msgspec.structs.asdict(issued)
-        del made["tenant"]
-        return made
+        return _issued(issued)
+
+    async def rotate(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Give one new keys, in this answer alone; the old ones are taken a while longer.
+
+        Raises:
+            InvalidParameter: nothing was changed.
+            TokenNotFound: not one of this tenant's.
+        """
+        wanted = read_body(asked.body, _Rotated)
+        async with self._sessions.begin() as session:
+            token_id = await own_token(session, caller, asked.key)
+            try:
+                issued = await rotate_token(
+                    *(session, tenant_actor(caller, asked), token_id, self._keys),
+                    keep_s=wanted.keep_hours * 3600,
+                    by_id=caller.token_id,
+                )
+            except (Unusable, NotPossible) as error:
+                field = _field(error, "id")
+                raise InvalidParameter(field, f"{error}; nothing was changed") from error
+            except Busy as error:
+                raise Unavailable from error
+        return _issued(issued)
 
     async def revoke(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """End one for good, with those that it made; again is no error.
@@ -101,10 +130,10 @@ class OwnTokens:
         Raises:
             TokenNotFound: not one of this tenant's.
         """
-        wanted = _read(asked.body, _Revoked)
+        wanted = read_body(asked.body, _Revoked)
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
-            token_id = await _own_token(session, caller, asked.key)
+            token_id = await own_token(session, caller, asked.key)
             try:
                 row, _ = await revoke_token(session, actor, token_id, is_leaked=wanted.leaked)
             except Busy as error:
@@ -118,7 +147,7 @@ class OwnTokens:
         Raises:
             InvalidParameter: there is one, and `rotate` does not say that it is to be replaced.
         """
-        wanted = _read(asked.body, _Secret)
+        wanted = read_body(asked.body, _Secret)
         async with self._sessions.begin() as session:
             try:
                 issued = await issue_webhook_secret(
@@ -136,7 +165,12 @@ class OwnTokens:
         return {"secret": issued.secret, "replaced_signs_until": _ms(issued.replaced_signs_until)}
 
 
-async def _own_token(session: AsyncSession, caller: Caller, key: str) -> int:
+async def own_token(session: AsyncSession, caller: Caller, key: str) -> int:
+    """Find a key of the tenant's by what a path names.
+
+    Raises:
+        TokenNotFound: not one of this tenant's.
+    """
     is_number = key.isascii() and key.isdigit() and len(key) <= ID_DIGITS_MAX
     found = await find_token(session, int(key)) if is_number else None
     if found is None or found[0].tenant_id != caller.tenant_id:
@@ -144,20 +178,20 @@ async def _own_token(session: AsyncSession, caller: Caller, key: str) -> int:
     return found[0].id
 
 
-def _read(body: bytes, kind: type[Body]) -> Body:
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        field = where.strip("`$.[…]") or "body"
-        raise InvalidParameter(field, what.rstrip(".").lower()) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidParameter("body", "must be a JSON object") from error
+def _field(error: Unusable | NotPossible, otherwise: str) -> str:
+    return (error.field if isinstance(error, Unusable) else "") or otherwise
+
+
+def _issued(issued: IssuedToken) -> dict[str, Any]:
+    shown = msgspec.structs.asdict(issued)
+    del shown["tenant"]
+    return shown
 
 
 def _shown(row: Token) -> dict[str, Any]:
     return {
         "id": row.id,
+        "name": row.name,
         "scope": row.scope,
         "access_key": row.access_key,
         "api_key_hint": row.api_key_hint,
@@ -165,6 +199,8 @@ def _shown(row: Token) -> dict[str, Any]:
         "is_test": row.is_test,
         "queue_s": row.queue_s,
         "made_by": row.made_by_id,
+        "expires_at": _ms(row.expires_at),
+        "old_keys_until": _ms(row.former_until),
         "created_at": ms_of(row.created_at),
         "revoked_at": _ms(row.revoked_at),
     }

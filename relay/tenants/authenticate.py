@@ -59,11 +59,15 @@ class TokenRow(NamedTuple):
 
 
 FIND_TOKENS = f"""
-SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
+SELECT n.ord, k.id AS token_id, t.id AS tenant_id, t.name,
+       CASE WHEN k.is_former THEN k.former_secret_key_sealed ELSE k.secret_key_sealed END
+           AS secret_key_sealed,
        t.account_id, t.price_group, t.enabled, t.shows_quote, t.joins_retries,
        k.is_test, k.scope, coalesce(k.groups, t.groups) AS groups,
        coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min, a.limits_set,
-       k.expires_at, k.addresses, k.endpoints, k.models, t.expires_at AS tenant_expires_at,
+       CASE WHEN k.is_former THEN least(k.expires_at, k.former_until) ELSE k.expires_at END
+           AS expires_at,
+       k.addresses, k.endpoints, k.models, t.expires_at AS tenant_expires_at,
        t.addresses AS tenant_addresses, t.endpoints AS tenant_endpoints, t.models AS tenant_models,
        EXISTS (
            SELECT FROM limits l
@@ -72,9 +76,13 @@ SELECT n.ord, k.id AS token_id, k.secret_key_sealed, t.id AS tenant_id, t.name,
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
     -- Not one OR: planned while there are few tokens, it reads all of them.
-    SELECT * FROM tokens a WHERE a.access_key = n.access_key
+    SELECT a.*, false AS is_former FROM tokens a WHERE a.access_key = n.access_key
     UNION ALL
-    SELECT * FROM tokens b WHERE b.api_key_hash = n.api_key_hash
+    SELECT b.*, false FROM tokens b WHERE b.api_key_hash = n.api_key_hash
+    UNION ALL
+    SELECT c.*, true FROM tokens c WHERE c.former_access_key = n.access_key
+    UNION ALL
+    SELECT d.*, true FROM tokens d WHERE d.former_api_key_hash = n.api_key_hash
 ) k ON true
 JOIN tenants t ON t.id = k.tenant_id
 JOIN accounts a ON a.id = t.account_id

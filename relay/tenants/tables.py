@@ -71,6 +71,10 @@ class Token(Base):
         ),
         CheckConstraint("scope IN ('call', 'read', 'manage')", name="scope_known"),
         Index(None, "tenant_id"),
+        *(
+            Index(f"tokens_{name}", name, postgresql_where=f"{name} IS NOT NULL")
+            for name in ("former_access_key", "former_api_key_hash")
+        ),
     )
 
     id: Mapped[identity]
@@ -101,6 +105,11 @@ class Token(Base):
     """That it may create at, by name; null is all."""
     models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """That it may ask for, in lower case; null is all."""
+    former_access_key: Mapped[str | None]
+    """What it had before it was rotated, taken until `former_until`."""
+    former_secret_key_sealed: Mapped[str | None]
+    former_api_key_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    former_until: Mapped[moment | None]
     created_at: Mapped[stamped]
     revoked_at: Mapped[moment | None]
 

@@ -1,10 +1,11 @@
 """Tokens: how they are made, stored and found."""
 
 import secrets as entropy
+from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.sealed import SealedColumn
@@ -106,6 +107,36 @@ async def revoke_token(session: AsyncSession, token_id: int) -> list[int]:
     return sorted(ended)
 
 
+async def rotate_token(
+    session: AsyncSession, token: Token, tenant: str, keys: KeyRing, *, keep_s: int
+) -> IssuedToken:
+    """Give a locked token new keys; those of before are taken for so many seconds more.
+
+    What they were before that ends now.
+    """
+    issued_key = API_KEY_PREFIX + entropy.token_urlsafe(36)
+    access_key, secret_key = entropy.token_hex(16), entropy.token_urlsafe(32)
+    kept = keep_s > 0
+    token.former_access_key = token.access_key if kept else None
+    token.former_secret_key_sealed = token.secret_key_sealed if kept else None
+    token.former_api_key_hash = token.api_key_hash if kept else None
+    until = await session.scalar(select(func.now() + timedelta(seconds=keep_s)))
+    token.former_until = until if kept else None
+    token.access_key, token.api_key_hash = access_key, hash_api_key(issued_key)
+    token.secret_key_sealed = keys.seal(secret_key, context=secret_context(token.id))
+    token.api_key_hint = issued_key[-4:]
+    await session.flush()
+    return IssuedToken(
+        id=token.id,
+        tenant=tenant,
+        access_key=access_key,
+        secret_key=secret_key,
+        api_key=issued_key,
+        is_test=token.is_test,
+        scope=Scope(token.scope),
+    )
+
+
 async def lock_maker(session: AsyncSession, token_id: int) -> Token | None:
     """Read a live token that is to make another one, which is then no race with its end."""
     return await session.scalar(
@@ -114,6 +145,13 @@ async def lock_maker(session: AsyncSession, token_id: int) -> Token | None:
         .with_for_update(read=True)
         .execution_options(populate_existing=True)
     )
+
+
+async def read_makers(session: AsyncSession, token_id: int) -> set[int]:
+    """Tell which tokens one came of, itself among them."""
+    made = select(Token.id, Token.made_by_id).where(Token.id == token_id).cte(recursive=True)
+    made = made.union(select(Token.id, Token.made_by_id).join(made, Token.id == made.c.made_by_id))
+    return set(await session.scalars(select(made.c.id)))
 
 
 async def revoke_tokens(session: AsyncSession, tenant_id: int) -> list[int]:
@@ -152,7 +190,11 @@ def looks_like_jwt(bearer: str) -> bool:
     return bearer.startswith("ey") and bearer.count(".") == 2  # noqa: PLR2004
 
 
-SEALED = (SealedColumn(Token, "secret_key_sealed", secret_context),)
+SEALED = (
+    SealedColumn(Token, "secret_key_sealed", secret_context),
+    # As it was sealed before it was moved there.
+    SealedColumn(Token, "former_secret_key_sealed", secret_context),
+)
 
 
 async def _check_brought_key(session: AsyncSession, api_key: str) -> None:
@@ -162,6 +204,11 @@ async def _check_brought_key(session: AsyncSession, api_key: str) -> None:
         raise UnusableApiKey("an API key has no white space and plain ASCII only")
     if looks_like_jwt(api_key):
         raise UnusableApiKey("this looks like a JWT, not like an API key")
-    taken = select(Token.id).where(Token.api_key_hash == hash_api_key(api_key))
+    hashed = hash_api_key(api_key)
+    taken = (
+        select(Token.id)
+        .where(or_(Token.api_key_hash == hashed, Token.former_api_key_hash == hashed))
+        .limit(1)
+    )
     if await session.scalar(taken) is not None:
         raise UnusableApiKey("this API key is already in use")

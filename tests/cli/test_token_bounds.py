@@ -36,6 +36,15 @@ def test_a_key_is_made_with_bounds_and_they_are_changed(relay: Command) -> None:
     assert relay.json("limit", "list") == []
     relay("limit", "set", "acme", "--models", "kling-v3")
 
+    (before,) = relay.json("token", "list", "acme")
+    new = relay.json("token", "rotate", "1")
+    (after,) = relay.json("token", "list", "acme")
+    assert (new["id"], new["access_key"]) == (1, after["access_key"])
+    assert before["access_key"] != after["access_key"]
+    assert after["old_keys_until"] > before["created_at"]
+    relay("token", "revoke", "1")
+    assert "it was revoked" in relay.refused("token", "rotate", "1", code=1)
+
 
 @pytest.mark.parametrize(
     ("options", "code", "said"),

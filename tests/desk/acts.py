@@ -76,7 +76,7 @@ from relay.desk.tenants import (
     open_tenant,
     remove_tenant,
 )
-from relay.desk.tokens import change_token, issue_token, revoke_token
+from relay.desk.tokens import change_token, issue_token, revoke_token, rotate_token
 from relay.desk.trials import note_trial
 from relay.invoices.tables import Basis
 from relay.kling.catalogue import Catalogue
@@ -405,6 +405,12 @@ def _limit(*, tenant: str | None = None, token_id: int | None = None, **allowed:
 def _gates(*, tenant: str | None = None, token_id: int | None = None, **changes: Any) -> Do:
     return lambda _, session, actor: set_gates(
         session, actor, GateChanges(**changes), tenant=tenant, token_id=token_id
+    )
+
+
+def _rotate(token_id: int, keep_s: int = 60) -> Do:
+    return lambda desk, session, actor: rotate_token(
+        session, actor, token_id, desk.keys, keep_s=keep_s
     )
 
 
@@ -1138,6 +1144,14 @@ DONE = [
         "of a token",
     ),
     Case(
+        rotate_token,
+        _rotate(1),
+        lambda _: Told(
+            *("token.rotate", "token", "1", {"tenant": "acme", "access_key": str}),
+            {"access_key": str, "old_until": str},
+        ),
+    ),
+    Case(
         raise_limit,
         _raise(LimitKind.MONTH, BETAS + 1, tenant="beta"),
         lambda _: Told(
@@ -1612,6 +1626,9 @@ REFUSED = [
     Refusal(change_token, NotPossible, _change_token(lambda desk: desk.revoked_id), "revoked"),
     Refusal(change_token, Unusable, _change_token(lambda _: 1, queue_s=86_401), "too long"),
     Refusal(change_token, Unusable, _change_token(lambda _: 1, name=" ci"), "name"),
+    Refusal(rotate_token, NoSuch, _rotate(4711)),
+    Refusal(rotate_token, NotPossible, _rotate(3), "revoked"),
+    Refusal(rotate_token, Unusable, _rotate(1, keep_s=-1), "for less than nothing"),
     Refusal(change_tenant, Unusable, _change_tenant(queue_s=-1), "wait"),
     Refusal(change_tenant, Unusable, _change_tenant(queue_weight=0), "weight"),
     Refusal(change_tenant, Unusable, _change_tenant(room_min=-1), "least"),

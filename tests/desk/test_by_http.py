@@ -71,6 +71,7 @@ ASKED: dict[str, Asked] = {
     "account.close_month": Asked(*("POST", last_month, {}), ";".join(AGED)),
     "token.issue": Asked("POST", "tenants/acme/tokens", {"groups": ["eu"]}),
     "token.change": Asked("PATCH", "tokens/1", {"queue_s": 5}),
+    "token.rotate": Asked("POST", "tokens/1/rotate", {"keep_s": 60}),
     "token.revoke": Asked("DELETE", "tokens/1"),
     "task.settle": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/settle", {"reason": "x"}),
     "task.release": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/release", {"reason": "x"}),

@@ -23,8 +23,8 @@ SELECT unnest(ARRAY[
 ]) FROM channels
 UNION ALL
 SELECT unnest(ARRAY[
-    secret_key_sealed, encode(api_key_hash, 'hex'), encode(api_key_hash, 'base64'),
-    to_json(api_key_hint)::text
+    secret_key_sealed, former_secret_key_sealed,
+    encode(api_key_hash, 'hex'), encode(api_key_hash, 'base64'), to_json(api_key_hint)::text
 ]) FROM tokens
 UNION ALL
 SELECT secret_sealed FROM webhook_secrets

@@ -38,7 +38,7 @@ from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.prices import say_amounts, set_price
 from relay.desk.tasks import refund
 from relay.desk.tenants import issue_webhook_secret, open_tenant, remove_tenant
-from relay.desk.tokens import IssuedToken, issue_token, revoke_token
+from relay.desk.tokens import IssuedToken, issue_token, revoke_token, rotate_token
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.limits.tables import LimitKind
@@ -246,6 +246,7 @@ def _open_business(desk: Desk) -> Work[None]:
         for name in ("idle", "former"):
             await open_tenant(session, actor, name, quota_micros=0, currency=CURRENCY)
             desk.tokens[name] = await issue_token(session, actor, name, desk.keys)
+        desk.tokens["idle"] = await rotate_token(session, actor, desk.tokens["idle"].id, desk.keys)
         draining = ChannelChanges(is_draining=True)
         await change_channel(session, actor, desk.keys, "spare", draining)
         await remove_channel(session, actor, "former")

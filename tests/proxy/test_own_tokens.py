@@ -59,11 +59,12 @@ async def test_a_scope_is_what_a_key_may_do(relay: Relay) -> None:
     task = (await data(relay, call, "POST", TEXT2VIDEO, CLIP))["task_id"]
     looks = [f"{TEXT2VIDEO}/{task}", TEXT2VIDEO, "/relay/prices", "/relay/queue"]
     keys = [("GET", "/relay/tokens"), ("POST", "/relay/tokens"), ("POST", "/relay/webhook-secret")]
+    keys += [("POST", f"/relay/tokens/{call.id}/{what}") for what in ("revoke", "rotate", "limits")]
     acts = [("POST", TEXT2VIDEO), ("POST", f"/relay/tasks/{task}/cancel")]
 
     for token in (call, read, manage):
         assert [(await asked(relay, token, "GET", path))[1] for path in looks] == [0] * 4
-    for method, path in [*keys, ("POST", f"/relay/tokens/{call.id}/revoke")]:
+    for method, path in keys:
         assert (await asked(relay, call, method, path))[:2] == NOT_FOR_IT
         assert (await asked(relay, read, method, path))[:2] == NOT_FOR_IT
     for method, path in acts:
@@ -166,6 +167,90 @@ async def test_a_key_is_bounded_as_the_one_that_made_it(relay: Relay) -> None:
     ]
     assert [gate["models"] for gate in told["let_in"]] == [["kling-v3"]]
     assert len(seen["limits"]) == 6
+
+
+async def test_a_key_bounds_others_by_no_more_than_its_own(relay: Relay) -> None:
+    """Not itself, nor what it came of; what a limit has seen is told at once."""
+    call = await relay.add_tenant()
+    await relay.add_tenant("other")
+    stranger = await key(relay, name="other")
+    top = await key(relay, Scope.MANAGE)
+    async with relay.sessions.begin() as session:
+        own = {LimitKind.MONTH: 3 * CLIP_MICROS}
+        await set_limits(session, ACTOR, own, token_id=top.id, zone=UTC)
+    child = await made_by(relay, top, scope="manage", name="the site's")
+    await data(relay, call, "POST", TEXT2VIDEO, CLIP)
+
+    async def put(by: Any, of: int, **limits: Any) -> tuple[int, int, Any]:
+        return await asked(relay, by, "POST", f"/relay/tokens/{of}/limits", limits)
+
+    told = await put(top, call.id, month=decimal_of(2 * CLIP_MICROS), in_flight=1)
+    seen = {one["kind"]: (one["allowed"], one["taken"]) for one in told[2]["limits"]}
+    assert seen == {
+        "month": (decimal_of(2 * CLIP_MICROS), decimal_of(CLIP_MICROS)),
+        "in_flight": (1, 1),
+    }
+    assert (await asked(relay, call, "POST", TEXT2VIDEO, CLIP))[:2] == (429, 1303)
+    gone = await put(top, call.id, in_flight=None)
+    assert [one["kind"] for one in gone[2]["limits"]] == ["month"]
+
+    before = await relay.rows("SELECT id, token_id, kind, allowed FROM limits ORDER BY id")
+    beyond = decimal_of(3 * CLIP_MICROS + 1)
+    for by, of, limits in (
+        (top, top.id, {"day": "1"}),
+        (child, top.id, {"month": "1"}),
+        (child, child.id, {"month": "1"}),
+        (top, child.id, {"month": beyond}),
+        (top, child.id, {"month": None}),
+        (top, stranger.id, {"day": "1"}),
+        (top, child.id, {"day": "-1"}),
+        (top, child.id, {"day": "0.0000001"}),
+        (top, child.id, {"day": "1e400000"}),
+        (top, child.id, {"day": "NaN"}),
+        (top, child.id, {"in_flight": 1.5}),
+        (top, child.id, {"year": "1"}),
+    ):
+        assert (await put(by, of, **limits))[:2] == (400, 1201), limits
+    rows = await relay.rows("SELECT id, token_id, kind, allowed FROM limits ORDER BY id")
+    assert rows == before
+    assert [one["name"] for one in await data(relay, top, "GET", "/relay/tokens")][-1:] == [
+        "the site's"
+    ]
+
+
+async def test_a_key_gives_new_keys_to_itself_and_to_what_it_made(relay: Relay) -> None:
+    """The others would be known to whoever found it, and outlive it."""
+    call = await relay.add_tenant()
+    await relay.add_tenant("other")
+    stranger = await key(relay, name="other")
+    top = await key(relay, Scope.MANAGE)
+    child = await made_by(relay, top, scope="manage")
+
+    async def rotate(by: Any, of: int, **body: Any) -> tuple[int, int, Any]:
+        return await asked(relay, by, "POST", f"/relay/tokens/{of}/rotate", body)
+
+    for by, of, body in (
+        (top, call.id, {}),
+        (child, top.id, {}),
+        (top, stranger.id, {}),
+        (top, child.id, {"keep_hours": 721}),
+        (top, child.id, {"keep_hours": -1}),
+    ):
+        assert (await rotate(by, of, **body))[:2] == (400, 1201)
+    changed = await relay.rows("SELECT id FROM changes WHERE act = 'token.rotate'")
+    assert changed == []
+    told = (await rotate(top, child.id, keep_hours=0))[2]
+    new = IssuedToken(tenant="acme", **{**told, "scope": Scope(told["scope"])})
+    assert new.id == child.id
+
+    async def is_known(token: Any) -> bool:
+        return (await asked(relay, token, "GET", "/relay/tokens"))[0] == 200
+
+    async def has_changed_over() -> bool:
+        return [await is_known(token) for token in (child, new)] == [False, True]
+
+    await wait_until(has_changed_over)
+    assert (await rotate(new, new.id))[:2] == (200, 0)
 
 
 async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> None:

@@ -5,6 +5,7 @@ stays small, whatever the traffic.
 """
 
 _COMMAND = "run by an operator's command"
+_SELDOM = "run by a command, an operator's or one a second of a tenant's"
 _THEIRS = "on another relay's database, by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
@@ -24,12 +25,14 @@ COLD = {
     "relay.tasks.door:Door.__init__": "makes batchers of what it names, all of it tested",
     "relay.tasks.statements:_hold": "composes HOLD and HOLD_ONCE",
     "relay.tasks.finish:_finish": "composes FINISH and FINISH_FOLLOWED",
-    "relay.tasks.limit_books:lock_limits": _COMMAND,
-    "relay.tasks.limit_books:put_limits": _COMMAND,
-    "relay.tasks.limit_books:_add": _COMMAND,
-    "relay.tasks.limit_books:_ended": _COMMAND,
+    "relay.tasks.limit_books:lock_limits": _SELDOM,
+    "relay.tasks.limit_books:put_limits": _SELDOM,
+    "relay.tasks.limit_books:_add": _SELDOM,
+    "relay.tasks.limit_books:_ended": _SELDOM,
     "relay.limits.read:read_limits": _COMMAND,
     "relay.desk.tokens:_bound_as": "a token that was just made, by primary key",
+    "relay.desk.limits:_check_within": "the limits of a token that bounds another one, a few",
+    "relay.tenants.tokens:read_makers": "a token and those that it came of, by primary key",
     "relay.limits.inherit:inherit_limits": "the limits of a token that makes another one, a few",
     "relay.desk.limits:raise_limit": _COMMAND,
     "relay.desk.gates:set_gates": _COMMAND,
@@ -302,6 +305,7 @@ COLD = {
     "relay.tenants.read:names_by_id": _COMMAND,
     "relay.desk.changes:note_change": _COMMAND,
     "relay.desk.tokens:revoke_token": _COMMAND,
+    "relay.desk.tokens:rotate_token": "a command, or a tenant's about its key, by primary key",
     "relay.desk.changes:list_changes": _COMMAND,
     "relay.desk.changes:find_change": _COMMAND,
     "relay.desk.move_in:_correct": _COMMAND,
@@ -324,5 +328,6 @@ COLD = {
     "relay.tenants.tokens:_check_brought_key": _COMMAND,
     "relay.tenants.tokens:issue_token": _COMMAND,
     "relay.tenants.tokens:revoke_token": _COMMAND,
+    "relay.tenants.tokens:rotate_token": "asks for the time",
 }
 """By module and function, as `test_hot_statements.py` names them; what is inside counts as it."""

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from relay.desk.tokens import rotate_token
 from relay.errors import Unauthorized
 from relay.tenants.authenticate import SKEW_S
 from relay.tenants.remembered import NOTICED_S
-from relay.tenants.tokens import looks_like_jwt, revoke_token
-from tests.relay_app import Relay, fixture_relay, signed
+from relay.tenants.tokens import IssuedToken, looks_like_jwt, revoke_token
+from tests.relay_app import ACTOR, Relay, fixture_relay, signed
 from tests.tenants.forged import encoded, forge
 from tests.waiting import wait_until
 
@@ -276,6 +277,48 @@ async def test_a_revoked_token_stops_within_two_seconds(relay: Relay) -> None:
         assert await refused(relay, f"Bearer {bearer}") == answer
     assert not await is_let_in(relay, signed(token, now_s=int(time.time()) - 1))
     assert await is_let_in(relay, other.api_key)
+
+
+async def test_a_rotated_token_has_two_pairs_of_keys_for_a_while(relay: Relay) -> None:
+    """Both are the same token; the old ones end when they are to, or with the next rotation."""
+    first, other = await relay.add_tenant(), await relay.add_tenant("other")
+
+    async def rotate(keep_s: int) -> IssuedToken:
+        async with relay.sessions.begin() as session:
+            return await rotate_token(session, ACTOR, first.id, relay.keys, keep_s=keep_s)
+
+    def ways(token: IssuedToken) -> tuple[str, str]:
+        return signed(token), token.api_key
+
+    remembered = signed(first)
+    assert await is_let_in(relay, remembered)
+    assert await is_let_in(relay, first.api_key)
+    second = await rotate(60)
+    assert (second.id, second.tenant) == (first.id, "acme")
+    for bearer in ways(second):
+        welcome = partial(is_changed, relay, bearer, since_s=time.monotonic(), is_welcome=True)
+        await wait_until(welcome)
+    for bearer in (remembered, *ways(first)):
+        assert await is_let_in(relay, bearer)
+
+    await relay.rows("UPDATE tokens SET former_until = now() WHERE id = $1", first.id)
+    changed_s = time.monotonic()
+    for bearer in (remembered, *ways(first)):
+        await wait_until(partial(is_changed, relay, bearer, since_s=changed_s, is_welcome=False))
+        assert (await refused(relay, f"Bearer {bearer}"))[:2] == (401, 1004)
+    forged = forge({"iss": first.access_key, "exp": time.time() + 60}, secret=second.secret_key)
+    assert await refused(relay, f"Bearer {forged}") == NOT_SIGNED
+
+    third, fourth = await rotate(60), await rotate(0)
+    for bearer in (*ways(first), *ways(second), *ways(third)):
+        answer = NOT_SIGNED if looks_like_jwt(bearer) else NOT_OURS
+
+        async def is_forgotten(bearer: str = bearer, answer: Any = answer) -> bool:
+            return bool(await refused(relay, f"Bearer {bearer}") == answer)
+
+        await wait_until(is_forgotten)
+    for bearer in (*ways(fourth), *ways(other)):
+        assert await is_let_in(relay, bearer)
 
 
 async def test_a_disabled_tenant_is_told_so_only_with_its_secret(relay: Relay) -> None:
