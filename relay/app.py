@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
+from relay.admin.acting import Office
 from relay.admin.app import open_admin
 from relay.database.connections import count_connections
 from relay.faces import open_faces
@@ -113,7 +114,11 @@ def create_app(
             ) as parts,
             open_faces(settings, parts, app.document) as faces,
             open_admin(
-                *(settings, keys, parts.store.lines.reads, parts.store.pool, parts.store.sessions)
+                Office(
+                    *(parts.store.sessions, parts.store.chores, settings, keys, catalogue),
+                    *(parts.deliveries.sender, parts.deliveries.guard, asyncio.Semaphore(1)),
+                ),
+                *(parts.store.lines.reads, parts.store.pool),
             ) as admin,
         ):
             app.state.parts, app.state.faces = parts, faces

@@ -21,6 +21,15 @@ class Window(NamedTuple):
     """The first moment behind it."""
 
 
+class WrongWindow(ValueError):
+    """Months and days that make no window: `field` names one, and `why` goes on."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field} {why}")
+        self.field = field
+        self.why = why
+
+
 class Month(NamedTuple):
     """One month of a calendar."""
 
@@ -79,6 +88,40 @@ def read_month(text: str) -> Month:
 def month_of(at: datetime, zone: tzinfo) -> Month:
     local = at.astimezone(zone)
     return Month(local.year, local.month)
+
+
+def window_of(
+    month: str | None,
+    first: date | None,
+    last: date | None,
+    *,
+    zone: tzinfo,
+    now: datetime,
+    days_max: int | None = None,
+) -> Window:
+    """Read a month, or days from one to another, with that; else the month of now.
+
+    Raises:
+        WrongWindow
+    """
+    if first is None:
+        if last is not None:
+            raise WrongWindow("from", "is required beside to")
+        try:
+            return (month_of(now, zone) if month is None else read_month(month)).window(zone)
+        except ValueError as error:
+            raise WrongWindow("month", "must be a month such as 2026-11") from error
+    if month is not None:
+        raise WrongWindow("month", "excludes from and to")
+    last = now.astimezone(zone).date() if last is None else last
+    for name, day in (("from", first), ("to", last)):
+        if not date.min.year < day.year < date.max.year:
+            raise WrongWindow(name, "must be a day such as 2026-11-27")
+    if last < first:
+        raise WrongWindow("to", "is before from")
+    if days_max is not None and (last - first).days >= days_max:
+        raise WrongWindow("to", f"must be 1 to {days_max} days, with that of from")
+    return Window(first_moment(first, zone), first_moment(last + timedelta(days=1), zone))
 
 
 def first_moment(day: date, zone: tzinfo) -> datetime:

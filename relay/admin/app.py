@@ -9,6 +9,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.admin.acting import Office, at_desk
+from relay.admin.bounds import Bounds
 from relay.admin.channels import Channels
 from relay.admin.document import Document, spell
 from relay.admin.gate import Gate
@@ -16,37 +17,32 @@ from relay.admin.invoices import Invoices
 from relay.admin.ledger import Books, Own
 from relay.admin.lists import listing
 from relay.admin.operators import Operators
+from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
 from relay.admin.problems import answer_failure
 from relay.admin.records import Changes, Deliveries, Months
 from relay.admin.tasks import Tasks
 from relay.admin.tenants import Tenants
 from relay.admin.tokens import Tokens
+from relay.admin.usage import Sums
 from relay.admin.watch import Alerts, Owners, Pauses, Queue
 from relay.database.driver import Pool
-from relay.database.engine import Sessions
 from relay.database.line import Line
-from relay.kling.catalogue import Catalogue
 from relay.operators.authenticate import OperatorAuthenticator
-from relay.secrets import KeyRing
-from relay.settings import Settings
 
 BEARER = SecurityScheme(
     type="http", scheme="bearer", description="`ro-…`, by `relay operator token add`."
 )
 
 CONTROLLERS = [
-    *(Own, Books, Tenants, Tokens, Tasks, Channels, PricesOf, Multipliers, Operators),
-    *(Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
+    *(Own, Books, Sums, Tenants, Tokens, Bounds, Tasks, Channels, PricesOf, Priced, Multipliers),
+    *(Operators, Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
 ]
 
 
 @asynccontextmanager
-async def open_admin(
-    settings: Settings, keys: KeyRing, line: Line, pool: Pool, sessions: Sessions
-) -> AsyncIterator[Gate]:
+async def open_admin(office: Office, line: Line, pool: Pool) -> AsyncIterator[Gate]:
     """Build it for the life of a process."""
-    office = Office(sessions, settings, keys, Catalogue.with_added(settings.endpoints))
     app = Litestar(
         CONTROLLERS,
         dependencies={
@@ -68,6 +64,6 @@ async def open_admin(
     )
     operators = OperatorAuthenticator(line, pool)
     try:
-        yield Gate(app, operators, sessions, document=spell(app))
+        yield Gate(app, operators, office.sessions, document=spell(app))
     finally:
         await operators.aclose()

@@ -1,6 +1,6 @@
 """What fields of bodies, paths and queries may be; the desk judges what more than one decides."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.admin.problems import WrongField
 from relay.channels.tables import Channel
 from relay.desk.names import CHARS_MAX, WORDS_CHARS_MAX
+from relay.months import Window, WrongWindow, window_of
 from relay.tenants.tables import Tenant
 
 ID_MAX = 2**63 - 1
@@ -74,6 +75,14 @@ def refuse_naive(**moments: datetime | None) -> None:
     for name, at in moments.items():
         if at is not None and at.tzinfo is None:
             raise WrongField(name, "a moment has its offset, such as 2026-11-27T00:00:00Z")
+
+
+def read_window(month: str | None, first: date | None, last: date | None, zone: tzinfo) -> Window:
+    """Read a month, or `from` a day `to` another one; else this month."""
+    try:
+        return window_of(month, first, last, zone=zone, now=datetime.now(UTC))
+    except WrongWindow as error:
+        raise WrongField(error.field, str(error)) from error
 
 
 def read_cursor(cursor: str | None) -> int | None:

@@ -1,6 +1,8 @@
 """Invoices: who wants them, over what, and what became of them."""
 
 import base64
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -147,37 +149,34 @@ class Invoices(Controller):
         self, desk: NamedDependency[AtDesk], invoice_id: PathId, data: JSONBody[Issue]
     ) -> Response[ListedInvoice]:
         """Say which number an invoice was made under, with its file if there is one."""
-        paper = _paper(data)
-
-        async def work(session: AsyncSession, actor: Actor) -> ListedInvoice:
-            await issue_invoice(session, actor, invoice_id, number=data.number, paper=paper)
-            return await _shown(session, invoice_id)
-
-        return await desk.act(work, status=201)
+        do = partial(issue_invoice, number=data.number, paper=_paper(data))
+        return await _end(desk, invoice_id, do)
 
     @post("/invoices/{invoice_id:int}/reject", **acts("invoice.reject", 404))
     async def reject(
         self, desk: NamedDependency[AtDesk], invoice_id: PathId, data: JSONBody[Ending]
     ) -> Response[ListedInvoice]:
         """Say that an invoice is not made; what it covered is free again."""
-
-        async def work(session: AsyncSession, actor: Actor) -> ListedInvoice:
-            await reject_invoice(session, actor, invoice_id, reason=data.reason)
-            return await _shown(session, invoice_id)
-
-        return await desk.act(work, status=201)
+        return await _end(desk, invoice_id, partial(reject_invoice, reason=data.reason))
 
     @post("/invoices/{invoice_id:int}/reverse", **acts("invoice.reverse", 404))
     async def reverse(
         self, desk: NamedDependency[AtDesk], invoice_id: PathId, data: JSONBody[Ending]
     ) -> Response[ListedInvoice]:
         """Say that an issued invoice was taken back; what it covered is free again."""
+        return await _end(desk, invoice_id, partial(reverse_invoice, reason=data.reason))
 
-        async def work(session: AsyncSession, actor: Actor) -> ListedInvoice:
-            await reverse_invoice(session, actor, invoice_id, reason=data.reason)
-            return await _shown(session, invoice_id)
 
-        return await desk.act(work, status=201)
+async def _end(
+    desk: AtDesk, invoice_id: int, do: Callable[[AsyncSession, Actor, int], Awaitable[object]]
+) -> Response[ListedInvoice]:
+    """Do an act on one invoice, and answer with it as it is then."""
+
+    async def work(session: AsyncSession, actor: Actor) -> ListedInvoice:
+        await do(session, actor, invoice_id)
+        return await _shown(session, invoice_id)
+
+    return await desk.act(work, status=201)
 
 
 def _paper(data: Issue) -> InvoicePaper | None:

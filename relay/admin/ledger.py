@@ -1,29 +1,28 @@
-"""What an operator is, and reads of the books."""
+"""What an operator is, the entries of the ledger, and whether the books are right."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from datetime import datetime
 
 import msgspec
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked, Office
 from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
 from relay.admin.lists import Listing, answer_list
-from relay.admin.problems import WrongField, declared
+from relay.admin.problems import declared
 from relay.admin.routes import reads
 from relay.database.ids import TaskId
+from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_named
 from relay.desk.permit import read_spent
 from relay.desk.roles import ACTS, BOUNDED, ceiling_of
+from relay.ledger.audits import LastAudit, find_last_audit, note_audit
+from relay.ledger.invariants import AuditReport, audit
 from relay.ledger.tables import EntryKind, TopupKind
-from relay.months import Window, first_moment, month_of, read_month
 from relay.operators.tables import Operator, Role
-from relay.settings import Settings
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
-from relay.usage.sums import Usage, UsageKey, read_usage
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -52,40 +51,6 @@ class Entries(msgspec.Struct, frozen=True):
     entries: list[ListedEntry]
     next_cursor: str | None
     """Of the next page; null where there is none."""
-
-
-class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What has the same keys."""
-
-    keys: dict[str, str | int | None]
-    tasks: int
-    succeeded: int
-    failed: int
-    refused: int
-    charges: int
-    """Successes that were charged."""
-    seconds: int
-    images: int
-    charged_micros: int
-    cost_micros: int
-    margin_micros: int
-    """What is left of charges whose cost is known."""
-    at_list: int
-    """Tasks whose units have no purchase price."""
-    uncharged: int
-    """Tasks that Kling took for, and that were never charged."""
-    without_cost: int
-    without_cost_micros: int
-    """Charged for those whose cost is not known."""
-
-
-class UsageSums(msgspec.Struct, frozen=True):
-    """Sums of a window."""
-
-    since: datetime
-    until: datetime
-    """The first moment behind it."""
-    usage: list[UsageLine]
 
 
 class Own(Controller):
@@ -156,55 +121,23 @@ class Books(Controller):
             limit=limit,
         )
 
-    @get("/usage", **reads("usage.read", 404))
-    async def usage(
-        self,
-        office: NamedDependency[Office],
-        *,
-        by: FromQuery[list[UsageKey] | None] = None,
-        month: FromQuery[str | None] = None,
-        first: Annotated[date | None, QueryParameter(name="from")] = None,
-        last: Annotated[date | None, QueryParameter(name="to")] = None,
-        tenant: FromQuery[str | None] = None,
-    ) -> UsageSums:
-        """Sum up days of RELAY_TIMEZONE, from tasks and entries as they are now.
+    @post("/audit", **reads("audit.read", 409), status_code=200)
+    async def audit(self, request: Asked, office: NamedDependency[Office]) -> AuditReport:
+        """Recompute the books from their parts, in one snapshot, and keep what was found.
 
-        `by`: again for more keys. A month, or `from` a day `to` another one; else this month.
+        It may take minutes. Nothing differs: the books are right. Amounts are micros.
         """
-        settings = office.settings
-        zone = settings.zone
-        window = _window(month, first, last, settings)
+        async with office.long() as session:
+            report = await audit(session)
+        async with office.sessions.begin() as session:
+            await note_audit(session, report, actor=f"operator:{request.user.name}")
+        return report
+
+    @get("/audit", **reads("audit.read", 404))
+    async def last_audit(self, office: NamedDependency[Office]) -> LastAudit:
+        """Show what the newest audit found: by whoever, or by the relay itself."""
         async with office.reading() as session:
-            found = await read_usage(
-                *(session, list(dict.fromkeys(by or [])), window),
-                zone=zone,
-                currency=settings.currency,
-                tenant_id=await _tenant_id(session, tenant),
-            )
-        return UsageSums(window.start, window.until, [_line(one) for one in found])
-
-
-def _line(one: Usage) -> UsageLine:
-    return UsageLine(**msgspec.structs.asdict(one), margin_micros=one.margin_micros)
-
-
-async def _tenant_id(session: AsyncSession, name: str | None) -> int | None:
-    return None if name is None else (await tenant_named(session, name)).id
-
-
-def _window(month: str | None, first: date | None, last: date | None, settings: Settings) -> Window:
-    zone, now = settings.zone, datetime.now(UTC)
-    if month is not None and (first is not None or last is not None):
-        raise WrongField("month", "a month, or from and to")
-    if last is not None and first is None:
-        raise WrongField("from", "to which day needs from which one")
-    try:
-        if first is None:
-            return (month_of(now, zone) if month is None else read_month(month)).window(zone)
-        last = now.astimezone(zone).date() if last is None else last
-        behind = last + timedelta(days=1)
-    except (ValueError, OverflowError) as error:
-        raise WrongField("to" if month is None else "month", str(error)) from error
-    if last < first:
-        raise WrongField("to", "it is before the first day")
-    return Window(first_moment(first, zone), first_moment(behind, zone))
+            found = await find_last_audit(session)
+        if found is None:
+            raise NoSuch("audit", "newest")
+        return found

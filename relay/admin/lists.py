@@ -15,13 +15,11 @@ from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked, Office, encoded
-from relay.usage.columns import cells, csv_line, head
+from relay.usage.columns import cells, csv_head, csv_line
 
 CSV, JSONL = "text/csv", "application/jsonl"
 AT_ONCE = 500
 """Rows of a page of a stream."""
-BOM = "\ufeff"
-"""Without it Excel reads no UTF-8."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 Read = Callable[[AsyncSession, int | None, int], Awaitable[tuple[list[Row], int | None]]]
@@ -71,7 +69,7 @@ async def answer_list(
 
 
 async def _as_csv(pages: AsyncIterator[list[Row]], row: type[Row]) -> AsyncIterator[bytes]:
-    yield f"{BOM}{csv_line(head(row))}".encode()
+    yield csv_head(row)
     async for rows in pages:
         if rows:
             yield "".join(csv_line(cells(one)) for one in rows).encode()

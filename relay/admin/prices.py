@@ -257,7 +257,7 @@ class PricesOf(Controller):
         self, office: NamedDependency[Office], data: JSONBody[File]
     ) -> ShownDifference:
         """Show what putting a file in force would end and add; nothing is changed."""
-        file = _file(data, office)
+        file = read_prices_file(data.toml, office)
         async with office.reading() as session:
             return shown_difference(*await compare_file(session, file))
 
@@ -266,7 +266,7 @@ class PricesOf(Controller):
         self, desk: NamedDependency[AtDesk], data: JSONBody[File]
     ) -> Response[ShownDifference]:
         """Put a file in force, in place of all prices and multipliers that there are."""
-        file = _file(data, desk.office)
+        file = read_prices_file(data.toml, desk.office)
 
         async def work(session: AsyncSession, actor: Actor) -> ShownDifference:
             names = {row.id: row.name for row in await read_tenants(session)}
@@ -336,10 +336,11 @@ def _read(read: Any, data: msgspec.Struct, *of: Any) -> Any:
         raise WrongField(first if first in table else "", why) from error
 
 
-def _file(data: File, office: Office) -> PriceFile:
-    if len(data.toml) > FILE_CHARS_MAX:
+def read_prices_file(toml: str, office: Office) -> PriceFile:
+    """Read a file of prices; its sentences name the row."""
+    if len(toml) > FILE_CHARS_MAX:
         raise WrongField("toml", f"it has more than {FILE_CHARS_MAX:,} characters")
     try:
-        return read_file(data.toml, office.settings.zone, office.catalogue)
+        return read_file(toml, office.settings.zone, office.catalogue)
     except FileError as error:
         raise WrongField("toml", str(error)) from error

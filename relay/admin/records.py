@@ -5,13 +5,14 @@ from typing import Annotated
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, Office, encoded
 from relay.admin.bodies import (
     Cursor,
     Limit,
+    Name,
     PathAnyId,
     PathId,
     PathMonth,
@@ -23,12 +24,14 @@ from relay.admin.lists import CSV, Listing, answer_list
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.database.ids import TaskId
+from relay.deliveries.ping import ping
 from relay.deliveries.read import (
     ListedDelivery,
     ShownDelivery,
     list_deliveries,
     read_delivery,
 )
+from relay.deliveries.signature import read_secrets
 from relay.deliveries.tables import DeliveryState
 from relay.desk.actor import Actor
 from relay.desk.changes import find_change, list_changes
@@ -50,6 +53,27 @@ from relay.usage.statement import (
 class DeliveryPage(msgspec.Struct, frozen=True):
     deliveries: list[ListedDelivery]
     next_cursor: str | None
+
+
+class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tenant: Name
+    """Whose secret signs it."""
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+
+class Pinged(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    delivered: bool
+    """It was answered with 2xx."""
+    signed: bool
+    """False: the tenant has no webhook secret yet."""
+    http_status: int | None
+    error: str | None
+    """Why there is no status."""
+    duration_ms: int
+    response: str | None
+    """How the answer begins."""
 
 
 class ChangePage(msgspec.Struct, frozen=True):
@@ -128,6 +152,17 @@ class Deliveries(Controller):
             return await read_delivery(session, await replay_delivery(session, actor, delivery))
 
         return await desk.act(work, status=201)
+
+    @post("/ping", **reads("delivery.replay", 404, 413), status_code=200)
+    async def ping(self, office: NamedDependency[Office], data: JSONBody[Ping]) -> Pinged:
+        """Send a tenant's server a signed test callback, once, through the same guard."""
+        async with office.reading() as session:
+            tenant = await tenant_named(session, data.tenant)
+            secrets = await read_secrets(session, tenant.id, office.keys)
+        if why := office.guard.why_unusable(data.url):
+            raise WrongField("url", f"the URL {why}")
+        outcome = await ping(office.sender, data.url, secrets=secrets)
+        return Pinged(outcome.is_delivered, bool(secrets), **msgspec.structs.asdict(outcome))
 
 
 class Changes(Controller):

@@ -1,6 +1,8 @@
 """Tasks: what became of them, and the operator's word about their money."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -167,13 +169,7 @@ class Tasks(Controller):
     ) -> Response[Operated]:
         """Count a task as a success and charge what is held for it."""
         tell = data.tell or TOLD_OF_SETTLED
-
-        async def work(session: AsyncSession, actor: Actor) -> Operated:
-            id_ = TaskId(task_id)
-            done = await settle(session, actor, id_, reason=data.reason, tell=tell)
-            return Operated(await _listed(session, task_id), done)
-
-        return await desk.act(work, status=201)
+        return await _operate(desk, task_id, partial(settle, reason=data.reason, tell=tell))
 
     @post("/{task_id:int}/release", **acts("task.release", 404))
     async def release(
@@ -181,43 +177,35 @@ class Tasks(Controller):
     ) -> Response[Operated]:
         """Give back what is held for a live task; should Kling still deliver it, it is charged."""
         tell = data.tell or TOLD_OF_RELEASED
-
-        async def work(session: AsyncSession, actor: Actor) -> Operated:
-            id_ = TaskId(task_id)
-            done = await release(session, actor, id_, reason=data.reason, tell=tell)
-            return Operated(await _listed(session, task_id), done)
-
-        return await desk.act(work, status=201)
+        return await _operate(desk, task_id, partial(release, reason=data.reason, tell=tell))
 
     @post("/{task_id:int}/refund", **acts("task.refund", 404))
     async def refund(
         self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[Refund]
     ) -> Response[Operated]:
         """Give a success's charge back, or a part of it; the task stays a success."""
-
-        async def work(session: AsyncSession, actor: Actor) -> Operated:
-            done = await refund(
-                *(session, actor, TaskId(task_id)),
-                reason=data.reason,
-                amount_micros=data.amount_micros,
-            )
-            return Operated(await _listed(session, task_id), done)
-
-        return await desk.act(work, status=201)
+        do = partial(refund, reason=data.reason, amount_micros=data.amount_micros)
+        return await _operate(desk, task_id, do)
 
     @post("/{task_id:int}/unflag", **acts("task.unflag", 404))
     async def unflag(
         self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[Unflag]
     ) -> Response[Operated]:
         """Take the flag off a task that you have read about."""
-
-        async def work(session: AsyncSession, actor: Actor) -> Operated:
-            await unflag(session, actor, TaskId(task_id), reason=data.reason)
-            return Operated(await _listed(session, task_id), 0)
-
-        return await desk.act(work, status=201)
+        return await _operate(desk, task_id, partial(unflag, reason=data.reason))
 
 
-async def _listed(session: AsyncSession, task_id: int) -> ListedTask:
-    found = await find_tasks(session, str(task_id))
-    return next(task for task in found if task.id == task_id)
+async def _operate(
+    desk: AtDesk,
+    task_id: int,
+    do: Callable[[AsyncSession, Actor, TaskId], Awaitable[int | None]],
+) -> Response[Operated]:
+    """Do an act on one task, and answer what it came to with the task as it is then."""
+
+    async def work(session: AsyncSession, actor: Actor) -> Operated:
+        amount_micros = await do(session, actor, TaskId(task_id))
+        found = await find_tasks(session, str(task_id))
+        task = next(task for task in found if task.id == task_id)
+        return Operated(task, amount_micros or 0)
+
+    return await desk.act(work, status=201)

@@ -169,7 +169,7 @@ class Tenants(Controller):
         async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
             name = await tenant_of(session, tenant)
             await desk.refuse_stale(
-                *(session, "tenant.change", if_match), lambda s: _locked(s, desk.office, name)
+                *(session, "tenant.change", if_match), lambda s: locked_tenant(s, desk.office, name)
             )
             changed = await change_tenant(session, actor, name, TenantChanges(**given))
             return await _shown(session, desk.office, changed.name)
@@ -185,7 +185,7 @@ class Tenants(Controller):
         async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
             name = await tenant_of(session, tenant)
             await desk.refuse_stale(
-                *(session, "tenant.remove", if_match), lambda s: _locked(s, desk.office, name)
+                *(session, "tenant.remove", if_match), lambda s: locked_tenant(s, desk.office, name)
             )
             removed = await remove_tenant(session, actor, name)
             return await _shown(session, desk.office, removed.name)
@@ -244,7 +244,8 @@ class Tenants(Controller):
         async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
             name = await tenant_of(session, tenant)
             await desk.refuse_stale(
-                *(session, "tenant.set_credit", if_match), lambda s: _locked(s, desk.office, name)
+                *(session, "tenant.set_credit", if_match),
+                lambda s: locked_tenant(s, desk.office, name),
             )
             await set_credit(
                 *(session, actor, name), credit_micros=data.credit_micros, reason=data.reason
@@ -274,6 +275,7 @@ async def _shown(session: AsyncSession, office: Office, name: str) -> ShownTenan
     return await read_shown_tenant(session, name, zone=settings.zone, currency=settings.currency)
 
 
-async def _locked(session: AsyncSession, office: Office, name: str) -> ShownTenant:
+async def locked_tenant(session: AsyncSession, office: Office, name: str) -> ShownTenant:
+    """Show a tenant as it stays until the commit."""
     await tenant_to_act_on(session, name, is_locked=True)
     return await _shown(session, office, name)

@@ -7,14 +7,17 @@ import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
+from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, Office, of_version
 from relay.admin.bodies import Count, Name, PathId, PathName, refuse_naive, tenant_of
+from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
-from relay.desk.errors import NoSuch
-from relay.desk.find import tenant_named
+from relay.desk.find import tenant_named, token_numbered
+from relay.desk.gates import GateChanges, set_gates
+from relay.desk.limits import set_limits
 from relay.desk.shown import ShownToken, shown_token
 from relay.desk.tokens import (
     DAY_S,
@@ -27,7 +30,7 @@ from relay.desk.tokens import (
 )
 from relay.tasks.live import read_held
 from relay.tasks.token_report import TokenReport, read_token_report
-from relay.tenants.read import find_token, read_tokens
+from relay.tenants.read import read_tokens
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Token
 
@@ -44,10 +47,18 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its tasks run on sandboxes, and are free."""
     queue_s: Count | None = None
     """For how many seconds its creates wait for room; 0 is not at all, null is as its tenant's."""
+    name: Name | None = None
+    """What people call it."""
+    gate: GatePatch = GatePatch()
+    """Until when, from where and for what it is taken."""
+    limits: LimitsPatch = LimitsPatch()
 
 
 class TokenPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    queue_s: Count | None
+    """What is not named stays as it is; null is nothing, and of a wait as its tenant's."""
+
+    queue_s: Count | UnsetType | None = UNSET
+    name: Name | UnsetType | None = UNSET
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,9 +114,11 @@ class Tokens(Controller):
         self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[NewToken]
     ) -> Response[IssuedToken]:
         """Make an access key with its secret key, and an API key; shown this once."""
+        gates, allowed = gates_of(data.gate, desk.office), allowed_of(data.limits)
+        zone = desk.settings.zone
 
         async def work(session: AsyncSession, actor: Actor) -> IssuedToken:
-            return await issue_token(
+            issued = await issue_token(
                 *(session, actor, await tenant_of(session, tenant), desk.keys),
                 api_key=data.api_key,
                 groups=data.groups,
@@ -113,6 +126,13 @@ class Tokens(Controller):
                 queue_s=data.queue_s,
                 scope=data.scope,
             )
+            if data.name is not None:
+                await change_token(session, actor, issued.id, name=data.name)
+            if gates != GateChanges():
+                await set_gates(session, actor, gates, token_id=issued.id)
+            if allowed:
+                await set_limits(session, actor, allowed, token_id=issued.id, zone=zone)
+            return issued
 
         return await desk.act(work, status=201)
 
@@ -126,13 +146,11 @@ class Tokens(Controller):
     ) -> Response[ShownToken]:
         """Change a token; creates go by it within 2 seconds."""
 
-        async def look(session: AsyncSession) -> ShownToken:
-            await session.get(Token, token_id, with_for_update={"key_share": True})
-            return await _shown(session, token_id)
-
         async def work(session: AsyncSession, actor: Actor) -> ShownToken:
-            await desk.refuse_stale(session, "token.change", if_match, look)
-            await change_token(session, actor, token_id, queue_s=data.queue_s)
+            await desk.refuse_stale(
+                *(session, "token.change", if_match), lambda s: locked_token(s, token_id)
+            )
+            await change_token(session, actor, token_id, queue_s=data.queue_s, name=data.name)
             return await _shown(session, token_id)
 
         return await desk.act(work)
@@ -162,8 +180,11 @@ class Tokens(Controller):
         return await desk.act(work)
 
 
+async def locked_token(session: AsyncSession, token_id: int) -> ShownToken:
+    """Show a token as it stays until the commit."""
+    await session.get(Token, token_id, with_for_update={"key_share": True})
+    return await _shown(session, token_id)
+
+
 async def _shown(session: AsyncSession, token_id: int) -> ShownToken:
-    found = await find_token(session, token_id)
-    if found is None:
-        raise NoSuch("token", token_id)
-    return shown_token(*found)
+    return shown_token(*await token_numbered(session, token_id))

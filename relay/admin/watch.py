@@ -21,11 +21,13 @@ from relay.admin.bodies import (
     decimal_or_none,
 )
 from relay.admin.routes import acts, reads
+from relay.alerts.places import open_places
 from relay.alerts.read import ListedPlace, ListedRule, Standing, read_alerts
+from relay.alerts.send import send_test
 from relay.alerts.tables import AlertRule, Severity
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
-from relay.desk.errors import NoSuch
+from relay.desk.errors import NoSuch, NotPossible
 from relay.desk.find import tenant_named
 from relay.desk.owners import Claimed, claim_owners
 from relay.desk.pauses import end_pause, pause_creates
@@ -54,6 +56,17 @@ class RulePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Mute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: Moment | None
     """Null lets it speak again."""
+
+
+class TestedPlace(msgspec.Struct, frozen=True):
+    id: int
+    shown: str
+    arrived: bool
+    why_not: str | None
+
+
+class Tested(msgspec.Struct, frozen=True):
+    places: list[TestedPlace]
 
 
 class RemovedPlace(msgspec.Struct, frozen=True):
@@ -115,6 +128,24 @@ class Alerts(Controller):
             return await add_place(session, actor, data.url, desk.keys, least=data.least)
 
         return await desk.act(work, status=201)
+
+    @post("/test", **reads("alert.add", 409), status_code=200)
+    async def test(self, office: NamedDependency[Office]) -> Tested:
+        """Send a message to each place, now and from here, and say which arrived.
+
+        Each has 20 seconds.
+        """
+        async with office.reading() as session:
+            places = await open_places(session, office.keys)
+        if not places:
+            raise NotPossible("alerts", "", "there is no place to send to")
+        reasons = await send_test(places, office.settings.public_url)
+        return Tested(
+            [
+                TestedPlace(place.id, place.shown, why is None, why)
+                for place, why in zip(places, reasons, strict=True)
+            ]
+        )
 
     @delete("/places/{place_id:int}", **acts("alert.remove", 404), status_code=200)
     async def remove(

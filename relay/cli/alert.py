@@ -126,6 +126,8 @@ def test(*, as_json: bool) -> None:
     """
     import asyncio
 
+    from relay.alerts.send import send_test
+
     async def work(session: AsyncSession) -> list[OpenedPlace]:
         from relay.alerts.places import open_places
 
@@ -136,7 +138,8 @@ def test(*, as_json: bool) -> None:
         public_url = database.settings.public_url
     if not places:
         raise Failure("there is no place to send to: `relay alert add URL` adds one")
-    reasons = asyncio.run(_send_to_all(places, public_url))
+    note(f"sending to {len(places)}, each for at most 20 seconds …")
+    reasons = asyncio.run(send_test(places, public_url))
     if as_json:
         print_json(
             [
@@ -256,16 +259,3 @@ def _refuse_other_keys(database: Any) -> None:
     from relay.cli.database import refuse_other_keys
 
     refuse_other_keys(database)
-
-
-async def _send_to_all(places: list[OpenedPlace], public_url: str | None) -> list[str | None]:
-    import asyncio
-
-    from relay.alerts.send import send
-    from relay.alerts.word import word_test
-
-    words = word_test(public_url)
-    note(f"sending to {len(places)}, each for at most 20 seconds …")
-    return await asyncio.gather(
-        *(send(one.url, title=words.title, body=words.body, is_bad=False) for one in places)
-    )

@@ -9,6 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
+from relay.cli.listing import Listing, list_options, put_list
 from relay.cli.parameters import ID
 from relay.cli.show import json_option, moment, print_json, print_pairs, print_table
 from relay.money import money
@@ -37,12 +38,10 @@ def changes() -> None:
 @click.option("--act", help="Only this act, such as tenant.top_up, or all of a kind: tenant.")
 @click.option("--subject", help="Only on what had this name then: a tenant's, a task's id.")
 @click.option("--before", "before_id", type=ID, help="Only before this change, to page on.")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most rows."
-)
-@json_option
+@list_options
 @examples(
     "relay changes list --subject acme",
+    "relay changes list --format csv --out changes.csv",
     "relay changes list --act task --actor system:ann",
 )
 def list_command(
@@ -50,23 +49,29 @@ def list_command(
     act: str | None,
     subject: str | None,
     before_id: int | None,
-    limit: int,
-    *,
-    as_json: bool,
+    listing: Listing,
 ) -> None:
     """List changes, newest first."""
 
-    async def work(session: AsyncSession) -> list[Change]:
+    async def read(session: AsyncSession, before_id: int | None, most: int) -> list[Change]:
         from relay.desk.changes import list_changes
 
         return await list_changes(
-            session, actor=actor, act=act, subject=subject, before_id=before_id, limit=limit
+            session, actor=actor, act=act, subject=subject, before_id=before_id, limit=most
         )
 
+    async def shown(session: AsyncSession, before_id: int | None, most: int) -> list[ShownChange]:
+        return [_described(row) for row in await read(session, before_id, most)]
+
     with open_database() as database:
-        found = database.read(work)
+        if listing.is_file:
+            from relay.desk.shown import ShownChange
+
+            put_list(database, shown, ShownChange, listing, title="Changes", before_id=before_id)
+            return
+        found = database.read(lambda session: read(session, before_id, listing.rows))
         currency = database.settings.currency
-    if as_json:
+    if listing.is_json:
         print_json([_described(row) for row in found])
         return
     print_table(

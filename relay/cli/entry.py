@@ -8,8 +8,9 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
+from relay.cli.listing import Listing, list_options, put_list
 from relay.cli.parameters import ID
-from relay.cli.show import json_option, moment, note, print_json, print_table
+from relay.cli.show import moment, note, print_json, print_table
 from relay.cli.window import Moment
 from relay.database.ids import TaskId
 from relay.money import decimal_of
@@ -42,12 +43,10 @@ def entry() -> None:
 )
 @click.option("--until", type=Moment(), help="Only those made up to then, that day or second too.")
 @click.option("--before", "before_id", type=ID, help="Only before this entry, to page on.")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most rows."
-)
-@json_option
+@list_options
 @examples(
     "relay entry list --tenant acme --since 2026-11-01",
+    "relay entry list --tenant acme --format csv --out acme.csv",
     "relay entry list --topup bonus",
     "relay entry list --task 117",
 )
@@ -60,13 +59,11 @@ def list_command(
     since: Span | None,
     until: Span | None,
     before_id: int | None,
-    limit: int,
-    *,
-    as_json: bool,
+    listing: Listing,
 ) -> None:
     """List entries, newest first, each with the quota of its account after it."""
 
-    async def work(session: AsyncSession) -> list[ListedEntry]:
+    async def read(session: AsyncSession, before_id: int | None, most: int) -> list[ListedEntry]:
         from relay.desk.find import tenant_named
         from relay.usage.entries import EntryFilter, list_entries
 
@@ -80,16 +77,21 @@ def list_command(
             until=until.until if until else None,
             before_id=before_id,
         )
-        return await list_entries(session, wanted, limit=limit)
+        return await list_entries(session, wanted, limit=most)
 
     with open_database() as database:
-        found = database.read(work)
+        if listing.is_file:
+            from relay.usage.entries import ListedEntry
+
+            put_list(database, read, ListedEntry, listing, title="Entries", before_id=before_id)
+            return
+        found = database.read(lambda session: read(session, before_id, listing.rows))
         currency = database.settings.currency
-    if as_json:
+    if listing.is_json:
         print_json(found)
         return
     _print(found, currency)
-    if len(found) == limit:
+    if len(found) == listing.rows:
         note(f"There may be more: --before {found[-1].id} shows them.")
 
 

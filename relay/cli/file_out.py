@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,29 @@ from relay.cli.failure import Failure
 from relay.cli.show import note, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
     from relay.usage.sheet import Sheet
+
+
+@contextmanager
+def open_out(out: str | None) -> Iterator[BinaryIO]:
+    """Open a file to write a document into as it is made, or stdout.
+
+    Raises:
+        Failure: the file cannot be written.
+    """
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with Path(out).open("wb") as file:
+            yield file
+    except OSError as error:
+        raise Failure(f"{out} could not be written: {error}") from error
+    click.echo(f"Written to {out}.", err=True)
 
 
 def put(data: bytes, out: str | None) -> None:

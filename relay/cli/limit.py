@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from relay.desk.actor import Actor
     from relay.desk.gates import GateChanges
-    from relay.limits.read import LimitSeen
+    from relay.desk.shown_limits import ShownLimit
 
-Listed = tuple["LimitSeen", str]
 NOTHING = "There are no limits: `relay limit set TENANT --month 500` sets one."
 token_option = click.option(
     "--token", "token_id", type=ID, metavar="ID", help="Of this key alone, as `relay token list`."
@@ -78,7 +77,7 @@ def set_limits(
     if not allowed and gates is None:
         raise click.UsageError("Say which limit to set, such as --month 500.")
 
-    async def work(session: AsyncSession, actor: Actor) -> list[Listed]:
+    async def work(session: AsyncSession, actor: Actor) -> list[ShownLimit]:
         from relay.desk.gates import set_gates
         from relay.desk.limits import set_limits
 
@@ -129,7 +128,7 @@ def raise_limit(
     if amount is not None and until is None:
         raise click.UsageError("Say until when: --until 2026-12-01; `relay limit set` is for good.")
 
-    async def work(session: AsyncSession, actor: Actor) -> list[Listed]:
+    async def work(session: AsyncSession, actor: Actor) -> list[ShownLimit]:
         from relay.desk.limits import raise_limit
 
         await raise_limit(
@@ -148,57 +147,39 @@ def raise_limit(
 
 async def _read(
     session: AsyncSession, tenant: str | None, token_id: int | None = None
-) -> list[Listed]:
-    from relay.desk.find import tenant_named
-    from relay.limits.read import read_limits
-    from relay.tenants.read import names_by_id
+) -> list[ShownLimit]:
+    from relay.desk.shown_limits import read_shown_limits
 
-    whose = None if tenant is None else [(await tenant_named(session, tenant)).id]
-    found = await read_limits(session, tenant_ids=whose, token_id=token_id)
-    names = await names_by_id(session, {seen.tenant_id for seen in found})
-    return [(seen, names[seen.tenant_id]) for seen in found]
+    return await read_shown_limits(session, tenant, token_id)
 
 
-def _show(found: list[Listed], *, as_json: bool) -> None:
+def _show(found: list[ShownLimit], *, as_json: bool) -> None:
     if as_json:
-        print_json([_described(seen, name) for seen, name in found])
+        print_json(found)
         return
     print_table(
         ["tenant", "key", "limit", ">allowed", ">taken", ">left", "begins anew", "raised until"],
         [
             (
-                name,
-                "all" if seen.token_id is None else str(seen.token_id),
-                seen.kind.value.replace("_", " "),
-                _amount(seen, seen.allows),
-                _amount(seen, seen.taken),
-                _amount(seen, seen.left),
-                moment(seen.until_at),
-                moment(seen.raised_until),
+                one.tenant,
+                "all" if one.token is None else str(one.token),
+                one.limit.value.replace("_", " "),
+                amount_of(one, max(one.allowed, one.raised or 0)),
+                amount_of(one, one.taken),
+                amount_of(one, one.left),
+                moment(one.begins_anew),
+                moment(one.raised_until),
             )
-            for seen, name in found
+            for one in found
         ],
         empty=NOTHING,
     )
 
 
-def _amount(seen: LimitSeen, amount: int | None) -> str:
+def amount_of(one: ShownLimit, amount: int | None) -> str:
+    """Spell what a limit counts: money as a decimal number, others as they are."""
     from relay.limits.tables import IN_MICROS
 
     if amount is None:
         return "-"
-    return decimal_of(amount) if seen.kind in IN_MICROS else str(amount)
-
-
-def _described(seen: LimitSeen, tenant: str) -> dict[str, Any]:
-    return {
-        "tenant": tenant,
-        "token": seen.token_id,
-        "limit": seen.kind,
-        "allowed": seen.allowed,
-        "raised": seen.raised,
-        "raised_until": seen.raised_until,
-        "taken": seen.taken,
-        "left": seen.left,
-        "begins_anew": seen.until_at,
-    }
+    return decimal_of(amount) if one.limit in IN_MICROS else str(amount)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -23,20 +23,11 @@ if TYPE_CHECKING:
     from relay.cli.window import Span
     from relay.months import Month
     from relay.usage.losses import Loss
+    from relay.usage.margin import Margin
     from relay.usage.sheet import Sheet
     from relay.usage.sums import Usage
 
 KEYS = ["task", "tenant", "account", "token", "model", "endpoint", "channel", "day", "month"]
-
-
-class Found(NamedTuple):
-    """What a window comes to."""
-
-    lines: list[Usage]
-    whole: Usage | None
-    as_known_then: Usage | None
-    """By the purchase prices that were entered before its end; None of a window that is not over.
-    """
 
 
 @click.command()
@@ -117,19 +108,21 @@ def margin(
         only = await filters(session)
         return await read_losses(session, window, currency=currency, as_of=at, **only)
 
-    async def sums(session: AsyncSession) -> Found:
+    async def sums(session: AsyncSession) -> Margin:
+        from relay.usage.margin import read_margin
         from relay.usage.statement import begin_snapshot
-        from relay.usage.sums import UsageKey, read_usage
+        from relay.usage.sums import UsageKey
 
         await begin_snapshot(session)
-        of = {"zone": zone, "currency": currency, **await filters(session)}
-        by = [UsageKey(key) for key in asked]
-        lines = await read_usage(session, by, window, as_of=at, limit=limit, **of)
-        whole = await read_usage(session, [], window, as_of=at, **of)
-        then = None
-        if window.until <= now and at is None:
-            then = await read_usage(session, [], window, as_of=window.until, **of)
-        return Found(lines, whole[0] if whole else None, then[0] if then else None)
+        return await read_margin(
+            *(session, [UsageKey(key) for key in asked], window),
+            now=now,
+            zone=zone,
+            currency=currency,
+            limit=limit,
+            as_of=at,
+            **await filters(session),
+        )
 
     with open_database() as database:
         from datetime import UTC, datetime
@@ -176,7 +169,7 @@ def _window(
 
 
 def _tell(
-    found: Found,
+    found: Margin,
     keys: list[str],
     window: Window,
     zone: tzinfo,
@@ -206,7 +199,7 @@ def _tell(
 
 
 def _sheet(
-    found: Found,
+    found: Margin,
     keys: list[str],
     window: Window,
     zone: tzinfo,
@@ -260,7 +253,7 @@ def percent(part: int, whole: int) -> str:
     return f"{exact.quantize(Decimal('0.1'), ROUND_HALF_UP):f}"
 
 
-def _notes(found: Found, currency: str) -> Any:
+def _notes(found: Margin, currency: str) -> Any:
     whole = found.whole
     if whole is None:
         return

@@ -32,9 +32,7 @@ def tell_losses(
     out: str | None,
 ) -> None:
     """Show what was sold below cost, a line for each price row, tenant and channel."""
-    import msgspec
-
-    from relay.cli.price_rows import described
+    from relay.desk.shown_prices import shown_loss
     from relay.usage.sheet import Sheet, amount
 
     lost = sum(one.lost_micros for one in found)
@@ -45,11 +43,7 @@ def tell_losses(
                 "until": window.until,
                 "currency": currency,
                 "lost_micros": lost,
-                "losses": [
-                    msgspec.structs.asdict(one)
-                    | {"row": one.row and described(one.row), "lost_micros": one.lost_micros}
-                    for one in found
-                ],
+                "losses": [shown_loss(one) for one in found],
             },
             out,
         )

@@ -19,9 +19,7 @@ from relay.cli.price_rows import (
     held_times,
     is_retired,
     priced,
-    settled_by,
     switched,
-    unit_prices,
 )
 from relay.cli.price_set import set_price, unset
 from relay.cli.price_when import for_whom, names_of, spelt_when
@@ -36,7 +34,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.pricing.book import PriceBook, PriceRow
+    from relay.desk.explained import Explained
+    from relay.pricing.book import PriceRow
     from relay.pricing.in_force import Prices
     from relay.pricing.prices import Miss
 
@@ -231,50 +230,31 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
 
     Fields that are left out have Kling's defaults. `relay price why` has the rows that lost, too.
     """
-    from relay.desk.find import tenant_named
+    from relay.desk.explained import explain_price, settled_by, shown_quote
     from relay.pricing.book import PriceRow
-    from relay.pricing.in_force import read_prices
-    from relay.pricing.quote import quote, shown_units
+    from relay.pricing.quote import UnitPrices
     from relay.pricing.standing import task_of
 
     refuse_unpriced(key)
     wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
 
-    async def work(session: AsyncSession) -> PriceBook:
-        prices = await read_prices(session, database.settings.zone)
-        if tenant is None:
-            return prices.book()
-        found = await tenant_named(session, tenant)
-        return prices.book(found.id, found.price_group)
+    async def work(session: AsyncSession) -> Explained:
+        return await explain_price(
+            *(session, wanted),
+            tenant=tenant,
+            zone=settings.zone,
+            unit_prices=UnitPrices(*settings.unit_prices_micros),
+        )
 
     with open_database() as database:
-        book = database.read(work)
         settings = database.settings
-    row = book.find(wanted)
-    if row is None:
+        found = database.read(work)
+    made, book = found.made, found.book
+    if made is None:
         raise Failure(f"no row prices {wanted}: such a task is refused; see `relay price set`")
-    made = quote(
-        row,
-        wanted,
-        prices=unit_prices(settings),
-        tenant_multiplier=book.multiplier,
-        multiplies_amounts=book.multiplies_amounts,
-        rise=book.rise(row),
-    )
-    units = shown_units(made.hold_micros, made)
+    shown, row = shown_quote(made, book, settings.currency), made.row
     if as_json:
-        print_json(
-            {
-                "wanted": made.wanted,
-                "row": described(row, book.rise(row)),
-                "currency": settings.currency,
-                "hold_micros": made.hold_micros,
-                "shown_units": units,
-                "seconds": made.seconds,
-                "is_open": made.is_open,
-                "settled_by": settled_by(row),
-            }
-        )
+        print_json(shown)
         return
     print_pairs(
         [
@@ -286,7 +266,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
             ("source", row.source),
             ("held", money(made.hold_micros, settings.currency)),
             ("held for", f"{made.seconds} s" + (", the most it can be" if made.is_open else "")),
-            ("shown units", f"{units} (what the tenant sees as Kling's deduction)"),
+            ("shown units", f"{shown.shown_units} (what the tenant sees as Kling's deduction)"),
             ("settled by", settled_by(row)),
         ]
     )

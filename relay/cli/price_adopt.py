@@ -9,7 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
-from relay.cli.price_rows import described, priced, switched, unit_prices
+from relay.cli.price_rows import described, priced, switched
 from relay.cli.show import json_option, note, print_json, print_table
 from relay.cli.sure import ask, sure_option
 from relay.money import MICROS
@@ -76,6 +76,7 @@ async def _read(
     from relay.pricing.in_force import read_prices
     from relay.pricing.lists import OFFERED, compare, read_adopted
     from relay.pricing.margins import weigh
+    from relay.pricing.quote import UnitPrices
     from relay.tasks.sold import read_sold
 
     adopted = await read_adopted(session)
@@ -89,7 +90,7 @@ async def _read(
         in_force=in_force,
         old=adopted.rows,
         new=OFFERED.rows,
-        prices=unit_prices(settings),
+        prices=UnitPrices(*settings.unit_prices_micros),
     )
     return adopted, in_force.with_list(OFFERED.rows).book(), difference
 

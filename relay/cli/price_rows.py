@@ -56,30 +56,11 @@ def switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
     return "any" if flag is None else "on" if flag else "off"
 
 
-def settled_by(row: PriceRow) -> str:
-    from relay.pricing.book import Per, PriceKind
-
-    if row.kind is PriceKind.UNITS:
-        return "Kling's deduction, at most the hold"
-    return (
-        "the amount"
-        if row.per is Per.TASK or row.input_floor is not None
-        else "the seconds Kling bills, at most the hold"
-    )
-
-
 def is_retired(row: PriceRow) -> bool:
     """Tell official rows of models that Kling ended."""
     from relay.kling.models import RETIRED
 
     return not row.is_own and row.model in RETIRED
-
-
-def unit_prices(settings: Settings) -> UnitPrices:
-    from relay.pricing.quote import UnitPrices
-
-    video, image = settings.unit_prices_micros
-    return UnitPrices(video_micros=video, image_micros=image)
 
 
 def in_force_at(row: PriceRow, at: datetime, zone: tzinfo) -> datetime:
@@ -117,9 +98,11 @@ def winner(row: PriceRow, book: PriceBook) -> PriceRow | None:
 
 def warnings(row: PriceRow, book: PriceBook, settings: Settings) -> list[str]:
     """Say what an operator may not have meant by a row that is in force now."""
+    from relay.pricing.quote import UnitPrices
+
     return [
         *_about_use(row, book, settings.currency),
-        *_about_nothing(row, unit_prices(settings)),
+        *_about_nothing(row, UnitPrices(*settings.unit_prices_micros)),
         *_about_words(row),
     ]
 

@@ -10,9 +10,8 @@ from relay.cli.database import open_database
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
 from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced
-from relay.cli.price_multiply import described_multiplier
-from relay.cli.price_rows import described, priced, settled_by, unit_prices
-from relay.cli.price_when import names_of, spelt_when
+from relay.cli.price_rows import priced
+from relay.cli.price_when import spelt_when
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
 from relay.cli.window import LocalMoment
 from relay.money import money, plain
@@ -22,11 +21,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.pricing.book import Multiplier
+    from relay.desk.explained import Explained
     from relay.pricing.in_force import Prices
     from relay.pricing.quote import Quote
     from relay.pricing.why import Reasons
-    from relay.tenants.tables import Tenant
 
 
 @click.command()
@@ -48,75 +46,33 @@ def why(key: Key, tenant: str | None, at: datetime | None, *, as_json: bool) -> 
     Fields that are left out have Kling's defaults. docs/prices.md, "Which row", has the rules.
     """
     from relay.pricing.book import PriceRow
-    from relay.pricing.quote import quote
     from relay.pricing.standing import task_of
-    from relay.pricing.why import explain
 
     refuse_unpriced(key)
     wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
 
-    async def work(
-        session: AsyncSession,
-    ) -> tuple[Prices, Tenant | None, dict[int, str]]:
-        from relay.desk.find import tenant_named
-        from relay.pricing.in_force import read_prices
+    async def work(session: AsyncSession) -> Explained:
+        from relay.desk.explained import explain_price
+        from relay.pricing.quote import UnitPrices
 
-        prices = await read_prices(session, database.settings.zone, at=at)
-        found = None if tenant is None else await tenant_named(session, tenant)
-        shown: list[PriceRow | Multiplier] = [*prices.standing_rows, *prices.coming_rows]
-        shown += [*prices.standing_multipliers, *prices.coming_multipliers]
-        return prices, found, await names_of(session, shown)
+        return await explain_price(
+            *(session, wanted),
+            tenant=tenant,
+            zone=settings.zone,
+            unit_prices=UnitPrices(*settings.unit_prices_micros),
+            at=at,
+        )
 
     with open_database() as database:
-        prices, found, names = database.read(work)
         settings = database.settings
-    tenant_id, group = (None, None) if found is None else (found.id, found.price_group)
-    reasons = explain(prices, wanted, tenant_id=tenant_id, price_group=group)
-    book = prices.book(tenant_id, group)
-    row = book.find(wanted)
-    made = (
-        None
-        if row is None
-        else quote(
-            row,
-            wanted,
-            prices=unit_prices(settings),
-            tenant_multiplier=book.multiplier,
-            rise=book.rise(row),
-            multiplies_amounts=book.multiplies_amounts,
-        )
-    )
+        found = database.read(work)
     if as_json:
-        print_json(
-            {
-                "wanted": wanted,
-                "at": prices.at,
-                "tenant": tenant,
-                "price_group": group,
-                "currency": settings.currency,
-                "hold_micros": None if made is None else made.hold_micros,
-                "multiplier": plain(book.multiplier),
-                "rows": [
-                    {
-                        "of": one.of,
-                        "is_chosen": one.is_chosen,
-                        "reason": one.reason,
-                        "row": described(one.row, book.rise(one.row), names),
-                    }
-                    for one in reasons.rows
-                ],
-                "multipliers": [
-                    {
-                        "of": one.of,
-                        "is_chosen": one.is_chosen,
-                        "reason": one.reason,
-                        **described_multiplier(one.multiplier, names),
-                    }
-                    for one in reasons.multipliers
-                ],
-            }
-        )
+        from relay.desk.explained import shown_reasons
+
+        print_json(shown_reasons(found, settings.currency))
         return
+    prices, made = found.prices, found.made
+    group = None if found.tenant is None else found.tenant.price_group
     print_pairs(
         [
             ("task", str(wanted)),
@@ -125,10 +81,12 @@ def why(key: Key, tenant: str | None, at: datetime | None, *, as_json: bool) -> 
             ("price group", group),
         ]
     )
-    _print_reasons(reasons, prices, settings.currency)
+    _print_reasons(found.reasons, prices, settings.currency)
     if made is None:
         note("\nNo row prices it: such a task is refused. `relay price set` makes one.")
         return
+    from relay.desk.explained import settled_by
+
     click.echo()
     print_pairs(
         [

@@ -9,6 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
+from relay.cli.listing import Listing, list_options, put_list
 from relay.cli.parameters import ID, Amount, Words
 from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.story import described, tell
@@ -65,12 +66,10 @@ def task() -> None:
     " deadline, or flagged.",
 )
 @click.option("--before", "before_id", type=ID, help="Only before this task, to page on.")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most rows."
-)
-@json_option
+@list_options
 @examples(
     "relay task list --tenant acme --status failed --since 2d",
+    "relay task list --since 2026-11-01 --format xlsx --out tasks.xlsx",
     "relay task list --model kling-v3 --since 2026-11-26 --until 2026-11-26",
     "relay task list --token 7 --address 198.51.100.9 --since 3d",
     "relay task list --stuck",
@@ -81,14 +80,12 @@ def list_command(
     since: Span | None,
     until: Span | None,
     before_id: int | None,
-    limit: int,
-    *,
-    as_json: bool,
+    listing: Listing,
     **wanted: Any,
 ) -> None:
     """List tasks, newest first. What one holds is told while it lives."""
 
-    async def work(session: AsyncSession) -> list[ListedTask]:
+    async def read(session: AsyncSession, before_id: int | None, most: int) -> list[ListedTask]:
         from relay.desk.find import channel_named, tenant_named
         from relay.tasks.inspect import TaskFilter, list_tasks
 
@@ -104,14 +101,19 @@ def list_command(
                 before_id=TaskId(before_id) if before_id else None,
                 **wanted,
             ),
-            limit=limit,
+            limit=most,
         )
 
     with open_database() as database:
-        found = database.read(work)
+        if listing.is_file:
+            from relay.tasks.inspect import ListedTask
+
+            put_list(database, read, ListedTask, listing, title="Tasks", before_id=before_id)
+            return
+        found = database.read(lambda session: read(session, before_id, listing.rows))
         currency = database.settings.currency
-    _print(found, currency, as_json=as_json)
-    if len(found) == limit and not as_json:
+    _print(found, currency, as_json=listing.is_json)
+    if len(found) == listing.rows and not listing.is_json:
         note(f"There may be more: --before {found[-1].id} shows them.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -11,10 +12,10 @@ from relay.cli.examples import examples
 from relay.cli.show import json_option, note, print_json, print_table
 from relay.cli.window import Day, OneMonth
 from relay.money import decimal_of, money
-from relay.months import Window, first_moment, month_of
+from relay.months import window_of
 
 if TYPE_CHECKING:
-    from datetime import date, tzinfo
+    from datetime import date
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -81,22 +82,13 @@ def usage(
 
     with open_database() as database:
         zone, currency = database.settings.zone, database.settings.currency
-        window = _window(month, first, last, zone)
+        spelt = None if month is None else str(month)
+        window = window_of(spelt, first, last, zone=zone, now=datetime.now(UTC))
         found = database.read(work)
     if as_json:
         print_json([_described(one) for one in found])
     else:
         _print(found, list(dict.fromkeys(keys)), currency)
-
-
-def _window(month: Month | None, first: date | None, last: date | None, zone: tzinfo) -> Window:
-    from datetime import UTC, datetime, timedelta
-
-    now = datetime.now(UTC)
-    if first is None:
-        return (month or month_of(now, zone)).window(zone)
-    last = now.astimezone(zone).date() if last is None else last
-    return Window(first_moment(first, zone), first_moment(last + timedelta(days=1), zone))
 
 
 def _described(one: Usage) -> dict[str, Any]:

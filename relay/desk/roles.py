@@ -88,6 +88,7 @@ ACTS: dict[str, Grants] = {
     "operator.revoke_token": _to(),
     "office.refuse": _to(),
     "entry.read": _to(*LOOKING),
+    "audit.read": _to(OPERATOR, FINANCE, VIEWER),
     "usage.read": _to(OPERATOR, FINANCE, VIEWER),
     "tenant.read": _to(*LOOKING),
     "token.read": _to(*LOOKING),

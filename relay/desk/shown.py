@@ -17,6 +17,7 @@ from relay.ledger.tables import Account
 from relay.money import plain
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.pricing.in_force import Prices, read_prices
+from relay.tenants.gate import COLUMNS as GATES
 from relay.tenants.read import read_tenants
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
@@ -53,6 +54,12 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     queue_weight: int
     room_min: int
     tasks_max: int | None
+    expires_at: datetime | None
+    """Let in until then, with all its tokens; null is for good."""
+    addresses: list[str] | None
+    """Networks that it is let in from; null is from everywhere."""
+    endpoints: list[str] | None
+    models: list[str] | None
     open_holds: int
     created_at: datetime
     removed_at: datetime | None
@@ -209,6 +216,7 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
         queue_weight=row.queue_weight,
         room_min=row.room_min,
         tasks_max=account.tasks_max,
+        **{name: getattr(row, name) for name in GATES},
         open_holds=account.open_holds,
         created_at=row.created_at,
         removed_at=row.removed_at,

@@ -11,6 +11,7 @@ from relay.money import plain
 from relay.pricing.book import Multiplier, Pack, Per, PriceKind, PriceRow
 from relay.pricing.difference import Difference
 from relay.pricing.validity import spelt_hours
+from relay.usage.losses import Loss, Why
 
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
@@ -67,6 +68,29 @@ class ShownDifference(msgspec.Struct, frozen=True):
     """Null: it stays."""
 
 
+class ShownLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks of one tenant on one channel that one price row sold below cost."""
+
+    why: Why
+    tenant: str
+    channel: str
+    row: ShownPrice | None
+    """As the tasks' quotes froze it."""
+    sold_at_micros: str | None
+    """What a unit of Kling's cost the tenant, by list, row and multipliers."""
+    tasks: int
+    charged_micros: int
+    """Less what was given back."""
+    cost_micros: int
+    units: str | None
+    """What Kling took, as far as it took units."""
+    worst_id: int
+    """Of ours: the task that lost most."""
+    worst_micros: int
+    """What it lost."""
+    lost_micros: int
+
+
 def shown_price(
     row: PriceRow, rise: Decimal | None = None, names: Mapping[int, str] = NO_NAMES
 ) -> ShownPrice:
@@ -94,6 +118,19 @@ def shown_multiplier(one: Multiplier, names: Mapping[int, str] = NO_NAMES) -> Sh
         valid_from=one.valid_from,
         valid_to=one.valid_to,
         hours=None if one.hours is None else spelt_hours(one.hours),
+    )
+
+
+def shown_loss(one: Loss) -> ShownLoss:
+    sold_at = one.sold_at_micros
+    return ShownLoss(
+        **msgspec.structs.asdict(one)
+        | {
+            "row": None if one.row is None else shown_price(one.row),
+            "sold_at_micros": None if sold_at is None else plain(sold_at),
+            "units": None if one.units is None else plain(one.units),
+            "lost_micros": one.lost_micros,
+        }
     )
 
 

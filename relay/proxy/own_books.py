@@ -12,7 +12,7 @@ the channels and the operator's reasons are told to nobody.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -22,7 +22,7 @@ from relay.errors import InvalidParameter
 from relay.ledger.tables import Account, EntryKind
 from relay.moments import MS_MAX, moment_of, ms_of
 from relay.money import decimal_of
-from relay.months import Month, Window, first_moment, month_of, read_month
+from relay.months import Month, Window, WrongWindow, month_of, read_month, window_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Document
 from relay.proxy.asked import Asked
@@ -153,24 +153,17 @@ class OwnBooks:
             raise InvalidParameter("month", "must be a month such as 2026-11") from error
 
     def _window(self, given: _Given) -> Window:
-        """Read a month, or days from one to another; else this month.
-
-        Raises:
-            InvalidParameter
-        """
         first, last = (_day(given, name) for name in ("from", "to"))
-        if first is None:
-            if last is not None:
-                raise InvalidParameter("from", "is required beside to")
-            return self._month(given).window(self._zone)
-        if "month" in given:
-            raise InvalidParameter("month", "excludes from and to")
-        if last is None:
-            last = datetime.now(UTC).astimezone(self._zone).date()
-        if not timedelta() <= last - first < timedelta(days=DAYS_MAX):
-            raise InvalidParameter("to", f"must be 1 to {DAYS_MAX} days, with that of from")
-        behind = last + timedelta(days=1)
-        return Window(first_moment(first, self._zone), first_moment(behind, self._zone))
+        try:
+            return window_of(
+                _last(given, "month"),
+                *(first, last),
+                zone=self._zone,
+                now=datetime.now(UTC),
+                days_max=DAYS_MAX,
+            )
+        except WrongWindow as error:
+            raise InvalidParameter(error.field, error.why) from error
 
 
 EVER = Window(moment_of(0), moment_of(MS_MAX))
@@ -181,12 +174,9 @@ def _day(given: _Given, name: str) -> date | None:
     if spelt is None:
         return None
     try:
-        day = date.fromisoformat(spelt)
+        return date.fromisoformat(spelt)
     except ValueError as error:
         raise InvalidParameter(name, "must be a day such as 2026-11-27") from error
-    if not date.min.year < day.year < date.max.year:
-        raise InvalidParameter(name, "must be a day such as 2026-11-27")
-    return day
 
 
 def _key(name: str) -> UsageKey:

@@ -9,8 +9,10 @@ import msgspec
 
 from relay.usage.sheet import Cell, Sheet, amount, csv_line
 
-__all__ = ["cells", "csv_line", "head", "sheet_of"]
+__all__ = ["cells", "csv_head", "csv_line", "head", "sheet_of"]
 
+BOM = "\ufeff"
+"""Without it Excel reads no UTF-8."""
 MICROS = "_micros"
 """How the names of amounts end; a table has them in the currency."""
 
@@ -18,6 +20,11 @@ MICROS = "_micros"
 def head(row: type[msgspec.Struct]) -> list[str]:
     """Name the columns of such rows."""
     return [name.removesuffix(MICROS) for name in row.__struct_fields__]
+
+
+def csv_head(row: type[msgspec.Struct]) -> bytes:
+    """Spell how a file of such rows begins."""
+    return f"{BOM}{csv_line(head(row))}".encode()
 
 
 def cells(row: msgspec.Struct) -> list[Cell]:

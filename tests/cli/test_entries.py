@@ -1,6 +1,17 @@
 """`relay entry list` and the kinds of top-ups, as a person at a terminal has them."""
 
-from tests.cli.command import Command
+import csv
+import io
+from pathlib import Path
+
+import msgspec
+
+from relay.cli.listing import AT_ONCE
+from relay.desk.shown import ShownChange
+from relay.tasks.inspect import ListedTask
+from relay.usage.columns import head
+from relay.usage.entries import ListedEntry
+from tests.cli.command import Command, execute
 
 
 def test_entries_are_listed_with_the_quota_after_them(relay: Command) -> None:
@@ -57,3 +68,36 @@ def test_a_reference_of_another_kind_is_refused(relay: Command) -> None:
 
     assert "already used to add 5 USD (paid)" in message
     assert relay.json("tenant", "list")[0]["quota_micros"] == 5_000_000
+
+
+def test_a_list_is_written_as_the_office_has_it(relay: Command, tmp_path: Path) -> None:
+    """All of it, over pages, as CSV and as an Excel file; `--limit` and `--before` hold."""
+    relay("tenant", "add", "=acme", "--quota", "100")
+    execute(
+        relay,
+        "INSERT INTO changes (actor, origin, act, subject_kind, subject)"
+        " SELECT 'system:ann', '', 'tenant.open', 'tenant', 'x'"
+        f" FROM generate_series(1, {AT_ONCE})",
+    )
+    nouns: dict[str, tuple[type[msgspec.Struct], int]] = {
+        "entry": (ListedEntry, 1),
+        "changes": (ShownChange, AT_ONCE + 1),
+        "task": (ListedTask, 0),
+    }
+    for noun, (row, count) in nouns.items():
+        spelt = relay(noun, "list", "--format", "csv").stdout
+        rows = list(csv.reader(io.StringIO(spelt.removeprefix("\ufeff"))))
+        assert rows[0] == head(row)
+        assert len(rows) == count + 1
+        out = tmp_path / f"{noun}.xlsx"
+        assert "Written to" in relay(noun, "list", "--format", "xlsx", "--out", str(out)).stderr
+        assert out.read_bytes().startswith(b"PK")
+    assert '"\'=acme"' in relay("entry", "list", "--format", "csv").stdout
+    limited = relay("changes", "list", "--format", "csv", "--limit", "3", "--before", "3").stdout
+    assert [line.split(",")[0] for line in limited.splitlines()[1:]] == ['"2"', '"1"']
+    assert "say --out FILE" in relay.refused("task", "list", "--format", "xlsx", code=2)
+    assert "Say which --format" in relay.refused("task", "list", "--out", "x", code=2)
+    nowhere = str(tmp_path / "no" / "x.csv")
+    assert "could not be written" in relay.refused(
+        *("entry", "list", "--format", "csv", "--out", nowhere)
+    )

@@ -26,9 +26,6 @@ NOT_BY_HTTP = {
     "secret_key.retire": "as above",
     "tenant.move_in": "reads another program's database, from where it is: `relay import`",
     "task.move_in": "as above",
-    "limit.set": "has no route yet: `relay limit set`",
-    "limit.raise": "as above: `relay limit raise`",
-    "gate.set": "as above: `relay token set`",
     "office.refuse": "the office's own word of whom it kept out",
 }
 """Acts without a route, and why."""
@@ -51,6 +48,11 @@ def last_month(_: Desk) -> str:
 
 CLIP = {"endpoint": "text2video", "model": "kling-v3"}
 FILE = {"toml": "[[price]]\nendpoint = 'tts'\nunits = 1\n"}
+LIMITED = (
+    "INSERT INTO limits (tenant_id, token_id, kind, allowed, start_at)"
+    " SELECT tenant_id, id, 'month', 5, now() FROM tokens WHERE id = 1"
+    " ON CONFLICT DO NOTHING"
+)
 NEWER_LIST = (
     "UPDATE price_lists SET name = 'older' WHERE name = (SELECT max(name) FROM price_lists)"
 )
@@ -72,6 +74,13 @@ ASKED: dict[str, Asked] = {
     "token.issue": Asked("POST", "tenants/acme/tokens", {"groups": ["eu"]}),
     "token.change": Asked("PATCH", "tokens/1", {"queue_s": 5}),
     "token.rotate": Asked("POST", "tokens/1/rotate", {"keep_s": 60}),
+    "limit.set": Asked("PATCH", "tenants/acme/limits", {"month_micros": 9_000_000, "rate": 3}),
+    "limit.raise": Asked(
+        *("POST", "tokens/1/limits/month/raise"),
+        {"allowed": 9_000_000_000, "until": "2100-01-01T00:00:00Z", "reason": "launch"},
+        LIMITED,
+    ),
+    "gate.set": Asked("PATCH", "tokens/1/gate", {"models": ["kling-v3"], "addresses": None}),
     "token.revoke": Asked("DELETE", "tokens/1"),
     "task.settle": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/settle", {"reason": "x"}),
     "task.release": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/release", {"reason": "x"}),

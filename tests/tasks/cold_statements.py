@@ -269,7 +269,7 @@ COLD = {
     "relay.admin.acting:AtDesk.refuse_stale": "an operator's act: sets its patience",
     "relay.admin.bodies:_name_of": "an operator's path, by primary key",
     "relay.admin.ledger:Own.me": "an operator's read, by primary key",
-    "relay.admin.tokens:Tokens.change": "an operator's act, by primary key",
+    "relay.admin.tokens:locked_token": "an operator's act, by primary key",
     "relay.admin.channels:Channels.add": "an operator's act, by primary key",
     "relay.admin.channels:Channels.change": "an operator's act, by primary key",
     "relay.admin.channels:Channels.remove": "an operator's act, by primary key",

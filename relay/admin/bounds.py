@@ -1,0 +1,170 @@
+"""What bounds tenants and their tokens: limits, a raise of one, and what they are let in for."""
+
+import msgspec
+from litestar import Controller, Response, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.admin.acting import AtDesk, IfMatch, Office
+from relay.admin.bodies import Micros, Moment, PathId, PathName, QueryId, Words, tenant_of
+from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
+from relay.admin.routes import acts, reads
+from relay.admin.tenants import locked_tenant
+from relay.admin.tokens import locked_token
+from relay.desk.actor import Actor
+from relay.desk.find import token_numbered
+from relay.desk.gates import set_gates
+from relay.desk.limits import raise_limit, set_limits
+from relay.desk.shown import (
+    ShownTenant,
+    ShownToken,
+    read_shown_tenant,
+    shown_token,
+)
+from relay.desk.shown_limits import ShownLimit, read_shown_limits
+from relay.limits.tables import LimitKind
+
+
+class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    allowed: Micros | None
+    """Micros, tasks, or creates a second; null ends a raise now."""
+    until: Moment | None = None
+    """When it is over, and the limit what it was."""
+    reason: Words | None = None
+
+
+class LimitList(msgspec.Struct, frozen=True):
+    limits: list[ShownLimit]
+
+
+class Bounds(Controller):
+    path = "/admin/v1"
+    tags = ("Limits",)
+
+    @get("/limits", **reads("tenant.read", 404))
+    async def list_limits(
+        self,
+        office: NamedDependency[Office],
+        *,
+        tenant: FromQuery[str | None] = None,
+        token: QueryId = None,
+    ) -> LimitList:
+        """List limits with what is taken of them: all, a tenant's with its tokens', or a token's.
+
+        `allowed` and what is counted are micros, but for `in_flight` and `rate`.
+        """
+        async with office.reading() as session:
+            return LimitList(await read_shown_limits(session, tenant, token))
+
+    @patch("/tenants/{tenant:str}/limits", **acts("limit.set", 404))
+    async def limit_tenant(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[LimitsPatch]
+    ) -> Response[LimitList]:
+        """Set limits of all that a tenant does, or take them away; the running window counts."""
+
+        async def work(session: AsyncSession, actor: Actor) -> LimitList:
+            name, zone = await tenant_of(session, tenant), desk.settings.zone
+            await set_limits(session, actor, allowed_of(data), tenant=name, zone=zone)
+            return LimitList(await read_shown_limits(session, name))
+
+        return await desk.act(work)
+
+    @patch("/tokens/{token_id:int}/limits", **acts("limit.set", 404))
+    async def limit_token(
+        self, desk: NamedDependency[AtDesk], token_id: PathId, data: JSONBody[LimitsPatch]
+    ) -> Response[LimitList]:
+        """Set limits of one token, or take them away; it is under its tenant's, too."""
+
+        async def work(session: AsyncSession, actor: Actor) -> LimitList:
+            zone = desk.settings.zone
+            await set_limits(session, actor, allowed_of(data), token_id=token_id, zone=zone)
+            return LimitList(await read_shown_limits(session, token_id=token_id))
+
+        return await desk.act(work)
+
+    @post("/tenants/{tenant:str}/limits/{kind:str}/raise", **acts("limit.raise", 404))
+    async def raise_of_tenant(
+        self,
+        desk: NamedDependency[AtDesk],
+        tenant: PathName,
+        kind: FromPath[LimitKind],
+        data: JSONBody[Raise],
+    ) -> Response[LimitList]:
+        """Let one limit of a tenant allow more until a moment; then it is what it was by itself."""
+
+        async def work(session: AsyncSession, actor: Actor) -> LimitList:
+            name = await tenant_of(session, tenant)
+            await raise_limit(
+                *(session, actor, kind, data.allowed),
+                until=data.until,
+                reason=data.reason,
+                tenant=name,
+            )
+            return LimitList(await read_shown_limits(session, name))
+
+        return await desk.act(work, status=201)
+
+    @post("/tokens/{token_id:int}/limits/{kind:str}/raise", **acts("limit.raise", 404))
+    async def raise_of_token(
+        self,
+        desk: NamedDependency[AtDesk],
+        token_id: PathId,
+        kind: FromPath[LimitKind],
+        data: JSONBody[Raise],
+    ) -> Response[LimitList]:
+        """Let one limit of a token allow more until a moment; then it is what it was by itself."""
+
+        async def work(session: AsyncSession, actor: Actor) -> LimitList:
+            await raise_limit(
+                *(session, actor, kind, data.allowed),
+                until=data.until,
+                reason=data.reason,
+                token_id=token_id,
+            )
+            return LimitList(await read_shown_limits(session, token_id=token_id))
+
+        return await desk.act(work, status=201)
+
+    @patch("/tenants/{tenant:str}/gate", **acts("gate.set", 404, 412))
+    async def let_tenant_in(
+        self,
+        desk: NamedDependency[AtDesk],
+        tenant: PathName,
+        data: JSONBody[GatePatch],
+        if_match: IfMatch = None,
+    ) -> Response[ShownTenant]:
+        """Say until when, from where and for what a tenant is let in, with all its tokens."""
+        changes, settings = gates_of(data, desk.office), desk.settings
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            name = await tenant_of(session, tenant)
+            await desk.refuse_stale(
+                *(session, "gate.set", if_match), lambda s: locked_tenant(s, desk.office, name)
+            )
+            await set_gates(session, actor, changes, tenant=name)
+            return await read_shown_tenant(
+                session, name, zone=settings.zone, currency=settings.currency
+            )
+
+        return await desk.act(work)
+
+    @patch("/tokens/{token_id:int}/gate", **acts("gate.set", 404, 412))
+    async def let_token_in(
+        self,
+        desk: NamedDependency[AtDesk],
+        token_id: PathId,
+        data: JSONBody[GatePatch],
+        if_match: IfMatch = None,
+    ) -> Response[ShownToken]:
+        """Say until when, from where and for what a token is taken; within 2 seconds."""
+        changes = gates_of(data, desk.office)
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownToken:
+            await desk.refuse_stale(
+                *(session, "gate.set", if_match), lambda s: locked_token(s, token_id)
+            )
+            await set_gates(session, actor, changes, token_id=token_id)
+            return shown_token(*await token_numbered(session, token_id))
+
+        return await desk.act(work)

@@ -1,0 +1,56 @@
+"""Limits as operators are shown them, by command and by HTTP."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.desk.find import tenant_named
+from relay.limits.read import read_limits
+from relay.limits.tables import LimitKind
+from relay.tenants.read import names_by_id
+
+
+class ShownLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit; amounts of what is spent are micros."""
+
+    tenant: str
+    token: int | None
+    """Null is of all that the tenant does."""
+    limit: LimitKind
+    allowed: int
+    """Without a raise."""
+    raised: int | None
+    """Allowed instead, until then."""
+    raised_until: datetime | None
+    taken: int | None
+    """In the window of now; null of what is not counted, or within a second."""
+    left: int | None
+    begins_anew: datetime | None
+
+
+async def read_shown_limits(
+    session: AsyncSession, tenant: str | None = None, token_id: int | None = None
+) -> list[ShownLimit]:
+    """List limits: of a tenant with its tokens', of one token, or all.
+
+    Raises:
+        NoSuch: there is no such tenant.
+    """
+    whose = None if tenant is None else [(await tenant_named(session, tenant)).id]
+    found = await read_limits(session, tenant_ids=whose, token_id=token_id)
+    names = await names_by_id(session, {seen.tenant_id for seen in found})
+    return [
+        ShownLimit(
+            tenant=names[seen.tenant_id],
+            token=seen.token_id,
+            limit=seen.kind,
+            allowed=seen.allowed,
+            raised=seen.raised,
+            raised_until=seen.raised_until,
+            taken=seen.taken,
+            left=seen.left,
+            begins_anew=seen.until_at,
+        )
+        for seen in found
+    ]
