@@ -5,6 +5,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -20,7 +21,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.permit import admit, check_ceiling
 from relay.desk.roles import ACTS, BOUNDED, READS
-from tests.desk.acts import CANNOT_REFUSE, DONE, IDLE, REFUSED, Case, Do, Refusal
+from tests.desk.acts import CANNOT_REFUSE, DONE, IDLE, REFUSED, Case
 from tests.desk.world import ANN, Desk
 
 COUNT_WRITTEN = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text FROM pg_stat_xact_user_tables"
@@ -116,39 +117,40 @@ def decoded(value: str | None) -> Any:
     return None if value is None else json.loads(value)
 
 
-@pytest.mark.parametrize("case", DONE, ids=str)
-async def test_an_act_whose_change_cannot_be_written_is_not_done(desk: Desk, case: Case) -> None:
+async def test_an_act_whose_change_cannot_be_written_is_not_done(
+    desk: Desk, subtests: pytest.Subtests
+) -> None:
     """A trigger refuses the change: no table differs afterwards."""
     await desk.run(REFUSE)
     before = await desk.dump()
 
-    with pytest.raises(DBAPIError, match="no room for changes"):
-        await desk.act(lambda session, actor: case.do(desk, session, actor))
+    for case in DONE:
+        with subtests.test(str(case)):
+            with pytest.raises(DBAPIError, match="no room for changes"):
+                await desk.act(partial(case.do, desk))
+            assert await desk.dump() == before
 
-    assert await desk.dump() == before
 
-
-@pytest.mark.parametrize("case", REFUSED, ids=str)
-async def test_a_refusal_writes_nothing(desk: Desk, case: Refusal) -> None:
+async def test_a_refusal_writes_nothing(desk: Desk, subtests: pytest.Subtests) -> None:
     """Neither the act nor a change: no table differs afterwards."""
     before = await desk.dump()
 
-    with pytest.raises(case.error) as raised:
-        await desk.act(lambda session, actor: case.do(desk, session, actor))
+    for case in REFUSED:
+        with subtests.test(str(case)):
+            with pytest.raises(case.error) as raised:
+                await desk.act(partial(case.do, desk))
+            assert raised.type is case.error
+            assert await desk.dump() == before
 
-    assert raised.type is case.error
-    assert await desk.dump() == before
 
-
-@pytest.mark.parametrize(("label", "do"), IDLE, ids=[label for label, _ in IDLE])
-async def test_what_is_so_already_is_not_noted(desk: Desk, label: str, do: Do) -> None:
+async def test_what_is_so_already_is_not_noted(desk: Desk, subtests: pytest.Subtests) -> None:
     """It is no error, and no table differs afterwards."""
-    del label
     before = await desk.dump()
 
-    await desk.act(lambda session, actor: do(desk, session, actor))
-
-    assert await desk.dump() == before
+    for label, do in IDLE:
+        with subtests.test(label):
+            await desk.act(partial(do, desk))
+            assert await desk.dump() == before
 
 
 @pytest.mark.parametrize(
