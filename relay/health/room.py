@@ -52,6 +52,8 @@ class Room:
         """Since the last count began."""
         self._let_in_before: Counter[Key] = Counter()
         """Since the one before: they are in it when it is done."""
+        self._passed_on: Counter[Key] = Counter()
+        """Of rows that are counted at an account which surely has nothing of them."""
         self._usual = Cached(self._read_usual, of="usual times", age_max_s=USUAL_EVERY_S)
         self._usual_s: dict[tuple[str, str], float] = {}
         self._counting = Cached(self._count, of="slots taken", age_max_s=COUNTED_EVERY_S)
@@ -82,7 +84,8 @@ class Room:
 
     def taken(self, key: Key) -> int:
         """Say how many slots are taken, of a pack, or of a model in it."""
-        return self._counted[key] + self._let_in[key] + self._let_in_before[key]
+        let_in = self._let_in[key] + self._let_in_before[key]
+        return max(0, self._counted[key] + let_in - self._passed_on[key])
 
     def waiting(self, key: Key) -> int:
         """Say how many slots are waited for that this channel could give."""
@@ -102,8 +105,19 @@ class Room:
 
     def take(self, channel_id: int, need: Need) -> None:
         """Add what was just let through, which the next count will see."""
-        self._let_in[channel_id, need.pack, need.model] += need.slots
-        self._let_in[channel_id, need.pack, ""] += need.slots
+        _add(self._let_in, channel_id, need, need.slots)
+
+    def pass_on(self, channel_id: int, need: Need) -> None:
+        """Take out what was let through and made nothing, though its row still names the account.
+
+        Or it would find its own slot taken when it is tried again.
+        """
+        _add(self._passed_on, channel_id, need, need.slots)
+
+    def go_on(self, channel_id: int, need: Need) -> None:
+        """End `pass_on`: it is tried again, or names another account, as the next count sees."""
+        _add(self._passed_on, channel_id, need, -need.slots)
+        _add(self._let_in, channel_id, need, -need.slots)
 
     def wait_s(self, keys: Iterable[Key]) -> int:
         """Say after how many whole seconds a slot becomes free, as far as that can be told.
@@ -147,7 +161,8 @@ class Room:
 
     async def _count(self) -> None:
         began = self._clock()
-        self._let_in_before, self._let_in = self._let_in_before + self._let_in, Counter()
+        self._let_in_before.update(self._let_in)
+        self._let_in = Counter()
         records = await self._pool.fetch(COUNT)
         self._waiting = _by_key(await self._pool.fetch(WAITING))
         # Who has how many is asked for only where somebody waits for others' slots.
@@ -168,6 +183,11 @@ class Room:
             (record["pack"], record["model"]): record["median_s"]
             for record in await self._pool.fetch(USUAL)
         }
+
+
+def _add(sums: Counter[Key], channel_id: int, need: Need, slots: int) -> None:
+    sums[channel_id, need.pack, need.model] += slots
+    sums[channel_id, need.pack, ""] += slots
 
 
 def _by_key(records: Iterable[Record]) -> Counter[Key]:

@@ -71,6 +71,8 @@ class Submission(msgspec.Struct):
     """It comes from the queue, and may wait there again."""
     admission: Admission | None = None
     """To the first channel, if it has one already."""
+    passed_by: int | None = None
+    """The channel that its row names, and that surely has nothing of it."""
 
     @property
     def time_left_s(self) -> float:
@@ -107,6 +109,12 @@ class Dispatcher:
 
     async def send(self, submission: Submission, channels: list[OpenedChannel]) -> Submitted:
         """Try the channels in order until one takes it, refuses its content, or is in doubt."""
+        try:
+            return await self._send(submission, channels)
+        finally:
+            self._leave(submission)
+
+    async def _send(self, submission: Submission, channels: list[OpenedChannel]) -> Submitted:
         task, need = submission.task, submission.need
         pause_s, refusal = PAUSE_MIN_S, None
         while True:
@@ -120,6 +128,7 @@ class Dispatcher:
                 break
             await asyncio.sleep(wait_s)
             channels = await self._still_on(channels)
+            await self._board.refresh(channels)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
         waiting = await self._let_wait(submission, channels, outcome.reason)
         if waiting is not None:
@@ -212,10 +221,21 @@ class Dispatcher:
                     why = "it is no longer this submit's to send"
                     return Submitted(submission.task, Unknown(reason=why))
             submission.is_tried = True
-            return await self._try(submission, channel, admission)
+            self._leave(submission)
+            outcome = await self._try(submission, channel, admission)
+            if isinstance(outcome, PassedOn):
+                self._board.room.pass_on(channel.id, submission.need)
+                submission.passed_by = channel.id
+            return outcome
 
         in_time = takewhile(lambda _: submission.has_time, channels)
         return await first_to_take(in_time, attempt, what="submit", task_id=submission.task.id)
+
+    def _leave(self, submission: Submission) -> None:
+        """Have its row count again where it is named, or no longer."""
+        if submission.passed_by is not None:
+            self._board.room.go_on(submission.passed_by, submission.need)
+            submission.passed_by = None
 
     async def _try(
         self, submission: Submission, channel: OpenedChannel, admission: Admission

@@ -5,10 +5,11 @@ from typing import Any
 
 from relay.choices import RoomScope
 from relay.desk.channels import ChannelChanges, change_channel
+from relay.kling.transport import NotSent, Reply
 from relay.sandbox.settings import SandboxSettings
 from tests.health.hosts import FULL, Hosts, make_due, of_model, read_again, states
 from tests.relay_app import ACTOR, SANDBOX_URL, TEXT2VIDEO, Relay, running_relay
-from tests.tasks.scripted_kling import success
+from tests.tasks.scripted_kling import Call, success
 from tests.waiting import wait_until
 
 QUOTA = 100_000_000
@@ -80,6 +81,34 @@ async def test_what_has_no_room_goes_to_the_next_or_is_told(database_url: str) -
 async def _is_taken(relay: Relay, token: Any, body: Any = None, *, path: str = TEXT2VIDEO) -> bool:
     code: int = (await relay.submit(token, body, path=path)).json()["code"]
     return code == 0
+
+
+async def test_what_was_not_sent_takes_no_slot_from_itself(database_url: str) -> None:
+    """On the last slot too it is tried again, and told what keeps it: not 1303, for its own row."""
+    hosts = Hosts("only")
+    async with running_relay(database_url, transport=hosts.kling, submit_retry_s=60.0) as relay:
+        await hosts.add_to(relay)
+        token = await relay.add_tenant(quota_micros=QUOTA)
+        await set_room(relay, "only", {"video": 2})
+        assert await _is_taken(relay, token)
+        fails = [NotSent("ConnectError")]
+
+        def flaky(_: Call) -> Reply:
+            if fails:
+                raise fails.pop()
+            return success({"task_id": "made", "task_status": "submitted"})
+
+        hosts.creates["only"] = flaky
+        assert (await relay.submit(token)).json()["data"]["task_id"] == "made"
+
+        await set_room(relay, "only", {"video": 3})
+        hosts.creates["only"] = NotSent("ConnectError")
+        away = asyncio.create_task(relay.submit(token))
+        await wait_until(lambda: hosts.posts("only") >= 4)
+        async with relay.sessions.begin() as session:
+            await change_channel(session, ACTOR, relay.keys, "only", ChannelChanges(enabled=False))
+        relay.read_anew()
+        assert (await away).json()["code"] == 5001
 
 
 async def test_all_models_of_a_pack_share_its_slots_where_it_is_so_set(database_url: str) -> None:
