@@ -1,0 +1,20 @@
+"""What is done at the desk is lost when a database is set back: `relay recover` names each kind."""
+
+from relay.cli.recover import BY_HAND
+from relay.desk.roles import ACTS, READS
+
+NOT_BY_HAND = {
+    "alert.mute": "it would have ended by itself",
+    "backup.take": "the copy is where it was put",
+    "channel.drained": "the relay's own, once a channel's last task has ended",
+    "database.restore": "it is what set it back",
+    "delivery.replay": "a callback that arrived needs no second one",
+    "office.refuse": "a note of who was not let in",
+    "task.unflag": "the flag is read again",
+}
+
+
+def test_each_act_is_one_to_do_again_or_has_a_reason_why_not() -> None:
+    """What a database loses that is set back is named, whatever kinds of acts there are by now."""
+    assert BY_HAND.keys().isdisjoint(NOT_BY_HAND)
+    assert BY_HAND.keys() | NOT_BY_HAND.keys() == ACTS.keys() - READS
