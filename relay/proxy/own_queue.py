@@ -1,7 +1,7 @@
 """A tenant's view of its creates that wait for room.
 
-    GET  /relay/queue                    what waits, the next one first
-    POST /relay/tasks/{id}/cancel        end one that still waits; nothing is charged
+    GET  /relay/queue?pageNum=…&pageSize=…    what waits, the next one first
+    POST /relay/tasks/{id}/cancel             end one that still waits; nothing is charged
 
 `{id}` is the id that the create was answered, or the tenant's own external id. What is sent cannot
 be cancelled: Kling has no such call.
@@ -15,12 +15,14 @@ from relay.database.engine import Sessions
 from relay.errors import InvalidParameter, TaskNotFound
 from relay.moments import ms_of
 from relay.proxy.asked import Asked, tenant_actor
-from relay.proxy.query import shown_data
+from relay.proxy.query import PAGE_DEFAULT, PAGE_MAX, read_number, shown_data
+from relay.proxy.query_string import read_query
 from relay.tasks.given import generation_of
 from relay.tasks.own import find_own
 from relay.tasks.queue.end import CANCELLED, end_waiting
 from relay.tasks.queue.order import Waiting
 from relay.tasks.queue.place import Places
+from relay.tasks.queue.wait import WAITING_MAX
 from relay.tenants.caller import Caller
 
 
@@ -32,8 +34,13 @@ class OwnQueue:
         self._places = places
 
     async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
-        _ = asked
-        return [_shown(one, wait_s) for one, wait_s in await self._places.of(caller.tenant_id)]
+        """List a page of it; without the two parameters all that waits, which is no more."""
+        given = read_query(asked.query)
+        page = read_number(given, "pageNum", default=PAGE_DEFAULT, largest=PAGE_MAX)
+        size = read_number(given, "pageSize", default=WAITING_MAX, largest=WAITING_MAX)
+        waiting = await self._places.of(caller.tenant_id)
+        first = (page - 1) * size
+        return [_shown(one, wait_s) for one, wait_s in waiting[first : first + size]]
 
     async def cancel(self, caller: Caller, asked: Asked) -> Raw:
         """End it, and show it as its tenant sees it from now on.

@@ -3,7 +3,7 @@
     …    /relay/deliveries…      a tenant's own callbacks (`own_deliveries.py`)
     GET  /relay/prices           what it pays, and what it will (`own_prices.py`)
     POST /relay/quote            what a create would hold
-    GET  /relay/queue            what waits for room (`own_queue.py`)
+    GET  /relay/queue            what waits for room, by pages (`own_queue.py`)
     POST /relay/tasks/{id}/cancel
     GET  /relay/tasks/{id}       what one waits for (`own_tasks.py`)
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)

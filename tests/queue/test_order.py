@@ -70,6 +70,13 @@ async def test_slots_are_shared_by_weight_whoever_came_first(database_url: str) 
         assert [one["task_id"] for one in shown] == waiting
         assert shown[1]["place"] == 3  # of a's next and b's next either may be before the other
         assert all(one["expected_wait_s"] >= 1 for one in shown)
+        pages = {"2&pageSize=1": shown[1:2], "3&pageSize=1": [], "1": shown, "2": []}
+        for page, its in pages.items():
+            path = f"/relay/queue?pageNum={page}"
+            answer = (await relay.client.get(path, headers=bearer(tokens[1]))).json()
+            assert [one["task_id"] for one in answer["data"]] == [one["task_id"] for one in its]
+        wrong = await relay.client.get("/relay/queue?pageSize=0", headers=bearer(tokens[1]))
+        assert (wrong.status_code, wrong.json()["code"]) == (400, 1201)
         assert (await relay.audit()).ok
 
 
