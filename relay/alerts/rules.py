@@ -100,8 +100,8 @@ RULES = (
         "Kling refuses a channel",
         PAGE,
         channel_refused,
-        "`relay check` tries the keys for free; new ones of the same account: `relay channel set"
-        " NAME --key -`",
+        "The keys are tried again for free at growing pauses, and at once by `relay channel enable"
+        " NAME`; new ones of the same account: `relay channel set NAME --key -`",
         "ChannelRefused",
     ),
     Rule(

@@ -6,6 +6,9 @@ from relay.channels.groups import TEST, spelt
 from relay.desk.errors import Unusable
 from relay.desk.names import check_name
 
+WORDS = frozenset({"all", "none"})
+"""What commands say instead of a name; a group of that name would be served by nobody."""
+
 
 def checked_groups(groups: Iterable[str]) -> list[str]:
     """Check names of groups, and spell them as they are kept.
@@ -16,6 +19,8 @@ def checked_groups(groups: Iterable[str]) -> list[str]:
     groups = list(groups)
     for group in groups:
         check_name(group, what="group")
+        if group in WORDS:
+            raise Unusable(f"'{group}' is a word of its own and no group's name", field="groups")
     return spelt(groups)
 
 

@@ -20,7 +20,7 @@ LAST_HOUR = text(
            count(*) FILTER (WHERE state = 'succeed') AS succeeded,
            count(*) AS ended,
            percentile_cont(0.5) WITHIN GROUP (
-               ORDER BY extract(epoch FROM ended_at - created_at)
+               ORDER BY extract(epoch FROM ended_at - coalesce(submitted_at, created_at))
            )::float8 AS median_s
     FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) lately
     WHERE ended_at > now() - interval '1 hour' AND state IN ('succeed', 'failed')

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from relay.channels.tables import Channel
+from relay.cli.check.channels import judge_channels
 from relay.cli.check.disk import judge_disk
 from relay.cli.check.examine import judge_schema
 from relay.cli.check.finding import Level
 from relay.cli.check.judge import (
     judge_audit,
-    judge_channels,
     judge_clock,
     judge_database,
     judge_pool,

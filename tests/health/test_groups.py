@@ -2,11 +2,18 @@
 
 from typing import Any
 
+import pytest
+
+from relay.channels.read import read_rows
+from relay.cli.check.channels import judge_groups
+from relay.cli.check.finding import Level
 from relay.desk.channels import ChannelChanges, change_channel
+from relay.desk.errors import Unusable
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.desk.tokens import issue_token
 from relay.tasks.inspect import TaskFilter, list_tasks
 from relay.tasks.sold import read_sold
+from relay.tenants.read import read_tenants, read_tokens
 from tests.health.hosts import Hosts, of_model
 from tests.relay_app import ACTOR, CLIP_MICROS, Relay, running_relay
 from tests.tasks.scripted_kling import success
@@ -45,6 +52,22 @@ async def test_channels_serve_who_names_one_of_their_groups(database_url: str) -
         assert await served(everybody) == (0, ["asia"])
         assert await served(everybody, "kling-v2-6") == (5001, [])
         assert await served(european) == (5001, [])
+
+        async with relay.sessions() as session:
+            rows, tenants = await read_rows(session), await read_tenants(session)
+            tokens = [token for token, _ in await read_tokens(session)]
+        (found,) = judge_groups(rows, tenants, tokens)
+        assert (found.level, found.said) == (
+            Level.BAD,
+            "no channel serves tenant european (eu): creates are 503/5001",
+        )
+        # A word that stands for no group, or for all, would be one that serves nobody.
+        for word in ("none", "all"):
+            with pytest.raises(Unusable):
+                await change(relay, "asia", groups=[word])
+            async with relay.sessions.begin() as session:
+                with pytest.raises(Unusable):
+                    await change_tenant(session, ACTOR, "european", TenantChanges(groups=[word]))
 
 
 async def test_a_key_for_tests_is_free_and_never_costs_a_unit(database_url: str) -> None:

@@ -1,10 +1,15 @@
 """What keeps a channel from new tasks, and what ends it; in each case nothing is paid for it."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from relay.channels.read import read_rows
+from relay.cli.check.channels import judge_standings
+from relay.cli.check.finding import Level
 from relay.desk.channels import ChannelChanges, change_channel
+from relay.health.read import read_standings
 from relay.kling.transport import MaybeSent, NotSent, NoUsableReply, Reply
 from tests.health.hosts import (
     BAD_CONTENT,
@@ -247,6 +252,14 @@ async def test_who_cannot_be_reached_is_asked_for_free(database_url: str) -> Non
         for _ in range(3):
             await relay.submit(token)
         assert await states(relay) == {"only": "cooling"}
+        # `relay check` says so once it lasts longer than Kling's pace does.
+        async with relay.sessions() as session:
+            rows = await read_rows(session)
+            standings = await read_standings(session, rows)
+        for minutes, levels in ((0.5, []), (2, [Level.WARNING])):
+            later = datetime.now(UTC) + timedelta(minutes=minutes)
+            found = judge_standings(rows, standings, now=later)
+            assert [one.level for one in found] == levels
 
         hosts.creates["only"] = None
         hosts.queries["only"] = success({"task_id": made, "task_status": "processing"})

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import text
 
 from relay.alerts.of_tenants import content_refused
+from relay.channels.read import read_rows
 from relay.database.ids import TaskId
 from relay.desk.backups import mark_restored
 from relay.desk.pauses import end_pause, pause_creates
 from relay.desk.tokens import revoke_token
+from relay.health.read import read_standings
 from relay.kling.transport import MaybeSent, NotSent
 from relay.sandbox.settings import SandboxSettings
 from relay.tasks.inspect import read_story
@@ -125,6 +127,12 @@ async def test_one_that_waits_is_a_task_of_klings_to_its_tenant(database_url: st
         assert {body["task_status"] for body in bodies} == {"submitted", "succeed"}
         assert await relay.account() == (10_000_000 - 2 * CLIP_MICROS, 0)
         assert (await relay.audit()).ok
+
+        # What it waited for here is no delay of Kling's.
+        await relay.rows("UPDATE tasks SET created_at = created_at - interval '1 day'")
+        async with relay.sessions() as session:
+            (standing,) = (await read_standings(session, await read_rows(session))).values()
+        assert 0 <= (standing.median_s or -1) < 3600
 
 
 async def test_who_waits_and_who_is_refused(database_url: str) -> None:

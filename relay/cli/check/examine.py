@@ -10,11 +10,11 @@ from relay.channels.directory import read_channels
 from relay.channels.read import read_rows
 from relay.cli.check.alerts import check_alerts
 from relay.cli.check.backups import check_backups
+from relay.cli.check.channels import judge_channels, judge_groups, judge_standings
 from relay.cli.check.disk import check_disk
 from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.check.judge import (
     judge_audit,
-    judge_channels,
     judge_clock,
     judge_database,
     judge_pauses,
@@ -23,7 +23,6 @@ from relay.cli.check.judge import (
     judge_price_list,
     judge_queue,
     judge_recent,
-    judge_standings,
 )
 from relay.cli.check.outside import check_public_url
 from relay.cli.check.proxies import check_proxies
@@ -59,6 +58,7 @@ from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 from relay.tasks.queue.read import read_lineup
 from relay.tasks.recent import read_recent
+from relay.tenants.read import read_tenants, read_tokens
 
 
 def examine() -> list[Finding]:
@@ -119,7 +119,9 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
         channels = database.read(read_rows)
         yield judge_channels(channels)
         standings = database.read(lambda session: read_standings(session, channels))
-        yield from judge_standings(channels, standings)
+        yield from judge_standings(channels, standings, now=datetime.now(UTC))
+        tokens = [token for token, _ in database.read(read_tokens)]
+        yield from judge_groups(channels, database.read(read_tenants), tokens)
         if key_trouble is None and any(row.proxy for row in channels):
             yield from _check_proxies(database)
         yield judge_price_list(database.read(read_adopted))

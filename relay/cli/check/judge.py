@@ -3,14 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from relay.channels.tables import Channel
 from relay.cli.check.finding import Finding, bad, good, warning
 from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
-from relay.health.read import Standing
 from relay.ledger.audits import LastAudit
-from relay.money import plain
 from relay.pauses.read import ListedPause
 from relay.pricing.lists import OFFERED, AdoptedList
 from relay.tasks.queue.read import Lineup
@@ -20,7 +17,6 @@ MAJOR_MIN = 15
 AUDITS_MISSED = 3
 """In a row, before it is said: one may take minutes, and a restart puts it off."""
 SLOW_S = 0.02
-UNITS_DAYS_MIN = 3
 QUEUE_WARNING_S = 300.0
 """Clients give up at twice that."""
 CLOCK_BAD_S, CLOCK_WARNING_S, CLOCK_SEEN_S = 20.0, 2.0, 0.1
@@ -163,44 +159,6 @@ def judge_price_list(adopted: AdoptedList) -> Finding:
             "`relay price adopt` shows what it would change, and asks",
         )
     return good(subject, said)
-
-
-def judge_channels(rows: list[Channel]) -> Finding:
-    subject = "channels"
-    enabled = [row.name for row in rows if row.enabled]
-    if not rows:
-        return bad(subject, "there are none", "`relay channel add NAME --base-url URL` adds one")
-    if not enabled:
-        return bad(
-            subject, f"all {len(rows)} are disabled: submits are 503", "`relay channel enable NAME`"
-        )
-    return good(subject, f"enabled: {', '.join(enabled)}")
-
-
-def judge_standings(rows: list[Channel], standings: dict[int, Standing]) -> Iterator[Finding]:
-    """Name the channels that Kling keeps from new tasks, gravest first."""
-    kept = [(row, standings[row.id]) for row in rows if row.enabled]
-    for row, standing in kept:
-        yield from _judge_units(row.name, standing)
-        if standing.state not in ("parked", "refused"):
-            continue
-        said = f"{standing.state} since {moment(standing.since)}: {standing.reason}"
-        to_do = {
-            "parked": "buy units at Kling: it goes on by itself once there are some",
-            "refused": "`relay channel show` says more; `relay channel set` gives new keys",
-        }
-        yield bad(f"channel {row.name}", said, to_do[standing.state])
-
-
-def _judge_units(name: str, standing: Standing) -> Iterator[Finding]:
-    for units in standing.units:
-        if units.days_left is not None and units.days_left < UNITS_DAYS_MIN:
-            yield warning(
-                f"units of {name}",
-                f"{plain(units.remaining)} {units.kind}, for {units.days_left} days at the rate of"
-                " late",
-                "buy units at Kling; its figure is up to 12 hours old",
-            )
 
 
 def judge_recent(recent: Recent, *, are_on: bool) -> Iterator[Finding]:
