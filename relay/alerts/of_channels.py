@@ -2,13 +2,41 @@
 
 from collections.abc import Iterator
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.alerts.rule import Around, Found
+from relay.alerts.rule import Around, Found, ago
+from relay.channels.groups import TEST
 from relay.channels.read import read_rows
 from relay.health.read import Part, Standing, read_standings
 from relay.health.rules import State
 from relay.money import plain
+
+MINUTE_S = 60.0
+
+
+async def no_channel(session: AsyncSession, bound: float, _: Around) -> Found:
+    """Ask whether none has taken tasks for so many minutes, of all packs or of one.
+
+    Not for want of slots, which is a good day; and not where the operator has switched all off.
+    """
+    standings = await _standings(session, without_tests=True)
+    packs = {part.pack for _, standing in standings for part in standing.parts}
+    now = await session.scalar(text("SELECT now()"))
+    assert now is not None, "a clock answers"
+    found: Found = {}
+    for pack in (None, *sorted(filter(None, packs))):
+        away = {name: _away(standing, pack) for name, standing in standings}
+        if not away or not all(away.values()):
+            continue
+        since = max(min(part.since for part in parts) for parts in away.values())
+        lasted_s = (now - since).total_seconds()
+        if lasted_s > bound * MINUTE_S:
+            said = "; ".join(f"{name}: {_say(parts)}" for name, parts in away.items())
+            found[pack or ""] = f"for {ago(lasted_s)}: {said}"
+        if pack is None:
+            break  # what is so of all is no news of each
+    return found
 
 
 async def channel_parked(session: AsyncSession, _bound: float, _: Around) -> Found:
@@ -39,10 +67,28 @@ async def units_low(session: AsyncSession, bound: float, _: Around) -> Found:
     }
 
 
-async def _standings(session: AsyncSession) -> list[tuple[str, Standing]]:
-    rows = [row for row in await read_rows(session) if row.enabled]
+async def _standings(
+    session: AsyncSession, *, without_tests: bool = False
+) -> list[tuple[str, Standing]]:
+    rows = [
+        row
+        for row in await read_rows(session)
+        if row.enabled and not (without_tests and TEST in row.groups)
+    ]
     standings = await read_standings(session, rows)
     return [(row.name, standings[row.id]) for row in rows]
+
+
+def _away(standing: Standing, pack: str | None) -> list[Part]:
+    """List what keeps it from all creates of a pack; None is of all packs."""
+    return [
+        part
+        for part in standing.parts
+        if part.state != State.OK
+        and part.room is None
+        and part.model is None
+        and part.pack in (None, pack)
+    ]
 
 
 def _parts(standing: Standing, state: State) -> Iterator[Part]:

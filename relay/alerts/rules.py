@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from relay.alerts.notes import CHARGE_FAILS, DISK_LOW, NOT_READY, charge_fails, disk_low, not_ready
 from relay.alerts.of_books import audit_stale, backup_old, books_differ, price_underquoted
-from relay.alerts.of_channels import channel_parked, channel_refused, units_low
+from relay.alerts.of_channels import channel_parked, channel_refused, no_channel, units_low
 from relay.alerts.of_tasks import (
     callbacks_silent,
     deliveries_dead,
@@ -85,6 +85,16 @@ RULES = (
         "`relay task list --status failed` and `relay task show ID` say what Kling says of them",
         "TasksFail",
         Bound(Decimal(50), "percent less than before"),
+    ),
+    Rule(
+        "no-channel",
+        "No channel takes tasks",
+        PAGE,
+        no_channel,
+        "`relay channel show NAME` says what each waits for. Kling's trouble or your way to it is"
+        " over by itself; clients are told to come again, and what may wait does",
+        "NoChannel",
+        Bound(Decimal(5), "minutes"),
     ),
     Rule(
         "channel-parked",

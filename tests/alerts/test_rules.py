@@ -50,6 +50,14 @@ CASES = [
         "UPDATE tasks SET submitted_at = now() - interval '44 minutes' WHERE hold_ended_at IS NULL",
     ),
     Case(
+        "no-channel",
+        "INSERT INTO channel_conditions (channel_id, pack, model, state, reason, since, failed_at,"
+        " try_at) VALUES (1, '', '', 'cooling', 'not sent', now() - interval '6 minutes', now(),"
+        " now())",
+        *("", "for 6 min: main: not sent"),
+        "DELETE FROM channel_conditions",
+    ),
+    Case(
         "channel-parked",
         "INSERT INTO channel_conditions (channel_id, pack, model, state, code, reason, since,"
         " failed_at, try_at) VALUES (1, 'video', '', 'parked', 1102, 'code 1102', now(), now(),"

@@ -98,6 +98,7 @@ COLD = {
     "relay.alerts.notes:_read": "once a minute: what processes noted, a few rows",
     "relay.alerts.of_books:_age_s": "once a minute: one row",
     "relay.alerts.of_books:price_underquoted": "once a minute: rows that were underquoted, a few",
+    "relay.alerts.of_channels:no_channel": "once a minute: reads the clock",
     "relay.alerts.of_tasks:_channel_names": f"once a minute: {_CHANNELS}",
     "relay.alerts.of_tasks:callbacks_silent": f"once a minute: {_CHANNELS}, and OPEN, tested",
     "relay.alerts.of_tasks:deliveries_dead": "once a minute: the index of dead deliveries",
