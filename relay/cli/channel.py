@@ -27,6 +27,7 @@ from relay.cli.channel_options import (
     listed,
     model_option,
     no_check_option,
+    note_models,
     room_option,
     same_account_option,
     webhook_secret_option,
@@ -166,6 +167,7 @@ def add(
         )
     if url.startswith("http://"):
         note("Its base URL is plain http: right for a sandbox, not for keys that cost money.")
+    note_models(listed(models) or (), room)
     show_row(row, as_json=as_json)
 
 

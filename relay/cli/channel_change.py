@@ -23,6 +23,7 @@ from relay.cli.channel_options import (
     listed,
     model_option,
     no_check_option,
+    note_models,
     room_option,
     same_account_option,
     webhook_secret_option,
@@ -137,6 +138,7 @@ def set_channel(
             way=way,
         )
         row = database.act(_change(database, name, changes, may_be_same=same_account))
+    note_models(listed(models) or (), room)
     show_row(row, as_json=as_json)
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import rich_click as click
 
+from relay.cli.known_models import note_unknown_models
 from relay.cli.parameters import KeyPair, Room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 key_option = click.option(
     "--key",
@@ -42,7 +48,8 @@ model_option = click.option(
     "models",
     multiple=True,
     metavar="NAME",
-    help="Takes creates of this model alone; again for more, `none` for all.",
+    help="Takes creates of this model alone, as they name it: kling-v3, of API 2.0 kling-3.0; again"
+    " for more, `none` for all.",
 )
 room_option = click.option(
     "--room",
@@ -52,6 +59,14 @@ room_option = click.option(
     help="Tasks that Kling lets run at a time, such as video=5 or video/kling-v3=3; learned from"
     " Kling's refusals where nothing is said. An empty N forgets what was said.",
 )
+
+
+def note_models(models: Iterable[str], room: Iterable[tuple[str, int | None]]) -> None:
+    """Say which models that a channel is to take, or has slots for, no create is known to name."""
+    from relay.cli.endpoints import catalogue
+
+    named = [of.partition("/")[2] for of, _ in room if "/" in of]
+    note_unknown_models([*models, *named], also=catalogue().names)
 
 
 def listed(names: tuple[str, ...]) -> list[str] | None:

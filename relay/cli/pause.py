@@ -9,6 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.endpoints import endpoint_named
 from relay.cli.examples import examples
+from relay.cli.known_models import note_unknown_models
 from relay.cli.parameters import ID, Words
 from relay.cli.show import json_option, moment, print_json, print_table
 from relay.cli.window import Later
@@ -28,7 +29,9 @@ SEEN_S = 2
 @click.option("--tenant", help="Only creates of this tenant.")
 @click.option("--channel", help="Only on this channel; others take them, if there are any.")
 @click.option("--endpoint", help="Only of this endpoint, such as text2video.")
-@click.option("--model", help="Only of this model, such as kling-v3.")
+@click.option(
+    "--model", help="Only of this model as creates name it, such as kling-v3; of API 2.0 kling-3.0."
+)
 @click.option("--reason", type=Words("reason"), help="Why; for you and other operators alone.")
 @click.option("--until", type=Later(), metavar="MOMENT", help="When it ends by itself, such as 2h.")
 @json_option
@@ -82,6 +85,7 @@ def pause(
 
     with open_database() as database:
         made = database.act(work)
+    note_unknown_models([] if model is None else [model])
     if as_json:
         print_json(made)
         return

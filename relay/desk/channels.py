@@ -16,7 +16,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import Busy, InUse, NameTaken, NotPossible, SameAccount, Unusable
 from relay.desk.find import channel_to_act_on
-from relay.desk.groups import checked_groups
+from relay.desk.groups import check_word, checked_groups
 from relay.desk.names import check_name, check_new_name, removed_name
 from relay.desk.secret_keys import check_secret_keys
 from relay.health.edit import forget_conditions
@@ -346,6 +346,7 @@ def _check_weight(weight: int) -> None:
 def _checked_models(models: Iterable[str]) -> list[str]:
     for model in models:
         check_name(model, what="model")
+        check_word(model.lower(), what="model")
     return spelt(model.lower() for model in models)
 
 

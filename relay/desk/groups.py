@@ -1,4 +1,4 @@
-"""What a group may be called."""
+"""What a group may be called, and what no model is."""
 
 from collections.abc import Iterable
 
@@ -19,9 +19,18 @@ def checked_groups(groups: Iterable[str]) -> list[str]:
     groups = list(groups)
     for group in groups:
         check_name(group, what="group")
-        if group in WORDS:
-            raise Unusable(f"'{group}' is a word of its own and no group's name", field="groups")
+        check_word(group, what="group")
     return spelt(groups)
+
+
+def check_word(name: str, *, what: str) -> None:
+    """Refuse a word that commands have for all or for none in a name's place.
+
+    Raises:
+        Unusable
+    """
+    if name in WORDS:
+        raise Unusable(f"'{name}' stands for no {what} of that name", field=f"{what}s")
 
 
 def checked_groups_of_callers(groups: Iterable[str] | None) -> list[str] | None:

@@ -10,20 +10,26 @@ NOWHERE = "http://127.0.0.1:1"
 def test_creates_are_paused_listed_and_let_on_again(relay: Command) -> None:
     """A sentence says what, until when, and how it ends; the list and `relay check` show it."""
     relay("tenant", "add", "acme", "--quota", "1")
-    relay("channel", "add", "main", "--key", "A|S", "--base-url", NOWHERE, "--no-check")
-    made = relay("pause", "--tenant", "acme", "--model", "Kling-V3", "--reason", "unpaid").stdout
+    added = relay(
+        *("channel", "add", "main", "--key", "A|S", "--base-url", NOWHERE, "--no-check"),
+        *("--model", "tts", "--model", "kling-v3", "--room", "video/kling-v9=3"),
+    )
+    made = relay("pause", "--tenant", "acme", "--model", "Kling-V33", "--reason", "unpaid")
     everything = relay("pause", "--reason", "we move house", "--until", "3h").stdout
     listed = relay("pause", "list").stdout
     found = relay.json("check")["findings"]
     ended = relay("pause", "end", "1").stdout
     rows = relay.json("pause", "list", "--ended")
 
-    assert made == (
-        "paused within 2 seconds, until you end it: of tenant acme of model kling-v3;"
+    # A slip in a model's name would stop nothing, and nobody would know.
+    assert "have a model 'Kling-V33', and it counts as it is written; did you mean" in made.stderr
+    assert added.stderr.count("Kling is not known to have a model") == 1
+    assert made.stdout == (
+        "paused within 2 seconds, until you end it: of tenant acme of model kling-v33;"
         " `relay pause end 1` lets them on again\n"
     )
     assert re.match(r"paused within 2 seconds, until \d{4}-\d\d-\d\d .*Z: all;", everything)
-    assert "of tenant acme of model kling-v3" in listed
+    assert "of tenant acme of model kling-v33" in listed
     assert "we move house" in listed
     (pauses,) = [one for one in found if one["subject"] == "pauses"]
     assert pauses["level"] == "warning"
