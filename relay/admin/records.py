@@ -83,6 +83,7 @@ class ChangePage(msgspec.Struct, frozen=True):
 
 class MonthOf(msgspec.Struct, frozen=True):
     month: str
+    currency: str
     owed_to_tenants_micros: int
     """At its end: all closings above zero."""
     owed_by_tenants_micros: int
@@ -253,7 +254,7 @@ class Months(Controller):
                 await read_statement(session, one, which, zone=zone, currency=currency)
                 for one in accounts
             ]
-        return MonthOf(str(which), *owed(found), found)
+        return MonthOf(str(which), currency, *owed(found), found)
 
     @post("/statements/{account:str}/{month:str}/close", **acts("account.close_month", 404))
     async def close(
