@@ -23,6 +23,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── ExternalIdTaken            400  1201  a task of this tenant has that external id already
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
+    ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── AddressNotAllowed          403  1103  the token is not taken from there
     ├── EndpointNotAllowed         403  1103  the token is for other endpoints
@@ -192,6 +193,11 @@ class TokenNotFound(RelayError, code=Code.INVALID_PARAMETER):
 class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
     def __init__(self) -> None:
         super().__init__("Delivery not found")
+
+
+class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    def __init__(self) -> None:
+        super().__init__("no such place for notices")
 
 
 INVALID_METHOD = "the requested method is invalid"

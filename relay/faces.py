@@ -16,6 +16,7 @@ from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_limits import OwnLimits
+from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
@@ -102,6 +103,7 @@ async def open_faces(
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
             limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),
+            notices=OwnNotices(store.sessions, store.keys, settings),
             new_api=NewApiUsage(store.sessions),
             document=document,
             budget=budget,

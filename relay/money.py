@@ -7,6 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 MICROS = 1_000_000
+PLACES = 6
+"""Of a decimal that is spelled in micros."""
 AMOUNTS_MAX = 4096
 """Spelled amounts that are kept: tasks of one price cost the same, and are asked for again."""
 

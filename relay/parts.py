@@ -30,6 +30,7 @@ from relay.kling.codes import code_word
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
+from relay.notices.outgoing import NoticeSender
 from relay.pauses.in_force import cached_pauses
 from relay.pricing.in_force import Prices, cached_prices
 from relay.pricing.quote import UnitPrices
@@ -61,6 +62,7 @@ from relay.worker.alerts import open_alerter
 from relay.worker.forget_old import Ages
 from relay.worker.keep_channels import ChannelKeeper
 from relay.worker.loops import Loops
+from relay.worker.notices import Noticer
 from relay.worker.read_units import UnitsReader
 
 log = structlog.get_logger()
@@ -99,11 +101,12 @@ class Kling(msgspec.Struct, frozen=True):
 
 
 class Deliveries(msgspec.Struct, frozen=True):
-    """What tells tenants of their tasks: where it may go, how, and when."""
+    """What tells tenants: where it may go, how, and when."""
 
     guard: CallbackGuard
     sender: Sender
     deliverer: Deliverer
+    notices: NoticeSender
 
 
 class Tasks(msgspec.Struct, frozen=True):
@@ -191,13 +194,9 @@ async def open_parts(
             keep_raw_days=settings.keep_raw_days,
             zone=settings.zone,
             close_after_days=settings.close_after_days,
-            ages=Ages(
-                deliveries_days=settings.keep_deliveries_days,
-                events_days=settings.keep_events_days,
-                owners_days=settings.keep_owners_days,
-                callback_urls_days=settings.keep_callback_urls_days,
-                addresses_days=settings.keep_addresses_days,
-            ),
+            ages=Ages.of(settings),
+            noticer=Noticer(store.sessions, prices, unit_prices(settings), zone=settings.zone),
+            notices=deliveries.notices,
             backups=schedule_of(settings, database_url, keys, store.sessions),
         )
         yield Parts(store, kling, deliveries, tasks, loops, ability, counts)
@@ -286,7 +285,8 @@ def _open_deliveries(
     sender = Sender(guard)
     closing.push_async_callback(sender.aclose)
     deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys, counts=counts)
-    return Deliveries(guard, sender, deliverer)
+    notices = NoticeSender(store.sessions, sender=sender, keys=store.keys, settings=settings)
+    return Deliveries(guard, sender, deliverer, notices)
 
 
 def _open_tasks(

@@ -12,6 +12,7 @@ from relay.invoices import tables as invoices
 from relay.ledger import tables as ledger
 from relay.limits import tables as limits
 from relay.new_api import tables as new_api
+from relay.notices import tables as notices
 from relay.operators import tables as operators
 from relay.owners import tables as owners
 from relay.pauses import tables as pauses
@@ -35,6 +36,7 @@ __all__ = [
     "limits",
     "metadata",
     "new_api",
+    "notices",
     "operators",
     "owners",
     "pauses",

@@ -10,7 +10,10 @@ from pathlib import Path
 
 SETTING_OF = {
     f"{name}_FILE": name
-    for name in ("RELAY_SECRET_KEY", "RELAY_DATABASE_URL", "RELAY_DATABASE_POOL_URL")
+    for name in (
+        *("RELAY_SECRET_KEY", "RELAY_DATABASE_URL", "RELAY_DATABASE_POOL_URL"),
+        "RELAY_MAIL_URL",
+    )
 }
 """The setting for which a variable names a file."""
 

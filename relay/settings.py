@@ -18,7 +18,6 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,6 +27,7 @@ from relay.money import micros_of
 from relay.months import read_zone
 from relay.networks import check_networks
 from relay.secret_files import SETTING_OF, SecretFileError, with_secret_files
+from relay.urls import is_base_url, is_mail_server, is_url
 
 ENV_PREFIX = "RELAY_"
 CONFIG_ENV = "RELAY_CONFIG"
@@ -145,6 +145,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many of this database are kept there; older ones are deleted."""
     alert_heartbeat_url: str | None = None
     """Asked for each minute in which a worker judged the rules of alerts; may be a secret."""
+    mail_url: str | None = None
+    """Of the server by which mail goes to tenants: `mailtos://USER:PASSWORD@HOST?from=ADDRESS`."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""
@@ -289,10 +291,7 @@ def _path(kind: type, value: object) -> object:
 def _check(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
     _check_databases(settings)
-    if settings.public_url is not None and (not _is_reachable(settings.public_url)):
-        raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
-    if settings.alert_heartbeat_url is not None and not _is_url(settings.alert_heartbeat_url):
-        raise SettingsError(f"{name('ALERT_HEARTBEAT_URL')} must be a URL such as https://host/ID")
+    _check_urls(settings)
     if not settings.currency.isalnum() or len(settings.currency) > 16:  # noqa: PLR2004
         raise SettingsError(f"{name('CURRENCY')} must be one word, such as USD, CNY or points")
     if settings.currency.upper() in LIST_UNIT_PRICES.keys() - {settings.currency}:
@@ -315,6 +314,19 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")
         if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", endpoint.path):
             raise SettingsError(f"the path of the endpoint '{endpoint.name}' must be like /v1/a/b")
+
+
+def _check_urls(settings: Settings) -> None:
+    name = ENV_PREFIX.__add__
+    if settings.public_url is not None and not is_base_url(settings.public_url):
+        raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
+    if settings.alert_heartbeat_url is not None and not is_url(settings.alert_heartbeat_url):
+        raise SettingsError(f"{name('ALERT_HEARTBEAT_URL')} must be a URL such as https://host/ID")
+    if settings.mail_url is not None and not is_mail_server(settings.mail_url):
+        raise SettingsError(
+            f"{name('MAIL_URL')} must be like mailtos://USER:PASSWORD@HOST?from=ADDRESS, without"
+            " whom mail goes to"
+        )
 
 
 def _check_databases(settings: Settings) -> None:
@@ -343,21 +355,6 @@ def _check_backup_place(place: str | None) -> None:
         raise SettingsError(
             f"{ENV_PREFIX}BACKUP_TO must be the full path of a folder, or s3://bucket/folder"
         )
-
-
-def _is_reachable(url: str) -> bool:
-    """Tell whether paths can be put behind it."""
-    return _is_url(url) and not set(url) & set("?#")
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = url.isascii() and " " not in url
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
 
 
 def _check_numbers(settings: Settings) -> None:

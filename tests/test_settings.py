@@ -17,6 +17,10 @@ WRONG = {
         *("https://a/#x", "http://[::1", "https://a:99999", "https://a b", "https://ä.example"),
     ],
     "ALERT_HEARTBEAT_URL": ["hc-ping.com/x", "ftp://a.test/x", "https://", "https://a b"],
+    "MAIL_URL": [
+        *("smtp.example.com", "mailto://", "json://h", "mailto://h?to=a@b.test", "mailto://a b"),
+        *("mailto://h?%74o=a@b.test", "mailto://h;to=a@b.test", "mailtos://[::1"),
+    ],
     "DATABASE_CONNECTIONS": ["few", "0", "6", "13", "7.5"],
     "PORT": ["http", "1.5", "-1", "65536", "9" * 400],
     "OFFICE_PORT": ["http", "-1", "65536"],

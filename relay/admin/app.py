@@ -16,6 +16,7 @@ from relay.admin.gate import Gate
 from relay.admin.invoices import Invoices
 from relay.admin.ledger import Books, Own
 from relay.admin.lists import listing
+from relay.admin.notices import Notices
 from relay.admin.operators import Operators
 from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
@@ -36,7 +37,7 @@ BEARER = SecurityScheme(
 
 CONTROLLERS = [
     *(Own, Books, Sums, Tenants, Tokens, Bounds, Tasks, Channels, PricesOf, Priced, Multipliers),
-    *(Operators, Alerts, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
+    *(Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
 ]
 
 

@@ -35,8 +35,13 @@ GROUP BY 1
 """
 DIED = """
 SELECT t.name, count(*) AS died, max(d.reason) AS reason
-FROM deliveries d JOIN tenants t ON t.id = d.tenant_id
-WHERE d.state = 'dead' AND d.ended_at > now() - interval '1 hour'
+FROM (
+    SELECT tenant_id, reason FROM deliveries
+    WHERE state = 'dead' AND ended_at > now() - interval '1 hour'
+    UNION ALL
+    SELECT p.tenant_id, n.error FROM notices n JOIN notice_places p ON p.id = n.place_id
+    WHERE n.state = 'dead' AND n.ended_at > now() - interval '1 hour'
+) d JOIN tenants t ON t.id = d.tenant_id
 GROUP BY t.name
 """
 
@@ -115,7 +120,7 @@ async def callbacks_silent(session: AsyncSession, bound: float, around: Around) 
 
 
 async def deliveries_dead(session: AsyncSession, bound: float, _: Around) -> Found:
-    """Ask whose callbacks were given up within the hour; `bound`: so many."""
+    """Ask whose callbacks and notices were given up within the hour; `bound`: so many."""
     found = (await session.execute(text(DIED))).mappings()
     return {
         row["name"]: f"{row['died']} in the last hour: {row['reason']}"

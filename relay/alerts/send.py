@@ -73,11 +73,14 @@ def check_sender(url: str) -> None:
 
 def _send(url: str, title: str, body: str, *, is_bad: bool) -> str | None:
     notifier = _open(url)
-    from apprise.common import NotifyType  # noqa: PLC0415 (an extra, and heavy)
+    from apprise.common import NotifyFormat, NotifyType  # noqa: PLC0415 (an extra, and heavy)
 
     kind = NotifyType.FAILURE if is_bad else NotifyType.SUCCESS
     with _Said() as said:
-        is_sent = notifier.notify(body=body, title=title, notify_type=kind)
+        # Said to be text, so that what takes HTML, as mail does, keeps the lines apart.
+        is_sent = notifier.notify(
+            body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT
+        )
     if is_sent:
         return None
     return _without_secrets(said.last or "it was not taken", url)

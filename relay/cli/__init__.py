@@ -37,6 +37,10 @@ COMMANDS = {
     "owner": ("relay.cli.owner:owner", "Say whose videos, elements and voices are."),
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
+    "notify": (
+        "relay.cli.notify:notify",
+        "Say where tenants are told of their quota, limits and prices.",
+    ),
     "operator": (
         "relay.cli.operator:operator",
         "Say who may do what in the office, and issue their tokens.",

@@ -76,6 +76,8 @@ BY_HAND = {
     "owner.claim": "owners that were assigned",
     "secret_key.reseal": "secret keys that were rotated: keep the old one until that is done again",
     "secret_key.retire": "secret keys that were retired or given up: likewise",
+    "notice.add": "where tenants are told of their business",
+    "notice.remove": "places of tenants that are told nothing any more",
     "alert.add": "places that alerts go to",
     "alert.remove": "places that alerts went to: they are told again",
     "alert.set": "bounds of alerts",

@@ -25,6 +25,7 @@ HOW_TO_FIND = {
     "delivery": "; `relay delivery list` names them",
     "invoice": "; `relay invoice list` shows them",
     "alert place": "; `relay alert list` shows them",
+    "notice place": "; `relay notify list` shows them",
     "task": " (by our id; `relay task show` takes any id)",
 }
 """Of the others, what follows "there is none"."""

@@ -12,7 +12,10 @@ from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, NotPossible
 from relay.ledger import closing
 from relay.ledger.entries import UnknownAccount
+from relay.money import decimal_of
 from relay.months import Month
+from relay.notices.events import Event
+from relay.notices.tell import tell
 
 
 @act("account.close_month")
@@ -41,6 +44,14 @@ async def close_month(
         ) from error
     months = [row.month for row in closed]
     if closed:
+        newest = closed[-1]
+        data = {
+            "month": newest.month,
+            "opening": decimal_of(newest.opening_micros),
+            "charged": decimal_of(-newest.charge_micros),
+            "closing": decimal_of(newest.closing_micros),
+        }
+        await tell(session, Event.STATEMENT_READY, newest.month, data, account_id=account_id)
         await note_change(
             session,
             actor,

@@ -12,6 +12,9 @@ from relay.desk.changes import State, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import channel_to_act_on, tenant_to_act_on
 from relay.desk.names import check_words
+from relay.moments import ms_of
+from relay.notices.events import Event
+from relay.notices.tell import tell
 from relay.pauses.read import ListedPause, list_pauses
 from relay.pauses.tables import Pause
 
@@ -56,6 +59,7 @@ async def pause_creates(
     session.add(row)
     await session.flush()
     (listed,) = await list_pauses(session, pause_id=row.id)
+    await _tell(session, row, is_over=False)
     await note_change(
         session,
         actor,
@@ -85,6 +89,7 @@ async def end_pause(session: AsyncSession, actor: Actor, pause_id: int) -> Liste
     row.ended_at = func.now()
     await session.flush()
     (listed,) = await list_pauses(session, pause_id=pause_id, with_ended=True)
+    await _tell(session, row, is_over=True)
     await note_change(
         session,
         actor,
@@ -96,6 +101,20 @@ async def end_pause(session: AsyncSession, actor: Actor, pause_id: int) -> Liste
         after={"ended_at": _shown(listed.ended_at)},
     )
     return listed
+
+
+async def _tell(session: AsyncSession, row: Pause, *, is_over: bool) -> None:
+    """Tell the tenants that are paused; not of a channel, beside which others may serve them."""
+    if row.channel_id is not None:
+        return
+    data = {
+        "is_over": is_over,
+        "endpoint": row.endpoint,
+        "model": row.model,
+        "until": None if row.until is None else ms_of(row.until),
+    }
+    key = f"{row.id}/over" if is_over else str(row.id)
+    await tell(session, Event.SERVICE_PAUSED, key, data, tenant_id=row.tenant_id)
 
 
 def _state(listed: ListedPause) -> State:

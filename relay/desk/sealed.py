@@ -12,6 +12,8 @@ from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
 from relay.deliveries.tables import Delivery, WebhookSecret
 from relay.desk.secret_keys import SEALED
+from relay.notices.places import url_context as notice_context
+from relay.notices.tables import NoticePlace
 from relay.operators.answers import answer_context
 from relay.operators.tables import OperatorAnswer
 from relay.secret_keys.proofs import judge_keys
@@ -26,6 +28,7 @@ SECRETS: tuple[tuple[Any, Any], ...] = (
     (Token.former_secret_key_sealed, token_context),
     (WebhookSecret.secret_sealed, webhook_context),
     (AlertPlace.url_sealed, url_context),
+    (NoticePlace.url_sealed, notice_context),
     (Queued.body_sealed, body_context),
     (OperatorAnswer.answer_sealed, answer_context),
 )

@@ -20,6 +20,8 @@ from relay.desk.changes import State, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.names import check_words
 from relay.money import decimal_of
+from relay.notices.events import Event
+from relay.notices.tell import tell as tell_tenant
 from relay.tasks import flags
 from relay.tasks.door import LAST_LOOK_AFTER_S, Via, end_row, pass_in_session
 from relay.tasks.events import note_event
@@ -132,6 +134,7 @@ async def refund(
         why = f"only {decimal_of(task.paid_micros)} of its charge is left to refund"
         raise NotPossible("task", task_id, why)
     await refund_task(session, task, amount_micros=given_micros, reason=reason, actor=str(actor))
+    await _tell_refunded(session, task, given_micros)
     before = {"refunded_micros": task.refunded_micros}
     after = {"refunded_micros": task.refunded_micros + given_micros}
     await _note(
@@ -211,6 +214,18 @@ async def _delivery(session: AsyncSession, task: TaskRow, told: _Told) -> str | 
         fail_message=told.tell,
     )
     return show_callback(reply, ended.shown()).decode()
+
+
+async def _tell_refunded(session: AsyncSession, task: TaskRow, given_micros: int) -> None:
+    refunded_micros = task.refunded_micros + given_micros
+    data = {
+        "task_id": task.shown_id,
+        "external_task_id": task.tenant_external_id,
+        "amount": decimal_of(given_micros),
+        "charged": decimal_of(task.paid_micros - given_micros),
+    }
+    key = f"{task.id}/{refunded_micros}"
+    await tell_tenant(session, Event.TASK_REFUNDED, key, data, tenant_id=task.tenant_id)
 
 
 async def _note(

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
@@ -24,6 +25,7 @@ from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
 from relay.ledger.tables import Account, TopupKind
 from relay.money import plain
+from relay.notices.tables import NoticePlace
 from relay.pricing import edit as edit_prices
 from relay.secrets import KeyRing
 from relay.tasks.live import count_live
@@ -213,6 +215,7 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
     before = _state(tenant, account, own) | {"tokens": await revoke_tokens(session, tenant.id)}
     if is_alone and account.credit_micros:
         before["credit_micros"] = await set_credit(session, AccountId(account.id), 0)
+    await session.execute(delete(NoticePlace).where(NoticePlace.tenant_id == tenant.id))
     await edit.remove_tenant(session, tenant, removed_name(name, tenant.id))
     await note_change(
         session, actor, "tenant.remove", kind="tenant", id=tenant.id, name=name, before=before

@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from relay.kling.models import RETIRED
-from relay.pricing.book import KEY, PriceBook, PriceKind, PriceRow
+from relay.moments import ms_of
+from relay.money import PLACES, plain
+from relay.pricing.book import KEY, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.in_force import Prices
 from relay.pricing.quote import UnitPrices, quoted_per
-from relay.pricing.validity import next_change
+from relay.pricing.validity import next_change, spelt_hours
 
+KINDS_OF_ROW = ("model", "mode", "sound", "voice", "video_input")
+"""What a row may name of a task, beside its length."""
 NAMED = KEY[1:]
 CHANGES_MAX = 50
 """That are told ahead; the rest is told when it is nearer."""
@@ -33,6 +38,8 @@ class ComingOffers(msgspec.Struct, frozen=True):
     at: datetime
     offers: list[Offer]
     """New ones, and those at another price."""
+    before: list[Offer | None]
+    """Beside each of them, what it takes the place of."""
     ended: list[Offer]
     """What goes, with nothing of the same key in its place."""
 
@@ -66,9 +73,42 @@ def coming(
         other = [one for key, one in after.items() if not _is_alike(before.get(key), one)]
         ended = [one for key, one in before.items() if key not in after]
         if other or ended:
-            found.append(ComingOffers(at, other, ended))
+            replaced = [before.get(_key(one.row)) for one in other]
+            found.append(ComingOffers(at, other, replaced, ended))
         before = after
     return found
+
+
+def shown_offer(offer: Offer) -> dict[str, Any]:
+    """Show it to its tenant, who is not told whom else it is for."""
+    row = offer.row
+    return {
+        "endpoint": row.endpoint,
+        **kind_of_row(row),
+        "price": spelt_price(offer.micros),
+        "per": row.per.value,
+        "settled_by": settled_by(row, is_open=True),
+        "hours": None if row.hours is None else spelt_hours(row.hours),
+        "until": None if row.valid_to is None else ms_of(row.valid_to),
+    }
+
+
+def kind_of_row(row: PriceRow) -> dict[str, Any]:
+    """Name the tasks that a row is for; null fits any."""
+    named = {name: getattr(row, name) for name in KINDS_OF_ROW}
+    return {**named, "duration": row.duration_s}
+
+
+def settled_by(row: PriceRow, *, is_open: bool) -> str:
+    """Say what decides the charge, at most the hold; `is_open`: Kling may decide the length."""
+    if row.kind is PriceKind.UNITS:
+        return "deduction"
+    return "seconds" if is_open and row.per is Per.SECOND and row.input_floor is None else "amount"
+
+
+def spelt_price(micros: Decimal) -> str:
+    """Spell what is not rounded: a price per second may be finer than a micro."""
+    return plain(micros.scaleb(-PLACES).normalize())
 
 
 def _moments(prices: Prices) -> set[datetime]:

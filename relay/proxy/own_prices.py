@@ -16,12 +16,20 @@ from relay.database.cached import Cached
 from relay.errors import InvalidParameter
 from relay.kling.body import read_fields
 from relay.moments import ms_of
-from relay.money import MICROS, decimal_of, plain
+from relay.money import decimal_of, plain
 from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.in_force import Prices
-from relay.pricing.offered import Offer, coming, offers
+from relay.pricing.offered import (
+    KINDS_OF_ROW,
+    Offer,
+    coming,
+    kind_of_row,
+    offers,
+    settled_by,
+    shown_offer,
+    spelt_price,
+)
 from relay.pricing.quote import Quote, UnitPrices, needs_deduction, shown_units
-from relay.pricing.validity import spelt_hours
 from relay.proxy.asked import Asked
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query_string import read_query
@@ -29,7 +37,6 @@ from relay.tasks.quoter import Quoter
 from relay.tenants.caller import Caller
 
 PATH_CHARS_MAX = 600
-KINDS_OF_ROW = ("model", "mode", "sound", "voice", "video_input")
 
 
 class _Create(msgspec.Struct):
@@ -64,7 +71,7 @@ class OwnPrices:
         whom = (self._unit_prices, caller.tenant_id, caller.price_group)
 
         def shown(listed: list[Offer]) -> list[dict[str, Any]]:
-            return [_shown(one) for one in listed if endpoint in (None, one.row.endpoint)]
+            return [shown_offer(one) for one in listed if endpoint in (None, one.row.endpoint)]
 
         changes = [
             {"at": ms_of(one.at), "prices": shown(one.offers), "ended": shown(one.ended)}
@@ -107,10 +114,12 @@ class OwnPrices:
             price |= {
                 "units": plain(row.units or Decimal(0)),
                 "pack": quote.pack.value,
-                "unit_price": _amount(quote.unit_micros),
+                "unit_price": spelt_price(quote.unit_micros),
             }
         else:
-            price["amount"] = _amount((row.amount_micros or 0) * (quote.amount_times or Decimal(1)))
+            price["amount"] = spelt_price(
+                (row.amount_micros or 0) * (quote.amount_times or Decimal(1))
+            )
         if row.per is Per.SECOND:
             price["seconds"] = quote.seconds
         if row.per is Per.IMAGE:
@@ -127,9 +136,9 @@ class OwnPrices:
                 "duration": wanted.seconds,
                 "images": wanted.count if wanted.is_image else None,
             },
-            "price": {**_kind_of(row), **price},
+            "price": {**kind_of_row(row), **price},
             "whose": _whose(row),
-            "settled_by": _settled_by(row, is_open=needs_deduction(quote)),
+            "settled_by": settled_by(row, is_open=needs_deduction(quote)),
             "is_longest": quote.is_open,
             "held_times": _held_times(quote),
             "good_until": _ms(prices.good_until),
@@ -148,37 +157,11 @@ def _read(body: bytes) -> _Create:
     return create
 
 
-def _shown(offer: Offer) -> dict[str, Any]:
-    row = offer.row
-    return {
-        "endpoint": row.endpoint,
-        **_kind_of(row),
-        "price": _amount(offer.micros),
-        "per": row.per.value,
-        "settled_by": _settled_by(row, is_open=True),
-        "hours": None if row.hours is None else spelt_hours(row.hours),
-        "until": _ms(row.valid_to),
-    }
-
-
-def _kind_of(row: PriceRow) -> dict[str, Any]:
-    """Name the tasks that a row is for; null fits any."""
-    named = {name: getattr(row, name) for name in KINDS_OF_ROW}
-    return {**named, "duration": row.duration_s}
-
-
 def _whose(row: PriceRow) -> str:
     """Say how far a price is the tenant's own; what group it stands in is not its business."""
     if row.tenant_id is not None or row.price_group is not None:
         return "yours"
     return "your provider's" if row.is_own else "by the list"
-
-
-def _settled_by(row: PriceRow, *, is_open: bool) -> str:
-    """Say what decides the charge, at most the hold; `is_open`: Kling may decide the length."""
-    if row.kind is PriceKind.UNITS:
-        return "deduction"
-    return "seconds" if is_open and row.per is Per.SECOND and row.input_floor is None else "amount"
 
 
 def _held_times(quote: Quote) -> str:
@@ -187,11 +170,6 @@ def _held_times(quote: Quote) -> str:
         return "1"
     times = Decimal(quote.hold_micros) / quote.quoted_micros
     return plain(times.quantize(Decimal("0.0001")))
-
-
-def _amount(micros: Decimal) -> str:
-    """Spell what is not rounded: a price per second may be finer than a micro."""
-    return plain((micros / MICROS).normalize())
 
 
 def _ms(at: datetime | None) -> int | None:

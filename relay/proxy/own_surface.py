@@ -9,6 +9,7 @@
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
     GET  /relay/limits           what bounds it (`own_limits.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
+    …    /relay/notices…         where it is told of its business (`own_notices.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
@@ -35,6 +36,7 @@ from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_limits import OwnLimits
+from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_tasks import OwnTasks
@@ -83,6 +85,7 @@ class OwnSurface(TenantSurface):
         tasks: OwnTasks,
         books: OwnBooks,
         limits: OwnLimits,
+        notices: OwnNotices,
         new_api: NewApiUsage,
         document: KlingDocument,
         budget: BodyBudget,
@@ -95,7 +98,7 @@ class OwnSurface(TenantSurface):
             body_limit_bytes=body_limit_bytes,
             counts=counts,
         )
-        label, keys = "relay.deliveries", "relay.tokens"
+        label, keys, told = "relay.deliveries", "relay.tokens", "relay.notices"
         self._paths = (
             OwnPath("GET", (b"deliveries",), label, deliveries.list),
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
@@ -117,6 +120,10 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"tokens", KEY, b"rotate"), keys, tokens.rotate, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),
             OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
+            OwnPath("GET", (b"notices",), told, notices.list, scopes=MANAGES),
+            OwnPath("POST", (b"notices",), told, notices.add, scopes=MANAGES),
+            OwnPath("POST", (b"notices", KEY, b"test"), told, notices.test, scopes=MANAGES),
+            OwnPath("POST", (b"notices", KEY, b"remove"), told, notices.remove, scopes=MANAGES),
             OwnPath("GET", (b"openapi.json",), "relay.openapi", self._describe),
         )
         asked = "relay.new_api"

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
+from relay.settings import Settings
 
 AT_ONCE = 1000
 
@@ -96,6 +97,16 @@ DELETE FROM operator_answers WHERE id IN (
 """Of acts in the office, whose clients ask again no later than in a day."""
 
 
+NOTICES = """
+DELETE FROM notices WHERE id IN (
+    SELECT id FROM (SELECT id, ended_at, created_at FROM notices ORDER BY id LIMIT :at_once) oldest
+    WHERE ended_at < now() - :days * interval '1 day'
+)
+"""
+"""Then what is still so would be told again: the total of a limit, once a year."""
+NOTICES_DAYS = 400
+
+
 class Ages(msgspec.Struct, frozen=True):
     """How long each is kept, in days."""
 
@@ -105,6 +116,16 @@ class Ages(msgspec.Struct, frozen=True):
     """After they expired."""
     callback_urls_days: int
     addresses_days: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Ages":
+        return cls(
+            deliveries_days=settings.keep_deliveries_days,
+            events_days=settings.keep_events_days,
+            owners_days=settings.keep_owners_days,
+            callback_urls_days=settings.keep_callback_urls_days,
+            addresses_days=settings.keep_addresses_days,
+        )
 
 
 async def forget_old(sessions: Sessions, ages: Ages) -> None:
@@ -118,6 +139,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (URLS_OF_DELIVERIES, ages.callback_urls_days),
         (ADDRESSES, ages.addresses_days),
         (ANSWERS, 1),
+        (NOTICES, NOTICES_DAYS),
     ):
         forgotten = 1
         while forgotten:

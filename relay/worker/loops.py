@@ -12,6 +12,9 @@ from relay.alerts.outgoing import SEND_EVERY_S
 from relay.backups.schedule import ASKED_EVERY_S, Schedule, back_up_if_due
 from relay.database.engine import Sessions
 from relay.deliveries.deliver import Deliverer
+from relay.notices.outgoing import AT_ONCE as NOTICES_AT_ONCE
+from relay.notices.outgoing import IDLE_S as NOTICES_IDLE_S
+from relay.notices.outgoing import NoticeSender
 from relay.tasks.look import Looker
 from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
 from relay.tasks.queue.send import TURN_EVERY_S as QUEUE_EVERY_S
@@ -21,6 +24,7 @@ from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.close_months import CLOSE_EVERY_S, close_due
 from relay.worker.forget_old import Ages, forget_old
 from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
+from relay.worker.notices import LOOK_EVERY_S, Noticer
 from relay.worker.read_units import TURN_EVERY_S as UNITS_EVERY_S
 from relay.worker.read_units import UnitsReader
 from relay.worker.sweep import sweep
@@ -47,6 +51,8 @@ class Loops(msgspec.Struct, frozen=True):
     """Of months."""
     close_after_days: int
     ages: Ages
+    noticer: Noticer
+    notices: NoticeSender
     backups: Schedule | None
     """None: it makes none."""
 
@@ -84,6 +90,16 @@ class Loops(msgspec.Struct, frozen=True):
             loops.create_task(repeat("units", self.units.read_next, every_s=UNITS_EVERY_S))
             loops.create_task(repeat("alerts", self.alerter.turn, every_s=JUDGE_EVERY_S))
             loops.create_task(repeat("alert messages", self.alerter.send_due, every_s=SEND_EVERY_S))
+            loops.create_task(repeat("notices", self.noticer.look, every_s=LOOK_EVERY_S))
+            loops.create_task(
+                sweep(
+                    "outgoing notices",
+                    self.notices.claim_due,
+                    self.notices.deliver,
+                    at_once=NOTICES_AT_ONCE,
+                    idle_s=NOTICES_IDLE_S,
+                )
+            )
             if (schedule := self.backups) is not None:
                 loops.create_task(
                     repeat(

@@ -1,13 +1,12 @@
 """`relay alert`, as an operator types it."""
 
-import asyncio
 import re
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 
 from tests.cli.command import Command, execute
+from tests.cli.hooks import hook_answering
 from tests.sandbox.receiver import Receiver
 
 OLD = "UPDATE deployment SET created_at = now() - interval '3 days'"
@@ -15,17 +14,8 @@ OLD = "UPDATE deployment SET created_at = now() - interval '3 days'"
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    """A webhook in a thread: the command has this one."""
-    receiver = Receiver(answers=(200, 500))
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(receiver.__aenter__())
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    yield receiver
-    asyncio.run_coroutine_threadsafe(receiver.__aexit__(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with hook_answering(200, 500) as receiver:
+        yield receiver
 
 
 def test_a_place_is_added_tried_and_removed(relay: Command, hook: Receiver) -> None:

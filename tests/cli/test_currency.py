@@ -21,6 +21,7 @@ GIVEN = {
     ("tenant", "set"): ("acme", "--tasks-max", "1"),
     ("channel", "remove"): ("main", "--yes"),
     ("alert", "add"): ("json://alerts.test",),
+    ("notify", "add"): ("acme", "--webhook", "https://hooks.test"),
     ("alert", "mute"): ("disk-low", "--until", "2h"),
     ("alert", "unmute"): ("disk-low",),
     ("alert", "set"): ("disk-low", "--above", "1"),

@@ -55,6 +55,12 @@ from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.months import close_month
 from relay.desk.move_in import move_tasks, move_tenant
 from relay.desk.multipliers import end_multiplier, set_multiplier
+from relay.desk.notices import (
+    NewPlace,
+    add_notice_place,
+    remove_notice_place,
+    send_test_notice,
+)
 from relay.desk.operators import (
     add_operator,
     change_operator,
@@ -86,6 +92,8 @@ from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
 from relay.limits.tables import LimitKind
 from relay.months import month_of
+from relay.notices.events import Event
+from relay.notices.tables import PlaceKind
 from relay.operators.tables import Role
 from relay.pricing import edit
 from relay.pricing.book import Multiplier
@@ -93,6 +101,7 @@ from relay.pricing.difference import Difference
 from relay.pricing.file import read_file
 from relay.pricing.official import LIST, OFFICIAL
 from relay.secrets import KeyRing, new_secret_key
+from relay.settings import Settings
 from relay.trial.report import Finding, Outcome, TrialReport
 from tests.desk.world import (
     CHANNEL_KEYS,
@@ -444,6 +453,32 @@ def _add_place(url: str = "json://place-secret-9:x@hooks.test/place-secret-9") -
     )
 
 
+def _add_notice(
+    to: str = "https://notice-secret-9@hooks.acme.test/notice-secret-9",
+    tenant: str = "beta",
+    **of: Any,
+) -> Do:
+    wanted = NewPlace(**{"kind": PlaceKind.WEBHOOK, "to": to} | of)
+    return lambda desk, session, actor: add_notice_place(
+        session, actor, tenant, wanted, desk.keys, settings=Settings()
+    )
+
+
+def _remove_notice(place_id: int, tenant_id: int | None = None) -> Do:
+    return lambda _, session, actor: remove_notice_place(
+        session, actor, place_id, tenant_id=tenant_id
+    )
+
+
+def _test_notice(place_id: int, tenant_id: int | None = None) -> Do:
+    return lambda _, session, actor: send_test_notice(session, actor, place_id, tenant_id=tenant_id)
+
+
+async def _test_notice_twice(_: Desk, session: AsyncSession, actor: Actor) -> object:
+    await send_test_notice(session, actor, 1)
+    return await send_test_notice(session, actor, 1)
+
+
 def _remove_place(place_id: int) -> Do:
     return lambda _, session, actor: remove_place(session, actor, place_id)
 
@@ -578,6 +613,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (end_drain, _remove(end_drain, FORMER_CHANNEL), ""),
     (set_price, _set_price(tenant=FORMER_TENANT), ""),
     (set_multiplier, _set_multiplier(tenant=FORMER_TENANT), ""),
+    (add_notice_place, _add_notice(tenant=FORMER_TENANT), ""),
     (pause_creates, _pause(tenant=FORMER_TENANT), "tenant"),
     (pause_creates, _pause(channel=FORMER_CHANNEL), "channel"),
     (change_operator, _change_operator(FORMER_OPERATOR, Role.OWNER), ""),
@@ -618,6 +654,42 @@ DONE = [
         _remove_place(1),
         lambda _: Told(
             "alert.remove", "alert_place", "feishu://open.feishu.cn", {"least": "ticket"}, None
+        ),
+    ),
+    Case(
+        add_notice_place,
+        _add_notice(events=[Event.TASK_REFUNDED, Event.QUOTA_LOW], low_micros=12_500_000),
+        lambda _: Told(
+            *("notice.add", "notice_place", "https://hooks.acme.test", None),
+            {
+                "tenant": "beta",
+                "kind": "webhook",
+                "lang": "zh",
+                "low": "12.5",
+                "events": ["quota.low", "task.refunded"],
+            },
+        ),
+    ),
+    Case(
+        remove_notice_place,
+        _remove_notice(1),
+        lambda _: Told(
+            *("notice.remove", "notice_place", "feishu://open.feishu.cn"),
+            {
+                "tenant": "beta",
+                "kind": "feishu",
+                "lang": "zh",
+                "low": "0.000005",
+                "events": None,
+            },
+            None,
+        ),
+    ),
+    Case(
+        send_test_notice,
+        _test_notice(1),
+        lambda _: Told(
+            *("notice.test", "notice_place", "feishu://open.feishu.cn", None), {"tenant": "beta"}
         ),
     ),
     Case(
@@ -1477,6 +1549,20 @@ REFUSED = [
     Refusal(end_pause, NoSuch, _end_pause(4711)),
     Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
     Refusal(remove_place, NoSuch, _remove_place(4711)),
+    Refusal(add_notice_place, NoSuch, _add_notice(tenant="bete")),
+    Refusal(add_notice_place, NotPossible, _add_notice(tenant="acme"), "without a secret"),
+    Refusal(add_notice_place, Unusable, _add_notice("ftp://notice-secret-9@x.test/"), "scheme"),
+    Refusal(add_notice_place, Unusable, _add_notice("http://10.0.0.1/notice-secret-9"), "private"),
+    Refusal(add_notice_place, Unusable, _add_notice(kind=PlaceKind.MAIL), "mail"),
+    Refusal(add_notice_place, Unusable, _add_notice(kind=PlaceKind.WECOM), "host"),
+    Refusal(add_notice_place, Unusable, _add_notice(events=[]), "no event"),
+    Refusal(add_notice_place, Unusable, _add_notice(events=[Event.TEST]), "test"),
+    Refusal(add_notice_place, Unusable, _add_notice(low_micros=-1), "low"),
+    Refusal(remove_notice_place, NoSuch, _remove_notice(4711)),
+    Refusal(remove_notice_place, NoSuch, _remove_notice(1, tenant_id=1), "another's"),
+    Refusal(send_test_notice, NoSuch, _test_notice(4711)),
+    Refusal(send_test_notice, NoSuch, _test_notice(1, tenant_id=1), "another's"),
+    Refusal(send_test_notice, NotPossible, _test_notice_twice, "within a minute"),
     Refusal(change_rule, NoSuch, _change_rule("unit-low")),
     Refusal(change_rule, Unusable, _change_rule("disk-low", bound=Decimal(1)), "no bound"),
     Refusal(change_rule, Unusable, _change_rule(bound=Decimal(-1)), "bound"),

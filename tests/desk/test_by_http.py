@@ -120,6 +120,12 @@ ASKED: dict[str, Asked] = {
     "delivery.replay": Asked(
         "POST", lambda desk: f"deliveries/{desk.deliveries['dead']}/replay", {}
     ),
+    "notice.add": Asked(
+        *("POST", "notices/places"),
+        {"tenant": "beta", "kind": "webhook", "to": "https://hooks.test/x", "lang": "en"},
+    ),
+    "notice.remove": Asked("DELETE", "notices/places/1"),
+    "notice.test": Asked("POST", "notices/places/1/test"),
     "alert.add": Asked(
         "POST", "alerts/places", {"url": "json://10.1.2.3/alerts", "least": "ticket"}
     ),

@@ -9,6 +9,7 @@ NOT_BY_HAND = {
     "channel.drained": "the relay's own, once a channel's last task has ended",
     "database.restore": "it is what set it back",
     "delivery.replay": "a callback that arrived needs no second one",
+    "notice.test": "who wanted to see it arrive has seen it",
     "office.refuse": "a note of who was not let in",
     "task.unflag": "the flag is read again",
 }

@@ -26,6 +26,7 @@ from tests.waiting import wait_until
 
 SEALING = [case for case in DONE if case.act.__name__ in {"add_channel", "issue_webhook_secret"}]
 SEALING += [case for case in DONE if str(case) in {"issue_token", "change_channel keys"}]
+SEALING += [case for case in DONE if str(case) == "add_notice_place"]
 """Acts that seal something."""
 
 

@@ -33,11 +33,16 @@ SELECT secret_sealed FROM webhook_secrets
 UNION ALL
 SELECT url_sealed FROM alert_places
 UNION ALL
+SELECT url_sealed FROM notice_places
+UNION ALL
 SELECT unnest(ARRAY[encode(token_hash, 'hex'), encode(token_hash, 'base64')]) FROM operator_tokens
 """
 """A hint has four characters, which may stand anywhere: it is looked for as a whole value."""
 GIVEN = ("url-password-1", "url-query-1", "half-a-pair-1", "short-key-1", "not base64 1")
-PASSWORDS = ("proxy-password-1", "proxy-password-2", "place-secret-0", "place-secret-9")
+PASSWORDS = (
+    *("proxy-password-1", "proxy-password-2", "place-secret-0", "place-secret-9"),
+    *("notice-secret-0", "notice-secret-9"),
+)
 """What some refused acts are given."""
 
 

@@ -32,6 +32,7 @@ from relay.desk.invoices import (
 from relay.desk.limits import set_limits
 from relay.desk.money import add_quota
 from relay.desk.multipliers import set_multiplier
+from relay.desk.notices import NewPlace, add_notice_place
 from relay.desk.operators import add_operator, issue_operator_token, remove_operator
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
@@ -42,10 +43,12 @@ from relay.desk.tokens import IssuedToken, issue_token, revoke_token, rotate_tok
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.limits.tables import LimitKind
+from relay.notices.tables import PlaceKind
 from relay.operators.answers import Answer, claim, keep
 from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
 from relay.secrets import KeyRing, new_secret_key
+from relay.settings import Settings
 from relay.tasks.finish import FINISH
 from relay.tasks.queue.tables import body_context
 from relay.tasks.record import RECORD
@@ -59,6 +62,7 @@ Work = Callable[[AsyncSession, Actor], Awaitable[Result]]
 ANN = Actor(ActorKind.SYSTEM, "ann", origin="terminal of here", request_id="request-7")
 CURRENCY = "USD"
 PLACE = "feishu://place-secret-0-of-thirty-six-characters"
+NOTICE_PLACE = "feishu://notice-secret-0-of-thirty-six-charact"
 PROXY = Proxy("http", "proxy.test", 3128, "relay", "proxy-password-1")
 CHANNEL_KEYS = ChannelKeys(
     access_key="channel-access-key-0",
@@ -256,6 +260,8 @@ def _open_business(desk: Desk) -> Work[None]:
         await say_amounts(session, actor, are_multiplied=False)
         await change_rule(session, actor, "units-low", bound=Decimal(7))
         await add_place(session, actor, PLACE, desk.keys, least=Severity.TICKET)
+        told = NewPlace(kind=PlaceKind.FEISHU, to=NOTICE_PLACE, low_micros=5)
+        await add_notice_place(session, actor, "beta", told, desk.keys, settings=Settings())
         for _ in range(2):
             await pause_creates(session, actor, reason="black", tenant="beta", channel="spare")
         await end_pause(session, actor, 2)

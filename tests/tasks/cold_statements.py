@@ -9,6 +9,7 @@ _SELDOM = "run by a command, an operator's or one a second of a tenant's"
 _THEIRS = "on another relay's database, by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
+_NEWEST = "the newest 20,000 tasks by their key"
 _QUEUE = "reads what waits, and the live tasks by their index"
 _CONDITIONS = "what was learned of the channels, a few rows of each"
 
@@ -90,6 +91,23 @@ COLD = {
     "relay.worker.forget_old:forget_old": "once an hour, a thousand rows at a time",
     "relay.database.opener:_read_back": "once a connection: reads its settings",
     # Alerts: one worker of all asks, once a minute.
+    "relay.desk.notices:_check_room": "the places of one tenant, ten at most",
+    "relay.desk.notices:_find": "a place, by primary key",
+    "relay.desk.notices:add_notice_place": "a place that is being added",
+    "relay.desk.notices:remove_notice_place": "a place, by primary key",
+    "relay.desk.notices:send_test_notice": "the notices of one place, by their index",
+    "relay.notices.news:_rows": f"every 30 s: the places, what they know, {_NEWEST}",
+    "relay.notices.news:find_standing": "reads the clock",
+    "relay.notices.news:find_news": "hands ENDING to what runs it: the tokens of the places",
+    "relay.notices.outgoing:NoticeSender.claim_due": "every 2 s: the index of what is due",
+    "relay.notices.outgoing:NoticeSender.deliver": "a notice, by key",
+    "relay.notices.outgoing:read_tests": _COMMAND,
+    "relay.notices.prices:find_price_news": "every 30 s: the places, and what they know",
+    "relay.notices.read:list_notices": "the newest notices of one tenant, by their key",
+    "relay.notices.read:list_places": "the places of one tenant, ten at most",
+    "relay.notices.tell:tell": "an act of the desk, for the places of a tenant",
+    "relay.notices.tell:write_news": "what is news, a few rows by key",
+    "relay.worker.notices:Noticer.look": "takes a lock",
     "relay.alerts.judge:judge_rules": "once a minute: a row a rule",
     "relay.alerts.judge:write_judged": "once a minute: a row a rule",
     "relay.alerts.judge:_lock_rows": "once a minute: a row a rule",

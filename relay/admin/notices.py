@@ -1,0 +1,118 @@
+"""Where tenants are told of their business, and what they were told."""
+
+from collections.abc import Sequence
+
+import msgspec
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.admin.acting import AtDesk, Office
+from relay.admin.bodies import Limit, Micros, Name, PathId
+from relay.admin.routes import acts, reads
+from relay.desk.actor import Actor
+from relay.desk.find import tenant_named
+from relay.desk.notices import (
+    NewPlace,
+    add_notice_place,
+    remove_notice_place,
+    send_test_notice,
+)
+from relay.notices.events import Event
+from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
+from relay.notices.tables import Lang, PlaceKind
+
+
+class NewNoticePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tenant: Name
+    kind: PlaceKind
+    to: str
+    """A URL, a mail address, or a bot's address as its maker shows it; it is never shown again."""
+    lang: Lang = Lang.ZH
+    events: Sequence[Event] | None = None
+    """Null is all."""
+    low_micros: Micros | None = None
+    """With less left, quota is low; null is what the last 24 hours cost."""
+
+    def __repr__(self) -> str:
+        return "NewNoticePlace(...)"
+
+
+class NoticePlaceList(msgspec.Struct, frozen=True):
+    places: list[ListedPlace]
+
+
+class NoticeList(msgspec.Struct, frozen=True):
+    notices: list[ListedNotice]
+
+
+class RemovedNoticePlace(msgspec.Struct, frozen=True):
+    removed: str
+
+
+class Notices(Controller):
+    path = "/admin/v1/notices"
+    tags = ("Notices",)
+
+    @get(**reads("notice.read", 404))
+    async def list_notices(
+        self,
+        office: NamedDependency[Office],
+        *,
+        tenant: FromQuery[str | None] = None,
+        limit: Limit = 200,
+    ) -> NoticeList:
+        """List what tenants were told, or are to be, newest first."""
+        async with office.reading() as session:
+            whose = None if tenant is None else (await tenant_named(session, tenant)).id
+            return NoticeList(await list_notices(session, tenant_id=whose, limit=limit))
+
+    @get("/places", **reads("notice.read", 404))
+    async def list_places(
+        self, office: NamedDependency[Office], *, tenant: FromQuery[str | None] = None
+    ) -> NoticePlaceList:
+        """List where tenants are told, with what did not arrive."""
+        async with office.reading() as session:
+            whose = None if tenant is None else (await tenant_named(session, tenant)).id
+            return NoticePlaceList(await list_places(session, tenant_id=whose))
+
+    @post("/places", **acts("notice.add", 404))
+    async def add(
+        self, desk: NamedDependency[AtDesk], data: JSONBody[NewNoticePlace]
+    ) -> Response[ListedPlace]:
+        """Have a tenant told at one more place, from now on."""
+        wanted = NewPlace(
+            kind=data.kind,
+            to=data.to,
+            lang=data.lang,
+            events=data.events,
+            low_micros=data.low_micros,
+        )
+
+        async def work(session: AsyncSession, actor: Actor) -> ListedPlace:
+            return await add_notice_place(
+                *(session, actor, data.tenant, wanted, desk.keys), settings=desk.settings
+            )
+
+        return await desk.act(work, status=201)
+
+    @delete("/places/{place_id:int}", **acts("notice.remove", 404), status_code=200)
+    async def remove(
+        self, desk: NamedDependency[AtDesk], place_id: PathId
+    ) -> Response[RemovedNoticePlace]:
+        """Tell nothing at a place any more; what waits for it is dropped."""
+
+        async def work(session: AsyncSession, actor: Actor) -> RemovedNoticePlace:
+            return RemovedNoticePlace(await remove_notice_place(session, actor, place_id))
+
+        return await desk.act(work)
+
+    @post("/places/{place_id:int}/test", **acts("notice.test", 404))
+    async def test(self, desk: NamedDependency[AtDesk], place_id: PathId) -> Response[ListedNotice]:
+        """Have a worker send a test there; its row says what becomes of it."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ListedNotice:
+            return await send_test_notice(session, actor, place_id)
+
+        return await desk.act(work, status=201)
