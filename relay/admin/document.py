@@ -24,10 +24,16 @@ def spell(app: Litestar) -> bytes:
 
 
 def finished(app: Litestar, schema: dict[str, Any]) -> bytes:
-    """Add that bodies take no other fields, and which lists are streamed too."""
+    """Add that bodies take no other fields, and which lists are streamed too.
+
+    A route is summed up by the first sentence of what it says, not by its function's name, and
+    stands beside those of its kind.
+    """
+    schema["paths"] = dict(sorted(schema["paths"].items(), key=_place))
     components = schema["components"]["schemas"]
     for path, item in schema["paths"].items():
         for method, operation in item.items():
+            operation["summary"] = operation["description"].partition(".")[0].partition("\n\n")[0]
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
             if name:
@@ -36,6 +42,11 @@ def finished(app: Litestar, schema: dict[str, Any]) -> bytes:
                 content = operation["responses"]["200"]["content"]
                 content |= {media: {"schema": {"type": "string"}} for media in (CSV, JSONL)}
     return msgspec.json.encode(schema)
+
+
+def _place(path: tuple[str, dict[str, Any]]) -> tuple[list[str], str]:
+    name, item = path
+    return next(operation["tags"] for operation in item.values()), name
 
 
 def is_streamed(app: Litestar, path: str, method: str) -> bool:

@@ -55,6 +55,7 @@ class Entries(msgspec.Struct, frozen=True):
 
 class Own(Controller):
     path = "/admin/v1"
+    tags = ("Operators",)
 
     @get("/me", responses=declared())
     async def me(self, request: Asked, office: NamedDependency[Office]) -> Me:
@@ -74,6 +75,7 @@ class Own(Controller):
 
 class Books(Controller):
     path = "/admin/v1"
+    tags = ("Ledger",)
 
     @get("/entries", **reads("entry.read", 404, streams=True))
     async def entries(
