@@ -18,7 +18,7 @@ from litestar.status_codes import (
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
-from relay.database.faults import is_fault, log_failure
+from relay.database.faults import is_fault, is_of_a_text, log_failure
 from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling, Unusable
 
 log = structlog.get_logger()
@@ -105,6 +105,9 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Respons
             found = problem(HTTP_400_BAD_REQUEST, detail, field=field)
         case HTTPException():
             found = problem(error.status_code, error.detail)
+        case _ if is_of_a_text(error):
+            # Here for all texts of all routes: as a check of each, some would be forgotten.
+            found = problem(HTTP_400_BAD_REQUEST, "a text has a NUL character, which is none")
         case _:
             found = _answer_fault(request, error)
     headers = {"retry-after": "1"} if isinstance(error, Busy) else getattr(error, "headers", None)

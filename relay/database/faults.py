@@ -32,6 +32,8 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 1.0
 Result = TypeVar("Result")
 _STATES = frozenset({"25006", "25P03", "26000"})
 """Read only, as a primary that became a standby; idle too long; a pooler lost what was prepared."""
+_OF_A_TEXT = frozenset({"22021", "22P05"})
+"""As a text, and in JSON."""
 
 PERSIST_S = 8.0
 """How long what became of a submit is told to a database that is away, while its tenant waits."""
@@ -46,6 +48,15 @@ def is_fault(error: BaseException) -> bool:
         state: str = root.sqlstate or ""
         return state[:2] in _CLASSES or state in _STATES
     return isinstance(root, _FAULTY)
+
+
+def is_of_a_text(error: BaseException) -> bool:
+    """Tell whether a value was refused since no text of the database's can have what it has: NUL.
+
+    Nothing of its transaction is written.
+    """
+    root = _root_of(error)
+    return isinstance(root, asyncpg.PostgresError) and root.sqlstate in _OF_A_TEXT
 
 
 def log_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:
