@@ -198,7 +198,7 @@ class Counts:
         )
         self.deliveries = Counter(
             "relay_delivery_attempts_total",
-            "Attempts to tell tenants of their tasks, by what became of them.",
+            "Attempts to tell tenants of their tasks and business, by what became of them.",
             "result",
         )
         self.delivery_seconds = Timing(

@@ -285,7 +285,7 @@ def _open_deliveries(
     sender = Sender(guard)
     closing.push_async_callback(sender.aclose)
     deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys, counts=counts)
-    notices = NoticeSender(store.sessions, sender=sender, keys=store.keys, settings=settings)
+    notices = NoticeSender(store.sessions, sender, store.keys, settings, counts=counts)
     return Deliveries(guard, sender, deliverer, notices)
 
 

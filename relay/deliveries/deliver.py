@@ -26,8 +26,9 @@ log = structlog.get_logger()
 START = (0, "")
 URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
+DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
 REFUSED, UNREACHABLE, LEASE_LOST = "refused", "unreachable", "lease_lost"
-RESULTS = ("delivered", REFUSED, UNREACHABLE, "superseded", "dead", LEASE_LOST)
+RESULTS = (DELIVERED, REFUSED, UNREACHABLE, DeliveryState.SUPERSEDED.value, DEAD, LEASE_LOST)
 """Of an attempt, for the counts: answered with something else than 2xx, or not answered, and to be
 tried again; or by then another worker had it."""
 

@@ -10,7 +10,9 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.send import send
+from relay.counts import Counts
 from relay.database.engine import Sessions
+from relay.deliveries.deliver import DEAD, DELIVERED, REFUSED
 from relay.deliveries.names import until_looked_up
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import Sender
@@ -36,12 +38,13 @@ UNSIGNED = "it has no webhook secret to sign with"
 CLAIM = """
 WITH waiting AS MATERIALIZED (
     SELECT p.id AS place_id, n.id, n.next_attempt_at
-    FROM notice_places p CROSS JOIN LATERAL (
+    FROM (SELECT DISTINCT place_id FROM notices WHERE state = 'due' AND next_attempt_at <= now()) d
+    JOIN notice_places p ON p.id = d.place_id AND p.busy_until <= now()
+    CROSS JOIN LATERAL (
         SELECT n.id, n.next_attempt_at FROM notices n
         WHERE n.place_id = p.id AND n.state = 'due' AND n.next_attempt_at <= now()
         ORDER BY n.next_attempt_at, n.id LIMIT 1
     ) n
-    WHERE p.busy_until <= now()
     ORDER BY n.next_attempt_at LIMIT :at_once
 ),
 -- Whoever has the place has what waits for it; what another worker took meanwhile is busy by now.
@@ -77,6 +80,8 @@ WHERE id = :id AND lease = :lease
 """
 
 
+RESULTS = {NoticeState.SENT: DELIVERED, NoticeState.DUE: REFUSED, NoticeState.DEAD: DEAD}
+"""Of attempts, as those at deliveries are counted."""
 TESTS = """
 SELECT 0::bigint AS id, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS webhook_id,
     p.id AS place_id, 'test' AS event, '{}' AS data, now() AS created_at, 1 AS attempts,
@@ -123,17 +128,19 @@ class NoticeSender:
     def __init__(
         self,
         sessions: Sessions,
-        *,
         sender: Sender,
         keys: KeyRing,
         settings: Settings,
-        schedule: RetrySchedule | None = None,
+        *,
+        counts: Counts,
     ) -> None:
+        """`counts`: an attempt is one among those at deliveries, as who watches them wants it."""
         self._sessions = sessions
         self._sender = sender
         self._keys = keys
         self._settings = settings
-        self._schedule = schedule or RetrySchedule()
+        self._schedule = RetrySchedule()
+        self._counts = counts
 
     async def claim_due(self, limit: int) -> list[Outgoing]:
         """Lease the oldest notice that is due, of each place that is free."""
@@ -163,6 +170,7 @@ class NoticeSender:
         }
         async with self._sessions.begin() as session:
             await session.execute(text(COMPLETE), values)
+        self._counts.deliveries.add(RESULTS[state])
         log.info(
             "notice.attempted",
             notice_id=notice.id,
