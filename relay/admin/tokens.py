@@ -55,10 +55,11 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is not named stays as it is; null is nothing, and of a wait as its tenant's."""
+    """What is not named stays as it is; null is nothing, of waits and groups as its tenant's."""
 
     queue_s: Count | UnsetType | None = UNSET
     name: Name | UnsetType | None = UNSET
+    groups: list[Name] | UnsetType | None = UNSET
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,7 +151,12 @@ class Tokens(Controller):
             await desk.refuse_stale(
                 *(session, "token.change", if_match), lambda s: locked_token(s, token_id)
             )
-            await change_token(session, actor, token_id, queue_s=data.queue_s, name=data.name)
+            await change_token(
+                *(session, actor, token_id),
+                queue_s=data.queue_s,
+                name=data.name,
+                groups=data.groups,
+            )
             return await _shown(session, token_id)
 
         return await desk.act(work)

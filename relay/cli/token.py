@@ -189,6 +189,13 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
     help="How long a create with it may wait for room: 8m, on (8 minutes), off, or tenant: as its"
     " tenant's.",
 )
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Served by channels of this group alone; again for more, or tenant: as its tenant.",
+)
 @name_option
 @gate_options
 @limit_options("limit-")
@@ -201,6 +208,7 @@ def list_tokens(tenant: str | None, *, as_json: bool) -> None:
 def set_token(
     id: int,  # noqa: A002 (click names it by the argument)
     queue: str | None,
+    groups: tuple[str, ...],
     name: str | None,
     gates: GateChanges | None,
     allowed: dict[str, int | None],
@@ -208,7 +216,7 @@ def set_token(
     as_json: bool,
 ) -> None:
     """Change a token; requests go by it within 2 seconds, creates by its limits at once."""
-    if queue is None and name is None and gates is None and not allowed:
+    if queue is None and name is None and gates is None and not (allowed or groups):
         raise click.UsageError("Say what to change, such as --queue 5m or --limit-month 100.")
 
     async def work(session: AsyncSession, actor: Actor) -> tuple[Token, str]:
@@ -218,6 +226,9 @@ def set_token(
         if queue is not None:
             queue_s = None if queue == "tenant" else Wait().convert(queue, None, None)
             await change_token(session, actor, id, queue_s=queue_s)
+        if groups:
+            its = None if groups == ("tenant",) else groups
+            await change_token(session, actor, id, groups=its)
         await _bound(session, actor, id, name, gates, allowed, zone=database.settings.zone)
         return await token_numbered(session, id)
 
@@ -236,6 +247,7 @@ def set_token(
             ("tenant", tenant),
             ("name", row.name),
             ("queue", "as its tenant's" if row.queue_s is None else spell_wait(row.queue_s)),
+            ("groups", ", ".join(row.groups) if row.groups else None),
             ("expires", moment(row.expires_at) if row.expires_at else None),
             ("from", ", ".join(row.addresses) if row.addresses else None),
             ("endpoints", ", ".join(row.endpoints) if row.endpoints else None),

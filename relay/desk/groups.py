@@ -6,8 +6,8 @@ from relay.channels.groups import TEST, spelt
 from relay.desk.errors import Unusable
 from relay.desk.names import check_name
 
-WORDS = frozenset({"all", "none"})
-"""What commands say instead of a name; a group of that name would be served by nobody."""
+WORDS = frozenset({"all", "none", "tenant"})
+"""What commands say instead of a name; a group of such a name would be served by nobody."""
 
 
 def checked_groups(groups: Iterable[str]) -> list[str]:

@@ -30,6 +30,7 @@ __all__ = ["IssuedToken", "change_token", "issue_token", "revoke_token", "rotate
 DAY_S, KEEP_MAX_S = 86_400, 30 * 86_400
 """For how long the keys that a token had are taken beside those that it got."""
 
+TESTS_NAME_NONE = "a key for tests is served by sandboxes alone, and names no groups"
 LEAKED = "leaked"
 """Why a token was revoked, where others have it."""
 
@@ -64,7 +65,7 @@ async def issue_token(
     checked = checked_groups_of_callers(groups)
     check_wait(queue_s)
     if is_test and checked is not None:
-        raise Unusable("a key for tests is served by sandboxes alone, and names no groups")
+        raise Unusable(TESTS_NAME_NONE)
     tenant = await tenant_to_act_on(session, tenant_name)
     await check_secret_keys(session, keys)
     maker = None
@@ -149,28 +150,33 @@ async def change_token(
     *,
     queue_s: int | msgspec.UnsetType | None = msgspec.UNSET,
     name: str | msgspec.UnsetType | None = msgspec.UNSET,
+    groups: Iterable[str] | msgspec.UnsetType | None = msgspec.UNSET,
 ) -> Token:
-    """Change for how long creates with a token wait for room, and what people call it.
+    """Change for how long creates with a token wait for room, what people call it, and its groups.
 
-    `queue_s`: None is as its tenant's. `name`: None is nothing.
+    `queue_s`, `groups`: None is as its tenant's. `name`: None is nothing.
 
     What is so already is not noted.
 
     Raises:
         NoSuch, NotPossible: it was revoked.
-        Unusable: the wait is out of bounds, or it cannot be called that.
+        Unusable: the wait is out of bounds, it cannot be called that, or not have these groups.
     """
     check_wait(queue_s)
     if isinstance(name, str):
         check_name(name)
+    if not isinstance(groups, msgspec.UnsetType):
+        groups = checked_groups_of_callers(groups)
     token = await session.get(Token, token_id, with_for_update={"key_share": True})
     if token is None:
         raise NoSuch("token", token_id)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
-    given = {"queue_s": queue_s, "name": name}
+    if token.is_test and groups:
+        raise Unusable(TESTS_NAME_NONE, field="groups")
+    given = {"queue_s": queue_s, "name": name, "groups": groups}
     wanted = {field: value for field, value in given.items() if value is not msgspec.UNSET}
-    before, after = differing({"queue_s": token.queue_s, "name": token.name}, wanted)
+    before, after = differing({field: getattr(token, field) for field in given}, wanted)
     for field, value in after.items():
         setattr(token, field, value)
     if after:

@@ -1241,6 +1241,16 @@ DONE = [
         "name",
     ),
     Case(
+        change_token,
+        _change_token(lambda desk: desk.tokens["acme"].id, queue_s=None, groups=["spare", "eu"]),
+        lambda _: Told(
+            *("token.change", "token", "1"),
+            {"tenant": "acme", "groups": None},
+            {"groups": ["eu", "spare"]},
+        ),
+        "groups",
+    ),
+    Case(
         revoke_token,
         _revoke(lambda desk: desk.tokens["acme"].id),
         lambda _: Told("token.revoke", "token", "1", None, {"tenant": "acme"}),
@@ -1712,6 +1722,7 @@ REFUSED = [
     Refusal(change_token, NotPossible, _change_token(lambda desk: desk.revoked_id), "revoked"),
     Refusal(change_token, Unusable, _change_token(lambda _: 1, queue_s=86_401), "too long"),
     Refusal(change_token, Unusable, _change_token(lambda _: 1, name=" ci"), "name"),
+    Refusal(change_token, Unusable, _change_token(lambda _: 1, groups=["all"]), "groups"),
     Refusal(rotate_token, NoSuch, _rotate(4711)),
     Refusal(rotate_token, NotPossible, _rotate(3), "revoked"),
     Refusal(rotate_token, Unusable, _rotate(1, keep_s=-1), "for less than nothing"),

@@ -70,6 +70,7 @@ HELD = {
     "issue_token of our own": "LOCK TABLE tokens IN SHARE MODE",
     "set_gates": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "set_gates of a token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
+    "change_token groups": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "change_token name": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "rotate_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",
     "change_token": "SELECT 1 FROM tokens FOR NO KEY UPDATE",

@@ -98,5 +98,6 @@ def judge_groups(
         yield bad(
             "groups",
             f"no channel serves {', '.join(unserved[:NAMED_MAX])}{more}: creates are 503/5001",
-            "`relay channel set NAME --group GROUP`, or `relay tenant set NAME --group all`",
+            "`relay channel set NAME --group GROUP`, `relay tenant set NAME --group all`, or `relay"
+            " token set ID --group tenant`",
         )
