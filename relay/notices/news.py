@@ -18,7 +18,7 @@ from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.notices.events import Event
 from relay.notices.tables import NoticeState
-from relay.notices.tell import News
+from relay.notices.tell import FIRST, News
 
 STEPS = (50, 80, 100)
 """Percent of a limit."""
@@ -26,7 +26,7 @@ DAYS = (7, 1)
 """Before a key ends."""
 
 # The newest rows of all, by their key: an index of its own would cost each submit.
-QUOTA = """
+QUOTA = f"""
 WITH lately AS MATERIALIZED (
     SELECT account_id, charged_micros, created_at FROM tasks ORDER BY id DESC LIMIT 20000
 ),
@@ -50,7 +50,7 @@ standing AS (
     JOIN tenants t ON t.id = p.tenant_id AND t.enabled
     JOIN accounts a ON a.id = t.account_id
     LEFT JOIN spent s ON s.account_id = a.id
-    WHERE CAST(:place_id AS bigint) IS NULL OR p.id = :place_id
+    WHERE (CAST(:place_id AS bigint) IS NULL OR p.id = :place_id) AND t.id = ({FIRST})
 )
 SELECT s.place_id, e.event, s.left, s.bound, s.last_day, s.credit,
     (SELECT coalesce(max(id), 0) FROM entries WHERE account_id = s.account_id) AS entry_id
@@ -72,7 +72,7 @@ WHERE s.left < e.whole AND (s.events IS NULL OR e.event = ANY (s.events))
             AND m.quota_after_micros + s.credit >= e.whole
     ))
 ORDER BY s.place_id, e.event
-"""
+"""  # noqa: S608 (composed of constants)
 """By place the graver one first. `entry_id`: the newest entry, up to which it is told.
 
 What can be spent is what submits may: quota and credit, but for what is held.

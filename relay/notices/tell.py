@@ -10,15 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.notices.events import Event
 from relay.notices.tables import NoticeState
 
-TELL = """
+FIRST = """
+SELECT min(o.id) FROM tenants o WHERE o.account_id = t.account_id AND o.removed_at IS NULL
+"""
+"""Of the tenants on one account that whose it is: it was opened with it, and the others later. What
+the account has is not told to those."""
+
+TELL = f"""
 INSERT INTO notices (place_id, event, key, data)
 SELECT p.id, :event, :key, :data
 FROM notice_places p JOIN tenants t ON t.id = p.tenant_id
 WHERE (CAST(:tenant_id AS bigint) IS NULL OR t.id = :tenant_id)
-    AND (CAST(:account_id AS bigint) IS NULL OR t.account_id = :account_id)
+    AND (CAST(:account_id AS bigint) IS NULL OR t.account_id = :account_id AND t.id = ({FIRST}))
     AND (p.events IS NULL OR :event = ANY (p.events))
 ON CONFLICT (place_id, event, key) DO NOTHING
-"""
+"""  # noqa: S608 (composed of constants)
 
 WRITE = """
 INSERT INTO notices (place_id, event, key, data, state, ended_at)
@@ -53,7 +59,7 @@ async def tell(
     tenant_id: int | None = None,
     account_id: int | None = None,
 ) -> None:
-    """Tell whoever wants to know, of one tenant, of those on one account, or of all.
+    """Tell whoever wants to know, of one tenant, of that whose an account is, or of all.
 
     `key`: of the event, the same one a second time tells nothing. `data`: amounts as decimals, and
     moments in milliseconds.

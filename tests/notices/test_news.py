@@ -140,6 +140,17 @@ async def test_quota_that_runs_out_is_told_again_only_after_a_top_up(told: Told)
     assert kinds(await told.news()) == ["quota.low"]
     assert await told.news() == []
 
+    # Nothing of it to another tenant on the same account.
+    await relay.add_tenant("gamma", quota_micros=0)
+    await relay.rows(
+        "UPDATE tenants SET account_id = (SELECT account_id FROM tenants WHERE name = 'acme')"
+        " WHERE name = 'gamma'"
+    )
+    await told.add(PlaceKind.MAIL, "ops@gamma.test", tenant="gamma", low_micros=9_000_000)
+    await adjust(-6_000_000)
+    assert kinds(await told.news()) == ["quota.empty"]
+    assert told.mail.messages == []
+
     # Without a bound of its own, it is what the last 24 hours cost.
     token = await relay.add_tenant("beta", quota_micros=3 * CLIP_MICROS)
     await told.add(PlaceKind.MAIL, "ops@beta.test", tenant="beta")
