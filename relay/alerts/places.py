@@ -32,6 +32,8 @@ class Kind(NamedTuple):
     """Names that its query may have: none of them names a file."""
     host: str | None = None
     """Whose it is, where the URL's own is a token; None: the URL's."""
+    says_errcode: bool = False
+    """It answers 200 also to what it does not take, and says so in `errcode` alone."""
     marks: str = ""
     """First characters of names that are as free as their values."""
 
@@ -51,10 +53,12 @@ KINDS = {
         *("DingTalk", "apprise.plugins.dingtalk", "NotifyDingTalk", "dingtalk://SECRET@TOKEN"),
         frozenset(("to", "secret")),
         "oapi.dingtalk.com",
+        says_errcode=True,
     ),
     "wecombot": Kind(
         *("WeCom", "apprise.plugins.wecombot", "NotifyWeComBot", "wecombot://KEY"),
         host="qyapi.weixin.qq.com",
+        says_errcode=True,
     ),
     "tgram": Kind(
         *("Telegram", "apprise.plugins.telegram", "NotifyTelegram", "tgram://BOT_TOKEN/CHAT_ID"),
@@ -64,10 +68,10 @@ KINDS = {
     "mailto": Kind("mail", *_MAIL, "mailto://USER:PASSWORD@HOST?to=ADDRESS", _MAIL_OPTIONS),
     "mailtos": Kind("mail", *_MAIL, "mailtos://USER:PASSWORD@HOST?to=ADDRESS", _MAIL_OPTIONS),
     "json": Kind(
-        "a webhook", *_JSON, "json://HOST/PATH", frozenset(("method", "verify")), None, "+-:"
+        "a webhook", *_JSON, "json://HOST/PATH", frozenset(("method", "verify")), marks="+-:"
     ),
     "jsons": Kind(
-        "a webhook", *_JSON, "jsons://HOST/PATH", frozenset(("method", "verify")), None, "+-:"
+        "a webhook", *_JSON, "jsons://HOST/PATH", frozenset(("method", "verify")), marks="+-:"
     ),
 }
 """By scheme."""

@@ -68,11 +68,11 @@ def check_sender(url: str) -> None:
         PlaceUnusable: it cannot.
         CannotSend: it is not installed.
     """
-    _open(url)
+    open_notifier(url)
 
 
 def _send(url: str, title: str, body: str, *, is_bad: bool) -> str | None:
-    notifier = _open(url)
+    notifier = open_notifier(url)
     from apprise.common import NotifyFormat, NotifyType  # noqa: PLC0415 (an extra, and heavy)
 
     kind = NotifyType.FAILURE if is_bad else NotifyType.SUCCESS
@@ -86,13 +86,17 @@ def _send(url: str, title: str, body: str, *, is_bad: bool) -> str | None:
     return _without_secrets(said.last or "it was not taken", url)
 
 
-def _open(url: str) -> Any:
+def open_notifier(url: str) -> Any:
     """Make the one object that sends to this kind of place: no other code of the library's runs."""
     kind = kind_of(url)
     try:
-        made_by = getattr(import_module(kind.module), kind.name)
+        module = import_module(kind.module)
     except ModuleNotFoundError as error:
         raise CannotSend(MISSING) from error
+    made_by = getattr(module, kind.name)
+    if kind.says_errcode:
+        # The library takes 200 for "it was sent", whatever the answer says.
+        vars(module)["requests"] = _Requests()
     with _Said() as said:
         parsed = made_by.parse_url(url)
         # As the library reads them, which is not how everybody does.
@@ -107,6 +111,27 @@ def _open(url: str) -> Any:
     notifier.socket_connect_timeout = notifier.socket_read_timeout = WAIT_S
     notifier.redirects = False
     return notifier
+
+
+class BotRefused(Exception):
+    """A bot answered that it does not take the message."""
+
+
+class _Requests:
+    """What a bot's code sends with, where only the answer's body says that it was not taken."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("requests"), name)
+
+    def post(self, *args: Any, **options: Any) -> Any:
+        response = import_module("requests").post(*args, **options)
+        try:
+            answer = response.json()
+        except ValueError:
+            return response
+        if isinstance(answer, dict) and answer.get("errcode"):
+            raise BotRefused(f"errcode {answer['errcode']}: {answer.get('errmsg', '')}")
+        return response
 
 
 def _without_secrets(text: str, url: str) -> str:

@@ -1,12 +1,13 @@
 """Where messages may go, and what of an address may be seen."""
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
 
 from relay.alerts.places import KINDS, PlaceUnusable, read_place, secrets_of, show_place
-from relay.alerts.send import check_sender
+from relay.alerts.send import BotRefused, check_sender, open_notifier
 
 BOT = "bot-token-0123456789abcdef-0123456789abcdef"[:36]
 WORKS = {
@@ -74,6 +75,32 @@ def test_what_the_library_reads_otherwise_is_refused_too() -> None:
     """It takes a semicolon for the end of an option."""
     with pytest.raises(PlaceUnusable, match="an option 'template'"):
         check_sender("tgram://123456789:abcdefg_hijklmnop/1?to=1;template=/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"), [("dingtalk://abcdef01", "notify_url"), ("wecombot://abc-def", "api_url")]
+)
+async def test_a_bot_that_does_not_take_a_message_says_so_in_its_answer(
+    url: str, place: str
+) -> None:
+    """With status 200, which the library takes for success; here at an address of ours."""
+    answers = [b'{"errcode": 310000, "errmsg": "keywords not in content"}', b'{"errcode": 0}', b"?"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        body = answers.pop(0)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        notifier = open_notifier(url)
+        setattr(notifier, place, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        with pytest.raises(BotRefused, match="errcode 310000: keywords not in content"):
+            await asyncio.to_thread(notifier.notify, body="x", title="y")
+        taken = [await asyncio.to_thread(notifier.notify, body="x", title="y") for _ in range(2)]
+
+    assert taken == [True, True]
 
 
 def test_of_the_library_only_the_kinds_listed_are_loaded() -> None:
