@@ -36,7 +36,7 @@ TEXTS: dict[str, dict[Lang, tuple[str, tuple[str, ...]]]] = {
         Lang.EN: (
             "Quota is used up",
             (
-                "{left} is left to spend: new tasks are refused (code 1102).",
+                "Nothing is left to spend ({left}): new tasks are refused (code 1102).",
                 "Tasks that run go on. Once you have topped up, new ones are taken again.",
             ),
         ),
@@ -123,7 +123,7 @@ TEXTS: dict[str, dict[Lang, tuple[str, tuple[str, ...]]]] = {
     },
     "statement.ready": {
         Lang.ZH: (
-            "{month} 月账单已出",
+            "{month} 账单已出",
             (
                 "{month} 的账单已结清，不再变动。",
                 "期初余额 {opening}，消费 {charged}，期末余额 {closing}。",
@@ -171,7 +171,7 @@ TEXTS: dict[str, dict[Lang, tuple[str, tuple[str, ...]]]] = {
             (
                 "New tasks are not taken just now: {scope}.",
                 "It ends at {until}.",
-                "Until then they are answered 503 (code 5001); tasks that run and queries go on.",
+                "Meanwhile they are answered 503 (code 5001); tasks that run and queries go on.",
             ),
         ),
     },
@@ -189,6 +189,11 @@ FOOT = {
     Lang.ZH: "账户：{tenant}　时间：{created_at}",
     Lang.EN: "Account: {tenant}. Time: {created_at}",
 }
+WHOSE = {
+    Lang.ZH: ("账户", "密钥 {number}", "密钥 {number}（{name}）"),
+    Lang.EN: ("your account", "key {number}", "key {number} ({name})"),
+}
+"""What a limit or an end is of: all of a tenant's, or one key, by its number and name."""
 LIMITS = {
     Lang.ZH: {
         "day": "今日消费限额",

@@ -10,7 +10,7 @@ import msgspec
 from relay.moments import moment_of
 from relay.notices.events import Event
 from relay.notices.tables import Lang
-from relay.notices.texts import FOOT, LIMITS, PER, TEXTS
+from relay.notices.texts import FOOT, LIMITS, PER, TEXTS, WHOSE
 
 PRICES_SHOWN = 10
 AMOUNTS = frozenset(
@@ -108,10 +108,10 @@ def _made_of(event: Event, data: Mapping[str, Any], lang: Lang, around: Around) 
 
 def _whose(data: Mapping[str, Any], lang: Lang) -> str:
     number, name = data["token_id"], data["token_name"]
+    of_all, of_number, of_name = WHOSE[lang]
     if number is None:
-        return "账户" if lang is Lang.ZH else "your account"
-    called = f" ({name})" if name else ""
-    return f"密钥 {number}{called}" if lang is Lang.ZH else f"key {number}{called}"
+        return of_all
+    return (of_name if name else of_number).format(number=number, name=name)
 
 
 def _scope(data: Mapping[str, Any], lang: Lang) -> str:

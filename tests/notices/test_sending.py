@@ -96,7 +96,7 @@ def test_each_event_has_its_words_in_both_languages() -> None:
             assert words.text.splitlines()[-1].endswith("2026-11-27 08:30 (UTC)")
     assert SAMPLES.keys() == set(Event)
     assert word(Event.LIMIT_NEAR, SAMPLES[Event.LIMIT_NEAR], Lang.ZH).text.splitlines()[0] == (
-        "密钥 7 (ci)的今日消费限额：已用 81 CNY，上限 100 CNY（80%）。"  # noqa: RUF001 (Chinese)
+        "密钥 7（ci）的今日消费限额：已用 81 CNY，上限 100 CNY（80%）。"  # noqa: RUF001 (Chinese)
     )
     lines = word(Event.PRICE_CHANGING, SAMPLES[Event.PRICE_CHANGING], Lang.EN).text.splitlines()
     assert lines[1:4] == [
