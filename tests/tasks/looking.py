@@ -5,10 +5,18 @@ import asyncio
 from tests.relay_app import Relay
 from tests.waiting import wait_until
 
+NOW = """
+WITH due AS (
+    SELECT id FROM tasks WHERE next_look_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE tasks t SET next_look_at = now() FROM due WHERE t.id = due.id
+"""
+"""In the order in which all others lock them."""
+
 
 async def look_now(relay: Relay) -> int:
     """Look at every task that would ever be looked at again; how many that were."""
-    await relay.rows("UPDATE tasks SET next_look_at = now() WHERE next_look_at IS NOT NULL")
+    await relay.rows(NOW)
     leased = await relay.parts.tasks.looker.claim_due(1000)
     await asyncio.gather(*map(relay.parts.tasks.looker.look, leased))
     return len(leased)
