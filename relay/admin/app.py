@@ -17,6 +17,7 @@ from relay.admin.invoices import Invoices
 from relay.admin.ledger import Books, Own
 from relay.admin.lists import listing
 from relay.admin.notices import Notices
+from relay.admin.openings import Openings
 from relay.admin.operators import Operators
 from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
@@ -36,8 +37,9 @@ BEARER = SecurityScheme(
 )
 
 CONTROLLERS = [
-    *(Own, Books, Sums, Tenants, Tokens, Bounds, Tasks, Channels, PricesOf, Priced, Multipliers),
-    *(Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes, Months, Invoices),
+    *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
+    *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
+    *(Months, Invoices),
 ]
 
 

@@ -57,6 +57,7 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shows_quote: bool | UnsetType = UNSET
     joins_retries: bool | UnsetType = UNSET
     groups: list[Name] | UnsetType | None = UNSET
+    contact: Words | UnsetType | None = UNSET
     queue_s: Count | UnsetType | None = UNSET
     queue_weight: Count | UnsetType = UNSET
     room_min: Count | UnsetType = UNSET

@@ -8,11 +8,19 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.parameters import NONE, Amount, Name, TasksMax, Times, Words
+from relay.cli.parameters import Amount, Name, Words
 from relay.cli.queue_options import queue_options
 from relay.cli.show import json_option, note, print_json
 from relay.cli.sure import ask, sure_option
 from relay.cli.tenant_money import adjust, topup
+from relay.cli.tenant_open import open_command
+from relay.cli.tenant_options import (
+    multiplier_option,
+    number,
+    price_group_option,
+    tasks_max_option,
+    unless_none,
+)
 from relay.cli.tenant_rows import print_tenants, read_tenant, show_tenant
 from relay.cli.webhook_secret import webhook_secret
 
@@ -31,26 +39,8 @@ def tenant() -> None:
     """Open, limit and top up tenants' accounts."""
 
 
-for command in (topup, adjust, webhook_secret):
+for command in (open_command, topup, adjust, webhook_secret):
     tenant.add_command(command)
-
-
-multiplier_option = click.option(
-    "--multiplier",
-    type=Times(least=0),
-    metavar="DECIMAL",
-    help="What every price in units is multiplied by for this tenant: 1.2 is 20 % above list; none"
-    " is that of its price group, or of all. For a date, or some hours: `relay price multiply`.",
-)
-price_group_option = click.option(
-    "--price-group",
-    metavar="NAME",
-    help="Whose prices are its, where it has none of its own (`relay price set --price-group`);"
-    " none is no group's.",
-)
-tasks_max_option = click.option(
-    "--tasks-max", type=TasksMax(), help="Most tasks at a time; none is no limit."
-)
 
 
 @tenant.command()
@@ -91,8 +81,8 @@ def add(
             name,
             quota_micros=quota,
             currency=currency,
-            multiplier=_number(multiplier),
-            price_group=_unless_none(price_group),
+            multiplier=number(multiplier),
+            price_group=unless_none(price_group),
             tasks_max=tasks_max if isinstance(tasks_max, int) else None,
         )
         return await read_tenant(session, name, database.settings)
@@ -152,6 +142,11 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
 )
 @queue_options
 @click.option(
+    "--contact",
+    type=Words("contact"),
+    help="Who is written to about it: a name, a mail, a number; none for nobody.",
+)
+@click.option(
     "--credit",
     "credit_micros",
     type=Amount(least=0),
@@ -179,6 +174,7 @@ def set_tenant(
     queue_s: int | None,
     queue_weight: int | None,
     room_min: int | None,
+    contact: str | None,
     credit_micros: int | None,
     reason: str | None,
     *,
@@ -188,8 +184,8 @@ def set_tenant(
 ) -> None:
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
-    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits, credit_micros)
-    if all(option is None for option in given) and not groups:
+    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits)
+    if all(one is None for one in (*given, contact, credit_micros)) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
     if (credit_micros is None) != (reason is None):
         raise click.UsageError("--credit and --reason go together.")
@@ -200,14 +196,15 @@ def set_tenant(
 
     limit = tasks_max if isinstance(tasks_max, int) else None
     changes = TenantChanges(
-        multiplier=UNSET if multiplier is None else _number(multiplier),
-        price_group=UNSET if price_group is None else _unless_none(price_group),
+        multiplier=UNSET if multiplier is None else number(multiplier),
+        price_group=UNSET if price_group is None else unless_none(price_group),
         tasks_max=UNSET if tasks_max is None else limit,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
         queue_s=UNSET if queue_s is None else queue_s or None,
         queue_weight=UNSET if queue_weight is None else queue_weight,
         room_min=UNSET if room_min is None else room_min,
+        contact=UNSET if contact is None else unless_none(contact),
         groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )
     _change(name, changes, credit=(credit_micros, reason), as_json=as_json)
@@ -272,14 +269,6 @@ def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
         pair = database.act(work)
         currency = database.settings.currency
     show_tenant(pair, currency, as_json=as_json)
-
-
-def _unless_none(given: str | None) -> str | None:
-    return None if given == NONE else given
-
-
-def _number(given: Decimal | str | None) -> Decimal | None:
-    return None if isinstance(given, str) else given
 
 
 def _note_nothing(name: str, multiplier: Decimal | str | None) -> None:

@@ -50,6 +50,8 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     joins_retries: bool
     groups: list[str] | None
     """Of channels that serve it; null is all."""
+    contact: str | None
+    """Who is written to about it."""
     queue_s: int | None
     queue_weight: int
     room_min: int
@@ -212,6 +214,7 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
         shows_quote=row.shows_quote,
         joins_retries=row.joins_retries,
         groups=row.groups,
+        contact=row.contact,
         queue_s=row.queue_s,
         queue_weight=row.queue_weight,
         room_min=row.room_min,

@@ -16,7 +16,7 @@ from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
-from relay.desk.names import check_name, check_new_name, removed_name
+from relay.desk.names import check_name, check_new_name, check_words, removed_name
 from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.waits import check_wait
@@ -47,7 +47,7 @@ __all__ = [
 
 OF_ITS_ROW = (
     *("price_group", "shows_quote", "joins_retries", "enabled"),
-    *("queue_s", "queue_weight", "room_min"),
+    *("queue_s", "queue_weight", "room_min", "contact"),
 )
 """What is put into a tenant's row as it is given."""
 WEIGHT_MAX = 1000
@@ -74,6 +74,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     """For how many seconds its creates wait for room; None is not at all."""
     queue_weight: int | msgspec.UnsetType = msgspec.UNSET
     room_min: int | msgspec.UnsetType = msgspec.UNSET
+    contact: str | msgspec.UnsetType | None = msgspec.UNSET
+    """Who is written to about it."""
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -274,6 +276,8 @@ def _check_changes(name: str, changes: TenantChanges) -> None:
     if changes.tasks_max is not msgspec.UNSET:
         _check_tasks_max(changes.tasks_max)
     check_wait(changes.queue_s)
+    if isinstance(changes.contact, str):
+        check_words(changes.contact, what="contact")
     if changes.queue_weight is not msgspec.UNSET and not 1 <= changes.queue_weight <= WEIGHT_MAX:
         raise Unusable(f"a weight is from 1 to {WEIGHT_MAX}", field="queue_weight")
     if changes.room_min is not msgspec.UNSET and not 0 <= changes.room_min <= SLOTS_MAX:
@@ -306,6 +310,7 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "queue_weight": tenant.queue_weight,
         "room_min": tenant.room_min,
         "groups": tenant.groups,
+        "contact": tenant.contact,
         "enabled": tenant.enabled,
     }
 

@@ -42,5 +42,6 @@ async def rename_tenant(session: AsyncSession, row: Tenant, name: str) -> bool:
 async def remove_tenant(session: AsyncSession, row: Tenant, name: str) -> None:
     """Shut a locked tenant out for good, and call it `name`."""
     row.name, row.enabled, row.removed_at = name, False, func.now()
+    row.contact = None
     await session.flush()
     await session.refresh(row)

@@ -55,6 +55,8 @@ class Tenant(Base):
     """That it may create at, by name; null is all."""
     models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """That it may ask for, in lower case; null is all."""
+    contact: Mapped[str | None]
+    """Who is written to about it, as an operator put it; forgotten when it is removed."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""
