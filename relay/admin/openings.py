@@ -15,11 +15,11 @@ from relay.admin.bounding import LimitsPatch, allowed_of
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts
 from relay.desk.actor import Actor
-from relay.desk.openings import Opening, open_whole
-from relay.desk.paper import to_html, to_markdown
+from relay.desk.opening.paper import to_html, to_markdown
+from relay.desk.opening.welcome import Language, lay_out, read_welcome
+from relay.desk.opening.whole import Opening, open_whole
 from relay.desk.shown import ShownTenant, read_shown_tenant
 from relay.desk.tokens import IssuedToken
-from relay.desk.welcome import Language, lay_out, read_welcome
 
 Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+", max_length=300)]
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "margin": ("relay.cli.margin:margin", "See what is left when Kling's units are paid for."),
     "statement": ("relay.cli.statement:statement", "Show an account's month, and close it."),
     "month": ("relay.cli.statement:month", "Write the statements of all accounts."),
+    "apply": ("relay.cli.apply:apply", "Make channels, tenants and prices as a file says."),
+    "export": ("relay.cli.export:export", "Write tables as JSON lines, or all as a file to apply."),
     "import": (
         "relay.cli.import_new_api:import_",
         "Take over another relay's tenants, keys, prices and channels.",

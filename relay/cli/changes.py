@@ -83,7 +83,7 @@ def list_command(
                 row.actor,
                 row.act,
                 _subject(row),
-                _shortened(_changed(row, currency)),
+                _shortened(spelt_change(row.before, row.after, currency)),
                 row.reason or "-",
             )
             for row in found
@@ -138,11 +138,13 @@ def _subject(row: Change) -> str:
     return f"{row.subject_kind} {row.subject}"
 
 
-def _changed(row: Change, currency: str) -> str | None:
+def spelt_change(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, currency: str
+) -> str | None:
     """Spell what is new, each value behind the one before it; of what is gone, what it was."""
-    if row.after is None:
-        return _spelt(row.before, currency)
-    before = row.before or {}
+    if after is None:
+        return _spelt(before, currency)
+    before = before or {}
     return ", ".join(
         " ".join(
             [
@@ -151,7 +153,7 @@ def _changed(row: Change, currency: str) -> str | None:
                 _value(name, value, currency),
             ]
         )
-        for name, value in row.after.items()
+        for name, value in after.items()
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from relay.cli.apply import read_text
 from relay.cli.database import open_database
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from relay.pricing.difference import Difference
     from relay.pricing.file import PriceFile
     from relay.tasks.simulate import Simulated
-
-FILE_BYTES_MAX = 10_000_000
 
 file_argument = click.argument(
     "file", metavar="FILE", help="TOML, as `relay price export` writes it; - reads stdin."
@@ -194,19 +191,7 @@ def _read(file: str, database: Database) -> PriceFile:
     from relay.pricing.file import FileError, read_file
 
     try:
-        if file == "-":
-            content = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise Failure(f"{file} is larger than {FILE_BYTES_MAX // 1_000_000} MB")
-    try:
-        return read_file(content.decode(), database.settings.zone, catalogue())
-    except UnicodeDecodeError as error:
-        raise Failure(f"{file} is not UTF-8") from error
+        return read_file(read_text(file), database.settings.zone, catalogue())
     except FileError as error:
         raise Failure(f"{file}: {error}; nothing was written") from error
 

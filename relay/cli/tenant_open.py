@@ -106,9 +106,9 @@ def open_command(
         return origin
 
     async def work(session: AsyncSession, actor: Actor) -> tuple[ShownTenant, str]:
-        from relay.desk.openings import Opening, open_whole
-        from relay.desk.paper import to_html, to_markdown
-        from relay.desk.welcome import Language, lay_out, read_welcome
+        from relay.desk.opening.paper import to_html, to_markdown
+        from relay.desk.opening.welcome import Language, lay_out, read_welcome
+        from relay.desk.opening.whole import Opening, open_whole
 
         opening = Opening(
             name=name,

@@ -4,7 +4,6 @@ A file is the whole: what is in force or to come and not in it is to end. A row 
 force; one that has begun already is written so.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
@@ -16,11 +15,12 @@ import msgspec
 
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Pricing
-from relay.money import micros_of, plain
+from relay.money import micros_of
 from relay.pricing.book import ANY_ENDPOINT, KEY, Multiplier, Pack, Per, PriceKind, PriceRow
 from relay.pricing.difference import PriceSet, current_set, slot
 from relay.pricing.in_force import Prices
 from relay.pricing.validity import HOURS_OF_DAY, Hours, has_begun, spelt_hours
+from relay.toml_out import spell_table, spell_value
 
 WAYS = {
     "units_per_second": (PriceKind.UNITS, Per.SECOND),
@@ -117,18 +117,29 @@ def read_file(text: str, zone: tzinfo, catalogue: Catalogue) -> PriceFile:
     try:
         whole = msgspec.convert(tomllib.loads(text, parse_float=Decimal), _File)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:
-        raise FileError(f"it is no file of prices: {_one_line(error)}") from error
-    if len(whole.price) + len(whole.multiplier) > ROWS_MAX:
+        raise FileError(f"it is no file of prices: {one_line(error)}") from error
+    return read_tables(whole.price, whole.multiplier, whole.multiplies_amounts, zone, catalogue)
+
+
+def read_tables(
+    prices: Sequence[dict[str, Any]],
+    multipliers: Sequence[dict[str, Any]],
+    multiplies_amounts: bool | None,  # noqa: FBT001 (three values)
+    zone: tzinfo,
+    catalogue: Catalogue,
+) -> PriceFile:
+    """Read the tables of a file, or of one that has more than prices.
+
+    Raises:
+        FileError
+    """
+    if len(prices) + len(multipliers) > ROWS_MAX:
         raise FileError(f"it has more than {ROWS_MAX:,} rows")
-    rows = [
-        read_price(table, number, zone, catalogue) for number, table in enumerate(whole.price, 1)
-    ]
-    multipliers = [
-        read_multiplier(table, number, zone) for number, table in enumerate(whole.multiplier, 1)
-    ]
+    rows = [read_price(table, number, zone, catalogue) for number, table in enumerate(prices, 1)]
+    times = [read_multiplier(table, number, zone) for number, table in enumerate(multipliers, 1)]
     _refuse_doubles(rows)
-    _refuse_doubles(multipliers)
-    return PriceFile(rows, multipliers, whole.multiplies_amounts)
+    _refuse_doubles(times)
+    return PriceFile(rows, times, multiplies_amounts)
 
 
 def resolve(file: PriceFile, ids: Mapping[str, int]) -> PriceSet:
@@ -162,14 +173,20 @@ def spell_file(prices: Prices, names: Mapping[int, str]) -> str:
     """Spell what is in force and to come; `names` are of the tenants that there are."""
     parts = [HEAD]
     if prices.multiplies_amounts is not None:
-        parts.append(f"multiplies_amounts = {_spelt(prices.multiplies_amounts)}\n")
+        parts.append(f"multiplies_amounts = {spell_value(prices.multiplies_amounts)}\n")
+    return "\n".join([*parts, *spell_tables(prices, names)])
+
+
+def spell_tables(prices: Prices, names: Mapping[int, str]) -> list[str]:
+    """Spell each row as a table of its own."""
     current = current_set(prices, names)
-    parts += [_table("price", _price_fields(row), row, names, prices.at) for row in current.rows]
-    parts += [
-        _table("multiplier", {"times": one.times}, one, names, prices.at)
-        for one in current.multipliers
+    return [
+        *(_table("price", _price_fields(row), row, names, prices.at) for row in current.rows),
+        *(
+            _table("multiplier", {"times": one.times}, one, names, prices.at)
+            for one in current.multipliers
+        ),
     ]
-    return "\n".join(parts)
 
 
 def _refuse_doubles(lines: Sequence[Line[Any]]) -> None:
@@ -280,14 +297,14 @@ def _convert(table: dict[str, Any], kind: type[Table], label: str) -> Table:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise FileError(f"{label}: {_one_line(error)}") from error
+        raise FileError(f"{label}: {one_line(error)}") from error
 
 
 def _dated(label: str, read: _PriceTable | _MultiplierTable, zone: tzinfo) -> dict[str, Any]:
     if read.tenant is not None and read.price_group is not None:
         raise FileError(f"{label}: it is for a tenant or for a price group, not for both")
     begins, ends = (
-        _moment(label, name, given, zone)
+        read_moment(label, name, given, zone)
         for name, given in (("from", read.begins), ("until", read.ends))
     )
     if begins is not None and ends is not None and ends <= begins:
@@ -300,7 +317,7 @@ def _dated(label: str, read: _PriceTable | _MultiplierTable, zone: tzinfo) -> di
     }
 
 
-def _moment(label: str, name: str, given: object, zone: tzinfo) -> datetime | None:
+def read_moment(label: str, name: str, given: object, zone: tzinfo) -> datetime | None:
     if given is None:
         return None
     if isinstance(given, date) and not isinstance(given, datetime):
@@ -361,22 +378,8 @@ def _table(
         "from": None if has_begun(one, at) and one.valid_to is None else one.valid_from,
         "until": one.valid_to,
     }
-    lines = [f"{name} = {_spelt(value)}" for name, value in fields.items() if value is not None]
-    return "\n".join([f"[[{kind}]]", *lines, ""])
+    return spell_table(kind, fields)
 
 
-def _spelt(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, int):
-        return str(value)
-    # A string of JSON is one of TOML's, but for this character.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())

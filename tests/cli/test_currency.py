@@ -38,6 +38,8 @@ GIVEN = {
     ("invoice", "reverse"): ("1", "--reason", "why", "--yes"),
     ("month",): ("2026-01", "--out", "nowhere"),
     ("import", "new-api"): ("nowhere.db",),
+    ("apply",): ("-",),
+    ("export",): ("tasks",),
     ("price", "set"): ("text2video", "--amount", "1"),
     ("price", "unset"): ("text2video",),
     ("price", "quote"): ("text2video",),

@@ -845,6 +845,7 @@ DONE = [
                 "queue_weight": 1,
                 "room_min": 0,
                 "groups": None,
+                "contact": None,
                 "enabled": True,
                 "tokens": [desk.tokens["idle"].id],
             },

@@ -31,6 +31,8 @@ COLD = {
     "relay.tasks.limit_books:_add": _SELDOM,
     "relay.tasks.limit_books:_ended": _SELDOM,
     "relay.limits.read:read_limits": _COMMAND,
+    "relay.desk.exported:_statements": "an operator's export, of a row a month and account",
+    "relay.desk.opening.welcome:read_welcome": "an operator's act, by primary key",
     "relay.desk.tokens:_bound_as": "a token that was just made, by primary key",
     "relay.desk.limits:_check_within": "the limits of a token that bounds another one, a few",
     "relay.tenants.tokens:read_makers": "a token and those that it came of, by primary key",

@@ -1,7 +1,7 @@
 # ruff: noqa: RUF001 (Chinese has its own punctuation)
 """The words of a new tenant's sheet, in Chinese."""
 
-from relay.desk.welcome_words import Words
+from relay.desk.opening.words import Words
 from relay.limits.tables import LimitKind
 from relay.pricing.book import Per
 

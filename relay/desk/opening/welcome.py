@@ -7,10 +7,10 @@ from enum import StrEnum
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.desk.openings import Opened
-from relay.desk.paper import Code, Facts, Grid, Head, Paper, Part, Says
-from relay.desk.welcome_words import EN, Words
-from relay.desk.welcome_zh import ZH
+from relay.desk.opening.paper import Code, Facts, Grid, Head, Paper, Part, Says
+from relay.desk.opening.whole import Opened
+from relay.desk.opening.words import EN, Words
+from relay.desk.opening.words_zh import ZH
 from relay.ledger.tables import Account
 from relay.limits.read import LimitSeen, read_limits
 from relay.limits.tables import IN_MICROS

@@ -1,0 +1,174 @@
+"""Every table that a person may want, row by row: whole, in little memory, and without secrets."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels.read import read_rows
+from relay.database.ids import TaskId
+from relay.deliveries.read import list_deliveries
+from relay.desk.changes import list_changes
+from relay.desk.shown import (
+    read_shown_tenants,
+    shown_change,
+    shown_channel,
+    shown_operator,
+    shown_token,
+)
+from relay.desk.shown_limits import read_shown_limits
+from relay.desk.shown_prices import shown_multiplier, shown_price
+from relay.invoices.read import list_invoices
+from relay.ledger.tables import ClosedMonth
+from relay.limits.tables import IN_MICROS
+from relay.money import decimal_of
+from relay.operators.read import read_operators
+from relay.pauses.read import list_pauses
+from relay.pricing.prices import read_multipliers
+from relay.pricing.prices import read_rows as read_price_rows
+from relay.tasks.inspect import TaskFilter, list_tasks
+from relay.tenants.read import read_tenants, read_tokens
+from relay.usage.entries import EntryFilter, list_entries
+
+AT_ONCE = 500
+MICROS = "_micros"
+LIMITED = ("allowed", "raised", "taken", "left")
+
+
+class Of(msgspec.Struct, frozen=True):
+    """What tables are spelled with."""
+
+    zone: tzinfo
+    currency: str
+
+
+Page = Callable[[AsyncSession, int | None], Awaitable[list[Any]]]
+Whole = Callable[[AsyncSession, Of], Awaitable[list[Any]]]
+
+
+async def read_table(session: AsyncSession, name: str, of: Of) -> AsyncIterator[dict[str, Any]]:
+    """Read a table, newest first where it grows; money is in the currency, as decimals."""
+    if name in SMALL:
+        for row in await SMALL[name](session, of):
+            yield spelt(row)
+        return
+    before_id: int | None = None
+    while rows := await GROWING[name](session, before_id):
+        for row in rows:
+            yield spelt(row)
+        if len(rows) < AT_ONCE:
+            return
+        before_id = rows[-1].id
+
+
+def spelt(row: Any) -> dict[str, Any]:
+    """Spell a row with its amounts as decimals, under names without the unit."""
+    found: dict[str, Any] = _money(msgspec.to_builtins(row, enc_hook=str))
+    return found
+
+
+def _money(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name.removesuffix(MICROS): decimal_of(one)
+            if name.endswith(MICROS) and isinstance(one, int)
+            else _money(one)
+            for name, one in value.items()
+        }
+    return [_money(one) for one in value] if isinstance(value, list) else value
+
+
+async def _channels(session: AsyncSession, _: Of) -> list[Any]:
+    return [shown_channel(row) for row in await read_rows(session, with_removed=True)]
+
+
+async def _tenants(session: AsyncSession, of: Of) -> list[Any]:
+    return await read_shown_tenants(session, zone=of.zone, currency=of.currency, with_removed=True)
+
+
+async def _tokens(session: AsyncSession, _: Of) -> list[Any]:
+    return [shown_token(row, name) for row, name in await read_tokens(session, None)]
+
+
+async def _limits(session: AsyncSession, _: Of) -> list[Any]:
+    found = []
+    for one in await read_shown_limits(session):
+        row = msgspec.to_builtins(one, enc_hook=str)
+        if one.limit in IN_MICROS:
+            row |= {name: decimal_of(row[name]) for name in LIMITED if row[name] is not None}
+        found.append(row)
+    return found
+
+
+async def _prices(session: AsyncSession, _: Of) -> list[Any]:
+    names = {row.id: row.name for row in await read_tenants(session, with_removed=True)}
+    return [shown_price(row, names=names) for row in await read_price_rows(session)]
+
+
+async def _multipliers(session: AsyncSession, _: Of) -> list[Any]:
+    names = {row.id: row.name for row in await read_tenants(session, with_removed=True)}
+    return [shown_multiplier(one, names) for one in await read_multipliers(session)]
+
+
+async def _statements(session: AsyncSession, _: Of) -> list[Any]:
+    """List months that were closed, with their figures."""
+    order = (ClosedMonth.account_id, ClosedMonth.month)
+    rows = await session.scalars(select(ClosedMonth).order_by(*order))
+    columns = [column.key for column in ClosedMonth.__table__.columns]
+    return [{name: getattr(row, name) for name in columns} for row in rows]
+
+
+async def _pauses(session: AsyncSession, _: Of) -> list[Any]:
+    return list(await list_pauses(session, with_ended=True))
+
+
+async def _operators(session: AsyncSession, _: Of) -> list[Any]:
+    return [shown_operator(row) for row in await read_operators(session, with_removed=True)]
+
+
+async def _invoices(session: AsyncSession, _: Of) -> list[Any]:
+    return list(await list_invoices(session, limit=10**9))
+
+
+async def _entries(session: AsyncSession, before_id: int | None) -> list[Any]:
+    return list(await list_entries(session, EntryFilter(before_id=before_id), limit=AT_ONCE))
+
+
+async def _tasks(session: AsyncSession, before_id: int | None) -> list[Any]:
+    before = None if before_id is None else TaskId(before_id)
+    return list(await list_tasks(session, TaskFilter(before_id=before), limit=AT_ONCE))
+
+
+async def _deliveries(session: AsyncSession, before_id: int | None) -> list[Any]:
+    return list(await list_deliveries(session, before_id=before_id, limit=AT_ONCE))
+
+
+async def _changes(session: AsyncSession, before_id: int | None) -> list[Any]:
+    found = await list_changes(session, before_id=before_id, limit=AT_ONCE)
+    return [shown_change(row) for row in found]
+
+
+SMALL: dict[str, Whole] = {
+    "channels": _channels,
+    "tenants": _tenants,
+    "tokens": _tokens,
+    "limits": _limits,
+    "prices": _prices,
+    "multipliers": _multipliers,
+    "statements": _statements,
+    "invoices": _invoices,
+    "pauses": _pauses,
+    "operators": _operators,
+}
+"""Tables of what operators make, each read as a whole."""
+GROWING: dict[str, Page] = {
+    "entries": _entries,
+    "tasks": _tasks,
+    "deliveries": _deliveries,
+    "changes": _changes,
+}
+"""Tables that traffic fills, read page by page by their ids."""
+TABLES = (*SMALL, *GROWING)
