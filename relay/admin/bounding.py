@@ -10,7 +10,7 @@ from relay.admin.acting import Office
 from relay.admin.bodies import Micros, Moment, Name
 from relay.desk.gates import GateChanges
 from relay.desk.limits import COUNT_MAX
-from relay.limits.tables import IN_MICROS, LimitKind
+from relay.limits.tables import LimitKind
 
 Few = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
@@ -43,7 +43,7 @@ class GatePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def allowed_of(data: LimitsPatch) -> Mapping[LimitKind, int | None]:
     """Spell the limits that are named as the desk takes them."""
-    given = {kind: getattr(data, _field(kind)) for kind in LimitKind}
+    given = {kind: getattr(data, kind.named()) for kind in LimitKind}
     return {kind: value for kind, value in given.items() if value is not UNSET}
 
 
@@ -52,7 +52,3 @@ def gates_of(data: GatePatch, office: Office) -> GateChanges:
     for name in data.endpoints or ():
         office.check_endpoint(name)
     return GateChanges(**msgspec.structs.asdict(data))
-
-
-def _field(kind: LimitKind) -> str:
-    return f"{kind.value}_micros" if kind in IN_MICROS else kind.value

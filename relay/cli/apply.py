@@ -195,15 +195,8 @@ def _said(one: Planned, sign: str, currency: str) -> str | None:
 
 
 def _limits(state: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Name amounts of money as such, so that they are spelled so."""
-    from relay.limits.tables import IN_MICROS, LimitKind
-
-    if state is None:
-        return None
-    return {
-        f"limit {kind}_micros" if LimitKind(kind) in IN_MICROS else f"limit {kind}": amount
-        for kind, amount in state.items()
-    }
+    """Say that they are limits, beside what else is said of a tenant."""
+    return None if state is None else {f"limit {name}": amount for name, amount in state.items()}
 
 
 def _priced(one: Planned, currency: str) -> list[str]:

@@ -58,12 +58,12 @@ async def set_limits(
             _check_amount(kind, amount)
     whose = await _find(session, tenant, token_id)
     locked = await lock_limits(session, *whose)
-    state: State = {kind.value: limit.allowed for kind, limit in locked.items()}
-    wanted = {kind.value: amount for kind, amount in allowed.items()}
+    state: State = {kind.named(): limit.allowed for kind, limit in locked.items()}
+    wanted = {kind.named(): amount for kind, amount in allowed.items()}
     before, after = differing(dict.fromkeys(wanted) | state, wanted)
     if not after:
         return
-    changed = {LimitKind(kind): amount for kind, amount in after.items()}
+    changed = {kind: amount for kind, amount in allowed.items() if kind.named() in after}
     if by_id is not None:
         await _check_within(session, by_id, token_id, changed)
     await put_limits(session, *whose, changed, locked=locked, zone=zone)
@@ -105,7 +105,7 @@ async def raise_limit(
         _raise_of(limit),
         {
             "kind": kind.value,
-            "raised": amount,
+            kind.named("raised"): amount,
             "until": None if amount is None or until is None else until.isoformat(),
         },
     )
@@ -166,7 +166,7 @@ def _raise_of(limit: Limit) -> State:
     until = limit.raised_until
     return {
         "kind": limit.kind,
-        "raised": limit.raised,
+        LimitKind(limit.kind).named("raised"): limit.raised,
         "until": None if until is None else until.isoformat(),
     }
 

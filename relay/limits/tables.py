@@ -25,6 +25,11 @@ class LimitKind(StrEnum):
     RATE = "rate"
     """Creates a second, as many of them at once; counted in millionths, which run off by time."""
 
+    def named(self, name: str = "") -> str:
+        """Name an amount of it, so that one of money can be told from a number: `month_micros`."""
+        name = name or self.value
+        return f"{name}_micros" if self in IN_MICROS else name
+
 
 SPEND = frozenset({LimitKind.DAY, LimitKind.WEEK, LimitKind.MONTH, LimitKind.TOTAL})
 IN_MICROS = SPEND | {LimitKind.TASK}

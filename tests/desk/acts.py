@@ -1177,21 +1177,23 @@ DONE = [
     Case(
         set_limits,
         _limit(tenant="acme", day=7, in_flight=None),
-        lambda _: Told(*("limit.set", *_TENANT, {"day": None}), {"day": 7}),
+        lambda _: Told(*("limit.set", *_TENANT, {"day_micros": None}), {"day_micros": 7}),
     ),
     Case(
         set_limits,
         _limit(token_id=1, month=7, rate=2),
         lambda _: Told(
-            *("limit.set", "token", "1", {"month": None, "rate": None}),
-            {"tenant": "acme", "month": 7, "rate": 2},
+            *("limit.set", "token", "1", {"month_micros": None, "rate": None}),
+            {"tenant": "acme", "month_micros": 7, "rate": 2},
         ),
         "of a token",
     ),
     Case(
         set_limits,
         _limit(tenant="beta", month=None),
-        lambda _: Told(*("limit.set", "tenant", "beta", {"month": BETAS}), {"month": None}),
+        lambda _: Told(
+            *("limit.set", "tenant", "beta", {"month_micros": BETAS}), {"month_micros": None}
+        ),
         "taken away",
     ),
     Case(
@@ -1228,8 +1230,13 @@ DONE = [
         raise_limit,
         _raise(LimitKind.MONTH, BETAS + 1, tenant="beta"),
         lambda _: Told(
-            *("limit.raise", "tenant", "beta", {"kind": "month", "raised": None, "until": None}),
-            {"kind": "month", "raised": BETAS + 1, "until": LATER.isoformat()},
+            *(
+                "limit.raise",
+                "tenant",
+                "beta",
+                {"kind": "month", "raised_micros": None, "until": None},
+            ),
+            {"kind": "month", "raised_micros": BETAS + 1, "until": LATER.isoformat()},
             "their launch",
         ),
     ),
