@@ -25,16 +25,19 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
+    ├── Withheld                   403  1103  what sub-tenants have not: statements, and their own
     ├── AddressNotAllowed          403  1103  the token is not taken from there
     ├── EndpointNotAllowed         403  1103  the token is for other endpoints
     ├── ModelNotAllowed            403  1103  the token is for other models
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota and credit, less what is held, are less
+    ├── QuotaWithheld              429  1102  the same of a sub-tenant, by what its parent has
     ├── SpendLimited               429  1102  the rest of a limit of money is less than the quote
     ├── TaskTooDear                403  1103  a limit of what one task may cost is
+    ├── TooDear                    403  1103  the same of a sub-tenant, by a limit of its parent's
     ├── TooManyPings               429  1302  a second test callback within seconds
-    ├── TooManyCalls               429  1302  the tenant's free calls come faster than they may
+    ├── TooManyCalls               429  1302  free calls, or a sub-tenant's creates by its parent's
     ├── TooManyCreates             429  1302  a limit of creates a second
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
     ├── TooManyInFlight            429  1303  a limit of tasks in flight
@@ -211,6 +214,11 @@ class ScopeTooSmall(RelayError, code=Code.NO_PERMISSION):
         )
 
 
+class Withheld(RelayError, code=Code.NO_PERMISSION):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"No permission: {what}")
+
+
 class AddressNotAllowed(RelayError, code=Code.NO_PERMISSION):
     def __init__(self, address: str) -> None:
         super().__init__(f"No permission: this key is not taken from {address or 'nowhere'}")
@@ -259,6 +267,13 @@ class InsufficientQuota(RelayError, code=Code.RESOURCE_PACK_USED_UP):
         self.available_micros = available_micros
 
 
+class QuotaWithheld(RelayError, code=Code.RESOURCE_PACK_USED_UP):
+    """Nothing was written. Kling's words alone: what there is, is another tenant's."""
+
+    def __init__(self) -> None:
+        super().__init__("Account balance not enough")
+
+
 class SpendLimited(RelayError, code=Code.RESOURCE_PACK_USED_UP):
     """Nothing was written. In the words of InsufficientQuota, before what is the tenant's own."""
 
@@ -278,6 +293,13 @@ class TaskTooDear(RelayError, code=Code.NO_PERMISSION):
     def __init__(self, limit: str, *, allowed: str, needed: str) -> None:
         super().__init__(f"No permission: {limit} is {allowed}, and this one may cost {needed}")
         self.limit = limit
+
+
+class TooDear(RelayError, code=Code.NO_PERMISSION):
+    """Nothing was written. By the status of TaskTooDear, without a figure of the other tenant's."""
+
+    def __init__(self) -> None:
+        super().__init__("No permission: this task may cost more than one may here")
 
 
 class TooManyPings(RelayError, code=Code.RATE_LIMITED):

@@ -21,6 +21,7 @@ from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.own_tasks import OwnTasks
+from relay.proxy.own_tenants import OwnTenants
 from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
@@ -82,6 +83,7 @@ async def open_faces(
             counts=parts.counts,
         )
         places = Places(store.pool, kling.board)
+        own_tokens = OwnTokens(store.sessions, store.keys)
         own = OwnSurface(
             authenticator=authenticator,
             deliveries=OwnDeliveries(
@@ -99,7 +101,8 @@ async def open_faces(
                 timezone=settings.timezone,
             ),
             queue=OwnQueue(store.sessions, places),
-            tokens=OwnTokens(store.sessions, store.keys),
+            tokens=own_tokens,
+            tenants=OwnTenants(store.sessions, own_tokens, zone=settings.zone),
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
             limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),

@@ -12,6 +12,9 @@ PLACES = 6
 AMOUNTS_MAX = 4096
 """Spelled amounts that are kept: tasks of one price cost the same, and are asked for again."""
 
+RESOLD = "round(({micros}) * coalesce(({task}.quote ->> 'resale')::numeric, 1))::bigint"
+"""SQL that says what an amount of the account's is to whose task it is of (`Quote.resold`)."""
+
 
 def rounded(micros: Decimal) -> int:
     """Round half up to a whole micro, the only rounding of money there is."""

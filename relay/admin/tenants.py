@@ -1,6 +1,7 @@
 """Tenants, their quota, and the secret that signs their callbacks."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
@@ -26,6 +27,7 @@ from relay.desk.actor import Actor
 from relay.desk.find import tenant_to_act_on
 from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.shown import ShownTenant, read_shown_tenant, read_shown_tenants
+from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tenants import (
     IssuedSecret,
     TenantChanges,
@@ -46,6 +48,13 @@ class NewTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks_max: Count | None = None
 
 
+class NewSubTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    """Behind its parent's, and a slash."""
+    factor: Number = "1"
+    """How many times its parent's prices its own are; at least 1."""
+
+
 class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is not named stays as it is; null is none."""
 
@@ -61,6 +70,8 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_s: Count | UnsetType | None = UNSET
     queue_weight: Count | UnsetType = UNSET
     room_min: Count | UnsetType = UNSET
+    factor: Number | UnsetType = UNSET
+    """Of a sub-tenant: how many times its parent's prices its own are."""
 
 
 class TopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +161,21 @@ class Tenants(Controller):
 
         return await desk.act(work, status=201)
 
+    @post("/{tenant:str}/sub-tenants", **acts("sub_tenant.open", 404, 409))
+    async def open_below(
+        self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[NewSubTenant]
+    ) -> Response[ShownTenant]:
+        """Add a tenant below this one, whose account pays for it by its own prices."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+            opened = await open_sub_tenant(
+                *(session, actor, await tenant_of(session, tenant), data.name),
+                resale=Decimal(data.factor),
+            )
+            return await _shown(session, desk.office, opened.name)
+
+        return await desk.act(work, status=201)
+
     @patch("/{tenant:str}", **acts("tenant.change", 404, 409, 412))
     async def change(
         self,
@@ -164,6 +190,8 @@ class Tenants(Controller):
             for name, value in msgspec.structs.asdict(data).items()
             if value is not UNSET
         }
+        if "factor" in given:
+            given["resale"] = Decimal(given.pop("factor"))
         if "multiplier" in given:
             given["multiplier"] = decimal_or_none(given["multiplier"])
 

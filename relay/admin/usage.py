@@ -39,6 +39,8 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int
     images: int
     charged_micros: int
+    resold_micros: int
+    """What that is to whose tasks they are: of sub-tenants, at their own prices."""
     cost_micros: int
     margin_micros: int
     """What is left of charges whose cost is known."""

@@ -39,7 +39,7 @@ FROM (
     GROUP BY account_id
 ) spent
 JOIN accounts a ON a.id = spent.account_id
-JOIN tenants t ON t.account_id = a.id AND t.enabled
+JOIN tenants t ON t.account_id = a.id AND t.parent_id IS NULL AND t.enabled
 """
 
 

@@ -67,6 +67,23 @@ class Times(Number):
         return NONE if value == NONE else super().convert(value, param, ctx)
 
 
+class Factor(Number):
+    """What a sub-tenant's prices are that many times of; the desk's own bounds."""
+
+    name = "factor"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from relay.desk.errors import Unusable
+        from relay.desk.sub_tenants import check_resale
+
+        factor = super().convert(value, param, ctx)
+        try:
+            check_resale(factor)
+        except Unusable as error:
+            self.fail(f"{error}.", param, ctx)
+        return factor
+
+
 class Amount(Number):
     """An amount of the configured currency; converts to micros."""
 

@@ -256,6 +256,9 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
+    told = []
+    if shown.resold_micros != shown.hold_micros:
+        told = [("to the tenant", money(shown.resold_micros, settings.currency))]
     print_pairs(
         [
             ("task", str(made.wanted)),
@@ -265,6 +268,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
             ),
             ("source", row.source),
             ("held", money(made.hold_micros, settings.currency)),
+            *told,
             ("held for", f"{made.seconds} s" + (", the most it can be" if made.is_open else "")),
             ("shown units", f"{shown.shown_units} (what the tenant sees as Kling's deduction)"),
             ("settled by", settled_by(row)),

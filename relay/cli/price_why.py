@@ -72,7 +72,7 @@ def why(key: Key, tenant: str | None, at: datetime | None, *, as_json: bool) -> 
         print_json(shown_reasons(found, settings.currency))
         return
     prices, made = found.prices, found.made
-    group = None if found.tenant is None else found.tenant.price_group
+    group = None if found.payer is None else found.payer.price_group
     print_pairs(
         [
             ("task", str(wanted)),

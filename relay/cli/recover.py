@@ -42,6 +42,7 @@ BY_HAND = {
     "token.rotate": "keys that were given anew: the former ones are good again",
     "token.issue": "keys that were issued: their owners are refused; issue new ones",
     "tenant.open": "tenants that were opened",
+    "sub_tenant.open": "tenants that were opened below others, by these too",
     "token.change": "what was set of single keys: how long their creates wait",
     "tenant.change": "tasks at a time, groups, names; tenants that were disabled are let in again",
     "tenant.remove": "tenants that were removed",

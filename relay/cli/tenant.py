@@ -15,6 +15,7 @@ from relay.cli.sure import ask, sure_option
 from relay.cli.tenant_money import adjust, topup
 from relay.cli.tenant_open import open_command
 from relay.cli.tenant_options import (
+    factor_option,
     multiplier_option,
     number,
     price_group_option,
@@ -55,11 +56,19 @@ for command in (open_command, topup, adjust, webhook_secret):
 @multiplier_option
 @price_group_option
 @tasks_max_option
+@click.option(
+    "--parent",
+    metavar="NAME",
+    help="Open it below this tenant: that one's account pays by that one's prices, and this one"
+    " is told its own. It is called NAME/ before its name.",
+)
+@factor_option
 @json_option
 @examples(
     "relay tenant add acme --quota 100",
     "relay tenant add acme --quota 100 --multiplier 1.2 --tasks-max 20",
     "relay tenant add acme --quota 100 --price-group resellers",
+    "relay tenant add eu --parent acme --factor 1.3     # called acme/eu",
 )
 def add(
     name: str,
@@ -67,14 +76,29 @@ def add(
     multiplier: Decimal | str | None,
     price_group: str | None,
     tasks_max: int | str | None,
+    parent: str | None,
+    factor: Decimal | None,
     *,
     as_json: bool,
 ) -> None:
-    """Add a tenant and open its account."""
+    """Add a tenant and open its account, or a tenant below another one."""
+    if parent is None and factor is not None:
+        raise click.UsageError("Say --parent, whose prices the factor is of.")
+    if parent is not None and (quota or any((multiplier, price_group, tasks_max))):
+        raise click.UsageError(
+            f"The account and the prices are those of '{parent}': set them there."
+        )
 
     async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
+        from decimal import Decimal
+
+        from relay.desk.sub_tenants import open_sub_tenant
         from relay.desk.tenants import open_tenant
 
+        if parent is not None:
+            times = Decimal(1) if factor is None else factor
+            opened = await open_sub_tenant(session, actor, parent, name, resale=times)
+            return await read_tenant(session, opened.name, database.settings)
         await open_tenant(
             session,
             actor,
@@ -92,7 +116,7 @@ def add(
         pair = database.act(work)
     show_tenant(pair, currency, as_json=as_json)
     _note_nothing(name, multiplier)
-    note(f"Next: `relay token add {name}` makes its keys.")
+    note(f"Next: `relay token add {pair.name}` makes its keys.")
 
 
 @tenant.command("list")
@@ -122,6 +146,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
 @multiplier_option
 @price_group_option
 @tasks_max_option
+@factor_option
 @click.option(
     "--show-quote/--no-show-quote",
     default=None,
@@ -164,12 +189,14 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     "relay tenant set acme --group eu --group spare",
     "relay tenant set acme --queue 8m --queue-weight 2",
     "relay tenant set acme --credit 500 --reason 'pays by the month'",
+    "relay tenant set acme/eu --factor 1.4",
 )
 def set_tenant(
     name: str,
     multiplier: Decimal | str | None,
     price_group: str | None,
     tasks_max: int | str | None,
+    factor: Decimal | None,
     groups: tuple[str, ...],
     queue_s: int | None,
     queue_weight: int | None,
@@ -184,8 +211,9 @@ def set_tenant(
 ) -> None:
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
-    given = (multiplier, price_group, tasks_max, show_quote, join_retries, *waits)
-    if all(one is None for one in (*given, contact, credit_micros)) and not groups:
+    money = (multiplier, price_group, tasks_max, factor, credit_micros)
+    given = (*money, show_quote, join_retries, *waits, contact)
+    if all(one is None for one in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
     if (credit_micros is None) != (reason is None):
         raise click.UsageError("--credit and --reason go together.")
@@ -199,6 +227,7 @@ def set_tenant(
         multiplier=UNSET if multiplier is None else number(multiplier),
         price_group=UNSET if price_group is None else unless_none(price_group),
         tasks_max=UNSET if tasks_max is None else limit,
+        resale=UNSET if factor is None else factor,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
         queue_s=UNSET if queue_s is None else queue_s or None,
@@ -254,8 +283,8 @@ def rename(name: str, new_name: str, *, as_json: bool) -> None:
 def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
     """Shut a tenant out for good, and revoke its tokens; its name is free again.
 
-    Refused while tasks of it are not over, callbacks are to be made or quota is left. Its tasks,
-    entries and changes stay, and name it.
+    Refused while it has tenants below it, tasks of it are not over, callbacks are to be made or
+    quota is left. Its tasks, entries and changes stay, and name it.
     """
     ask(f"Remove tenant '{name}' for good, with its tokens?", is_sure=is_sure)
 

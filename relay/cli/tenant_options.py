@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.parameters import NONE, TasksMax, Times
+from relay.cli.parameters import NONE, Factor, TasksMax, Times
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,6 +26,13 @@ price_group_option = click.option(
 )
 tasks_max_option = click.option(
     "--tasks-max", type=TasksMax(), help="Most tasks at a time; none is no limit."
+)
+factor_option = click.option(
+    "--factor",
+    type=Factor(),
+    metavar="DECIMAL",
+    help="Of a tenant below another one: how many times its parent's prices its own are, at least"
+    " 1; what it costs it, what it is told and its limits are by them.",
 )
 
 

@@ -29,11 +29,14 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
 
 
 def print_tenants(found: list[ShownTenant], currency: str) -> None:
+    factors = [row.factor or "" for row in found]
+    has_factors = any(factors)
     money_columns = (">quota", ">credit", ">held", ">available", ">times")
     print_table(
         [
             *("tenant", "enabled", *money_columns, ">tasks max", ">open", "price group"),
             *("groups", "queue"),
+            *((">factor",) if has_factors else ()),
         ],
         [
             (
@@ -49,8 +52,9 @@ def print_tenants(found: list[ShownTenant], currency: str) -> None:
                 row.price_group or "none",
                 "all" if row.groups is None else ", ".join(row.groups),
                 _waits(row),
+                *((factor,) if has_factors else ()),
             )
-            for row in found
+            for row, factor in zip(found, factors, strict=True)
         ],
         empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
     )

@@ -53,7 +53,7 @@ async def checked_for_whom(
 
     Raises:
         NoSuch, NotPossible: the tenant.
-        Unusable: the price group's name, or both are given.
+        Unusable: the price group's name, or both are given, or the tenant is a sub-tenant.
     """
     if one.price_group is not None:
         check_name(one.price_group, what="price group")
@@ -62,7 +62,13 @@ async def checked_for_whom(
     if one.price_group is not None:
         raise Unusable("it is for one tenant, or for a price group")
     find = tenant_named if or_removed else tenant_to_act_on
-    return msgspec.structs.replace(one, tenant_id=(await find(session, tenant)).id)
+    found = await find(session, tenant)
+    if found.parent_id is not None:
+        raise Unusable(
+            f"'{tenant}' is a sub-tenant: it has its parent's prices, times its factor",
+            field="tenant",
+        )
+    return msgspec.structs.replace(one, tenant_id=found.id)
 
 
 def in_force(standing: list[Priced], at: datetime) -> Priced | None:

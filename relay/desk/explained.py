@@ -15,7 +15,7 @@ from relay.pricing.book import Multiplier, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.in_force import Prices, read_prices
 from relay.pricing.quote import Quote, UnitPrices, quote, shown_units
 from relay.pricing.why import Reasons, explain
-from relay.tenants.read import names_by_id
+from relay.tenants.read import find_payer, names_by_id
 from relay.tenants.tables import Tenant
 
 
@@ -25,6 +25,8 @@ class Explained(NamedTuple):
     wanted: Wanted
     prices: Prices
     tenant: Tenant | None
+    payer: Tenant | None
+    """Whose prices those are that a sub-tenant's account is charged; else the tenant."""
     names: Mapping[int, str]
     """Of the tenants that prices are for."""
     book: PriceBook
@@ -33,8 +35,8 @@ class Explained(NamedTuple):
 
     @property
     def reasons(self) -> Reasons:
-        tenant = self.tenant
-        tenant_id, group = (None, None) if tenant is None else (tenant.id, tenant.price_group)
+        payer = self.payer
+        tenant_id, group = (None, None) if payer is None else (payer.id, payer.price_group)
         return explain(self.prices, self.wanted, tenant_id=tenant_id, price_group=group)
 
 
@@ -45,6 +47,9 @@ class ShownQuote(msgspec.Struct, frozen=True, kw_only=True):
     row: ShownPrice
     currency: str
     hold_micros: int
+    """Of the account."""
+    resold_micros: int
+    """What that is to the tenant: to a sub-tenant at its own price."""
     shown_units: str
     """What the tenant sees as Kling's deduction."""
     seconds: int
@@ -98,7 +103,8 @@ async def explain_price(
     """
     prices = await read_prices(session, zone, at=at)
     found = None if tenant is None else await tenant_named(session, tenant)
-    tenant_id, group = (None, None) if found is None else (found.id, found.price_group)
+    payer = None if found is None else await find_payer(session, found)
+    tenant_id, group = (None, None) if payer is None else (payer.id, payer.price_group)
     dated: list[PriceRow | Multiplier] = [*prices.standing_rows, *prices.coming_rows]
     dated += [*prices.standing_multipliers, *prices.coming_multipliers]
     names = await names_by_id(session, {one.tenant_id for one in dated if one.tenant_id})
@@ -114,16 +120,20 @@ async def explain_price(
             rise=book.rise(row),
             multiplies_amounts=book.multiplies_amounts,
         )
-    return Explained(wanted, prices, found, names, book, made)
+        if found is not None and found.resale is not None:
+            made = msgspec.structs.replace(made, resale=found.resale)
+    return Explained(wanted, prices, found, payer, names, book, made)
 
 
 def shown_quote(made: Quote, book: PriceBook, currency: str) -> ShownQuote:
+    own_micros = made.resold(made.hold_micros)
     return ShownQuote(
         wanted=made.wanted,
         row=shown_price(made.row, book.rise(made.row)),
         currency=currency,
         hold_micros=made.hold_micros,
-        shown_units=shown_units(made.hold_micros, made),
+        resold_micros=own_micros,
+        shown_units=shown_units(own_micros, made),
         seconds=made.seconds,
         is_open=made.is_open,
         settled_by=settled_by(made.row),
@@ -136,7 +146,7 @@ def shown_reasons(found: Explained, currency: str) -> ShownReasons:
         wanted=found.wanted,
         at=found.prices.at,
         tenant=None if tenant is None else tenant.name,
-        price_group=None if tenant is None else tenant.price_group,
+        price_group=None if found.payer is None else found.payer.price_group,
         currency=currency,
         hold_micros=None if found.made is None else found.made.hold_micros,
         multiplier=plain(found.book.multiplier),

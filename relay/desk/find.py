@@ -34,6 +34,15 @@ async def tenant_to_act_on(session: AsyncSession, name: str, *, is_locked: bool 
     return tenant
 
 
+async def account_holder(session: AsyncSession, name: str, *, or_removed: bool = False) -> Tenant:
+    """Find a tenant with an account of its own, or raise NoSuch or NotPossible."""
+    tenant = await (tenant_named if or_removed else tenant_to_act_on)(session, name)
+    if tenant.parent_id is not None:
+        parent = await session.get_one(Tenant, tenant.parent_id)
+        raise NotPossible("tenant", name, f"it is a sub-tenant, and '{parent.name}' pays for it")
+    return tenant
+
+
 async def token_numbered(session: AsyncSession, token_id: int) -> tuple[Token, str]:
     """Find a token with its tenant's name, a revoked one too, or raise NoSuch."""
     found = await find_token(session, token_id)

@@ -15,7 +15,7 @@ from relay.desk.find import tenant_to_act_on
 from relay.limits.tables import Limit, LimitKind
 from relay.tasks.limit_books import lock_limits, put_limits
 from relay.tenants.read import find_token
-from relay.tenants.tables import Tenant
+from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import read_makers
 
 AMOUNT_MAX = 10**15
@@ -46,8 +46,8 @@ async def set_limits(
 
     What the running window has seen so far counts: a limit below that refuses creates at once, and
     leaves alone what runs. What is so already is not noted. `zone`: in which days begin. `by_id`:
-    the tenant's token that sets it, which lets others have no more than it has itself, and bounds
-    neither itself nor those that it came of.
+    the token that sets it, of the tenant or of the one above: it lets others have no more than it
+    has itself, and bounds neither itself, nor those that it came of, nor its own tenant.
 
     Raises:
         NoSuch, NotPossible: it was removed or revoked.
@@ -65,7 +65,7 @@ async def set_limits(
         return
     changed = {kind: amount for kind, amount in allowed.items() if kind.named() in after}
     if by_id is not None:
-        await _check_within(session, by_id, token_id, changed)
+        await _check_within(session, by_id, whose, changed)
     await put_limits(session, *whose, changed, locked=locked, zone=zone)
     await _note(session, actor, "limit.set", whose, before=before, after=after)
 
@@ -141,11 +141,14 @@ async def _find(session: AsyncSession, tenant: str | None, token_id: int | None)
 async def _check_within(
     session: AsyncSession,
     by_id: int,
-    token_id: int | None,
+    whose: Whose,
     changed: Mapping[LimitKind, int | None],
 ) -> None:
-    """Refuse what a token may not say of another one; its own limits stand, by the account."""
-    if token_id is None or token_id in await read_makers(session, by_id):
+    """Refuse what a token may not say of others; its own limits stand, by the account."""
+    if whose.token_id is None:
+        if (await session.get_one(Token, by_id)).tenant_id != whose.tenant.parent_id:
+            raise Unusable("a key bounds sub-tenants of its tenant, and not that one itself")
+    elif whose.token_id in await read_makers(session, by_id):
         raise Unusable("a key bounds others: not itself, nor what it came of")
     of_its_own = await session.execute(
         select(Limit.kind, Limit.allowed).where(Limit.token_id == by_id)

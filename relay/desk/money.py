@@ -7,7 +7,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import ReferenceUsed, Unusable
-from relay.desk.find import tenant_named, tenant_to_act_on
+from relay.desk.find import account_holder
 from relay.desk.names import check_name, check_words
 from relay.ledger import accounts
 from relay.ledger.entries import adjust, top_up
@@ -46,7 +46,7 @@ async def add_quota(
             "what is sold or given is more than 0: what takes from it is a correction",
             field="amount_micros",
         )
-    tenant = await tenant_to_act_on(session, name)
+    tenant = await account_holder(session, name)
     account_id = AccountId(tenant.account_id)
     added = await top_up(
         session,
@@ -109,7 +109,7 @@ async def adjust_quota(
     check_words(reason, what="reason")
     if amount_micros == 0:
         raise Unusable("0 changes nothing", field="amount_micros")
-    tenant = await tenant_named(session, name)
+    tenant = await account_holder(session, name, or_removed=True)
     account_id = AccountId(tenant.account_id)
     await adjust(
         session,
@@ -148,7 +148,7 @@ async def set_credit(
     check_words(reason, what="reason")
     if credit_micros < 0:
         raise Unusable("a credit is at least 0", field="credit_micros")
-    tenant = await tenant_to_act_on(session, name)
+    tenant = await account_holder(session, name)
     before = await accounts.set_credit(session, AccountId(tenant.account_id), credit_micros)
     if before == credit_micros:
         return False

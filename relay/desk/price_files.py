@@ -31,7 +31,7 @@ async def compare_file(session: AsyncSession, file: PriceFile) -> tuple[Differen
     Raises:
         Unusable: a tenant or a price group cannot be one, or a row is over; names the row.
     """
-    names = {row.id: row.name for row in await read_tenants(session)}
+    names = await _names(session)
     prices = await read_prices(session)
     for row in file.rows:
         _check_line(row.label, row.one, prices.at)
@@ -47,7 +47,7 @@ async def prices_of(session: AsyncSession, file: PriceFile, zone: tzinfo) -> Pri
     Raises:
         Unusable: a tenant that there is not; names the row.
     """
-    names = {row.id: row.name for row in await read_tenants(session)}
+    names = await _names(session)
     wanted = _resolved(file, names)
     in_force = await read_prices(session, zone)
     said = wanted.multiplies_amounts
@@ -59,6 +59,11 @@ async def prices_of(session: AsyncSession, file: PriceFile, zone: tzinfo) -> Pri
         zone=zone,
         multiplies_amounts=in_force.multiplies_amounts if said is None else said,
     )
+
+
+async def _names(session: AsyncSession) -> dict[int, str]:
+    """Name those who have prices of their own: no sub-tenant does."""
+    return {row.id: row.name for row in await read_tenants(session) if row.parent_id is None}
 
 
 def _resolved(file: PriceFile, names: dict[int, str]) -> PriceSet:

@@ -33,6 +33,7 @@ ACTS: dict[str, Grants] = {
     "tenant.open": _to(FINANCE, bounded={OPERATOR: 0}),
     "tenant.change": _to(OPERATOR, FINANCE),
     "tenant.move_in": _to(),
+    "sub_tenant.open": _to(OPERATOR, FINANCE),
     "tenant.remove": _to(OPERATOR),
     "tenant.issue_webhook_secret": _to(OPERATOR),
     "tenant.top_up": _to(FINANCE),

@@ -18,7 +18,7 @@ from relay.money import plain
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.pricing.in_force import Prices, read_prices
 from relay.tenants.gate import COLUMNS as GATES
-from relay.tenants.read import read_tenants
+from relay.tenants.read import find_payer, read_tenants
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 
@@ -46,6 +46,10 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     own_multiplier: str | None
     """Its own, all day; null is its price group's, or everybody's."""
     price_group: str | None
+    parent: str | None
+    """Whose sub-tenant it is: the account and the prices are that one's."""
+    factor: str | None
+    """Of a sub-tenant: how many times those its own are."""
     shows_quote: bool
     joins_retries: bool
     groups: list[str] | None
@@ -180,7 +184,8 @@ async def read_shown_tenant(
     """
     row = await tenant_named(session, name)
     account = await session.get_one(Account, row.account_id, populate_existing=True)
-    return _shown_tenant(row, account, await read_prices(session, zone), currency)
+    prices = await read_prices(session, zone)
+    return _shown_tenant(row, await find_payer(session, row), account, prices, currency)
 
 
 async def read_shown_tenants(
@@ -190,10 +195,18 @@ async def read_shown_tenants(
     accounts = await read_accounts(session)
     prices = await read_prices(session, zone)
     rows = await read_tenants(session, with_removed=with_removed)
-    return [_shown_tenant(row, accounts[row.account_id], prices, currency) for row in rows]
+    by_id = {row.id: row for row in rows}
+    return [
+        _shown_tenant(
+            *(row, by_id[row.parent_id or row.id], accounts[row.account_id], prices, currency)
+        )
+        for row in rows
+    ]
 
 
-def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) -> ShownTenant:
+def _shown_tenant(
+    row: Tenant, payer: Tenant, account: Account, prices: Prices, currency: str
+) -> ShownTenant:
     own = [
         one for one in prices.standing_multipliers if one.tenant_id == row.id and one.hours is None
     ]
@@ -208,9 +221,11 @@ def _shown_tenant(row: Tenant, account: Account, prices: Prices, currency: str) 
         credit_micros=account.credit_micros,
         held_micros=account.held_micros,
         available_micros=account.available_micros,
-        multiplier=plain(prices.book(row.id, row.price_group).multiplier),
+        multiplier=plain(prices.book(payer.id, payer.price_group).multiplier),
         own_multiplier=None if last is None else plain(last.times),
-        price_group=row.price_group,
+        price_group=payer.price_group,
+        parent=None if row.parent_id is None else payer.name,
+        factor=None if row.resale is None else plain(row.resale),
         shows_quote=row.shows_quote,
         joins_retries=row.joins_retries,
         groups=row.groups,

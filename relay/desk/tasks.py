@@ -218,11 +218,13 @@ async def _delivery(session: AsyncSession, task: TaskRow, told: _Told) -> str | 
 
 async def _tell_refunded(session: AsyncSession, task: TaskRow, given_micros: int) -> None:
     refunded_micros = task.refunded_micros + given_micros
+    resold = task.quote.resold
+    left_micros = resold(task.paid_micros - given_micros)
     data = {
         "task_id": task.shown_id,
         "external_task_id": task.tenant_external_id,
-        "amount": decimal_of(given_micros),
-        "charged": decimal_of(task.paid_micros - given_micros),
+        "amount": decimal_of(resold(task.paid_micros) - left_micros),
+        "charged": decimal_of(left_micros),
     }
     key = f"{task.id}/{refunded_micros}"
     await tell_tenant(session, Event.TASK_REFUNDED, key, data, tenant_id=task.tenant_id)

@@ -19,6 +19,13 @@ from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
 from relay.desk.names import check_name, check_new_name, check_words, removed_name
 from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
+from relay.desk.sub_tenants import (
+    check_resale,
+    refuse_of_parent,
+    refuse_parent,
+    rename_with_sub_tenants,
+    take_over,
+)
 from relay.desk.waits import check_wait
 from relay.ledger.accounts import open_account, set_credit, set_tasks_max
 from relay.ledger.entries import top_up
@@ -77,6 +84,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     contact: str | msgspec.UnsetType | None = msgspec.UNSET
     """Who is written to about it."""
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    resale: Decimal | msgspec.UnsetType = msgspec.UNSET
+    """Of a sub-tenant: how many times its parent's prices its own are."""
     name: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -153,14 +162,18 @@ async def change_tenant(
 
     What is so already is not noted.
 
+    Its sub-tenants are renamed with it.
+
     Raises:
         NoSuch, NameTaken, NotPossible: it was removed.
-        Unusable: the new name, a group, the wait, or the multiplier or a limit is out of bounds.
+        Unusable: the new name, a group, the wait, or the multiplier, the factor or a limit is out
+            of bounds; or it is the parent's, or a sub-tenant's, to have.
     """
     _check_changes(name, changes)
     if (changes.multiplier, changes.price_group) != (msgspec.UNSET, msgspec.UNSET):
         await admit(session, actor, PRICING)
     tenant = await tenant_to_act_on(session, name, is_locked=True)
+    refuse_of_parent(changes, tenant)
     # Only what is changed: who is to be shut out must not wait for an account that somebody holds.
     limits = changes.tasks_max is not msgspec.UNSET
     account = await session.get_one(
@@ -169,12 +182,14 @@ async def change_tenant(
     state = _state(tenant, account, await own_multiplier(session, tenant))
     before, after = differing(state, state | _wanted(changes))
     _put(tenant, changes)
+    if after.get("enabled"):
+        await take_over(session, tenant)
     if "multiplier" in after:
         assert changes.multiplier is not msgspec.UNSET, "it is among what changes"
         await edit_prices.lock_multipliers(session)
         await put_own(session, tenant, changes.multiplier)
     if changes.name is not msgspec.UNSET:
-        await _rename(session, tenant, changes.name)
+        await rename_with_sub_tenants(session, tenant, changes.name, actor=actor)
     if changes.tasks_max is not msgspec.UNSET:
         await set_tasks_max(session, AccountId(account.id), changes.tasks_max)
     if after:
@@ -199,11 +214,12 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
     held later, since there is nothing left to hold, and no credit.
 
     Raises:
-        NoSuch, NotPossible: it was removed before.
+        NoSuch, NotPossible: it was removed before, or has sub-tenants.
         InUse: tasks of it are live, callbacks are still to be made, or quota is left on an account
             that nobody else draws on.
     """
     tenant = await tenant_to_act_on(session, name, is_locked=True)
+    await refuse_parent(session, tenant)
     account = await session.get_one(
         Account, tenant.account_id, with_for_update={"key_share": True}, populate_existing=True
     )
@@ -256,6 +272,8 @@ async def issue_webhook_secret(
 
 def _put(tenant: Tenant, changes: TenantChanges) -> None:
     """Put what is given, and is the row's own, into the row."""
+    if changes.resale is not msgspec.UNSET:
+        tenant.resale = changes.resale
     for name in OF_ITS_ROW:
         value = getattr(changes, name)
         if value is not msgspec.UNSET:
@@ -264,15 +282,12 @@ def _put(tenant: Tenant, changes: TenantChanges) -> None:
         tenant.groups = checked_groups_of_callers(changes.groups)
 
 
-async def _rename(session: AsyncSession, tenant: Tenant, name: str) -> None:
-    if not await edit.rename_tenant(session, tenant, name):
-        raise NameTaken("tenant", name, renamed=tenant.name)
-
-
 def _check_changes(name: str, changes: TenantChanges) -> None:
     if changes.name is not msgspec.UNSET and changes.name != name:
         check_new_name(changes.name)
     _check_prices(changes.multiplier, changes.price_group)
+    if changes.resale is not msgspec.UNSET:
+        check_resale(changes.resale)
     if changes.tasks_max is not msgspec.UNSET:
         _check_tasks_max(changes.tasks_max)
     check_wait(changes.queue_s)
@@ -311,12 +326,14 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "room_min": tenant.room_min,
         "groups": tenant.groups,
         "contact": tenant.contact,
+        "factor": None if tenant.resale is None else plain(tenant.resale),
         "enabled": tenant.enabled,
     }
 
 
 def _wanted(changes: TenantChanges) -> State:
     given = msgspec.structs.asdict(changes)
+    given["factor"] = given.pop("resale")
     return {
         name: plain(value) if isinstance(value, Decimal) else value
         for name, value in given.items()

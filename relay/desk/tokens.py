@@ -53,8 +53,8 @@ async def issue_token(
 
     `groups`: of channels that serve it; None is as its tenant. `is_test`: its tasks run on
     sandboxes alone, and are free. `queue_s`: for how many seconds its creates wait for room; 0 is
-    not at all, None is as its tenant's. `made_by_id`: the tenant's token that makes it: what that
-    one may not, this one may not either, and with that one it ends.
+    not at all, None is as its tenant's. `made_by_id`: the token that makes it, of the tenant or of
+    the one above it: what that one may not, this one may not either, and with that one it ends.
 
     Raises:
         NoSuch, NotPossible: the tenant was removed, or the token that makes it was revoked.
@@ -119,7 +119,7 @@ async def _within_its_maker(
 ) -> tuple[Token, list[str] | None, bool]:
     """Say which groups a new token has, and whether it is for tests, by what its maker may."""
     maker = await tokens.lock_maker(session, maker_id)
-    if maker is None or maker.tenant_id != tenant.id:
+    if maker is None or maker.tenant_id not in (tenant.id, tenant.parent_id):
         raise NotPossible("token", maker_id, "it was revoked")
     if not Scope(maker.scope).has(Scope.MANAGE):
         raise Unusable(f"a key of scope {maker.scope} makes no others")
@@ -139,7 +139,7 @@ async def _bound_as(session: AsyncSession, maker: Token, token_id: int) -> None:
     token = await session.get_one(Token, token_id)
     for name in GATES:
         setattr(token, name, getattr(maker, name))
-    await inherit_limits(session, maker_id=maker.id, token_id=token_id)
+    await inherit_limits(session, maker_id=maker.id, tenant_id=token.tenant_id, token_id=token_id)
 
 
 @act("token.change")
@@ -250,13 +250,15 @@ async def revoke_token(
 ) -> tuple[Token, bool]:
     """End a token for good, with those that it made. False beside it if it was revoked before.
 
+    Sub-tenants that it opened are shut out, with their tokens.
+
     `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well,
     and what was made with it and still waits for room is cancelled.
 
     Raises:
         NoSuch
     """
-    ended = await tokens.revoke_token(session, token_id)
+    ended, shut_out = await tokens.revoke_token(session, token_id)
     was_live = token_id in ended
     token = await session.get(Token, token_id)
     if token is None:
@@ -285,6 +287,17 @@ async def revoke_token(
                 after={"made_by": token_id},
                 reason=LEAKED if is_leaked else None,
             )
+    for tenant in shut_out:
+        await note_change(
+            session,
+            actor,
+            "tenant.change",
+            kind="tenant",
+            id=tenant.id,
+            name=tenant.name,
+            before={"enabled": True},
+            after={"enabled": False, "opened_by": token_id},
+        )
     if is_leaked:
         for one in {token_id, *ended}:
             await end_waiting_of(session, token_id=one, actor=str(actor))

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.ledger.figures import CLOSED_THAT_DIFFER
+from relay.money import RESOLD
 
 DIFFERENCES_MAX = 100
 """Named per rule; a broken rule is as broken with more of them."""
@@ -32,6 +33,8 @@ class Rule(NamedTuple):
 WHOSE = """SELECT account_id, string_agg(name, ', ' ORDER BY id) AS names FROM tenants
             GROUP BY account_id"""
 """Accounts by the names of those who draw on them, as a person knows them."""
+KEPT = """CASE WHEN k.hold_ended_at IS NULL THEN k.hold_micros
+                       ELSE coalesce(k.charged_micros, 0) - k.refunded_micros END"""
 
 RULES = (
     Rule(
@@ -140,8 +143,9 @@ RULES = (
         is_money=False,
     ),
     Rule(
+        # Of a sub-tenant's own limits, at its own prices.
         "a limit's count is what the tasks of its window come to",
-        """
+        f"""
         SELECT 'limit ' || l.id || ' (' || l.kind || ')',
                l.taken_before
                    + CASE l.kind WHEN 'in_flight' THEN coalesce(t.open, 0)
@@ -149,15 +153,17 @@ RULES = (
                l.taken
         FROM limits l LEFT JOIN (
             SELECT w.id, w.start_at, count(*) FILTER (WHERE k.hold_ended_at IS NULL) AS open,
-                   sum(CASE WHEN k.hold_ended_at IS NULL THEN k.hold_micros
-                       ELSE coalesce(k.charged_micros, 0) - k.refunded_micros END) AS micros
+                   sum(CASE WHEN o.tenant_id = k.tenant_id
+                       THEN {RESOLD.format(micros=KEPT, task="k")}
+                       ELSE {KEPT} END) AS micros
             FROM tasks k CROSS JOIN LATERAL unnest(k.limit_ids, k.limit_starts) AS w (id, start_at)
+            JOIN limits o ON o.id = w.id
             WHERE k.limit_ids IS NOT NULL
             GROUP BY w.id, w.start_at
         ) t USING (id, start_at)
         WHERE l.kind NOT IN ('task', 'rate') AND l.taken <> l.taken_before
             + CASE l.kind WHEN 'in_flight' THEN coalesce(t.open, 0) ELSE coalesce(t.micros, 0) END
-        """,
+        """,  # noqa: S608 (composed of constants)
         is_money=False,  # of what may be spent, not of what was
     ),
     Rule(

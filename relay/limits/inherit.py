@@ -1,4 +1,4 @@
-"""A token that another one makes may do no more than that one."""
+"""What a token makes may do no more than it may itself."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 INHERIT = text(
     """
     INSERT INTO limits (tenant_id, token_id, kind, allowed, start_at, until_at)
-    SELECT tenant_id, :token_id, kind, allowed, start_at, until_at
+    SELECT CAST(:tenant_id AS bigint), CAST(:token_id AS bigint), kind, allowed, start_at, until_at
     FROM limits WHERE token_id = :maker_id
     """
 )
@@ -14,6 +14,12 @@ INHERIT = text(
 rolled over by the first hold, as any is."""
 
 
-async def inherit_limits(session: AsyncSession, *, maker_id: int, token_id: int) -> None:
-    """Give a new token the limits of the one that makes it."""
-    await session.execute(INHERIT, {"maker_id": maker_id, "token_id": token_id})
+async def inherit_limits(
+    session: AsyncSession, *, maker_id: int, tenant_id: int, token_id: int | None
+) -> None:
+    """Give a new token of a tenant, or (None) a new tenant, the limits of the token that makes it.
+
+    Of a sub-tenant they count what it costs that one, which is no less than what the account pays.
+    """
+    values = {"maker_id": maker_id, "tenant_id": tenant_id, "token_id": token_id}
+    await session.execute(INHERIT, values)

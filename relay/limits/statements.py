@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from relay.database.rows import unnest
+from relay.money import RESOLD
 
 ONE_CREATE = 1_000_000
 """Of a rate's count: it runs off by as many a second as are allowed, and a microsecond has a whole
 number of them."""
 
-LOCK_LIMITS = f"""
+_LOCK = f"""
     SELECT id AS limit_id, tenant_id, token_id, kind, start_at, until_at,
            CASE WHEN raised_until > now() THEN greatest(raised, allowed) ELSE allowed END
                * CASE kind WHEN 'rate' THEN {ONE_CREATE} ELSE 1 END AS allowed,
@@ -31,24 +32,46 @@ LOCK_LIMITS = f"""
     FROM limits
     WHERE id = ANY (ARRAY(
             SELECT l.id FROM {{source}} r JOIN limits l ON l.tenant_id = r.tenant_id
-            WHERE l.token_id IS NULL OR l.token_id = r.token_id
+            WHERE l.token_id IS NULL OR l.token_id = r.token_id{{and_of}}
         ))
         AND (SELECT count(*) FROM {{accounts}}) >= 0
     ORDER BY id
     FOR NO KEY UPDATE
 """  # noqa: S608 (composed of constants)
+LOCK_LIMITS = _LOCK.replace("{and_of}", "")
 """Lock the limits that requests are under, after their accounts, and read them as they are then."""
 
-APPLY_LIMITS = f"""
+LOCK_LIMITS_RESOLD = _LOCK.replace(
+    "{and_of}",
+    """
+            UNION ALL
+            SELECT l.id FROM {source} r JOIN limits l ON l.tenant_id = r.parent_id
+            WHERE l.token_id IS NULL""",
+)
+"""Those of sub-tenants, with those of their parents."""
+
+_APPLY = f"""
     SELECT r.ord, l.*,
-           CASE l.kind WHEN 'in_flight' THEN 1 WHEN 'rate' THEN {ONE_CREATE} ELSE r.hold_micros END
+           CASE l.kind WHEN 'in_flight' THEN 1 WHEN 'rate' THEN {ONE_CREATE} ELSE {{micros}} END
                AS takes,
            -- What costs nothing passes where more was taken than is allowed.
            greatest(0, l.allowed - l.taken) AS room
     FROM {{requested}} r JOIN {{limits}} l
-        ON l.tenant_id = r.tenant_id AND (l.token_id IS NULL OR l.token_id = r.token_id)
+        ON l.tenant_id = r.tenant_id AND (l.token_id IS NULL OR l.token_id = r.token_id){{or_of}}
 """  # noqa: S608 (composed of constants)
+APPLY_LIMITS = _APPLY.replace("{micros}", "r.hold_micros").replace("{or_of}", "")
 """Say what each request takes of each limit that it is under."""
+
+APPLY_LIMITS_RESOLD = _APPLY.replace(
+    "{micros}",
+    "CASE WHEN l.tenant_id = r.tenant_id THEN r.resold_micros ELSE r.hold_micros END",
+).replace(
+    "{or_of}",
+    """
+        OR l.tenant_id = r.parent_id AND l.token_id IS NULL""",
+)
+"""The same of sub-tenants: of their own limits what it costs them, of their parents' what those
+pay."""
 
 JUDGE_LIMITS = """
     SELECT ord,
@@ -88,7 +111,7 @@ TAKE_OF_LIMITS = """
 """Add what was taken by the rows that were really inserted."""
 
 LOCK_LIMITS_OF_ENDED = """
-    SELECT id AS limit_id, kind, start_at FROM limits
+    SELECT id AS limit_id, tenant_id, kind, start_at FROM limits
     WHERE id = ANY (ARRAY(SELECT unnest(limit_ids) FROM {ended}))
         AND (SELECT count(*) FROM {accounts}) >= 0
     ORDER BY id
@@ -100,10 +123,15 @@ GIVE_BACK_TO_LIMITS = """
     FROM (
         SELECT k.limit_id, sum(CASE
                    WHEN k.kind = 'in_flight' THEN CASE WHEN e.is_open THEN -1 ELSE 0 END
-                   ELSE coalesce(e.charged_micros, 0)
-                       - CASE WHEN e.is_open THEN e.hold_micros ELSE e.charged_before END
+                   WHEN e.resale IS NULL OR k.tenant_id <> e.tenant_id THEN e.after - e.before
+                   ELSE round(e.after * e.resale) - round(e.before * e.resale)
                END)::bigint AS by
-        FROM {ended} e CROSS JOIN LATERAL unnest(e.limit_ids, e.limit_starts) AS t (id, start_at)
+        FROM (
+            SELECT tenant_id, resale, limit_ids, limit_starts, is_open,
+                   coalesce(charged_micros, 0) AS after,
+                   CASE WHEN is_open THEN hold_micros ELSE charged_before END AS before
+            FROM {ended}
+        ) e CROSS JOIN LATERAL unnest(e.limit_ids, e.limit_starts) AS t (id, start_at)
         -- What it took of a window that is over, it gives to none.
         JOIN {limits} k ON k.limit_id = t.id AND k.start_at = t.start_at
         GROUP BY k.limit_id
@@ -111,14 +139,21 @@ GIVE_BACK_TO_LIMITS = """
     WHERE l.id = moved.limit_id
 """
 """Count what ended tasks cost in place of what they held; of what was charged before, the
-difference. A limit may be passed by that: only creates are refused."""
+difference. A limit may be passed by that: only creates are refused.
 
-GIVE_BACK_REFUND = """
+Of a sub-tenant's own limits, what it costs that one."""
+
+GIVE_BACK_REFUND = f"""
 UPDATE limits l
-SET taken = l.taken - :amount_micros
+SET taken = l.taken - locked.micros
 FROM (
-    SELECT k.id FROM limits k JOIN (
-        SELECT unnest(limit_ids) AS id, unnest(limit_starts) AS start_at
+    SELECT k.id, CASE WHEN k.tenant_id = t.tenant_id
+               THEN {RESOLD.format(micros="t.kept + :amount_micros", task="t")}
+                   - {RESOLD.format(micros="t.kept", task="t")}
+               ELSE :amount_micros END AS micros
+    FROM limits k JOIN (
+        SELECT unnest(limit_ids) AS id, unnest(limit_starts) AS start_at, tenant_id, quote,
+               charged_micros - refunded_micros AS kept
         FROM tasks WHERE id = :task_id
     ) t USING (id, start_at)
     WHERE k.kind <> 'in_flight'
@@ -126,8 +161,9 @@ FROM (
     FOR NO KEY UPDATE OF k
 ) locked
 WHERE l.id = locked.id
-"""
-"""Take a refund off what its task counts for; its account is locked."""
+"""  # noqa: S608 (composed of constants)
+"""Take a refund off what its task counts for, which says already that it was given back; its
+account is locked."""
 
 
 class RollRow(NamedTuple):

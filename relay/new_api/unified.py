@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from relay.errors import BadRequest, InsufficientQuota, InvalidParameter, RelayError, TaskNotFound
+from relay.errors import (
+    BadRequest,
+    InsufficientQuota,
+    InvalidParameter,
+    QuotaWithheld,
+    RelayError,
+    TaskNotFound,
+)
 from relay.kling.body import read_fields
 from relay.kling.task_object import Status, TaskNews
 from relay.kling.wire import Fields, fields_of, text_of
@@ -152,7 +159,7 @@ def spell_refusal(error: RelayError) -> tuple[int, dict[str, Any]]:
     match error:
         case TaskNotFound():
             return BAD, {"code": "task_not_exist", "message": "task_not_exist", "data": None}
-        case InsufficientQuota():
+        case InsufficientQuota() | QuotaWithheld():
             return FORBIDDEN, _error("insufficient_user_quota", error.message)
         case BadRequest() | InvalidParameter():
             return error.http_status, _error("invalid_request", error.message)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -21,8 +22,10 @@ LISTED_MAX = 50
 """Prices in one notice; `/relay/prices` has all."""
 
 WHO = """
-SELECT p.id AS place_id, t.id AS tenant_id, t.price_group
+SELECT p.id AS place_id, coalesce(o.id, t.id) AS tenant_id, t.resale,
+    CASE WHEN o.id IS NULL THEN t.price_group ELSE o.price_group END AS price_group
 FROM notice_places p JOIN tenants t ON t.id = p.tenant_id AND t.enabled
+LEFT JOIN tenants o ON o.id = t.parent_id
 WHERE p.events IS NULL OR 'price.changing' = ANY (p.events)
 ORDER BY t.id, p.id
 """
@@ -59,11 +62,12 @@ async def find_price_news(
     rows = (await session.execute(text(TOLD), {"now_ms": ms_of(prices.at)})).mappings()
     told = {(row["place_id"], row["at_ms"]): (row["hash"], row["id"]) for row in rows}
     own = {one.tenant_id for one in prices.dated}
-    changes: dict[tuple[int | None, str | None], list[_Change]] = {}
+    changes: dict[tuple[int | None, str | None, Decimal | None], list[_Change]] = {}
     news: list[News] = []
     for row in (await session.execute(text(WHO))).mappings():
         # Those without a price of their own pay what their group pays.
-        whom = (row["tenant_id"] if row["tenant_id"] in own else None, row["price_group"])
+        tenant_id = row["tenant_id"] if row["tenant_id"] in own else None
+        whom = (tenant_id, row["price_group"], row["resale"])
         if whom not in changes:
             changes[whom] = await asyncio.to_thread(_changes, prices, unit_prices, *whom)
         place_id = row["place_id"]
@@ -78,14 +82,18 @@ async def find_price_news(
 
 
 def _changes(
-    prices: Prices, unit_prices: UnitPrices, tenant_id: int | None, price_group: str | None
+    prices: Prices,
+    unit_prices: UnitPrices,
+    tenant_id: int | None,
+    price_group: str | None,
+    resale: Decimal | None,
 ) -> list[_Change]:
     """List what changes at which moment."""
     dates = _dates(prices.for_whom(tenant_id, price_group))
     if not any(until > prices.at for _, until in dates):
         return []  # nothing is to come, which costs less to see
     found = []
-    for one in coming(prices, unit_prices, tenant_id, price_group):
+    for one in coming(prices, unit_prices, tenant_id, price_group, resale=resale):
         if not any(since <= one.at < until for since, until in dates):
             continue
         data: dict[str, object] = {

@@ -1,6 +1,6 @@
 """The pauses in force, and what they stop."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -28,10 +28,13 @@ class Scope(msgspec.Struct, frozen=True):
     endpoint: str | None
     model: str | None
 
-    def fits(self, tenant_id: int, endpoint: str, model: str | None) -> bool:
-        """Tell whether it stops this create on the channels that it names."""
+    def fits(self, whose: Collection[int], endpoint: str, model: str | None) -> bool:
+        """Tell whether it stops this create on the channels that it names.
+
+        `whose`: the tenant, and the one that it is below.
+        """
         return (
-            self.tenant_id in (None, tenant_id)
+            (self.tenant_id is None or self.tenant_id in whose)
             and self.endpoint in (None, endpoint)
             and (self.model is None or (model is not None and self.model == model.lower()))
         )
@@ -47,7 +50,7 @@ class Pauses:
         self,
         channels: Sequence[OpenedChannel],
         *,
-        tenant_id: int,
+        whose: Collection[int],
         endpoint: str,
         model: str | None,
     ) -> list[OpenedChannel]:
@@ -58,11 +61,11 @@ class Pauses:
         """
         if not self._scopes:
             return list(channels)
-        fitting = [one for one in self._scopes if one.fits(tenant_id, endpoint, model)]
+        fitting = [one for one in self._scopes if one.fits(whose, endpoint, model)]
         stopped = {one.channel_id for one in fitting}
         left = [one for one in channels if None not in stopped and one.id not in stopped]
         if not left:
-            log.info("submit.paused", pauses=[one.id for one in fitting], tenant_id=tenant_id)
+            log.info("submit.paused", pauses=[one.id for one in fitting], whose=sorted(whose))
             raise Paused
         return left
 

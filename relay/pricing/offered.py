@@ -12,7 +12,7 @@ from relay.moments import ms_of
 from relay.money import PLACES, plain
 from relay.pricing.book import KEY, Per, PriceBook, PriceKind, PriceRow
 from relay.pricing.in_force import Prices
-from relay.pricing.quote import UnitPrices, quoted_per
+from relay.pricing.quote import AS_IS, UnitPrices, quoted_per
 from relay.pricing.validity import next_change, spelt_hours
 
 KINDS_OF_ROW = ("model", "mode", "sound", "voice", "video_input")
@@ -45,30 +45,43 @@ class ComingOffers(msgspec.Struct, frozen=True):
 
 
 def offers(
-    prices: Prices, unit_prices: UnitPrices, tenant_id: int | None, price_group: str | None
+    prices: Prices,
+    unit_prices: UnitPrices,
+    tenant_id: int | None,
+    price_group: str | None,
+    *,
+    resale: Decimal | None = None,
 ) -> list[Offer]:
     """List what is in force for a tenant: each row that some task is priced by, the closest first.
+
+    `resale`: to a sub-tenant of it, at so many times its prices.
 
     Left out are rows behind one of another's that takes all of their tasks, and retired models.
     """
     book = prices.book(tenant_id, price_group)
+    times = AS_IS if resale is None else resale
     return [
-        Offer(row, quoted_per(row, book.multiplier, unit_prices, book.multiplies_amounts))
+        Offer(row, quoted_per(row, book.multiplier, unit_prices, book.multiplies_amounts) * times)
         for row in _used(book)
     ]
 
 
 def coming(
-    prices: Prices, unit_prices: UnitPrices, tenant_id: int | None, price_group: str | None
+    prices: Prices,
+    unit_prices: UnitPrices,
+    tenant_id: int | None,
+    price_group: str | None,
+    *,
+    resale: Decimal | None = None,
 ) -> list[ComingOffers]:
-    """List what changes for a tenant, moment by moment, the next first."""
+    """List what changes for a tenant, moment by moment, the next first; `resale` as of `offers`."""
     theirs = prices.for_whom(tenant_id, price_group)
-    before = _by_key(offers(theirs, unit_prices, tenant_id, price_group))
+    before = _by_key(offers(theirs, unit_prices, tenant_id, price_group, resale=resale))
     found: list[ComingOffers] = []
     for at in sorted(_moments(theirs)):
         if len(found) == CHANGES_MAX:
             break
-        listed = offers(theirs.moved(at), unit_prices, tenant_id, price_group)
+        listed = offers(theirs.moved(at), unit_prices, tenant_id, price_group, resale=resale)
         after = _by_key(listed)
         other = [one for key, one in after.items() if not _is_alike(before.get(key), one)]
         ended = [one for key, one in before.items() if key not in after]

@@ -56,6 +56,18 @@ class Quote(msgspec.Struct, frozen=True):
     """What a fixed row's amount was multiplied by; None is by nothing."""
     is_cost_followed: bool = False
     """Kling's deduction is charged above `quoted_micros` too, as far as the hold goes."""
+    resale: Decimal | msgspec.UnsetType = msgspec.UNSET
+    """How many times the amounts above its tenant's own are; not there where it is no sub-tenant's:
+    those are what the account pays, by the prices of its parent."""
+
+    def resold(self, micros: int) -> int:
+        """Say what an amount of the account's is to the tenant: each amount is rounded once.
+
+        It grows with the amount, so that a charge is at most the hold in these figures too.
+        """
+        if self.resale is msgspec.UNSET:
+            return micros
+        return rounded(micros * self.resale)
 
     @property
     def price_micros(self) -> int:

@@ -7,12 +7,15 @@ after it is the next one's before it, and the pack's total less the lines of tas
 Nothing of the channels' accounts is told, nor to a key of scope `call` what others of its tenant's
 keys spent: their lines are left out.
 
+Of sub-tenants' tasks their parent is told what it pays. They themselves are told their own tasks
+alone, at their own prices: no pack, no quota before and after, and nothing that was sold.
+
 Source of the shapes: docs/kling-api.md 4.16 and 5.6; names of fields that it leaves out are
 those of our sandbox, which took them from the vendor's pages.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -30,6 +33,8 @@ from relay.pricing.quote import Quote, UnitPrices
 from relay.proxy.page import Page, read_ms
 from relay.proxy.query_string import read_query
 from relay.tenants.caller import Caller
+from relay.tenants.read import own_name
+from relay.usage.resold import TAKEN, TAKEN_RESOLD
 
 PACK_ID = "1"
 PACK_NAME = "Quota"
@@ -53,8 +58,11 @@ FROM accounts a, (
 WHERE a.id = $1
 """
 
-LINES = """
-SELECT e.id, e.kind, e.topup_kind, e.reference, -e.amount_micros AS deducted,
+FAMILY = "SELECT id, name FROM tenants WHERE id = $1 OR parent_id = $1"
+"""Whose tasks a tenant is told of: its own, and its sub-tenants'."""
+
+_LINES = """
+SELECT e.id, e.kind, e.topup_kind, e.reference, {taken} AS deducted, t.tenant_id,
        e.quota_after_micros, e.created_at,
        coalesce(t.public_id, t.kling_id) AS shown_id, t.endpoint, t.token_id, t.model, t.pack,
        t.quote, t.id AS own_id
@@ -62,13 +70,16 @@ FROM entries e LEFT JOIN tasks t ON t.id = e.task_id
 WHERE e.account_id = $1 AND e.id < $2
     -- Most entries of an account are this tenant's, which a planner cannot know: by a plain
     -- condition it would rather have all accounts' entries read by several workers.
-    AND CASE WHEN e.task_id IS NULL OR t.tenant_id = $7 THEN true ELSE false END
+    AND CASE WHEN {whose} THEN true ELSE false END
     AND e.created_at >= $3 AND e.created_at < $4
     AND ($5::text[] IS NULL OR 'token-' || t.token_id = ANY($5))
     AND ($9::text IS NULL OR e.kind = $9)
     AND ($8::bigint IS NULL OR t.token_id IS NULL OR t.token_id = $8)
 ORDER BY e.id DESC LIMIT $6
 """
+LINES = _LINES.format(taken=TAKEN, whose="e.task_id IS NULL OR t.tenant_id = ANY($7)")
+LINES_RESOLD = _LINES.format(taken=TAKEN_RESOLD, whose="t.tenant_id = ANY($7)")
+"""What a sub-tenant is told."""
 
 _quote = msgspec.json.Decoder(Quote)
 
@@ -91,10 +102,12 @@ class Accounts:
             if not values.get(name):
                 raise InvalidParameter(name, "is required")
             read_ms(name, values[name][-1], 0)
+        data: dict[str, Any] = {"code": 0, "msg": "success"}
+        if caller.parent_id is not None:
+            return msgspec.json.encode(data)  # it has no quota of its own
         async with self._turn:
             totals = await self._pool.fetchrow(TOTALS, caller.account_id, caller.tenant_id)
         assert totals is not None, "accounts stay"
-        data: dict[str, Any] = {"code": 0, "msg": "success"}
         name = values.get("resource_pack_name", [PACK_NAME])[-1]
         if totals["began_at"] is not None and name == PACK_NAME:
             began_ms = ms_of(totals["began_at"])
@@ -143,27 +156,36 @@ class Accounts:
         limit: int,
         names: Iterable[str] | None = None,
         kind: str | None = None,
-    ) -> tuple[list[tuple[Record, int]], bool]:
+    ) -> tuple[list[tuple[Record, int | None]], bool]:
         """Read what changed the quota, newest first, each with the quota after it, in micros.
 
-        `names`: of keys, as they are told. Beside the lines, whether there are more.
+        `names`: of keys, as they are told. Beside the lines, whether there are more. To a
+        sub-tenant no quota is told.
         """
         async with self._turn:
             records = await self._pool.fetch(
-                LINES,
+                LINES if caller.parent_id is None else LINES_RESOLD,
                 caller.account_id,
                 before_id,
                 window.start,
                 window.until,
                 None if names is None else sorted(names),
                 limit + 1,
-                caller.tenant_id,
+                list(await self.family(caller)),
                 None if caller.scope.sees_all else caller.token_id,
                 kind,
             )
             shown = records[:limit]
-            after = await self._quotas_after(caller, shown)
-        return [(record, after[record["id"]]) for record in shown], len(records) > limit
+            after = await self._quotas_after(caller, shown) if caller.parent_id is None else {}
+        return [(record, after.get(record["id"])) for record in shown], len(records) > limit
+
+    async def family(self, caller: Caller) -> dict[int, str | None]:
+        """Name its sub-tenants, as it calls them, by our ids; itself, without a name, too."""
+        found: dict[int, str | None] = {caller.tenant_id: None}
+        if caller.scope.sees_all and caller.parent_id is None:
+            rows = await self._pool.fetch(FAMILY, caller.tenant_id)
+            found |= {row["id"]: own_name(row["name"]) for row in rows} | found
+        return found
 
     async def _quotas_after(self, caller: Caller, lines: list[Record]) -> dict[int, int]:
         after = {line["id"]: line["quota_after_micros"] for line in lines}
@@ -173,7 +195,7 @@ class Accounts:
             after |= {record["id"]: int(record["after"]) for record in records}
         return after
 
-    def _row(self, record: Record, *, after: int, in_units: bool) -> dict[str, Any]:
+    def _row(self, record: Record, *, after: int | None, in_units: bool) -> dict[str, Any]:
         row = _told_of_task(record) if record["own_id"] else _told_of_sale(record)
         row["deduction_time"] = str(ms_of(record["created_at"]))
         deducted = record["deducted"]
@@ -182,24 +204,31 @@ class Accounts:
                 "package_id": PACK_ID,
                 "product_type": record["pack"] or Pack.VIDEO.value,
                 **row,
-                "unit_before_deduction": self._units(after + deducted),
-                "deduction_amount": self._units(deducted),
-                "unit_after_deduction": self._units(after),
+                **_around("unit_{}_deduction", deducted, after, self._units),
             }
         return {
             **row,
             "cash_type": "balance",
             "list_price": decimal_of(deducted),
             "currency": self._currency,
-            "balance_before_deduction": _money(after + deducted),
-            "deduction_amount": _money(deducted),
-            "balance_after_deduction": _money(after),
+            **_around("balance_{}_deduction", deducted, after, _money),
         }
 
     def _units(self, micros: int) -> msgspec.Raw:
         """Convert to video units at list price, as a JSON number of at most 4 places."""
         units = Decimal(micros) / self._prices.video_micros
         return _number(units.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+
+
+def _around(
+    name: str, deducted: int, after: int | None, spell: Callable[[int], msgspec.Raw]
+) -> dict[str, msgspec.Raw]:
+    """Say what was deducted, between what there was before and after, where that is told."""
+    amount = {"deduction_amount": spell(deducted)}
+    if after is None:
+        return amount
+    before = {name.format("before"): spell(after + deducted)}
+    return before | amount | {name.format("after"): spell(after)}
 
 
 def _told_of_task(record: Record) -> dict[str, Any]:

@@ -15,20 +15,24 @@ from typing import Any
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
-from relay.ledger.tables import Account
 from relay.money import MICROS
 from relay.proxy.asked import Asked
+from relay.proxy.own_money import read_money
 from relay.tenants.caller import Caller
+from relay.usage.resold import TAKEN, TAKEN_RESOLD
 
 NEW_API = (b"api/usage/token", b"dashboard/billing/subscription", b"dashboard/billing/usage")
 """Below `/` and `/v1`, in the order above."""
 QUOTA_PER_UNIT = 500_000
 CENTS = 100
+UNLIMITED = 100_000_000
+"""What new-api says of a key without a bound, as of a sub-tenant that no limit of money is set."""
 
 USED = """
-SELECT coalesce(-sum(e.amount_micros), 0)
+SELECT coalesce(sum({taken}), 0)
 FROM entries e JOIN tasks t ON t.id = e.task_id
-WHERE e.account_id = :account_id AND t.tenant_id = :tenant_id
+WHERE e.account_id = :account_id
+    AND t.tenant_id IN (SELECT id FROM tenants WHERE id = :tenant_id OR parent_id = :tenant_id)
     AND (CAST(:token_id AS bigint) IS NULL OR t.token_id = :token_id)
 """
 
@@ -42,16 +46,17 @@ class NewApiUsage:
     async def token(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         _ = asked
         used, available = await self._read(caller)
+        left = available or 0
         return {
             "code": True,
             "message": "ok",
             "data": {
                 "object": "token_usage",
                 "name": f"token-{caller.token_id}",
-                "total_granted": _quota(used + available),
+                "total_granted": _quota(used + left),
                 "total_used": _quota(used),
-                "total_available": _quota(available),
-                "unlimited_quota": False,
+                "total_available": _quota(left),
+                "unlimited_quota": available is None,
                 "model_limits": {},
                 "model_limits_enabled": False,
                 "expires_at": 0,
@@ -61,7 +66,7 @@ class NewApiUsage:
     async def subscription(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         _ = asked
         used, available = await self._read(caller)
-        limit = _amount(used + available)
+        limit = UNLIMITED if available is None else _amount(used + available)
         return {
             "object": "billing_subscription",
             "has_payment_method": True,
@@ -76,17 +81,17 @@ class NewApiUsage:
         used, _ = await self._read(caller)
         return {"object": "list", "total_usage": float(Decimal(used * CENTS) / MICROS)}
 
-    async def _read(self, caller: Caller) -> tuple[int, int]:
-        """Read what was used, and what is free, in micros."""
+    async def _read(self, caller: Caller) -> tuple[int, int | None]:
+        """Read what was used, and what is free, in micros; None is without a bound."""
         values = {
             "account_id": caller.account_id,
             "tenant_id": caller.tenant_id,
             "token_id": None if caller.scope.sees_all else caller.token_id,
         }
         async with self._sessions() as session:
-            used = await session.scalar(text(USED), values)
-            account = await session.get_one(Account, caller.account_id)
-            return int(used or 0), account.available_micros
+            taken = TAKEN if caller.parent_id is None else TAKEN_RESOLD
+            used = await session.scalar(text(USED.format(taken=taken)), values)
+            return int(used or 0), (await read_money(session, caller)).available_micros
 
 
 def _quota(micros: int) -> int:

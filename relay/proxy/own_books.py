@@ -6,7 +6,9 @@
     GET /relay/statement?month=2026-11&format=json|csv|xlsx|html
 
 All of it is summed up from entries and tasks while it is asked for, by what operators' commands sum
-it up with. A key of scope `call` is told what it spent itself, and no statement. What Kling took,
+it up with. A key of scope `call` is told what it spent itself, and no statement. Who has
+sub-tenants is told what these came to, each by its name; they are told their own alone, at their
+own prices (`own_money.py`), and no statement, which is of the account. What Kling took,
 the channels and the operator's reasons are told to nobody.
 """
 
@@ -18,18 +20,20 @@ from typing import Any
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
-from relay.errors import InvalidParameter
-from relay.ledger.tables import Account, EntryKind
+from relay.errors import InvalidParameter, Withheld
+from relay.ledger.tables import EntryKind
 from relay.moments import MS_MAX, moment_of, ms_of
 from relay.money import decimal_of
 from relay.months import Month, Window, WrongWindow, month_of, read_month, window_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Document
 from relay.proxy.asked import Asked
+from relay.proxy.own_money import read_money
 from relay.proxy.query import read_number
 from relay.proxy.query_string import read_query
 from relay.settings import Settings
 from relay.tenants.caller import Caller
+from relay.tenants.read import own_name
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.sheet import WRITERS
 from relay.usage.statement import Statement, begin_snapshot, read_statement
@@ -39,7 +43,10 @@ SIZE_DEFAULT, SIZE_MAX = 50, 500
 DAYS_MAX = 366
 AT_ONCE = 1
 """Of one process: each may read all entries of an account, on one of a few connections."""
-KEYS = (UsageKey.DAY, UsageKey.MONTH, UsageKey.TOKEN, UsageKey.MODEL, UsageKey.ENDPOINT)
+KEYS = (
+    *(UsageKey.DAY, UsageKey.MONTH, UsageKey.TENANT, UsageKey.TOKEN),
+    *(UsageKey.MODEL, UsageKey.ENDPOINT),
+)
 USED = ("tasks", "succeeded", "failed", "refused", "seconds", "images")
 TYPES = {
     "csv": b"text/csv; charset=utf-8",
@@ -65,14 +72,14 @@ class OwnBooks:
         """Say what the account has or owes, what is held for open tasks, and what is free."""
         _ = asked
         async with self._sessions() as session:
-            account = await session.get_one(Account, caller.account_id)
+            found = await read_money(session, caller)
         return {
             "currency": self._currency,
-            "quota": decimal_of(account.quota_micros),
-            "credit": decimal_of(account.credit_micros),
-            "owed": decimal_of(account.owed_micros),
-            "held": decimal_of(account.held_micros),
-            "available": decimal_of(account.available_micros),
+            "quota": _amount(found.quota_micros),
+            "credit": _amount(found.credit_micros),
+            "owed": _amount(found.owed_micros),
+            "held": decimal_of(found.held_micros),
+            "available": _amount(found.available_micros),
         }
 
     async def usage(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -93,7 +100,7 @@ class OwnBooks:
             "timezone": self._timezone,
             "since": ms_of(window.start),
             "until": ms_of(window.until),
-            "usage": [_used(one) for one in found],
+            "usage": [_used(one, caller) for one in found],
         }
 
     async def entries(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -107,6 +114,7 @@ class OwnBooks:
         lines, has_more = await self._accounts.read_lines(
             caller, window, before_id=before, kind=kind, limit=size
         )
+        family = await self._accounts.family(caller)
         return {
             "currency": self._currency,
             "entries": [
@@ -116,7 +124,8 @@ class OwnBooks:
                     "kind": record["kind"],
                     "topup_kind": record["topup_kind"],
                     "amount": decimal_of(-record["deducted"]),
-                    "quota_after": decimal_of(after) if caller.scope.sees_all else None,
+                    "quota_after": _amount(after) if caller.scope.sees_all else None,
+                    "tenant": family.get(record["tenant_id"]),
                     "task_id": record["shown_id"],
                     "token_id": record["token_id"],
                     "model_name": record["model"],
@@ -128,6 +137,8 @@ class OwnBooks:
         }
 
     async def statement(self, caller: Caller, asked: Asked) -> dict[str, Any] | Document:
+        if caller.parent_id is not None:
+            raise Withheld("there are no statements here; ask /relay/usage")
         given = read_query(asked.query)
         month = self._month(given)
         form = _last(given, "format") or "json"
@@ -190,9 +201,23 @@ def _last(given: _Given, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def _used(one: Usage) -> dict[str, Any]:
-    figures = {name: getattr(one, name) for name in USED}
-    return {**one.keys, **figures, "charged": decimal_of(one.charged_micros)}
+def _used(one: Usage, caller: Caller) -> dict[str, Any]:
+    """Spell a sum: to a sub-tenant at its own prices, and to its parent also what that came to."""
+    told = dict(one.keys)
+    if (tenant := told.get(UsageKey.TENANT)) is not None:
+        told[UsageKey.TENANT] = None if tenant == caller.tenant else own_name(tenant)
+    for name in USED:
+        told[name] = getattr(one, name)
+    if caller.parent_id is not None:
+        return {**told, "charged": decimal_of(one.resold_micros)}
+    told["charged"] = decimal_of(one.charged_micros)
+    if one.resold_micros != one.charged_micros:
+        told["resold"] = decimal_of(one.resold_micros)
+    return told
+
+
+def _amount(micros: int | None) -> str | None:
+    return None if micros is None else decimal_of(micros)
 
 
 def _stated(statement: Statement) -> dict[str, Any]:
@@ -210,6 +235,7 @@ def _stated(statement: Statement) -> dict[str, Any]:
         "owed": decimal_of(statement.owed_micros),
         "charges": [
             {
+                "tenant": None if one.is_payers else own_name(one.tenant),
                 "token_id": one.token_id,
                 "model_name": one.model,
                 "tasks": one.tasks,

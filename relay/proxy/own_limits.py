@@ -78,8 +78,8 @@ class OwnLimits:
         return {
             "currency": self._currency,
             "timezone": str(self._zone),
-            "limits": [_shown(one) for one in found],
-            "let_in": [_let_in(gate) for gate in caller.gates],
+            "limits": [shown_limit(one) for one in found],
+            "let_in": [_let_in(gate) for gate in caller.gates if not gate.is_parents],
         }
 
     async def set(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -106,8 +106,8 @@ class OwnLimits:
                 raise InvalidParameter("limits", f"{error}; nothing was changed") from error
             except Busy as error:
                 raise Unavailable from error
-            found = await read_limits(session, tenant_ids=[caller.tenant_id], token_id=token_id)
-            return {"limits": [_shown(one) for one in found]}
+            found = await read_limits(session, token_id=token_id)
+            return {"limits": [shown_limit(one) for one in found]}
 
 
 def _micros(kind: str, amount: Decimal) -> int:
@@ -119,7 +119,9 @@ def _micros(kind: str, amount: Decimal) -> int:
     return micros_of(amount)
 
 
-def _shown(seen: LimitSeen) -> dict[str, Any]:
+def shown_limit(seen: LimitSeen) -> dict[str, Any]:
+    """Spell a limit for whom it bounds."""
+
     def amount(number: int | None) -> str | int | None:
         return decimal_of(number) if number is not None and seen.kind in IN_MICROS else number
 

@@ -29,7 +29,7 @@ from relay.pricing.offered import (
     shown_offer,
     spelt_price,
 )
-from relay.pricing.quote import Quote, UnitPrices, needs_deduction, shown_units
+from relay.pricing.quote import AS_IS, Quote, UnitPrices, needs_deduction, shown_units
 from relay.proxy.asked import Asked
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query_string import read_query
@@ -37,6 +37,8 @@ from relay.tasks.quoter import Quoter
 from relay.tenants.caller import Caller
 
 PATH_CHARS_MAX = 600
+PROVIDERS = "your provider's"
+"""Whose a price is; of sub-tenants each one, whichever its parent has."""
 
 
 class _Create(msgspec.Struct):
@@ -68,19 +70,19 @@ class OwnPrices:
         given = read_query(asked.query).get("endpoint")
         endpoint = given[-1] if given else None
         prices = await self._prices.get()
-        whom = (self._unit_prices, caller.tenant_id, caller.price_group)
+        whom = (self._unit_prices, caller.payer_id, caller.price_group)
 
         def shown(listed: list[Offer]) -> list[dict[str, Any]]:
             return [shown_offer(one) for one in listed if endpoint in (None, one.row.endpoint)]
 
         changes = [
             {"at": ms_of(one.at), "prices": shown(one.offers), "ended": shown(one.ended)}
-            for one in coming(prices, *whom)
+            for one in coming(prices, *whom, resale=caller.resale)
         ]
         return {
             "currency": self._currency,
             "timezone": self._timezone,
-            "prices": shown(offers(prices, *whom)),
+            "prices": shown(offers(prices, *whom, resale=caller.resale)),
             "coming": [one for one in changes if one["prices"] or one["ended"]],
         }
 
@@ -98,8 +100,8 @@ class OwnPrices:
             caller, route.endpoint, fields, route.model, notes_misses=False
         )
         prices = await self._prices.get()
-        theirs = prices.for_whom(caller.tenant_id, caller.price_group)
-        return self._told(quoted.quote, theirs)
+        theirs = prices.for_whom(caller.payer_id, caller.price_group)
+        return self._told(quoted.quote, theirs, caller.resale)
 
     def _route(self, path: str) -> Route:
         route = self._router.find("POST", path.encode(errors="replace"))
@@ -107,18 +109,19 @@ class OwnPrices:
             raise InvalidParameter("path", "must be that of a create")
         return route
 
-    def _told(self, quote: Quote, prices: Prices) -> dict[str, Any]:
+    def _told(self, quote: Quote, prices: Prices, resale: Decimal | None) -> dict[str, Any]:
         wanted, row = quote.wanted, quote.row
+        hold_micros, times = quote.resold(quote.hold_micros), resale or AS_IS
         price: dict[str, Any] = {"per": row.per.value}
         if row.kind is PriceKind.UNITS:
             price |= {
                 "units": plain(row.units or Decimal(0)),
                 "pack": quote.pack.value,
-                "unit_price": spelt_price(quote.unit_micros),
+                "unit_price": spelt_price(quote.unit_micros * times),
             }
         else:
             price["amount"] = spelt_price(
-                (row.amount_micros or 0) * (quote.amount_times or Decimal(1))
+                (row.amount_micros or 0) * (quote.amount_times or AS_IS) * times
             )
         if row.per is Per.SECOND:
             price["seconds"] = quote.seconds
@@ -128,8 +131,8 @@ class OwnPrices:
             price |= {"input_seconds": wanted.input_seconds, "input_floor": plain(row.input_floor)}
         return {
             "currency": self._currency,
-            "hold": decimal_of(quote.hold_micros),
-            "final_unit_deduction": shown_units(quote.hold_micros, quote),
+            "hold": decimal_of(hold_micros),
+            "final_unit_deduction": shown_units(hold_micros, quote),
             "task": {
                 "endpoint": wanted.endpoint,
                 **{name: getattr(wanted, name) for name in KINDS_OF_ROW},
@@ -137,7 +140,7 @@ class OwnPrices:
                 "images": wanted.count if wanted.is_image else None,
             },
             "price": {**kind_of_row(row), **price},
-            "whose": _whose(row),
+            "whose": _whose(row) if resale is None else PROVIDERS,
             "settled_by": settled_by(row, is_open=needs_deduction(quote)),
             "is_longest": quote.is_open,
             "held_times": _held_times(quote),
@@ -161,7 +164,7 @@ def _whose(row: PriceRow) -> str:
     """Say how far a price is the tenant's own; what group it stands in is not its business."""
     if row.tenant_id is not None or row.price_group is not None:
         return "yours"
-    return "your provider's" if row.is_own else "by the list"
+    return PROVIDERS if row.is_own else "by the list"
 
 
 def _held_times(quote: Quote) -> str:

@@ -8,14 +8,15 @@
     GET  /relay/tasks/{id}       what one waits for (`own_tasks.py`)
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
     GET  /relay/limits           what bounds it (`own_limits.py`)
+    …    /relay/tenants…         those below it (`own_tenants.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     …    /relay/notices…         where it is told of its business (`own_notices.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
 has none learns nothing that Kling would not say. What changes nothing is for keys of all scopes,
-but for keys themselves, which take one of scope `manage`. Beside all that is answered what clients
-of new-api ask (`new_api_usage.py`).
+but for keys and tenants themselves, which take one of scope `manage`. Beside all that is answered
+what clients of new-api ask (`new_api_usage.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,7 @@ from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
 from relay.proxy.own_tasks import OwnTasks
+from relay.proxy.own_tenants import OwnTenants
 from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
@@ -82,6 +84,7 @@ class OwnSurface(TenantSurface):
         prices: OwnPrices,
         queue: OwnQueue,
         tokens: OwnTokens,
+        tenants: OwnTenants,
         tasks: OwnTasks,
         books: OwnBooks,
         limits: OwnLimits,
@@ -98,7 +101,8 @@ class OwnSurface(TenantSurface):
             body_limit_bytes=body_limit_bytes,
             counts=counts,
         )
-        label, keys, told = "relay.deliveries", "relay.tokens", "relay.notices"
+        label, keys = "relay.deliveries", "relay.tokens"
+        told, below = "relay.notices", "relay.tenants"
         self._paths = (
             OwnPath("GET", (b"deliveries",), label, deliveries.list),
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
@@ -119,6 +123,16 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"tokens", KEY, b"limits"), keys, limits.set, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"rotate"), keys, tokens.rotate, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),
+            OwnPath("GET", (b"tenants",), below, tenants.list, scopes=MANAGES),
+            OwnPath("POST", (b"tenants",), below, tenants.open, scopes=MANAGES),
+            OwnPath("POST", (b"tenants", KEY), below, tenants.change, scopes=MANAGES),
+            OwnPath("POST", (b"tenants", KEY, b"close"), below, tenants.close, scopes=MANAGES),
+            OwnPath("GET", (b"tenants", KEY, b"tokens"), below, tenants.tokens, scopes=MANAGES),
+            OwnPath("POST", (b"tenants", KEY, b"tokens"), below, tenants.issue, scopes=MANAGES),
+            OwnPath(
+                *("POST", (b"tenants", KEY, b"webhook-secret"), below, tenants.issue_secret),
+                scopes=MANAGES,
+            ),
             OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
             OwnPath("GET", (b"notices",), told, notices.list, scopes=MANAGES),
             OwnPath("POST", (b"notices",), told, notices.add, scopes=MANAGES),

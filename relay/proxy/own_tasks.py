@@ -1,23 +1,29 @@
 """`GET /relay/tasks/{id}`: what a task waits for, since when, and how long that takes.
 
 `{id}` is the id that the create was answered, or the tenant's own external id. Kling's own query
-tells the state alone; this tells why nothing happens. Another tenant's task does not exist.
+tells the state alone; this tells why nothing happens. Another tenant's task does not exist, but
+that of a sub-tenant for its parent's keys that look at everything.
 """
 
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from relay.database.engine import Sessions
+from relay.database.ids import TenantId
 from relay.errors import TaskNotFound
 from relay.moments import ms_of
 from relay.money import decimal_of
+from relay.pricing.quote import Quote
 from relay.proxy.asked import Asked
 from relay.tasks.inspect import read_story
 from relay.tasks.outlook import Awaited, Outlook, Usual
-from relay.tasks.own import find_own
+from relay.tasks.own import find_below, find_own
 from relay.tasks.queue.place import Places
 from relay.tasks.tables import Task, TaskState
 from relay.tenants.caller import Caller
+from relay.tenants.read import own_name
 
 TOLD = (Awaited.ROOM, Awaited.ANSWER, Awaited.VERDICT, Awaited.KLING, Awaited.CALLBACK)
 
@@ -37,6 +43,8 @@ class OwnTasks:
         """
         async with self._sessions() as session:
             task_id = await find_own(session, caller.tenant_id, asked.key)
+            if task_id is None and caller.scope.sees_all:
+                task_id = await find_below(session, caller.tenant_id, asked.key)
             if task_id is None:
                 raise TaskNotFound
             story = await read_story(session, task_id)
@@ -49,22 +57,23 @@ class OwnTasks:
             "model_name": task.model,
             "task_status": _status(task),
             "task_status_msg": task.fail_message or "",
+            "tenant": None if task.tenant_id == caller.tenant_id else own_name(story.tenant),
             "token_id": task.token_id,
             "is_test": story.is_test,
-            **(_money(task) if is_its else {}),
+            **(_money(task, caller) if is_its else {}),
             "created_at": ms_of(task.created_at),
             "submitted_at": _ms(task.submitted_at),
             "ended_at": _ms(task.ended_at),
             "kling_asked_at": _ms(story.outlook.kling_asked_at),
             **_waits(story.outlook),
             "usual": _usual(story.outlook.usual),
-            "queue": await self._place(caller, task),
+            "queue": await self._place(task),
         }
 
-    async def _place(self, caller: Caller, task: Task) -> dict[str, Any] | None:
+    async def _place(self, task: Task) -> dict[str, Any] | None:
         if task.state != TaskState.QUEUED:
             return None
-        for one, wait_s in await self._places.of(caller.tenant_id):
+        for one, wait_s in await self._places.of(TenantId(task.tenant_id)):
             if one.id == task.id:
                 return {
                     "place": one.place,
@@ -89,12 +98,18 @@ def _status(task: Task) -> str:
     return TaskState.FAILED.value if state is TaskState.REFUSED else state.value
 
 
-def _money(task: Task) -> dict[str, Any]:
+def _money(task: Task, caller: Caller) -> dict[str, Any]:
+    """Say what is held and was charged: to its own tenant by its own prices."""
+    quote = msgspec.convert(task.quote, Quote)
+
+    def spelt(micros: int) -> str:
+        return decimal_of(quote.resold(micros) if task.tenant_id == caller.tenant_id else micros)
+
     is_open = task.hold_ended_at is None
     charged = task.charged_micros
     return {
-        "held": decimal_of(task.hold_micros if is_open else 0),
-        "charged": None if charged is None else decimal_of(charged - task.refunded_micros),
+        "held": spelt(task.hold_micros if is_open else 0),
+        "charged": None if charged is None else spelt(charged - task.refunded_micros),
     }
 
 

@@ -30,7 +30,7 @@ from relay.tasks.queue.wait import read_wait
 from relay.tenants.caller import Caller
 from relay.tenants.read import find_token, read_tokens
 from relay.tenants.scope import Scope
-from relay.tenants.tables import Token
+from relay.tenants.tables import Tenant, Token
 
 ID_DIGITS_MAX = 18
 
@@ -62,14 +62,21 @@ class OwnTokens:
         self._sessions = sessions
         self._keys = keys
 
-    async def list(self, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
+    async def list(
+        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+    ) -> list[dict[str, Any]]:
+        """List those of the caller's tenant, or of a sub-tenant of it."""
         _ = asked
         async with self._sessions() as session:
-            tenant = await tenant_to_act_on(session, caller.tenant)
-            return [_shown(row) for row, _ in await read_tokens(session, tenant)]
+            whose = await tenant_to_act_on(session, tenant or caller.tenant)
+            found = [row for row, _ in await read_tokens(session, whose)]
+            known = await _known_makers(session, caller)
+            return [_shown(row, known) for row in found]
 
-    async def issue(self, caller: Caller, asked: Asked) -> dict[str, Any]:
-        """Make one; its secrets are in this answer alone.
+    async def issue(
+        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+    ) -> dict[str, Any]:
+        """Make one, or one of a sub-tenant; its secrets are in this answer alone.
 
         Raises:
             InvalidParameter: nothing was made.
@@ -83,7 +90,7 @@ class OwnTokens:
         async with self._sessions.begin() as session:
             try:
                 issued = await issue_token(
-                    *(session, actor, caller.tenant, self._keys),
+                    *(session, actor, tenant or caller.tenant, self._keys),
                     groups=wanted.groups,
                     is_test=wanted.test,
                     queue_s=queue_s,
@@ -139,9 +146,11 @@ class OwnTokens:
             except Busy as error:
                 raise Unavailable from error
             await session.refresh(row)
-            return _shown(row)
+            return _shown(row, await _known_makers(session, caller))
 
-    async def issue_secret(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+    async def issue_secret(
+        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+    ) -> dict[str, Any]:
         """Make the secret that signs callbacks; it is in this answer alone.
 
         Raises:
@@ -151,7 +160,7 @@ class OwnTokens:
         async with self._sessions.begin() as session:
             try:
                 issued = await issue_webhook_secret(
-                    *(session, tenant_actor(caller, asked), caller.tenant, self._keys),
+                    *(session, tenant_actor(caller, asked), tenant or caller.tenant, self._keys),
                     may_rotate=wanted.rotate,
                 )
             except WebhookSecretKept as error:
@@ -166,14 +175,17 @@ class OwnTokens:
 
 
 async def own_token(session: AsyncSession, caller: Caller, key: str) -> int:
-    """Find a key of the tenant's by what a path names.
+    """Find a key of the tenant's, or of its sub-tenants', by what a path names.
 
     Raises:
-        TokenNotFound: not one of this tenant's.
+        TokenNotFound: none of theirs.
     """
     is_number = key.isascii() and key.isdigit() and len(key) <= ID_DIGITS_MAX
     found = await find_token(session, int(key)) if is_number else None
-    if found is None or found[0].tenant_id != caller.tenant_id:
+    if found is None:
+        raise TokenNotFound
+    whose = await session.get_one(Tenant, found[0].tenant_id)
+    if caller.tenant_id not in (whose.id, whose.parent_id):
         raise TokenNotFound
     return found[0].id
 
@@ -188,7 +200,16 @@ def _issued(issued: IssuedToken) -> dict[str, Any]:
     return shown
 
 
-def _shown(row: Token) -> dict[str, Any]:
+async def _known_makers(session: AsyncSession, caller: Caller) -> set[int] | None:
+    """Tell which keys may be named: to a sub-tenant its own alone; None is all that it sees."""
+    if caller.parent_id is None:
+        return None
+    whose = await tenant_to_act_on(session, caller.tenant)
+    return {row.id for row, _ in await read_tokens(session, whose)}
+
+
+def _shown(row: Token, known: set[int] | None) -> dict[str, Any]:
+    is_told = known is None or row.made_by_id in known
     return {
         "id": row.id,
         "name": row.name,
@@ -198,7 +219,7 @@ def _shown(row: Token) -> dict[str, Any]:
         "groups": row.groups,
         "is_test": row.is_test,
         "queue_s": row.queue_s,
-        "made_by": row.made_by_id,
+        "made_by": row.made_by_id if is_told else None,
         "expires_at": _ms(row.expires_at),
         "old_keys_until": _ms(row.former_until),
         "created_at": ms_of(row.created_at),

@@ -132,7 +132,7 @@ class TenantSurface(ABC):
                 receive,
                 declared=declared_length(scope["headers"]),
                 budget=self._budget,
-                tenant_id=caller.tenant_id,
+                tenant_id=caller.payer_id,
                 limit_bytes=self._body_limit_bytes,
             )
 
@@ -295,7 +295,8 @@ class KlingSurface(TenantSurface):
         if sent.status >= SERVER_ERROR:
             await client.give_up()
         if caller.shows_quote:
-            sent.quote = decimal_of(submitted.task.hold_micros)
+            task = submitted.task
+            sent.quote = decimal_of(task.quote.resold(task.hold_micros))
         return sent
 
 

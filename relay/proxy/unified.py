@@ -60,7 +60,8 @@ class UnifiedSurface(KlingSurface):
             return _content(seen)
         if segments[0] == VIDEOS:
             return _sent(OK, unified.spell_video(seen))
-        task = unified.spell_task(seen, tenant_id=caller.tenant_id, group=caller.price_group)
+        group = caller.price_group if caller.parent_id is None else None  # it is its parent's
+        task = unified.spell_task(seen, tenant_id=caller.tenant_id, group=group)
         return _sent(OK, {"code": "success", "message": "", "data": task})
 
     def _refusal(self, scope: HTTPScope, error: RelayError, request_id: str) -> Sent:

@@ -14,7 +14,7 @@ _OMNI = {**_FRAMES, "refer_image": 7, "feature_video": 1, "base_video": 1, "elem
 class Rules:
     """One model of one operation. Of several values the first is the default."""
 
-    priced_as: str
+    payer_id: str
     """The model's name in the price table, which is its legacy one where it has one."""
     seconds: range | tuple[int, ...] = ()
     """Empty where there is no `settings.duration`."""

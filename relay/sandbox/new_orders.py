@@ -49,7 +49,7 @@ def new_order(endpoint: Endpoint, model: str, values: dict[str, object], faults:
         endpoint,
         fields,
         faults,
-        model=rules.priced_as,
+        model=rules.payer_id,
         mode=_MODES[resolution],
         resolution=resolution,
         seconds=seconds,

@@ -74,7 +74,7 @@ class ChannelChooser:
             return channels  # it makes nothing
         pauses = await self._pauses.get()
         return pauses.left_of(
-            channels, tenant_id=caller.tenant_id, endpoint=endpoint.name, model=model
+            channels, whose={caller.tenant_id, caller.payer_id}, endpoint=endpoint.name, model=model
         )
 
     async def find(

@@ -51,7 +51,7 @@ def _finish(more: str = "", *, limited: bool = False) -> str:
 WITH {JUDGE_LIMITED if limited else JUDGE_UNLIMITED},
 ended AS MATERIALIZED (
     SELECT id, account_id, hold_micros, is_open, actor, corrects,
-           {"limit_ids, limit_starts," if limited else ""}
+           {"tenant_id, resale, limit_ids, limit_starts," if limited else ""}
            CASE WHEN corrects THEN charged_before ELSE 0 END AS charged_before,
            CASE WHEN state = 'succeed' THEN least(charge_micros, hold_micros) END AS charged_micros
     FROM judged

@@ -13,6 +13,7 @@ from relay.errors import (
     ExternalIdTaken,
     InsufficientQuota,
     InvalidParameter,
+    QuotaWithheld,
     RelayError,
     TooManyTasks,
     Unavailable,
@@ -28,6 +29,8 @@ from relay.tasks.statements import (
     HOLD_LIMITED,
     HOLD_ONCE,
     HOLD_ONCE_LIMITED,
+    HOLD_ONCE_RESOLD,
+    HOLD_RESOLD,
     HoldRow,
     KeyRow,
     OnceRow,
@@ -55,26 +58,36 @@ class Holder:
         self._holds_once = Batcher(line, HOLD_ONCE, is_idempotent=True)
         self._holds_limited = Batcher(line, HOLD_LIMITED, is_idempotent=True)
         self._holds_once_limited = Batcher(line, HOLD_ONCE_LIMITED, is_idempotent=True)
+        self._holds_resold = Batcher(line, HOLD_RESOLD, is_idempotent=True)
+        self._holds_once_resold = Batcher(line, HOLD_ONCE_RESOLD, is_idempotent=True)
         self._freed_keys = Batcher(line, FREE_KEY, is_idempotent=True)
         self._rolls = Batcher(line, ROLL, is_idempotent=True)
         self._currency = currency
         self._zone = zone
 
     async def take(
-        self, row: HoldRow, *, once: OnceRow | None = None, is_limited: bool = False
+        self,
+        row: HoldRow,
+        *,
+        once: OnceRow | None = None,
+        is_limited: bool = False,
+        resold_micros: int | None = None,
     ) -> TaskRow | First:
         """Hold the amount and insert the task, unless it is to be another one's answer.
 
         `once`: it has a key, or is known to be no retry. `is_limited`: it is known to be under
-        limits; those that are not known yet are found all the same.
+        limits; those that are not known yet are found all the same. `resold_micros`: what the hold
+        is to a sub-tenant; None of who is none.
 
         Raises:
             InsufficientQuota, TooManyTasks, ExternalIdTaken: nothing was written.
+            QuotaWithheld: it is a sub-tenant; neither.
             SpendLimited, TaskTooDear, TooManyInFlight, TooManyCreates: by a limit; neither.
             Unavailable: the database did not answer. Should the hold have been committed all the
                 same, a look releases it after its deadline: nothing was sent.
         """
-        outcome, record = await self._run(row, once, is_limited=is_limited)
+        is_resold = resold_micros is not None
+        outcome, record = await self._run(row, once, is_limited=is_limited, is_resold=is_resold)
         match outcome:
             case "held":
                 return _held_task(row, record)
@@ -83,17 +96,18 @@ class Holder:
             case "joined":
                 return First(record["first_id"])
             case _:
-                raise self._refusal(row, outcome, record)
+                raise self._refusal(row, outcome, record, resold_micros)
 
     async def aclose(self) -> None:
         for batcher in (
             *(self._holds, self._holds_once, self._holds_limited, self._holds_once_limited),
+            *(self._holds_resold, self._holds_once_resold),
             *(self._freed_keys, self._rolls),
         ):
             await batcher.aclose()
 
     async def _run(
-        self, row: HoldRow, once: OnceRow | None, *, is_limited: bool
+        self, row: HoldRow, once: OnceRow | None, *, is_limited: bool, is_resold: bool
     ) -> tuple[str, Record]:
         """Run the statement until it is sure of its outcome."""
         # The first of its key may have committed while the account was waited for: this one is
@@ -102,12 +116,8 @@ class Holder:
         while True:
             breaks = self._line.breaks
             try:
-                if once is None:
-                    batcher = self._holds_limited if is_limited else self._holds
-                    record = await batcher.run(row)
-                else:
-                    batcher = self._holds_once_limited if is_limited else self._holds_once
-                    record = await batcher.run((*row, *once))
+                batcher = self._batcher(once, is_limited=is_limited, is_resold=is_resold)
+                record = await batcher.run(row if once is None else (*row, *once))
             except (RowBlocked, DatabaseUnavailable) as error:
                 raise Unavailable from error
             if record is None:
@@ -127,6 +137,14 @@ class Holder:
             elif outcome != "again" and is_sure:
                 return outcome, record
 
+    def _batcher(self, once: OnceRow | None, *, is_limited: bool, is_resold: bool) -> Batcher:
+        """Find the text of HOLD that is for it."""
+        if not is_limited:
+            return self._holds if once is None else self._holds_once
+        if is_resold:
+            return self._holds_resold if once is None else self._holds_once_resold
+        return self._holds_limited if once is None else self._holds_once_limited
+
     async def _roll(self, record: Record) -> None:
         """Begin the windows of now, of limits whose own are over."""
         for limit_id, kind in zip(record["over_ids"], record["over_kinds"], strict=True):
@@ -134,7 +152,9 @@ class Holder:
             assert window.until_at is not None, "what is over has an end"
             await self._rolls.run(RollRow(limit_id, window.start_at, window.until_at))
 
-    def _refusal(self, row: HoldRow, outcome: str, record: Record) -> RelayError:
+    def _refusal(
+        self, row: HoldRow, outcome: str, record: Record, resold_micros: int | None
+    ) -> RelayError:
         """Say in Kling's terms why nothing is held."""
         match outcome:
             case "other_key":
@@ -144,17 +164,24 @@ class Holder:
             case "too_many_tasks":
                 return TooManyTasks()
             case "limited":
-                return refuse_by_limit(record, needed=row.hold_micros, currency=self._currency)
+                needed = row.hold_micros if resold_micros is None else resold_micros
+                return refuse_by_limit(record, needed=needed, currency=self._currency)
             case "lost":
                 return Unavailable()
             case _:
-                available = record["available_micros"]
-                return InsufficientQuota(
-                    needed=f"{decimal_of(row.hold_micros)} {self._currency}",
-                    available=f"{decimal_of(available)} {self._currency}",
-                    needed_micros=row.hold_micros,
-                    available_micros=available,
-                )
+                return self._no_quota(row, record, is_told=resold_micros is None)
+
+    def _no_quota(self, row: HoldRow, record: Record, *, is_told: bool) -> RelayError:
+        """Say what is needed and there; to a sub-tenant nothing of what its parent has."""
+        if not is_told:
+            return QuotaWithheld()
+        available = record["available_micros"]
+        return InsufficientQuota(
+            needed=f"{decimal_of(row.hold_micros)} {self._currency}",
+            available=f"{decimal_of(available)} {self._currency}",
+            needed_micros=row.hold_micros,
+            available_micros=available,
+        )
 
 
 def _held_task(row: HoldRow, record: Record) -> TaskRow:

@@ -8,8 +8,9 @@ limits its end is to be counted in. What had ended before keeps nothing of them.
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Numeric, and_, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from relay.ledger.tables import Account
 from relay.limits.tables import KEPT, SPEND, Limit, LimitKind
@@ -17,6 +18,8 @@ from relay.limits.windows import EPOCH, window_of
 from relay.tasks.tables import Task
 from relay.tasks.token_report import OUT_OF_ORDER, find_first_since
 from relay.tenants.tables import Tenant
+
+Micros = ColumnElement[int] | InstrumentedAttribute[int]
 
 
 async def lock_limits(
@@ -113,7 +116,7 @@ async def _add(
             limit_ids=func.array_append(Task.limit_ids, limit.id),
             limit_starts=func.array_append(Task.limit_starts, window.start_at),
         )
-        .returning(Task.hold_micros)
+        .returning(_own(tenant, Task.hold_micros))
     )
     held = list(marked.scalars())
     limit.taken = before + (sum(held) if kind in SPEND else len(held))
@@ -124,8 +127,8 @@ async def _ended(
 ) -> int:
     """Sum up, in micros, what ended tasks cost that were created since."""
     first_id = 1 if start_at == EPOCH else await find_first_since(session, start_at - OUT_OF_ORDER)
-    cost = func.coalesce(func.sum(func.coalesce(Task.charged_micros, 0) - Task.refunded_micros), 0)
-    query = select(cost).where(
+    kept = func.coalesce(Task.charged_micros, 0) - Task.refunded_micros
+    query = select(func.coalesce(func.sum(_own(tenant, kept)), 0)).where(
         _whose(tenant, token_id),
         Task.id >= first_id,
         Task.created_at >= start_at,
@@ -135,5 +138,15 @@ async def _ended(
 
 
 def _whose(tenant: Tenant, token_id: int | None) -> ColumnElement[bool]:
-    whose = Task.tenant_id == tenant.id
-    return whose if token_id is None else and_(whose, Task.token_id == token_id)
+    """Find what is counted: of a tenant also what its sub-tenants do."""
+    if token_id is not None:
+        return and_(Task.tenant_id == tenant.id, Task.token_id == token_id)
+    theirs = select(Tenant.id).where(or_(Tenant.id == tenant.id, Tenant.parent_id == tenant.id))
+    return Task.tenant_id.in_(theirs)
+
+
+def _own(tenant: Tenant, micros: Micros) -> Micros:
+    """Say what an amount is to whom the limit is of, as `Quote.resold` does."""
+    if tenant.parent_id is None:
+        return micros
+    return cast(func.round(micros * cast(Task.quote["resale"].astext, Numeric)), BigInteger)

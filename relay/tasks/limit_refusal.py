@@ -1,7 +1,17 @@
 """What a tenant is told when a limit refuses a create: which limit, and what is left of it."""
 
 from relay.database.driver import Record
-from relay.errors import RelayError, SpendLimited, TaskTooDear, TooManyCreates, TooManyInFlight
+from relay.errors import (
+    QuotaWithheld,
+    RelayError,
+    SpendLimited,
+    TaskTooDear,
+    TooDear,
+    TooManyCalls,
+    TooManyCreates,
+    TooManyInFlight,
+    TooManyTasks,
+)
 from relay.limits.statements import ONE_CREATE
 from relay.limits.tables import LimitKind
 from relay.money import decimal_of
@@ -20,6 +30,8 @@ OF = {
 def refuse_by_limit(record: Record, *, needed: int, currency: str) -> RelayError:
     """Word what HOLD says of the limit that it did not fit; `needed`: micros."""
     kind = LimitKind(record["limit_kind"])
+    if record["is_of_parent"]:
+        return _refuse_by_parents(kind)
     whose = "this key's" if record["is_of_token"] else "your"
     limit, allowed = f"{whose} {OF[kind]}", record["allowed"]
 
@@ -42,3 +54,16 @@ def refuse_by_limit(record: Record, *, needed: int, currency: str) -> RelayError
                 needed=amount(needed),
                 until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
             )
+
+
+def _refuse_by_parents(kind: LimitKind) -> RelayError:
+    """Word a refusal by a limit of the tenant above, of which nothing else is told."""
+    match kind:
+        case LimitKind.TASK:
+            return TooDear()
+        case LimitKind.IN_FLIGHT:
+            return TooManyTasks()
+        case LimitKind.RATE:
+            return TooManyCalls()
+        case _:
+            return QuotaWithheld()

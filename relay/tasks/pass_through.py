@@ -65,7 +65,7 @@ class PassThrough:
             TooManyCalls: of this tenant; Kling was not asked.
             RelayError: what the tenant is told instead of Kling's answer.
         """
-        self._pace.take(caller.tenant_id)
+        self._pace.take(caller.payer_id)
         drop_ours(fields)
         if endpoint.deletes is not None:
             # Nothing but what it is known to delete: Kling may know of more than its pages say.
@@ -134,7 +134,7 @@ class PassThrough:
         remembered = self._lists.get(key)
         if remembered is not None:
             return remembered
-        self._pace.take(caller.tenant_id)
+        self._pace.take(caller.payer_id)
         passed = _taken(await first_to_take(channels, attempt, what="read"))
         if passed.envelope.code == 0:
             again = msgspec.structs.replace(passed, is_remembered=True)

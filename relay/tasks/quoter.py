@@ -6,6 +6,7 @@ itself is watched, and the same values read in the same order lead to the same q
 odd spelling of one of them is read each time, and quoted at the dearest that it may mean.
 """
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -89,9 +90,9 @@ class Quoter:
             self._known.clear()
             self._readings.clear()
             self._known_of = prices
-        whom = (caller.tenant_id, caller.price_group)
+        whom = (caller.parent_id or caller.tenant_id, caller.price_group)
         book = prices.opened.get(whom) or prices.book(*whom)
-        about = (endpoint.name, model, book, caller.is_test)
+        about = (endpoint.name, model, book, caller.is_test, caller.resale)
         for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))
             if known is not None and _has_only(fields, names, harmless):
@@ -105,6 +106,8 @@ class Quoter:
                 async with self._sessions.begin() as session:
                     await note_miss(session, asked.wanted[0])
             raise Unpriced(str(asked.wanted[0]))
+        if caller.resale is not None:
+            quoted = msgspec.structs.replace(quoted, resale=caller.resale)
         found = Quoted(quoted, msgspec.json.encode(quoted).decode())
         if asked.is_plain:
             self._remember(about, tuple(reading.names), fields, found)
@@ -143,7 +146,7 @@ class Quoter:
 
     def _remember(
         self,
-        about: tuple[str, str | None, PriceBook, bool],
+        about: tuple[str, str | None, PriceBook, bool, Decimal | None],
         names: tuple[str, ...],
         fields: Fields,
         quoted: Quoted,

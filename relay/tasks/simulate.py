@@ -32,13 +32,15 @@ OUT_OF_ORDER = timedelta(days=1)
 """Tasks are old in the order of their ids, give or take much less."""
 READ = text(
     """
-    SELECT t.tenant_id, n.name AS tenant, n.price_group, coalesce(t.model, t.endpoint) AS model,
+    SELECT coalesce(p.id, n.id) AS tenant_id, n.name AS tenant,
+           CASE WHEN p.id IS NULL THEN n.price_group ELSE p.price_group END AS price_group,
+           coalesce(t.model, t.endpoint) AS model,
            (t.quote -> 'wanted')::text AS wanted, (t.quote -> 'prices')::text AS prices,
            t.deduction, width_bucket(t.created_at, :moments) AS period,
            -- Of these alone the length of the result may price them; each has its own.
            CASE WHEN (t.quote ->> 'is_open')::boolean THEN t.reply END AS reply,
            count(*) AS tasks, sum(t.charged_micros)::bigint AS charged_micros
-    FROM tasks t JOIN tenants n ON n.id = t.tenant_id
+    FROM tasks t JOIN tenants n ON n.id = t.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
     JOIN tokens k ON k.id = t.token_id AND NOT k.is_test
     WHERE t.id >= :first_id AND t.created_at >= :start AND t.created_at < :until
         AND t.state = 'succeed'

@@ -13,13 +13,15 @@ SOLD_DAYS = 30
 
 READ = text(
     """
-    SELECT n.name AS tenant, n.id AS tenant_id, n.price_group,
+    SELECT n.name AS tenant, coalesce(p.id, n.id) AS tenant_id,
+        CASE WHEN p.id IS NULL THEN n.price_group ELSE p.price_group END AS price_group,
         (t.quote -> 'wanted')::text AS wanted, count(*) AS tasks
     FROM tasks AS t JOIN tenants AS n ON n.id = t.tenant_id
+    LEFT JOIN tenants AS p ON p.id = n.parent_id
     JOIN tokens AS k ON k.id = t.token_id AND NOT k.is_test
     WHERE t.created_at > now() - make_interval(days => :days) AND t.state = 'succeed'
         AND t.endpoint = ANY(:endpoints)
-    GROUP BY n.id, t.quote -> 'wanted'
+    GROUP BY n.id, p.id, t.quote -> 'wanted'
     """
 )
 

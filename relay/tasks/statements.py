@@ -9,7 +9,15 @@ from typing import NamedTuple
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.database.rows import unnest
 from relay.ledger.holds import JUDGE_HOLDS, LOCK_ACCOUNTS, TAKE_HOLDS
-from relay.limits.statements import APPLY_LIMITS, JUDGE_LIMITS, LOCK_LIMITS, TAKE_OF_LIMITS
+from relay.limits.statements import (
+    APPLY_LIMITS,
+    APPLY_LIMITS_RESOLD,
+    JUDGE_LIMITS,
+    LOCK_LIMITS,
+    LOCK_LIMITS_RESOLD,
+    TAKE_OF_LIMITS,
+)
+from relay.money import RESOLD
 
 
 class HoldRow(NamedTuple):
@@ -68,15 +76,25 @@ _TOLD_BY_KEY = """WHEN first.is_old THEN 'old_key'
 _TOLD_BY_ACCOUNT = "WHEN j.tenant_external_id IS NULL AND j.has_unheard THEN 'unheard'"
 
 
-_LIMITS = f""",
-limits_locked AS MATERIALIZED ({
-    LOCK_LIMITS.format(source="requested", accounts="accounts_locked")
-}),
-applied AS MATERIALIZED ({APPLY_LIMITS.format(requested="requested", limits="limits_locked")}),
+def _limits(lock: str, apply: str) -> str:
+    return f""",
+limits_locked AS MATERIALIZED ({lock.format(source="requested", accounts="accounts_locked")}),
+applied AS MATERIALIZED ({apply.format(requested="requested", limits="limits_locked")}),
 limited AS MATERIALIZED ({JUDGE_LIMITS.format(applied="applied")})"""
+
+
+_LIMITS = _limits(LOCK_LIMITS, APPLY_LIMITS)
+_LIMITS_RESOLD = _limits(LOCK_LIMITS_RESOLD, APPLY_LIMITS_RESOLD)
 _LIMIT_TOLD = """now() AS judged_at, l.over_ids, l.over_kinds, b.kind AS limit_kind,
-       b.token_id IS NOT NULL AS is_of_token, b.allowed, b.room, b.until_at,
+       b.token_id IS NOT NULL AS is_of_token, b.tenant_id <> j.tenant_id AS is_of_parent,
+       b.allowed, b.room, b.until_at,
        coalesce(i.limit_ids, own.limit_ids) IS NOT NULL AS is_limited,"""
+_RESOLD = (
+    f""", n.parent_id, {RESOLD.format(micros="i.hold_micros", task="frozen")} AS resold_micros"""
+)
+_OF_PARENT = """
+    JOIN tenants n ON n.id = i.tenant_id
+    CROSS JOIN LATERAL (SELECT i.quote::jsonb AS quote) frozen"""
 _JOIN_LIMIT = """
 LEFT JOIN limited l ON l.ord = j.ord
 LEFT JOIN applied b ON b.ord = j.ord AND b.limit_id = l.broken_id"""
@@ -86,14 +104,16 @@ _TOLD_BY_LIMITS = """WHEN l.over_ids IS NOT NULL THEN 'over'
            WHEN NOT l.is_within THEN 'limited'"""
 
 
-def _hold(*, once: bool, limited: bool) -> str:
+def _hold(*, once: bool, limited: bool, resold: bool = False) -> str:
     """Spell it; `once`: with a key, or after it was seen to be no retry.
 
     `limited`: for who is under limits, which all others pay nothing for. Whether there are any is
     read before the account is locked: it says how many were ever set, and another number than was
-    known has it judged again.
+    known has it judged again. `resold`: of sub-tenants, which are under their parent's limits as
+    well, and under their own by what it costs them.
     """
     keys = ", create_key, fingerprint" if once else ""
+    limits = (_LIMITS_RESOLD if resold else _LIMITS) if limited else ""
     # In a statement's own snapshot, which has the limits that it finds.
     known = (
         "(SELECT limits_set FROM accounts WHERE id = j.account_id)" if limited else "j.limits_known"
@@ -105,13 +125,13 @@ def _hold(*, once: bool, limited: bool) -> str:
     heard = "" if once else "AND (tenant_external_id IS NOT NULL OR NOT has_unheard)"
     return f"""
 WITH requested AS MATERIALIZED (
-    SELECT i.*, nextval('tasks_id_seq') AS id
-    FROM {unnest(HoldRow, then=OnceRow if once else None)}
+    SELECT i.*, nextval('tasks_id_seq') AS id{_RESOLD if resold else ""}
+    FROM {unnest(HoldRow, then=OnceRow if once else None)}{_OF_PARENT if resold else ""}
 ),
 accounts_locked AS MATERIALIZED ({LOCK_ACCOUNTS.format(source="requested")}),
 judged AS MATERIALIZED (
     {JUDGE_HOLDS.format(requested="requested", accounts="accounts_locked")}
-){_LIMITS if limited else ""},
+){limits},
 inserted AS (
     INSERT INTO tasks (
         id, tenant_id, account_id, token_id, channel_id, endpoint, state, injected_id,
@@ -185,6 +205,11 @@ create; `old_key` if it is to be freed first.
 """
 
 HOLD_ONCE_LIMITED = _hold(once=True, limited=True)
+
+HOLD_RESOLD = _hold(once=False, limited=True, resold=True)
+"""HOLD_LIMITED for sub-tenants."""
+
+HOLD_ONCE_RESOLD = _hold(once=True, limited=True, resold=True)
 
 
 class KeyRow(NamedTuple):

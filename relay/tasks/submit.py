@@ -9,6 +9,7 @@ import asyncio
 import secrets as entropy
 import time
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -176,7 +177,7 @@ class Submitter:
             limits_known=caller.limits_known,
         )
         while True:
-            task = await self._hold(row, client, caller)
+            task = await self._hold(row, quoted.quote, client, caller)
             if isinstance(task, TaskRow):
                 break
             submitted = await self._follow(task, client, deadline)
@@ -242,19 +243,25 @@ class Submitter:
                     raise
                 await asyncio.sleep(wait_s)
 
-    async def _hold(self, row: HoldRow, client: Client | None, caller: Caller) -> TaskRow | TaskId:
+    async def _hold(
+        self, row: HoldRow, quote: Quote, client: Client | None, caller: Caller
+    ) -> TaskRow | TaskId:
         """Hold, or find the task of the create that this one repeats."""
+        take = partial(
+            self._holds.take,
+            is_limited=caller.is_limited,
+            resold_micros=None if caller.resale is None else quote.resold(quote.hold_micros),
+        )
         once = None
         if client is not None and client.key is not None:
             once = OnceRow(client.key, await client.fingerprint())
-        held = await self._holds.take(row, once=once, is_limited=caller.is_limited)
+        held = await take(row, once=once)
         if isinstance(held, First) and held.id is None:
             if caller.joins_retries and client is not None:
                 first = await self._retries.join(client, token_id=row.token_id)
                 if first is not None:
                     return first
-            once = OnceRow(None, None)
-            held = await self._holds.take(row, once=once, is_limited=caller.is_limited)
+            held = await take(row, once=OnceRow(None, None))
         if isinstance(held, TaskRow):
             return held
         assert held.id is not None, "it was looked for"

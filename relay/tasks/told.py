@@ -67,7 +67,8 @@ tasks_locked AS MATERIALIZED (
            state = 'succeed' AND ended_via = 'callback' AND NOT is_reply_full
                AND refunded_micros = 0 AS is_hearsay,
            state = 'failed' AND ended_via = 'queue' AS is_given_up,
-           ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full AS awaits_kling{{limits}}
+           ended_via IS NOT DISTINCT FROM 'operator' AND NOT is_reply_full
+               AS awaits_kling{{taken_of}}
     FROM tasks
     WHERE id = ANY (ARRAY(SELECT id FROM told)){{unless}}
     ORDER BY id
@@ -110,7 +111,7 @@ judged AS MATERIALIZED (
     FROM told n JOIN tasks_locked t USING (id)
 )
 """  # noqa: S608 (composed of constants)
-JUDGE_TOLD = _JUDGE.format(limits="", unless="")
+JUDGE_TOLD = _JUDGE.format(taken_of="", limits="", unless="")
 """Lock the tasks that are told of, and judge what is new: `moves`, `fills`, or neither.
 
 A success by a callback is hearsay until Kling's full reply is there, which may also `corrects` what
@@ -120,9 +121,13 @@ Of what ended by the operator's word, Kling's own is awaited. A callback is a hi
 the full reply `contradicts`, in the end itself or in what it cost, or `brings_result`.
 """
 
-JUDGE_UNLIMITED = _JUDGE.format(limits="", unless=" AND limit_ids IS NULL")
+JUDGE_UNLIMITED = _JUDGE.format(taken_of="", limits="", unless=" AND limit_ids IS NULL")
 """The same of tasks that took of no limits: of others it finds none, and returns no record."""
-JUDGE_LIMITED = _JUDGE.format(limits=", limit_ids, limit_starts", unless="")
+JUDGE_LIMITED = _JUDGE.format(
+    taken_of=", limit_ids, limit_starts, (quote ->> 'resale')::numeric AS resale",
+    limits=", t.limit_ids, t.limit_starts, t.resale",
+    unless="",
+)
 
 LIST_OF = """CASE {list} WHEN '[]' THEN '{{}}'
     ELSE ARRAY(SELECT jsonb_array_elements_text({list}::jsonb)) END"""

@@ -45,7 +45,8 @@ class Shown(msgspec.Struct, frozen=True):
     tenant_external_id: str | None
     quote: Quote
     charged_micros: int
-    """The charge, less what was refunded of it; 0 while it runs and when it failed."""
+    """The charge, less what was refunded of it; 0 while it runs and when it failed. The account's:
+    what it is to the tenant, the quote says."""
     given: Given | None = None
     """Stands where Kling's id stands, and its time."""
     status: Status | None = None
@@ -164,10 +165,11 @@ def _replace_costs(fields: Fields, shown: Shown) -> None:
     """Replace the cost fields that Kling sent by the tenant's own."""
     if fields.keys().isdisjoint(COST_FIELDS):
         return
-    charge = decimal_of(shown.charged_micros)
+    charged_micros = shown.quote.resold(shown.charged_micros)
+    charge = decimal_of(charged_micros)
     own = fields.get("final_unit_deduction")
     if own is not None and _is_set(own):
-        units = shown_units(shown.charged_micros, shown.quote)
+        units = shown_units(charged_micros, shown.quote)
         if not _is_number(own, units):
             fields["final_unit_deduction"] = _raw(units)
     balance = fields.get("final_balance_deduction")
@@ -175,7 +177,7 @@ def _replace_costs(fields: Fields, shown: Shown) -> None:
         fields["final_balance_deduction"] = _with_amounts(balance, charge)
     billing = fields.get("billing")
     if billing is not None and _is_set(billing):
-        fields["billing"] = _one_entry(billing, shown, charge=charge)
+        fields["billing"] = _one_entry(billing, shown.quote, charged_micros)
 
 
 def _replace_status(fields: Fields, status: Status, message: str) -> None:
@@ -227,7 +229,7 @@ def _with_amounts(raw: Raw, charge: str) -> Raw:
     )
 
 
-def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
+def _one_entry(raw: Raw, quote: Quote, charged_micros: int) -> Raw:
     """Make one entry of the first one's shape, with the total (docs/promises.md T2)."""
     try:
         entries = [_fields.decode(entry) for entry in _list.decode(raw)]
@@ -238,7 +240,8 @@ def _one_entry(raw: Raw, shown: Shown, *, charge: str) -> Raw:
     first = entries[0]
     is_cash = bytes(first.get("charge_type", Raw(b'""'))) == b'"cash"'
     package = bytes(first.get("package_type", Raw(b'""'))).decode().strip('"')
-    units = shown_units(shown.charged_micros, shown.quote, package)
+    charge = decimal_of(charged_micros)
+    units = shown_units(charged_micros, quote, package)
     total = {"amount": charge if is_cash else units, "list_price": charge}
     return Raw(
         msgspec.json.encode(

@@ -62,16 +62,21 @@ FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, t.id AS tenant_id, t.name,
        CASE WHEN k.is_former THEN k.former_secret_key_sealed ELSE k.secret_key_sealed END
            AS secret_key_sealed,
-       t.account_id, t.price_group, t.enabled, t.shows_quote, t.joins_retries,
-       k.is_test, k.scope, coalesce(k.groups, t.groups) AS groups,
+       t.account_id, t.parent_id, t.resale, t.shows_quote, t.joins_retries,
+       CASE WHEN p.id IS NULL THEN t.price_group ELSE p.price_group END AS price_group,
+       t.enabled AND p.enabled IS NOT FALSE AS enabled,
+       k.is_test, k.scope, coalesce(k.groups, t.groups, p.groups) AS groups,
        coalesce(k.queue_s, t.queue_s, 0) AS queue_s, t.room_min, a.limits_set,
        CASE WHEN k.is_former THEN least(k.expires_at, k.former_until) ELSE k.expires_at END
            AS expires_at,
        k.addresses, k.endpoints, k.models, t.expires_at AS tenant_expires_at,
        t.addresses AS tenant_addresses, t.endpoints AS tenant_endpoints, t.models AS tenant_models,
+       p.expires_at AS parent_expires_at, p.addresses AS parent_addresses,
+       p.endpoints AS parent_endpoints, p.models AS parent_models,
        EXISTS (
            SELECT FROM limits l
-           WHERE l.tenant_id = t.id AND (l.token_id IS NULL OR l.token_id = k.id)
+           WHERE l.tenant_id = ANY (ARRAY[t.id, t.parent_id])
+               AND (l.token_id IS NULL OR l.token_id = k.id)
        ) AS is_limited
 FROM {unnest(TokenRow, "n")}
 JOIN LATERAL (
@@ -85,6 +90,7 @@ JOIN LATERAL (
     SELECT d.*, true FROM tokens d WHERE d.former_api_key_hash = n.api_key_hash
 ) k ON true
 JOIN tenants t ON t.id = k.tenant_id
+LEFT JOIN tenants p ON p.id = t.parent_id
 JOIN accounts a ON a.id = t.account_id
 WHERE k.revoked_at IS NULL
 """  # noqa: S608 (composed of constants)
@@ -247,6 +253,8 @@ class Authenticator:
                 tenant_id=record["tenant_id"],
                 tenant=record["name"],
                 account_id=record["account_id"],
+                parent_id=record["parent_id"],
+                resale=record["resale"],
                 scope=Scope(record["scope"]),
                 price_group=record["price_group"],
                 shows_quote=record["shows_quote"],

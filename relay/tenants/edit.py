@@ -7,7 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
-from relay.tenants.tables import Tenant
+from relay.tenants.gate import COLUMNS
+from relay.tenants.tables import Tenant, Token
+
+BOUNDS = ("groups", *COLUMNS)
+"""What a token and a tenant may be bounded by alike."""
 
 
 async def add_tenant(
@@ -15,6 +19,27 @@ async def add_tenant(
 ) -> Tenant | None:
     """Add a tenant that draws on an account. None, and nothing is written, if the name is taken."""
     statement = insert(Tenant).values(name=name, account_id=account_id, price_group=price_group)
+    return await session.scalar(
+        statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
+    )
+
+
+async def add_sub_tenant(
+    session: AsyncSession, name: str, parent: Tenant, *, resale: Decimal, maker: Token | None
+) -> Tenant | None:
+    """Add one that draws on its parent's account, bounded as the token that makes it.
+
+    None, and nothing is written, if the name is taken.
+    """
+    bounds = {} if maker is None else {field: getattr(maker, field) for field in BOUNDS}
+    statement = insert(Tenant).values(
+        name=name,
+        account_id=parent.account_id,
+        parent_id=parent.id,
+        resale=resale,
+        made_by_id=None if maker is None else maker.id,
+        **bounds,
+    )
     return await session.scalar(
         statement.on_conflict_do_nothing(index_elements=["name"]).returning(Tenant)
     )

@@ -11,6 +11,7 @@ from relay.errors import (
     AddressNotAllowed,
     EndpointNotAllowed,
     ModelNotAllowed,
+    TenantDisabled,
 )
 from relay.networks import is_within
 
@@ -25,6 +26,8 @@ class Gate(msgspec.Struct, frozen=True):
     """By their names in `kling/endpoints.py`."""
     models: frozenset[str] | None = None
     """In lower case."""
+    is_parents: bool = False
+    """It is of the tenant above, of which the caller is told nothing."""
 
     @classmethod
     def of(
@@ -33,6 +36,8 @@ class Gate(msgspec.Struct, frozen=True):
         addresses: Iterable[str] | None,
         endpoints: Iterable[str] | None,
         models: Iterable[str] | None,
+        *,
+        is_parents: bool = False,
     ) -> Self | None:
         """Read what a row has; None where it bounds nothing."""
         if expires_at is None and addresses is None and endpoints is None and models is None:
@@ -42,6 +47,7 @@ class Gate(msgspec.Struct, frozen=True):
             None if addresses is None else tuple(addresses),
             None if endpoints is None else frozenset(endpoints),
             None if models is None else frozenset(models),
+            is_parents,
         )
 
     def check_entry(self, address: str, *, now_s: float) -> None:
@@ -49,8 +55,11 @@ class Gate(msgspec.Struct, frozen=True):
 
         Raises:
             AccessExpired, AddressNotAllowed
+            TenantDisabled: what has expired is the tenant above.
         """
         if self.expires_at is not None and self.expires_at.timestamp() <= now_s:
+            if self.is_parents:
+                raise TenantDisabled
             raise AccessExpired(f"{self.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
         if self.addresses is not None and not is_within(address, self.addresses):
             raise AddressNotAllowed(address)
@@ -78,6 +87,9 @@ COLUMNS = ("expires_at", "addresses", "endpoints", "models")
 
 
 def read_gates(record: Any) -> tuple[Gate, ...]:
-    """Read those of a token and of its tenant from columns of these names, and with `tenant_`."""
-    both = (Gate.of(*(record[f"{of}{name}"] for name in COLUMNS)) for of in ("", "tenant_"))
-    return tuple(gate for gate in both if gate is not None)
+    """Read those of a token, its tenant and that one's parent: columns of these names, prefixed."""
+    every = (
+        Gate.of(*(record[f"{of}{name}"] for name in COLUMNS), is_parents=of == "parent_")
+        for of in ("", "tenant_", "parent_")
+    )
+    return tuple(gate for gate in every if gate is not None)

@@ -8,6 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.ids import AccountId
 from relay.tenants.tables import Tenant, Token
 
+SLASH = "/"
+
+
+def sub_name(parent: str, name: str) -> str:
+    """Spell how a sub-tenant is called by operators: what its parent calls it behind that one."""
+    return f"{parent}{SLASH}{name}"
+
+
+def own_name(name: str) -> str:
+    """Spell how a sub-tenant's parent calls it."""
+    return name.rpartition(SLASH)[2]
+
 
 async def find_tenant(
     session: AsyncSession, name: str, *, is_locked: bool = False
@@ -17,6 +29,19 @@ async def find_tenant(
     if is_locked:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     return await session.scalar(query)
+
+
+async def find_payer(session: AsyncSession, tenant: Tenant) -> Tenant:
+    """Find whose prices a tenant's account is charged: its parent's, or its own."""
+    if tenant.parent_id is None:
+        return tenant
+    return await session.get_one(Tenant, tenant.parent_id)
+
+
+async def read_sub_tenants(session: AsyncSession, parent_id: int) -> list[Tenant]:
+    """Read those of a tenant that are not removed, by name."""
+    query = select(Tenant).where(Tenant.parent_id == parent_id, Tenant.removed_at.is_(None))
+    return list(await session.scalars(query.order_by(Tenant.name)))
 
 
 async def tenant_names(session: AsyncSession) -> list[str]:

@@ -23,13 +23,26 @@ class Tenant(Base):
     __table_args__ = (
         CheckConstraint("multiplier >= 0", name="multiplier_not_negative"),
         CheckConstraint("removed_at IS NULL OR NOT enabled", name="removed_is_disabled"),
+        CheckConstraint(
+            "(parent_id IS NULL) = (resale IS NULL)"
+            " AND (parent_id IS NOT NULL OR made_by_id IS NULL)",
+            name="resale_is_a_childs",
+        ),
+        CheckConstraint("resale >= 1", name="resale_at_least_1"),
         Index(None, "account_id"),
+        Index(None, "parent_id"),
     )
 
     id: Mapped[identity]
     name: Mapped[str] = mapped_column(unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
-    """What it draws on. Today its own; several may draw on one."""
+    """What it draws on: its own, or of a sub-tenant its parent's."""
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("tenants.id"))
+    """The tenant that it is a sub-tenant of, whose prices the account is charged; for good."""
+    resale: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
+    """How many times its parent's prices its own are; null is of who has no parent."""
+    made_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id", use_alter=True))
+    """The token of its parent that opened it, and shuts it out when it is revoked; null is none."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
     """For the release before, which reads no other; `multipliers` (`pricing/`) has what holds."""

@@ -87,24 +87,41 @@ async def issue_token(
     )
 
 
-async def revoke_token(session: AsyncSession, token_id: int) -> list[int]:
-    """End a token and those that it made, and they made; returns those that were live, by id.
+async def revoke_token(session: AsyncSession, token_id: int) -> tuple[list[int], list[Tenant]]:
+    """End a token and those that it made, and they made; shut out the tenants that they opened.
 
-    Of a token that was revoked before it ends what was made meanwhile, should there be any.
+    Returns those that were live, by id, and the tenants that were let in until now; all tokens of
+    these end too. Of a token that was revoked before it ends what was made meanwhile, should there
+    be any.
     """
     made = select(Token.id).where(Token.id == token_id).cte("made", recursive=True)
-    made = made.union(select(Token.id).join(made, Token.made_by_id == made.c.id))
+    made = made.union(
+        select(Token.id)
+        .join(Tenant, Tenant.id == Token.tenant_id)
+        .join(made, or_(Token.made_by_id == made.c.id, Tenant.made_by_id == made.c.id))
+    )
     revoking = (
         update(Token)
         .where(Token.id.in_(select(made.c.id)), Token.revoked_at.is_(None))
         .values(revoked_at=func.now())
         .returning(Token.id)
     )
+    shutting = (
+        update(Tenant)
+        .where(Tenant.made_by_id.in_(select(made.c.id)), Tenant.enabled)
+        .values(enabled=False)
+        .returning(Tenant)
+    )
     ended: list[int] = []
-    # Once more: one of them may have made another while it was waited for (`lock_maker`).
-    while more := list(await session.scalars(revoking)):
+    shut_out: list[Tenant] = []
+    while True:
+        # Once more: one of them may have made another while it was waited for (`lock_maker`).
+        tenants = list(await session.scalars(shutting))
+        more = list(await session.scalars(revoking))
+        if not tenants and not more:
+            return sorted(ended), shut_out
         ended += more
-    return sorted(ended)
+        shut_out += tenants
 
 
 async def rotate_token(

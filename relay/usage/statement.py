@@ -18,12 +18,12 @@ from relay.tenants.tables import Tenant
 
 CHARGES = text(
     """
-    SELECT n.name AS tenant, t.token_id, t.model, count(*) AS tasks,
-           sum(e.amount_micros)::bigint AS amount_micros
+    SELECT n.name AS tenant, n.parent_id IS NULL AS is_payers, t.token_id, t.model,
+           count(*) AS tasks, sum(e.amount_micros)::bigint AS amount_micros
     FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tenants n ON n.id = t.tenant_id
     WHERE e.account_id = :account_id AND e.kind = 'charge'
         AND e.created_at >= :start AND e.created_at < :until
-    GROUP BY n.name, t.token_id, t.model
+    GROUP BY n.name, n.parent_id, t.token_id, t.model
     ORDER BY n.name, t.token_id, t.model
     """
 )
@@ -33,6 +33,8 @@ class ChargeLine(msgspec.Struct, frozen=True):
     """What was charged for tasks of one token and model."""
 
     tenant: str
+    is_payers: bool
+    """It has the account, and is no sub-tenant of whose it is."""
     token_id: int
     model: str | None
     """As the tenant spelled it."""

@@ -23,7 +23,7 @@ from relay.channels.tables import Channel
 from relay.months import Month, Window, days_of, first_moment
 from relay.tasks.token_report import find_first_since
 from relay.tenants.tables import Tenant
-from relay.usage import costs
+from relay.usage import costs, resold
 
 OUT_OF_ORDER = timedelta(days=1)
 """Tasks are old in the order of their ids, give or take much less."""
@@ -64,12 +64,13 @@ ALL = "0 AS of_all"
 """One more key, so that there is one where nothing is told apart."""
 FIGURES = (
     *("tasks", "succeeded", "failed", "refused", "charges", "seconds", "images"),
-    *("charged_micros", "cost_micros", "at_list", "uncharged", "without_cost"),
+    *("charged_micros", "resold_micros", "cost_micros", "at_list", "uncharged", "without_cost"),
     "without_cost_micros",
 )
 OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
 WANTED = """
-        AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id = :tenant_id)
+        AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id IN (
+            SELECT id FROM tenants WHERE id = :tenant_id OR parent_id = :tenant_id))
         AND (CAST(:token_id AS bigint) IS NULL OR t.token_id = :token_id)
         AND (CAST(:channel_id AS bigint) IS NULL OR t.channel_id = :channel_id)
         AND (CAST(:model AS text) IS NULL OR t.model = :model)"""
@@ -91,14 +92,14 @@ made AS (
     GROUP BY {keys}
 ),
 lines AS (
-    SELECT {of_entry}, -e.amount_micros AS charged_micros,
+    SELECT {of_entry}, {taken} AS charged_micros, {taken_resold} AS resold_micros,
            -- Of one charge a success, which it still is.
            e.kind = 'charge' AND t.state = 'succeed' AND NOT k.is_test AS is_success,
            false AS is_uncharged, {line}
     FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id {joins}
     WHERE e.created_at >= :start AND e.created_at < :until {wanted}
     UNION ALL
-    SELECT {of_task}, 0, false, true, {line}
+    SELECT {of_task}, 0, 0, false, true, {line}
     FROM tasks t JOIN tokens k ON k.id = t.token_id {joins}
     WHERE t.id >= :first_id AND t.id < :behind_id
         AND t.created_at >= :start AND t.created_at < :until
@@ -113,7 +114,7 @@ money AS (
            )) AS seconds,
            sum(coalesce((quote #>> '{{wanted,count}}')::bigint, 1))
                FILTER (WHERE is_success AND pack = 'image') AS images,
-           sum(charged_micros) AS charged_micros,
+           sum(charged_micros) AS charged_micros, sum(resold_micros) AS resold_micros,
            sum(cost_micros) FILTER (WHERE (is_success OR is_uncharged) AND is_known) AS cost_micros,
            count(*) FILTER (WHERE (is_success OR is_uncharged) AND is_known AND is_at_list)
                AS at_list,
@@ -160,6 +161,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Successes that were charged in it."""
     charged_micros: int
     """Less what was given back in it."""
+    resold_micros: int
+    """What that is to whose tasks they are: of sub-tenants, at their own prices."""
     cost_micros: int
     """What Kling took, at what it was bought for (`costs.py`); of what is known."""
     at_list: int
@@ -193,8 +196,9 @@ async def read_usage(
 ) -> list[Usage]:
     """Sum up a window; by time first, then what was charged most. `keys`: each once.
 
-    `currency`: of the books. `as_of`: by the purchase prices that were entered by then, by default
-    all. By tasks, those of the least margin come first, and `limit` of them at most.
+    `currency`: of the books. `tenant_id`: of that one, with its sub-tenants. `as_of`: by the
+    purchase prices that were entered by then, by default all. By tasks, those of the least margin
+    come first, and `limit` of them at most.
     """
     pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
     columns = [f"key_{place}" for place in range(len(keys))]
@@ -208,6 +212,8 @@ async def read_usage(
         costs=costs.ROWS,
         joins=costs.JOINS,
         line=LINE,
+        taken=resold.TAKEN,
+        taken_resold=resold.TAKEN_RESOLD,
         was_taken=costs.WAS_TAKEN,
         wanted=WANTED,
         of_tasks=", ".join(OF_TASKS),

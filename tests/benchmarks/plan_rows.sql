@@ -59,6 +59,8 @@ FROM (
     ) numbered
 ) made;
 
+-- Tenant 117 is a sub-tenant of 106, which is under limits.
+UPDATE tenants SET parent_id = 106, resale = 1.3, account_id = 20106 WHERE id = 117;
 -- Every tenth tenant is under limits, and one live task took of two.
 INSERT INTO limits (id, tenant_id, kind, allowed, start_at, until_at)
 SELECT 2 * n, n, 'month', 1000000000000, now() - interval '9 days', now() + interval '9 days'

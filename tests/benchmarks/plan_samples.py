@@ -76,6 +76,8 @@ HELD_LIMITED = HELD._replace(
     account_id=AccountId(ACCOUNT + LIMITED_TENANT),
     token_id=LIMITED_TENANT - 1,
 )
+SUB_TENANT = 117
+HELD_RESOLD = HELD_LIMITED._replace(tenant_id=TenantId(SUB_TENANT), token_id=SUB_TENANT - 1)
 TOLD = told_success(SUBMITTED, f"kling-{SUBMITTED}", made=MADE)._replace(delivery_body="{}")
 NOTED = ("Update tasks", "Insert task_events")
 CHARGED = (*NOTED, "Insert entries", "Update accounts")
@@ -98,6 +100,14 @@ BATCHED = {
     "HOLD_ONCE_LIMITED": batched(
         tasks.HOLD_ONCE_LIMITED,
         (*HELD_LIMITED, "new", b"new"),
+        *("Insert tasks", "Update accounts", "Update limits"),
+    ),
+    "HOLD_RESOLD": batched(
+        *(tasks.HOLD_RESOLD, HELD_RESOLD, "Insert tasks", "Update accounts", "Update limits")
+    ),
+    "HOLD_ONCE_RESOLD": batched(
+        tasks.HOLD_ONCE_RESOLD,
+        (*HELD_RESOLD, "new", b"new"),
         *("Insert tasks", "Update accounts", "Update limits"),
     ),
     "ROLL": batched(limits.ROLL, limits.RollRow(1, BEGIN, END), "Update limits"),
@@ -307,7 +317,7 @@ POOLED = {
     # Of whoever has a tenth of all entries: of ten that are read, one is its own.
     "account.LINES": Sample(
         account.LINES,
-        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, LARGE_TENANT, None, None),
+        (LARGE_ACCOUNT, NEWEST, BEGIN, END, None, 101, [LARGE_TENANT], None, None),
         records=101,
         rows_max=1_500,
         sorted_max=0,
@@ -315,12 +325,22 @@ POOLED = {
     ),
     "account.LINES of a small tenant": Sample(
         account.LINES,
-        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, SMALL_TENANT, None, None),
+        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, [SMALL_TENANT], None, None),
         records=-1,
         rows_max=110,
         sorted_max=110,
         pages_max=1_000,
     ),
+    # What it says of all of an account is said of the sub-tenants there.
+    "account.LINES_RESOLD": Sample(
+        account.LINES_RESOLD,
+        (ACCOUNT + SMALL_TENANT, NEWEST, BEGIN, END, None, 101, [SMALL_TENANT], None, None),
+        records=-1,
+        rows_max=110,
+        sorted_max=110,
+        pages_max=1_000,
+    ),
+    "account.FAMILY": Sample(account.FAMILY, (LIMITED_TENANT,), records=2),
     # Every ten seconds at the most. What is open, due or was entered by hand: 21,000 tasks, 2,000
     # deliveries and a top-up for each of ten thousand accounts.
     "snapshot.OPEN": Sample(

@@ -215,3 +215,28 @@ def test_another_currency_is_refused_in_one_sentence(relay: Command) -> None:
         message = relay.refused(*command, code=2, RELAY_CURRENCY="CNY")
         assert "the books of this database are in USD, and RELAY_CURRENCY is CNY" in message
     assert [one["quota_micros"] for one in relay.json("tenant", "list")] == [1_000_000]
+
+
+def test_a_tenant_is_added_below_another_one(relay: Command) -> None:
+    """It is called by both names, draws on its account, and has a factor of its prices."""
+    relay("tenant", "add", "acme", "--quota", "100")
+    added = relay.json("tenant", "add", "eu", "--parent", "acme", "--factor", "1.3")
+    changed = relay.json("tenant", "set", "acme/eu", "--factor", "1.45")
+    relay("tenant", "rename", "acme", "acme-2")
+
+    assert (added["name"], added["parent"], added["factor"]) == ("acme/eu", "acme", "1.3")
+    assert (added["quota_micros"], changed["factor"]) == (100_000_000, "1.45")
+    table = relay("tenant", "list").stdout
+    assert "acme-2/eu" in table
+    assert "1.45" in table
+    for code, command, said in (
+        (2, ("add", "eu", "--factor", "1.3"), "Say --parent"),
+        (2, ("add", "us", "--parent", "acme-2", "--quota", "5"), "set them there"),
+        (2, ("add", "us", "--parent", "acme-2", "--factor", "0.9"), "a factor is from 1 to 1000"),
+        (1, ("add", "us", "--parent", "acme-2/eu"), "a sub-tenant, and has none of its own"),
+        (1, ("set", "acme-2/eu", "--multiplier", "2"), "this is set of the parent"),
+        (1, ("set", "acme-2", "--factor", "2"), "only a sub-tenant has a factor"),
+        (1, ("topup", "acme-2/eu", "5", "--ref", "x"), "'acme-2' pays for it"),
+        (1, ("remove", "acme-2", "--yes"), "it has sub-tenants, which go first: acme-2/eu"),
+    ):
+        assert said in relay.refused("tenant", *command, code=code)

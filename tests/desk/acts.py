@@ -74,6 +74,7 @@ from relay.desk.price_files import import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.refusals import note_refusal
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
+from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tasks import refund, release, settle, unflag
 from relay.desk.tenants import (
     TenantChanges,
@@ -190,6 +191,24 @@ class Refusal(NamedTuple):
 
     def __str__(self) -> str:
         return f"{getattr(self.act, '__name__', '')} {self.error.__name__} {self.label}".strip()
+
+
+def _open_below(
+    parent: str = "acme", name: str = "eu", *, factor: str = "1.3", opened_by: int | None = None
+) -> Do:
+    return lambda _, session, actor: open_sub_tenant(
+        session, actor, parent, name, resale=Decimal(factor), made_by_id=opened_by
+    )
+
+
+def _on_one_below(do: Do) -> Do:
+    """Do it where acme has the sub-tenant `acme/eu`."""
+
+    async def both(desk: Desk, session: AsyncSession, actor: Actor) -> object:
+        await open_sub_tenant(session, actor, "acme", "eu", resale=Decimal("1.3"))
+        return await do(desk, session, actor)
+
+    return both
 
 
 def _open(
@@ -545,6 +564,7 @@ def _revoke_operator_token(token_id: int) -> Do:
 OF_MAIN = CHANNEL_KEYS.api_key
 TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], Do]]] = [
     (open_tenant, "name", _open),
+    (open_sub_tenant, "name", lambda text: _open_below(name=text)),
     (change_tenant, "name", lambda text: _change_tenant(name=text)),
     (add_channel, "name", _add_channel),
     (change_channel, "name", lambda text: _change_channel(rename=text)),
@@ -597,6 +617,7 @@ def _move_tasks(source: str = "new-api") -> Do:
 
 ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (change_tenant, _change_tenant(FORMER_TENANT, enabled=True), ""),
+    (open_sub_tenant, _open_below(FORMER_TENANT), ""),
     (remove_tenant, _remove(remove_tenant, FORMER_TENANT), ""),
     (issue_webhook_secret, _webhook_secret(FORMER_TENANT, may_rotate=False), ""),
     (add_quota, _add_quota(FORMER_TENANT), ""),
@@ -773,6 +794,14 @@ DONE = [
         ),
     ),
     Case(
+        open_sub_tenant,
+        _open_below(),
+        lambda desk: Told(
+            *("sub_tenant.open", "tenant", "acme/eu", None),
+            {"parent": "acme", "account_id": desk.account_id, "factor": "1.3", "opened_by": None},
+        ),
+    ),
+    Case(
         change_tenant,
         _change_tenant(
             multiplier=Decimal("0.9500"),
@@ -846,6 +875,7 @@ DONE = [
                 "room_min": 0,
                 "groups": None,
                 "contact": None,
+                "factor": None,
                 "enabled": True,
                 "tokens": [desk.tokens["idle"].id],
             },
@@ -1594,6 +1624,31 @@ REFUSED = [
     Refusal(open_tenant, CurrencyMismatch, _open(currency="CNY")),
     Refusal(open_tenant, Unusable, _open(multiplier="-1"), "multiplier"),
     Refusal(open_tenant, Unusable, _open(quota_micros=-1), "quota"),
+    Refusal(open_sub_tenant, NoSuch, _open_below("acmee")),
+    Refusal(open_sub_tenant, NameTaken, _on_one_below(_open_below())),
+    Refusal(open_sub_tenant, NotPossible, _on_one_below(_open_below("acme/eu", "b")), "below"),
+    Refusal(open_sub_tenant, NotPossible, _open_below(opened_by=9), "token"),
+    Refusal(open_sub_tenant, Unusable, _open_below(factor="0.999999"), "factor"),
+    Refusal(open_sub_tenant, Unusable, _open_below(factor="1.0000001"), "places"),
+    Refusal(open_sub_tenant, Unusable, _open_below(name="a/b"), "slash"),
+    Refusal(
+        *(change_tenant, Unusable, _on_one_below(_change_tenant("acme/eu", tasks_max=3))),
+        "of its parent",
+    ),
+    Refusal(
+        *(change_tenant, Unusable, _on_one_below(_change_tenant("acme/eu", name="eu"))),
+        "name of one below",
+    ),
+    Refusal(change_tenant, Unusable, _change_tenant(resale=Decimal(2)), "factor"),
+    Refusal(
+        *(change_tenant, Unusable, _on_one_below(_change_tenant(name="a" * 63))),
+        "names of those below",
+    ),
+    Refusal(
+        *(remove_tenant, NotPossible, _on_one_below(_remove(remove_tenant, "acme"))),
+        "with one below",
+    ),
+    Refusal(add_quota, NotPossible, _on_one_below(_add_quota("acme/eu")), "below"),
     *(Refusal(act, Unusable, do(" x"), what) for act, what, do in TAKING_NAMES),
     *(
         Refusal(act, NotPossible, do, f"removed {label}".strip())

@@ -58,6 +58,7 @@ NEWER_LIST = (
 )
 ASKED: dict[str, Asked] = {
     "tenant.open": Asked("POST", "tenants", {"name": "new", "quota_micros": 5}),
+    "sub_tenant.open": Asked("POST", "tenants/acme/sub-tenants", {"name": "eu", "factor": "1.3"}),
     "tenant.change": Asked("PATCH", "tenants/acme", {"tasks_max": 7}),
     "tenant.remove": Asked("DELETE", "tenants/idle"),
     "tenant.issue_webhook_secret": Asked("POST", "tenants/acme/webhook-secret", {}),

@@ -33,6 +33,7 @@ HELD = {
     "mark_restored": "SELECT 1 FROM deployment FOR NO KEY UPDATE",
     "open_tenant": "INSERT INTO tenants (name, account_id)"
     " SELECT 'gamma', account_id FROM tenants WHERE id = 1",
+    "open_sub_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "change_tenant only what is new": ACCOUNT,
     "change_tenant one field": "SELECT 1 FROM tenants FOR NO KEY UPDATE",

@@ -1,11 +1,15 @@
 """Limits that are set and read as an operator does."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from relay.desk.limits import raise_limit, set_limits
+from relay.desk.sub_tenants import open_sub_tenant
+from relay.desk.tenants import TenantChanges, change_tenant
 from relay.desk.tokens import issue_token
 from relay.limits.read import LimitSeen, read_limits
 from relay.limits.tables import LimitKind
+from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import ACTOR, Relay
 
@@ -22,6 +26,23 @@ async def limit(
 async def further_token(relay: Relay, tenant: str = "acme") -> IssuedToken:
     async with relay.sessions.begin() as session:
         return await issue_token(session, ACTOR, tenant, relay.keys)
+
+
+async def sub_tenant(
+    relay: Relay, name: str, factor: str, *, parent: str = "acme", scope: Scope = Scope.CALL
+) -> IssuedToken:
+    """Open a tenant below another one; its equal creates are tasks of their own."""
+    async with relay.sessions.begin() as session:
+        opened = await open_sub_tenant(session, ACTOR, parent, name, resale=Decimal(factor))
+        changes = TenantChanges(joins_retries=False)
+        await change_tenant(session, ACTOR, opened.name, changes)
+        return await issue_token(session, ACTOR, opened.name, relay.keys, scope=scope)
+
+
+async def set_factor(relay: Relay, tenant: str, factor: str) -> None:
+    async with relay.sessions.begin() as session:
+        await change_tenant(session, ACTOR, tenant, TenantChanges(resale=Decimal(factor)))
+    read_tokens_anew(relay)
 
 
 def read_tokens_anew(*relays: Relay) -> None:

@@ -46,6 +46,10 @@ def expected(made: list[Made], window: Window) -> Counter[tuple[Any, ...]]:
         if window.start <= at < window.until:
             for name, value in values.items():
                 figures[str(month_of(at, ZONE)), tenant, name] += value
+            # Neither is below another tenant.
+            figures[str(month_of(at, ZONE)), tenant, "resold_micros"] += values.get(
+                "charged_micros", 0
+            )
 
     for one in made:
         if one.state == "refused":

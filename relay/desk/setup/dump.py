@@ -33,9 +33,10 @@ _NO_VARIABLE = re.compile(r"[^A-Z0-9]+")
 
 
 async def dump_setup(session: AsyncSession, *, zone: tzinfo, currency: str) -> str:
-    """Spell all that `relay apply` can make."""
+    """Spell all that `relay apply` can make: no sub-tenants."""
     prices = await read_prices(session, zone)
-    tenants = await read_shown_tenants(session, zone=zone, currency=currency)
+    every = await read_shown_tenants(session, zone=zone, currency=currency)
+    tenants = [row for row in every if row.parent is None]  # those below are their parents' to open
     limits = await read_limits(session)
     said = prices.multiplies_amounts
     top = ["prices_are_whole = true\n"]

@@ -41,6 +41,7 @@ def _waiting(record: Record) -> Waiting:
         tenant_id=TenantId(record["tenant_id"]),
         tenant=record["tenant"],
         account_id=AccountId(record["account_id"]),
+        parent_id=record["parent_id"],
         groups=None if groups is None else frozenset(groups),
         is_test=record["is_test"],
     )

@@ -171,8 +171,8 @@ RANK = """w.before >= n.room_min, w.before::float8 / n.queue_weight,
     w.clock + w.before_it::float8 / n.queue_weight, w.id"""
 
 IN_ORDER = f"""
-SELECT w.*, k.id AS token_id, n.name AS tenant, n.account_id, k.is_test,
-       coalesce(k.groups, n.groups) AS groups,
+SELECT w.*, k.id AS token_id, n.name AS tenant, n.account_id, n.parent_id, k.is_test,
+       coalesce(k.groups, n.groups, p.groups) AS groups,
        row_number() OVER (PARTITION BY w.pack ORDER BY {{rank}}) AS place
 FROM (
     SELECT t.id, t.tenant_id, t.token_id AS of_token, t.endpoint, t.pack, t.slots,
@@ -189,9 +189,9 @@ FROM (
     LEFT JOIN queue_turns u ON u.tenant_id = t.tenant_id
     WHERE t.state = 'queued' AND q.until > now()
 ) w
-JOIN tenants n ON n.id = w.tenant_id
+JOIN tenants n ON n.id = w.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
 JOIN tokens k ON k.id = w.of_token
-WHERE n.enabled
+WHERE n.enabled AND p.enabled IS NOT FALSE
 ORDER BY {{rank}}
 """.format(rank=RANK)  # noqa: S608 (composed of constants)
 """All that waits, in the order in which it is sent; `place` counts those of its pack.
