@@ -17,6 +17,7 @@ class Teller(Protocol):
     """What an operator says and asks in a month; amounts are micros, documents are JSON."""
 
     async def open_tenant(self, name: str, *, group: str, quota: int = 0) -> None: ...
+    async def open_below(self, parent: str, name: str, *, factor: str) -> None: ...
     async def issue_token(self, tenant: str) -> IssuedToken: ...
     async def top_up(self, tenant: str, amount: int, reference: str, kind: str) -> None: ...
     async def adjust(self, tenant: str, amount: int, reason: str) -> None: ...
@@ -59,6 +60,9 @@ class ByCommand:
 
     async def open_tenant(self, name: str, *, group: str, quota: int = 0) -> None:
         self._do("tenant", "add", name, "--price-group", group, "--quota", decimal_of(quota))
+
+    async def open_below(self, parent: str, name: str, *, factor: str) -> None:
+        self._do("tenant", "add", name, "--parent", parent, "--factor", factor)
 
     async def issue_token(self, tenant: str) -> IssuedToken:
         return _issued(self._read("token", "add", tenant))
@@ -136,6 +140,8 @@ class ByApi:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._below: dict[str, str] = {}
+        """By names that have a slash, how a path names them."""
 
     async def _do(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         answer = await self._asking(method, path, body, **query)
@@ -146,8 +152,14 @@ class ByApi:
         body = {"name": name, "price_group": group, "quota_micros": quota}
         await self._do("POST", "tenants", body)
 
+    async def open_below(self, parent: str, name: str, *, factor: str) -> None:
+        body = {"name": name, "factor": factor}
+        opened = await self._do("POST", f"tenants/{parent}/sub-tenants", body)
+        self._below[opened["name"]] = f"id:{opened['id']}"
+
     async def issue_token(self, tenant: str) -> IssuedToken:
-        return _issued(await self._do("POST", f"tenants/{tenant}/tokens", {}))
+        named = self._below.get(tenant, tenant)
+        return _issued(await self._do("POST", f"tenants/{named}/tokens", {}))
 
     async def top_up(self, tenant: str, amount: int, reference: str, kind: str) -> None:
         body = {"amount_micros": amount, "reference": reference, "kind": kind}

@@ -1,8 +1,8 @@
 """A month of a business, told twice: at a terminal, and by the admin API. To the micro, the same.
 
-Three tenants in two price groups, a price that changes in mid-month, a limit and a credit that are
-reached under load, refunds across the month's edge, invoices, losses, the month printed and closed.
-What each figure is to be stands here, worked out from the list price of a clip.
+Three tenants in two price groups, and a tenant of one of them; a price that changes in mid-month, a
+limit and a credit that are reached under load, refunds across the month's edge, invoices, losses,
+the month printed and closed. What each figure is to be is worked out here from the list price.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ from tests.waiting import wait_until
 
 GOLD, GOLD_LATER, BASE = CLIP_MICROS * 9 // 10, CLIP_MICROS * 8 // 10, CLIP_MICROS * 12 // 10
 CHEAP = 10_000
+RESOLD = GOLD * 3 // 2
+"""What a tenant of acme's pays it, of which the account pays GOLD."""
 COST = 300_000
 """Of a clip: 3 units at 0.712 CNY, of which 7.12 are a dollar."""
 ALL_COLUMNS = """
@@ -127,16 +129,18 @@ async def tell(business: Business, month: Month) -> dict[str, Any]:
     for name, group, quota in (("acme", "gold", 10_000_000), ("beta", "base", 0)):
         await teller.open_tenant(name, group=group, quota=quota)
     await teller.open_tenant("gamma", group="base")
+    await teller.open_below("acme", "eu", factor="1.5")
     await teller.top_up("beta", 3_000_000, "bank 17", "paid")
     await teller.top_up("beta", 1_000_000, "welcome", "bonus")
     await teller.set_amount("gamma", CHEAP)
-    for name in ("acme", "beta", "gamma"):
+    for name in ("acme", "beta", "gamma", "acme/eu"):
         business.keys[name] = await teller.issue_token(name)
 
-    for name, price in (("acme", GOLD), ("beta", BASE), ("gamma", CHEAP)):
+    for name, price in (("acme", GOLD), ("beta", BASE), ("gamma", CHEAP), ("acme/eu", RESOLD)):
         await business.expect(name, price)
     assert await business.make("acme", 2) == [0, 0]
     assert await business.make("beta", 2) == [0, 0]
+    assert await business.make("acme/eu", 1) == [0]
     assert await business.make("gamma", 1) == [1102]
     await business.age(timedelta(days=15))
 
@@ -220,7 +224,7 @@ async def test_both_tell_the_same_month(
 
 def _check(told: dict[str, Any], month: Month) -> None:
     """Hold what was told to the price of a clip, the groups' multipliers and what was paid."""
-    of_acme, of_beta, of_gamma = 2 * GOLD + 2 * GOLD_LATER, 2 * BASE, 5 * CHEAP
+    of_acme, of_beta, of_gamma = 3 * GOLD + 2 * GOLD_LATER, 2 * BASE, 5 * CHEAP
     closings = {
         "acme": (10_000_000 - of_acme, 10_000_000 - of_acme + 100_000 - GOLD_LATER),
         "beta": (4_000_000 - of_beta, 4_000_000 - of_beta + BASE - 1),
@@ -231,7 +235,8 @@ def _check(told: dict[str, Any], month: Month) -> None:
         assert told[f"{name} then"]["closed_figures"]["closing_micros"] == then
         assert told[f"{name} now"]["opening_micros"] == then
         assert told[f"{name} now"]["closing_micros"] == now
-        assert sum(one["amount_micros"] for one in told[f"{name} entries"]) == now
+        entered = sum(one["amount_micros"] for one in told[f"{name} entries"])
+        assert entered == now + (GOLD if name == "acme" else 0)  # without what is below it
     whole, after = told[f"month {month}"], told[f"month {month.next}"]
     owed = [whole["owed_to_tenants_micros"], whole["owed_by_tenants_micros"]]
     assert owed == [closings["acme"][0] + closings["beta"][0], of_gamma]
@@ -239,7 +244,8 @@ def _check(told: dict[str, Any], month: Month) -> None:
 
     margin = told[f"margin {month} ('tenant',)"]
     assert {one["tenant"]: one["margin_micros"] for one in margin["margin"]} == {
-        "acme": of_acme - 4 * COST,
+        "acme": of_acme - GOLD - 4 * COST,
+        "acme/eu": GOLD - COST,
         "beta": of_beta - 2 * COST,
         "gamma": of_gamma - 5 * COST,
     }
@@ -249,6 +255,8 @@ def _check(told: dict[str, Any], month: Month) -> None:
         for one in told[f"losses {month}"]["losses"]
         if one["why"] == "price"
     ] == [("gamma", 5, 5 * COST - of_gamma)]
+    resold = {one["tenant"]: one["resold_micros"] for one in told[f"usage {month} ('tenant',)"]}
+    assert resold["acme/eu"] == RESOLD
     (limit,) = told["acme limits"]
     assert (limit["taken"], limit["left"]) == (3 * GOLD_LATER, 0)
     assert {one["number"]: one["amount_micros"] for one in told["invoices"]} == {
