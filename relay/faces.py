@@ -14,6 +14,7 @@ from relay.proxy.many import ManyQueries
 from relay.proxy.new_api_usage import NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
+from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
@@ -105,6 +106,7 @@ async def open_faces(
             tenants=OwnTenants(store.sessions, own_tokens, zone=settings.zone),
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
+            codes=OwnCodes(store.sessions, settings),
             limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),
             notices=OwnNotices(store.sessions, store.keys, settings),
             new_api=NewApiUsage(store.sessions),

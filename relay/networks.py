@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
+CLIENT_BITS = 64
+"""Of IPv6 that one client has."""
 WIDEST_IPV4, WIDEST_IPV6 = 8, 7
 """Bits of the widest networks that are anybody's own: 10.0.0.0/8 and fc00::/7."""
 
@@ -51,6 +53,17 @@ def is_within(address: str, networks: Iterable[str]) -> bool:
     except ValueError:
         return False
     return any(at in ip_network(network) for network in networks)
+
+
+def client_of(address: str) -> str:
+    """Name a client by its address; of IPv6 by its network."""
+    try:
+        at = plain_address(address)
+    except ValueError:
+        return address
+    if isinstance(at, IPv6Address):
+        return str(IPv6Address(int(at) >> CLIENT_BITS << CLIENT_BITS))
+    return str(at)
 
 
 def plain_address(address: str) -> IPv4Address | IPv6Address:

@@ -3,6 +3,7 @@
 from relay.alerts import tables as alerts
 from relay.backups import tables as backups
 from relay.channels import tables as channels
+from relay.codes import tables as codes
 from relay.database import tables as database
 from relay.database.base import Base
 from relay.deliveries import tables as deliveries
@@ -27,6 +28,7 @@ __all__ = [
     "alerts",
     "backups",
     "channels",
+    "codes",
     "database",
     "deliveries",
     "desk",

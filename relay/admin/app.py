@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from relay.admin.acting import Office, at_desk
 from relay.admin.bounds import Bounds
 from relay.admin.channels import Channels
+from relay.admin.codes import Codes
 from relay.admin.document import Document, spell
 from relay.admin.gate import Gate
 from relay.admin.invoices import Invoices
@@ -39,7 +40,7 @@ BEARER = SecurityScheme(
 CONTROLLERS = [
     *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
     *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
-    *(Months, Invoices),
+    *(Months, Invoices, Codes),
 ]
 
 

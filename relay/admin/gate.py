@@ -1,9 +1,7 @@
 """Who comes in: an operator with a token; everybody else is told the same, and bounded."""
 
 import time
-from collections import deque
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from typing import Any
 
 import msgspec
@@ -21,8 +19,9 @@ from relay.database.engine import Sessions
 from relay.database.faults import is_fault, log_failure
 from relay.desk.actor import BY_RULE
 from relay.desk.refusals import note_refusal
-from relay.networks import plain_address
+from relay.networks import client_of
 from relay.operators.authenticate import KnownOperator, OperatorAuthenticator
+from relay.tries import Tries
 
 log = structlog.get_logger()
 
@@ -31,9 +30,6 @@ WRONG_MAX = 20
 """Tokens that are nobody's, from one address in a window; then it waits."""
 NOTED_MAX = 60
 """Refusals that are noted in a window, of all addresses: an attacker may have any number."""
-ADDRESSES_MAX = 10_000
-NETWORK_BITS = 64
-"""Of IPv6 that one client has."""
 
 
 class Gate:
@@ -54,8 +50,7 @@ class Gate:
         self._operators = operators
         self._sessions = sessions
         self._clock = clock
-        self._wrong: dict[str, deque[float]] = {}
-        """By address: when it last showed a wrong token."""
+        self._wrong = Tries(WRONG_MAX, WINDOW_S, clock=clock)
         self._noted: dict[tuple[str, int], float] = {}
         """In the last window: when a refusal was noted, by address and status."""
 
@@ -63,7 +58,7 @@ class Gate:
         """Let an operator in; answer everybody else."""
         client = scope["client"]
         address = client[0] if client else ""
-        wait_s = self._wait_s(address)
+        wait_s = self._wrong.wait_s(client_of(address))
         if wait_s > 0:
             headers = {"retry-after": str(int(wait_s) + 1)}
             await _refuse(scope, receive, send, HTTP_429_TOO_MANY_REQUESTS, headers)
@@ -80,7 +75,7 @@ class Gate:
             return
         if not isinstance(known, KnownOperator):
             if token:
-                self._count_wrong(address)
+                self._wrong.count(client_of(address))
             await self.note(None, address, HTTP_401_UNAUTHORIZED, scope["path"])
             headers = {"www-authenticate": "Bearer"}
             await _refuse(scope, receive, send, HTTP_401_UNAUTHORIZED, headers)
@@ -92,7 +87,7 @@ class Gate:
         self, operator: KnownOperator | None, address: str, status: int, path: str
     ) -> None:
         """Note a refusal in `changes`, of one address and status once in a window."""
-        now, key = self._clock(), (whose(address), status)
+        now, key = self._clock(), (client_of(address), status)
         self._noted = {one: at for one, at in self._noted.items() if now - at < WINDOW_S}
         if key in self._noted or len(self._noted) >= NOTED_MAX:
             return
@@ -108,32 +103,6 @@ class Gate:
                 )
         except Exception as error:  # noqa: BLE001 (told in the log; it is refused all the same)
             log_failure(log, "admin.refusal_not_noted", error)
-
-    def _wait_s(self, address: str) -> float:
-        """Say for how long an address still waits."""
-        wrong = self._wrong.get(whose(address))
-        if wrong is None or len(wrong) < WRONG_MAX:
-            return 0
-        return wrong[0] + WINDOW_S - self._clock()
-
-    def _count_wrong(self, address: str) -> None:
-        key = whose(address)
-        wrong = self._wrong.pop(key, None) or deque(maxlen=WRONG_MAX)
-        wrong.append(self._clock())
-        self._wrong[key] = wrong  # the newest is last
-        if len(self._wrong) > ADDRESSES_MAX:
-            del self._wrong[next(iter(self._wrong))]
-
-
-def whose(address: str) -> str:
-    """Name the client by its address; of IPv6 by its network."""
-    try:
-        at = plain_address(address)
-    except ValueError:
-        return address
-    if isinstance(at, IPv6Address):
-        return str(IPv6Address(int(at) >> NETWORK_BITS << NETWORK_BITS))
-    return str(at)
 
 
 def _token(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -22,6 +22,7 @@ COMMANDS = {
         "Issue and revoke tenants' keys; see what was done with one.",
     ),
     "limit": ("relay.cli.limit:limit", "Say what tenants and keys may spend and run at most."),
+    "code": ("relay.cli.code:code", "Make codes that add quota once redeemed."),
     "price": ("relay.cli.price:price", "Set what tenants pay."),
     "task": ("relay.cli.task:task", "Look at tasks, and operate on one by hand."),
     "entry": ("relay.cli.entry:entry", "Read the ledger: what changed a quota, and to what."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relay.desk.gates import GateChanges
 
 
-class _MomentOrNone(LocalMoment):
+class MomentOrNone(LocalMoment):
     """When, or `none`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -40,7 +40,7 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--expires",
             "expires_at",
-            type=_MomentOrNone(),
+            type=MomentOrNone(),
             metavar="MOMENT|none",
             help="Refused from then on, such as 2027-01-01, in RELAY_TIMEZONE, or 90d.",
         ),

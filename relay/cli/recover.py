@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 BY_HAND = {
     "tenant.top_up": "top-ups: compare with what was paid; a reference is never added twice",
     "tenant.adjust": "other changes of quota",
+    "code.redeem": "codes that were redeemed: they are free again, as their quota is gone",
+    "code.revoke": "codes that were revoked: they are free again until you revoke them again",
+    "code.make": "codes that were made: whoever has one is refused; make others",
+    "code.move_in": "codes that were taken over from another relay: import them again",
     "token.revoke": "revoked keys: they are good again until you revoke them again",
     "operator.revoke_token": "operators' tokens that were revoked: they are good again, likewise",
     "operator.remove": "operators that were removed: they are let in again",

@@ -24,6 +24,8 @@ HOW_TO_FIND = {
     "operator token": "; `relay operator token list` shows them",
     "delivery": "; `relay delivery list` names them",
     "invoice": "; `relay invoice list` shows them",
+    "batch of codes": "; `relay code list` shows them",
+    "code": "; nothing was changed: `relay code list` shows of which batches there are some",
     "alert place": "; `relay alert list` shows them",
     "notice place": "; `relay notify list` shows them",
     "task": " (by our id; `relay task show` takes any id)",
@@ -36,7 +38,7 @@ def worded(error: DeskError, currency: str) -> str:
     match error:
         case NoSuch():
             said = _no_such(error)
-        case NameTaken(renamed=None):
+        case NameTaken(renamed=None) if error.kind in NAMED:
             said = f"{error}; `relay {error.kind} set` changes it"
         case ReferenceUsed():
             said = (

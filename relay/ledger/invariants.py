@@ -94,6 +94,16 @@ RULES = (
         is_money=False,  # what it is off by, the rules before it have counted
     ),
     Rule(
+        "what was redeemed of a code is one top-up, of its amount",
+        """
+        SELECT 'code ' || c.id, c.amount_micros, e.amount_micros
+        FROM codes c JOIN code_batches b ON b.id = c.batch_id JOIN entries e ON e.id = c.entry_id
+        WHERE e.kind <> 'topup' OR e.amount_micros <> c.amount_micros
+            OR e.reference <> 'code ' || b.name || ' ' || c.id
+        """,
+        is_money=False,  # it moves no quota: its entry does
+    ),
+    Rule(
         "an invoice is of what it covers",
         """
         SELECT 'invoice ' || v.id, coalesce(sum(i.amount_micros), 0), v.amount_micros

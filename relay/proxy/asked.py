@@ -19,6 +19,8 @@ class Asked(msgspec.Struct, frozen=True):
     query: bytes
     body: bytes
     request_id: str
+    address: str
+    """The client's."""
 
 
 def tenant_actor(caller: Caller, asked: Asked) -> Actor:

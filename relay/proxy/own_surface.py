@@ -9,6 +9,7 @@
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
     GET  /relay/limits           what bounds it (`own_limits.py`)
     …    /relay/tenants…         those below it (`own_tenants.py`)
+    POST /relay/redeem           a code, for quota (`own_codes.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     …    /relay/notices…         where it is told of its business (`own_notices.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
@@ -35,6 +36,7 @@ from relay.proxy.body_budget import BodyBudget
 from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
+from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
 from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
@@ -87,6 +89,7 @@ class OwnSurface(TenantSurface):
         tenants: OwnTenants,
         tasks: OwnTasks,
         books: OwnBooks,
+        codes: OwnCodes,
         limits: OwnLimits,
         notices: OwnNotices,
         new_api: NewApiUsage,
@@ -118,6 +121,7 @@ class OwnSurface(TenantSurface):
             OwnPath("GET", (b"limits",), "relay.limits", limits.list),
             OwnPath("GET", (b"entries",), "relay.entries", books.entries),
             OwnPath("GET", (b"statement",), "relay.statement", books.statement, scopes=BOOKS),
+            OwnPath("POST", (b"redeem",), "relay.redeem", codes.redeem, scopes=ACTS),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
             OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"limits"), keys, limits.set, scopes=MANAGES),
@@ -162,7 +166,7 @@ class OwnSurface(TenantSurface):
         finally:
             body.release()
         answer = await path.answer(
-            caller, Asked(key, scope["query_string"], content, line.request_id)
+            caller, Asked(key, scope["query_string"], content, line.request_id, line.client)
         )
         if isinstance(answer, Document):
             return Sent(200, answer.content, content_type=answer.content_type)

@@ -4,8 +4,9 @@ from typing import Any
 
 import httpx
 
-from relay.admin.gate import Gate, whose
+from relay.admin.gate import Gate
 from relay.desk.operators import remove_operator, revoke_operator_token
+from relay.networks import client_of
 from relay.operators.tables import Role
 from tests.admin.office import act, office, token_of
 from tests.relay_app import CLIP_MICROS, Relay, fixture_relay
@@ -68,7 +69,7 @@ async def test_twenty_wrong_tokens_in_a_minute_are_all(database_url: str) -> Non
     async with fixture_relay(database_url) as relay, office(relay) as client:
         _, ann = await token_of(relay, "ann", Role.OWNER)
         now = [0.0]
-        gate_of(relay)._clock = lambda: now[0]  # noqa: SLF001 (time is an argument)
+        gate_of(relay)._wrong._clock = lambda: now[0]  # noqa: SLF001 (time is an argument)
 
         for number in range(20):
             now[0] = float(number)
@@ -82,7 +83,7 @@ async def test_twenty_wrong_tokens_in_a_minute_are_all(database_url: str) -> Non
 
     assert (blocked.status_code, blocked.headers["retry-after"]) == (429, "42")
     assert again.status_code == 200
-    assert whose("2001:db8::1") == whose("2001:db8::ffff") != whose("2001:db8:0:1::1")
+    assert client_of("2001:db8::1") == client_of("2001:db8::ffff") != client_of("2001:db8:0:1::1")
 
 
 async def test_no_number_of_addresses_fills_the_journal(database_url: str) -> None:

@@ -29,6 +29,8 @@ GIVEN = {
     ("operator", "remove"): ("ann", "--yes"),
     ("operator", "set"): ("ann", "--role", "viewer"),
     ("limit", "set"): ("acme", "--month", "1"),
+    ("code", "revoke"): ("spring", "--yes"),
+    ("code", "make"): ("--name", "spring", "--amount", "1", "--expires", "90d"),
     ("limit", "raise"): ("acme", "--month", "1", "--until", "2h"),
     ("token", "set"): ("1", "--queue", "off"),
     ("statement", "close"): ("2026-01", "--yes"),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.alerts.tables import Severity
 from relay.backups.take import Taken
 from relay.channels.costs import Cost, CostUnit
+from relay.codes.edit import NewCode
 from relay.database.ids import AccountId, TaskId
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
@@ -28,6 +29,7 @@ from relay.desk.channels import (
     end_drain,
     remove_channel,
 )
+from relay.desk.codes import make_codes, move_codes, redeem_code, revoke_codes
 from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import (
     InUse,
@@ -106,6 +108,7 @@ from relay.settings import Settings
 from relay.trial.report import Finding, Outcome, TrialReport
 from tests.desk.world import (
     CHANNEL_KEYS,
+    CODE,
     CURRENCY,
     FIXED,
     FORMER_CHANNEL,
@@ -292,6 +295,52 @@ def _credit(name: str = "acme", micros: int = 500, reason: str = "pays by the mo
     return lambda _, session, actor: set_credit(
         session, actor, name, credit_micros=micros, reason=reason
     )
+
+
+def _make_codes(
+    name: str = "summer",
+    *,
+    amount: int = 9,
+    count: int = 2,
+    expires_at: datetime | None = None,
+    kind: TopupKind = TopupKind.BONUS,
+    currency: str = CURRENCY,
+) -> Do:
+    return lambda _, session, actor: make_codes(
+        *(session, actor, name),
+        amount_micros=amount,
+        count=count,
+        expires_at=expires_at,
+        kind=kind,
+        currency=currency,
+    )
+
+
+def _revoke_codes(name: str = "spring", code_id: int | None = None, reason: str = "posted") -> Do:
+    return lambda _, session, actor: revoke_codes(
+        session, actor, name, code_id=code_id, reason=reason
+    )
+
+
+def _redeem(name: str = "acme", given: str = CODE, *, before: str | None = None) -> Do:
+    """Redeem a code; `before`: what it was made first."""
+
+    async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
+        if before is not None:
+            await session.execute(text(f"UPDATE codes SET {before}"))
+        return await redeem_code(session, actor, name, given, currency=CURRENCY)
+
+    return do
+
+
+def _move_codes(source: str = "new-api", *, currency: str = CURRENCY, before: str = "") -> Do:
+    async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
+        if before:
+            await session.execute(text(before))
+        codes = [NewCode("c0de" * 8, 9, None)]
+        return await move_codes(session, actor, source, codes, currency=currency)
+
+    return do
 
 
 def _remove(act: Callable[..., Awaitable[object]], name: str) -> Do:
@@ -573,6 +622,8 @@ TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], 
     (add_quota, "reason", lambda text: _add_quota(reason=text)),
     (adjust_quota, "reason", lambda text: _adjust(reason=text)),
     (set_credit, "reason", lambda text: _credit(reason=text)),
+    (make_codes, "name", _make_codes),
+    (revoke_codes, "reason", lambda text: _revoke_codes(reason=text)),
 ]
 """Acts that keep a word of the operator's, and which."""
 
@@ -622,6 +673,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (issue_webhook_secret, _webhook_secret(FORMER_TENANT, may_rotate=False), ""),
     (add_quota, _add_quota(FORMER_TENANT), ""),
     (set_credit, _credit(FORMER_TENANT), ""),
+    (redeem_code, _redeem(FORMER_TENANT), ""),
     (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
     (set_limits, _limit(tenant=FORMER_TENANT, day=1), ""),
@@ -1004,6 +1056,43 @@ DONE = [
             *("tenant.adjust", *_TENANT, None),
             {"account_id": desk.account_id, "amount_micros": -5},
             "twice",
+        ),
+    ),
+    Case(
+        make_codes,
+        _make_codes(),
+        lambda _: Told(
+            *("code.make", "code", "summer", None),
+            {"codes": 2, "amount_micros": 9, "kind": "bonus", "expires_at": None},
+        ),
+    ),
+    Case(
+        revoke_codes,
+        _revoke_codes(),
+        lambda _: Told(
+            *("code.revoke", "code", "spring", None), {"codes": 1, "code_id": None}, "posted"
+        ),
+    ),
+    Case(
+        redeem_code,
+        _redeem(),
+        lambda desk: Told(
+            *("code.redeem", *_TENANT, None),
+            {
+                "account_id": desk.account_id,
+                "batch": "spring",
+                "code_id": 1,
+                "amount_micros": 7,
+                "kind": "paid",
+                "reference": "code spring 1",
+            },
+        ),
+    ),
+    Case(
+        move_codes,
+        _move_codes(),
+        lambda _: Told(
+            *("code.move_in", "source", "new-api", None), {"codes": 1, "amount_micros": 9}
         ),
     ),
     Case(
@@ -1701,6 +1790,31 @@ REFUSED = [
     Refusal(adjust_quota, NoSuch, _adjust("acmee")),
     Refusal(adjust_quota, Unusable, _adjust(amount=0)),
     Refusal(adjust_quota, CurrencyMismatch, _adjust(currency="CNY")),
+    Refusal(make_codes, NameTaken, _make_codes("spring")),
+    Refusal(make_codes, Unusable, _make_codes(amount=0), "amount"),
+    Refusal(make_codes, Unusable, _make_codes(count=0), "count"),
+    Refusal(make_codes, Unusable, _make_codes(amount=10**12, count=1001), "all of them"),
+    Refusal(make_codes, Unusable, _make_codes(expires_at=OVER), "over already"),
+    Refusal(make_codes, Unusable, _make_codes(kind=TopupKind.CORRECTION), "kind"),
+    Refusal(make_codes, CurrencyMismatch, _make_codes(currency="CNY")),
+    Refusal(revoke_codes, NoSuch, _revoke_codes("autumn"), "batch"),
+    Refusal(revoke_codes, NoSuch, _revoke_codes(code_id=2), "code"),
+    Refusal(redeem_code, NoSuch, _redeem("acmee")),
+    Refusal(redeem_code, NoSuch, _redeem(given="no code"), "short"),
+    Refusal(redeem_code, NoSuch, _redeem(given="7" * 25), "unknown"),
+    Refusal(redeem_code, NotPossible, _redeem(before="revoked_at = now()"), "revoked"),
+    Refusal(redeem_code, NotPossible, _redeem(before="expires_at = now()"), "expired"),
+    Refusal(
+        *(redeem_code, NotPossible),
+        _redeem(before="redeemed_at = now(), tenant_id = 2, entry_id = 2"),
+        "another's",
+    ),
+    Refusal(
+        *(move_codes, NameTaken),
+        _move_codes(before="UPDATE code_batches SET name = 'new-api codes'"),
+    ),
+    Refusal(move_codes, Unusable, _move_codes(" ")),
+    Refusal(move_codes, CurrencyMismatch, _move_codes(currency="CNY")),
     Refusal(set_credit, NoSuch, _credit("acmee")),
     Refusal(set_credit, Unusable, _credit(micros=-1)),
     Refusal(add_channel, NameTaken, _add_channel("main")),

@@ -15,7 +15,7 @@ from relay.months import month_of
 from relay.operators.tables import Role
 from tests.admin.office import asking, office
 from tests.desk.acts import AGED
-from tests.desk.world import Desk
+from tests.desk.world import CODE, Desk
 from tests.relay_app import fixture_relay
 
 NOT_BY_HTTP = {
@@ -26,6 +26,7 @@ NOT_BY_HTTP = {
     "secret_key.retire": "as above",
     "tenant.move_in": "reads another program's database, from where it is: `relay import`",
     "task.move_in": "as above",
+    "code.move_in": "as above",
     "office.refuse": "the office's own word of whom it kept out",
 }
 """Acts without a route, and why."""
@@ -68,6 +69,12 @@ ASKED: dict[str, Asked] = {
     "tenant.adjust": Asked(
         "POST", "tenants/acme/adjustments", {"amount_micros": -5, "reason": "twice"}
     ),
+    "code.make": Asked(
+        *("POST", "codes"),
+        {"name": "summer", "amount_micros": 5, "count": 2, "expires_at": None, "is_bonus": True},
+    ),
+    "code.revoke": Asked("DELETE", "codes/spring/1?reason=posted"),
+    "code.redeem": Asked("POST", "tenants/acme/redeem", {"code": CODE}),
     "tenant.set_credit": Asked(
         "PUT", "tenants/acme/credit", {"credit_micros": 500, "reason": "pays by the month"}
     ),

@@ -7,6 +7,7 @@ is none: it is the `iss` of every JWT, and our lists tell its tokens apart by it
 """
 
 from functools import partial
+from typing import cast
 
 import msgspec
 import pytest
@@ -14,10 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.channels import ChannelKeys
+from relay.desk.codes import MadeCode
 from relay.desk.tenants import IssuedSecret
 from relay.desk.tokens import IssuedToken
 from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS, REFUSED
-from tests.desk.world import ANN, CHANNEL_KEYS, Desk
+from tests.desk.world import ANN, CHANNEL_KEYS, CODE, Desk
 
 STORED = """
 SELECT unnest(ARRAY[
@@ -36,12 +38,14 @@ UNION ALL
 SELECT url_sealed FROM notice_places
 UNION ALL
 SELECT unnest(ARRAY[encode(token_hash, 'hex'), encode(token_hash, 'base64')]) FROM operator_tokens
+UNION ALL
+SELECT unnest(ARRAY[encode(code_hash, 'hex'), encode(code_hash, 'base64')]) FROM codes
 """
 """A hint has four characters, which may stand anywhere: it is looked for as a whole value."""
 GIVEN = ("url-password-1", "url-query-1", "half-a-pair-1", "short-key-1", "not base64 1")
 PASSWORDS = (
     *("proxy-password-1", "proxy-password-2", "place-secret-0", "place-secret-9"),
-    *("notice-secret-0", "notice-secret-9"),
+    *("notice-secret-0", "notice-secret-9", CODE),
 )
 """What some refused acts are given."""
 
@@ -57,6 +61,8 @@ def of_issued(issued: object) -> set[str]:
             return {secret_key, api_key}
         case IssuedSecret(secret=secret):
             return {secret}
+        case [MadeCode(), *_]:
+            return {one.code for one in cast("list[MadeCode]", issued)}
         case _:
             return set()
 

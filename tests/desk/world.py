@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.tables import Severity
+from relay.codes.edit import NewCode, add_batch, add_codes
 from relay.database.engine import Sessions
 from relay.database.ids import AccountId, TaskId, TenantId
 from relay.deliveries.kept_url import keep_url
@@ -70,6 +71,7 @@ CHANNEL_KEYS = ChannelKeys(
     api_key="channel-api-key-0",
     webhook_secret="whsec_Y2hhbm5lbC1ob29rLTA=",
 )
+CODE = "SPR1N-G0001-AAAAA-BBBBB-CCCCC"
 FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
 FORMER_TENANT, FORMER_CHANNEL = "former (removed #4)", "former (removed #3)"
 FORMER_OPERATOR = "former (removed #2)"
@@ -287,5 +289,8 @@ def _open_business(desk: Desk) -> Work[None]:
         for entry_id in (1, 3):
             await request_invoice(session, actor, "acme", currency=CURRENCY, entries=[entry_id])
         await issue_invoice(session, actor, 2, number="26-1")
+        batch = await add_batch(session, "spring", topup_kind="paid")
+        assert batch is not None, "nobody had the name"
+        await add_codes(session, batch, [NewCode(CODE, 7, None)])
 
     return work

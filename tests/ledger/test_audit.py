@@ -45,6 +45,14 @@ CORRUPTIONS = {
         "UPDATE entries SET created_at = '2026-01-01' WHERE kind = 'charge'",
         ("entry {charge}", None, None),
     ),
+    "what was redeemed of a code is one top-up, of its amount": (
+        (
+            "INSERT INTO code_batches (name, topup_kind) VALUES ('spring', 'paid');"
+            "INSERT INTO codes (batch_id, code_hash, hint, amount_micros, redeemed_at, tenant_id,"
+            " entry_id) SELECT 1, 'x', 'x', 5, now(), 1, id FROM entries WHERE kind = 'topup'"
+        ),
+        ("code 1", 5, 10_000_000),
+    ),
     "held is the sum of the account's open holds": (
         "UPDATE accounts SET held_micros = held_micros - 1",
         ("account of tenant acme", CLIP_MICROS, CLIP_MICROS - 1),

@@ -6,6 +6,7 @@ stays small, whatever the traffic.
 
 _COMMAND = "run by an operator's command"
 _SELDOM = "run by a command, an operator's or one a second of a tenant's"
+_REDEEMS = "a code that is redeemed, once, by its hash or a key"
 _THEIRS = "on another relay's database, by an operator's command"
 _START = "run when a process starts"
 _CHANNELS = "reads the channels, of which there are a few"
@@ -203,7 +204,20 @@ COLD = {
     "relay.ledger.read:read_accounts": _COMMAND,
     "relay.ledger.accounts:set_credit": _COMMAND,
     "relay.ledger.accounts:set_tasks_max": _COMMAND,
-    "relay.ledger.read:topup_of": _COMMAND,
+    "relay.ledger.read:topup_of": f"{_COMMAND}, and {_REDEEMS}",
+    "relay.codes.edit:add_batch": _COMMAND,
+    "relay.codes.edit:add_codes": _COMMAND,
+    "relay.codes.edit:mark_redeemed": _REDEEMS,
+    "relay.codes.edit:revoke": _COMMAND,
+    "relay.codes.read:lock_code": _REDEEMS,
+    "relay.codes.read:find_batch": _COMMAND,
+    "relay.codes.read:batch_names": _COMMAND,
+    "relay.codes.read:list_batches": _COMMAND,
+    "relay.codes.read:list_codes": _COMMAND,
+    "relay.codes.read:known_codes": _COMMAND,
+    "relay.desk.codes:make_codes": _COMMAND,
+    "relay.desk.codes:revoke_codes": _COMMAND,
+    "relay.desk.codes:_redeemed_before": _REDEEMS,
     "relay.usage.entries:list_entries": _COMMAND,
     "relay.usage.statement:begin_snapshot": "sets the level of a transaction",
     "relay.usage.statement:read_statement": f"{_COMMAND}; all entries of an account",
