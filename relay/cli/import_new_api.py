@@ -94,11 +94,11 @@ def new_api(
 ) -> None:
     """Show what moving from a new-api would do, and with --apply do it; nothing is written there.
 
-    Tenants with what they have left, their sk- keys, Kling channels, groups with their prices, and
-    ids of tasks that ended. Stop new-api first: with tasks that run, or in use within the last
-    minute, it is refused. Each tenant is one transaction; another run completes what was cut off,
-    and leaves what is here. Until a tenant's first task here it also makes its opening what is left
-    there by then.
+    Tenants with what they have left, their sk- keys with what limits them, Kling channels, groups
+    with their prices, unused redeem codes, and ids of tasks that ended. Stop new-api first: with
+    tasks that run, or in use within the last minute, it is refused. Each tenant is one transaction;
+    another run completes what was cut off, and leaves what is here. Until a tenant's first task
+    here it also makes its opening what is left there by then.
     """
     from relay.new_api.opened import open_source
     from relay.new_api.source import SourceError
@@ -190,7 +190,7 @@ def _refuse_at_work(plan: Plan, *, while_running: bool) -> None:
 
 def _apply(plan: Plan, source: Source, database: Database) -> None:
     from relay.desk.moving.plan import Verdict
-    from relay.desk.moving.steps import channel_step, price_steps, tenant_steps
+    from relay.desk.moving.steps import channel_step, code_steps, price_steps, tenant_steps
 
     left: list[str] = []
     for line in plan.channels:
@@ -209,6 +209,8 @@ def _apply(plan: Plan, source: Source, database: Database) -> None:
         _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
         if number % TOLD_EVERY == 0:
             note(f"{number} tenants")
+    for step in code_steps(plan):
+        _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
     for step in _task_steps(plan, source, database):
         _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
     if left:

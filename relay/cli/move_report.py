@@ -13,7 +13,7 @@ from relay.money import decimal_of, money, plain
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from relay.desk.moving.plan import ChannelLine, Compared, KeyLine, Plan, TenantLine
+    from relay.desk.moving.plan import ChannelLine, CodeLine, Compared, KeyLine, Plan, TenantLine
 
 TENANTS_MAX = 200
 """Lines of tenants that are alike and unremarkable are counted beyond that."""
@@ -40,6 +40,7 @@ def report(plan: Plan, tasks: int) -> None:
             ("balances of new ones", money(sum(line.micros for line in opened), currency)),
             ("channels", _counts(Counter(line.verdict.value for line in plan.channels))),
             ("prices", _counts(Counter(line.verdict.value for line in plan.prices))),
+            ("redeem codes", _counts(Counter(line.verdict.value for line in plan.codes))),
             ("tasks that ended", f"{tasks}: their ids go on being answered"),
             ("users without anything", str(plan.idle_users) if plan.idle_users else None),
         ]
@@ -49,10 +50,13 @@ def report(plan: Plan, tasks: int) -> None:
     _channels(plan.channels)
     click.echo("\nTenants")
     _tenants(plan.tenants, currency)
-    left = [(line, one) for line in plan.tenants for one in line.keys if one.note or one.limits]
-    if left:
-        click.echo("\nKeys that are not taken over, or not with all that limits them")
-        _keys(left)
+    noted = [(line, one) for line in plan.tenants for one in line.keys if one.note or one.limits]
+    if noted:
+        click.echo("\nKeys that are not taken over, or with what limits them")
+        _keys(noted)
+    if plan.codes:
+        click.echo("\nRedeem codes")
+        _codes(plan.codes, currency)
     click.echo("\nPrices of a clip of 5 s in std from text, there against here after this")
     _compared(plan.compared, currency)
     click.echo("\nNot taken over")
@@ -85,6 +89,17 @@ def described(plan: Plan, tasks: int) -> dict[str, Any]:
             }
             for line in plan.prices
         ],
+        "codes": [
+            {
+                "verdict": line.verdict,
+                "id": line.id,
+                "amount_micros": line.code.amount_micros,
+                "expires_at": line.code.expires_at,
+                "note": line.note,
+            }
+            for line in plan.codes
+        ],
+        "codes_gone": plan.codes_gone,
         "compared": plan.compared,
         "ended_tasks": tasks,
         "idle_users": plan.idle_users,
@@ -111,11 +126,13 @@ def _warn(plan: Plan) -> None:
         warnings.append(
             f"prices are not those of there for {_some(differing)}: see the table of prices"
         )
-    unlimited = {
-        line.name for line in plan.tenants for one in line.keys if one.limits and not one.note
-    }
-    if unlimited:
-        warnings.append(f"keys lose what limits them there, of {_some(unlimited)}: see keys")
+    if plan.codes_gone:
+        named = ", ".join(map(str, plan.codes_gone[:NAMED_MAX]))
+        more = ", …" if len(plan.codes_gone) > NAMED_MAX else ""
+        warnings.append(
+            f"codes that were moved are used or off there by now, and free here: {named}{more}"
+            f" (`relay code revoke '{plan.choices.source} codes' --code …`)"
+        )
     changed = {line.name for line in plan.tenants if line.verdict.value == "differs"}
     if changed:
         warnings.append(
@@ -193,7 +210,7 @@ def _tenants(lines: list[TenantLine], currency: str) -> None:
 
 def _keys(lines: Iterable[tuple[TenantLine, KeyLine]]) -> None:
     print_table(
-        ["", "tenant", "key", "name there", "why", "limits that are not taken over"],
+        ["", "tenant", "key", "name there", "why not", "limited to"],
         [
             (
                 one.verdict.value,
@@ -204,6 +221,25 @@ def _keys(lines: Iterable[tuple[TenantLine, KeyLine]]) -> None:
                 "; ".join(one.limits) or "-",
             )
             for line, one in lines
+        ],
+        empty="",
+    )
+
+
+def _codes(lines: list[CodeLine], currency: str) -> None:
+    """Print what each verdict comes to; why codes are left out, for each reason."""
+    alike: dict[tuple[str, str], list[CodeLine]] = {}
+    for line in lines:
+        alike.setdefault((line.verdict.value, line.note), []).append(line)
+    print_table(
+        ["", ">codes", ">in all", "why not"],
+        [
+            (
+                *(verdict, str(len(some))),
+                money(sum(line.code.amount_micros for line in some), currency),
+                note or "-",
+            )
+            for (verdict, note), some in alike.items()
         ],
         empty="",
     )
@@ -280,7 +316,7 @@ def _tenant(line: TenantLine) -> dict[str, Any]:
                 "hint": _hint(one),
                 "groups": one.groups,
                 "note": one.note,
-                "limits_left": one.limits,
+                "limits": one.limits,
             }
             for one in line.keys
         ],

@@ -49,7 +49,7 @@ async def set_gates(
         NoSuch, NotPossible: it was removed or revoked.
         Unusable: a network or a name cannot be taken, there are too many, or it expired already.
     """
-    wanted = _wanted(changes)
+    wanted = check_gates(changes)
     expires_at = wanted.get("expires_at")
     if expires_at is not None and expires_at <= await session.scalar(select(func.now())):
         raise Unusable("it expires at a moment that is still to come", field="expires_at")
@@ -92,8 +92,12 @@ async def _lock(session: AsyncSession, tenant: str | None, token_id: int | None)
     return token
 
 
-def _wanted(changes: GateChanges) -> State:
-    """Spell what is given as rows have it."""
+def check_gates(changes: GateChanges) -> State:
+    """Spell what is given as rows have it.
+
+    Raises:
+        Unusable: a network or a name cannot be taken, or there are too many.
+    """
     given = {
         name: value
         for name, value in msgspec.structs.asdict(changes).items()

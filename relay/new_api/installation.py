@@ -12,11 +12,13 @@ from relay.new_api.rows import (
     KLING_PLATFORMS,
     Channel,
     Key,
+    OldCode,
     OldTask,
     Options,
     User,
     moment_of,
     read_channel,
+    read_code,
     read_key,
     read_options,
     read_task,
@@ -57,8 +59,8 @@ class Installation(msgspec.Struct, frozen=True):
     """Ids of Kling's tasks that have not ended, `RUNNING_MAX` at most."""
     used_at: datetime | None
     """When a key was last used there, or a task last changed."""
-    codes: int
-    """Redeem codes that nobody has used."""
+    codes: list[OldCode]
+    """That nobody has used, and that are on."""
     subscriptions: int
 
 
@@ -98,11 +100,13 @@ def read_installation(source: Source) -> Installation:
         other_channels=count("channels", f"NOT ({kling})" if has_kling else "1 = 1"),
         running=_running(source) if has_kling else [],
         used_at=_used_at(source),
-        codes=count(
-            "redemptions",
-            f"{quoted('status')} = {ENABLED}"
-            + (" AND deleted_at IS NULL" if "deleted_at" in tables.get("redemptions", ()) else ""),
-        ),
+        codes=[
+            read_code(row)
+            for row in source.rows(every("redemptions", f"WHERE {quoted('status')} = {ENABLED}"))
+            if row.get("deleted_at") is None
+        ]
+        if "redemptions" in tables
+        else [],
         subscriptions=count("user_subscriptions", f"{quoted('status')} = 'active'"),
     )
 

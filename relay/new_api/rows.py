@@ -79,6 +79,18 @@ class Key(msgspec.Struct, frozen=True):
         return f"sk-{self.secret}"
 
 
+class OldCode(msgspec.Struct, frozen=True):
+    """A redeem code that nobody has used: never log one."""
+
+    id: int
+    text: str
+    units: int
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"OldCode(id={self.id})"
+
+
 class ChannelKey(msgspec.Struct, frozen=True):
     """One of a channel's keys: never log one."""
 
@@ -192,6 +204,17 @@ def read_key(row: Row) -> Key | None:
         models=_listed(models) if is_limited else (),
         addresses=_listed(str(addresses or "").replace("\n", ",")),
         group=_text(row, "group"),
+    )
+
+
+def read_code(row: Row) -> OldCode:
+    """Read a redeem code."""
+    expires = _number(row, "expired_time", 0)
+    return OldCode(
+        id=int(row["id"]),
+        text=_text(row, "key").strip(),
+        units=_number(row, "quota", 0),
+        expires_at=None if expires <= 0 else moment_of(expires),
     )
 
 

@@ -11,6 +11,7 @@ from relay.database.embedded import EmbeddedPostgres
 from tests.cli.command import Command, execute
 from tests.cli.new_api_servers import mariadb_places, postgres_places
 from tests.new_api.installations import (
+    CODE,
     LONG_AGO,
     NEWEST,
     VERSIONS,
@@ -20,7 +21,15 @@ from tests.new_api.installations import (
 )
 
 NOWHERE = "http://kling.test"
-SECRETS = ("secret-1", "sandbox-secret", "proxy-password", "sk-upstream", key_of(1), key_of(3))
+SECRETS = (
+    "secret-1",
+    "sandbox-secret",
+    "proxy-password",
+    "sk-upstream",
+    key_of(1),
+    key_of(3),
+    CODE,
+)
 
 
 def moved(relay: Command, place: str, *options: str, **given: Any) -> dict[str, Any]:
@@ -110,6 +119,23 @@ def test_all_of_it_is_moved_once(relay: Command, tmp_path: Path, sandbox_url: st
     assert [(one["there_micros"], one["here_micros"]) for one in by_pair[:2]] == [
         *((990_000, 880_000), (270_000, 240_000))
     ]
+    limited = next(one for one in relay.json("token", "list", "bob") if one["models"])
+    assert (limited["models"], limited["addresses"]) == (
+        ["kling-v1-6"],
+        ["10.0.0.1/32", "10.0.0.2/32"],
+    )
+    (total,) = relay.json("limit", "list", "bob")
+    assert (total["limit"], total["token"], total["allowed"], total["taken"]) == (
+        *("total", limited["id"], 1_000_000),
+        0,
+    )
+    assert [(one["id"], one["verdict"]) for one in report["codes"]] == [
+        *((1, "new"), (3, "left out"), (4, "left out"), (6, "new"))
+    ]
+    codes = relay.json("code", "show", "new-api codes")
+    assert [(one["amount_micros"], one["expires_at"]) for one in codes] == [
+        *((5_000_000, "2100-01-01T00:00:00Z"), (5_000_000, None))
+    ]
     relay("audit")
 
     changes = len(relay.json("changes", "list", "--limit", "1000"))
@@ -117,7 +143,17 @@ def test_all_of_it_is_moved_once(relay: Command, tmp_path: Path, sandbox_url: st
     assert set(verdicts(again["tenants"])) == {"same"}
     assert set(verdicts(again["channels"])) == {"same", "left out"}
     assert set(verdicts(again["prices"])) == {"same"}
+    assert verdicts(again["codes"]) == ["same", "left out", "left out", "same"]
     assert len(relay.json("changes", "list", "--limit", "1000")) == changes
+
+    redeemed = relay("code", "redeem", "alice", CODE).stdout
+    assert "5 USD added to alice" in redeemed
+    entry = relay.json("entry", "list", "--tenant", "alice")[0]
+    assert (entry["topup_kind"], entry["reference"]) == ("correction", "code new-api codes 1")
+    change(place, "UPDATE redemptions SET status = 3 WHERE id IN (1, 6)")
+    assert looked(relay, place)["codes_gone"] == [2]
+    assert "free here: 2 (`relay code" in relay("import", "new-api", place).stdout
+    relay("audit")
 
 
 @pytest.mark.parametrize("version", range(NEWEST), ids=VERSIONS[:-1])

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 LONG_AGO = 1_790_000_000
+FAR_AWAY = 4_102_444_800
+CODE = "code" * 8
 """2026-09-21: what an installation that is stopped last wrote."""
 TASK = "task_AbCdEfGhIjKlMnOpQrStUvWxYz012345"
 
@@ -94,6 +96,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         Column("status", "int"),
         Column("name", "varchar(64)"),
         Column("quota", "int"),
+        Column("expired_time", "bigint", INFO_SINCE),
         Column("deleted_at", "moment"),
     ),
     "tasks": (
@@ -229,7 +232,17 @@ def rows_of(
             if version >= KLING_SINCE or one["type"] != 50
         ],
         "options": [{"key": key, "value": value} for key, value in options.items()],
-        "redemptions": [{"id": 1, "key": "code" * 8, "status": 1, "quota": 500}],
+        "redemptions": [
+            {"status": 1, "quota": 2_500_000, "expired_time": 0} | one
+            for one in (
+                {"id": 1, "key": CODE},
+                {"id": 2, "key": "cafe" * 8, "status": 3},
+                {"id": 3, "key": "feed" * 8, "expired_time": LONG_AGO},
+                {"id": 4, "key": "spring50"},
+                {"id": 5, "key": "beef" * 8, "deleted_at": "2026-01-01 00:00:00"},
+                {"id": 6, "key": "face" * 8, "expired_time": FAR_AWAY},
+            )
+        ],
         "tasks": [
             {"platform": "50" if version >= INFO_SINCE else "kling", "submit_time": LONG_AGO}
             | {"created_at": LONG_AGO, "updated_at": LONG_AGO, "finish_time": LONG_AGO + 60}

@@ -7,8 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.errors import Unusable
+from relay.desk.gates import GateChanges, check_gates
+from relay.desk.limits import AMOUNT_MAX
 from relay.desk.move_in import has_tasks
 from relay.desk.moving.channels import plan_channels
+from relay.desk.moving.codes import plan_codes
 from relay.desk.moving.names import Names, group_named
 from relay.desk.moving.plan import (
     QUIET,
@@ -89,6 +92,7 @@ async def plan_move(
         units=units,
         choices=choices,
     )
+    codes, codes_gone = await plan_codes(session, found.codes, found.options, choices, now)
     return Plan(
         choices=choices,
         where=found.where,
@@ -98,6 +102,8 @@ async def plan_move(
         channels=await plan_channels(session, keys, found.channels, choices),
         prices=price_lines,
         tenants=lines,
+        codes=codes,
+        codes_gone=codes_gone,
         compared=compared,
         idle_users=sum(tenants.is_idle(user) for user in found.users),
         running=found.running,
@@ -224,6 +230,10 @@ class _Tenants:
             return "its own quota is used up"
         if len(key.api_key) < API_KEY_CHARS_MIN:
             return f"it is shorter than {API_KEY_CHARS_MIN} characters"
+        try:
+            check_gates(gates_of(key))
+        except Unusable as error:
+            return f"what limits it cannot be read: {error}"
         is_plain = key.secret.isascii() and key.secret.isprintable() and " " not in key.secret
         return "" if is_plain else "it has what no key has here"
 
@@ -241,12 +251,19 @@ class _Tenants:
             groups = tuple(sorted({*map(group_named, self._found.options.auto_groups)})) or None
         elif key.group and key.group != user.group:
             groups = (group_named(key.group),)
-        return KeyLine(Verdict.NEW, key, groups=groups, limits=tuple(self._limits(key)))
+        total = self._total_micros(key)
+        limits = tuple(self._limits(key, total))
+        return KeyLine(Verdict.NEW, key, groups=groups, limits=limits, total_micros=total)
 
-    def _limits(self, key: Key) -> Iterable[str]:
-        if key.left_units is not None:
-            micros = micros_of_units(self._found.options, key.left_units, rate=self._choices.rate)
-            yield f"spends {money(micros, self._choices.currency)} in total"
+    def _total_micros(self, key: Key) -> int | None:
+        if key.left_units is None:
+            return None
+        micros = micros_of_units(self._found.options, key.left_units, rate=self._choices.rate)
+        return min(micros, AMOUNT_MAX)
+
+    def _limits(self, key: Key, total_micros: int | None) -> Iterable[str]:
+        if total_micros is not None:
+            yield f"spends {money(total_micros, self._choices.currency)} in total"
         if key.expires_at is not None:
             yield f"expires {key.expires_at:%Y-%m-%d %H:%M}Z"
         if key.models:
@@ -264,11 +281,16 @@ class _Tenants:
         return row.username != user.name and not is_known
 
 
+def gates_of(key: Key) -> GateChanges:
+    """Say what a key is let in for there, as it is said here."""
+    return GateChanges(
+        expires_at=key.expires_at, addresses=key.addresses or None, models=key.models or None
+    )
+
+
 def _not_taken(found: Installation) -> Iterable[str]:
     if found.other_channels:
         yield f"{found.other_channels} channels of other vendors than Kling"
-    if found.codes:
-        yield f"{found.codes} redeem codes that nobody has used"
     if found.subscriptions:
         yield f"{found.subscriptions} subscriptions that run: what they include is not in balances"
     if found.channels:

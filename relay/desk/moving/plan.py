@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from relay.channels.edit import ChannelKeys
+from relay.codes.edit import NewCode
 from relay.kling.proxy import Proxy
 from relay.new_api.rows import Key
 from relay.pricing.book import PriceRow
@@ -83,7 +84,9 @@ class KeyLine(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] | None = None
     note: str = ""
     limits: tuple[str, ...] = ()
-    """What limits it there and is not taken over."""
+    """What limits it there, for people; it does here, too."""
+    total_micros: int | None = None
+    """What it may still spend; None is what its tenant has."""
 
 
 class TenantLine(msgspec.Struct, frozen=True):
@@ -102,6 +105,16 @@ class TenantLine(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
     is_enabled: bool = True
     keys: tuple[KeyLine, ...] = ()
+    note: str = ""
+
+
+class CodeLine(msgspec.Struct, frozen=True):
+    """A redeem code."""
+
+    verdict: Verdict
+    id: int
+    """There."""
+    code: NewCode
     note: str = ""
 
 
@@ -132,6 +145,9 @@ class Plan(msgspec.Struct, frozen=True):
     channels: list[ChannelLine]
     prices: list[PriceLine]
     tenants: list[TenantLine]
+    codes: list[CodeLine]
+    codes_gone: list[int]
+    """Ours, of codes that were moved before, that nobody used here, and that are not free there."""
     compared: list[Compared]
     idle_users: int
     """With neither a key nor anything left: nothing is to be taken over of them."""

@@ -1,25 +1,32 @@
 """A plan, done: the pieces of it, each for a transaction of its own."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import UTC
 from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.codes.edit import NewCode
 from relay.desk.actor import Actor
 from relay.desk.channels import ChannelChanges, WayChanges, add_channel, change_channel
+from relay.desk.codes import move_codes
+from relay.desk.gates import set_gates
+from relay.desk.limits import set_limits
 from relay.desk.move_in import move_tasks, move_tenant
-from relay.desk.moving.plan import ChannelLine, Choices, Plan, TenantLine, Verdict
+from relay.desk.moving.make import gates_of
+from relay.desk.moving.plan import ChannelLine, Choices, KeyLine, Plan, TenantLine, Verdict
 from relay.desk.prices import set_price
 from relay.desk.tokens import issue_token
+from relay.limits.tables import LimitKind
 from relay.new_api.moved import shown
 from relay.new_api.rows import OldTask
 from relay.new_api.tables import MovedTenant
 from relay.secrets import KeyRing
 
 Work = Callable[[AsyncSession, Actor], Awaitable[object]]
-TASKS_AT_ONCE = 500
+ROWS_AT_ONCE = 500
 FROM_IMAGES = frozenset({"generate", "firstTailGenerate", "referenceGenerate", "image_to_video"})
 """Of tasks there: what is `image2video` here."""
 
@@ -96,11 +103,35 @@ def _tenant(line: TenantLine, keys: KeyRing, choices: Choices, *, is_moved: bool
             )
         for one in line.keys:
             if one.verdict is Verdict.NEW:
-                await issue_token(
-                    *(session, actor, line.name, keys),
-                    api_key=one.key.api_key,
-                    groups=one.groups,
-                )
+                await _issue(session, actor, line.name, keys, one)
+
+    return work
+
+
+async def _issue(
+    session: AsyncSession, actor: Actor, name: str, keys: KeyRing, line: KeyLine
+) -> None:
+    """Take a key over with all that limits it, at once: it is never without."""
+    issued = await issue_token(
+        *(session, actor, name, keys), api_key=line.key.api_key, groups=line.groups
+    )
+    await set_gates(session, actor, gates_of(line.key), token_id=issued.id)
+    if line.total_micros is not None:
+        total = {LimitKind.TOTAL: line.total_micros}
+        # A total has no days, in whichever zone.
+        await set_limits(session, actor, total, token_id=issued.id, zone=UTC)
+
+
+def code_steps(plan: Plan) -> Iterator[Step]:
+    """Let codes be redeemed here, some at a time."""
+    codes = iter([line.code for line in plan.codes if line.verdict is Verdict.NEW])
+    while some := list(islice(codes, ROWS_AT_ONCE)):
+        yield Step(f"{len(some)} redeem codes", _codes(some, plan.choices))
+
+
+def _codes(codes: list[NewCode], choices: Choices) -> Work:
+    async def work(session: AsyncSession, actor: Actor) -> int:
+        return await move_codes(session, actor, choices.source, codes, currency=choices.currency)
 
     return work
 
@@ -114,7 +145,7 @@ async def tenants_by_user(session: AsyncSession, source: str) -> dict[int, int]:
 def task_steps(tasks: Iterable[OldTask], tenants: Mapping[int, int], source: str) -> Iterator[Step]:
     """Keep tasks that ended, some at a time."""
     rows = (_row(task, tenants[task.user_id]) for task in tasks if task.user_id in tenants)
-    while some := list(islice(rows, TASKS_AT_ONCE)):
+    while some := list(islice(rows, ROWS_AT_ONCE)):
         yield Step(f"{len(some)} tasks", _tasks(some, source))
 
 
