@@ -24,7 +24,6 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
-    ├── CodeNotRedeemed            400  1201  no redeem code that this tenant can redeem
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── Withheld                   403  1103  what sub-tenants have not: statements, and their own
     ├── AddressNotAllowed          403  1103  the token is not taken from there
@@ -38,8 +37,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TaskTooDear                403  1103  a limit of what one task may cost is
     ├── TooDear                    403  1103  the same of a sub-tenant, by a limit of its parent's
     ├── TooManyPings               429  1302  a second test callback within seconds
-    ├── TooManyCodes               429  1302  redeem codes that are none, one after the other
-    ├── TooManyCalls               429  1302  free calls, or a sub-tenant's creates by its parent's
+    ├── TooManyCalls               429  1302  free calls, wrong codes, creates by a parent's
     ├── TooManyCreates             429  1302  a limit of creates a second
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
     ├── TooManyInFlight            429  1303  a limit of tasks in flight
@@ -205,13 +203,6 @@ class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
         super().__init__("no such place for notices")
 
 
-class CodeNotRedeemed(RelayError, code=Code.INVALID_PARAMETER):
-    """One answer for a code that there is not, that is over, and that somebody else had."""
-
-    def __init__(self) -> None:
-        super().__init__("This code cannot be redeemed")
-
-
 INVALID_METHOD = "the requested method is invalid"
 """Kling's words for it (docs/kling-api.md 8)."""
 
@@ -318,19 +309,12 @@ class TooManyPings(RelayError, code=Code.RATE_LIMITED):
         super().__init__(f"One test callback in {every_s:g} seconds")
 
 
-class TooManyCodes(RelayError, code=Code.RATE_LIMITED):
-    """This one was not looked up."""
-
-    def __init__(self, wait_s: float) -> None:
-        super().__init__("Too many codes that cannot be redeemed: try again later")
-        self.retry_after = str(int(wait_s) + 1)
-
-
 class TooManyCalls(RelayError, code=Code.RATE_LIMITED):
     """Kling was not asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, retry_after: str = "") -> None:
         super().__init__("request too fast, rate limit exceeded")
+        self.retry_after = retry_after
 
 
 class TooManyCreates(RelayError, code=Code.RATE_LIMITED):

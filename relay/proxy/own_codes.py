@@ -13,7 +13,7 @@ import msgspec
 from relay.database.engine import Sessions
 from relay.desk.codes import redeem_code
 from relay.desk.errors import Busy, NoSuch, NotPossible
-from relay.errors import CodeNotRedeemed, TooManyCodes, Unavailable, Withheld
+from relay.errors import InvalidParameter, TooManyCalls, Unavailable, Withheld
 from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.networks import client_of
@@ -45,7 +45,7 @@ class OwnCodes:
 
         Raises:
             Withheld: the account is its parent's.
-            InvalidParameter, CodeNotRedeemed, TooManyCodes: nothing was added.
+            InvalidParameter, TooManyCalls: nothing was added.
         """
         if caller.parent_id is not None:
             raise Withheld("no codes are redeemed here")
@@ -56,7 +56,7 @@ class OwnCodes:
         )
         wait_s = max(tries.wait_s(key) for tries, key in whose)
         if wait_s > 0:
-            raise TooManyCodes(wait_s)
+            raise TooManyCalls(str(int(wait_s) + 1))
         # Counted before it is known to be wrong: of a hundred at once ten are looked up.
         for tries, key in whose:
             tries.count(key)
@@ -69,7 +69,7 @@ class OwnCodes:
                 )
         except (NoSuch, NotPossible) as error:
             is_wrong = True
-            raise CodeNotRedeemed from error
+            raise InvalidParameter("code", "cannot be redeemed") from error
         except Busy as error:
             raise Unavailable from error
         finally:
