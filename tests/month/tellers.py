@@ -20,6 +20,8 @@ class Teller(Protocol):
     async def open_below(self, parent: str, name: str, *, factor: str) -> None: ...
     async def issue_token(self, tenant: str) -> IssuedToken: ...
     async def top_up(self, tenant: str, amount: int, reference: str, kind: str) -> None: ...
+    async def make_code(self, batch: str, amount: int) -> str: ...
+    async def redeem(self, tenant: str, code: str) -> None: ...
     async def adjust(self, tenant: str, amount: int, reason: str) -> None: ...
     async def give_credit(self, tenant: str, amount: int) -> None: ...
     async def multiply(self, group: str, times: str) -> None: ...
@@ -69,6 +71,14 @@ class ByCommand:
 
     async def top_up(self, tenant: str, amount: int, reference: str, kind: str) -> None:
         self._do("tenant", "topup", tenant, decimal_of(amount), "--ref", reference, "--kind", kind)
+
+    async def make_code(self, batch: str, amount: int) -> str:
+        of = ("--amount", decimal_of(amount), "--expires", "90d")
+        (code,) = self._read("code", "make", "--name", batch, *of)["codes"]
+        return str(code["code"])
+
+    async def redeem(self, tenant: str, code: str) -> None:
+        self._do("code", "redeem", tenant, code)
 
     async def adjust(self, tenant: str, amount: int, reason: str) -> None:
         self._do("tenant", "adjust", tenant, decimal_of(amount), "--reason", reason)
@@ -164,6 +174,14 @@ class ByApi:
     async def top_up(self, tenant: str, amount: int, reference: str, kind: str) -> None:
         body = {"amount_micros": amount, "reference": reference, "kind": kind}
         await self._do("POST", f"tenants/{tenant}/top-ups", body)
+
+    async def make_code(self, batch: str, amount: int) -> str:
+        body = {"name": batch, "amount_micros": amount, "expires_at": None}
+        (code,) = (await self._do("POST", "codes", body))["codes"]
+        return str(code["code"])
+
+    async def redeem(self, tenant: str, code: str) -> None:
+        await self._do("POST", f"tenants/{tenant}/redeem", {"code": code})
 
     async def adjust(self, tenant: str, amount: int, reason: str) -> None:
         body = {"amount_micros": amount, "reason": reason}
