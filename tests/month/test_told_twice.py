@@ -26,6 +26,7 @@ from tests.cli.command import Command
 from tests.clones import cloned
 from tests.month.tellers import ByApi, ByCommand, Teller
 from tests.relay_app import CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
+from tests.tasks.looking import look_now
 from tests.waiting import wait_until
 
 GOLD, GOLD_LATER, BASE = CLIP_MICROS * 9 // 10, CLIP_MICROS * 8 // 10, CLIP_MICROS * 12 // 10
@@ -62,18 +63,12 @@ class Business:
         """Have clips made at once; returns the codes of the answers, once all have ended."""
         key = self.keys[tenant]
         answers = await asyncio.gather(*(self.relay.submit(key) for _ in range(count)))
-        for answer in answers:
-            if answer.is_success:
-                await self._end(key, answer.json()["data"]["task_id"])
+        await wait_until(self._all_ended)
         return sorted(answer.json()["code"] for answer in answers)
 
-    async def _end(self, key: IssuedToken, task_id: str) -> None:
-        async def has_ended() -> bool:
-            path = f"{TEXT2VIDEO}/{task_id}"
-            told = (await self.relay.client.get(path, headers=bearer(key))).json()
-            return bool(told["data"]["task_status"] == "succeed")
-
-        await wait_until(has_ended)
+    async def _all_ended(self) -> bool:
+        await look_now(self.relay)
+        return not await self.relay.rows("SELECT 1 FROM tasks WHERE hold_ended_at IS NULL")
 
     async def expect(self, tenant: str, hold: int) -> None:
         """Wait until a clip costs a tenant so much: another process said so up to 2 s ago."""
