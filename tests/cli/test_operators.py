@@ -31,7 +31,7 @@ def test_what_an_operator_cannot_be_given_is_a_sentence(relay: Command) -> None:
     added = ("operator", "add", "ben", "--role", "support", "--ceiling")
 
     assert "is not like task.refund=50" in relay.refused(*added, "task.refund", code=2)
-    assert "task.refunt' has no ceiling; these have: task.refund," in relay.refused(
+    assert "task.refunt' has no ceiling; these have: code.make," in relay.refused(
         *added, "task.refunt=5"
     )
     assert "may not do tenant.top_up at all" in relay.refused(*added, "tenant.top_up=5")
