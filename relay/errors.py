@@ -25,7 +25,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
-    ├── Withheld                   403  1103  what sub-tenants have not: statements, and their own
+    ├── Withheld                   403  1103  what sub-tenants, and replaced keys, have not
     ├── AddressNotAllowed          403  1103  the token is not taken from there
     ├── EndpointNotAllowed         403  1103  the token is for other endpoints
     ├── ModelNotAllowed            403  1103  the token is for other models

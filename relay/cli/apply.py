@@ -74,7 +74,8 @@ def apply(file: str, *, is_sure: bool, as_json: bool) -> None:
     if as_json:
         print_json({"acts": plan.acts, "kept": plan.kept, "is_applied": is_done})
     elif is_done:
-        click.echo(f"applied: {len(plan.acts)} changes")
+        number = len(plan.acts)
+        click.echo(f"applied: {number} {'change' if number == 1 else 'changes'}")
 
 
 async def _apply(
@@ -85,6 +86,7 @@ async def _apply(
     seen: Plan | None,
     file: str,
 ) -> Plan:
+    from relay.desk.errors import NotPossible
     from relay.desk.setup.apply import EntryRefused, apply_setup
 
     try:
@@ -92,6 +94,8 @@ async def _apply(
     except EntryRefused as error:
         why = worded(error.error, given.currency).partition("; nothing was")[0]
         raise Failure(f"{file}: {error.label}: {why}{NOTHING}") from error
+    except NotPossible as error:  # of all of it: else an entry would be named
+        raise Failure(f"{file}: {error.why}{NOTHING}") from error
 
 
 def _plan(database: Database, read: SetupFile, given: With, file: str) -> Plan:
@@ -135,7 +139,7 @@ def read_text(file: str) -> str:
     if len(content) > FILE_BYTES_MAX:
         raise Failure(f"{file} is larger than {FILE_BYTES_MAX // 1_000_000} MB")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError as error:
         raise Failure(f"{file} is not UTF-8") from error
 
@@ -153,7 +157,8 @@ def _with(file: str, database: Database) -> With:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise Failure(f"{ref} cannot be read: {error}{NOTHING}") from error
+            why = getattr(error, "strerror", None) or error
+            raise Failure(f"{ref} cannot be read: {why}{NOTHING}") from error
 
     settings = database.settings
     return With(database.keys, settings.zone, settings.currency, catalogue(), read_secret)

@@ -79,6 +79,7 @@ class Database:
 
         from relay.cli.words import worded
         from relay.database.engine import open_engine, open_sessions
+        from relay.database.faults import is_of_a_text
         from relay.desk.errors import DeskError
         from relay.ledger.read import CurrencyMismatch
         from relay.secrets import SecretKeyError
@@ -102,6 +103,10 @@ class Database:
         except (InterfaceError, OperationalError, OSError) as error:
             raise Failure(f"the database stopped answering: {_said(error)}") from error
         except DBAPIError as error:
+            if is_of_a_text(error):
+                raise Failure(
+                    "a text has a NUL character, which is none; nothing was written"
+                ) from error
             if str(getattr(error.orig, "sqlstate", None))[:2] not in REFUSALS:
                 raise
             raise Failure(f"the database refused, nothing was written: {_said(error)}") from error

@@ -40,6 +40,8 @@ __all__ = [
 NO_KEYS = ChannelKeys()
 AS_BEFORE = WayChanges()
 ROOM_MAX = 10_000
+ORDER_MAX = 2**31 - 1
+"""Of priorities and weights: what their columns take."""
 
 
 class ChannelChanges(msgspec.Struct, frozen=True):
@@ -93,7 +95,7 @@ async def add_channel(
     """
     check_new_name(name)
     _check_keys(channel_keys)
-    _check_weight(weight)
+    _check_order(priority, weight)
     _check_room(room or {})
     groups, models = checked_groups(groups), _checked_models(models)
     _check_test(groups, is_sandbox=is_sandbox)
@@ -314,8 +316,7 @@ def _password(way: WayChanges) -> list[str]:
 def _check_changes(name: str, changes: ChannelChanges) -> None:
     _check_keys(changes.keys)
     _check_way(changes.way)
-    if changes.weight is not None:
-        _check_weight(changes.weight)
+    _check_order(changes.priority, changes.weight)
     _check_room({of: slots for of, slots in changes.room.items() if slots is not None})
     if changes.rename is not None and changes.rename != name:
         check_new_name(changes.rename)
@@ -338,9 +339,13 @@ def _check_way(way: WayChanges) -> None:
         raise Unusable(str(error)) from error
 
 
-def _check_weight(weight: int) -> None:
-    if weight < 1:
-        raise Unusable("a weight is at least 1")
+def _check_order(priority: int | None, weight: int | None) -> None:
+    """Check what says which of several channels is taken; None is not said."""
+    if weight is not None and weight < 1:
+        raise Unusable("a weight is at least 1", field="weight")
+    for name, number in (("priority", priority), ("weight", weight)):
+        if number is not None and abs(number) > ORDER_MAX:
+            raise Unusable(f"a {name} is {ORDER_MAX:,} at most", field=name)
 
 
 def _checked_models(models: Iterable[str]) -> list[str]:

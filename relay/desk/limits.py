@@ -12,7 +12,8 @@ from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
-from relay.limits.tables import Limit, LimitKind
+from relay.limits.tables import IN_MICROS, Limit, LimitKind
+from relay.money import decimal_of
 from relay.tasks.limit_books import lock_limits, put_limits
 from relay.tenants.read import find_token
 from relay.tenants.tables import Tenant, Token
@@ -160,9 +161,10 @@ async def _check_within(
 
 
 def _check_amount(kind: LimitKind, amount: int) -> None:
-    most = COUNT_MAX if kind in (LimitKind.IN_FLIGHT, LimitKind.RATE) else AMOUNT_MAX
+    most = AMOUNT_MAX if kind in IN_MICROS else COUNT_MAX
     if not 0 <= amount <= most:
-        raise Unusable(f"a limit '{kind.value}' is from 0 to {most}")
+        told = decimal_of(most) if kind in IN_MICROS else most
+        raise Unusable(f"a limit '{kind.value}' is from 0 to {told}")
 
 
 def _raise_of(limit: Limit) -> State:

@@ -58,6 +58,8 @@ OF_ITS_ROW = (
 )
 """What is put into a tenant's row as it is given."""
 WEIGHT_MAX = 1000
+TASKS_MAX = 2**31 - 1
+"""What its column takes."""
 PRICING = "multiplier.set"
 """What an operator must be allowed for what a tenant pays, by whichever act it is said."""
 OPENING = "opening"
@@ -309,8 +311,8 @@ def _check_prices(
 
 
 def _check_tasks_max(tasks_max: int | None) -> None:
-    if tasks_max is not None and tasks_max < 0:
-        raise Unusable("a limit of tasks is at least 0", field="tasks_max")
+    if tasks_max is not None and not 0 <= tasks_max <= TASKS_MAX:
+        raise Unusable(f"a limit of tasks is from 0 to {TASKS_MAX:,}", field="tasks_max")
 
 
 def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> State:

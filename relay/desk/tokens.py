@@ -127,10 +127,13 @@ async def _within_its_maker(
         if groups is not None:
             raise Unusable("a key for tests makes keys for tests, which name no groups")
         return maker, None, True
-    if maker.groups is not None and not is_test:
-        if beyond := sorted(set(groups or ()) - set(maker.groups)):
-            raise Unusable(f"the key that makes it is not in the group {beyond[0]}")
-        groups = maker.groups if groups is None else groups
+    served = tenant.groups if maker.groups is None else maker.groups
+    if served is None and tenant.parent_id is not None:
+        served = (await session.get_one(Tenant, tenant.parent_id)).groups
+    if served is not None and (beyond := sorted(set(groups or ()) - set(served))):
+        raise Unusable(f"the key that makes it is not in the group {beyond[0]}", field="groups")
+    if groups is None and not is_test:
+        groups = maker.groups
     return maker, groups, is_test
 
 

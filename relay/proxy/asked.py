@@ -1,14 +1,18 @@
 """What a tenant asks on a path of the relay's own."""
 
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
 from relay.desk.actor import Actor, ActorKind
 from relay.errors import InvalidParameter
+from relay.money import micros_of
 from relay.tenants.caller import Caller
 
 Body = TypeVar("Body")
+PLACES_MAX, DIGITS_MAX = 6, 12
+"""Of an amount: behind the point, and before it."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -39,7 +43,21 @@ def read_body(body: bytes, kind: type[Body]) -> Body:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        field = where.strip("`$.[…]") or "body"
+        field = where.strip("`$.").partition("[")[0] or "body"
         raise InvalidParameter(field, what.rstrip(".").lower()) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter("body", "must be a JSON object") from error
+
+
+def read_micros(field: str, amount: Decimal) -> int:
+    """Read an amount of the currency.
+
+    Raises:
+        InvalidParameter: it is none.
+    """
+    exponent = amount.as_tuple().exponent
+    if not amount.is_finite() or not isinstance(exponent, int) or exponent < -PLACES_MAX:
+        raise InvalidParameter(field, "must be an amount of at most six decimal places")
+    if amount.adjusted() > DIGITS_MAX:
+        raise InvalidParameter(field, "is more than can be")
+    return micros_of(amount)

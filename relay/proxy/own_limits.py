@@ -20,15 +20,13 @@ from relay.errors import InvalidParameter, Unavailable
 from relay.limits.read import LimitSeen, read_limits
 from relay.limits.tables import IN_MICROS, LimitKind
 from relay.moments import ms_of
-from relay.money import decimal_of, micros_of
-from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.money import decimal_of
+from relay.proxy.asked import Asked, read_body, read_micros, tenant_actor
 from relay.proxy.own_tokens import own_token
 from relay.tasks.free_calls import Pace
 from relay.tenants.caller import Caller
 from relay.tenants.gate import Gate
 
-PLACES_MAX, DIGITS_MAX = 6, 12
-"""Of an amount: behind the point, and before it."""
 SETS_PER_S = 1.0
 
 
@@ -52,7 +50,7 @@ class Allowed(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         """
         given = msgspec.structs.asdict(self).items()
         return {
-            LimitKind(kind): _micros(kind, amount) if isinstance(amount, Decimal) else amount
+            LimitKind(kind): read_micros(kind, amount) if isinstance(amount, Decimal) else amount
             for kind, amount in given
             if amount is not msgspec.UNSET
         }
@@ -108,15 +106,6 @@ class OwnLimits:
                 raise Unavailable from error
             found = await read_limits(session, token_id=token_id)
             return {"limits": [shown_limit(one) for one in found]}
-
-
-def _micros(kind: str, amount: Decimal) -> int:
-    exponent = amount.as_tuple().exponent
-    if not amount.is_finite() or not isinstance(exponent, int) or exponent < -PLACES_MAX:
-        raise InvalidParameter(kind, "must be an amount of at most six decimal places")
-    if amount.adjusted() > DIGITS_MAX:
-        raise InvalidParameter(kind, "is more than can be")
-    return micros_of(amount)
 
 
 def shown_limit(seen: LimitSeen) -> dict[str, Any]:

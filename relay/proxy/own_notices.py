@@ -8,7 +8,7 @@ POST /relay/notices/{id}/remove
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -22,17 +22,15 @@ from relay.desk.notices import (
 )
 from relay.errors import InvalidParameter, NoticePlaceNotFound, Unavailable
 from relay.moments import ms_of
-from relay.money import decimal_of, micros_of
+from relay.money import decimal_of
 from relay.notices.events import Event
 from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind
-from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.proxy.asked import Asked, read_body, read_micros, tenant_actor
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tenants.caller import Caller
 
-Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
-"""A decimal of the currency."""
 ID_DIGITS_MAX = 18
 LATELY = 50
 FIELDS = {"low_micros": "low"}
@@ -44,7 +42,8 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     lang: Lang = Lang.ZH
     events: list[Event] | None = None
-    low: Amount | None = None
+    low: Decimal | None = None
+    """Of the currency."""
 
     def __repr__(self) -> str:
         return "_New(...)"
@@ -81,7 +80,7 @@ class OwnNotices:
             to=given.to,
             lang=given.lang,
             events=given.events,
-            low_micros=None if given.low is None else micros_of(Decimal(given.low)),
+            low_micros=None if given.low is None else read_micros("low", given.low),
         )
         async with self._sessions.begin() as session:
             try:

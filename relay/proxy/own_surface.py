@@ -16,8 +16,8 @@
 
 Answers stand in Kling's envelope, errors are Kling's codes, and a bearer is asked for first: who
 has none learns nothing that Kling would not say. What changes nothing is for keys of all scopes,
-but for keys and tenants themselves, which take one of scope `manage`. Beside all that is answered
-what clients of new-api ask (`new_api_usage.py`).
+but for keys and tenants themselves, which take one of scope `manage`, and to change them one that
+was not replaced. Beside all that is answered what clients of new-api ask (`new_api_usage.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ import msgspec
 from litestar.types import HTTPScope, Receive
 
 from relay.counts import Counts
-from relay.errors import ScopeTooSmall, UnknownPath
+from relay.errors import ScopeTooSmall, UnknownPath, Withheld
 from relay.logs import RequestLine
 from relay.proxy.answers import JSON, Document, Sent, answer_data
 from relay.proxy.asked import Asked
@@ -160,6 +160,9 @@ class OwnSurface(TenantSurface):
         line.route = path.label
         if not any(caller.scope.has(one) for one in path.scopes):
             raise ScopeTooSmall(caller.scope, " or ".join(sorted(path.scopes)))
+        if caller.is_replaced and path.scopes is MANAGES and path.method != "GET":
+            # What it made would be known to whoever found it, and outlive it.
+            raise Withheld("this key was replaced by new ones, which alone change this")
         body = await self._read(scope, receive, caller)
         try:
             content = bytes(body.content)

@@ -62,7 +62,7 @@ FIND_TOKENS = f"""
 SELECT n.ord, k.id AS token_id, t.id AS tenant_id, t.name,
        CASE WHEN k.is_former THEN k.former_secret_key_sealed ELSE k.secret_key_sealed END
            AS secret_key_sealed,
-       t.account_id, t.parent_id, t.resale, t.shows_quote, t.joins_retries,
+       k.is_former, t.account_id, t.parent_id, t.resale, t.shows_quote, t.joins_retries,
        CASE WHEN p.id IS NULL THEN t.price_group ELSE p.price_group END AS price_group,
        t.enabled AND p.enabled IS NOT FALSE AS enabled,
        k.is_test, k.scope, coalesce(k.groups, t.groups, p.groups) AS groups,
@@ -256,6 +256,7 @@ class Authenticator:
                 parent_id=record["parent_id"],
                 resale=record["resale"],
                 scope=Scope(record["scope"]),
+                is_replaced=record["is_former"],
                 price_group=record["price_group"],
                 shows_quote=record["shows_quote"],
                 joins_retries=record["joins_retries"],

@@ -22,6 +22,8 @@ class Caller(msgspec.Struct, frozen=True):
     resale: Decimal | None = None
     """How many times those its own prices are; None is of who is no sub-tenant."""
     scope: Scope = Scope.CALL
+    is_replaced: bool = False
+    """It has new keys, and this is one of those before, which is taken a while longer."""
     price_group: str | None = None
     """Whose prices are its, where it has none of its own (`pricing/in_force.py`); of a sub-tenant
     its parent's."""

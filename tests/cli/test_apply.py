@@ -77,6 +77,10 @@ UNUSABLE = {
     "[[tenant]]\nname = 'x'\nexpires_at = 3\n": "expires_at must be a date or a moment",
     "[[price]]\nendpoint = 'tts'\n": "price 1 (tts): give exactly one of",
     "[[price]]\nendpoint = 'tts'\nunits = 1\ntenant = 'nobody'\n": "there is no tenant 'nobody'",
+    "[[channel]]\nname = 'main'\npriority = 99999999999\n": "a priority is 2,147,483,647 at most",
+    "[[channel]]\nname = 'main'\nweight = 99999999999\n": "a weight is 2,147,483,647 at most",
+    "[[tenant]]\nname = 'x'\ntasks_max = 99999999999\n": "a limit of tasks is from 0 to 2,147",
+    '[[tenant]]\nname = "a\\u0000b"\n': "its name has characters that cannot be seen",
     "[[tenant]]\nname = 'acme'\nremove = true\n": "tenant 1 (acme): tenant 'acme' is in use",
 }
 """Files, each with a first row that could be, and what is said of them."""

@@ -117,6 +117,11 @@ async def test_a_key_makes_nothing_that_it_has_not_and_takes_it_along(relay: Rel
     assert [answer[2].split(":")[0] for answer in refused] == [
         *("groups", "scope", "queue", "body", "body")
     ]
+    await relay.rows("UPDATE tenants SET groups = '{eu}' WHERE name = 'other'")
+    as_its_tenant = await key(relay, Scope.MANAGE, "other")
+    beyond = await asked(relay, as_its_tenant, "POST", "/relay/tokens", {"groups": ["us"]})
+    assert beyond[:2] == (400, 1201)
+    await made_by(relay, as_its_tenant, groups=["eu"])
     for foreign in (stranger.id, "none", "9" * 30):
         answer = await asked(relay, top, "POST", f"/relay/tokens/{foreign}/revoke")
         assert answer[:2] == (400, 1201)
@@ -251,6 +256,15 @@ async def test_a_key_gives_new_keys_to_itself_and_to_what_it_made(relay: Relay) 
 
     await wait_until(has_changed_over)
     assert (await rotate(new, new.id))[:2] == (200, 0)
+
+    async def is_one_of_before() -> bool:
+        return (await asked(relay, new, "POST", "/relay/notices"))[:2] == NOT_FOR_IT
+
+    # What was replaced is taken still, and makes nothing that would outlive it.
+    await wait_until(is_one_of_before)
+    for path in ("tokens", *(f"tokens/{new.id}/{act}" for act in ("rotate", "revoke"))):
+        assert (await asked(relay, new, "POST", f"/relay/{path}"))[:2] == NOT_FOR_IT
+    assert await is_known(new)
 
 
 async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> None:

@@ -170,9 +170,12 @@ def _entry(table: dict[str, Any], kind: type[Entry], label: str) -> Entry:
                 f' {name} = {{ env = "NAME" }} or {{ file = "PATH" }}'
             )
     try:
-        return msgspec.convert(table, kind)
+        entry = msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise FileError(f"{label}: {one_line(error)}") from error
+    if not entry.name.isprintable():
+        raise FileError(f"{label}: its name has characters that cannot be seen")
+    return entry
 
 
 def _channel(entry: ChannelEntry, label: str) -> ChannelEntry:
