@@ -4,11 +4,14 @@ from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.actor import Actor, ActorKind
-from relay.errors import InvalidParameter
+from relay.errors import InvalidParameter, TenantDisabled
 from relay.money import micros_of
 from relay.tenants.caller import Caller
+from relay.tenants.tables import Tenant
 
 Body = TypeVar("Body")
 PLACES_MAX, DIGITS_MAX = 6, 12
@@ -31,6 +34,24 @@ def tenant_actor(caller: Caller, asked: Asked) -> Actor:
     """Say who acts at the desk, with which of its keys."""
     origin = f"api, token {caller.token_id}"
     return Actor(ActorKind.TENANT, caller.tenant, origin=origin, request_id=asked.request_id)
+
+
+async def name_now(session: AsyncSession, tenant_id: int) -> str:
+    """Read what a caller, or one below it, is called, and keep it so until the commit.
+
+    A key is remembered with its tenant's name for a while, and another one may have that by now.
+
+    Raises:
+        TenantDisabled: it was removed meanwhile.
+    """
+    name = await session.scalar(
+        select(Tenant.name)
+        .where(Tenant.id == tenant_id, Tenant.removed_at.is_(None))
+        .with_for_update(read=True, key_share=True)
+    )
+    if name is None:
+        raise TenantDisabled
+    return name
 
 
 def read_body(body: bytes, kind: type[Body]) -> Body:

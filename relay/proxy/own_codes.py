@@ -17,7 +17,7 @@ from relay.errors import InvalidParameter, TooManyCalls, Unavailable, Withheld
 from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.networks import client_of
-from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.proxy.asked import Asked, name_now, read_body, tenant_actor
 from relay.settings import Settings
 from relay.tenants.caller import Caller
 from relay.tries import Tries
@@ -63,8 +63,9 @@ class OwnCodes:
         is_wrong = False
         try:
             async with self._sessions.begin() as session:
+                name = await name_now(session, caller.tenant_id)
                 redeemed = await redeem_code(
-                    *(session, tenant_actor(caller, asked), caller.tenant, wanted.code),
+                    *(session, tenant_actor(caller, asked), name, wanted.code),
                     currency=self._currency,
                 )
         except (NoSuch, NotPossible) as error:

@@ -26,7 +26,7 @@ from relay.money import decimal_of
 from relay.notices.events import Event
 from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind
-from relay.proxy.asked import Asked, read_body, read_micros, tenant_actor
+from relay.proxy.asked import Asked, name_now, read_body, read_micros, tenant_actor
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tenants.caller import Caller
@@ -83,9 +83,10 @@ class OwnNotices:
             low_micros=None if given.low is None else read_micros("low", given.low),
         )
         async with self._sessions.begin() as session:
+            name = await name_now(session, caller.tenant_id)
             try:
                 added = await add_notice_place(
-                    *(session, tenant_actor(caller, asked), caller.tenant, wanted, self._keys),
+                    *(session, tenant_actor(caller, asked), name, wanted, self._keys),
                     settings=self._settings,
                 )
             except Unusable as error:

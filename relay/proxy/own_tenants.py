@@ -30,7 +30,7 @@ from relay.errors import InvalidParameter, Unavailable, Withheld
 from relay.limits.read import LimitSeen, read_limits
 from relay.moments import ms_of
 from relay.money import plain
-from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.proxy.asked import Asked, name_now, read_body, tenant_actor
 from relay.proxy.own_limits import SETS_PER_S, Allowed, shown_limit
 from relay.proxy.own_tokens import OwnTokens
 from relay.tasks.free_calls import Pace
@@ -81,9 +81,10 @@ class OwnTenants:
         wanted = read_body(asked.body, _New)
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
+            name = await name_now(session, caller.tenant_id)
             try:
                 row = await open_sub_tenant(
-                    *(session, actor, caller.tenant, wanted.name),
+                    *(session, actor, name, wanted.name),
                     resale=wanted.factor,
                     made_by_id=caller.token_id,
                 )
@@ -141,18 +142,18 @@ class OwnTenants:
             return {"name": asked.key, "is_closed": True}
 
     async def tokens(self, caller: Caller, asked: Asked) -> Any:
-        return await self._tokens.list(caller, asked, tenant=await self._name(caller, asked))
+        return await self._tokens.list(caller, asked, tenant_id=await self._id(caller, asked))
 
     async def issue(self, caller: Caller, asked: Asked) -> Any:
-        return await self._tokens.issue(caller, asked, tenant=await self._name(caller, asked))
+        return await self._tokens.issue(caller, asked, tenant_id=await self._id(caller, asked))
 
     async def issue_secret(self, caller: Caller, asked: Asked) -> Any:
-        tenant = await self._name(caller, asked)
-        return await self._tokens.issue_secret(caller, asked, tenant=tenant)
+        tenant_id = await self._id(caller, asked)
+        return await self._tokens.issue_secret(caller, asked, tenant_id=tenant_id)
 
-    async def _name(self, caller: Caller, asked: Asked) -> str:
+    async def _id(self, caller: Caller, asked: Asked) -> int:
         async with self._sessions() as session:
-            return (await _own(session, caller, asked.key)).name
+            return (await _own(session, caller, asked.key)).id
 
     async def _limited(
         self,
@@ -185,8 +186,12 @@ class OwnTenants:
 
 
 async def _own(session: AsyncSession, caller: Caller, key: str) -> Tenant:
-    """Find one of the caller's by what the caller calls it, or raise InvalidParameter."""
-    query = select(Tenant).where(
+    """Find one of the caller's by what the caller calls it, or raise InvalidParameter.
+
+    It is called so until the commit.
+    """
+    query = select(Tenant).with_for_update(read=True, key_share=True)
+    query = query.where(
         Tenant.parent_id == caller.tenant_id,
         Tenant.removed_at.is_(None),
         Tenant.name.endswith(f"{SLASH}{key}", autoescape=True),

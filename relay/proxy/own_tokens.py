@@ -19,12 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
 from relay.desk.errors import Busy, NoSuch, NotPossible, Unusable, WebhookSecretKept
-from relay.desk.find import tenant_to_act_on
 from relay.desk.tenants import issue_webhook_secret
 from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token, rotate_token
 from relay.errors import InvalidParameter, TokenNotFound, Unavailable
 from relay.moments import ms_of
-from relay.proxy.asked import Asked, read_body, tenant_actor
+from relay.proxy.asked import Asked, name_now, read_body, tenant_actor
 from relay.secrets import KeyRing
 from relay.tasks.queue.wait import read_wait
 from relay.tenants.caller import Caller
@@ -63,18 +62,18 @@ class OwnTokens:
         self._keys = keys
 
     async def list(
-        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+        self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
     ) -> list[dict[str, Any]]:
         """List those of the caller's tenant, or of a sub-tenant of it."""
         _ = asked
         async with self._sessions() as session:
-            whose = await tenant_to_act_on(session, tenant or caller.tenant)
+            whose = await session.get_one(Tenant, tenant_id or caller.tenant_id)
             found = [row for row, _ in await read_tokens(session, whose)]
             known = await _known_makers(session, caller)
             return [_shown(row, known) for row in found]
 
     async def issue(
-        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+        self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
     ) -> dict[str, Any]:
         """Make one, or one of a sub-tenant; its secrets are in this answer alone.
 
@@ -88,9 +87,10 @@ class OwnTokens:
             raise InvalidParameter("queue", str(error)) from error
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
+            name = await name_now(session, tenant_id or caller.tenant_id)
             try:
                 issued = await issue_token(
-                    *(session, actor, tenant or caller.tenant, self._keys),
+                    *(session, actor, name, self._keys),
                     groups=wanted.groups,
                     is_test=wanted.test,
                     queue_s=queue_s,
@@ -149,7 +149,7 @@ class OwnTokens:
             return _shown(row, await _known_makers(session, caller))
 
     async def issue_secret(
-        self, caller: Caller, asked: Asked, *, tenant: str | None = None
+        self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
     ) -> dict[str, Any]:
         """Make the secret that signs callbacks; it is in this answer alone.
 
@@ -158,9 +158,10 @@ class OwnTokens:
         """
         wanted = read_body(asked.body, _Secret)
         async with self._sessions.begin() as session:
+            name = await name_now(session, tenant_id or caller.tenant_id)
             try:
                 issued = await issue_webhook_secret(
-                    *(session, tenant_actor(caller, asked), tenant or caller.tenant, self._keys),
+                    *(session, tenant_actor(caller, asked), name, self._keys),
                     may_rotate=wanted.rotate,
                 )
             except WebhookSecretKept as error:
@@ -204,7 +205,7 @@ async def _known_makers(session: AsyncSession, caller: Caller) -> set[int] | Non
     """Tell which keys may be named: to a sub-tenant its own alone; None is all that it sees."""
     if caller.parent_id is None:
         return None
-    whose = await tenant_to_act_on(session, caller.tenant)
+    whose = await session.get_one(Tenant, caller.tenant_id)
     return {row.id for row, _ in await read_tokens(session, whose)}
 
 
