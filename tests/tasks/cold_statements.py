@@ -36,7 +36,7 @@ COLD = {
     "relay.desk.exported:_statements": "an operator's export, of a row a month and account",
     "relay.desk.opening.welcome:read_welcome": "an operator's act, by primary key",
     "relay.desk.tokens:_bound_as": "a token that was just made, by primary key",
-    "relay.desk.tokens:_within_its_maker": "the parent of a tenant that makes a key, by primary key",
+    "relay.desk.tokens:_within_its_maker": "the parent of a tenant whose key makes one, by key",
     "relay.desk.limits:_check_within": "the limits of a token that bounds another one, a few",
     "relay.tenants.tokens:read_makers": "a token and those that it came of, by primary key",
     "relay.limits.inherit:inherit_limits": "the limits of a token that makes another one, a few",
