@@ -12,7 +12,18 @@ from cryptography import x509
 
 from tests.kling.certificates import self_signed
 
-FIRST = ("tests/benchmarks/test_plans.py", "tests/e2e/", "tests/cli/test_processes.py")
+FIRST = (
+    "tests/benchmarks/test_plans.py",
+    "tests/e2e/",
+    "tests/month/",
+    "tests/desk/test_locks.py",
+    "tests/desk/test_changes.py",
+    "tests/deploy/",
+    "tests/backups/",
+    "tests/admin/test_document.py",
+    "tests/test_private_parts.py",
+    "tests/cli/test_processes.py",
+)
 """Files of minutes in few tests. Begun last, one of them would have a core for itself."""
 
 
