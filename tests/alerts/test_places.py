@@ -96,6 +96,7 @@ async def test_a_bot_that_does_not_take_a_message_says_so_in_its_answer(
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         notifier = open_notifier(url)
         setattr(notifier, place, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        notifier.request_rate_per_sec = 0  # else it waits five seconds between two
         with pytest.raises(BotRefused, match="errcode 310000: keywords not in content"):
             await asyncio.to_thread(notifier.notify, body="x", title="y")
         taken = [await asyncio.to_thread(notifier.notify, body="x", title="y") for _ in range(2)]
