@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from relay.cli.show import note, print_json
 from relay.cli.sure import ask, sure_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -195,24 +196,23 @@ def _apply(plan: Plan, source: Source, database: Database) -> None:
     left: list[str] = []
     for line in plan.channels:
         if line.verdict is Verdict.NEW:
-            _do(
-                left,
-                database,
-                line.name,
-                lambda line=line: channel_step(  # type: ignore[misc]
-                    line, database.keys, line.base_url or _host_of(line)
-                ),
-            )
+            with _noting(left, line.name):
+                base_url = line.base_url or _host_of(line)
+                database.act(channel_step(line, database.keys, base_url).work)
     for step in price_steps(plan):
-        _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
+        with _noting(left, step.what):
+            database.act(step.work)
     for number, step in enumerate(tenant_steps(plan, database.keys), 1):
-        _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
+        with _noting(left, step.what):
+            database.act(step.work)
         if number % TOLD_EVERY == 0:
             note(f"{number} tenants")
     for step in code_steps(plan):
-        _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
+        with _noting(left, step.what):
+            database.act(step.work)
     for step in _task_steps(plan, source, database):
-        _do(left, database, step.what, lambda step=step: step)  # type: ignore[misc]
+        with _noting(left, step.what):
+            database.act(step.work)
     if left:
         note("\n".join(left))
         raise Failure(
@@ -221,10 +221,11 @@ def _apply(plan: Plan, source: Source, database: Database) -> None:
     note("Done. `relay audit` recomputes the books; run this again to see that nothing is left.")
 
 
-def _do(left: list[str], database: Database, what: str, step: Callable[[], Step]) -> None:
+@contextmanager
+def _noting(left: list[str], what: str) -> Iterator[None]:
     """Do one piece; what fails is told at the end, and keeps no other from being done."""
     try:
-        database.act(step().work)
+        yield
     except Failure as failure:
         left.append(f"{what}: {failure}")
 
