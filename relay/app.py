@@ -11,9 +11,9 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
-from relay.admin.acting import Office
 from relay.admin.app import open_admin
 from relay.database.connections import count_connections
+from relay.desk.office import Office
 from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue

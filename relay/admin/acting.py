@@ -4,9 +4,7 @@ A key of the client's makes an act that is asked for twice one act. `If-Match` i
 lock of the thing, behind the lock of the operator's row, which every act takes first.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -25,20 +23,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.etags import etag_of, is_among
 from relay.admin.problems import KeyOfAnother, Stale
-from relay.database.engine import Sessions
-from relay.deliveries.guard import CallbackGuard
-from relay.deliveries.send import Sender
 from relay.desk.act import AT_ONCE, LOCK_TIMEOUT_MS
 from relay.desk.actor import Actor, ActorKind
-from relay.desk.errors import Busy, NoSuch, NotAllowed, OverCeiling
+from relay.desk.errors import Busy, NotAllowed, OverCeiling
+from relay.desk.office import Office
 from relay.desk.permit import admit
 from relay.desk.roles import ACTS
-from relay.kling.catalogue import Catalogue
 from relay.operators.answers import Answer, OtherAsked, claim, keep
 from relay.operators.authenticate import KnownOperator
 from relay.secrets import KeyRing
 from relay.settings import Settings
-from relay.usage.statement import begin_snapshot
 
 Asked = Request[KnownOperator, Any, State]
 Work = Callable[[AsyncSession, Actor], Awaitable[object]]
@@ -68,54 +62,6 @@ IfMatch = Annotated[
         description="The `ETag` that you have read: refused (412) if it was changed since.",
     ),
 ]
-
-
-class Office(msgspec.Struct, frozen=True):
-    """What the admin API works with."""
-
-    sessions: Sessions
-    patient: Sessions
-    """For what may take minutes, which has few connections."""
-    settings: Settings
-    keys: KeyRing
-    catalogue: Catalogue
-    sender: Sender
-    """Of callbacks to tenants."""
-    guard: CallbackGuard
-    turn: asyncio.Semaphore
-    """Of long reads: one at a time of this process, so that its chores have their turn too."""
-
-    def check_endpoint(self, name: str) -> None:
-        """Refuse an endpoint that is not there."""
-        if name not in {one.name for one in self.catalogue.endpoints}:
-            raise NoSuch("endpoint", name)
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[AsyncSession]:
-        """Open one in which all is of one moment."""
-        async with self.sessions.begin() as session:
-            await begin_snapshot(session)
-            yield session
-
-    @asynccontextmanager
-    async def long(self) -> AsyncIterator[AsyncSession]:
-        """Open one for what reads a month or more; in it all is of one moment.
-
-        Raises:
-            Busy: another one is under way.
-        """
-        if self.turn.locked():
-            raise Busy
-        async with self.turn, self.patient.begin() as session:
-            await begin_snapshot(session)
-            yield session
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """Open a transaction that can write nothing."""
-        async with self.sessions.begin() as session:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
-            yield session
 
 
 class AtDesk(msgspec.Struct, frozen=True):

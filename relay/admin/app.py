@@ -8,7 +8,7 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from relay.admin.acting import Office, at_desk
+from relay.admin.acting import at_desk
 from relay.admin.bounds import Bounds
 from relay.admin.channels import Channels
 from relay.admin.codes import Codes
@@ -31,6 +31,7 @@ from relay.admin.usage import Sums
 from relay.admin.watch import Alerts, Owners, Pauses, Queue
 from relay.database.driver import Pool
 from relay.database.line import Line
+from relay.desk.office import Office
 from relay.operators.authenticate import OperatorAuthenticator
 
 BEARER = SecurityScheme(

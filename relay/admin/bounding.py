@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from relay.admin.acting import Office
 from relay.admin.bodies import Micros, Moment, Name
 from relay.desk.gates import GateChanges
 from relay.desk.limits import COUNT_MAX
+from relay.desk.office import Office
 from relay.limits.tables import LimitKind
 
 Few = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]

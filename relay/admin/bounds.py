@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office
+from relay.admin.acting import AtDesk, IfMatch
 from relay.admin.bodies import Micros, Moment, PathId, PathName, QueryId, Words, tenant_of
 from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
 from relay.admin.routes import acts, reads
@@ -16,6 +16,7 @@ from relay.desk.actor import Actor
 from relay.desk.find import token_numbered
 from relay.desk.gates import set_gates
 from relay.desk.limits import raise_limit, set_limits
+from relay.desk.office import Office
 from relay.desk.shown import (
     ShownTenant,
     ShownToken,

@@ -10,7 +10,7 @@ from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import Count, Moment, Name, Number, PathName, channel_of
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
@@ -28,6 +28,7 @@ from relay.desk.channels import (
     remove_channel,
 )
 from relay.desk.find import channel_named, channel_to_act_on
+from relay.desk.office import Office
 from relay.desk.shown import ShownChannel, shown_channel
 from relay.health.read import Event, Standing, read_events, read_standings
 from relay.kling.proxy import read_proxy

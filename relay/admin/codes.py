@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import (
     Count,
     Cursor,
@@ -32,6 +32,7 @@ from relay.desk.codes import (
     redeem_code,
     revoke_codes,
 )
+from relay.desk.office import Office
 from relay.ledger.tables import TopupKind
 
 

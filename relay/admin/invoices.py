@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import ID_MAX, Limit, Name, PathId, PathName, Words
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
@@ -27,6 +27,7 @@ from relay.desk.invoices import (
     reverse_invoice,
     set_invoice_profile,
 )
+from relay.desk.office import Office
 from relay.invoices.read import ListedInvoice, list_invoices
 from relay.invoices.tables import Basis, InvoiceKind, InvoiceState
 

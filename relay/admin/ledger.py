@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import Asked, Office
+from relay.admin.acting import Asked
 from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
 from relay.admin.lists import Listing, answer_list
 from relay.admin.problems import declared
@@ -16,6 +16,7 @@ from relay.admin.routes import reads
 from relay.database.ids import TaskId
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_named
+from relay.desk.office import Office
 from relay.desk.permit import read_spent
 from relay.desk.roles import ACTS, BOUNDED, ceiling_of
 from relay.ledger.audits import LastAudit, find_last_audit, note_audit

@@ -14,7 +14,8 @@ from litestar import Response
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import Asked, Office, encoded
+from relay.admin.acting import Asked, encoded
+from relay.desk.office import Office
 from relay.usage.columns import cells, csv_head, csv_line
 
 CSV, JSONL = "text/csv", "application/jsonl"

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import Limit, Micros, Name, PathId
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
@@ -19,6 +19,7 @@ from relay.desk.notices import (
     remove_notice_place,
     send_test_notice,
 )
+from relay.desk.office import Office
 from relay.notices.events import Event
 from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind

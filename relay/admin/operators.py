@@ -6,10 +6,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import Micros, Moment, Name, PathId, PathName
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
+from relay.desk.office import Office
 from relay.desk.operators import (
     IssuedOperatorToken,
     add_operator,

@@ -8,7 +8,6 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from relay.admin.acting import Office
 from relay.admin.bodies import refuse_naive
 from relay.admin.prices import FILE_CHARS_MAX, read_prices_file
 from relay.admin.problems import WrongField
@@ -22,6 +21,7 @@ from relay.desk.explained import (
     shown_quote,
     shown_reasons,
 )
+from relay.desk.office import Office
 from relay.desk.price_files import prices_of
 from relay.kling.wanted import Wanted
 from relay.months import read_month

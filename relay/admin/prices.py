@@ -10,12 +10,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import Count, Moment, Name, Number, refuse_naive
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.multipliers import end_multiplier, set_multiplier
+from relay.desk.office import Office
 from relay.desk.price_files import compare_file, import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.shown_prices import (

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office, encoded
+from relay.admin.acting import AtDesk, encoded
 from relay.admin.bodies import (
     Cursor,
     Limit,
@@ -39,6 +39,7 @@ from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import NoSuch
 from relay.desk.find import account_named, delivery_named, tenant_named
 from relay.desk.months import close_month
+from relay.desk.office import Office
 from relay.desk.shown import ShownChange, shown_change
 from relay.months import Month, read_month
 from relay.usage.documents import owed, statement_sheet

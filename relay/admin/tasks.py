@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, Office
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import (
     Cursor,
     Limit,
@@ -28,6 +28,7 @@ from relay.database.ids import TaskId
 from relay.desk.actor import Actor
 from relay.desk.errors import NoSuch, NotPossible
 from relay.desk.find import channel_named, tenant_named
+from relay.desk.office import Office
 from relay.desk.tasks import TOLD_OF_RELEASED, TOLD_OF_SETTLED, refund, release, settle, unflag
 from relay.tasks.inspect import ListedTask, TaskFilter, find_tasks, read_story
 from relay.tasks.outlook import Outlook

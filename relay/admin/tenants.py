@@ -10,7 +10,7 @@ from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import (
     Count,
     Micros,
@@ -26,6 +26,7 @@ from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.find import tenant_to_act_on
 from relay.desk.money import add_quota, adjust_quota, set_credit
+from relay.desk.office import Office
 from relay.desk.shown import ShownTenant, read_shown_tenant, read_shown_tenants
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tenants import (

@@ -10,7 +10,7 @@ from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import Count, Name, PathId, PathName, refuse_naive, tenant_of
 from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
 from relay.admin.routes import acts, reads
@@ -18,6 +18,7 @@ from relay.desk.actor import Actor
 from relay.desk.find import tenant_named, token_numbered
 from relay.desk.gates import GateChanges, set_gates
 from relay.desk.limits import set_limits
+from relay.desk.office import Office
 from relay.desk.shown import ShownToken, shown_token
 from relay.desk.tokens import (
     DAY_S,

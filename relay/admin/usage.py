@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import Office
 from relay.admin.bodies import read_window, refuse_naive
 from relay.admin.problems import WrongField
 from relay.admin.routes import reads
 from relay.desk.find import channel_named, tenant_named
+from relay.desk.office import Office
 from relay.desk.shown_prices import ShownLoss, shown_loss
 from relay.months import Window
 from relay.usage.losses import read_losses

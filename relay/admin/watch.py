@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, IfMatch, Office, of_version
+from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import (
     Count,
     Limit,
@@ -29,6 +29,7 @@ from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.errors import NoSuch, NotPossible
 from relay.desk.find import tenant_named
+from relay.desk.office import Office
 from relay.desk.owners import Claimed, claim_owners
 from relay.desk.pauses import end_pause, pause_creates
 from relay.kling.endpoint import Resource

@@ -1,0 +1,66 @@
+"""What faces of the desk work with: settings, sessions, and what keeps long reads apart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.engine import Sessions
+from relay.deliveries.guard import CallbackGuard
+from relay.deliveries.send import Sender
+from relay.desk.errors import Busy, NoSuch
+from relay.kling.catalogue import Catalogue
+from relay.secrets import KeyRing
+from relay.settings import Settings
+from relay.usage.statement import begin_snapshot
+
+
+class Office(msgspec.Struct, frozen=True):
+    """What the admin API and the console work with."""
+
+    sessions: Sessions
+    patient: Sessions
+    """For what may take minutes, which has few connections."""
+    settings: Settings
+    keys: KeyRing
+    catalogue: Catalogue
+    sender: Sender
+    """Of callbacks to tenants."""
+    guard: CallbackGuard
+    turn: asyncio.Semaphore
+    """Of long reads: one at a time of this process, so that its chores have their turn too."""
+
+    def check_endpoint(self, name: str) -> None:
+        """Refuse an endpoint that is not there."""
+        if name not in {one.name for one in self.catalogue.endpoints}:
+            raise NoSuch("endpoint", name)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open one in which all is of one moment."""
+        async with self.sessions.begin() as session:
+            await begin_snapshot(session)
+            yield session
+
+    @asynccontextmanager
+    async def long(self) -> AsyncIterator[AsyncSession]:
+        """Open one for what reads a month or more; in it all is of one moment.
+
+        Raises:
+            Busy: another one is under way.
+        """
+        if self.turn.locked():
+            raise Busy
+        async with self.turn, self.patient.begin() as session:
+            await begin_snapshot(session)
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that can write nothing."""
+        async with self.sessions.begin() as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
