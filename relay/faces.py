@@ -16,6 +16,7 @@ from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_invoices import OwnInvoices
 from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
@@ -107,6 +108,7 @@ async def open_faces(
             tasks=OwnTasks(store.sessions, places),
             books=OwnBooks(store.sessions, accounts, settings),
             codes=OwnCodes(store.sessions, settings),
+            invoices=OwnInvoices(store.sessions, settings),
             limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),
             notices=OwnNotices(store.sessions, store.keys, settings),
             new_api=NewApiUsage(store.sessions),

@@ -85,6 +85,7 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Words
+    """The tenant reads it too."""
 
 
 class InvoiceList(msgspec.Struct, frozen=True):

@@ -307,7 +307,7 @@ def _read_paper(path: Path) -> InvoicePaper:
 
 @invoice.command()
 @click.argument("invoice_id", type=ID, metavar="INVOICE", help="Its number here.")
-@click.option("--reason", required=True, help="Why; it is kept.")
+@click.option("--reason", required=True, help="Why; the tenant reads it too.")
 @sure_option
 @json_option
 @examples("relay invoice reject 7 --reason 'the tax number is wrong'")
@@ -327,7 +327,7 @@ def reject(invoice_id: int, reason: str, *, is_sure: bool, as_json: bool) -> Non
 
 @invoice.command()
 @click.argument("invoice_id", type=ID, metavar="INVOICE", help="Its number here.")
-@click.option("--reason", required=True, help="Why; it is kept.")
+@click.option("--reason", required=True, help="Why; the tenant reads it too.")
 @sure_option
 @json_option
 @examples("relay invoice reverse 7 --reason 'red letter 26317000000987654321'")

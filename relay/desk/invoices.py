@@ -176,7 +176,7 @@ def _chosen(
             raise NotPossible(
                 "entry",
                 entry_id,
-                f"it is no paid top-up of account {account_id}, or is on an invoice already",
+                "it is no paid top-up of this account, or is on an invoice already",
             )
     return [by_id[entry_id] for entry_id in dict.fromkeys(entries)]
 

@@ -57,6 +57,7 @@ async def list_invoices(
     state: str | None = None,
     window: Window | None = None,
     invoice_id: int | None = None,
+    before_id: int | None = None,
     limit: int,
 ) -> list[ListedInvoice]:
     """List invoices, newest first; `window`: those that were requested in it."""
@@ -75,6 +76,8 @@ async def list_invoices(
         query = query.where(Invoice.state == state)
     if invoice_id is not None:
         query = query.where(Invoice.id == invoice_id)
+    if before_id is not None:
+        query = query.where(Invoice.id < before_id)
     if window is not None:
         query = query.where(
             Invoice.requested_at >= window.start, Invoice.requested_at < window.until

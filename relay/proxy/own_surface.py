@@ -10,6 +10,7 @@
     GET  /relay/limits           what bounds it (`own_limits.py`)
     …    /relay/tenants…         those below it (`own_tenants.py`)
     POST /relay/redeem           a code, for quota (`own_codes.py`)
+    …    /relay/invoices…        its fapiao, and /relay/invoice-profile (`own_invoices.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
     …    /relay/notices…         where it is told of its business (`own_notices.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
@@ -38,6 +39,7 @@ from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_invoices import OwnInvoices
 from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
@@ -90,6 +92,7 @@ class OwnSurface(TenantSurface):
         tasks: OwnTasks,
         books: OwnBooks,
         codes: OwnCodes,
+        invoices: OwnInvoices,
         limits: OwnLimits,
         notices: OwnNotices,
         new_api: NewApiUsage,
@@ -105,7 +108,8 @@ class OwnSurface(TenantSurface):
             counts=counts,
         )
         label, keys = "relay.deliveries", "relay.tokens"
-        told, below = "relay.notices", "relay.tenants"
+        told, below, paper = "relay.notices", "relay.tenants", "relay.invoices"
+        profile = (b"invoice-profile",)
         self._paths = (
             OwnPath("GET", (b"deliveries",), label, deliveries.list),
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
@@ -122,6 +126,11 @@ class OwnSurface(TenantSurface):
             OwnPath("GET", (b"entries",), "relay.entries", books.entries),
             OwnPath("GET", (b"statement",), "relay.statement", books.statement, scopes=BOOKS),
             OwnPath("POST", (b"redeem",), "relay.redeem", codes.redeem, scopes=ACTS),
+            OwnPath("GET", (b"invoices",), paper, invoices.list, scopes=BOOKS),
+            OwnPath("POST", (b"invoices",), paper, invoices.request, scopes=MANAGES),
+            OwnPath("GET", (b"invoices", KEY, b"file"), paper, invoices.file, scopes=BOOKS),
+            OwnPath("GET", profile, paper, invoices.profile, scopes=BOOKS),
+            OwnPath("PUT", profile, paper, invoices.set_profile, scopes=MANAGES),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
             OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"limits"), keys, limits.set, scopes=MANAGES),
