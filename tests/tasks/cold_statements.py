@@ -313,7 +313,7 @@ COLD = {
     "relay.operators.tokens:issue_token": _COMMAND,
     "relay.operators.tokens:revoke_token": _COMMAND,
     "relay.operators.tokens:revoke_tokens": _COMMAND,
-    "relay.admin.acting:Office.reading": "an operator's read: sets the kind of a transaction",
+    "relay.desk.office:Office.reading": "an operator's read: sets the kind of a transaction",
     "relay.admin.acting:AtDesk._act": "an operator's act: sets its patience",
     "relay.admin.acting:AtDesk.refuse_stale": "an operator's act: sets its patience",
     "relay.admin.bodies:_name_of": "an operator's path, by primary key",
