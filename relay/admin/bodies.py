@@ -44,6 +44,8 @@ PathMonth = Annotated[
 ]
 QueryId = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Most rows of a page.")]
+Like = Annotated[str | None, QueryParameter(min_length=1, max_length=CHARS_MAX)]
+"""A part of what something is called."""
 Cursor = Annotated[
     str | None, QueryParameter(max_length=100, description="A page's `next_cursor`.")
 ]

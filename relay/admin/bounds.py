@@ -7,13 +7,25 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch
-from relay.admin.bodies import Micros, Moment, PathId, PathName, QueryId, Words, tenant_of
+from relay.admin.bodies import (
+    Cursor,
+    Limit,
+    Micros,
+    Moment,
+    PathId,
+    PathName,
+    QueryId,
+    Words,
+    read_cursor,
+    tenant_of,
+)
 from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.routes import acts, reads
 from relay.admin.tenants import locked_tenant
 from relay.admin.tokens import locked_token
 from relay.desk.actor import Actor
-from relay.desk.find import token_numbered
+from relay.desk.find import tenant_named, token_numbered
 from relay.desk.gates import set_gates
 from relay.desk.limits import raise_limit, set_limits
 from relay.desk.office import Office
@@ -23,7 +35,8 @@ from relay.desk.shown import (
     read_shown_tenant,
     shown_token,
 )
-from relay.desk.shown_limits import ShownLimit, read_shown_limits
+from relay.desk.shown_limits import ShownLimit, read_shown_limits, show_limits
+from relay.limits.read import list_limits
 from relay.limits.tables import LimitKind
 
 
@@ -39,24 +52,53 @@ class LimitList(msgspec.Struct, frozen=True):
     limits: list[ShownLimit]
 
 
+class LimitPage(msgspec.Struct, frozen=True):
+    limits: list[ShownLimit]
+    next_cursor: str | None
+
+
 class Bounds(Controller):
     path = "/admin/v1"
     tags = ("Limits",)
 
-    @get("/limits", **reads("tenant.read", 404))
+    @get("/limits", **reads("tenant.read", 404, streams=True))
     async def list_limits(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         tenant: FromQuery[str | None] = None,
         token: QueryId = None,
-    ) -> LimitList:
+        kind: FromQuery[LimitKind | None] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[LimitPage]:
         """List limits with what is taken of them: all, a tenant's with its tokens', or a token's.
 
         `allowed` and what is counted are micros, but for `in_flight` and `rate`.
         """
         async with office.reading() as session:
-            return LimitList(await read_shown_limits(session, tenant, token))
+            whose = None if tenant is None else (await tenant_named(session, tenant)).id
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ShownLimit], int | None]:
+            found = await list_limits(
+                session,
+                tenant_id=whose,
+                token_id=token,
+                kind=kind,
+                before_id=before_id,
+                limit=most + 1,
+            )
+            return cut(await show_limits(session, found), most)
+
+        return await answer_list(
+            *(office, listing, read, ShownLimit),
+            page=LimitPage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @patch("/tenants/{tenant:str}/limits", **acts("limit.set", 404))
     async def limit_tenant(

@@ -11,11 +11,23 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, of_version
-from relay.admin.bodies import Count, Moment, Name, Number, PathName, channel_of
+from relay.admin.bodies import (
+    Count,
+    Cursor,
+    Limit,
+    Moment,
+    Name,
+    Number,
+    PathName,
+    channel_of,
+    read_cursor,
+)
+from relay.admin.lists import Listing, answer_list
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.channels.costs import Cost, CostUnit, ListedCost, list_costs
 from relay.channels.read import read_rows
+from relay.channels.tables import Channel
 from relay.desk.actor import Actor
 from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import (
@@ -118,8 +130,9 @@ class ChannelStory(msgspec.Struct, frozen=True):
     costs: list[ListedCost]
 
 
-class ChannelList(msgspec.Struct, frozen=True):
+class ChannelPage(msgspec.Struct, frozen=True):
     channels: list[ChannelStanding]
+    next_cursor: str | None
 
 
 class CostList(msgspec.Struct, frozen=True):
@@ -130,15 +143,47 @@ class Channels(Controller):
     path = "/admin/v1/channels"
     tags = ("Channels",)
 
-    @get(**reads("channel.read"))
+    @get(**reads("channel.read", streams=True))
     async def list_channels(
-        self, office: NamedDependency[Office], *, removed: FromQuery[bool] = False
-    ) -> ChannelList:
-        """List channels in the order they are tried, and how they do."""
-        async with office.reading() as session:
-            rows = await read_rows(session, with_removed=removed)
-            standings = await read_standings(session, rows)
-        return ChannelList([ChannelStanding(shown_channel(one), standings[one.id]) for one in rows])
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        removed: FromQuery[bool] = False,
+        enabled: FromQuery[bool | None] = None,
+        group: FromQuery[str | None] = None,
+        model: FromQuery[str | None] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[ChannelPage]:
+        """List channels in the order they are tried, and how they do; `removed`: with those.
+
+        `model`: those that take it.
+        """
+
+        async def read(
+            session: AsyncSession, behind_id: int | None, most: int
+        ) -> tuple[list[ChannelStanding], int | None]:
+            rows = _behind(await read_rows(session, with_removed=True), behind_id)
+            wanted = [
+                one
+                for one in rows
+                if (removed or one.removed_at is None)
+                and enabled in (None, one.enabled)
+                and (group is None or group in one.groups)
+                and (model is None or not one.models or model.lower() in one.models)
+            ]
+            page = wanted[:most]
+            standings = await read_standings(session, page)
+            shown = [ChannelStanding(shown_channel(one), standings[one.id]) for one in page]
+            return shown, page[-1].id if len(wanted) > most else None
+
+        return await answer_list(
+            *(office, listing, read, ChannelStanding),
+            page=ChannelPage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @get("/{channel:str}", **reads("channel.read", 404))
     async def show(
@@ -262,6 +307,16 @@ class Channels(Controller):
             return CostList(await list_costs(session, (await channel_named(session, name)).id))
 
         return await desk.act(work, status=201)
+
+
+def _behind(rows: list[Channel], last_id: int | None) -> list[Channel]:
+    """Go on behind a channel, in the order they are tried: there are few, and none is deleted."""
+    if last_id is None:
+        return rows
+    places = [place for place, row in enumerate(rows) if row.id == last_id]
+    if not places:
+        raise WrongField("cursor", "it is no `next_cursor` of a page")
+    return rows[places[0] + 1 :]
 
 
 async def _locked(session: AsyncSession, name: str) -> ShownChannel:

@@ -20,7 +20,7 @@ from relay.admin.bodies import (
     read_cursor,
     tenant_of,
 )
-from relay.admin.lists import Listing, answer_list
+from relay.admin.lists import Listing, answer_list, answer_whole, cut
 from relay.admin.routes import acts, reads
 from relay.codes.read import ListedBatch, ListedCode, list_batches, list_codes
 from relay.desk.actor import Actor
@@ -80,11 +80,14 @@ class Codes(Controller):
     path = "/admin/v1"
     tags = ("Codes",)
 
-    @get("/codes", **reads("code.read"))
-    async def list_batches(self, office: NamedDependency[Office]) -> BatchList:
+    @get("/codes", **reads("code.read", streams=True))
+    async def list_batches(
+        self, office: NamedDependency[Office], listing: NamedDependency[Listing]
+    ) -> Response[BatchList]:
         """List batches, the newest first, with what became of their codes."""
         async with office.reading() as session:
-            return BatchList(await list_batches(session))
+            found = await list_batches(session)
+        return answer_whole(listing, BatchList(found), found, ListedBatch)
 
     @get("/codes/{batch:str}", **reads("code.read", 404, streams=True))
     async def show(
@@ -104,7 +107,7 @@ class Codes(Controller):
             session: AsyncSession, before_id: int | None, most: int
         ) -> tuple[list[ListedCode], int | None]:
             found = await list_codes(session, batch_id, before_id=before_id, limit=most + 1)
-            return found[:most], found[most - 1].id if len(found) > most else None
+            return cut(found, most)
 
         return await answer_list(
             *(office, listing, read, ListedCode),

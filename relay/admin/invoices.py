@@ -12,7 +12,18 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
-from relay.admin.bodies import ID_MAX, Limit, Name, PathId, PathName, Words
+from relay.admin.bodies import (
+    ID_MAX,
+    Cursor,
+    Limit,
+    Name,
+    PathId,
+    PathName,
+    Words,
+    read_cursor,
+    read_window,
+)
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
@@ -29,7 +40,7 @@ from relay.desk.invoices import (
 )
 from relay.desk.office import Office
 from relay.invoices.read import ListedInvoice, list_invoices
-from relay.invoices.tables import Basis, InvoiceKind, InvoiceState
+from relay.invoices.tables import PROFILE_FIELDS, Basis, InvoiceKind, InvoiceState
 
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 EntryId = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
@@ -88,33 +99,52 @@ class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tenant reads it too."""
 
 
-class InvoiceList(msgspec.Struct, frozen=True):
+class InvoicePage(msgspec.Struct, frozen=True):
     invoices: list[ListedInvoice]
+    next_cursor: str | None
 
 
 class Invoices(Controller):
     path = "/admin/v1"
     tags = ("Invoices",)
 
-    @get("/invoices", **reads("invoice.read", 404))
+    @get("/invoices", **reads("invoice.read", 404, streams=True))
     async def list_invoices(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         account: FromQuery[str | None] = None,
         wanted_state: Annotated[InvoiceState | None, QueryParameter(name="state")] = None,
-        limit: Limit = 200,
-    ) -> InvoiceList:
-        """List invoices, newest first."""
+        month: FromQuery[str | None] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[InvoicePage]:
+        """List invoices, newest first; `month`: those that were requested in it."""
+        window = None if month is None else read_window(month, None, None, office.settings.zone)
         async with office.reading() as session:
-            return InvoiceList(
-                await list_invoices(
-                    session,
-                    account_id=None if account is None else await account_named(session, account),
-                    state=None if wanted_state is None else wanted_state.value,
-                    limit=limit,
-                )
+            whose = None if account is None else await account_named(session, account)
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedInvoice], int | None]:
+            found = await list_invoices(
+                session,
+                account_id=whose,
+                state=None if wanted_state is None else wanted_state.value,
+                window=window,
+                before_id=before_id,
+                limit=most + 1,
             )
+            return cut(found, most)
+
+        return await answer_list(
+            *(office, listing, read, ListedInvoice),
+            page=InvoicePage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+            spread={"profile": PROFILE_FIELDS},
+        )
 
     @patch("/accounts/{account:str}/invoice-profile", **acts("invoice.set_profile", 404))
     async def set_profile(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked
 from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
-from relay.admin.lists import Listing, answer_list
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.problems import declared
 from relay.admin.routes import reads
 from relay.database.ids import TaskId
@@ -115,7 +115,7 @@ class Books(Controller):
         ) -> tuple[list[ListedEntry], int | None]:
             asked = msgspec.structs.replace(wanted, before_id=before_id)
             found = await list_entries(session, asked, limit=most + 1)
-            return found[:most], found[most - 1].id if len(found) > most else None
+            return cut(found, most)
 
         return await answer_list(
             *(office, listing, read, ListedEntry),

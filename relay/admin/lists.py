@@ -4,9 +4,11 @@ What is streamed is read page by page, each in a transaction of its own: nothing
 but one page, and a client that reads slowly holds no snapshot. Rows are in the order of ids that
 never change, so that none is told twice or left out. A stream that breaks ends without its last
 chunk, so that no client takes a part for the whole.
+
+What is small, or a sum, is read as a whole, and is of one moment in each form.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked, encoded
 from relay.desk.office import Office
-from relay.usage.columns import cells, csv_head, csv_line
+from relay.usage.columns import NOTHING_SPREAD, Spread, cells, csv_head, csv_line
 
-CSV, JSONL = "text/csv", "application/jsonl"
+JSON, CSV, JSONL = "application/json", "text/csv", "application/jsonl"
 AT_ONCE = 500
 """Rows of a page of a stream."""
 
@@ -35,8 +37,14 @@ class Listing(msgspec.Struct, frozen=True):
 
 def listing(request: Asked) -> Listing:
     """Read `Accept`; JSON where it names none of ours."""
-    best = request.accept.best_match(["application/json", CSV, JSONL])
-    return Listing(best or "application/json")
+    best = request.accept.best_match([JSON, CSV, JSONL])
+    return Listing(best or JSON)
+
+
+def cut(found: list[Row], most: int) -> tuple[list[Row], int | None]:
+    """Make a page of what was read with one row more than it has."""
+    rows: list[Any] = found[:most]
+    return rows, rows[-1].id if len(found) > most else None
 
 
 async def answer_list(
@@ -48,16 +56,17 @@ async def answer_list(
     page: type[Any],
     before_id: int | None,
     limit: int,
+    spread: Spread = NOTHING_SPREAD,
 ) -> Response[Any]:
     """Answer a page, or stream all from there on; `limit` is of a page."""
-    is_page = wanted.media_type == "application/json"
+    is_page = wanted.media_type == JSON
     async with office.reading() as session:
         rows, next_id = await read(session, before_id, limit if is_page else AT_ONCE)
     if is_page:
         cursor = None if next_id is None else str(next_id)
         return Response(msgspec.Raw(encoded(page(rows, cursor))))
 
-    async def pages() -> AsyncIterator[list[Row]]:
+    async def pages() -> AsyncIterator[Sequence[Row]]:
         yield rows
         at = next_id
         while at is not None:
@@ -65,18 +74,45 @@ async def answer_list(
                 more, at = await read(session, at, AT_ONCE)
             yield more
 
-    spell = _as_csv if wanted.media_type == CSV else _as_jsonl
-    return Stream(spell(pages(), row), media_type=wanted.media_type)
+    return _stream(wanted, pages(), row, spread)
 
 
-async def _as_csv(pages: AsyncIterator[list[Row]], row: type[Row]) -> AsyncIterator[bytes]:
-    yield csv_head(row)
+def answer_whole(
+    wanted: Listing,
+    shown: object,
+    rows: Sequence[Row],
+    row: type[Row],
+    *,
+    spread: Spread = NOTHING_SPREAD,
+) -> Response[Any]:
+    """Answer what was read as a whole: `shown` as JSON, its `rows` as CSV and JSON lines."""
+    if wanted.media_type == JSON:
+        return Response(msgspec.Raw(encoded(shown)))
+
+    async def pages() -> AsyncIterator[Sequence[Row]]:
+        for at in range(0, len(rows), AT_ONCE):
+            yield rows[at : at + AT_ONCE]
+
+    return _stream(wanted, pages(), row, spread)
+
+
+def _stream(
+    wanted: Listing, pages: AsyncIterator[Sequence[Row]], row: type[Row], spread: Spread
+) -> Response[Any]:
+    spell = _as_csv(pages, row, spread) if wanted.media_type == CSV else _as_jsonl(pages)
+    return Stream(spell, media_type=wanted.media_type)
+
+
+async def _as_csv(
+    pages: AsyncIterator[Sequence[Row]], row: type[Row], spread: Spread
+) -> AsyncIterator[bytes]:
+    yield csv_head(row, spread)
     async for rows in pages:
         if rows:
-            yield "".join(csv_line(cells(one)) for one in rows).encode()
+            yield "".join(csv_line(cells(one, spread)) for one in rows).encode()
 
 
-async def _as_jsonl(pages: AsyncIterator[list[Row]], _: type[Row]) -> AsyncIterator[bytes]:
+async def _as_jsonl(pages: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
     async for rows in pages:
         if rows:
             yield b"".join(encoded(one) + b"\n" for one in rows)

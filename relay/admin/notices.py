@@ -1,15 +1,17 @@
 """Where tenants are told of their business, and what they were told."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
-from relay.admin.bodies import Limit, Micros, Name, PathId
+from relay.admin.bodies import Cursor, Limit, Micros, Name, PathId, QueryId, read_cursor
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.find import tenant_named
@@ -21,8 +23,14 @@ from relay.desk.notices import (
 )
 from relay.desk.office import Office
 from relay.notices.events import Event
-from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
-from relay.notices.tables import Lang, PlaceKind
+from relay.notices.read import (
+    ListedNotice,
+    ListedPlace,
+    NoticeFilter,
+    list_notices,
+    list_places,
+)
+from relay.notices.tables import Lang, NoticeState, PlaceKind
 
 
 class NewNoticePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,12 +48,14 @@ class NewNoticePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "NewNoticePlace(...)"
 
 
-class NoticePlaceList(msgspec.Struct, frozen=True):
+class NoticePlacePage(msgspec.Struct, frozen=True):
     places: list[ListedPlace]
+    next_cursor: str | None
 
 
-class NoticeList(msgspec.Struct, frozen=True):
+class NoticePage(msgspec.Struct, frozen=True):
     notices: list[ListedNotice]
+    next_cursor: str | None
 
 
 class RemovedNoticePlace(msgspec.Struct, frozen=True):
@@ -56,27 +66,67 @@ class Notices(Controller):
     path = "/admin/v1/notices"
     tags = ("Notices",)
 
-    @get(**reads("notice.read", 404))
+    @get(**reads("notice.read", 404, streams=True))
     async def list_notices(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         tenant: FromQuery[str | None] = None,
-        limit: Limit = 200,
-    ) -> NoticeList:
+        place: QueryId = None,
+        event: FromQuery[Event | None] = None,
+        wanted_state: Annotated[NoticeState | None, QueryParameter(name="state")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[NoticePage]:
         """List what tenants were told, or are to be, newest first."""
         async with office.reading() as session:
-            whose = None if tenant is None else (await tenant_named(session, tenant)).id
-            return NoticeList(await list_notices(session, tenant_id=whose, limit=limit))
+            wanted = NoticeFilter(
+                tenant_id=None if tenant is None else (await tenant_named(session, tenant)).id,
+                place_id=place,
+                event=event,
+                state=wanted_state,
+            )
 
-    @get("/places", **reads("notice.read", 404))
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedNotice], int | None]:
+            asked = msgspec.structs.replace(wanted, before_id=before_id)
+            return cut(await list_notices(session, asked, limit=most + 1), most)
+
+        return await answer_list(
+            *(office, listing, read, ListedNotice),
+            page=NoticePage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
+
+    @get("/places", **reads("notice.read", 404, streams=True))
     async def list_places(
-        self, office: NamedDependency[Office], *, tenant: FromQuery[str | None] = None
-    ) -> NoticePlaceList:
-        """List where tenants are told, with what did not arrive."""
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        tenant: FromQuery[str | None] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[NoticePlacePage]:
+        """List where tenants are told, newest first, with what did not arrive."""
         async with office.reading() as session:
             whose = None if tenant is None else (await tenant_named(session, tenant)).id
-            return NoticePlaceList(await list_places(session, tenant_id=whose))
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedPlace], int | None]:
+            found = await list_places(session, tenant_id=whose, before_id=before_id, limit=most + 1)
+            return cut(found, most)
+
+        return await answer_list(
+            *(office, listing, read, ListedPlace),
+            page=NoticePlacePage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @post("/places", **acts("notice.add", 404))
     async def add(

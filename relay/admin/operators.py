@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import Micros, Moment, Name, PathId, PathName
+from relay.admin.lists import Listing, answer_whole
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.office import Office
@@ -82,14 +83,19 @@ class Operators(Controller):
             }
         )
 
-    @get("/operators", **reads("operator.read"))
+    @get("/operators", **reads("operator.read", streams=True))
     async def list_operators(
-        self, office: NamedDependency[Office], *, removed: FromQuery[bool] = False
-    ) -> OperatorList:
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        removed: FromQuery[bool] = False,
+    ) -> Response[OperatorList]:
         """List operators, with their roles and the ceilings that are their own."""
         async with office.reading() as session:
             found = await read_operators(session, with_removed=removed)
-        return OperatorList([shown_operator(row) for row in found])
+        shown = [shown_operator(row) for row in found]
+        return answer_whole(listing, OperatorList(shown), shown, ShownOperator)
 
     @get("/operators/{operator:str}", **reads("operator.read", 404))
     async def show(
@@ -148,15 +154,20 @@ class Operators(Controller):
 
         return await desk.act(work)
 
-    @get("/operator-tokens", **reads("operator.read", 404))
+    @get("/operator-tokens", **reads("operator.read", 404, streams=True))
     async def list_tokens(
-        self, office: NamedDependency[Office], *, operator: FromQuery[str | None] = None
-    ) -> OperatorTokenList:
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        operator: FromQuery[str | None] = None,
+    ) -> Response[OperatorTokenList]:
         """List operators' tokens, by their last characters."""
         async with office.reading() as session:
             whose = None if operator is None else await operator_named(session, operator)
             found = await read_operator_tokens(session, whose)
-        return OperatorTokenList([shown_operator_token(row, name) for row, name in found])
+        shown = [shown_operator_token(row, name) for row, name in found]
+        return answer_whole(listing, OperatorTokenList(shown), shown, ShownOperatorToken)
 
     @post("/operators/{operator:str}/tokens", **acts("operator.issue_token", 404))
     async def issue_token(

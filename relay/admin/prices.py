@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
 from relay.admin.bodies import Count, Moment, Name, Number, refuse_naive
+from relay.admin.lists import Listing, answer_whole
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
@@ -138,6 +139,10 @@ class MissedList(msgspec.Struct, frozen=True):
     missing: list[Missed]
 
 
+class MultiplierList(msgspec.Struct, frozen=True):
+    multipliers: list[ShownMultiplier]
+
+
 class Ended(msgspec.Struct, frozen=True):
     is_ended: bool = True
 
@@ -146,18 +151,20 @@ class PricesOf(Controller):
     path = "/admin/v1/prices"
     tags = ("Prices",)
 
-    @get(**reads("price.read"))
+    @get(**reads("price.read", streams=True))
     async def list_prices(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         endpoint: FromQuery[str | None] = None,
         at: FromQuery[datetime | None] = None,
         history: FromQuery[bool] = False,
-    ) -> PriceList:
+    ) -> Response[PriceList]:
         """List the rows in force, yours first, yours to come, and the multipliers; as of a moment.
 
-        `history`: every row that you ever set, and until when it held.
+        `history`: every row that you ever set, and until when it held. As CSV and JSON lines: the
+        rows; the multipliers are at `/multipliers`.
         """
         refuse_naive(at=at)
         async with office.reading() as session:
@@ -171,31 +178,31 @@ class PricesOf(Controller):
             names = await names_by_id(session, ids)
         book = prices.book()
         official = [] if history else [row for row in book.rows if not row.is_own]
-        return PriceList(
-            adopted,
-            OFFERED.name,
-            bool(prices.multiplies_amounts),
-            [
-                shown_price(row, book.rise(row), names)
-                for row in (*rows, *official)
-                if endpoint in (None, row.endpoint)
-            ],
+        shown = [
+            shown_price(row, book.rise(row), names)
+            for row in (*rows, *official)
+            if endpoint in (None, row.endpoint)
+        ]
+        found = PriceList(
+            *(adopted, OFFERED.name, bool(prices.multiplies_amounts), shown),
             [shown_multiplier(one, names) for one in times],
         )
+        return answer_whole(listing, found, shown, ShownPrice)
 
-    @get("/missing", **reads("price.read"))
-    async def missing(self, office: NamedDependency[Office]) -> MissedList:
+    @get("/missing", **reads("price.read", streams=True))
+    async def missing(
+        self, office: NamedDependency[Office], listing: NamedDependency[Listing]
+    ) -> Response[MissedList]:
         """List what tenants asked for and were refused, and what still has no price."""
         async with office.reading() as session:
             book = (await read_prices(session, office.settings.zone)).book()
             misses = await read_misses(session)
-        return MissedList(
-            [
-                Missed(one.wanted, one.times, one.first_at, one.last_at)
-                for one in misses
-                if book.find(one.wanted) is None
-            ]
-        )
+        missed = [
+            Missed(one.wanted, one.times, one.first_at, one.last_at)
+            for one in misses
+            if book.find(one.wanted) is None
+        ]
+        return answer_whole(listing, MissedList(missed), missed, Missed)
 
     @post(**acts("price.set", 404))
     async def set(
@@ -279,6 +286,19 @@ class PricesOf(Controller):
 class Multipliers(Controller):
     path = "/admin/v1/multipliers"
     tags = ("Prices",)
+
+    @get(**reads("price.read", streams=True))
+    async def list_multipliers(
+        self, office: NamedDependency[Office], listing: NamedDependency[Listing]
+    ) -> Response[MultiplierList]:
+        """List the multipliers in force, and those to come."""
+        async with office.reading() as session:
+            prices = await read_prices(session, office.settings.zone)
+            found = [*prices.standing_multipliers, *prices.coming_multipliers]
+            ids = {one.tenant_id for one in found if one.tenant_id is not None}
+            names = await names_by_id(session, ids)
+        shown = [shown_multiplier(one, names) for one in found]
+        return answer_whole(listing, MultiplierList(shown), shown, ShownMultiplier)
 
     @post(**acts("multiplier.set", 404))
     async def set(

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.acting import AtDesk, encoded
+from relay.admin.acting import AtDesk
 from relay.admin.bodies import (
     Cursor,
     Limit,
@@ -20,7 +20,7 @@ from relay.admin.bodies import (
     QueryId,
     read_cursor,
 )
-from relay.admin.lists import CSV, Listing, answer_list
+from relay.admin.lists import CSV, Listing, answer_list, answer_whole, cut
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.database.ids import TaskId
@@ -42,7 +42,7 @@ from relay.desk.months import close_month
 from relay.desk.office import Office
 from relay.desk.shown import ShownChange, shown_change
 from relay.months import Month, read_month
-from relay.usage.documents import owed, statement_sheet
+from relay.usage.documents import month_sheet, owed, statement_sheet
 from relay.usage.sheet import to_csv
 from relay.usage.statement import (
     Statement,
@@ -129,7 +129,7 @@ class Deliveries(Controller):
                 before_id=before_id,
                 limit=most + 1,
             )
-            return found[:most], found[most - 1].id if len(found) > most else None
+            return cut(found, most)
 
         return await answer_list(
             *(office, listing, read, ListedDelivery),
@@ -199,8 +199,7 @@ class Changes(Controller):
                 before_id=before_id,
                 limit=most + 1,
             )
-            rows = [shown_change(row) for row in found[:most]]
-            return rows, rows[-1].id if len(found) > most else None
+            return cut([shown_change(row) for row in found], most)
 
         return await answer_list(
             *(office, listing, read, ShownChange),
@@ -242,11 +241,16 @@ class Months(Controller):
             )
         if listing.media_type == CSV:
             return Response(to_csv(statement_sheet(found)), media_type=CSV)  # type: ignore[arg-type]
-        return Response(msgspec.Raw(encoded(found)), media_type="application/json")  # type: ignore[arg-type]
+        return answer_whole(listing, found, [found], Statement)
 
-    @get("/months/{month:str}", **reads("statement.read"))
-    async def month(self, office: NamedDependency[Office], month: PathMonth) -> MonthOf:
-        """Recompute a month of all accounts."""
+    @get("/months/{month:str}", **reads("statement.read", streams=True))
+    async def month(
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        month: PathMonth,
+    ) -> Response[MonthOf]:
+        """Recompute a month of all accounts; as CSV it is one line of each, and their sums."""
         which = _month(month)
         zone, currency = office.settings.zone, office.settings.currency
         async with office.snapshot() as session:
@@ -255,7 +259,11 @@ class Months(Controller):
                 await read_statement(session, one, which, zone=zone, currency=currency)
                 for one in accounts
             ]
-        return MonthOf(str(which), currency, *owed(found), found)
+        if listing.media_type == CSV:
+            sheet = month_sheet(str(which), found, currency=currency)
+            return Response(to_csv(sheet), media_type=CSV)  # type: ignore[arg-type]
+        shown = MonthOf(str(which), currency, *owed(found), found)
+        return answer_whole(listing, shown, found, Statement)
 
     @post("/statements/{account:str}/{month:str}/close", **acts("account.close_month", 404))
     async def close(

@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import (
     Count,
+    Cursor,
+    Like,
+    Limit,
     Micros,
     Name,
     Number,
@@ -20,14 +23,16 @@ from relay.admin.bodies import (
     SignedMicros,
     Words,
     decimal_or_none,
+    read_cursor,
     tenant_of,
 )
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
-from relay.desk.find import tenant_to_act_on
+from relay.desk.find import tenant_named, tenant_to_act_on
 from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.office import Office
-from relay.desk.shown import ShownTenant, read_shown_tenant, read_shown_tenants
+from relay.desk.shown import ShownTenant, list_shown_tenants, read_shown_tenant
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tenants import (
     IssuedSecret,
@@ -38,6 +43,7 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.ledger.tables import TopupKind
+from relay.tenants.read import TenantFilter
 
 
 class NewTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,28 +118,61 @@ class NewSecret(msgspec.Struct, frozen=True):
     replaced_signs_until: datetime | None
 
 
-class TenantList(msgspec.Struct, frozen=True):
+class TenantPage(msgspec.Struct, frozen=True):
     tenants: list[ShownTenant]
+    next_cursor: str | None
 
 
 class Tenants(Controller):
     path = "/admin/v1/tenants"
     tags = ("Tenants",)
 
-    @get(**reads("tenant.read"))
+    @get(**reads("tenant.read", 404, streams=True))
     async def list_tenants(
-        self, office: NamedDependency[Office], *, removed: FromQuery[bool] = False
-    ) -> TenantList:
-        """List tenants with their accounts; `removed`: and those that were removed."""
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        removed: FromQuery[bool] = False,
+        enabled: FromQuery[bool | None] = None,
+        price_group: FromQuery[str | None] = None,
+        parent: FromQuery[str | None] = None,
+        like: Like = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[TenantPage]:
+        """List tenants with their accounts, newest first; `removed`: and those that were removed.
+
+        `parent`: its sub-tenants. `like`: a part of the name or the contact.
+        """
+        settings = office.settings
         async with office.reading() as session:
-            return TenantList(
-                await read_shown_tenants(
-                    session,
-                    zone=office.settings.zone,
-                    currency=office.settings.currency,
-                    with_removed=removed,
-                )
+            wanted = TenantFilter(
+                with_removed=removed,
+                is_enabled=enabled,
+                price_group=price_group,
+                parent_id=None if parent is None else (await tenant_named(session, parent)).id,
+                like=like,
             )
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ShownTenant], int | None]:
+            found = await list_shown_tenants(
+                session,
+                msgspec.structs.replace(wanted, before_id=before_id),
+                zone=settings.zone,
+                currency=settings.currency,
+                limit=most + 1,
+            )
+            return cut(found, most)
+
+        return await answer_list(
+            *(office, listing, read, ShownTenant),
+            page=TenantPage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @get("/{tenant:str}", **reads("tenant.read", 404))
     async def show(

@@ -6,13 +6,25 @@ from typing import Annotated
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, of_version
-from relay.admin.bodies import Count, Name, PathId, PathName, refuse_naive, tenant_of
+from relay.admin.bodies import (
+    Count,
+    Cursor,
+    Like,
+    Limit,
+    Name,
+    PathId,
+    PathName,
+    read_cursor,
+    refuse_naive,
+    tenant_of,
+)
 from relay.admin.bounding import GatePatch, LimitsPatch, allowed_of, gates_of
+from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
 from relay.desk.find import tenant_named, token_numbered
@@ -31,7 +43,7 @@ from relay.desk.tokens import (
 )
 from relay.tasks.live import read_held
 from relay.tasks.token_report import TokenReport, read_token_report
-from relay.tenants.read import read_tokens
+from relay.tenants.read import TokenFilter, list_tokens
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Token
 
@@ -77,23 +89,54 @@ class RevokedToken(msgspec.Struct, frozen=True):
     held_micros: int
 
 
-class TokenList(msgspec.Struct, frozen=True):
+class TokenPage(msgspec.Struct, frozen=True):
     tokens: list[ShownToken]
+    next_cursor: str | None
 
 
 class Tokens(Controller):
     path = "/admin/v1"
     tags = ("Tokens",)
 
-    @get("/tokens", **reads("token.read", 404))
+    @get("/tokens", **reads("token.read", 404, streams=True))
     async def list_tokens(
-        self, office: NamedDependency[Office], *, tenant: FromQuery[str | None] = None
-    ) -> TokenList:
-        """List tokens, of one tenant or of all, without their secrets."""
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        tenant: FromQuery[str | None] = None,
+        wanted_scope: Annotated[Scope | None, QueryParameter(name="scope")] = None,
+        live: FromQuery[bool | None] = None,
+        like: Like = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[TokenPage]:
+        """List tokens, of one tenant or of all, newest first, without their secrets.
+
+        `live`: neither revoked nor expired. `like`: a part of the name, or how the access key
+        begins.
+        """
         async with office.reading() as session:
-            whose = None if tenant is None else await tenant_named(session, tenant)
-            found = await read_tokens(session, whose)
-        return TokenList([shown_token(row, name) for row, name in found])
+            wanted = TokenFilter(
+                tenant_id=None if tenant is None else (await tenant_named(session, tenant)).id,
+                scope=wanted_scope,
+                is_live=live,
+                like=like,
+            )
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ShownToken], int | None]:
+            asked = msgspec.structs.replace(wanted, before_id=before_id)
+            found = await list_tokens(session, asked, limit=most + 1)
+            return cut([shown_token(row, name) for row, name in found], most)
+
+        return await answer_list(
+            *(office, listing, read, ShownToken),
+            page=TokenPage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @get("/tokens/{token_id:int}", **reads("token.read", 404))
     async def show(self, office: NamedDependency[Office], token_id: PathId) -> Response[ShownToken]:

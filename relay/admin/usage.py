@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.bodies import read_window, refuse_naive
+from relay.admin.lists import Listing, answer_whole
 from relay.admin.problems import WrongField
 from relay.admin.routes import reads
 from relay.desk.find import channel_named, tenant_named
@@ -89,10 +90,11 @@ class Sums(Controller):
     path = "/admin/v1"
     tags = ("Usage",)
 
-    @get("/usage", **reads("usage.read", 404))
+    @get("/usage", **reads("usage.read", 404, streams=True))
     async def usage(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         by: FromQuery[list[UsageKey] | None] = None,
         month: FromQuery[str | None] = None,
@@ -101,27 +103,30 @@ class Sums(Controller):
         tenant: FromQuery[str | None] = None,
         channel: FromQuery[str | None] = None,
         model: FromQuery[str | None] = None,
-    ) -> UsageSums:
+    ) -> Response[UsageSums]:
         """Sum up days of RELAY_TIMEZONE, from tasks and entries as they are now.
 
         `by`: again for more keys. A month, or `from` a day `to` another one; else this month.
         """
         settings = office.settings
         zone = settings.zone
-        window = read_window(month, first, last, zone)
+        window, keys = read_window(month, first, last, zone), list(dict.fromkeys(by or []))
         async with office.reading() as session:
             found = await read_usage(
-                *(session, list(dict.fromkeys(by or [])), window),
+                *(session, keys, window),
                 zone=zone,
                 currency=settings.currency,
                 **await _only(session, tenant, channel, model),
             )
-        return UsageSums(window.start, window.until, [_line(one) for one in found])
+        lines = [_line(one) for one in found]
+        sums = UsageSums(window.start, window.until, lines)
+        return answer_whole(listing, sums, lines, UsageLine, spread={"keys": keys})
 
-    @get("/margin", **reads("usage.read", 404, 409))
+    @get("/margin", **reads("usage.read", 404, 409, streams=True))
     async def margin(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         by: FromQuery[list[UsageKey] | None] = None,
         month: FromQuery[str | None] = None,
@@ -132,18 +137,19 @@ class Sums(Controller):
         model: FromQuery[str | None] = None,
         as_of: FromQuery[datetime | None] = None,
         limit: Rows = 50,
-    ) -> MarginSums:
+    ) -> Response[MarginSums]:
         """Hold charges against what Kling took, at what its units were bought for.
 
         A month, or from `since` until before `until`; else this month. `as_of`: by the purchase
         prices that had been entered by then.
         """
         settings, now = office.settings, datetime.now(UTC)
+        keys = list(dict.fromkeys(by or []))
         window = _window(office, month, since, until, now)
         refuse_naive(as_of=as_of)
         async with office.long() as session:
             found = await read_margin(
-                *(session, list(dict.fromkeys(by or [])), window),
+                *(session, keys, window),
                 now=now,
                 zone=settings.zone,
                 currency=settings.currency,
@@ -151,16 +157,18 @@ class Sums(Controller):
                 as_of=as_of,
                 **await _only(session, tenant, channel, model),
             )
-        return MarginSums(
-            *(window.start, window.until, settings.currency),
-            [_line(one) for one in found.lines],
+        lines = [_line(one) for one in found.lines]
+        sums = MarginSums(
+            *(window.start, window.until, settings.currency, lines),
             *(None if one is None else _line(one) for one in (found.whole, found.as_known_then)),
         )
+        return answer_whole(listing, sums, lines, UsageLine, spread={"keys": keys})
 
-    @get("/margin/losses", **reads("usage.read", 404, 409))
+    @get("/margin/losses", **reads("usage.read", 404, 409, streams=True))
     async def losses(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         month: FromQuery[str | None] = None,
         since: FromQuery[datetime | None] = None,
@@ -169,7 +177,7 @@ class Sums(Controller):
         channel: FromQuery[str | None] = None,
         model: FromQuery[str | None] = None,
         as_of: FromQuery[datetime | None] = None,
-    ) -> Losses:
+    ) -> Response[Losses]:
         """List what was sold below cost, and by which price row; a window as of `margin`."""
         settings = office.settings
         window = _window(office, month, since, until, datetime.now(UTC))
@@ -181,11 +189,10 @@ class Sums(Controller):
                 as_of=as_of,
                 **await _only(session, tenant, channel, model),
             )
-        return Losses(
-            *(window.start, window.until, settings.currency),
-            sum(one.lost_micros for one in found),
-            [shown_loss(one) for one in found],
-        )
+        lines = [shown_loss(one) for one in found]
+        lost = sum(one.lost_micros for one in found)
+        losses = Losses(*(window.start, window.until, settings.currency, lost, lines))
+        return answer_whole(listing, losses, lines, ShownLoss)
 
 
 def _line(one: Usage) -> UsageLine:

@@ -1,16 +1,18 @@
 """What keeps watch: alerts and where they go, pauses of creates, whose things are, what waits."""
 
 from datetime import timedelta
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import (
     Count,
+    Cursor,
     Limit,
     Moment,
     Name,
@@ -19,7 +21,9 @@ from relay.admin.bodies import (
     PathName,
     Words,
     decimal_or_none,
+    read_cursor,
 )
+from relay.admin.lists import Listing, answer_list, answer_whole, cut
 from relay.admin.routes import acts, reads
 from relay.alerts.places import open_places
 from relay.alerts.read import ListedPlace, ListedRule, Standing, read_alerts
@@ -28,12 +32,13 @@ from relay.alerts.tables import AlertRule, Severity
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.errors import NoSuch, NotPossible
-from relay.desk.find import tenant_named
+from relay.desk.find import channel_named, tenant_named
+from relay.desk.names import CHARS_MAX
 from relay.desk.office import Office
 from relay.desk.owners import Claimed, claim_owners
 from relay.desk.pauses import end_pause, pause_creates
 from relay.kling.endpoint import Resource
-from relay.owners.read import ListedOwner, list_owners
+from relay.owners.read import ListedOwner, OwnerFilter, list_owners
 from relay.pauses.read import ListedPause, list_pauses
 from relay.tasks.queue.read import Lineup, read_lineup
 
@@ -85,8 +90,9 @@ class NewPause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: Moment | None = None
 
 
-class PauseList(msgspec.Struct, frozen=True):
+class PausePage(msgspec.Struct, frozen=True):
     pauses: list[ListedPause]
+    next_cursor: str | None
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,19 +105,26 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how long from now they are known; null is as Kling keeps such things."""
 
 
-class OwnerList(msgspec.Struct, frozen=True):
+class OwnerPage(msgspec.Struct, frozen=True):
     owners: list[ListedOwner]
+    next_cursor: str | None
 
 
 class Alerts(Controller):
     path = "/admin/v1/alerts"
     tags = ("Alerts",)
 
-    @get(**reads("alert.read"))
-    async def list_alerts(self, office: NamedDependency[Office]) -> Standing:
-        """List the rules with their states, and the places that messages go to."""
+    @get(**reads("alert.read", streams=True))
+    async def list_alerts(
+        self, office: NamedDependency[Office], listing: NamedDependency[Listing]
+    ) -> Response[Standing]:
+        """List the rules with their states, and the places that messages go to.
+
+        As CSV and JSON lines: the rules.
+        """
         async with office.reading() as session:
-            return await read_alerts(session)
+            found = await read_alerts(session)
+        return answer_whole(listing, found, found.rules, ListedRule)
 
     @get("/rules/{rule:str}", **reads("alert.read", 404))
     async def show(self, office: NamedDependency[Office], rule: PathName) -> Response[ListedRule]:
@@ -202,13 +215,32 @@ class Pauses(Controller):
     path = "/admin/v1/pauses"
     tags = ("Pauses",)
 
-    @get(**reads("pause.read"))
+    @get(**reads("pause.read", streams=True))
     async def list_pauses(
-        self, office: NamedDependency[Office], *, ended: FromQuery[bool] = False
-    ) -> PauseList:
+        self,
+        office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
+        *,
+        ended: FromQuery[bool] = False,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[PausePage]:
         """List the pauses in force, newest first; `ended`: and those that were."""
-        async with office.reading() as session:
-            return PauseList(await list_pauses(session, with_ended=ended))
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedPause], int | None]:
+            found = await list_pauses(
+                session, with_ended=ended, before_id=before_id, limit=most + 1
+            )
+            return cut(found, most)
+
+        return await answer_list(
+            *(office, listing, read, ListedPause),
+            page=PausePage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @post(**acts("pause.add", 404))
     async def add(
@@ -237,19 +269,44 @@ class Owners(Controller):
     path = "/admin/v1/owners"
     tags = ("Owners",)
 
-    @get(**reads("owner.read", 404))
+    @get(**reads("owner.read", 404, streams=True))
     async def list_owners(
         self,
         office: NamedDependency[Office],
+        listing: NamedDependency[Listing],
         *,
         tenant: FromQuery[str | None] = None,
+        channel: FromQuery[str | None] = None,
         kind: FromQuery[Resource | None] = None,
-        limit: Limit = 200,
-    ) -> OwnerList:
-        """List whose things are, newest first, with those that expired or were deleted."""
+        kling_id: Annotated[str | None, QueryParameter(name="id", max_length=CHARS_MAX)] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[OwnerPage]:
+        """List whose things are, newest first, with those that expired or were deleted.
+
+        `id`: Kling's, of one thing.
+        """
         async with office.reading() as session:
-            whose = None if tenant is None else (await tenant_named(session, tenant)).id
-            return OwnerList(await list_owners(session, tenant_id=whose, kind=kind, limit=limit))
+            wanted = OwnerFilter(
+                tenant_id=None if tenant is None else (await tenant_named(session, tenant)).id,
+                channel_id=None if channel is None else (await channel_named(session, channel)).id,
+                kind=kind,
+                resource_id=kling_id,
+            )
+
+        async def read(
+            session: AsyncSession, before_id: int | None, most: int
+        ) -> tuple[list[ListedOwner], int | None]:
+            asked = msgspec.structs.replace(wanted, before_id=before_id)
+            found = await list_owners(session, asked, limit=most + 1)
+            return found[:most], found[most - 1].row_id if len(found) > most else None
+
+        return await answer_list(
+            *(office, listing, read, ListedOwner),
+            page=OwnerPage,
+            before_id=read_cursor(cursor),
+            limit=limit,
+        )
 
     @post(**acts("owner.claim", 404))
     async def claim(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from relay.cli.database import Database
 
 TABLES = (
-    *("channels", "tenants", "tokens", "limits", "prices", "multipliers", "statements"),
-    *("invoices", "pauses", "operators", "entries", "tasks", "deliveries", "changes"),
+    *("channels", "limits", "prices", "multipliers", "statements", "pauses", "operators"),
+    *("tenants", "tokens", "invoices", "entries", "tasks", "deliveries", "changes"),
 )
 
 

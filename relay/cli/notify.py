@@ -122,12 +122,12 @@ def list_command(tenant: str | None, *, as_json: bool) -> None:
 
     async def work(session: AsyncSession) -> tuple[list[ListedPlace], list[ListedNotice]]:
         from relay.desk.find import tenant_named
-        from relay.notices.read import list_notices, list_places
+        from relay.notices.read import NoticeFilter, list_notices, list_places
 
         tenant_id = None if tenant is None else (await tenant_named(session, tenant)).id
         return (
             await list_places(session, tenant_id=tenant_id),
-            await list_notices(session, tenant_id=tenant_id),
+            await list_notices(session, NoticeFilter(tenant_id=tenant_id)),
         )
 
     with open_database() as database:

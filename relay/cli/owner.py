@@ -106,14 +106,13 @@ def list_command(tenant: str | None, kind: str | None, limit: int, *, as_json: b
     async def work(session: AsyncSession) -> list[ListedOwner]:
         from relay.desk.find import tenant_named
         from relay.kling.endpoint import Resource
-        from relay.owners.read import list_owners
+        from relay.owners.read import OwnerFilter, list_owners
 
-        return await list_owners(
-            session,
+        wanted = OwnerFilter(
             tenant_id=(await tenant_named(session, tenant)).id if tenant is not None else None,
             kind=Resource(kind) if kind else None,
-            limit=limit,
         )
+        return await list_owners(session, wanted, limit=limit)
 
     with open_database() as database:
         found = database.read(work)

@@ -13,7 +13,7 @@ from relay.database.ids import TaskId
 from relay.deliveries.read import list_deliveries
 from relay.desk.changes import list_changes
 from relay.desk.shown import (
-    read_shown_tenants,
+    list_shown_tenants,
     shown_change,
     shown_channel,
     shown_operator,
@@ -23,19 +23,17 @@ from relay.desk.shown_limits import read_shown_limits
 from relay.desk.shown_prices import shown_multiplier, shown_price
 from relay.invoices.read import list_invoices
 from relay.ledger.tables import ClosedMonth
-from relay.limits.tables import IN_MICROS
 from relay.money import decimal_of
 from relay.operators.read import read_operators
 from relay.pauses.read import list_pauses
 from relay.pricing.prices import read_multipliers
 from relay.pricing.prices import read_rows as read_price_rows
 from relay.tasks.inspect import TaskFilter, list_tasks
-from relay.tenants.read import read_tenants, read_tokens
+from relay.tenants.read import TenantFilter, TokenFilter, list_tokens, read_tenants
 from relay.usage.entries import EntryFilter, list_entries
 
 AT_ONCE = 500
 MICROS = "_micros"
-LIMITED = ("allowed", "raised", "taken", "left")
 
 
 class Of(msgspec.Struct, frozen=True):
@@ -45,7 +43,7 @@ class Of(msgspec.Struct, frozen=True):
     currency: str
 
 
-Page = Callable[[AsyncSession, int | None], Awaitable[list[Any]]]
+Page = Callable[[AsyncSession, Of, int | None], Awaitable[list[Any]]]
 Whole = Callable[[AsyncSession, Of], Awaitable[list[Any]]]
 
 
@@ -56,7 +54,7 @@ async def read_table(session: AsyncSession, name: str, of: Of) -> AsyncIterator[
             yield spelt(row)
         return
     before_id: int | None = None
-    while rows := await GROWING[name](session, before_id):
+    while rows := await GROWING[name](session, of, before_id):
         for row in rows:
             yield spelt(row)
         if len(rows) < AT_ONCE:
@@ -85,20 +83,11 @@ async def _channels(session: AsyncSession, _: Of) -> list[Any]:
     return [shown_channel(row) for row in await read_rows(session, with_removed=True)]
 
 
-async def _tenants(session: AsyncSession, of: Of) -> list[Any]:
-    return await read_shown_tenants(session, zone=of.zone, currency=of.currency, with_removed=True)
-
-
-async def _tokens(session: AsyncSession, _: Of) -> list[Any]:
-    return [shown_token(row, name) for row, name in await read_tokens(session, None)]
-
-
 async def _limits(session: AsyncSession, _: Of) -> list[Any]:
     found = []
     for one in await read_shown_limits(session):
         row = msgspec.to_builtins(one, enc_hook=str)
-        if one.limit in IN_MICROS:
-            row |= {name: decimal_of(row[name]) for name in LIMITED if row[name] is not None}
+        row |= {name: decimal_of(row[name]) for name in one.amounts if row[name] is not None}
         found.append(row)
     return found
 
@@ -129,46 +118,58 @@ async def _operators(session: AsyncSession, _: Of) -> list[Any]:
     return [shown_operator(row) for row in await read_operators(session, with_removed=True)]
 
 
-async def _invoices(session: AsyncSession, _: Of) -> list[Any]:
-    return list(await list_invoices(session, limit=10**9))
+async def _tenants(session: AsyncSession, of: Of, before_id: int | None) -> list[Any]:
+    wanted = TenantFilter(with_removed=True, before_id=before_id)
+    return list(
+        await list_shown_tenants(session, wanted, zone=of.zone, currency=of.currency, limit=AT_ONCE)
+    )
 
 
-async def _entries(session: AsyncSession, before_id: int | None) -> list[Any]:
+async def _tokens(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
+    found = await list_tokens(session, TokenFilter(before_id=before_id), limit=AT_ONCE)
+    return [shown_token(row, name) for row, name in found]
+
+
+async def _invoices(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
+    return list(await list_invoices(session, before_id=before_id, limit=AT_ONCE))
+
+
+async def _entries(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
     return list(await list_entries(session, EntryFilter(before_id=before_id), limit=AT_ONCE))
 
 
-async def _tasks(session: AsyncSession, before_id: int | None) -> list[Any]:
+async def _tasks(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
     before = None if before_id is None else TaskId(before_id)
     return list(await list_tasks(session, TaskFilter(before_id=before), limit=AT_ONCE))
 
 
-async def _deliveries(session: AsyncSession, before_id: int | None) -> list[Any]:
+async def _deliveries(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
     return list(await list_deliveries(session, before_id=before_id, limit=AT_ONCE))
 
 
-async def _changes(session: AsyncSession, before_id: int | None) -> list[Any]:
+async def _changes(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
     found = await list_changes(session, before_id=before_id, limit=AT_ONCE)
     return [shown_change(row) for row in found]
 
 
 SMALL: dict[str, Whole] = {
     "channels": _channels,
-    "tenants": _tenants,
-    "tokens": _tokens,
     "limits": _limits,
     "prices": _prices,
     "multipliers": _multipliers,
     "statements": _statements,
-    "invoices": _invoices,
     "pauses": _pauses,
     "operators": _operators,
 }
-"""Tables of what operators make, each read as a whole."""
+"""Small tables, each read as a whole."""
 GROWING: dict[str, Page] = {
+    "tenants": _tenants,
+    "tokens": _tokens,
+    "invoices": _invoices,
     "entries": _entries,
     "tasks": _tasks,
     "deliveries": _deliveries,
     "changes": _changes,
 }
-"""Tables that traffic fills, read page by page by their ids."""
+"""Tables that grow with the business, read page by page by their ids."""
 TABLES = (*SMALL, *GROWING)

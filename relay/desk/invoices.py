@@ -18,6 +18,7 @@ from relay.invoices.covered import Coverable, read_uncovered
 from relay.invoices.read import find_by_number, find_file
 from relay.invoices.tables import (
     FILE_BYTES_MAX,
+    PROFILE_FIELDS,
     Basis,
     Invoice,
     InvoiceKind,
@@ -26,7 +27,7 @@ from relay.invoices.tables import (
 )
 from relay.money import decimal_of
 
-FIELDS = ("basis", *edit.PROFILE_FIELDS)
+FIELDS = ("basis", *PROFILE_FIELDS)
 
 
 class ProfileChanges(msgspec.Struct, frozen=True):

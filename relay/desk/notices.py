@@ -19,7 +19,7 @@ from relay.money import decimal_of
 from relay.notices.events import WANTED, Event
 from relay.notices.news import find_standing
 from relay.notices.places import PLACES_MAX, Means, read_address, show_address, url_context
-from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
+from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, Notice, NoticePlace, NoticeState, PlaceKind
 from relay.notices.tell import write_news
 from relay.secrets import KeyRing
@@ -159,7 +159,7 @@ async def send_test_notice(
         name=row.shown,
         after={"tenant": tenant.name},
     )
-    (listed,) = await list_notices(session, notice_id=notice.id)
+    (listed,) = await list_notices(session, NoticeFilter(notice_id=notice.id), limit=1)
     return listed
 
 

@@ -18,7 +18,13 @@ from relay.money import plain
 from relay.operators.tables import Operator, OperatorToken, Role
 from relay.pricing.in_force import Prices, read_prices
 from relay.tenants.gate import COLUMNS as GATES
-from relay.tenants.read import find_payer, read_tenants
+from relay.tenants.read import (
+    ALL_TENANTS,
+    TenantFilter,
+    find_payer,
+    list_tenants,
+    read_tenants,
+)
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 
@@ -192,15 +198,33 @@ async def read_shown_tenants(
     session: AsyncSession, *, zone: tzinfo, currency: str, with_removed: bool = False
 ) -> list[ShownTenant]:
     """Read every tenant, by name; removed ones last."""
-    accounts = await read_accounts(session)
-    prices = await read_prices(session, zone)
     rows = await read_tenants(session, with_removed=with_removed)
     by_id = {row.id: row for row in rows}
+    paid = [(row, by_id[row.parent_id or row.id]) for row in rows]
+    return await _shown_tenants(session, paid, zone, currency)
+
+
+async def list_shown_tenants(
+    session: AsyncSession,
+    wanted: TenantFilter = ALL_TENANTS,
+    *,
+    zone: tzinfo,
+    currency: str,
+    limit: int,
+) -> list[ShownTenant]:
+    """List tenants, newest first, as `read_shown_tenants` has them."""
+    rows = await list_tenants(session, wanted, limit=limit)
+    return await _shown_tenants(session, rows, zone, currency)
+
+
+async def _shown_tenants(
+    session: AsyncSession, rows: list[tuple[Tenant, Tenant]], zone: tzinfo, currency: str
+) -> list[ShownTenant]:
+    """Show tenants, each given with who pays for it."""
+    accounts = await read_accounts(session, {row.account_id for row, _ in rows})
+    prices = await read_prices(session, zone)
     return [
-        _shown_tenant(
-            *(row, by_id[row.parent_id or row.id], accounts[row.account_id], prices, currency)
-        )
-        for row in rows
+        _shown_tenant(row, payer, accounts[row.account_id], prices, currency) for row, payer in rows
     ]
 
 

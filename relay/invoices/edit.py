@@ -7,14 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.invoices.covered import Coverable
 from relay.invoices.tables import (
+    PROFILE_FIELDS,
     Invoice,
     InvoiceFile,
     InvoiceItem,
     InvoiceProfile,
     InvoiceState,
 )
-
-PROFILE_FIELDS = (*("kind", "title", "tax_id", "address", "phone", "bank", "bank_account", "mail"),)
 
 
 async def lock_profile(session: AsyncSession, account_id: int) -> InvoiceProfile | None:

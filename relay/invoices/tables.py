@@ -18,6 +18,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from relay.database.base import Base, identity, micros, moment, stamped
 
 FILE_BYTES_MAX = 5 * 1024 * 1024
+PROFILE_FIELDS = ("kind", "title", "tax_id", "address", "phone", "bank", "bank_account", "mail")
+"""What an invoice says of its buyer, as it was when it was requested."""
 
 
 class InvoiceKind(StrEnum):

@@ -13,6 +13,7 @@ from relay.limits.tables import KEPT, Limit, LimitKind
 class LimitSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A limit as it stands."""
 
+    id: int
     tenant_id: int
     token_id: int | None
     """None is of all that the tenant does."""
@@ -51,12 +52,35 @@ async def read_limits(
     return [see_limit(limit, now) for limit, now in await session.execute(query)]
 
 
+async def list_limits(
+    session: AsyncSession,
+    *,
+    tenant_id: int | None = None,
+    token_id: int | None = None,
+    kind: LimitKind | None = None,
+    before_id: int | None = None,
+    limit: int,
+) -> list[LimitSeen]:
+    """List limits, newest first: of a tenant with its tokens', of one token, or of all."""
+    query = select(Limit, func.now().label("now")).order_by(Limit.id.desc()).limit(limit)
+    if tenant_id is not None:
+        query = query.where(Limit.tenant_id == tenant_id)
+    if token_id is not None:
+        query = query.where(Limit.token_id == token_id)
+    if kind is not None:
+        query = query.where(Limit.kind == kind.value)
+    if before_id is not None:
+        query = query.where(Limit.id < before_id)
+    return [see_limit(row, now) for row, now in await session.execute(query)]
+
+
 def see_limit(limit: Limit, now: datetime) -> LimitSeen:
     """Read a row as it is at a moment: a window that is over has not been rolled over yet."""
     kind = LimitKind(limit.kind)
     is_over = limit.until_at is not None and limit.until_at <= now
     is_raised = limit.raised_until is not None and limit.raised_until > now
     return LimitSeen(
+        id=limit.id,
         tenant_id=limit.tenant_id,
         token_id=limit.token_id,
         kind=kind,

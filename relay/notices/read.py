@@ -66,7 +66,8 @@ CROSS JOIN LATERAL (
 ) s
 WHERE (CAST(:tenant_id AS bigint) IS NULL OR p.tenant_id = :tenant_id)
     AND (CAST(:place_id AS bigint) IS NULL OR p.id = :place_id)
-ORDER BY t.name, p.id
+    AND (CAST(:before_id AS bigint) IS NULL OR p.id < :before_id)
+ORDER BY p.id DESC LIMIT :limit
 """
 _NOTICES = """
 SELECT n.id, n.webhook_id, t.name AS tenant, n.place_id, n.event, n.state, n.attempts,
@@ -74,27 +75,52 @@ SELECT n.id, n.webhook_id, t.name AS tenant, n.place_id, n.event, n.state, n.att
 FROM notice_places p JOIN tenants t ON t.id = p.tenant_id JOIN notices n ON n.place_id = p.id
 WHERE n.state <> 'known' AND (CAST(:tenant_id AS bigint) IS NULL OR p.tenant_id = :tenant_id)
     AND (CAST(:notice_id AS bigint) IS NULL OR n.id = :notice_id)
+    AND (CAST(:place_id AS bigint) IS NULL OR n.place_id = :place_id)
+    AND (CAST(:event AS text) IS NULL OR n.event = :event)
+    AND (CAST(:state AS text) IS NULL OR n.state = :state)
+    AND (CAST(:before_id AS bigint) IS NULL OR n.id < :before_id)
 ORDER BY n.id DESC LIMIT :limit
 """
 
 
 async def list_places(
-    session: AsyncSession, *, tenant_id: int | None = None, place_id: int | None = None
+    session: AsyncSession,
+    *,
+    tenant_id: int | None = None,
+    place_id: int | None = None,
+    before_id: int | None = None,
+    limit: int | None = None,
 ) -> list[ListedPlace]:
-    """List the places of a tenant or of all, with what became of the notices to each."""
-    values = {"tenant_id": tenant_id, "place_id": place_id}
+    """List the places of a tenant or of all, newest first, with what became of the notices."""
+    values = {
+        "tenant_id": tenant_id,
+        "place_id": place_id,
+        "before_id": before_id,
+        "limit": limit,
+    }
     rows = (await session.execute(text(_PLACES), values)).mappings()
     return [msgspec.convert(dict(row), ListedPlace, builtin_types=(datetime,)) for row in rows]
 
 
+class NoticeFilter(msgspec.Struct, frozen=True):
+    """Which notices a list has; what is None wants nothing."""
+
+    tenant_id: int | None = None
+    place_id: int | None = None
+    notice_id: int | None = None
+    event: Event | None = None
+    state: NoticeState | None = None
+    before_id: int | None = None
+    """Of the last one on the page before."""
+
+
+EVERY = NoticeFilter()
+
+
 async def list_notices(
-    session: AsyncSession,
-    *,
-    tenant_id: int | None = None,
-    notice_id: int | None = None,
-    limit: int = NOTICES_MAX,
+    session: AsyncSession, wanted: NoticeFilter = EVERY, *, limit: int = NOTICES_MAX
 ) -> list[ListedNotice]:
     """List what was told, or is to be, the newest first."""
-    values = {"tenant_id": tenant_id, "notice_id": notice_id, "limit": limit}
+    values = msgspec.structs.asdict(wanted) | {"limit": limit}
     rows = (await session.execute(text(_NOTICES), values)).mappings()
     return [msgspec.convert(dict(row), ListedNotice, builtin_types=(datetime,)) for row in rows]

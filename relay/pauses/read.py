@@ -27,7 +27,12 @@ class ListedPause(msgspec.Struct, frozen=True):
 
 
 async def list_pauses(
-    session: AsyncSession, *, with_ended: bool = False, pause_id: int | None = None
+    session: AsyncSession,
+    *,
+    with_ended: bool = False,
+    pause_id: int | None = None,
+    before_id: int | None = None,
+    limit: int | None = None,
 ) -> list[ListedPause]:
     """List those in force, newest first; `with_ended`: and those that were."""
     passed = case((Pause.until <= func.now(), Pause.until))
@@ -47,10 +52,13 @@ async def list_pauses(
         .outerjoin(Tenant, Tenant.id == Pause.tenant_id)
         .outerjoin(Channel, Channel.id == Pause.channel_id)
         .order_by(Pause.id.desc())
+        .limit(limit)
     )
     if not with_ended:
         query = query.where(ended_at.is_(None))
     if pause_id is not None:
         query = query.where(Pause.id == pause_id)
+    if before_id is not None:
+        query = query.where(Pause.id < before_id)
     rows = (await session.execute(query)).mappings()
     return [ListedPause(**row) for row in rows]

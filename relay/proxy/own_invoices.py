@@ -19,9 +19,8 @@ from relay.desk.errors import Busy, NotPossible, Unusable
 from relay.desk.invoices import ProfileChanges, request_invoice, set_invoice_profile
 from relay.errors import InvalidParameter, Unavailable, Withheld
 from relay.invoices.covered import Coverable, read_uncovered
-from relay.invoices.edit import PROFILE_FIELDS
 from relay.invoices.read import ListedInvoice, find_file, find_profile, list_invoices
-from relay.invoices.tables import Basis, InvoiceKind, InvoiceProfile
+from relay.invoices.tables import PROFILE_FIELDS, Basis, InvoiceKind, InvoiceProfile
 from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.months import read_month

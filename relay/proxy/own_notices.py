@@ -24,7 +24,7 @@ from relay.errors import InvalidParameter, NoticePlaceNotFound, Unavailable
 from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.notices.events import Event
-from relay.notices.read import ListedNotice, ListedPlace, list_notices, list_places
+from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind
 from relay.proxy.asked import Asked, name_now, read_body, read_micros, tenant_actor
 from relay.secrets import KeyRing
@@ -60,8 +60,9 @@ class OwnNotices:
     async def list(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         _ = asked
         async with self._sessions() as session:
+            mine = NoticeFilter(tenant_id=caller.tenant_id)
             places = await list_places(session, tenant_id=caller.tenant_id)
-            notices = await list_notices(session, tenant_id=caller.tenant_id, limit=LATELY)
+            notices = await list_notices(session, mine, limit=LATELY)
         return {
             "currency": self._settings.currency,
             "places": [_place(one) for one in places],

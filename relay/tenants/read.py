@@ -2,13 +2,46 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+import msgspec
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from relay.database.ids import AccountId
+from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 
 SLASH = "/"
+
+
+class TenantFilter(msgspec.Struct, frozen=True):
+    """Which tenants a list has; what is None wants nothing."""
+
+    with_removed: bool = False
+    is_enabled: bool | None = None
+    price_group: str | None = None
+    """Of a sub-tenant, its parent's."""
+    parent_id: int | None = None
+    like: str | None = None
+    """A part of its name or contact, in any case."""
+    before_id: int | None = None
+    """Of the last one on the page before."""
+
+
+class TokenFilter(msgspec.Struct, frozen=True):
+    """Which tokens a list has; what is None wants nothing."""
+
+    tenant_id: int | None = None
+    scope: Scope | None = None
+    is_live: bool | None = None
+    """Not revoked, and not expired."""
+    like: str | None = None
+    """A part of its name, or how its access key begins."""
+    before_id: int | None = None
+    """Of the last one on the page before."""
+
+
+ALL_TENANTS, ALL_TOKENS = TenantFilter(), TokenFilter()
 
 
 def sub_name(parent: str, name: str) -> str:
@@ -56,6 +89,36 @@ async def read_tenants(session: AsyncSession, *, with_removed: bool = False) -> 
     return list(await session.scalars(query))
 
 
+async def list_tenants(
+    session: AsyncSession, wanted: TenantFilter = ALL_TENANTS, *, limit: int
+) -> list[tuple[Tenant, Tenant]]:
+    """List tenants, newest first, each with who pays for it: its parent, or itself."""
+    parent = aliased(Tenant)
+    query = (
+        select(Tenant, parent)
+        .outerjoin(parent, parent.id == Tenant.parent_id)
+        .order_by(Tenant.id.desc())
+        .limit(limit)
+    )
+    if wanted.before_id is not None:
+        query = query.where(Tenant.id < wanted.before_id)
+    if wanted.is_enabled is not None:
+        query = query.where(Tenant.enabled.is_(wanted.is_enabled))
+    if wanted.price_group is not None:
+        group = func.coalesce(parent.price_group, Tenant.price_group)
+        query = query.where(group == wanted.price_group)
+    if wanted.parent_id is not None:
+        query = query.where(Tenant.parent_id == wanted.parent_id)
+    if not wanted.with_removed:
+        query = query.where(Tenant.removed_at.is_(None))
+    if wanted.like is not None:
+        words = (Tenant.name, Tenant.contact)
+        query = query.where(or_(*(word.icontains(wanted.like, autoescape=True) for word in words)))
+    found = await session.execute(query)
+    rows: list[tuple[Tenant, Tenant | None]] = [(row[0], row[1]) for row in found]
+    return [(tenant, tenant if payer is None else payer) for tenant, payer in rows]
+
+
 async def count_tenants(session: AsyncSession, account_id: AccountId) -> int:
     """Count who draws on an account."""
     query = select(func.count()).where(Tenant.account_id == account_id, Tenant.removed_at.is_(None))
@@ -76,6 +139,31 @@ async def read_tokens(
     query = select(Token, Tenant.name).join(Tenant, Tenant.id == Token.tenant_id).order_by(Token.id)
     if tenant is not None:
         query = query.where(Token.tenant_id == tenant.id)
+    return [(token, name) for token, name in await session.execute(query)]
+
+
+async def list_tokens(
+    session: AsyncSession, wanted: TokenFilter = ALL_TOKENS, *, limit: int
+) -> list[tuple[Token, str]]:
+    """List tokens, newest first, each with its tenant's name."""
+    query = (
+        select(Token, Tenant.name)
+        .join(Tenant, Tenant.id == Token.tenant_id)
+        .order_by(Token.id.desc())
+        .limit(limit)
+    )
+    if wanted.before_id is not None:
+        query = query.where(Token.id < wanted.before_id)
+    if wanted.tenant_id is not None:
+        query = query.where(Token.tenant_id == wanted.tenant_id)
+    if wanted.scope is not None:
+        query = query.where(Token.scope == wanted.scope.value)
+    if wanted.is_live is not None:
+        is_over = (Token.revoked_at.is_not(None)) | (Token.expires_at <= func.now())
+        query = query.where(func.coalesce(is_over, False).is_(not wanted.is_live))
+    if wanted.like is not None:
+        begins = Token.access_key.startswith(wanted.like, autoescape=True)
+        query = query.where(or_(Token.name.icontains(wanted.like, autoescape=True), begins))
     return [(token, name) for token, name in await session.execute(query)]
 
 

@@ -1,9 +1,16 @@
-"""Rows of lists as tables have them: by the fields of a struct, one way for files and for HTTP."""
+"""Rows of lists as tables have them: by the fields of a struct, one way for files and for HTTP.
 
-from collections.abc import Sequence
+A table is flat. A struct within a row has a column for each of its fields, named behind its own. A
+mapping whose keys are known has one for each of them, by the key alone (`spread`). What is a list,
+or a mapping of any keys, is one cell of JSON.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from types import MappingProxyType
+from typing import Any, get_args
 
 import msgspec
 
@@ -16,25 +23,72 @@ BOM = "\ufeff"
 MICROS = "_micros"
 """How the names of amounts end; a table has them in the currency."""
 
+Row = type[msgspec.Struct]
+Spread = Mapping[str, Sequence[str]]
+"""Of fields that are mappings: the keys that are columns."""
+NOTHING_SPREAD: Spread = MappingProxyType({})
 
-def head(row: type[msgspec.Struct]) -> list[str]:
+
+def head(row: Row, spread: Spread = NOTHING_SPREAD) -> list[str]:
     """Name the columns of such rows."""
-    return [name.removesuffix(MICROS) for name in row.__struct_fields__]
+    names: list[str] = []
+    for field, inner in _fields(row):
+        if field in spread:
+            names += spread[field]
+        elif inner is not None:
+            names += [f"{field}_{name}" for name in head(inner)]
+        else:
+            names.append(field.removesuffix(MICROS))
+    return names
 
 
-def csv_head(row: type[msgspec.Struct]) -> bytes:
+def csv_head(row: Row, spread: Spread = NOTHING_SPREAD) -> bytes:
     """Spell how a file of such rows begins."""
-    return f"{BOM}{csv_line(head(row))}".encode()
+    return f"{BOM}{csv_line(head(row, spread))}".encode()
 
 
-def cells(row: msgspec.Struct) -> list[Cell]:
-    """Spell a row: ids as text, amounts exact, moments in UTC, nothing as an empty text."""
-    return [_cell(name, getattr(row, name)) for name in row.__struct_fields__]
+def cells(row: msgspec.Struct, spread: Spread = NOTHING_SPREAD) -> list[Cell]:
+    """Spell a row: ids as text, amounts exact, moments in UTC, nothing as an empty text.
+
+    A row whose fields are amounts or not names those that are: `amounts`.
+    """
+    found: list[Cell] = []
+    amounts = getattr(row, "amounts", ())
+    for field, inner in _fields(type(row)):
+        value = getattr(row, field)
+        if field in spread:
+            found += [_key_cell(value.get(name)) for name in spread[field]]
+        elif field in amounts and value is not None:
+            found.append(amount(value))
+        elif inner is None:
+            found.append(_cell(field, value))
+        elif value is None:
+            found += [""] * len(head(inner))
+        else:
+            found += cells(value)
+    return found
 
 
-def sheet_of(title: str, row: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> Sheet:
+def sheet_of(title: str, row: Row, rows: Sequence[msgspec.Struct]) -> Sheet:
     """Lay out a list for a file."""
     return Sheet(title=title, facts=(), columns=head(row), rows=[cells(one) for one in rows])
+
+
+@cache
+def _fields(row: Row) -> list[tuple[str, Row | None]]:
+    """Name the fields of a struct, and which of them are structs, or null, themselves."""
+    return [(field.name, _inner(field.type)) for field in msgspec.structs.fields(row)]
+
+
+def _inner(of: Any) -> Row | None:
+    kinds = [of, *get_args(of)] if type(None) in get_args(of) else [of]
+    found = (one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct))
+    return next(found, None)
+
+
+def _key_cell(value: Any) -> Cell:
+    """Spell a key: a number is the id of something."""
+    return str(value) if isinstance(value, int) else _cell("", value)
 
 
 def _cell(name: str, value: Any) -> Cell:
@@ -47,10 +101,18 @@ def _cell(name: str, value: Any) -> Cell:
             cell = str(value)
         case int():
             cell = amount(value) if name.endswith(MICROS) else value
+        case float():
+            cell = Decimal(str(value))
         case datetime():
             cell = f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
         case str() | Decimal():
             cell = value
+        case dict() if name.endswith(MICROS):
+            cell = _json({key: f"{amount(one):f}" for key, one in value.items()})
         case _:
-            cell = msgspec.json.encode(value, enc_hook=str).decode()
+            cell = _json(value)
     return cell
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,5 +1,7 @@
 """The office of a relay in process, and operators to ask it."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,3 +61,21 @@ class Asking:
 
 async def asking(relay: Relay, client: httpx.AsyncClient, name: str, role: Role) -> Asking:
     return Asking(client, (await token_of(relay, name, role))[1])
+
+
+async def every_page(ann: Asking, noun: str, limit: int, **query: Any) -> list[Any]:
+    found, cursor = [], None
+    while True:
+        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
+        page = (await ann("GET", noun, limit=limit, **query, **more)).json()
+        found += page[noun.rpartition("/")[2]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+async def read_csv(ann: Asking, noun: str, **query: Any) -> list[dict[str, str]]:
+    answer = await ann("GET", noun, accept="text/csv", **query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/csv")
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))

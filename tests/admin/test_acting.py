@@ -60,7 +60,7 @@ async def test_a_tenant_is_opened_paid_changed_and_removed(database_url: str) ->
         assert by_id["name"] == "acme"
         gone = (await ann("DELETE", "tenants/acme")).json()
         assert gone["name"] == f"acme (removed #{tenant_id})"
-        assert (await ann("GET", "tenants")).json() == {"tenants": []}
+        assert (await ann("GET", "tenants")).json() == {"tenants": [], "next_cursor": None}
         assert len((await ann("GET", "tenants", removed=True)).json()["tenants"]) == 1
 
         assert await acts_of(relay) == [

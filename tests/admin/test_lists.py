@@ -1,16 +1,13 @@
 """Lists by HTTP: pages that join, filters that walk for a while, and all of it as a stream."""
 
-import csv
-import io
 import json
-from typing import Any
 
 from relay.admin.lists import AT_ONCE
 from relay.database.ids import TaskId
 from relay.operators.tables import Role
 from relay.tasks.inspect import ListedTask, TaskFilter
 from relay.tasks.walk import walk_tasks
-from tests.admin.office import Asking, asking, office
+from tests.admin.office import asking, every_page, office, read_csv
 from tests.relay_app import CLIP_MICROS, Relay, fixture_relay
 
 MANY_CHANGES = f"""
@@ -18,17 +15,6 @@ INSERT INTO changes (actor, origin, act, subject_kind, subject)
 SELECT 'system:ann', '', 'tenant.open', 'tenant', 'x' FROM generate_series(1, {2 * AT_ONCE})
 RETURNING id
 """
-
-
-async def every_page(ann: Asking, noun: str, limit: int, **query: Any) -> list[Any]:
-    found, cursor = [], None
-    while True:
-        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
-        page = (await ann("GET", noun, limit=limit, **query, **more)).json()
-        found += page[noun]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return found
 
 
 async def busy(relay: Relay) -> None:
@@ -55,7 +41,7 @@ async def test_pages_join_and_streams_have_all_of_it(database_url: str) -> None:
             assert [json.loads(line) for line in lined.text.splitlines()] == rows
             spelt = await ann("GET", noun, accept="text/csv")
             assert spelt.content.startswith(b"\xef\xbb\xbf")
-            read = list(csv.DictReader(io.StringIO(spelt.content.decode("utf-8-sig"))))
+            read = await read_csv(ann, noun)
             assert [row["id"] for row in read] == [str(one) for one in ids], noun
         tasks = (await ann("GET", "tasks", accept="text/csv", tenant="=beta")).text
         assert tasks.count('"\'=beta"') == 3

@@ -243,7 +243,8 @@ class ByApi:
         return (await self._do("GET", "entries", tenant=tenant))["entries"]
 
     async def limits(self, tenant: str) -> Any:
-        return (await self._do("GET", "limits", tenant=tenant))["limits"]
+        found = (await self._do("GET", "limits", tenant=tenant))["limits"]
+        return sorted(found, key=lambda one: one["id"])  # newest first, as all of its lists
 
     async def invoices(self) -> Any:
         return (await self._do("GET", "invoices"))["invoices"]

@@ -14,8 +14,7 @@ from relay.desk.invoices import (
     set_invoice_profile,
 )
 from relay.desk.money import add_quota
-from relay.invoices.edit import PROFILE_FIELDS
-from relay.invoices.tables import Basis
+from relay.invoices.tables import PROFILE_FIELDS, Basis
 from relay.ledger.tables import TopupKind
 from relay.tenants.scope import Scope
 from tests.proxy.test_own_tenants import token_of
