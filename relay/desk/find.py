@@ -15,20 +15,24 @@ ID_DIGITS = 19
 """What has fewer is surely a number of the database's."""
 
 
-async def tenant_named(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
+async def tenant_named(
+    session: AsyncSession, name: str, *, is_locked: bool = False, is_renamed: bool = False
+) -> Tenant:
     """Find a tenant, a removed one too, or raise NoSuch.
 
-    `is_locked` for an act that says what it was before.
+    `is_locked` for an act that says what it was before; `is_renamed` for one that renames it.
     """
-    tenant = await find_tenant(session, name, is_locked=is_locked)
+    tenant = await find_tenant(session, name, is_locked=is_locked, is_renamed=is_renamed)
     if tenant is None:
         raise NoSuch("tenant", name, await tenant_names(session))
     return tenant
 
 
-async def tenant_to_act_on(session: AsyncSession, name: str, *, is_locked: bool = False) -> Tenant:
+async def tenant_to_act_on(
+    session: AsyncSession, name: str, *, is_locked: bool = False, is_renamed: bool = False
+) -> Tenant:
     """Find a tenant that is not removed, or raise NoSuch or NotPossible."""
-    tenant = await tenant_named(session, name, is_locked=is_locked)
+    tenant = await tenant_named(session, name, is_locked=is_locked, is_renamed=is_renamed)
     if tenant.removed_at is not None:
         raise NotPossible("tenant", name, "it was removed")
     return tenant
@@ -41,6 +45,19 @@ async def account_holder(session: AsyncSession, name: str, *, or_removed: bool =
         parent = await session.get_one(Tenant, tenant.parent_id)
         raise NotPossible("tenant", name, f"it is a sub-tenant, and '{parent.name}' pays for it")
     return tenant
+
+
+async def refuse_removed_meanwhile(session: AsyncSession, tenant: Tenant) -> None:
+    """Refuse who was removed while its account was waited for, or raise NotPossible.
+
+    For who has the account's lock by now: a removal has it until its commit, and one that comes
+    later sees what was added. A lock of the tenant would have to be had before it, and submits have
+    the two in the other order.
+    """
+    called = tenant.name
+    await session.refresh(tenant, ["removed_at"])
+    if tenant.removed_at is not None:
+        raise NotPossible("tenant", called, "it was removed")
 
 
 async def token_numbered(session: AsyncSession, token_id: int) -> tuple[Token, str]:

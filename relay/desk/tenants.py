@@ -174,7 +174,11 @@ async def change_tenant(
     _check_changes(name, changes)
     if (changes.multiplier, changes.price_group) != (msgspec.UNSET, msgspec.UNSET):
         await admit(session, actor, PRICING)
-    tenant = await tenant_to_act_on(session, name, is_locked=True)
+    # A tenant's own act keeps its name (`name_now`) and locks the rest of the row then: who has the
+    # row and waits for the name would wait in a circle with it.
+    tenant = await tenant_to_act_on(
+        session, name, is_locked=True, is_renamed=changes.name is not msgspec.UNSET
+    )
     refuse_of_parent(changes, tenant)
     # Only what is changed: who is to be shut out must not wait for an account that somebody holds.
     limits = changes.tasks_max is not msgspec.UNSET

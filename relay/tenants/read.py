@@ -55,12 +55,17 @@ def own_name(name: str) -> str:
 
 
 async def find_tenant(
-    session: AsyncSession, name: str, *, is_locked: bool = False
+    session: AsyncSession, name: str, *, is_locked: bool = False, is_renamed: bool = False
 ) -> Tenant | None:
-    """Find a tenant by its name; `is_locked`: and hold it, read anew, until the commit."""
+    """Find a tenant by its name; `is_locked`: and hold it, read anew, until the commit.
+
+    `is_renamed`: for a new name, which nobody may have read meanwhile who goes by the one before.
+    """
     query = select(Tenant).where(Tenant.name == name)
     if is_locked:
-        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+        query = query.with_for_update(key_share=not is_renamed).execution_options(
+            populate_existing=True
+        )
     return await session.scalar(query)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,10 @@ from relay.database.engine import dsn, open_engine, open_sessions
 from relay.desk.channels import ChannelChanges, change_channel
 from relay.desk.errors import Busy, NoSuch
 from relay.desk.money import adjust_quota
+from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tasks import refund, release, settle
 from relay.desk.tenants import TenantChanges, change_tenant
+from relay.proxy.asked import name_now
 from relay.tasks.finish import FINISH
 from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS
 from tests.desk.world import ANN, CURRENCY, Desk, columns
@@ -300,6 +303,27 @@ async def test_a_submit_and_an_adjustment_wait_for_each_other_in_turn(desk: Desk
     assert account["quota_micros"] == before["quota_micros"] - outcomes[1::2].count(True)
     noted = [change for change in await desk.changes() if change["act"] == "tenant.adjust"]
     assert len(noted) == outcomes[1::2].count(True) > 0
+
+
+async def test_a_rename_and_the_opening_of_a_sub_tenant_do_not_wait_in_a_circle(desk: Desk) -> None:
+    """Who opens it has the name and then locks the row: a rename that waits for it has no row."""
+    changes, opened = TenantChanges(name="acme-europe"), 0
+
+    outcome: object = Busy()
+    while isinstance(outcome, Busy):  # this machine took longer than a lock is waited for
+        async with desk.sessions.begin() as session:
+            name = await name_now(session, 1)
+            renaming = asyncio.create_task(
+                desk.act(lambda s, actor: change_tenant(s, actor, "acme", changes))
+            )
+            await wait_until(lambda: has_met_it(desk, renaming))  # noqa: B023 (awaited below)
+            await session.execute(text("SELECT 1 FROM tenants FOR NO KEY UPDATE NOWAIT"))
+            opened += 1
+            await open_sub_tenant(session, ANN, name, f"eu-{opened}", resale=Decimal(1))
+        (outcome,) = await asyncio.gather(renaming, return_exceptions=True)
+
+    names = await desk.rows("SELECT name FROM tenants WHERE parent_id = 1 ORDER BY id DESC LIMIT 1")
+    assert [row["name"] for row in names] == [f"acme-europe/eu-{opened}"]
 
 
 async def test_a_late_settle_leaves_an_external_id_to_whoever_took_it(desk: Desk) -> None:
