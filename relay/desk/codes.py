@@ -17,7 +17,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NameTaken, NoSuch, NotPossible, Unusable
-from relay.desk.find import account_holder
+from relay.desk.find import account_holder, refuse_removed_meanwhile
 from relay.desk.names import check_name, check_words
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency, topup_of
@@ -189,6 +189,7 @@ async def redeem_code(
         currency=currency,
         actor=str(actor),
     )
+    await refuse_removed_meanwhile(session, tenant)
     entry = await topup_of(session, account_id, reference)
     if not added or entry is None:
         raise NotPossible("code", code.id, f"a top-up has its reference already, '{reference}'")

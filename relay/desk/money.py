@@ -7,7 +7,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import ReferenceUsed, Unusable
-from relay.desk.find import account_holder
+from relay.desk.find import account_holder, refuse_removed_meanwhile
 from relay.desk.names import check_name, check_words
 from relay.ledger import accounts
 from relay.ledger.entries import adjust, top_up
@@ -71,6 +71,7 @@ async def add_quota(
                 amount_micros=amount_micros,
             )
         return False
+    await refuse_removed_meanwhile(session, tenant)
     await note_change(
         session,
         actor,
@@ -150,6 +151,7 @@ async def set_credit(
         raise Unusable("a credit is at least 0", field="credit_micros")
     tenant = await account_holder(session, name)
     before = await accounts.set_credit(session, AccountId(tenant.account_id), credit_micros)
+    await refuse_removed_meanwhile(session, tenant)
     if before == credit_micros:
         return False
     await note_change(

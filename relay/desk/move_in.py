@@ -12,6 +12,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NameTaken, NotPossible
+from relay.desk.find import refuse_removed_meanwhile
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.names import check_name, check_new_name
 from relay.ledger.accounts import open_account
@@ -143,12 +144,11 @@ async def _correct(
     before = moved.opening_micros
     if before == quota_micros:
         return tenant
-    if tenant.removed_at is not None:
-        raise NotPossible("tenant", tenant.name, "it was removed")
     # Every submit locks it: a task is seen here, or its submit waits and finds the quota corrected.
     await session.get_one(
         Account, tenant.account_id, with_for_update={"key_share": True}, populate_existing=True
     )
+    await refuse_removed_meanwhile(session, tenant)
     if await has_tasks(session, tenant.id):
         raise NotPossible(
             "tenant", tenant.name, "it has made tasks here: its opening is what it was then"

@@ -11,8 +11,9 @@ from relay.channels.read import read_rows
 from relay.desk.actor import Actor
 from relay.desk.changes import list_changes
 from relay.desk.channels import ChannelKeys, add_channel, remove_channel
-from relay.desk.errors import Busy, InUse, SameAccount
-from relay.desk.money import adjust_quota
+from relay.desk.codes import make_codes, redeem_code
+from relay.desk.errors import Busy, InUse, NotPossible, SameAccount
+from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.tasks import release
 from relay.desk.tenants import TenantChanges, change_tenant, open_tenant, remove_tenant
 from relay.owners.learn import find_owners
@@ -118,6 +119,42 @@ async def test_a_submit_on_its_way_is_not_overlooked(desk: Desk, act: Any) -> No
     assert outcome.tasks >= 1
     assert await desk.rows("SELECT 1 FROM tenants WHERE id = 1 AND removed_at IS NULL")
     assert await desk.rows("SELECT 1 FROM channels WHERE id = 1 AND removed_at IS NULL")
+
+
+async def test_no_money_lands_on_a_tenant_that_was_removed_meanwhile(desk: Desk) -> None:
+    """A top-up, a credit and a code wait for the account, and find whose it was removed."""
+    await end_all(desk)
+    money: dict[str, Any] = {"amount_micros": 5, "currency": CURRENCY}
+    codes = await desk.act(
+        lambda session, actor: make_codes(
+            *(session, actor, "late"), count=1, expires_at=None, **money
+        )
+    )
+    acts: list[Any] = [
+        lambda s, actor: add_quota(s, actor, "acme", reference="late", **money),
+        lambda s, actor: set_credit(s, actor, "acme", credit_micros=5, reason="late"),
+        lambda s, actor: redeem_code(s, actor, "acme", codes[0].code, currency=CURRENCY),
+    ]
+    waiting = (
+        "SELECT count(*) AS n FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    async with desk.sessions.begin() as session:
+        await remove_tenant(session, ANN, "acme")
+        trying = [asyncio.create_task(desk.act(one)) for one in acts]
+
+        async def have_met_it() -> bool:
+            ended = sum(task.done() for task in trying)  # Busy, on a machine that took too long
+            return int((await desk.row(waiting))["n"]) + ended >= len(trying)
+
+        await wait_until(have_met_it)
+    outcomes = await asyncio.gather(*trying, return_exceptions=True)
+
+    assert all(isinstance(one, NotPossible | Busy) for one in outcomes), outcomes
+    account = await desk.row(f"SELECT * FROM accounts WHERE id = {desk.account_id}")
+    assert (account["quota_micros"], account["credit_micros"]) == (0, 0)
+    assert not await desk.rows("SELECT 1 FROM codes WHERE redeemed_at IS NOT NULL")
 
 
 async def test_history_stays_readable_and_the_names_are_free(desk: Desk) -> None:

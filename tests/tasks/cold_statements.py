@@ -238,6 +238,7 @@ COLD = {
     "relay.ledger.closing:find_closed": f"{_COMMAND}; by key",
     "relay.desk.months:close_month": f"{_COMMAND}, or once a month: asks the time",
     "relay.desk.find:account_named": f"{_COMMAND}; by key",
+    "relay.desk.find:refuse_removed_meanwhile": f"{_COMMAND}; by key",
     "relay.usage.sums:read_usage": f"{_COMMAND}; all entries and tasks of a window",
     "relay.usage.sums:ids_of": "reads a clock",
     "relay.usage.losses:read_losses": f"{_COMMAND}; all charges and tasks of a window",
