@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
-from relay.admin.app import open_admin
+from relay.admin.app import admin_document, open_admin
 from relay.database.connections import count_connections
 from relay.desk.office import Office
 from relay.faces import open_faces
@@ -149,7 +149,7 @@ def create_app(
     app.document = KlingDocument(app.routes)
     pages = [
         *openapi_pages(app.document),
-        *admin_pages(lambda: app.state.office.admin.document),
+        *admin_pages(admin_document),
     ]
     _add_office(app, settings, readiness, pages)
     return app

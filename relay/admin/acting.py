@@ -149,6 +149,12 @@ class AtDesk(msgspec.Struct, frozen=True):
             raise Stale
 
 
+def office_of(request: Asked) -> Office:
+    """Find the office that the gate let it into."""
+    office: Office = request.scope["office"]  # type: ignore[typeddict-item]  # the gate's own
+    return office
+
+
 def at_desk(
     request: Asked, office: NamedDependency[Office], idempotency_key: IdempotencyKey = None
 ) -> AtDesk:

@@ -3,32 +3,20 @@
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar import Litestar
 
 from relay.admin.lists import CSV, JSONL
 from relay.admin.routes import STREAMS
 
 
-class Document(JsonRenderPlugin):
-    """Renders what `spell` makes of it."""
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Say it in JSON."""
-        return finished(request.app, openapi_schema)
-
-
 def spell(app: Litestar) -> bytes:
-    """Say what an application serves, as its own route does."""
-    return finished(app, app.openapi_schema.to_schema())
+    """Say what an application serves.
 
-
-def finished(app: Litestar, schema: dict[str, Any]) -> bytes:
-    """Add that bodies take no other fields, and which lists are streamed too.
-
-    A route is summed up by the first sentence of what it says, not by its function's name, and
-    stands beside those of its kind.
+    Adds that bodies take no other fields, and which lists are streamed too. A route is summed up by
+    the first sentence of what it says, not by its function's name, and stands beside those of its
+    kind.
     """
+    schema = app.openapi_schema.to_schema()
     schema["paths"] = dict(sorted(schema["paths"].items(), key=_place))
     components = schema["components"]["schemas"]
     for path, item in schema["paths"].items():

@@ -15,9 +15,9 @@ from litestar.status_codes import (
 )
 
 from relay.admin.problems import MEDIA_TYPE, problem
-from relay.database.engine import Sessions
 from relay.database.faults import is_fault, log_failure
 from relay.desk.actor import BY_RULE
+from relay.desk.office import Office
 from relay.desk.refusals import note_refusal
 from relay.networks import client_of
 from relay.operators.authenticate import KnownOperator, OperatorAuthenticator
@@ -33,22 +33,19 @@ NOTED_MAX = 60
 
 
 class Gate:
-    """ASGI before the admin API; `scope["user"]` is the operator behind it."""
+    """ASGI before the admin API; behind it `scope["user"]` is the operator."""
 
     def __init__(
         self,
         app: Any,
         operators: OperatorAuthenticator,
-        sessions: Sessions,
+        office: Office,
         *,
-        document: bytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
-        self.document = document
-        """OpenAPI, of what is behind it: no secret, and no word of this relay's."""
         self._operators = operators
-        self._sessions = sessions
+        self._office = office
         self._clock = clock
         self._wrong = Tries(WRONG_MAX, WINDOW_S, clock=clock)
         self._noted: dict[tuple[str, int], float] = {}
@@ -80,7 +77,7 @@ class Gate:
             headers = {"www-authenticate": "Bearer"}
             await _refuse(scope, receive, send, HTTP_401_UNAUTHORIZED, headers)
             return
-        scope["user"], scope["gate"] = known, self
+        scope["user"], scope["gate"], scope["office"] = known, self, self._office
         await self._app(scope, receive, send)
 
     async def note(
@@ -94,7 +91,7 @@ class Gate:
         self._noted[key] = now
         actor = msgspec.structs.replace(BY_RULE, origin=address)
         try:
-            async with self._sessions.begin() as session:
+            async with self._office.sessions.begin() as session:
                 await note_refusal(
                     *(session, actor),
                     operator=None if operator is None else (operator.id, operator.name),

@@ -38,7 +38,7 @@ def admin_pages(document: Callable[[], bytes]) -> list[HTTPRouteHandler]:
         page = page_of("/openapi/admin.json", "The office, for operators' programs")
         return Response(page, media_type=MediaType.HTML, headers=HEADERS)
 
-    @get("/openapi/admin.json", include_in_schema=False, sync_to_thread=False)
+    @get("/openapi/admin.json", include_in_schema=False, sync_to_thread=True)
     def show_admin_document() -> Response[bytes]:
         """The same as an OpenAPI 3.1 document."""
         return Response(document(), media_type=MediaType.JSON, headers=HEADERS)
