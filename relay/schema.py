@@ -12,6 +12,7 @@ from relay.health import tables as health
 from relay.invoices import tables as invoices
 from relay.ledger import tables as ledger
 from relay.limits import tables as limits
+from relay.logins import tables as logins
 from relay.new_api import tables as new_api
 from relay.notices import tables as notices
 from relay.operators import tables as operators
@@ -36,6 +37,7 @@ __all__ = [
     "invoices",
     "ledger",
     "limits",
+    "logins",
     "metadata",
     "new_api",
     "notices",

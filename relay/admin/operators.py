@@ -11,6 +11,7 @@ from relay.admin.bodies import Micros, Moment, Name, PathId, PathName
 from relay.admin.lists import Listing, answer_whole
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
+from relay.desk.logins import EndedSession, end_web_session
 from relay.desk.office import Office
 from relay.desk.operators import (
     IssuedOperatorToken,
@@ -29,6 +30,7 @@ from relay.desk.shown import (
     shown_operator,
     shown_operator_token,
 )
+from relay.logins.sessions import OpenSession, read_sessions
 from relay.operators.read import read_operator_tokens, read_operators
 from relay.operators.tables import Operator, Role
 
@@ -67,6 +69,10 @@ class OperatorList(msgspec.Struct, frozen=True):
 
 class OperatorTokenList(msgspec.Struct, frozen=True):
     tokens: list[ShownOperatorToken]
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    sessions: list[OpenSession]
 
 
 class Operators(Controller):
@@ -196,6 +202,30 @@ class Operators(Controller):
             token, _ = await revoke_operator_token(session, actor, token_id)
             whose = await session.get_one(Operator, token.operator_id)
             return shown_operator_token(token, whose.name)
+
+        return await desk.act(work)
+
+    @get("/operators/{operator:str}/sessions", **reads("operator.read", 404))
+    async def list_sessions(
+        self, office: NamedDependency[Office], operator: PathName
+    ) -> SessionList:
+        """List the browsers that an operator is logged in with; the last used first."""
+        async with office.reading() as session:
+            whose = await operator_named(session, operator)
+            return SessionList(await read_sessions(session, whose.id))
+
+    @delete(
+        "/operators/{operator:str}/sessions/{session_id:int}",
+        **acts("operator.end_session", 404),
+        status_code=200,
+    )
+    async def end_session(
+        self, desk: NamedDependency[AtDesk], operator: PathName, session_id: PathId
+    ) -> Response[EndedSession]:
+        """Log one browser out; one's own, or as an owner anybody's."""
+
+        async def work(session: AsyncSession, actor: Actor) -> EndedSession:
+            return await end_web_session(session, actor, session_id, of=operator)
 
         return await desk.act(work)
 

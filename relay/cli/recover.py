@@ -39,6 +39,8 @@ BY_HAND = {
     "operator.revoke_token": "operators' tokens that were revoked: they are good again, likewise",
     "operator.remove": "operators that were removed: they are let in again",
     "operator.change": "operators' roles and ceilings: they are as they were",
+    "operator.set_password": "passwords that were set: the former ones are good again",
+    "operator.set_second_factor": "second factors that were set or taken away, likewise",
     "gate.set": "until when, from where, for what keys and tenants are let in",
     "tenant.set_credit": "how far below zero submits may take accounts",
     "limit.set": "limits of what tenants and keys may spend and run",

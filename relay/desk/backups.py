@@ -13,6 +13,8 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import Unusable
+from relay.logins.links import use_up_links
+from relay.logins.sessions import end_all_sessions
 from relay.pauses.tables import Pause
 from relay.tasks.queue.tables import Queued
 from relay.tasks.tables import Deployment, new_prefix
@@ -50,7 +52,8 @@ async def mark_restored(
 ) -> Marked:
     """Pause every create, and give this database's external ids a new prefix.
 
-    What waited for room is not sent any more, as it may have been since: its time is over.
+    What waited for room is not sent any more, as it may have been since: its time is over. Every
+    browser is logged out: whose session was ended since must not be let in again.
 
     What was committed after `as_of` is lost: its ids may come again, and never under this prefix.
 
@@ -66,6 +69,8 @@ async def mark_restored(
     await session.refresh(deployment)
     prefix = deployment.external_prefix
     await session.execute(update(Queued).values(until=func.now()))
+    await end_all_sessions(session)
+    await use_up_links(session)
     row = Restore(as_of=as_of, source=source, former_prefix=former)
     pause = Pause(reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ}: see `relay recover`")
     session.add_all([row, pause])

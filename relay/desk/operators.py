@@ -12,6 +12,7 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NameTaken, NoSuch, NotPossible, Unusable
 from relay.desk.names import check_new_name, removed_name
 from relay.desk.roles import ACTS, BOUNDED
+from relay.logins.sessions import end_sessions
 from relay.networks import read_networks
 from relay.operators import tokens
 from relay.operators.read import find_operator, read_operators
@@ -110,14 +111,18 @@ async def change_operator(
 
 @act("operator.remove")
 async def remove_operator(session: AsyncSession, actor: Actor, name: str) -> Operator:
-    """Shut one out for good, with its tokens; what it did keeps its name.
+    """Shut one out for good, with its tokens and sessions; what it did keeps its name.
 
     Raises:
         NoSuch, NotPossible: it was removed before.
     """
     operator = await operator_to_act_on(session, name)
-    before = _state(operator) | {"tokens": await tokens.revoke_tokens(session, operator.id)}
+    before = _state(operator) | {
+        "tokens": await tokens.revoke_tokens(session, operator.id),
+        "sessions": await end_sessions(session, operator.id),
+    }
     operator.name = removed_name(name, operator.id)
+    operator.password_hash = operator.totp_sealed = None
     operator.removed_at = await _now(session)
     await session.flush()
     await note_change(

@@ -4,6 +4,9 @@ A ceiling is of an act and of any 24 hours, in micros: midnight brings no second
 counts against it stands in its change (`amount_micros`). It is the role's by default, and an
 operator may have one of its own. 0 is an act without money: a tenant opened with no quota.
 
+Passwords, second factors and sessions are one's own to change, and all of them an owner's: those
+acts look for themselves whose they are.
+
 Whoever has a shell on the relay's machine is held to none of this: that shell can write to the
 database without us. Nor is the relay itself.
 """
@@ -94,6 +97,10 @@ ACTS: dict[str, Grants] = {
     "operator.remove": _to(),
     "operator.issue_token": _to(),
     "operator.revoke_token": _to(),
+    "operator.set_password": _to(*LOOKING),
+    "operator.set_second_factor": _to(*LOOKING),
+    "operator.end_session": _to(*LOOKING),
+    "console.open": {},  # of no operator: by it a machine's own user enters
     "office.refuse": _to(),
     "entry.read": _to(*LOOKING),
     "audit.read": _to(OPERATOR, FINANCE, VIEWER),

@@ -12,10 +12,11 @@ from relay.deliveries.kept_url import open_url
 from relay.deliveries.signature import secret_context as webhook_context
 from relay.deliveries.tables import Delivery, WebhookSecret
 from relay.desk.secret_keys import SEALED
+from relay.logins.second_factor import secret_context as second_factor_context
 from relay.notices.places import url_context as notice_context
 from relay.notices.tables import NoticePlace
 from relay.operators.answers import answer_context
-from relay.operators.tables import OperatorAnswer
+from relay.operators.tables import Operator, OperatorAnswer
 from relay.secret_keys.proofs import judge_keys
 from relay.secrets import KeyRing
 from relay.tasks.queue.tables import Queued, body_context
@@ -31,6 +32,7 @@ SECRETS: tuple[tuple[Any, Any], ...] = (
     (NoticePlace.url_sealed, notice_context),
     (Queued.body_sealed, body_context),
     (OperatorAnswer.answer_sealed, answer_context),
+    (Operator.totp_sealed, second_factor_context),
 )
 URLS: tuple[tuple[Any, ColumnElement[bool]], ...] = (
     (Task.callback_url, Task.hold_ended_at.is_(None)),

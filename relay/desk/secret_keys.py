@@ -17,6 +17,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch, Unusable
+from relay.logins import second_factor
 from relay.notices import places as notices
 from relay.operators import answers
 from relay.secret_keys.proofs import check_keys, read_keys, retire
@@ -29,7 +30,7 @@ SEALED: tuple[SealedColumn, ...] = (
     *(*channels.SEALED, *tokens.SEALED, *deliveries.SEALED),
     SealedColumn(Task, "callback_url", url_context, owner="tenant_id", is_behind=True),
     SealedColumn(Delivery, "url", url_context, owner="tenant_id", is_behind=True),
-    *(*alerts.SEALED, *notices.SEALED, *queue.SEALED, *answers.SEALED),
+    *(*alerts.SEALED, *notices.SEALED, *queue.SEALED, *answers.SEALED, *second_factor.SEALED),
 )
 """Whatever is sealed in this database."""
 VALUES_AT_ONCE = 500

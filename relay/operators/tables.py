@@ -49,6 +49,12 @@ class Operator(Base):
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """What it did stays, so the row does, under a name that leaves the old one free."""
+    password_hash: Mapped[str | None]
+    """As `logins/passwords.py` makes it; null cannot log in."""
+    totp_sealed: Mapped[str | None]
+    """The secret of its second factor, sealed; null asks for no code."""
+    totp_step: Mapped[int | None]
+    """The last whose code was used (`logins/second_factor.py`): a code is good once."""
 
 
 class OperatorToken(Base):

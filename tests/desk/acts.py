@@ -53,6 +53,13 @@ from relay.desk.invoices import (
     set_invoice_profile,
 )
 from relay.desk.limits import raise_limit, set_limits
+from relay.desk.logins import (
+    end_web_session,
+    log_out,
+    open_console,
+    set_password,
+    set_second_factor,
+)
 from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.months import close_month
 from relay.desk.move_in import move_tasks, move_tenant
@@ -128,6 +135,8 @@ NEW_KEYS = ChannelKeys(
 )
 BROUGHT_KEY = "sk-brought-by-the-tenant-zQ9x"
 OTHER_PROXY = Proxy("socks5", "other.test", 1080, None, "proxy-password-2")
+NEW_PASSWORD_HASH = "$argon2id$of-sue-by-now"
+NEW_SECOND_FACTOR = "KRUGS4ZANFZSAYJAONSWG4TFOQQGCIBR"
 NOBODY = TaskId(4711)
 OVER = datetime(2020, 1, 1, tzinfo=UTC)
 OF_TTS = "[[price]]\nendpoint = 'tts'\nunits = 1\n"
@@ -606,6 +615,20 @@ def _operator_token(name: str = "sue", **of: Any) -> Do:
     return lambda _, session, actor: issue_operator_token(session, actor, name, **of)
 
 
+def _set_password(name: str = "sue", password_hash: str | None = NEW_PASSWORD_HASH) -> Do:
+    return lambda _, session, actor: set_password(session, actor, name, password_hash)
+
+
+def _set_second_factor(name: str = "sue", secret: str | None = NEW_SECOND_FACTOR) -> Do:
+    return lambda desk, session, actor: set_second_factor(
+        session, actor, name, secret, desk.keys, step=7
+    )
+
+
+def _end_session(session_id: int) -> Do:
+    return lambda _, session, actor: end_web_session(session, actor, session_id)
+
+
 def _revoke_operator_token(token_id: int) -> Do:
     return lambda _, session, actor: revoke_operator_token(session, actor, token_id)
 
@@ -692,6 +715,9 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (change_operator, _change_operator(FORMER_OPERATOR, Role.OWNER), ""),
     (remove_operator, _remove(remove_operator, FORMER_OPERATOR), ""),
     (issue_operator_token, _operator_token(FORMER_OPERATOR), ""),
+    (set_password, _set_password(FORMER_OPERATOR), ""),
+    (set_second_factor, _set_second_factor(FORMER_OPERATOR), ""),
+    (log_out, _remove(log_out, FORMER_OPERATOR), ""),
 ]
 _TENANT, _CHANNEL = ("tenant", "acme"), ("channel", "main")
 _CLIP = {"state": "succeed", "charged_micros": CLIP_MICROS}
@@ -1616,9 +1642,64 @@ DONE = [
                 "role": "support",
                 "ceilings": {"task.refund": 5, "task.release": 6},
                 "tokens": [1],
+                "sessions": 1,
             },
             None,
         ),
+    ),
+    Case(
+        set_password,
+        _set_password(),
+        lambda _: Told(
+            *("operator.set_password", "operator", "sue"),
+            {"has_password": True},
+            {"has_password": True, "sessions_ended": 1},
+        ),
+    ),
+    Case(
+        set_password,
+        _set_password(password_hash=None),
+        lambda _: Told(
+            *("operator.set_password", "operator", "sue"),
+            {"has_password": True},
+            {"has_password": False, "sessions_ended": 1},
+        ),
+        "taken away",
+    ),
+    Case(
+        set_second_factor,
+        _set_second_factor(),
+        lambda _: Told(
+            *("operator.set_second_factor", "operator", "sue"),
+            {"has_second_factor": True},
+            {"has_second_factor": True},
+        ),
+    ),
+    Case(
+        set_second_factor,
+        _set_second_factor(secret=None),
+        lambda _: Told(
+            *("operator.set_second_factor", "operator", "sue"),
+            {"has_second_factor": True},
+            {"has_second_factor": False},
+        ),
+        "taken away",
+    ),
+    Case(
+        end_web_session,
+        _end_session(1),
+        lambda _: Told("operator.end_session", "session", "1", None, {"of": "sue"}),
+    ),
+    Case(
+        log_out,
+        _remove(log_out, "sue"),
+        lambda _: Told("operator.end_session", "operator", "sue", None, {"sessions_ended": 1}),
+        "of all",
+    ),
+    Case(
+        open_console,
+        lambda _, session, actor: open_console(session, actor),
+        lambda _: Told("console.open", "system_user", "ann", None, {}),
     ),
     Case(
         issue_operator_token,
@@ -1971,6 +2052,10 @@ REFUSED = [
     Refusal(issue_operator_token, NoSuch, _operator_token("sui")),
     Refusal(issue_operator_token, Unusable, _operator_token(expires_at=OVER), "over"),
     Refusal(issue_operator_token, Unusable, _operator_token(addresses=["10.0.0.0/33"])),
+    Refusal(set_password, NoSuch, _set_password("sui")),
+    Refusal(set_second_factor, NoSuch, _set_second_factor("sui")),
+    Refusal(end_web_session, NoSuch, _end_session(4711)),
+    Refusal(log_out, NoSuch, _remove(log_out, "sui")),
     Refusal(revoke_operator_token, NoSuch, _revoke_operator_token(4711)),
 ]
 
@@ -2001,5 +2086,5 @@ IDLE: list[tuple[str, Do]] = [
 ]
 """What is so already: nothing is written, and nothing noted."""
 
-CANNOT_REFUSE = {say_amounts, reseal_values, retire_keys, note_backup, note_refusal}
+CANNOT_REFUSE = {say_amounts, reseal_values, retire_keys, note_backup, note_refusal, open_console}
 """They do what there is to do, or note what was said or done."""

@@ -27,6 +27,9 @@ NOT_BY_HTTP = {
     "tenant.move_in": "reads another program's database, from where it is: `relay import`",
     "task.move_in": "as above",
     "code.move_in": "as above",
+    "operator.set_password": "a token that leaked must open no way in for people: by the console",
+    "operator.set_second_factor": "as above",
+    "console.open": "proves a shell on the relay's machine, which no request does",
     "office.refuse": "the office's own word of whom it kept out",
 }
 """Acts without a route, and why."""
@@ -144,6 +147,7 @@ ASKED: dict[str, Asked] = {
     "operator.change": Asked("PATCH", "operators/sue", {"role": "finance"}),
     "operator.remove": Asked("DELETE", "operators/sue"),
     "operator.issue_token": Asked("POST", "operators/sue/tokens", {"addresses": ["10.1.0.0/16"]}),
+    "operator.end_session": Asked("DELETE", "operators/sue/sessions/1"),
     "operator.revoke_token": Asked("DELETE", "operator-tokens/1"),
 }
 """A request for each act; its word in `changes` is what proves that it does it."""

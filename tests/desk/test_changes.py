@@ -109,7 +109,8 @@ async def test_an_act_writes_one_change_and_writes_it_last(desk: Desk, case: Cas
     assert change["reason"] == expected.reason
     assert written == marked
     assert (change["subject_id"] is None) == (
-        expected.kind in ("price", "multiplier", "secret_key", "alert_rule", "address", "source")
+        expected.kind
+        in ("price", "multiplier", "secret_key", "alert_rule", "address", "source", "system_user")
     )
 
 

@@ -128,6 +128,13 @@ HELD = {
     "change_operator to one that may not": OPERATORS,
     "remove_operator": OPERATORS,
     "issue_operator_token": OPERATORS,
+    "set_password": OPERATORS,
+    "set_password taken away": "SELECT 1 FROM web_sessions FOR NO KEY UPDATE",
+    "set_second_factor": OPERATORS,
+    "set_second_factor taken away": OPERATORS,
+    "end_web_session": "SELECT 1 FROM web_sessions FOR NO KEY UPDATE",
+    "log_out of all": OPERATORS,
+    "open_console": "LOCK TABLE login_links IN SHARE MODE",
     "revoke_operator_token": "SELECT 1 FROM operator_tokens FOR NO KEY UPDATE",
 }
 """What somebody else has locked or written, and not committed, while an act is tried."""

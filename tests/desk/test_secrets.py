@@ -18,8 +18,15 @@ from relay.desk.channels import ChannelKeys
 from relay.desk.codes import MadeCode
 from relay.desk.tenants import IssuedSecret
 from relay.desk.tokens import IssuedToken
-from tests.desk.acts import BROUGHT_KEY, DONE, NEW_KEYS, REFUSED
-from tests.desk.world import ANN, CHANNEL_KEYS, CODE, Desk
+from tests.desk.acts import (
+    BROUGHT_KEY,
+    DONE,
+    NEW_KEYS,
+    NEW_PASSWORD_HASH,
+    NEW_SECOND_FACTOR,
+    REFUSED,
+)
+from tests.desk.world import ANN, CHANNEL_KEYS, CODE, PASSWORD_HASH, SECOND_FACTOR, Desk
 
 STORED = """
 SELECT unnest(ARRAY[
@@ -39,6 +46,12 @@ SELECT url_sealed FROM notice_places
 UNION ALL
 SELECT unnest(ARRAY[encode(token_hash, 'hex'), encode(token_hash, 'base64')]) FROM operator_tokens
 UNION ALL
+SELECT unnest(ARRAY[password_hash, totp_sealed]) FROM operators
+UNION ALL
+SELECT unnest(ARRAY[encode(session_hash, 'hex'), encode(session_hash, 'base64')]) FROM web_sessions
+UNION ALL
+SELECT unnest(ARRAY[encode(link_hash, 'hex'), encode(link_hash, 'base64')]) FROM login_links
+UNION ALL
 SELECT unnest(ARRAY[encode(code_hash, 'hex'), encode(code_hash, 'base64')]) FROM codes
 """
 """A hint has four characters, which may stand anywhere: it is looked for as a whole value."""
@@ -46,6 +59,7 @@ GIVEN = ("url-password-1", "url-query-1", "half-a-pair-1", "short-key-1", "not b
 PASSWORDS = (
     *("proxy-password-1", "proxy-password-2", "place-secret-0", "place-secret-9"),
     *("notice-secret-0", "notice-secret-9", CODE),
+    *(PASSWORD_HASH, SECOND_FACTOR, NEW_PASSWORD_HASH, NEW_SECOND_FACTOR),
 )
 """What some refused acts are given."""
 

@@ -31,6 +31,7 @@ from relay.desk.invoices import (
     set_invoice_profile,
 )
 from relay.desk.limits import set_limits
+from relay.desk.logins import set_password, set_second_factor
 from relay.desk.money import add_quota
 from relay.desk.multipliers import set_multiplier
 from relay.desk.notices import NewPlace, add_notice_place
@@ -44,6 +45,8 @@ from relay.desk.tokens import IssuedToken, issue_token, revoke_token, rotate_tok
 from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.limits.tables import LimitKind
+from relay.logins.links import make_link
+from relay.logins.sessions import open_session
 from relay.notices.tables import PlaceKind
 from relay.operators.answers import Answer, claim, keep
 from relay.operators.tables import Role
@@ -71,6 +74,8 @@ CHANNEL_KEYS = ChannelKeys(
     api_key="channel-api-key-0",
     webhook_secret="whsec_Y2hhbm5lbC1ob29rLTA=",
 )
+PASSWORD_HASH = "$argon2id$of-sue"
+SECOND_FACTOR = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CODE = "SPR1N-G0001-AAAAA-BBBBB-CCCCC"
 FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
 FORMER_TENANT, FORMER_CHANNEL = "former (removed #4)", "former (removed #3)"
@@ -273,6 +278,10 @@ def _open_business(desk: Desk) -> Work[None]:
         claimed = await claim(session, of_sue.id, "k", asked_hash=b"", keys=desk.keys)
         assert isinstance(claimed, int), "nobody had it"
         await keep(session, claimed, Answer(201, "{}", None), desk.keys)
+        await set_password(session, actor, "sue", PASSWORD_HASH)
+        await set_second_factor(session, actor, "sue", SECOND_FACTOR, desk.keys)
+        await open_session(session, operator_id=1, address="10.1.2.3", agent="a browser")
+        await make_link(session, system_user="ann")
         await add_operator(session, actor, "former", role=Role.OWNER)
         await remove_operator(session, actor, "former")
         await claim_owners(

@@ -4,6 +4,7 @@ None of these is on the way of a request, a callback, a look or a delivery; or i
 stays small, whatever the traffic.
 """
 
+_LOGIN = "somebody logs in or out, by a key"
 _COMMAND = "run by an operator's command"
 _SELDOM = "run by a command, an operator's or one a second of a tenant's"
 _REDEEMS = "a code that is redeemed, once, by its hash or a key"
@@ -331,6 +332,17 @@ COLD = {
     "relay.desk.shown:read_shown_tenant": "an operator's read, by primary key",
     "relay.operators.answers:claim": "an operator's act, by a unique key",
     "relay.operators.answers:keep": "an operator's act, by primary key",
+    "relay.logins.sessions:find_visitor": "a page of the office's, by a unique key",
+    "relay.logins.sessions:open_session": _LOGIN,
+    "relay.logins.sessions:_end": f"{_LOGIN}; or {_COMMAND}",
+    "relay.logins.sessions:read_sessions": "an operator's list: the sessions of a week",
+    "relay.logins.links:make_link": _COMMAND,
+    "relay.logins.links:take_link": _LOGIN,
+    "relay.logins.links:use_up_links": _COMMAND,
+    "relay.logins.second_factor:use_step": _LOGIN,
+    "relay.desk.logins:log_in": _LOGIN,
+    "relay.desk.logins:end_web_session": "an operator's act, by primary key",
+    "relay.desk.logins:_role_of": "an operator's act, by primary key",
     "relay.operators.authenticate:OperatorAuthenticator._read": "an operator's token, by key",
     "relay.tenants.edit:add_tenant": _COMMAND,
     "relay.tenants.read:find_tenant": _COMMAND,
