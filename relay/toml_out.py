@@ -29,6 +29,8 @@ def spell_value(value: object) -> str:
             spelt = plain(value)
         case int():
             spelt = str(value)
+        case float():
+            spelt = plain(Decimal(str(value)))
         case Mapping():
             pairs = (f"{_key(str(name))} = {spell_value(one)}" for name, one in value.items())
             spelt = f"{{ {', '.join(pairs)} }}" if value else "{}"
@@ -45,4 +47,9 @@ def _key(name: str) -> str:
 
 def _text(text: str) -> str:
     # A string of JSON is one of TOML's, but for this character.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    spelt = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if "\n" not in text:
+        return spelt
+    # Lines as lines: certificates. A break behind the marks that open it is none of the text.
+    lines = (json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n"))
+    return '"""\n' + "\n".join(lines).replace("\x7f", "\\u007f") + '"""'

@@ -11,7 +11,7 @@ from relay.channels.directory import seal_into
 from relay.channels.read import find_channel
 from relay.channels.tables import Channel
 from relay.kling.proxy import Proxy
-from relay.kling.way import USUAL, Way
+from relay.kling.way import USUAL, Way, certificates_of
 from relay.secrets import KeyRing
 
 
@@ -58,8 +58,10 @@ def put_way(row: Channel, keys: KeyRing, changes: WayChanges) -> None:
         row.proxy_password_sealed = None
         if changes.proxy is not None:
             seal_into(row, keys, proxy_password=changes.proxy.password)
-    for name, value in _fields(changes):
-        if name != "proxy" and value is not UNSET:
+    if changes.ca_pem is not UNSET:  # without a key that may stand beside them
+        row.ca_pem = None if changes.ca_pem is None else certificates_of(changes.ca_pem)
+    for name in ("connect_timeout_s", "timeout_s"):
+        if (value := getattr(changes, name)) is not UNSET:
             setattr(row, name, value)
 
 

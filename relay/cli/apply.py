@@ -1,4 +1,4 @@
-"""`relay apply`: make channels, tenants, limits and prices as a file says; the plan first."""
+"""`relay apply`: make a relay as a file says; the plan first."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from relay.cli.database import Database
     from relay.desk.actor import Actor
-    from relay.desk.setup.apply import Plan, Planned, With
-    from relay.desk.setup.file import SecretRef, SetupFile
+    from relay.desk.setup.entries import Ref
+    from relay.desk.setup.file import SetupFile
+    from relay.desk.setup.plan import Plan, Planned, With
 
 FILE_BYTES_MAX = 10_000_000
 _MICROS = re.compile(r"(\d+) micros")
 NOTHING = "; nothing was changed"
-SIGNS = {"add": "+", "open": "+", "remove": "-"}
+SIGNS = {"add": "+", "open": "+", "remove": "-", "revoke": "-"}
 """By how the act is called; all others change something."""
 
 
@@ -54,7 +55,7 @@ class _Shown(Exception):
     "relay apply relay.toml --json        # the plan alone, for a program",
 )
 def apply(file: str, *, is_sure: bool, as_json: bool) -> None:
-    """Make channels, tenants, their limits, and prices as a file says; the plan is shown first.
+    """Make channels, tenants, prices, alerts and operators as a file says; the plan is shown first.
 
     What the file leaves out stays. Nothing is removed but what says `remove = true`, and prices
     that a file with `prices_are_whole = true` has not. All of it is one transaction: if one entry
@@ -72,7 +73,7 @@ def apply(file: str, *, is_sure: bool, as_json: bool) -> None:
         if is_done:
             database.act(lambda session, actor: _apply(session, actor, read, given, plan, file))
     if as_json:
-        print_json({"acts": plan.acts, "kept": plan.kept, "is_applied": is_done})
+        print_json({"acts": plan.acts, "notes": plan.notes, "is_applied": is_done})
     elif is_done:
         number = len(plan.acts)
         click.echo(f"applied: {number} {'change' if number == 1 else 'changes'}")
@@ -87,7 +88,8 @@ async def _apply(
     file: str,
 ) -> Plan:
     from relay.desk.errors import NotPossible
-    from relay.desk.setup.apply import EntryRefused, apply_setup
+    from relay.desk.setup.apply import apply_setup
+    from relay.desk.setup.plan import EntryRefused
 
     try:
         return await apply_setup(session, actor, read, given, seen=seen)
@@ -145,11 +147,11 @@ def read_text(file: str) -> str:
 
 
 def _with(file: str, database: Database) -> With:
-    from relay.desk.setup.apply import With
+    from relay.desk.setup.plan import With
 
     beside = Path() if file == "-" else Path(file).parent
 
-    def read_secret(ref: SecretRef) -> str | None:
+    def read_secret(ref: Ref) -> str | None:
         if ref.env is not None:
             return os.environ.get(ref.env, "").strip() or None
         try:
@@ -173,8 +175,8 @@ def _show(plan: Plan, currency: str) -> None:
             lines = [f"{sign} {subject}: {said}" if said else f"{sign} {subject}"]
         for line in lines:
             click.echo(printable(line))
-    for kept in plan.kept:
-        note(f"{kept} is not there: the channel keeps what it has.")
+    for said in plan.notes:
+        note(said)
     if plan.is_nothing:
         note("Nothing to do: all is as the file says.")
 
@@ -183,7 +185,7 @@ def _subject(one: Planned) -> tuple[str, str]:
     """Say what an act is on: + what is new, ~ what is changed, - what goes."""
     if one.act == "price.import":
         return "~", "prices"
-    return SIGNS.get(one.act.partition(".")[2], "~"), f"{one.kind} {one.name}"
+    return SIGNS.get(one.act.partition(".")[2], "~"), f"{one.kind.replace('_', ' ')} {one.name}"
 
 
 def _said(one: Planned, sign: str, currency: str) -> str | None:
@@ -193,6 +195,8 @@ def _said(one: Planned, sign: str, currency: str) -> str | None:
         return None
     if one.act == "limit.set":
         before, after = (_limits(state) for state in (before, after))
+    if one.kind == "operator":
+        before, after = (_ceilings(state) for state in (before, after))
     if sign == "+" and after is not None:
         skipped: tuple[Any, ...] = (None, [], {}, False, one.name)
         after = {name: value for name, value in after.items() if value not in skipped}
@@ -202,6 +206,14 @@ def _said(one: Planned, sign: str, currency: str) -> str | None:
 def _limits(state: dict[str, Any] | None) -> dict[str, Any] | None:
     """Say that they are limits, beside what else is said of a tenant."""
     return None if state is None else {f"limit {name}": amount for name, amount in state.items()}
+
+
+def _ceilings(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Say each ceiling by itself, as money."""
+    if state is None or "ceilings" not in state:
+        return state
+    own = {f"ceiling {act}_micros": amount for act, amount in state["ceilings"].items()}
+    return {name: value for name, value in state.items() if name != "ceilings"} | own
 
 
 def _priced(one: Planned, currency: str) -> list[str]:

@@ -1,6 +1,7 @@
 """How the calls of one channel go out, where that is not the usual way."""
 
 import hashlib
+import re
 import ssl
 
 import msgspec
@@ -30,6 +31,12 @@ class Way(msgspec.Struct, frozen=True):
 
 
 USUAL = Way()
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def certificates_of(pem: str) -> str:
+    """Take the certificates of a file alone: some have their private key beside them."""
+    return "".join(f"{one}\n" for one in _CERTIFICATE.findall(pem))
 
 
 def trusting(ca_pem: str) -> ssl.SSLContext:

@@ -1,18 +1,22 @@
 """`relay apply` and `relay export`: what stands as a file, what a file makes, and rows as lines."""
 
+import io
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from relay.cli.export import TABLES
 from relay.database.embedded import EmbeddedPostgres
 from relay.desk.exported import TABLES as EXPORTED
 from relay.secrets import new_secret_key
-from tests.cli.command import Command
+from tests.cli.command import Command, execute
 from tests.clones import cloned
+from tests.kling.certificates import self_signed
 
 FILE = """\
 multiplies_amounts = true
@@ -26,10 +30,35 @@ weight = 3
 room = { video = 4, "video/kling-v3" = 2 }
 groups = ["eu", "a"]
 models = ["kling-v3"]
+proxy = "socks5://us%65r@10.0.0.1"
+proxy_password = { env = "MAIN_PROXY" }
+ca_pem = { file = "peer.pem" }
+connect_timeout_s = 2.5
+
+[[cost]]
+channel = "main"
+unit = "video"
+price = 0.12
+from = 2026-11-01
+
+[[cost]]
+channel = "main"
+unit = "video"
+price = 0.11
+currency = "CNY"
+rate = 7.12
+from = 2026-10-01T00:00:00Z
+
+[[tenant]]
+name = "acme/eu"
+parent = "acme"
+factor = 1.25
+limits = { total = 70 }
 
 [[tenant]]
 name = "acme"
 opening_quota = 12.5
+credit = 30.000001
 price_group = "vip"
 tasks_max = 9
 groups = ["eu"]
@@ -39,6 +68,33 @@ expires_at = 2100-01-01
 addresses = ["10.0.0.0/8"]
 endpoints = ["text2video"]
 limits = { month = 500, day = "50.000001", in_flight = 4 }
+
+[[token]]
+tenant = "acme"
+name = "ci"
+groups = ["eu"]
+queue_s = 5
+models = ["kling-v3"]
+limits = { day = 7 }
+
+[[alert_place]]
+url = { env = "PAGER" }
+shown = "json://pager.test"
+least = "page"
+
+[[alert_place]]
+url = { env = "DESK" }
+shown = "json://desk.test"
+
+[[alert_rule]]
+name = "task-old"
+bound = 90
+pause_s = 60
+
+[[operator]]
+name = "ann"
+role = "support"
+ceilings = { "task.refund" = 12.5 }
 
 [[price]]
 endpoint = "text2video"
@@ -56,9 +112,59 @@ tenant = "acme"
 times = 1.5
 tenant = "acme"
 """
-KEYS: dict[str, Any] = {"MAIN_AK": "access-key-1"}
+PAGER, DESK = "json://pager.test/p-secret-1", "json://desk.test/d-secret-1"
+KEYS: dict[str, Any] = {
+    "MAIN_AK": "access-key-1",
+    "MAIN_PROXY": "proxy:password-1",
+    "PAGER": PAGER,
+    "DESK": DESK,
+}
+GIVEN_AGAIN: dict[str, Any] = {
+    "CHANNEL_MAIN_ACCESS_KEY": "access-key-1",
+    "CHANNEL_MAIN_SECRET_KEY": "secret-key-1",
+    "CHANNEL_MAIN_PROXY_PASSWORD": "proxy:password-1",
+    "ALERT_PLACE_1": PAGER,
+    "ALERT_PLACE_2": DESK,
+}
+"""Secrets under the names that an export gives them."""
 
 
+GONE = """\
+[[channel]]
+name = "main"
+remove = true
+
+[[tenant]]
+name = "acme/eu"
+remove = true
+
+[[token]]
+tenant = "acme"
+name = "ci"
+remove = true
+
+[[alert_place]]
+url = { env = "ALERT_PLACE_1" }
+shown = "json://pager.test"
+remove = true
+
+[[alert_rule]]
+name = "task-old"
+bound = "none"
+
+[[operator]]
+name = "ann"
+remove = true
+"""
+GONE_TOLD = """\
+- token N
+- alert place json://pager.test
+~ alert rule task-old: bound 90 > none
+- operator ann
+- tenant acme/eu
+- channel main
+applied: 6 changes
+"""
 UNUSABLE = {
     "[[channel]\n": "line 1",
     "[[chanel]]\nname = 'x'\n": "chanel",
@@ -67,6 +173,25 @@ UNUSABLE = {
     "[[channel]]\nname = 'x'\napi_key = {}\n": "channel 1 (x): api_key is in one place",
     "[[channel]]\nname = 'x'\napi_key = { env = 'NO_KEY' }\n": "channel 1 (x): $NO_KEY is not",
     "[[channel]]\nname = 'main'\nweight = 0\n": "channel 1 (main): a weight is at least 1",
+    "[[channel]]\nname = 'x'\nproxy = 'http://a:b@c'\n": "channel 1 (x): a proxy's password is a",
+    "[[channel]]\nname = 'x'\nproxy = 'ftp://c'\n": "channel 1 (x): proxy: it begins with http",
+    "[[channel]]\nname = 'x'\ntimeout_s = 'long'\n": "channel 1 (x): timeout_s is no number",
+    "[[channel]]\nname = 'main'\ntimeout_s = 9e9\n": "channel 1 (main): a timeout is 0.1 to",
+    "[[channel]]\nname = 'main'\nproxy = 'http://z'\nproxy_password.env = 'NO'\n": "$NO is not",
+    "[[cost]]\nchannel = 'x'\nunit = 'cash'\nprice = 1\n": "cost 1 (x cash): Object missing requ",
+    "[[cost]]\nchannel = 'x'\nunit = 'cash'\nprice = 1\nfrom = 2026-01-01\n": "no channel 'x'",
+    "[[tenant]]\nname = 'x'\nfactor = 2\n": "tenant 1 (x): only a sub-tenant has a factor",
+    "[[tenant]]\nname = 'x'\nparent = 'acme'\n": "a sub-tenant is called acme/…",
+    "[[tenant]]\nname = 'acme/eu'\nparent = 'acme'\ncredit = 1\n": "credit is its parent's",
+    "[[tenant]]\nname = 'acme/eu'\ntasks_max = 1\n": "a sub-tenant has its parent's prices",
+    "[[token]]\ntenant = 'x'\nname = 'y'\nqueue_s = 'long'\n": "token 1 (x y): queue_s = 'long'",
+    "[[alert_place]]\nurl = 'json://x/y'\n": "alert_place 1: url is a secret",
+    "[[alert_place]]\nurl = { env = 'NO' }\n": "$NO is not there, and a new place needs",
+    "[[alert_rule]]\nname = 'x'\n": "there is no alert rule 'x'",
+    "[[alert_rule]]\nname = 'task-old'\nbound = -1\n": "-1 is no bound",
+    "[[operator]]\nname = 'x'\n": "operator 1 (x): a new operator needs its role",
+    "[[operator]]\nname = 'ann'\nceilings = { task.refund = 1 }\n": 'is written "task.refund"',
+    "[[operator]]\nname = 'ann'\nceilings = { 'price.set' = 1 }\n": "'price.set' has no ceiling",
     "[[tenant]]\nname = 'x'\n[[tenant]]\nname = 'x'\n": "tenant 2 (x): so is tenant 1",
     "[[tenant]]\nname = 'x'\nlimits = { month = 'much' }\n": "tenant 1 (x): limits.month is no",
     "[[tenant]]\nname = 'x'\nlimits = { rate = 1.5 }\n": "limits.rate is a whole number",
@@ -81,7 +206,8 @@ UNUSABLE = {
     "[[channel]]\nname = 'main'\nweight = 99999999999\n": "a weight is 2,147,483,647 at most",
     "[[tenant]]\nname = 'x'\ntasks_max = 99999999999\n": "a limit of tasks is from 0 to 2,147",
     '[[tenant]]\nname = "a\\u0000b"\n': "its name has characters that cannot be seen",
-    "[[tenant]]\nname = 'acme'\nremove = true\n": "tenant 1 (acme): tenant 'acme' is in use",
+    "[[tenant]]\nname = 'acme'\nremove = true\n"
+    "[[tenant]]\nname = 'acme/eu'\nremove = true\n": "tenant 1 (acme): tenant 'acme' is in use",
 }
 """Files, each with a first row that could be, and what is said of them."""
 
@@ -92,13 +218,45 @@ async def other_url(postgres_server: EmbeddedPostgres, template: str) -> AsyncIt
         yield url
 
 
+def written(directory: Path) -> Path:
+    """The file, with what it names beside it."""
+    (directory / "main.key").write_text("secret-key-1\n")
+    self_signed(directory / "peer.pem", x509.DNSName("kling.test"))
+    file = directory / "relay.toml"
+    file.write_text(FILE)
+    return file
+
+
+def only_what_differs_is_planned(empty: Command, setup: Path, dump: str) -> None:
+    """A new secret, a place of another severity, prices that the file has no more, and removals."""
+    changed = {"CHANNEL_MAIN_SECRET_KEY": "secret-key-2"}
+    plan = empty.json("apply", str(setup), **GIVEN_AGAIN | changed)["acts"]
+    assert [(one["act"], one["after"]) for one in plan] == [
+        ("channel.change", {"new_keys": ["access_key", "secret_key"]})
+    ]
+    changed = {"CHANNEL_MAIN_PROXY_PASSWORD": "another"}
+    plan = empty.json("apply", str(setup), **GIVEN_AGAIN | changed)["acts"]
+    assert [one["after"] for one in plan] == [{"new_keys": ["proxy_password"]}]
+    setup.write_text(dump.replace('least = "ticket"', 'least = "page"'))
+    plan = empty.json("apply", str(setup), **GIVEN_AGAIN)["acts"]
+    assert [(one["act"], one["name"]) for one in plan] == [
+        *(("alert.remove", "json://desk.test"), ("alert.add", "json://desk.test"))
+    ]
+    less = dump[: dump.index("[[price]]")]
+    setup.write_text(less)
+    assert "- price text2video model=kling-v3" in empty("apply", str(setup), stdin="y\n").stdout
+    setup.write_text(GONE)
+    told = empty("apply", str(setup), "--yes").stdout
+    assert re.sub(r"token \d+", "token N", told) == GONE_TOLD
+    assert "Nothing to do" in empty("apply", str(setup), "--yes").stderr
+    assert empty.json("channel", "list") == []
+
+
 def test_what_stands_is_made_anew_elsewhere_and_twice_is_nothing(
     relay: Command, other_url: str, tmp_path: Path
 ) -> None:
     """The plan is what is done; a file of what stands makes the same of an empty database."""
-    (tmp_path / "main.key").write_text("secret-key-1\n")
-    file = tmp_path / "relay.toml"
-    file.write_text(FILE)
+    file = written(tmp_path)
 
     shown = relay.json("apply", str(file), **KEYS)
     assert relay.json("tenant", "list") == []
@@ -106,13 +264,22 @@ def test_what_stands_is_made_anew_elsewhere_and_twice_is_nothing(
     told = relay("apply", str(file), "--yes", **KEYS).stdout
     noted = relay.json("changes", "list")
 
-    assert (shown["is_applied"], shown["kept"]) == (False, [])
+    assert shown["is_applied"] is False
+    (said,) = shown["notes"]
+    assert said.startswith("token 1 (acme ci): there is none")
+    assert "relay token add acme --name ci" in said
     assert [one["act"] for one in shown["acts"]] == [one["act"] for one in reversed(noted)]
     for line in (
         "+ channel main: ",
         "+ tenant acme: quota 12.5 USD",
         "~ tenant acme: price_group none > vip",
         "limit month none > 500 USD, limit day none > 50.000001 USD, limit in_flight none > 4",
+        "~ channel main: unit video, price 0.11, rate 7.12, rate_per 1, currency CNY, from 2026-10",
+        "+ tenant acme/eu: parent acme, factor 1.25",
+        "credit 0 USD > 30.000001 USD",
+        "+ alert place json://pager.test: least page",
+        "~ alert rule task-old: bound none > 90, pause_s none > 60",
+        "+ operator ann: role support, ceiling task.refund 12.5 USD",
         "+ price text2video model=kling-v3 price_group=vip 4 USD a task",
         "+ multiplier tenant=acme 1.5",
         "~ multipliers apply to amounts",
@@ -120,44 +287,70 @@ def test_what_stands_is_made_anew_elsewhere_and_twice_is_nothing(
         assert line in told
     assert "secret-key-1" not in told + json.dumps(shown)
     assert "Nothing to do" in relay("apply", str(file), **KEYS).stderr
+    token = relay.json("token", "add", "acme", "--name", "ci")["id"]
+    told = relay("apply", str(file), "--yes", **KEYS).stdout
+    assert f"~ token {token}: " in told
+    assert "limit day none > 7 USD" in told
+    noted = relay.json("changes", "list")
     again = relay("apply", str(file))
     assert "$MAIN_AK is not there: the channel keeps what it has" in again.stderr
     assert len(relay.json("changes", "list")) == len(noted)
 
     dump = relay("export", "setup").stdout
-    for said in ("access-key-1", "secret-key-1", "12.5", "relay price import"):
+    secrets = ("access-key-1", "secret-key-1", "password-1", "p-secret-1", "d-secret-1", "PRIVATE")
+    for said in (*secrets, "opening_quota", "relay price import"):
         assert said not in dump
     setup = tmp_path / "setup.toml"
     setup.write_text(dump)
-    assert "Nothing to do" in relay("apply", str(setup)).stderr
+    kept = relay("apply", str(setup))
+    assert "Nothing to do" in kept.stderr
+    for variable in GIVEN_AGAIN:
+        assert f"${variable} is not there" in kept.stderr
+    nothing = relay("apply", str(setup), **GIVEN_AGAIN)
+    assert nothing.stderr.strip() == "Nothing to do: all is as the file says."
     empty = Command({"RELAY_DATABASE_URL": other_url, "RELAY_SECRET_KEY": new_secret_key()})
-    keys: dict[str, Any] = {
-        "CHANNEL_MAIN_ACCESS_KEY": "access-key-1",
-        "CHANNEL_MAIN_SECRET_KEY": "secret-key-1",
-    }
-    empty("apply", str(setup), "--yes", **keys)
+    empty("apply", str(setup), "--yes", **GIVEN_AGAIN)
+    empty("token", "add", "acme", "--name", "ci")
+    empty("apply", str(setup), "--yes", **GIVEN_AGAIN)
     assert empty("export", "setup").stdout == dump
-    assert "Nothing to do" in empty("apply", str(setup), **keys).stderr
+    assert "Nothing to do" in empty("apply", str(setup), **GIVEN_AGAIN).stderr
 
-    changed = {"CHANNEL_MAIN_SECRET_KEY": "secret-key-2"}
-    plan = empty.json("apply", str(setup), **keys | changed)["acts"]
-    assert [(one["act"], one["after"]) for one in plan] == [
-        ("channel.change", {"new_keys": ["access_key", "secret_key"]})
-    ]
-    less = dump[: dump.index("[[price]]")]
-    setup.write_text(less)
-    assert "- price text2video model=kling-v3" in empty("apply", str(setup), stdin="y\n").stdout
-    setup.write_text("[[channel]]\nname = 'main'\nremove = true\n")
-    assert empty("apply", str(setup), "--yes").stdout.startswith("- channel main\n")
-    assert "Nothing to do" in empty("apply", str(setup), "--yes").stderr
-    assert empty.json("channel", "list") == []
+    only_what_differs_is_planned(empty, setup, dump)
+
+
+class Meddling(io.BytesIO):
+    """What is typed at a prompt, by somebody for whom something happens while they think."""
+
+    def __init__(self, typed: bytes, meanwhile: Callable[[], None]) -> None:
+        super().__init__(typed)
+        self.meanwhile = meanwhile
+
+    def read1(self, size: int | None = -1) -> bytes:
+        if typed := super().read1(size):
+            self.meanwhile()
+        return typed
+
+
+def test_what_was_shown_is_what_is_done_or_it_is_refused(relay: Command, tmp_path: Path) -> None:
+    """A limit that somebody else sets between the plan and the yes: nothing of the plan is done."""
+    file = tmp_path / "relay.toml"
+    file.write_text("[[tenant]]\nname = 'acme'\ntasks_max = 9\n[[tenant]]\nname = 'new'\n")
+    relay("tenant", "add", "acme", "--tasks-max", "5")
+
+    def meddle() -> None:
+        execute(relay, "UPDATE accounts SET tasks_max = 7")
+
+    message = relay.refused("apply", str(file), stdin=Meddling(b"y\n", meddle))
+
+    assert "something was changed meanwhile: look at the plan again; nothing was" in message
+    (acme,) = relay.json("tenant", "list")
+    assert (acme["name"], acme["tasks_max"]) == ("acme", 7)
+    assert "tasks_max 7 > 9" in relay("apply", str(file), stdin="y\n").stdout
 
 
 def test_a_file_that_cannot_be_so_changes_nothing(relay: Command, tmp_path: Path) -> None:
     """One sentence with the line, or the table and its key; what stood before it is not done."""
-    (tmp_path / "main.key").write_text("secret-key-1\n")
-    file = tmp_path / "relay.toml"
-    file.write_text(FILE)
+    file = written(tmp_path)
     relay("apply", str(file), "--yes", **KEYS)
     before = relay("export", "setup").stdout
     changes = len(relay.json("changes", "list"))

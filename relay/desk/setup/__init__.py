@@ -1,4 +1,4 @@
-"""A relay as a file: channels, tenants, limits and prices, put in force and written.
+"""A relay as a file: channels, tenants, prices, alerts and operators, put in force and written.
 
 Guarantees:
 - All of a file or nothing, in one transaction of acts; the plan is that transaction, taken back.

@@ -1,4 +1,4 @@
-"""A relay's channels, tenants, limits and prices in one file of TOML, to be kept and applied.
+"""A relay as one file of TOML, to be kept and applied: its tables read and checked.
 
 What the file names is to be so; what it leaves out stays as it is. Nothing is removed but what says
 `remove = true`, and prices where `prices_are_whole` says that the file has them all.
@@ -11,98 +11,51 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from relay.desk.setup.entries import (
+    NONE,
+    SECRETS,
+    BoundEntry,
+    ChannelEntry,
+    CostEntry,
+    Entry,
+    OperatorEntry,
+    PlaceEntry,
+    Ref,
+    RuleEntry,
+    TenantEntry,
+    TokenEntry,
+)
 from relay.kling.catalogue import Catalogue
+from relay.kling.proxy import read_proxy
 from relay.limits.tables import IN_MICROS, LimitKind
-from relay.money import micros_of
 from relay.pricing.file import FileError, PriceFile, one_line, read_moment, read_tables
+from relay.tenants.read import own_name, sub_name
 
-NONE = "none"
-"""What a text of the file says to have nothing."""
 AMOUNT_MAX = 1_000_000_000
 ENTRIES_MAX = 10_000
+OF_PARENT = ("opening_quota", "credit", "price_group", "tasks_max")
+"""What a sub-tenant has none of: the tenant above pays, at its prices."""
+NAMED = ("tenant", "channel", "name", "unit", "shown")
+"""Keys of tables that say what each is of."""
 
 
-class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is: never in the file itself."""
-
-    env: str | None = None
-    file: str | None = None
-    """A path, from where the file of TOML is."""
-
-    def __str__(self) -> str:
-        """Spell it for people."""
-        return f"${self.env}" if self.env is not None else f"the file {self.file}"
+One = TypeVar("One", bound=Entry)
+Labelled = list[tuple[str, One]]
+"""Each behind how it is named for people: its number among its kind, and what it is called."""
 
 
-SECRETS = ("access_key", "secret_key", "api_key", "webhook_secret")
-
-
-class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left out stays as it is, and of a new channel is as `relay channel add` has it."""
-
-    name: str
-    remove: bool = False
-    base_url: str | None = None
-    access_key: SecretRef | None = None
-    secret_key: SecretRef | None = None
-    api_key: SecretRef | None = None
-    webhook_secret: SecretRef | None = None
-    enabled: bool | None = None
-    priority: int | None = None
-    weight: int | None = None
-    room: dict[str, int] | None = None
-    groups: list[str] | None = None
-    models: list[str] | None = None
-    is_sandbox: bool | None = None
-
-
-class TenantEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left out stays as it is; `none` takes away."""
-
-    name: str
-    remove: bool = False
-    opening_quota: Decimal | None = None
-    """Of one that is opened by this; quota is money, and no matter of a file later on."""
-    enabled: bool | None = None
-    price_group: str | None = None
-    tasks_max: int | str | None = None
-    groups: list[str] | str | None = None
-    contact: str | None = None
-    shows_quote: bool | None = None
-    joins_retries: bool | None = None
-    queue_s: int | str | None = None
-    queue_weight: int | None = None
-    room_min: int | None = None
-    expires_at: Any = None
-    addresses: list[str] | str | None = None
-    endpoints: list[str] | str | None = None
-    models: list[str] | str | None = None
-    limits: dict[LimitKind, Any] = {}
-    """Amounts of money as decimals, `in_flight` and `rate` as whole numbers."""
-
-    def given(self, *names: str) -> dict[str, Any]:
-        """Take what is named of some fields, `none` as None."""
-        found = {name: getattr(self, name) for name in names}
-        return {
-            name: None if value == NONE else value
-            for name, value in found.items()
-            if value is not None
-        }
-
-    @property
-    def allowed(self) -> dict[LimitKind, int | None]:
-        """Say what limits allow, in micros or whole numbers; None takes one away."""
-        return {
-            kind: None if amount == NONE else _allowed(kind, Decimal(amount))
-            for kind, amount in self.limits.items()
-        }
-
-
-class SetupFile(msgspec.Struct, frozen=True):
+class SetupFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file as it was read."""
 
-    channels: list[ChannelEntry]
-    tenants: list[TenantEntry]
+    channels: Labelled[ChannelEntry]
+    costs: Labelled[CostEntry]
+    """In the order that they begin."""
+    tenants: Labelled[TenantEntry]
+    """Sub-tenants behind all others."""
+    tokens: Labelled[TokenEntry]
+    places: Labelled[PlaceEntry]
+    rules: Labelled[RuleEntry]
+    operators: Labelled[OperatorEntry]
     prices: PriceFile
     prices_are_whole: bool = False
 
@@ -112,16 +65,21 @@ class SetupFile(msgspec.Struct, frozen=True):
         return bool(self.prices.rows or self.prices.multipliers or said or self.prices_are_whole)
 
 
+Tables = list[dict[str, Any]]
+
+
 class _Tables(msgspec.Struct, forbid_unknown_fields=True):
-    channel: list[dict[str, Any]] = []
-    tenant: list[dict[str, Any]] = []
-    price: list[dict[str, Any]] = []
-    multiplier: list[dict[str, Any]] = []
+    channel: Tables = []
+    cost: Tables = []
+    tenant: Tables = []
+    token: Tables = []
+    alert_place: Tables = []
+    alert_rule: Tables = []
+    operator: Tables = []
+    price: Tables = []
+    multiplier: Tables = []
     multiplies_amounts: bool | None = None
     prices_are_whole: bool = False
-
-
-Entry = TypeVar("Entry", ChannelEntry, TenantEntry)
 
 
 def read_setup(text: str, zone: tzinfo, catalogue: Catalogue) -> SetupFile:
@@ -134,37 +92,66 @@ def read_setup(text: str, zone: tzinfo, catalogue: Catalogue) -> SetupFile:
         whole = msgspec.convert(tomllib.loads(text, parse_float=Decimal), _Tables)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise FileError(one_line(error)) from error
-    if len(whole.channel) + len(whole.tenant) > ENTRIES_MAX:
-        raise FileError(f"it has more than {ENTRIES_MAX:,} channels and tenants")
-    known = {endpoint.name for endpoint in catalogue.endpoints}
+    endpoints = {endpoint.name for endpoint in catalogue.endpoints}
+    costs = [
+        (label, _cost(entry, label, zone)) for label, entry in _read("cost", whole.cost, CostEntry)
+    ]
     tenants = [
-        _tenant(_entry(table, TenantEntry, label), label, zone, known)
-        for table, label in _labelled("tenant", whole.tenant)
+        (label, _bounded(_tenant(entry, label), label, zone, endpoints))
+        for label, entry in _read("tenant", whole.tenant, TenantEntry)
     ]
-    channels = [
-        _channel(_entry(table, ChannelEntry, label), label)
-        for table, label in _labelled("channel", whole.channel)
-    ]
-    _refuse_doubles("channel", channels)
-    _refuse_doubles("tenant", tenants)
-    prices = read_tables(whole.price, whole.multiplier, whole.multiplies_amounts, zone, catalogue)
-    return SetupFile(channels, tenants, prices, whole.prices_are_whole)
+    file = SetupFile(
+        channels=[
+            (label, _channel(entry, label))
+            for label, entry in _read("channel", whole.channel, ChannelEntry)
+        ],
+        costs=sorted(costs, key=lambda one: one[1].valid_from),
+        tenants=sorted(tenants, key=lambda one: one[1].parent is not None),
+        tokens=[
+            (label, _bounded(entry, label, zone, endpoints))
+            for label, entry in _read("token", whole.token, TokenEntry)
+        ],
+        places=_read("alert_place", whole.alert_place, PlaceEntry),
+        rules=[
+            (label, _rule(entry, label))
+            for label, entry in _read("alert_rule", whole.alert_rule, RuleEntry)
+        ],
+        operators=[
+            (label, _operator(entry, label))
+            for label, entry in _read("operator", whole.operator, OperatorEntry)
+        ],
+        prices=read_tables(
+            *(whole.price, whole.multiplier, whole.multiplies_amounts), zone, catalogue
+        ),
+        prices_are_whole=whole.prices_are_whole,
+    )
+    lists = (whole.channel, whole.cost, whole.tenant, whole.token, whole.operator)
+    if sum(map(len, lists)) > ENTRIES_MAX:
+        raise FileError(f"it has more than {ENTRIES_MAX:,} tables beside its prices")
+    return file
 
 
-def label_of(kind: str, number: int, name: object) -> str:
-    """Name an entry for people: its number among its kind, and what it is called."""
-    return f"{kind} {number} ({name})" if isinstance(name, str) else f"{kind} {number}"
+def _read(kind: str, tables: Tables, as_: type[One]) -> Labelled[One]:
+    """Convert tables of one kind, of which no two are of the same."""
+    found: Labelled[One] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for number, table in enumerate(tables, 1):
+        label = _label(kind, number, table)
+        entry = _entry(table, as_, label)
+        if (first := seen.setdefault(entry.called, number)) != number:
+            raise FileError(f"{label}: so is {kind} {first}")
+        found.append((label, entry))
+    return found
 
 
-def _labelled(kind: str, tables: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-    return [
-        (table, label_of(kind, number, table.get("name"))) for number, table in enumerate(tables, 1)
-    ]
+def _label(kind: str, number: int, table: dict[str, Any]) -> str:
+    named = [table[key] for key in NAMED if isinstance(table.get(key), str)]
+    return f"{kind} {number} ({' '.join(named)})" if named else f"{kind} {number}"
 
 
-def _entry(table: dict[str, Any], kind: type[Entry], label: str) -> Entry:
-    for name in SECRETS if "base_url" in kind.__struct_fields__ else ():
-        if isinstance(table.get(name), str):
+def _entry(table: dict[str, Any], kind: type[One], label: str) -> One:
+    for name in SECRETS:
+        if name in kind.__struct_fields__ and isinstance(table.get(name), str):
             raise FileError(
                 f"{label}: {name} is a secret, and stands in no file: say"
                 f' {name} = {{ env = "NAME" }} or {{ file = "PATH" }}'
@@ -173,30 +160,72 @@ def _entry(table: dict[str, Any], kind: type[Entry], label: str) -> Entry:
         entry = msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise FileError(f"{label}: {one_line(error)}") from error
-    if not entry.name.isprintable():
-        raise FileError(f"{label}: its name has characters that cannot be seen")
+    for name in NAMED:
+        if not str(getattr(entry, name, "")).isprintable():
+            raise FileError(f"{label}: its {name} has characters that cannot be seen")
+    for name in kind.__struct_fields__:
+        ref = getattr(entry, name)
+        if isinstance(ref, Ref) and (ref.env is None) == (ref.file is None):
+            raise FileError(f"{label}: {name} is in one place: env or file")
     return entry
 
 
 def _channel(entry: ChannelEntry, label: str) -> ChannelEntry:
-    for name in SECRETS:
-        ref = getattr(entry, name)
-        if ref is not None and (ref.env is None) == (ref.file is None):
-            raise FileError(f"{label}: {name} is in one place: env or file")
     if (entry.access_key is None) != (entry.secret_key is None):
         raise FileError(f"{label}: access_key and secret_key go together")
+    for name in ("connect_timeout_s", "timeout_s"):
+        value = getattr(entry, name)
+        if value not in (None, NONE):
+            _number(label, name, value)
+    if entry.proxy in (None, NONE):
+        return entry
+    try:
+        proxy = read_proxy(str(entry.proxy))
+    except ValueError as error:
+        raise FileError(f"{label}: proxy: {error}") from error
+    if proxy.password is not None:
+        raise FileError(
+            f"{label}: a proxy's password is a secret, and stands in no file: say"
+            ' proxy_password = { env = "NAME" } or { file = "PATH" }'
+        )
+    return msgspec.structs.replace(entry, proxy=str(proxy))
+
+
+def _cost(entry: CostEntry, label: str, zone: tzinfo) -> CostEntry:
+    if entry.remove:
+        raise FileError(f"{label}: what was paid is not removed: enter another price")
+    at = read_moment(label, "from", entry.valid_from, zone)
+    return msgspec.structs.replace(entry, valid_from=at)
+
+
+def _tenant(entry: TenantEntry, label: str) -> TenantEntry:
+    if isinstance(entry.tasks_max, str) and entry.tasks_max != NONE:
+        raise FileError(f"{label}: tasks_max = {entry.tasks_max!r} is neither none nor a number")
+    for name in ("opening_quota", "credit"):
+        if (amount := getattr(entry, name)) is not None:
+            _amount(label, name, amount)
+    if entry.parent is None:
+        if entry.factor is not None:
+            raise FileError(f"{label}: only a sub-tenant has a factor: say parent too")
+        return entry
+    if sub_name(entry.parent, own_name(entry.name)) != entry.name:
+        raise FileError(f"{label}: a sub-tenant is called {sub_name(entry.parent, '…')}")
+    for name in OF_PARENT:
+        if getattr(entry, name) is not None:
+            raise FileError(f"{label}: {name} is its parent's, and is said of that one")
     return entry
 
 
-def _tenant(entry: TenantEntry, label: str, zone: tzinfo, endpoints: set[str]) -> TenantEntry:
-    for name in ("tasks_max", "queue_s", "groups", "addresses", "endpoints", "models"):
+Bounded = TypeVar("Bounded", bound=BoundEntry)
+
+
+def _bounded(entry: Bounded, label: str, zone: tzinfo, endpoints: set[str]) -> Bounded:
+    for name in ("queue_s", "groups", "addresses", "endpoints", "models"):
         value = getattr(entry, name)
         if isinstance(value, str) and value != NONE:
             raise FileError(f"{label}: {name} = {value!r} is neither none nor what it takes")
     if isinstance(entry.endpoints, list) and (unknown := set(entry.endpoints) - endpoints):
         raise FileError(f"{label}: there is no endpoint '{min(unknown)}'")
-    if entry.opening_quota is not None:
-        _amount(label, "opening_quota", entry.opening_quota)
     for kind, amount in entry.limits.items():
         if amount != NONE:
             _limit(label, kind, amount)
@@ -206,14 +235,43 @@ def _tenant(entry: TenantEntry, label: str, zone: tzinfo, endpoints: set[str]) -
     return msgspec.structs.replace(entry, expires_at=at)
 
 
+def _rule(entry: RuleEntry, label: str) -> RuleEntry:
+    if entry.remove:
+        raise FileError(f'{label}: a rule is there for good: say bound = "none", pause_s = "none"')
+    if isinstance(entry.pause_s, str) and entry.pause_s != NONE:
+        raise FileError(f"{label}: pause_s = {entry.pause_s!r} is neither none nor a number")
+    if entry.bound not in (None, NONE):
+        _number(label, "bound", entry.bound)
+    return entry
+
+
+def _operator(entry: OperatorEntry, label: str) -> OperatorEntry:
+    for act, amount in entry.ceilings.items():
+        if isinstance(amount, dict):
+            spelt = f"{act}.{next(iter(amount), '')}"
+            raise FileError(f'{label}: a name with a dot is written "{spelt}"')
+        if amount != NONE:
+            name = f'ceilings."{act}"'
+            _amount(label, name, _number(label, name, amount))
+    return entry
+
+
 def _limit(label: str, kind: LimitKind, amount: object) -> None:
-    try:
-        number = Decimal(str(amount))
-    except ArithmeticError as error:
-        raise FileError(f"{label}: limits.{kind.value} is no number, and not none") from error
-    _amount(label, f"limits.{kind.value}", number)
+    name = f"limits.{kind.value}"
+    number = _number(label, name, amount)
+    _amount(label, name, number)
     if kind not in IN_MICROS and number != int(number):
-        raise FileError(f"{label}: limits.{kind.value} is a whole number")
+        raise FileError(f"{label}: {name} is a whole number")
+
+
+def _number(label: str, name: str, given: object) -> Decimal:
+    try:
+        number = Decimal(str(given))
+    except ArithmeticError:
+        number = Decimal("nan")
+    if not number.is_finite():
+        raise FileError(f"{label}: {name} is no number, and not none")
+    return number
 
 
 def _amount(label: str, name: str, amount: Decimal) -> None:
@@ -221,15 +279,3 @@ def _amount(label: str, name: str, amount: Decimal) -> None:
         raise FileError(f"{label}: {name} must be 0 to {AMOUNT_MAX:,}")
     if amount != amount.quantize(Decimal("0.000001")):
         raise FileError(f"{label}: {name} has more than 6 decimal places")
-
-
-def _allowed(kind: LimitKind, amount: Decimal) -> int:
-    return micros_of(amount) if kind in IN_MICROS else int(amount)
-
-
-def _refuse_doubles(kind: str, entries: list[Any]) -> None:
-    seen: dict[str, int] = {}
-    for number, entry in enumerate(entries, 1):
-        if entry.name in seen:
-            raise FileError(f"{kind} {number} ({entry.name}): so is {kind} {seen[entry.name]}")
-        seen[entry.name] = number
