@@ -12,8 +12,10 @@ from litestar.enums import ScopeType
 from litestar.types import ControllerRouterHandler, LifeSpanScope, Scope
 
 from relay.admin.app import admin_document, open_admin
+from relay.console.app import Console
 from relay.database.connections import count_connections
 from relay.desk.office import Office
+from relay.desk.refusals import Refusals
 from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
@@ -113,16 +115,9 @@ def create_app(
                 stopping=app.state.stopping,
             ) as parts,
             open_faces(settings, parts, app.document) as faces,
-            open_admin(
-                Office(
-                    *(parts.store.sessions, parts.store.chores, settings, keys, catalogue),
-                    *(parts.deliveries.sender, parts.deliveries.guard, asyncio.Semaphore(1)),
-                ),
-                *(parts.store.lines.reads, parts.store.pool),
-            ) as admin,
+            _open_office(app, settings, parts, keys=keys, catalogue=catalogue),
         ):
             app.state.parts, app.state.faces = parts, faces
-            app.state.office.admin = admin
             app.front = Front(
                 {
                     Application.PAGES: app.answer_page,
@@ -153,6 +148,23 @@ def create_app(
     ]
     _add_office(app, settings, readiness, pages)
     return app
+
+
+@asynccontextmanager
+async def _open_office(
+    app: Process, settings: Settings, parts: Parts, *, keys: KeyRing, catalogue: Catalogue
+) -> AsyncIterator[None]:
+    """Let operators' programs and browsers in, for as long as it is open."""
+    store, deliveries = parts.store, parts.deliveries
+    office = Office(
+        *(store.sessions, store.chores, settings, keys, catalogue),
+        *(deliveries.sender, deliveries.guard, asyncio.Semaphore(1)),
+        refusals=Refusals(store.sessions),
+    )
+    async with open_admin(office, store.lines.reads, store.pool) as admin:
+        app.state.office.admin = admin
+        app.state.office.console = Console(office, app.state.stopping)
+        yield
 
 
 def create_worker(settings: Settings, *, database_url: str, keys: KeyRing) -> Process:

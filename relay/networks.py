@@ -31,6 +31,15 @@ def check_networks(name: str, parts: Iterable[str], *, or_all: bool = False) -> 
             )
 
 
+def is_address(name: str) -> bool:
+    """Tell an address from a name."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def read_networks(given: Iterable[str]) -> list[str] | None:
     """Spell addresses and networks in full; None where there are none.
 

@@ -7,7 +7,6 @@ anywhere: a name of an attacker's that turns out to mean 127.0.0.1. So it answer
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,9 +19,12 @@ from litestar.routes import HTTPRoute
 from litestar.status_codes import HTTP_421_MISDIRECTED_REQUEST
 from litestar.types import ControllerRouterHandler
 
+from relay.networks import is_address
+
 TITLE = "The office of a Kling Relay: for its operators. Tenants have a port of their own.\n\n"
-ADMIN = "/admin"
+ADMIN, CONSOLE = "/admin", "/console"
 ABOUT_ADMIN = f"{ADMIN + '/v1/openapi.json':<24}What operators' programs may ask, with a token.\n"
+ABOUT_CONSOLE = f"{CONSOLE:<24}Pages to work in, in a browser: `relay console open` lets you in.\n"
 MISDIRECTED = b"This office answers to its address and to localhost, and to no other name.\n"
 
 
@@ -31,6 +33,8 @@ class Office(Litestar):
 
     admin: Any = None
     """What answers `/admin`, an ASGI application; None while the process has none."""
+    console: Any = None
+    """What answers `/console`, likewise."""
     own_name = ""
     """What it was told to listen on, be it an address or a name."""
 
@@ -45,14 +49,19 @@ class Office(Litestar):
                 media_type=MediaType.TEXT,
             )
             await refusal(scope, receive, send)
-        elif (
-            self.admin is not None
-            and scope["type"] == ScopeType.HTTP
-            and (scope["path"] == ADMIN or scope["path"].startswith(f"{ADMIN}/"))
-        ):
-            await self.admin(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            answer = self._answering(scope) or super().__call__
+            await answer(scope, receive, send)
+
+    def _answering(self, scope: Any) -> Any:
+        """Find which application beside Litestar's pages answers a path, if one does."""
+        if scope["type"] != ScopeType.HTTP:
+            return None
+        path: str = scope["path"]
+        for root, application in ((ADMIN, self.admin), (CONSOLE, self.console)):
+            if path == root or path.startswith(f"{root}/"):
+                return application
+        return None
 
     def _is_ours(self, host: bytes) -> bool:
         try:
@@ -62,14 +71,6 @@ class Office(Litestar):
         return (
             name in ("localhost", self.own_name) or name.endswith(".localhost") or is_address(name)
         )
-
-
-def is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def create_office(
@@ -99,7 +100,7 @@ async def index(request: Request[Any, Any, Any]) -> str:
     """What is here."""
     lines = sorted(_pages(request.app))
     if isinstance(request.app, Office) and request.app.admin is not None:
-        lines.append(ABOUT_ADMIN)
+        lines += [ABOUT_ADMIN, ABOUT_CONSOLE]
     return TITLE + "".join(lines)
 
 

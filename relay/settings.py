@@ -147,6 +147,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Asked for each minute in which a worker judged the rules of alerts; may be a secret."""
     mail_url: str | None = None
     """Of the server by which mail goes to tenants: `mailtos://USER:PASSWORD@HOST?from=ADDRESS`."""
+    owners_need_code: bool = False
+    """Whether owners log in to the console with a second factor only."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""

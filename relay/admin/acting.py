@@ -177,7 +177,10 @@ async def note_forbidden(connection: ASGIConnection[Any, Any, Any, Any]) -> None
     """Note that an operator was refused."""
     scope: Any = connection.scope
     client = scope["client"]
-    await scope["gate"].note(scope["user"], client[0] if client else "", 403, scope["path"])
+    operator: KnownOperator = scope["user"]
+    await scope["office"].refusals.note(
+        *((operator.id, operator.name), client[0] if client else "", 403, scope["path"])
+    )
 
 
 def encoded(shown: object) -> bytes:

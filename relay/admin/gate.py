@@ -16,9 +16,7 @@ from litestar.status_codes import (
 
 from relay.admin.problems import MEDIA_TYPE, problem
 from relay.database.faults import is_fault, log_failure
-from relay.desk.actor import BY_RULE
 from relay.desk.office import Office
-from relay.desk.refusals import note_refusal
 from relay.networks import client_of
 from relay.operators.authenticate import KnownOperator, OperatorAuthenticator
 from relay.tries import Tries
@@ -28,8 +26,6 @@ log = structlog.get_logger()
 WINDOW_S = 60.0
 WRONG_MAX = 20
 """Tokens that are nobody's, from one address in a window; then it waits."""
-NOTED_MAX = 60
-"""Refusals that are noted in a window, of all addresses: an attacker may have any number."""
 
 
 class Gate:
@@ -46,10 +42,7 @@ class Gate:
         self._app = app
         self._operators = operators
         self._office = office
-        self._clock = clock
         self._wrong = Tries(WRONG_MAX, WINDOW_S, clock=clock)
-        self._noted: dict[tuple[str, int], float] = {}
-        """In the last window: when a refusal was noted, by address and status."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let an operator in; answer everybody else."""
@@ -73,33 +66,12 @@ class Gate:
         if not isinstance(known, KnownOperator):
             if token:
                 self._wrong.count(client_of(address))
-            await self.note(None, address, HTTP_401_UNAUTHORIZED, scope["path"])
+            await self._office.refusals.note(None, address, HTTP_401_UNAUTHORIZED, scope["path"])
             headers = {"www-authenticate": "Bearer"}
             await _refuse(scope, receive, send, HTTP_401_UNAUTHORIZED, headers)
             return
         scope["user"], scope["gate"], scope["office"] = known, self, self._office
         await self._app(scope, receive, send)
-
-    async def note(
-        self, operator: KnownOperator | None, address: str, status: int, path: str
-    ) -> None:
-        """Note a refusal in `changes`, of one address and status once in a window."""
-        now, key = self._clock(), (client_of(address), status)
-        self._noted = {one: at for one, at in self._noted.items() if now - at < WINDOW_S}
-        if key in self._noted or len(self._noted) >= NOTED_MAX:
-            return
-        self._noted[key] = now
-        actor = msgspec.structs.replace(BY_RULE, origin=address)
-        try:
-            async with self._office.sessions.begin() as session:
-                await note_refusal(
-                    *(session, actor),
-                    operator=None if operator is None else (operator.id, operator.name),
-                    status=status,
-                    path=path,
-                )
-        except Exception as error:  # noqa: BLE001 (told in the log; it is refused all the same)
-            log_failure(log, "admin.refusal_not_noted", error)
 
 
 def _token(headers: list[tuple[bytes, bytes]]) -> str | None:

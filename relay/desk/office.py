@@ -12,6 +12,7 @@ from relay.database.engine import Sessions
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
 from relay.desk.errors import Busy, NoSuch
+from relay.desk.refusals import Refusals
 from relay.kling.catalogue import Catalogue
 from relay.secrets import KeyRing
 from relay.settings import Settings
@@ -32,6 +33,7 @@ class Office(msgspec.Struct, frozen=True):
     guard: CallbackGuard
     turn: asyncio.Semaphore
     """Of long reads: one at a time of this process, so that its chores have their turn too."""
+    refusals: Refusals
 
     def check_endpoint(self, name: str) -> None:
         """Refuse an endpoint that is not there."""

@@ -53,3 +53,18 @@ class Recent(msgspec.Struct, frozen=True):
 async def read_recent(session: AsyncSession) -> Recent:
     found = await session.execute(READ, {"late_s": LATE_S})
     return Recent(**found.mappings().one())
+
+
+NEWEST = text(
+    """
+    SELECT
+        (SELECT id FROM tasks ORDER BY id DESC LIMIT 1),
+        (SELECT id FROM task_events ORDER BY id DESC LIMIT 1),
+        (SELECT id FROM entries ORDER BY id DESC LIMIT 1)
+    """
+)
+
+
+async def read_newest(session: AsyncSession) -> tuple[int | None, ...]:
+    """Read the newest of what tells of tasks: another one is a reason to look at a list again."""
+    return tuple((await session.execute(NEWEST)).one())

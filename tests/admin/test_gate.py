@@ -90,7 +90,7 @@ async def test_no_number_of_addresses_fills_the_journal(database_url: str) -> No
     """Sixty refusals in a minute are noted, of whatever addresses; then as many again."""
     async with fixture_relay(database_url) as relay:
         now = [0.0]
-        gate_of(relay)._clock = lambda: now[0]  # noqa: SLF001 (time is an argument)
+        gate_of(relay)._office.refusals._clock = lambda: now[0]  # noqa: SLF001 (time is an argument)
         for number in range(70):
             async with office(relay, f"10.1.2.{number}") as client:
                 await client.get("/admin")

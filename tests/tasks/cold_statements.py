@@ -186,6 +186,8 @@ COLD = {
     "relay.desk.pauses:end_pause": _COMMAND,
     "relay.desk.pauses:pause_creates": _COMMAND,
     "relay.pauses.read:list_pauses": _COMMAND,
+    "relay.console.page:Page.reading": "sets what holds in a page's transaction",
+    "relay.tasks.recent:read_newest": "the newest row of three tables, by their keys",
     "relay.desk.sealed:open_what_is_used": _COMMAND,
     "relay.tasks.recent:read_recent": _COMMAND,
     "relay.database.sealed:find_sealed": f"{_START}, for a key that has no proof yet",

@@ -1,0 +1,123 @@
+// What makes the pages smooth. Without it every link and every form works all the same.
+"use strict";
+
+const drawer = () => document.getElementById("drawer");
+const say = (words) => { document.getElementById("live").textContent = words; };
+let opener = null;
+
+function closeDrawer() {
+  const one = drawer();
+  if (!one || !one.childElementCount) return;
+  one.replaceChildren();
+  document.querySelector("tr[aria-current]")?.removeAttribute("aria-current");
+  if (one.dataset.back) history.replaceState(null, "", one.dataset.back);
+  opener?.isConnected && opener.focus();
+}
+
+// Times are told from now, so they must not stand still.
+function age() {
+  const speller = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+  for (const one of document.querySelectorAll("time[datetime]")) {
+    const s = (new Date(one.dateTime) - Date.now()) / 1000;
+    const [size, unit] = [[31536000, "year"], [2592000, "month"], [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
+      .find(([size]) => Math.abs(s) >= size) ?? [1, "second"];
+    one.textContent = speller.format(Math.round(s / size), unit);
+  }
+}
+setInterval(age, 15000);
+
+// A list that lives: something new shows it anew, unless somebody is reading or typing there.
+let stream = null;
+function follow() {
+  stream?.close();
+  stream = null;
+  const list = document.querySelector("[data-live]");
+  if (!list || !window.EventSource) return;
+  stream = new EventSource(list.dataset.live);
+  const waiting = document.getElementById("waiting");
+  const isRead = () => window.scrollY > 80 || drawer()?.childElementCount || list.contains(document.activeElement)
+    || list.matches(":hover") || document.hidden;
+  const show = () => {
+    if (waiting) waiting.hidden = true;
+    htmx.ajax("GET", location.href, { source: list, target: list, select: "#" + list.id, swap: "outerHTML" });
+  };
+  stream.addEventListener("changed", () => {
+    if (!isRead()) show();
+    else if (waiting) waiting.hidden = false;
+  });
+  if (waiting) waiting.onclick = show;
+}
+
+// Charts are drawn of the tables beside them, which stay for who cannot see them.
+function draw(root) {
+  if (!window.uPlot) return;
+  for (const place of root.querySelectorAll(".chart[data-table]")) {
+    if (place.childElementCount) continue;
+    const table = document.getElementById(place.dataset.table);
+    const rows = [...table.tBodies[0].rows].reverse();
+    const names = [...table.tHead.rows[0].cells].slice(1).map((one) => one.textContent.trim());
+    const number = (cell) => Number(cell.dataset.value);
+    const data = [rows.map((row) => number(row.cells[0])), ...names.map((_, at) => rows.map((row) => number(row.cells[at + 1])))];
+    const style = getComputedStyle(document.documentElement);
+    const colours = ["--accent", "--good", "--warn", "--bad"].map((one) => style.getPropertyValue(one).trim());
+    const axis = { stroke: style.getPropertyValue("--dim").trim(), grid: { stroke: style.getPropertyValue("--line").trim() }, ticks: { show: false } };
+    new uPlot({
+      width: place.clientWidth, height: 190, cursor: { drag: { setScale: false } }, legend: { live: true },
+      scales: { y: { range: (_, least, most) => [Math.min(0, least), most > 0 ? most * 1.1 : 1] } },
+      axes: [axis, { ...axis, size: 60 }],
+      series: [{}, ...names.map((label, at) => ({ label, stroke: colours[at % 4], width: 2, points: { show: rows.length < 40 } }))],
+    }, data, place);
+  }
+}
+
+function enhance(root) {
+  for (const one of root.querySelectorAll(".copy[hidden], .show[hidden]")) one.hidden = false;
+  age();
+  draw(root);
+}
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest(".copy");
+  if (copy) {
+    await navigator.clipboard.writeText(copy.dataset.copy);
+    say("✓");
+    copy.textContent = "✓";
+    setTimeout(() => { copy.textContent = "⧉"; }, 1200);
+    return;
+  }
+  if (event.target.closest("#drawer .close")) { event.preventDefault(); closeDrawer(); return; }
+  const link = event.target.closest("a[data-drawer]");
+  if (link && drawer() && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    opener = link;
+    document.querySelector("tr[aria-current]")?.removeAttribute("aria-current");
+    link.closest("tr")?.setAttribute("aria-current", "true");
+    if (!drawer().childElementCount) drawer().dataset.back = location.pathname + location.search;
+    await htmx.ajax("GET", link.href, { target: "#drawer", select: link.dataset.drawer, swap: "innerHTML" });
+    history.replaceState(null, "", link.href);
+    drawer().querySelector("h1, h2")?.focus();
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") closeDrawer();
+  if (event.key === "/" && !event.target.closest("input, textarea, select")) {
+    event.preventDefault();
+    document.getElementById("find")?.focus();
+  }
+});
+document.addEventListener("htmx:after:swap", (event) => { enhance(event.target?.isConnected ? event.target : document); follow(); });
+document.addEventListener("DOMContentLoaded", () => { enhance(document); follow(); });
+addEventListener("pagehide", () => stream?.close());
+
+// A result is asked for when somebody wants to see it, and not before.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button.show");
+  if (!button) return;
+  const one = document.createElement({ video: "video", image: "img", audio: "audio" }[button.dataset.show]);
+  one.src = button.dataset.src;
+  one.referrerPolicy = "no-referrer";
+  if ("controls" in one) one.controls = true;
+  if (one.tagName === "IMG") one.alt = "";
+  button.closest(".result").append(one);
+  button.remove();
+});

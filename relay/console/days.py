@@ -1,0 +1,19 @@
+"""Days that are typed into a filter."""
+
+from datetime import date, datetime, timedelta, tzinfo
+
+from relay.console.form import Form
+from relay.months import first_moment
+
+
+def read_day(form: Form, name: str, zone: tzinfo, *, is_end: bool = False) -> datetime | None:
+    """Read a day as its first moment; `is_end`: as the first one behind it."""
+    given = form.text(name)
+    if given is None:
+        return None
+    try:
+        day = date.fromisoformat(given)
+        return first_moment(day + timedelta(days=1) if is_end else day, zone)
+    except (ValueError, OverflowError):
+        form.errors[name] = form.say("A day such as 2026-11-26.")
+        return None

@@ -1,0 +1,170 @@
+"""The door: logging in by password or by a link of this machine's, leaving, and how pages look."""
+
+from typing import Any
+
+import structlog
+from litestar import Controller, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from litestar.status_codes import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
+
+from relay.console.form import Form, read_form
+from relay.console.gate import ROOT, SECURE_COOKIE, cookie_of, own_address
+from relay.console.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Asked, Page
+from relay.console.words import LANGUAGES
+from relay.desk.logins import WrongLogin, log_in
+from relay.logins.links import take_link
+from relay.logins.sessions import WHOLE, end_session, open_session
+from relay.networks import client_of
+
+log = structlog.get_logger()
+
+WINDOW_S = 300.0
+OF_ADDRESS_MAX, OF_NAME_MAX = 20, 10
+"""Wrong passwords in a window, from an address and for a name, whether there is such an operator or
+not; then whoever it is waits."""
+CHARS_MAX = 200
+YEAR_S = 365 * 24 * 3600
+
+
+class Door(Controller):
+    path = ROOT
+
+    @get("/login")
+    async def ask(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Ask who it is."""
+        there = own_address(request.query_params.get("next", ROOT))
+        if request.scope["user"] is not None:
+            return page.go(there)
+        return await page.render("login.html", form=Form(page.say), next=there)
+
+    @post("/login")
+    async def log_in(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Let an operator in by name and password, with a code where there is a second factor."""
+        form = await read_form(request, page.say)
+        there = own_address(form.values.get("next", ROOT))
+        name, code = form.text("name", must=True), form.text("code")
+        password = form.values.get("password", "")
+        if not password:
+            form.errors["password"] = page.say("Fill this in.")
+        keys = (client_of(_address_of(request)), (name or "").casefold()[:CHARS_MAX])
+        scope: Any = request.scope
+        addresses, names = scope["tries"]
+        wait_s = max(addresses.wait_s(keys[0]), names.wait_s(keys[1]))
+        if wait_s > 0:
+            form.errors[""] = page.say(
+                "Too many wrong tries. Try again in %(s)s seconds.", s=int(wait_s) + 1
+            )
+            return await page.render(
+                "login.html", status=HTTP_429_TOO_MANY_REQUESTS, form=form, next=there
+            )
+        if form.is_right and name is not None:
+            office = page.office
+            # Counted before it is known: of many at once each would still be free to try.
+            addresses.count(keys[0])
+            names.count(keys[1])
+            try:
+                secret, _ = await log_in(
+                    *(office.sessions, office.keys),
+                    name=name,
+                    password=password,
+                    code=code,
+                    address=_address_of(request),
+                    agent=request.headers.get("user-agent", ""),
+                    owners_need_code=office.settings.owners_need_code,
+                )
+            except WrongLogin:
+                form.errors[""] = page.say(
+                    "That is not right: the name, the password, or the code of your second factor."
+                )
+            else:
+                addresses.take_back(keys[0])
+                names.take_back(keys[1])
+                return await _let_in(page, request, secret, there)
+        return await page.render("login.html", status=HTTP_403_FORBIDDEN, form=form, next=there)
+
+    @get("/enter")
+    async def ask_to_enter(
+        self, page: NamedDependency[Page], key: FromQuery[str] = ""
+    ) -> Response[Any]:
+        """Show a button: what previews a link fetches it, and must not use it up."""
+        return await page.render("enter.html", key=key, is_over=False)
+
+    @post("/enter")
+    async def enter(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Let in whoever has a link that `relay console open` printed, once."""
+        form = await read_form(request, page.say)
+        key = form.values.get("key", "")
+        secret = None
+        async with page.acting() as session:
+            system_user = await take_link(session, key)
+            if system_user is not None:
+                secret = await open_session(
+                    session,
+                    system_user=system_user,
+                    address=_address_of(request),
+                    agent=request.headers.get("user-agent", ""),
+                )
+        if secret is None:
+            return await page.render("enter.html", status=HTTP_403_FORBIDDEN, key="", is_over=True)
+        log.info("console.entered", system_user=system_user)
+        return await _let_in(page, request, secret, ROOT)
+
+    @post("/leave")
+    async def leave(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """End this session."""
+        async with page.acting() as session:
+            await end_session(session, page.visitor.session_id)
+        answer = page.go(f"{ROOT}/login", said="left")
+        answer.delete_cookie(cookie_of(request), path="/")
+        return answer
+
+    @post("/look")
+    async def look(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Keep in which language, and whether light or dark, this browser wants its pages."""
+        form = await read_form(request, page.say)
+        answer = page.go(own_address(form.values.get("next", ROOT)))
+        for name, field, among in (
+            (LANGUAGE_COOKIE, "language", LANGUAGES),
+            (THEME_COOKIE, "theme", THEMES),
+        ):
+            chosen = form.choice(field, among)
+            if chosen is not None:
+                answer.set_cookie(
+                    Cookie(
+                        key=name,
+                        value=chosen,
+                        path=ROOT,
+                        max_age=YEAR_S,
+                        samesite="strict",
+                        secure=request.scope["scheme"] == "https",
+                    )
+                )
+        return answer
+
+
+async def _let_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
+    """Give a browser its new session, whatever it showed before; the one before it is over."""
+    if request.scope["user"] is not None:
+        async with page.acting() as session:
+            await end_session(session, page.visitor.session_id)
+    answer = page.go(there)
+    name = cookie_of(request)
+    answer.set_cookie(
+        Cookie(
+            key=name,
+            value=secret,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=name == SECURE_COOKIE,
+            max_age=int(WHOLE.total_seconds()),
+        )
+    )
+    return answer
+
+
+def _address_of(request: Asked) -> str:
+    client = request.scope["client"]
+    return client[0] if client else ""

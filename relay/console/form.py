@@ -1,0 +1,110 @@
+"""What a visitor sent in a form: read field by field, with what is wrong beside its field."""
+
+from collections.abc import Callable, Collection
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from relay.money import MICROS, PLACES
+
+CSRF = "csrf"
+AMOUNT_MAX = Decimal(10) ** 12
+"""Of the currency: above it somebody leant on a key."""
+WHOLE_MAX = 2**31 - 1
+
+Say = Callable[..., str]
+
+
+class Form(msgspec.Struct):
+    """Fields as they were sent, so that a form that is shown again keeps what was typed."""
+
+    say: Say
+    """Translates."""
+    values: dict[str, str] = msgspec.field(default_factory=dict)
+    lists: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    errors: dict[str, str] = msgspec.field(default_factory=dict)
+    """By field; under the empty name, of the whole form."""
+
+    @property
+    def is_right(self) -> bool:
+        return not self.errors
+
+    def text(self, name: str, *, must: bool = False, most: int = 500) -> str | None:
+        """Read a line or a paragraph; None where nothing was typed."""
+        given = self.values.get(name, "").strip()
+        if must and not given:
+            self.errors[name] = self.say("Fill this in.")
+        if len(given) > most or "\0" in given:
+            self.errors[name] = self.say("At most %(most)s characters.", most=most)
+        return given or None
+
+    def choice(self, name: str, among: Collection[str], *, must: bool = False) -> str | None:
+        """Read what was chosen of a list."""
+        given = self.text(name, must=must)
+        if given is not None and given not in among:
+            self.errors[name] = self.say("Choose one of the list.")
+            return None
+        return given
+
+    def is_checked(self, name: str) -> bool:
+        return bool(self.values.get(name))
+
+    def chosen(self, name: str) -> list[str]:
+        """Read all that was chosen under one name."""
+        return [given for given in self.lists.get(name, []) if given]
+
+    def amount(self, name: str, *, must: bool = False, signed: bool = False) -> int | None:
+        """Read an amount of the currency as micros; at most six places, so that none is lost."""
+        given = self.text(name, must=must)
+        if given is None:
+            return None
+        number = self._decimal(name, given)
+        if number is None:
+            return None
+        micros = number * MICROS
+        if micros != micros.to_integral_value():
+            self.errors[name] = self.say("At most %(places)s decimal places.", places=PLACES)
+            return None
+        if abs(number) > AMOUNT_MAX or (number < 0 and not signed):
+            self.errors[name] = self.say("An amount such as 12.50.")
+            return None
+        return int(micros)
+
+    def decimal(self, name: str, *, must: bool = False) -> Decimal | None:
+        given = self.text(name, must=must)
+        return None if given is None else self._decimal(name, given)
+
+    def whole(
+        self, name: str, *, least: int = 0, most: int = WHOLE_MAX, must: bool = False
+    ) -> int | None:
+        """Read a whole number."""
+        given = self.text(name, must=must)
+        if given is None:
+            return None
+        if not (given.isascii() and given.isdigit() and least <= int(given[:12]) <= most):
+            self.errors[name] = self.say(
+                "A whole number from %(least)s to %(most)s.", least=least, most=most
+            )
+            return None
+        return int(given)
+
+    def _decimal(self, name: str, given: str) -> Decimal | None:
+        try:
+            number = Decimal(given.replace(" ", "").replace("\u00a0", ""))
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            self.errors[name] = self.say("A number such as 12.50.")
+            return None
+        return number
+
+
+async def read_form(request: Any, say: Say) -> Form:
+    """Read what was sent, once; files are none of these pages'."""
+    form = Form(say)
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str) and name != CSRF:
+            form.values.setdefault(name, value)
+            form.lists.setdefault(name, []).append(value)
+    return form

@@ -1,0 +1,123 @@
+"""One task as its page tells it: what happened, where it is, and why it costs what it does."""
+
+import re
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.console.page import Page
+from relay.console.results import Result, result_of
+from relay.database.ids import TaskId
+from relay.deliveries.kept_url import show_url
+from relay.desk.errors import NoSuch
+from relay.money import money, plain
+from relay.pricing.quote import Quote
+from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
+from relay.tasks.timeline import Happening
+
+MICROS = re.compile(r"(-?\d+) micros\b", re.ASCII)
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """One line of the timeline."""
+
+    happening: Happening
+    detail: str
+    tone: str
+    """good, bad or nothing."""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Why it costs what it does, of the quote that was frozen with it."""
+
+    row: list[tuple[str, str]]
+    """What the price row names."""
+    wanted: str
+    """The words that it was priced by."""
+    quote: Quote
+    unit: str
+    """What a unit costs this tenant, in the currency."""
+    tenant_times: str | None
+    """What Kling's list price and the row's own factor are multiplied by; None: an amount is."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """All that the page shows."""
+
+    listed: ListedTask
+    story: Story
+    timeline: list[Moved]
+    flags: list[Moved]
+    results: list[Result]
+    why: Why
+    callback_url: str | None
+    acts: list[str]
+    """What the visitor may do to it as it is."""
+
+
+async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
+    """Read one task.
+
+    Raises:
+        NoSuch
+    """
+    listed = next(
+        (one for one in await find_tasks(session, str(task_id)) if one.id == task_id), None
+    )
+    if listed is None:
+        raise NoSuch("task", task_id)
+    story = await read_story(session, task_id)
+    task, currency = story.task, page.office.settings.currency
+    return Told(
+        listed=listed,
+        story=story,
+        timeline=[_moved(one, currency) for one in story.timeline],
+        flags=[_moved(one, currency) for one in story.flags],
+        results=[result_of(url) for url in task.result_urls],
+        why=_why(msgspec.convert(task.quote, Quote), currency),
+        callback_url=task.callback_url and show_url(task.callback_url),
+        acts=_acts(listed, page, is_open=task.hold_ended_at is None),
+    )
+
+
+def _moved(one: Happening, currency: str) -> Moved:
+    detail = MICROS.sub(lambda found: money(int(found[1]), currency), one.detail)
+    tone = ""
+    if one.what == "charged" or (one.what == "ended" and one.detail.startswith("succeed")):
+        tone = "good"
+    elif one.what == "ended" or "not_applied" in one.what:
+        tone = "bad"
+    return Moved(one, detail, tone)
+
+
+def _why(quote: Quote, currency: str) -> Why:
+    named = msgspec.to_builtins(quote.row, str_keys=True, builtin_types=(Decimal,))
+    row = [
+        (name, plain(value) if isinstance(value, Decimal) else str(value))
+        for name, value in named.items()
+        if name not in ("tenant_id", "amount_micros")
+    ]
+    if quote.row.amount_micros is not None:
+        row.append(("amount", money(quote.row.amount_micros, currency)))
+    times = None
+    if quote.list_unit_micros and quote.row.multiplier:
+        times = plain(quote.unit_micros / quote.list_unit_micros / quote.row.multiplier)
+    return Why(
+        row=row,
+        wanted=str(quote.wanted),
+        quote=quote,
+        unit=f"{plain(quote.unit_micros / 1_000_000)} {currency}",
+        tenant_times=times if quote.row.amount_micros is None else None,
+    )
+
+
+def _acts(task: ListedTask, page: Page, *, is_open: bool) -> list[str]:
+    left = (task.charged_micros or 0) - task.refunded_micros
+    possible = {
+        "settle": task.charged_micros is None,
+        "release": is_open,
+        "refund": left > 0,
+        "unflag": task.is_flagged,
+    }
+    return [act for act, is_possible in possible.items() if is_possible and page.may(f"task.{act}")]

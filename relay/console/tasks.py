@@ -1,0 +1,241 @@
+"""Tasks: the list, one task's story, why it cost what it did, and the operator's word about it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.channels.read import channel_names
+from relay.console.access import may
+from relay.console.days import read_day
+from relay.console.form import Form, read_form
+from relay.console.gate import ROOT
+from relay.console.page import Asked, Page
+from relay.console.problems import sentence_of, status_of
+from relay.console.story import read_told
+from relay.database.ids import TaskId
+from relay.desk.actor import Actor
+from relay.desk.errors import DeskError, NoSuch
+from relay.desk.find import channel_named, tenant_named
+from relay.desk.tasks import TOLD_OF_RELEASED, TOLD_OF_SETTLED, refund, release, settle, unflag
+from relay.pages.streams import until_stopping
+from relay.tasks.inspect import TaskFilter, find_tasks
+from relay.tasks.recent import read_newest
+from relay.tasks.tables import TaskState
+from relay.tasks.walk import walk_tasks
+
+AT_ONCE = 50
+"""Rows of a page."""
+LOOK_EVERY_S, HEARTBEAT_S = 2.0, 15.0
+HERE = f"{ROOT}/tasks"
+
+Do = Callable[[AsyncSession, Actor, TaskId, Form], Awaitable[object]]
+REASONS = {
+    "delivered": "Kling delivered it",
+    "not-delivered": "Kling did not deliver it",
+    "quality": "The result is not what was asked for",
+    "mistake": "A mistake of ours",
+    "goodwill": "Goodwill",
+    "read": "Read and understood",
+    "other": "Other",
+}
+"""What acts are done for, as it is kept: in the operator's business language, not the reader's."""
+
+
+class Tasks(Controller):
+    path = HERE
+    guards = (may("task.read"),)
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List tasks by any filter, which stands in the address."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        async with page.reading() as session:
+            channels = await channel_names(session)
+            wanted = await _read_filter(session, page, form)
+            tasks, next_id = (
+                ([], None) if wanted is None else await walk_tasks(session, wanted, limit=AT_ONCE)
+            )
+        return await page.render(
+            "tasks/list.html",
+            form=form,
+            tasks=tasks,
+            next_cursor=next_id,
+            channels=channels,
+            states=[state.value for state in TaskState],
+            endpoints=[one.name for one in page.office.catalogue.endpoints],
+        )
+
+    @get("/find")
+    async def find(self, page: NamedDependency[Page], any_id: FromQuery[str] = "") -> Response[Any]:
+        """Lead to the task with an id: ours, Kling's, the tenant's own, or of a request."""
+        key = page.request.query_params.get("id", any_id).strip()
+        async with page.reading() as session:
+            found = await find_tasks(session, key) if key else []
+        if len(found) == 1:
+            return page.go(f"{HERE}/{found[0].id}")
+        return await page.render("tasks/found.html", key=key, tasks=found)
+
+    @get("/events")
+    async def follow(self, page: NamedDependency[Page], request: Asked) -> ServerSentEvent:
+        """Say that something is new, for as long as somebody looks; the page then asks for it."""
+        scope: Any = request.scope
+        events = until_stopping(_changes(page), scope["stopping"])
+        return ServerSentEvent(events)
+
+    @get("/{task_id:int}")
+    async def show(self, page: NamedDependency[Page], task_id: FromPath[int]) -> Response[Any]:
+        """Tell one task's story."""
+        return await _show(page, task_id)
+
+    @get("/{task_id:int}/raw")
+    async def show_raw(self, page: NamedDependency[Page], task_id: FromPath[int]) -> Response[Any]:
+        """Show what Kling said and we told, in its bytes."""
+        async with page.reading() as session:
+            told = await read_told(session, page, TaskId(task_id))
+        return await page.render("tasks/raw.html", told=told)
+
+    @get("/{task_id:int}/{act:str}")
+    async def ask(
+        self, page: NamedDependency[Page], task_id: FromPath[int], act: FromPath[str]
+    ) -> Response[Any]:
+        """Ask for the reason of an act, and say what it does to whose money."""
+        return await _ask(page, task_id, act, Form(page.say))
+
+    @post("/{task_id:int}/{act:str}")
+    async def do(
+        self,
+        page: NamedDependency[Page],
+        request: Asked,
+        task_id: FromPath[int],
+        act: FromPath[str],
+    ) -> Response[Any]:
+        """Do it, with its reason."""
+        if act not in ACTS:
+            raise NoSuch("page", act)
+        form = await read_form(request, page.say)
+        _reason(form)
+        _, do = ACTS[act]
+        if act == "refund":
+            form.amount("amount", must=True)
+        if form.is_right:
+            try:
+                async with page.acting() as session:
+                    await do(session, page.actor, TaskId(task_id), form)
+            except NoSuch:
+                raise
+            except DeskError as error:
+                form.errors[""] = sentence_of(error, page)
+                return await _ask(page, task_id, act, form, status=status_of(error))
+            return page.go(f"{HERE}/{task_id}", said="done")
+        return await _ask(page, task_id, act, form, status=422)
+
+
+async def _show(page: Page, task_id: int) -> Response[Any]:
+    async with page.reading() as session:
+        told = await read_told(session, page, TaskId(task_id))
+    return await page.render("tasks/one.html", told=told)
+
+
+async def _ask(
+    page: Page, task_id: int, act: str, form: Form, *, status: int = 200
+) -> Response[Any]:
+    if act not in ACTS:
+        raise NoSuch("page", act)
+    async with page.reading() as session:
+        told = await read_told(session, page, TaskId(task_id))
+    return await page.render(
+        "tasks/act.html", status=status, told=told, act=act, form=form, reasons=list(REASONS)
+    )
+
+
+def _reason(form: Form) -> str:
+    """Read a reason: one of the list, with words of the operator's own behind it."""
+    chosen = form.choice("reason", REASONS, must=True)
+    words = form.text("words", must=chosen == "other")
+    return ": ".join(filter(None, (REASONS.get(chosen or "") if chosen != "other" else "", words)))
+
+
+async def _settle(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    tell = form.text("tell") or TOLD_OF_SETTLED
+    return await settle(session, actor, task_id, reason=_reason(form), tell=tell)
+
+
+async def _release(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    tell = form.text("tell") or TOLD_OF_RELEASED
+    return await release(session, actor, task_id, reason=_reason(form), tell=tell)
+
+
+async def _refund(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    amount_micros = form.amount("amount", must=True)
+    return await refund(session, actor, task_id, reason=_reason(form), amount_micros=amount_micros)
+
+
+async def _unflag(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    await unflag(session, actor, task_id, reason=_reason(form))
+    return None
+
+
+ACTS: dict[str, tuple[str, Do]] = {
+    "settle": ("task.settle", _settle),
+    "release": ("task.release", _release),
+    "refund": ("task.refund", _refund),
+    "unflag": ("task.unflag", _unflag),
+}
+
+
+async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFilter | None:
+    """Read what a list is asked for; None where a field of it cannot be, which it then says."""
+    tenant, channel = form.text("tenant"), form.text("channel")
+    token, cursor = form.whole("token", most=2**53), form.whole("cursor", most=2**53)
+    tenant_id = channel_id = None
+    try:
+        if tenant is not None:
+            tenant_id = (await tenant_named(session, tenant)).id
+    except NoSuch as error:
+        form.errors["tenant"] = sentence_of(error, page)
+    try:
+        if channel is not None:
+            channel_id = (await channel_named(session, channel)).id
+    except NoSuch as error:
+        form.errors["channel"] = sentence_of(error, page)
+    since = read_day(form, "since", page.office.settings.zone)
+    until = read_day(form, "until", page.office.settings.zone, is_end=True)
+    wanted = TaskFilter(
+        tenant_id=tenant_id,
+        token_id=token,
+        caller_address=form.text("address"),
+        channel_id=channel_id,
+        endpoint=form.text("endpoint"),
+        model=form.text("model"),
+        status=form.choice("state", {state.value for state in TaskState}),
+        since=since,
+        until=until,
+        is_flagged=form.is_checked("flagged"),
+        is_stuck=form.is_checked("stuck"),
+        before_id=None if cursor is None else TaskId(cursor),
+    )
+    return wanted if form.is_right else None
+
+
+async def _changes(page: Page) -> AsyncGenerator[ServerSentEventMessage, None]:
+    """Yield a word whenever a task was made or ended since the one before; and heartbeats."""
+    seen: object = None
+    quiet_s = 0.0
+    while True:
+        async with page.reading() as session:
+            newest = await read_newest(session)
+        if seen is not None and newest != seen:
+            quiet_s = 0.0
+            yield ServerSentEventMessage(event="changed", data="")
+        elif quiet_s >= HEARTBEAT_S or seen is None:
+            quiet_s = 0.0
+            yield ServerSentEventMessage(comment="here")
+        seen = newest
+        await asyncio.sleep(LOOK_EVERY_S)
+        quiet_s += LOOK_EVERY_S
