@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from relay.cli.database import Database
 
 TABLES = (
-    *("channels", "limits", "prices", "multipliers", "statements", "pauses", "operators"),
-    *("tenants", "tokens", "invoices", "entries", "tasks", "deliveries", "changes"),
+    *("channels", "costs", "limits", "prices", "multipliers", "statements", "pauses", "operators"),
+    *("operator-tokens", "code-batches", "notice-places", "alert-rules", "alert-places", "audits"),
+    *("tenants", "tokens", "invoices", "entries", "tasks", "codes", "notices", "deliveries"),
+    "changes",
 )
 
 
@@ -45,14 +47,14 @@ def export(table: str, out: str | None) -> None:
 
     Without secrets and hashes. Money is in the relay's currency, as decimals in text; moments are
     ISO 8601 in UTC. Statements are the months that were closed. It is read page by page, in little
-    memory, and what is written meanwhile is not in it.
+    memory, and what is written meanwhile is not in it. Files are for you alone to read (mode 0600).
     """
     if table == "all" and out is None:
         raise click.UsageError("All tables are several files: say --out DIR.")
     with open_database() as database:
         if out is not None:
             try:
-                Path(out).mkdir(parents=True, exist_ok=True)
+                Path(out).mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
                 raise Failure(f"{out} cannot be made: {error.strerror}") from error
         if table in ("all", "setup"):

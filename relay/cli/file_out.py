@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -14,6 +14,7 @@ from relay.cli.show import note, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
     from relay.usage.sheet import Sheet
@@ -31,7 +32,7 @@ def open_out(out: str | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     try:
-        with Path(out).open("wb") as file:
+        with open_private(out) as file:
             yield file
     except OSError as error:
         raise Failure(f"{out} could not be written: {error}") from error
@@ -47,11 +48,16 @@ def put(data: bytes, out: str | None) -> None:
     if out is None:
         click.echo(data, nl=False)
         return
-    try:
-        Path(out).write_bytes(data)
-    except OSError as error:
-        raise Failure(f"{out} could not be written: {error}") from error
-    click.echo(f"Written to {out}.", err=True)
+    with open_out(out) as file:
+        file.write(data)
+
+
+def open_private(path: str | Path) -> BinaryIO:
+    """Open a file to write, for nobody else to read: it holds what tenants pay.
+
+    One that is there keeps the mode that somebody has given it.
+    """
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode=0o600))
 
 
 def put_json(described: object, out: str | None) -> None:

@@ -9,7 +9,7 @@ import rich_click as click
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
-from relay.cli.file_out import print_sheet, put
+from relay.cli.file_out import open_private, print_sheet, put
 from relay.cli.show import json_option, note, print_json, print_table
 from relay.cli.sure import ask, sure_option
 from relay.cli.window import OneMonth
@@ -260,4 +260,5 @@ def _write_sheet(base: Path, sheet: Sheet, described: object, forms: tuple[str, 
             data = msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n"
         else:
             data = WRITERS[form](sheet)
-        base.with_name(f"{base.name}.{form}").write_bytes(data)
+        with open_private(base.with_name(f"{base.name}.{form}")) as file:
+            file.write(data)

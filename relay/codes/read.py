@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.codes.tables import Code, CodeBatch
@@ -53,6 +53,13 @@ class ListedCode(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None
     """Who redeemed it."""
     entry_id: int | None
+
+
+class CodeOfBatch(ListedCode, frozen=True, kw_only=True):
+    """A code, with what it was made with."""
+
+    batch: str
+    topup_kind: str
 
 
 class Locked(NamedTuple):
@@ -142,29 +149,45 @@ async def list_codes(
     session: AsyncSession, batch_id: int, *, before_id: int | None = None, limit: int | None = None
 ) -> list[ListedCode]:
     """List a batch's codes, the newest first."""
+    rows = await session.execute(_codes(before_id, limit).where(Code.batch_id == batch_id))
+    return [ListedCode(**_fields(row)) for row in rows]
+
+
+async def list_all_codes(
+    session: AsyncSession, *, before_id: int | None, limit: int
+) -> list[CodeOfBatch]:
+    """List codes of all batches, the newest first."""
+    rows = await session.execute(_codes(before_id, limit))
+    return [
+        CodeOfBatch(**_fields(row), batch=row.CodeBatch.name, topup_kind=row.CodeBatch.topup_kind)
+        for row in rows
+    ]
+
+
+def _codes(before_id: int | None, limit: int | None) -> Select[Code, CodeBatch, str, str]:
     query = (
-        select(Code, state_now, Tenant.name)
+        select(Code, CodeBatch, state_now.label("state"), Tenant.name.label("tenant"))
+        .join(CodeBatch, CodeBatch.id == Code.batch_id)
         .outerjoin(Tenant, Tenant.id == Code.tenant_id)
-        .where(Code.batch_id == batch_id)
         .order_by(Code.id.desc())
         .limit(limit)
     )
-    if before_id is not None:
-        query = query.where(Code.id < before_id)
-    return [
-        ListedCode(
-            id=code.id,
-            hint=code.hint,
-            state=CodeState(state),
-            amount_micros=code.amount_micros,
-            expires_at=code.expires_at,
-            revoked_at=code.revoked_at,
-            redeemed_at=code.redeemed_at,
-            tenant=tenant,
-            entry_id=code.entry_id,
-        )
-        for code, state, tenant in await session.execute(query)
-    ]
+    return query if before_id is None else query.where(Code.id < before_id)
+
+
+def _fields(row: Row[Code, CodeBatch, str, str]) -> dict[str, Any]:
+    code: Code = row.Code
+    return {
+        "id": code.id,
+        "hint": code.hint,
+        "state": CodeState(row.state),
+        "amount_micros": code.amount_micros,
+        "expires_at": code.expires_at,
+        "revoked_at": code.revoked_at,
+        "redeemed_at": code.redeemed_at,
+        "tenant": row.tenant,
+        "entry_id": code.entry_id,
+    }
 
 
 class Known(NamedTuple):

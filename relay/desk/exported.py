@@ -5,10 +5,14 @@ from datetime import tzinfo
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.alerts.read import list_places as list_alert_places
+from relay.alerts.read import read_alerts
+from relay.channels.costs import list_costs
 from relay.channels.read import read_rows
+from relay.codes.read import list_all_codes, list_batches
 from relay.database.ids import TaskId
 from relay.deliveries.read import list_deliveries
 from relay.desk.changes import list_changes
@@ -17,14 +21,17 @@ from relay.desk.shown import (
     shown_change,
     shown_channel,
     shown_operator,
+    shown_operator_token,
     shown_token,
 )
 from relay.desk.shown_limits import read_shown_limits
 from relay.desk.shown_prices import shown_multiplier, shown_price
 from relay.invoices.read import list_invoices
-from relay.ledger.tables import ClosedMonth
-from relay.money import decimal_of
-from relay.operators.read import read_operators
+from relay.ledger.tables import Audit, ClosedMonth
+from relay.money import decimal_of, plain
+from relay.notices.read import NoticeFilter, list_notices
+from relay.notices.read import list_places as list_notice_places
+from relay.operators.read import read_operator_tokens, read_operators
 from relay.pauses.read import list_pauses
 from relay.pricing.prices import read_multipliers
 from relay.pricing.prices import read_rows as read_price_rows
@@ -104,10 +111,51 @@ async def _multipliers(session: AsyncSession, _: Of) -> list[Any]:
 
 async def _statements(session: AsyncSession, _: Of) -> list[Any]:
     """List months that were closed, with their figures."""
-    order = (ClosedMonth.account_id, ClosedMonth.month)
-    rows = await session.scalars(select(ClosedMonth).order_by(*order))
-    columns = [column.key for column in ClosedMonth.__table__.columns]
-    return [{name: getattr(row, name) for name in columns} for row in rows]
+    return await _rows(session, select(ClosedMonth), ClosedMonth.account_id, ClosedMonth.month)
+
+
+async def _audits(session: AsyncSession, _: Of) -> list[Any]:
+    return await _rows(session, select(Audit), Audit.id)
+
+
+async def _rows(session: AsyncSession, query: Select[tuple[Any]], *order: Any) -> list[Any]:
+    """Read rows whose columns may all be seen."""
+    return [
+        {column.key: getattr(row, column.key) for column in row.__table__.columns}
+        for row in await session.scalars(query.order_by(*order))
+    ]
+
+
+async def _costs(session: AsyncSession, _: Of) -> list[Any]:
+    """List what channels' units were bought at: each price in its own currency, with its rate."""
+    found = []
+    for one in await list_costs(session):
+        row = msgspec.to_builtins(one, enc_hook=str)
+        cost = row.pop("cost")
+        numbers = {name: plain(getattr(one.cost, name)) for name in ("price", "rate", "rate_per")}
+        found.append(row | cost | numbers)
+    return found
+
+
+async def _batches(session: AsyncSession, _: Of) -> list[Any]:
+    return list(await list_batches(session))
+
+
+async def _notice_places(session: AsyncSession, _: Of) -> list[Any]:
+    return list(await list_notice_places(session))
+
+
+async def _alert_places(session: AsyncSession, _: Of) -> list[Any]:
+    return list(await list_alert_places(session))
+
+
+async def _alert_rules(session: AsyncSession, _: Of) -> list[Any]:
+    return list((await read_alerts(session)).rules)
+
+
+async def _operator_tokens(session: AsyncSession, _: Of) -> list[Any]:
+    found = await read_operator_tokens(session)
+    return [shown_operator_token(row, name) for row, name in found]
 
 
 async def _pauses(session: AsyncSession, _: Of) -> list[Any]:
@@ -143,6 +191,15 @@ async def _tasks(session: AsyncSession, _: Of, before_id: int | None) -> list[An
     return list(await list_tasks(session, TaskFilter(before_id=before), limit=AT_ONCE))
 
 
+async def _codes(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
+    return list(await list_all_codes(session, before_id=before_id, limit=AT_ONCE))
+
+
+async def _notices(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
+    wanted = NoticeFilter(before_id=before_id)
+    return list(await list_notices(session, wanted, limit=AT_ONCE))
+
+
 async def _deliveries(session: AsyncSession, _: Of, before_id: int | None) -> list[Any]:
     return list(await list_deliveries(session, before_id=before_id, limit=AT_ONCE))
 
@@ -154,12 +211,19 @@ async def _changes(session: AsyncSession, _: Of, before_id: int | None) -> list[
 
 SMALL: dict[str, Whole] = {
     "channels": _channels,
+    "costs": _costs,
     "limits": _limits,
     "prices": _prices,
     "multipliers": _multipliers,
     "statements": _statements,
     "pauses": _pauses,
     "operators": _operators,
+    "operator-tokens": _operator_tokens,
+    "code-batches": _batches,
+    "notice-places": _notice_places,
+    "alert-rules": _alert_rules,
+    "alert-places": _alert_places,
+    "audits": _audits,
 }
 """Small tables, each read as a whole."""
 GROWING: dict[str, Page] = {
@@ -168,6 +232,8 @@ GROWING: dict[str, Page] = {
     "invoices": _invoices,
     "entries": _entries,
     "tasks": _tasks,
+    "codes": _codes,
+    "notices": _notices,
     "deliveries": _deliveries,
     "changes": _changes,
 }

@@ -165,6 +165,7 @@ GONE_TOLD = """\
 - channel main
 applied: 6 changes
 """
+BOT = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key="
 UNUSABLE = {
     "[[channel]\n": "line 1",
     "[[chanel]]\nname = 'x'\n": "chanel",
@@ -378,6 +379,13 @@ def test_every_table_is_written_as_lines(relay: Command, tmp_path: Path) -> None
     key = ("--api-key", "the-channels-key", "--base-url", "http://127.0.0.1:1", "--no-check")
     relay("channel", "add", "main", *key)
     relay("pause", "--reason", "we move")
+    cost = ("--unit-price", "0.11", "--currency", "CNY", "--rate", "7.12", "--yes")
+    relay("channel", "cost", "main", *cost)
+    codes = ("--name", "spring", "--count", "2", "--amount", "5", "--expires", "2100-01-01")
+    (_, *made) = relay("code", "make", *codes).stdout.split()
+    relay("notify", "add", "acme", "--wecom", f"{BOT}bot-secret")
+    relay("alert", "add", PAGER)
+    relay("operator", "token", "add", "ann")
     for number in range(3):
         relay("tenant", "topup", "acme", "1", "--ref", str(number))
 
@@ -396,14 +404,31 @@ def test_every_table_is_written_as_lines(relay: Command, tmp_path: Path) -> None
         "setup.toml",
     }
     written = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
-    for secret in (issued["secret_key"], issued["api_key"], "the-channels-key", "_sealed", "_hash"):
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o600}
+    secrets = ("bot-secret", "p-secret-1", made[0].split(",")[0], made[1].split(",")[0])
+    for secret in (
+        *secrets,
+        issued["secret_key"],
+        issued["api_key"],
+        "the-channels-key",
+        "_sealed",
+        "_hash",
+    ):
         assert secret not in written
     assert "_micros" not in written
     assert [one["amount"] for one in read["entries"]] == ["1", "1", "1", "12.345678"]
     assert read["tenants"][0]["quota"] == "15.345678"
     assert [(one["limit"], one["allowed"]) for one in read["limits"]] == [("month", "3.5")]
     assert [one["amount"] for one in read["prices"]] == ["3"]
-    assert all(read[name] for name in ("channels", "tokens", "multipliers", "pauses", "operators"))
+    assert [(one["batch"], one["state"], one["amount"]) for one in read["codes"]] == [
+        *(("spring", "free", "5"),) * 2
+    ]
+    assert [(one["price"], one["rate"]) for one in read["costs"]] == [("0.11", "7.12")]
+    (place,) = read["notice-places"]
+    assert (place["tenant"], place["shown"]) == ("acme", "wecombot://qyapi.weixin.qq.com")
+    assert [one["shown"] for one in read["alert-places"]] == ["json://pager.test"]
+    filled = ("channels", "tokens", "multipliers", "pauses", "operators", "operator-tokens")
+    assert all(read[name] for name in (*filled, "alert-rules", "code-batches"))
     lines = relay("export", "changes").stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines] == [one["id"] for one in read["changes"]]
     assert "say --out DIR" in relay.refused("export", "all", code=2)
