@@ -121,7 +121,7 @@ def test_all_of_it_is_moved_once(relay: Command, tmp_path: Path, sandbox_url: st
     ]
     limited = next(one for one in relay.json("token", "list", "bob") if one["models"])
     assert (limited["models"], limited["addresses"]) == (
-        ["kling-v1-6"],
+        ["kling-v1-6", "kling-v2-1-master"],  # "clip" there
         ["10.0.0.1/32", "10.0.0.2/32"],
     )
     (total,) = relay.json("limit", "list", "bob")

@@ -152,7 +152,7 @@ def rows_of(
             "remain_quota": 500_000,
             "allow_ips": "10.0.0.1\n10.0.0.2",
             "model_limits_enabled": True,
-            "model_limits": "kling-v1-6",
+            "model_limits": "kling-v1-6,clip",
         },
         {"id": 4, "user_id": 3, "key": key_of(4), "name": "old", "expired_time": LONG_AGO},
         {"id": 5, "user_id": 3, "key": key_of(5), "name": "vip"},

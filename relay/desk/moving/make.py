@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
+import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +26,7 @@ from relay.desk.moving.plan import (
 from relay.desk.moving.prices import (
     Pair,
     compare,
+    klings_names,
     models_of,
     plan_prices,
     price_group_of,
@@ -121,8 +123,11 @@ class _Tenants:
     ) -> None:
         self._session, self._found, self._choices, self._now = session, found, choices, now
         self._keys: dict[int, list[Key]] = {}
+        names = klings_names(found.channels)
         for key in found.keys:
-            self._keys.setdefault(key.user_id, []).append(key)
+            models = {name for model in key.models for name in names.get(model, {model})}
+            klings = msgspec.structs.replace(key, models=tuple(sorted(models)))
+            self._keys.setdefault(key.user_id, []).append(klings)
         self._moved: dict[int, tuple[MovedTenant, Tenant]] = {}
         self._owners: dict[bytes | None, tuple[int, bool]] = {}
         """Of keys that are here: whose each is, and whether it was revoked."""

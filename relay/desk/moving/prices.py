@@ -40,6 +40,15 @@ def models_of(channels: Iterable[Channel]) -> dict[str, str]:
     return sold
 
 
+def klings_names(channels: Iterable[Channel]) -> dict[str, set[str]]:
+    """List what Kling calls each model that is sold there: channels may differ in what they say."""
+    names: dict[str, set[str]] = {}
+    for channel in channels:
+        for model in channel.models:
+            names.setdefault(model, set()).add(channel.renamed.get(model, model))
+    return names
+
+
 def plan_prices(
     options: Options,
     models: Mapping[str, str],
