@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 from litestar import Litestar
@@ -61,16 +62,31 @@ class Process(Litestar):
 class Relay(Process):
     """Litestar for our own pages; all that `front.py` gives to others goes past it.
 
-    Kling's paths are routes of it too, for the list of what we serve and its OpenAPI document. But
-    they are resolved from their raw bytes, and answered by one ASGI application over the catalogue:
-    Litestar's own routing and layers would cost every request of a tenant 12 us, give 404 to an
-    external id with a slash in it, and answer OPTIONS by themselves.
+    Kling's paths are resolved from their raw bytes, and answered by one ASGI application over the
+    catalogue: Litestar's own routing and layers would cost every request of a tenant 12 us, give
+    404 to an external id with a slash in it, and answer OPTIONS by themselves.
     """
 
+    catalogue: Catalogue
     front: Front[Asgi]
     """Set while it runs."""
     document: KlingDocument
-    """Of its routes to Kling."""
+    """Of `kling`."""
+
+    @cached_property
+    def kling(self) -> Litestar:
+        """Kling's paths as Litestar's routes: the list of what we serve, for its document.
+
+        Built when that is asked for: a start has no need of it, and it takes 0.06 s.
+        """
+        return Litestar(
+            kling_routes(self.catalogue),
+            dependencies={
+                "kling": Provide(lambda: self.state.faces.kling, sync_to_thread=False),
+            },
+            openapi_config=None,
+            logging_config=None,
+        )
 
     def __call__(
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
@@ -132,16 +148,13 @@ def create_app(
                 yield
 
     app = Relay(
-        [health_live, health_ready, *kling_routes(catalogue)],
-        dependencies={
-            "readiness": Provide(lambda: readiness, sync_to_thread=False),
-            "kling": Provide(lambda: app.state.faces.kling, sync_to_thread=False),
-        },
+        [health_live, health_ready],
+        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
     )
-    app.document = KlingDocument(app.routes)
+    app.catalogue, app.document = catalogue, KlingDocument(lambda: app.kling.routes)
     pages = [
         *openapi_pages(app.document),
         *admin_pages(admin_document),

@@ -21,6 +21,7 @@ but for keys and tenants themselves, which take one of scope `manage`, and to ch
 was not replaced. Beside all that is answered what clients of new-api ask (`new_api_usage.py`).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -187,7 +188,7 @@ class OwnSurface(TenantSurface):
 
     async def _describe(self, caller: Caller, asked: Asked) -> Document:
         _ = caller, asked  # every tenant is offered the same
-        return Document(self._document.content, JSON)
+        return Document(await asyncio.to_thread(lambda: self._document.content), JSON)
 
     def _find(self, method: str, raw_path: bytes) -> tuple[OwnPath, str]:
         """Find a path, and the key in it.

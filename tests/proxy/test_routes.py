@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from relay.app import Relay as App
 from relay.app import create_app
 from relay.errors import UnknownPath
 from relay.kling.catalogue import Catalogue
@@ -35,7 +34,7 @@ Line = tuple[str, str, Route]
 """Method, path with `{}` for what stands in it, and what that means."""
 
 
-def app_with(added: Iterable[AddedEndpoint]) -> Litestar:
+def app_with(added: Iterable[AddedEndpoint]) -> App:
     return create_app(
         Settings(endpoints=tuple(added)),
         database_url="postgresql://nowhere/none",
@@ -43,15 +42,15 @@ def app_with(added: Iterable[AddedEndpoint]) -> Litestar:
     )
 
 
-def handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    for route in app.routes:
+def handlers(app: App) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    for route in app.kling.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 if OFFER in handler.opt:
                     yield method, route.path_format, handler
 
 
-def litestars(app: Litestar) -> list[Line]:
+def litestars(app: App) -> list[Line]:
     return [
         (method, re.sub(r"{\w+}", "{}", path).removeprefix("/v1"), handler.opt[OFFER].route)
         for method, path, handler in handlers(app)
@@ -116,7 +115,8 @@ def test_a_route_says_of_itself_what_it_is() -> None:
 async def test_a_route_that_is_asked_answers_as_the_surface(shared: Relay, tenant: str) -> None:
     """The handlers are real, should Litestar ever be asked: to each the surface answers."""
     token = await shared.add_tenant(tenant)
-    past_the_front: Any = partial(Litestar.__call__, shared.app)
+    assert isinstance(shared.app, App)
+    past_the_front: Any = shared.app.kling
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=past_the_front), base_url=PUBLIC_URL
     ) as litestar:

@@ -1,6 +1,6 @@
 """The document: every route that Litestar knows of Kling's surface, described by the catalogue."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -60,15 +60,18 @@ ACCOUNTS = frozenset({Operation.COSTS, Operation.PACKAGE, Operation.BALANCE})
 
 
 class KlingDocument:
-    """The document of an application's routes, made when it is first asked for."""
+    """The document of an application's routes."""
 
-    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+    def __init__(self, routes: Callable[[], Iterable[BaseRoute]]) -> None:
         self._routes = routes
 
     @cached_property
     def content(self) -> bytes:
-        """JSON, as it is served."""
-        return msgspec.json.encode(describe(offers_of(self._routes)))
+        """JSON, as it is served.
+
+        Made with the routes when it is first asked for: ask in a thread, nobody else is to wait.
+        """
+        return msgspec.json.encode(describe(offers_of(self._routes())))
 
 
 def offers_of(routes: Iterable[BaseRoute]) -> Iterator[Offer]:

@@ -58,7 +58,7 @@ def openapi_pages(document: KlingDocument) -> list[HTTPRouteHandler | Router]:
             headers=HEADERS,
         )
 
-    @get("/openapi/kling.json", include_in_schema=False, sync_to_thread=False)
+    @get("/openapi/kling.json", include_in_schema=False, sync_to_thread=True)
     def show_document() -> Response[bytes]:
         """The same as an OpenAPI 3.1 document; tenants get it under /relay/openapi.json."""
         return Response(document.content, media_type=MediaType.JSON, headers=HEADERS)
