@@ -78,7 +78,7 @@ def test_a_tenant_is_told_where_an_operator_says(relay: Command) -> None:
     assert re.search(rf"1 +acme +webhook +{where} +en +all +12.5 +- +0 +1 +HTTP 500", listed)
     assert re.search(r"2 +acme +feishu +feishu://open.feishu.cn +zh +quota.low +24 h", listed)
     assert re.search(r"acme +1 +quota.low +dead +30", listed)
-    assert [one["shown"] for one in shown["places"]][2] == "o***@acme.test"
+    assert shown["places"][0]["shown"] == "o***@acme.test"
     said = json.dumps(shown) + relay("changes", "list", "--json").stdout + listed + added
     assert "hush" not in said + " ".join(refusals)
     assert relay("notify", "remove", "2").stdout == (
