@@ -62,7 +62,11 @@ async def test_a_create_is_klings_and_is_charged_once(relay: Relay) -> None:
     assert (await relay.client.get(f"/v1/videos/text2video/{klings}", headers=head)).json()[
         "code"
     ] == 0
-    running = await relay.client.get(f"{VIDEOS}/{created['id']}/content", headers=head)
+    patient = bearer((await relay.add_tenant("gamma")).api_key)
+    slow = await relay.client.post(
+        GENERATIONS, headers=patient, json=CLIP | {"prompt": "[slow 3600]"}
+    )
+    running = await relay.client.get(f"{VIDEOS}/{slow.json()['id']}/content", headers=patient)
     assert running.status_code == 400
     assert running.json()["error"]["message"].startswith("Task is not completed yet")
 
