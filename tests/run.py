@@ -23,6 +23,7 @@ FIRST = (
     "tests/admin/test_document.py",
     "tests/test_private_parts.py",
     "tests/cli/test_processes.py",
+    "tests/cli/test_import_new_api.py",
 )
 """Files of minutes in few tests. Begun last, one of them would have a core for itself."""
 
