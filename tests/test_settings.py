@@ -49,6 +49,7 @@ WRONG = {
     "LOST_LOOKS": ["0", "2.5", "1000000"],
     "KEEP_RAW_DAYS": ["0", "-1", "99999999"],
     "NEW_API_PATHS": ["maybe", "2"],
+    "OWNERS_NEED_CODE": ["maybe", "2"],
     "KEEP_ADDRESSES_DAYS": ["-1", "1.5", "99999999"],
     "LOST_AFTER_S": ["-1", "nan", "1e12"],
     "CLOSE_AFTER_DAYS": ["-1", "1.5", "soon", "366"],

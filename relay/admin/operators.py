@@ -205,14 +205,15 @@ class Operators(Controller):
 
         return await desk.act(work)
 
-    @get("/operators/{operator:str}/sessions", **reads("operator.read", 404))
+    @get("/operators/{operator:str}/sessions", **reads("operator.read", 404, streams=True))
     async def list_sessions(
-        self, office: NamedDependency[Office], operator: PathName
-    ) -> SessionList:
+        self, office: NamedDependency[Office], listing: NamedDependency[Listing], operator: PathName
+    ) -> Response[SessionList]:
         """List the browsers that an operator is logged in with; the last used first."""
         async with office.reading() as session:
             whose = await operator_named(session, operator)
-            return SessionList(await read_sessions(session, whose.id))
+            found = await read_sessions(session, whose.id)
+        return answer_whole(listing, SessionList(found), found, OpenSession)
 
     @delete(
         "/operators/{operator:str}/sessions/{session_id:int}",

@@ -46,8 +46,9 @@ COMMANDS = {
     ),
     "operator": (
         "relay.cli.operator:operator",
-        "Say who may do what in the office, and issue their tokens.",
+        "Say who may do what in the office, and how they enter.",
     ),
+    "console": ("relay.cli.console:console", "Enter the office's pages from this machine."),
     "changes": ("relay.cli.changes:changes", "See who did what at the desk, and why."),
     "alert": ("relay.cli.alert:alert", "Say where alerts go; see, mute and bound them."),
     "check": ("relay.cli.check:check", "See what is wrong here, and what to do about it."),

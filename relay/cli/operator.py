@@ -8,6 +8,7 @@ import rich_click as click
 
 from relay.cli.database import current_settings, open_database
 from relay.cli.examples import examples
+from relay.cli.operator_login import log_out, password, second_factor, sessions
 from relay.cli.operator_token import token
 from relay.cli.parameters import Ceiling, Name
 from relay.cli.show import json_option, moment, note, print_json, print_table
@@ -42,7 +43,8 @@ def operator() -> None:
     """
 
 
-operator.add_command(token)
+for command in (token, password, second_factor, sessions, log_out):
+    operator.add_command(command)
 
 
 @operator.command()
@@ -64,7 +66,7 @@ operator.add_command(token)
 def add(
     name: str, role: str, ceilings: tuple[tuple[str, int | None], ...], *, as_json: bool
 ) -> None:
-    """Add an operator; `relay operator token add NAME` lets it in."""
+    """Add an operator, whom `relay operator password NAME` or `token add NAME` lets in."""
 
     async def work(session: AsyncSession, actor: Actor) -> Operator:
         from relay.desk.operators import add_operator
@@ -94,12 +96,13 @@ def list_operators(*, with_removed: bool, as_json: bool) -> None:
         print_json([_described(row) for row in found])
         return
     print_table(
-        ["name", "role", "own ceilings in 24 h", "added", "removed"],
+        ["name", "role", "own ceilings in 24 h", "logs in by", "added", "removed"],
         [
             (
                 row.name,
                 row.role,
                 _spelt(row.ceilings) or "-",
+                _way_in(row),
                 moment(row.created_at),
                 moment(row.removed_at),
             )
@@ -149,7 +152,7 @@ def set_operator(
 @sure_option
 @json_option
 def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
-    """Shut an operator out for good, with its tokens; what it did keeps its name."""
+    """Shut an operator out for good, with its tokens and sessions; what it did keeps its name."""
     ask(f"Remove operator '{name}' with its tokens?", is_sure=is_sure)
 
     async def work(session: AsyncSession, actor: Actor) -> Operator:
@@ -162,7 +165,7 @@ def remove(name: str, *, is_sure: bool, as_json: bool) -> None:
     if as_json:
         print_json(_described(row))
     else:
-        click.echo(f"operator {name} was removed, and its tokens were revoked")
+        click.echo(f"operator {name} was removed, and its tokens and sessions are over")
 
 
 @operator.command()
@@ -200,6 +203,12 @@ def _grant(ceiling_micros: int | None, currency: str) -> str:
 
 def _spelt(ceilings: Mapping[str, int]) -> str:
     return ", ".join(f"{act}={decimal_of(micros)}" for act, micros in ceilings.items())
+
+
+def _way_in(row: Operator) -> str:
+    if row.password_hash is None:
+        return "-"
+    return "password" if row.totp_sealed is None else "password and code"
 
 
 def _tell(row: Operator, currency: str, *, as_json: bool) -> None:

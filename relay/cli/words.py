@@ -22,6 +22,7 @@ NAMED = frozenset({"tenant", "channel", "operator"})
 HOW_TO_FIND = {
     "token": "; `relay token list` shows them",
     "operator token": "; `relay operator token list` shows them",
+    "session": "; `relay operator sessions` shows them",
     "delivery": "; `relay delivery list` names them",
     "invoice": "; `relay invoice list` shows them",
     "batch of codes": "; `relay code list` shows them",

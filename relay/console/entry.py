@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import structlog
 from litestar import Controller, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
@@ -13,12 +12,9 @@ from relay.console.form import Form, read_form
 from relay.console.gate import ROOT, SECURE_COOKIE, cookie_of, own_address
 from relay.console.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Asked, Page
 from relay.console.words import LANGUAGES
-from relay.desk.logins import WrongLogin, log_in
-from relay.logins.links import take_link
-from relay.logins.sessions import WHOLE, end_session, open_session
+from relay.desk.logins import WrongLogin, log_in, log_in_by_link
+from relay.logins.sessions import WHOLE, end_session
 from relay.networks import client_of
-
-log = structlog.get_logger()
 
 WINDOW_S = 300.0
 OF_ADDRESS_MAX, OF_NAME_MAX = 20, 10
@@ -95,20 +91,15 @@ class Door(Controller):
     async def enter(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Let in whoever has a link that `relay console open` printed, once."""
         form = await read_form(request, page.say)
-        key = form.values.get("key", "")
-        secret = None
-        async with page.acting() as session:
-            system_user = await take_link(session, key)
-            if system_user is not None:
-                secret = await open_session(
-                    session,
-                    system_user=system_user,
-                    address=_address_of(request),
-                    agent=request.headers.get("user-agent", ""),
-                )
-        if secret is None:
+        try:
+            secret, _ = await log_in_by_link(
+                page.office.sessions,
+                form.values.get("key", ""),
+                address=_address_of(request),
+                agent=request.headers.get("user-agent", ""),
+            )
+        except WrongLogin:
             return await page.render("enter.html", status=HTTP_403_FORBIDDEN, key="", is_over=True)
-        log.info("console.entered", system_user=system_user)
         return await _let_in(page, request, secret, ROOT)
 
     @post("/leave")

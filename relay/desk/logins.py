@@ -29,7 +29,7 @@ from relay.logins.sessions import (
 )
 from relay.logins.tables import WebSession
 from relay.operators.tables import Operator, Role
-from relay.secrets import KeyRing
+from relay.secrets import KeyRing, SecretKeyError
 
 log = structlog.get_logger()
 
@@ -235,7 +235,10 @@ async def log_in(
             raise _refused("changed", name)
         operator, now = row
         if operator.totp_sealed is not None:
-            secret = keys.open(operator.totp_sealed, context=secret_context(operator.id))
+            try:
+                secret = keys.open(operator.totp_sealed, context=secret_context(operator.id))
+            except SecretKeyError as error:  # of a key that is lost: it is to be set anew
+                raise _refused(str(error), name) from error
             step = step_of(secret, code or "", now)
             if step is None or not await use_step(session, operator.id, step):
                 raise _refused("code", name)

@@ -140,6 +140,8 @@ class ShownOperator(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     ceilings_micros: dict[str, int]
     """Its own, in 24 hours, by act."""
+    has_password: bool
+    has_second_factor: bool
     created_at: datetime
     removed_at: datetime | None
 
@@ -287,10 +289,14 @@ def shown_channel(row: Channel) -> ShownChannel:
 
 
 def shown_operator(row: Operator) -> ShownOperator:
-    ceilings = "ceilings_micros"
+    has: dict[str, Any] = {
+        "has_password": row.password_hash is not None,
+        "has_second_factor": row.totp_sealed is not None,
+        "ceilings_micros": dict(row.ceilings),
+    }
     return ShownOperator(
-        ceilings_micros=dict(row.ceilings),
-        **_of(row, ShownOperator, but=(ceilings, "role")),
+        **has,
+        **_of(row, ShownOperator, but=(*has, "role")),
         role=Role(row.role),
     )
 

@@ -27,7 +27,7 @@ def hash_password(password: str) -> str:
         ValueError: it is too short or too long; with a sentence.
     """
     spelt = _spelt(password)
-    if len(password) < CHARS_MIN:
+    if len(password.strip()) < CHARS_MIN:
         raise ValueError(f"a password has at least {CHARS_MIN} characters")
     if len(spelt) > BYTES_MAX:
         raise ValueError(f"a password has at most {BYTES_MAX} bytes")
@@ -58,8 +58,8 @@ async def compared(password_hash: str | None, password: str) -> bool:
 
 
 def _spelt(password: str) -> bytes:
-    """Spell it in one way: keyboards compose an accent differently."""
-    return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
+    """Spell it in one way: keyboards compose an accent differently, and a paste ends in a space."""
+    return unicodedata.normalize("NFC", password.strip()).encode(errors="surrogatepass")
 
 
 def _nobodys() -> str:

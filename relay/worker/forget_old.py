@@ -1,4 +1,4 @@
-"""What is forgotten by age: deliveries, events, owners, sealed URLs, callers' addresses.
+"""What is forgotten by age: deliveries, events, owners, sealed URLs, callers' addresses, logins.
 
 Old rows come first in the order of ids, so that deliveries and events need no index of their own
 for it: a page of the oldest is looked at, and the pass ends at the first with nothing to forget.
@@ -106,6 +106,20 @@ DELETE FROM notices WHERE id IN (
 """Then what is still so would be told again: the total of a limit, once a year."""
 NOTICES_DAYS = 400
 
+SESSIONS = """
+DELETE FROM web_sessions WHERE id IN (
+    SELECT id FROM web_sessions
+    WHERE coalesce(ended_at, seen_at) < now() - :days * interval '1 day' LIMIT :at_once
+)
+"""
+"""Of browsers. One that nobody used for a week is over; who opened it stands in `changes`."""
+LINKS = """
+DELETE FROM login_links WHERE id IN (
+    SELECT id FROM login_links WHERE created_at < now() - :days * interval '1 day' LIMIT :at_once
+)
+"""
+SESSIONS_DAYS = 7
+
 
 class Ages(msgspec.Struct, frozen=True):
     """How long each is kept, in days."""
@@ -140,6 +154,8 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (ADDRESSES, ages.addresses_days),
         (ANSWERS, 1),
         (NOTICES, NOTICES_DAYS),
+        (SESSIONS, SESSIONS_DAYS),
+        (LINKS, 1),
     ):
         forgotten = 1
         while forgotten:

@@ -28,6 +28,8 @@ GIVEN = {
     ("tenant", "remove"): ("acme", "--yes"),
     ("operator", "remove"): ("ann", "--yes"),
     ("operator", "set"): ("ann", "--role", "viewer"),
+    ("operator", "password"): ("ann", "--remove"),
+    ("operator", "second-factor"): ("ann", "--remove"),
     ("limit", "set"): ("acme", "--month", "1"),
     ("code", "revoke"): ("spring", "--yes"),
     ("code", "make"): ("--name", "spring", "--amount", "1", "--expires", "90d"),

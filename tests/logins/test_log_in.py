@@ -129,6 +129,8 @@ async def test_a_code_is_asked_for_and_good_once(door: Door) -> None:
         with pytest.raises(WrongLogin):
             await door.log_in(code=wrong)
     await door.log_in(code=after)
+    with pytest.raises(WrongLogin):  # of a key that is lost
+        await door._replace(keys=KeyRing.parse(new_secret_key("k2"))).log_in(code=after)
 
 
 async def test_a_password_that_is_changed_meanwhile_lets_nobody_in(door: Door) -> None:

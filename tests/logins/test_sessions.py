@@ -23,6 +23,8 @@ from relay.logins.sessions import (
 )
 from relay.logins.tables import WebSession
 from relay.operators.tables import Operator, Role
+from relay.worker.forget_old import forget_old
+from tests.deliveries.bench import AGES
 
 
 @pytest.fixture
@@ -188,3 +190,28 @@ async def test_of_twenty_one_takes_a_link_and_one_uses_a_code(sessions: Sessions
     assert [await take(one) for one in (secret, late, "none", "\ud800")] == [None] * 4
     assert [await use(step) for step in (58_999_999, 59_000_001)] == [False, True]
     assert re.fullmatch(r"[\w-]{43}", secret)
+
+
+async def test_what_is_over_for_a_week_is_forgotten(sessions: Sessions) -> None:
+    """Ended or last used then; links after a day. What is younger stays."""
+    for _ in range(4):
+        await opened(sessions, system_user="root")
+    aged = "now() - interval '7 days 1 minute'"
+    await run(sessions, f"UPDATE web_sessions SET created_at = {aged}")
+    await run(sessions, f"UPDATE web_sessions SET seen_at = {aged} WHERE id <= 2")
+    await run(sessions, f"UPDATE web_sessions SET ended_at = {aged} WHERE id = 1")
+    await run(sessions, "UPDATE web_sessions SET ended_at = now() WHERE id = 3")
+    async with sessions.begin() as session:
+        for _ in range(2):
+            await make_link(session, system_user="root")
+    await run(
+        sessions, "UPDATE login_links SET created_at = now() - interval '25 hours' WHERE id = 1"
+    )
+
+    await forget_old(sessions, AGES)
+
+    assert (await run(sessions, "SELECT id FROM web_sessions ORDER BY id")).scalars().all() == [
+        3,
+        4,
+    ]
+    assert (await run(sessions, "SELECT id FROM login_links")).scalars().all() == [2]
