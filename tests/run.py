@@ -16,6 +16,7 @@ FIRST = (
     "tests/benchmarks/test_plans.py",
     "tests/e2e/",
     "tests/month/",
+    "tests/console/test_browser.py",
     "tests/desk/test_locks.py",
     "tests/desk/test_changes.py",
     "tests/deploy/",

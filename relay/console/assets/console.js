@@ -81,8 +81,9 @@ document.addEventListener("click", async (event) => {
   if (copy) {
     await navigator.clipboard.writeText(copy.dataset.copy);
     say("✓");
+    const words = copy.textContent;
     copy.textContent = "✓";
-    setTimeout(() => { copy.textContent = "⧉"; }, 1200);
+    setTimeout(() => { copy.textContent = words; }, 1200);
     return;
   }
   if (event.target.closest("#drawer .close")) { event.preventDefault(); closeDrawer(); return; }
