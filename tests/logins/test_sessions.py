@@ -26,6 +26,15 @@ from relay.operators.tables import Operator, Role
 from relay.worker.forget_old import forget_old
 from tests.deliveries.bench import AGES
 
+COUNT_TOUCHES = (
+    "CREATE TABLE touches (at timestamptz)",
+    (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO touches VALUES (now()); RETURN NULL; END'"
+    ),
+    "CREATE TRIGGER touched AFTER UPDATE ON web_sessions FOR EACH ROW EXECUTE FUNCTION touch()",
+)
+
 
 @pytest.fixture
 async def sessions(database_url: str) -> AsyncIterator[Sessions]:
@@ -131,8 +140,11 @@ async def test_a_page_writes_once_a_minute_that_it_was_seen(sessions: Sessions) 
     assert await row() == before
     await run(sessions, "UPDATE web_sessions SET seen_at = now() - interval '61 seconds'")
     aged = await row()
+    for statement in COUNT_TOUCHES:
+        await run(sessions, statement)
     await asyncio.gather(*(found(sessions, secret) for _ in range(20)))
 
+    assert (await run(sessions, "SELECT count(*) FROM touches")).scalar() == 1
     touched = await row()
     assert touched[0] != aged[0]
     assert touched[1]
