@@ -18,6 +18,8 @@ from relay.cli.demo.story import tell_story
 from relay.cli.failure import Failure
 from relay.cli.show import note
 from relay.database.embedded import EmbeddedPostgres
+from relay.desk.actor import system_user
+from relay.desk.logins import open_console
 
 SIGNALS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 """Those of them that the system has."""
@@ -114,7 +116,9 @@ async def _keep(stage: Stage, *, as_json: bool) -> None:
     Raises:
         Failure: one of the two ended by itself.
     """
-    click.echo(how_to_call(stage), err=as_json)
+    async with stage.sessions.begin() as session:
+        console_key = await open_console(session, system_user())
+    click.echo(how_to_call(stage, console_key), err=as_json)
     note("Sandbox and relay keep running here. Ctrl-C ends them and drops their database.")
     with contextlib.suppress(asyncio.CancelledError):
         while True:

@@ -37,6 +37,8 @@ class Child:
         self.name = name
         self.url = ""
         """Where it listens; known once it has started."""
+        self.office_url = ""
+        """Where its office is, of a relay."""
         self.log = directory / f"{name}.log"
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
         paths = [str(SOURCE_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
@@ -64,7 +66,8 @@ class Child:
             has_ended = self.has_ended  # asked first: what it said before is then in the log
             for line in self._said():  # other lines than the one event may be anything
                 if line.startswith("{") and f'"{self.name}.started"' in line:
-                    self.url = str(json.loads(line)["url"])
+                    started = json.loads(line)
+                    self.url, self.office_url = str(started["url"]), str(started.get("office", ""))
                     return
             if has_ended:
                 raise self.failure(f"ended with {self._process.returncode} before it served")

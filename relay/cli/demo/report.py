@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from urllib.parse import urlsplit
 
 import rich_click as click
 
@@ -95,7 +96,7 @@ def _amount(micros: int) -> str:
     return f"{whole}.{places:0<2}"
 
 
-def how_to_call(stage: Stage) -> str:
+def how_to_call(stage: Stage, console_key: str) -> str:
     """Write it all down. The keys are real and shown on purpose: they end with the demo."""
     acme, globex = (stage.tenants[name].token for name in ("acme", "globex"))
     bearer = shlex.quote(f"Authorization: Bearer {acme.api_key}")
@@ -103,6 +104,10 @@ def how_to_call(stage: Stage) -> str:
     return f"""
 The relay serves   {relay_url}
 Kling, the sandbox {stage.sandbox.url}
+
+The console, in a browser, by a link that is good once and for ten minutes:
+
+{stage.relay.office_url}/console/enter?key={console_key}
 
 With acme's API key:
 
@@ -136,5 +141,7 @@ print(task["task_status"], task["task_result"]["videos"][0]["url"])
 The operator's side, in another terminal:
 
 export RELAY_DATABASE_URL={shlex.quote(stage.database_url)} RELAY_SECRET_KEY={stage.secret_key}
+export RELAY_OFFICE_PORT={urlsplit(stage.relay.office_url).port}
 relay task list
+relay console open
 """
