@@ -29,7 +29,15 @@ from relay.desk.actor import Actor
 from relay.desk.errors import NoSuch, NotPossible
 from relay.desk.find import channel_named, tenant_named
 from relay.desk.office import Office
-from relay.desk.tasks import TOLD_OF_RELEASED, TOLD_OF_SETTLED, refund, release, settle, unflag
+from relay.desk.tasks import (
+    TOLD_OF_RELEASED,
+    TOLD_OF_SETTLED,
+    look_now,
+    refund,
+    release,
+    settle,
+    unflag,
+)
 from relay.tasks.inspect import ListedTask, TaskFilter, find_tasks, read_story
 from relay.tasks.outlook import Outlook
 from relay.tasks.tables import TaskState
@@ -49,7 +57,7 @@ class Refund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """So much of the charge; null is all that is left."""
 
 
-class Unflag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WithoutMoney(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Words | None = None
 
 
@@ -190,10 +198,17 @@ class Tasks(Controller):
 
     @post("/{task_id:int}/unflag", **acts("task.unflag", 404))
     async def unflag(
-        self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[Unflag]
+        self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[WithoutMoney]
     ) -> Response[Operated]:
         """Take the flag off a task that you have read about."""
         return await _operate(desk, task_id, partial(unflag, reason=data.reason))
+
+    @post("/{task_id:int}/look", **acts("task.look", 404))
+    async def look(
+        self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[WithoutMoney]
+    ) -> Response[Operated]:
+        """Have a worker ask Kling about a task at once, and not when that is due."""
+        return await _operate(desk, task_id, partial(look_now, reason=data.reason))
 
 
 async def _operate(

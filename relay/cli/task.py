@@ -287,6 +287,30 @@ def unflag(id: int, reason: str | None, *, as_json: bool) -> None:  # noqa: A002
         click.echo(f"task {id}: the flag is off")
 
 
+@task.command()
+@click.argument("id", type=ID, help="Our id of the task.")
+@json_option
+@examples("relay task look 117")
+def look(id: int, *, as_json: bool) -> None:  # noqa: A002 (click)
+    """Have a worker ask Kling about a task at once, and not when that is due.
+
+    What Kling says is applied as ever: `relay task show ID` tells it a moment later.
+    """
+
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        from relay.desk.tasks import look_now
+
+        await look_now(session, actor, TaskId(id))
+
+    with open_database() as database:
+        database.act(work)
+    message = "a worker asks Kling now"
+    if as_json:
+        print_json({"id": id, "operation": "look", "message": message})
+    else:
+        click.echo(f"task {id}: {message}")
+
+
 class _Operation(NamedTuple):
     """An act on a task's money, and how a person is asked and told."""
 

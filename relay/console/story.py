@@ -14,6 +14,7 @@ from relay.desk.errors import NoSuch
 from relay.money import money, plain
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
+from relay.tasks.tables import TaskState
 from relay.tasks.timeline import Happening
 
 MICROS = re.compile(r"(-?\d+) micros\b", re.ASCII)
@@ -77,7 +78,12 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         results=[result_of(url) for url in task.result_urls],
         why=_why(msgspec.convert(task.quote, Quote), currency),
         callback_url=task.callback_url and show_url(task.callback_url),
-        acts=_acts(listed, page, is_open=task.hold_ended_at is None),
+        acts=_acts(
+            listed,
+            page,
+            is_open=task.hold_ended_at is None,
+            is_looked_at=task.next_look_at is not None and task.state != TaskState.QUEUED,
+        ),
     )
 
 
@@ -112,12 +118,13 @@ def _why(quote: Quote, currency: str) -> Why:
     )
 
 
-def _acts(task: ListedTask, page: Page, *, is_open: bool) -> list[str]:
+def _acts(task: ListedTask, page: Page, *, is_open: bool, is_looked_at: bool) -> list[str]:
     left = (task.charged_micros or 0) - task.refunded_micros
     possible = {
         "settle": task.charged_micros is None,
         "release": is_open,
         "refund": left > 0,
         "unflag": task.is_flagged,
+        "look": is_looked_at,
     }
     return [act for act, is_possible in possible.items() if is_possible and page.may(f"task.{act}")]

@@ -22,7 +22,15 @@ from relay.database.ids import TaskId
 from relay.desk.actor import Actor
 from relay.desk.errors import DeskError, NoSuch
 from relay.desk.find import channel_named, tenant_named
-from relay.desk.tasks import TOLD_OF_RELEASED, TOLD_OF_SETTLED, refund, release, settle, unflag
+from relay.desk.tasks import (
+    TOLD_OF_RELEASED,
+    TOLD_OF_SETTLED,
+    look_now,
+    refund,
+    release,
+    settle,
+    unflag,
+)
 from relay.pages.streams import until_stopping
 from relay.tasks.inspect import TaskFilter, find_tasks
 from relay.tasks.recent import read_newest
@@ -119,14 +127,14 @@ class Tasks(Controller):
         if act not in ACTS:
             raise NoSuch("page", act)
         form = await read_form(request, page.say)
-        _reason(form)
-        _, do = ACTS[act]
+        if act != "look":
+            _reason(form)
         if act == "refund":
             form.amount("amount", must=True)
         if form.is_right:
             try:
                 async with page.acting() as session:
-                    await do(session, page.actor, TaskId(task_id), form)
+                    await ACTS[act](session, page.actor, TaskId(task_id), form)
             except NoSuch:
                 raise
             except DeskError as error:
@@ -181,11 +189,17 @@ async def _unflag(session: AsyncSession, actor: Actor, task_id: TaskId, form: Fo
     return None
 
 
-ACTS: dict[str, tuple[str, Do]] = {
-    "settle": ("task.settle", _settle),
-    "release": ("task.release", _release),
-    "refund": ("task.refund", _refund),
-    "unflag": ("task.unflag", _unflag),
+async def _look(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    await look_now(session, actor, task_id, reason=form.text("words"))
+    return None
+
+
+ACTS: dict[str, Do] = {
+    "settle": _settle,
+    "release": _release,
+    "refund": _refund,
+    "unflag": _unflag,
+    "look": _look,
 }
 
 

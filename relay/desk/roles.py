@@ -64,6 +64,7 @@ ACTS: dict[str, Grants] = {
     "task.release": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.refund": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.unflag": _to(OPERATOR, FINANCE, SUPPORT),
+    "task.look": _to(OPERATOR, FINANCE, SUPPORT),
     "price.set": _to(FINANCE),
     "price.remove": _to(FINANCE),
     "price.adopt": _to(FINANCE),

@@ -1,7 +1,7 @@
 """What an operator may do to one task by hand, each act with a reason that is kept.
 
 `settle` and `release` end a hold through the one door, here as an array of one inside the desk's
-own transaction; `refund` is a further entry. `unflag` moves no money.
+own transaction; `refund` is a further entry. `unflag` and `look_now` move no money.
 
 A reason is for operators and stays with them. What the tenant reads instead, in its GETs, lists and
 callbacks, is `tell`.
@@ -27,6 +27,7 @@ from relay.tasks.door import LAST_LOOK_AFTER_S, Via, end_row, pass_in_session
 from relay.tasks.events import note_event
 from relay.tasks.given import spell_ended
 from relay.tasks.lock import lock_task
+from relay.tasks.look_soon import look_soon
 from relay.tasks.refund import refund_task
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -162,6 +163,24 @@ async def unflag(
     await _note(session, actor, "task.unflag", task, before=before, after=after, reason=reason)
 
 
+@act("task.look")
+async def look_now(
+    session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str | None = None
+) -> None:
+    """Have a worker ask Kling about a task at once, and not when that is due.
+
+    Raises:
+        NoSuch
+        NotPossible: its submit is under way, or nobody asks about it any more.
+    """
+    task = await _lock_task(session, task_id)
+    due_at = await look_soon(session, task_id)
+    if due_at is None:
+        raise NotPossible("task", task_id, "there is nothing to ask Kling about it now")
+    before = {"next_look_at": due_at.isoformat()}
+    await _note(session, actor, "task.look", task, before=before, after=None, reason=reason)
+
+
 class _Told(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's word about a task's end."""
 
@@ -238,7 +257,7 @@ async def _note(
     amount_micros: int | None = None,
     *,
     before: State,
-    after: State,
+    after: State | None,
     reason: str | None,
 ) -> None:
     await note_change(

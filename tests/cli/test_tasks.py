@@ -312,6 +312,22 @@ def test_a_flag_is_taken_off_once_it_was_read(tenants: Command) -> None:
     assert f"task {number}: it has no flag; nothing was changed" in refused
 
 
+def test_kling_is_asked_at_once(tenants: Command) -> None:
+    """A look that was due in hours is due now, and its change says when it was; twice is twice."""
+    number = put_task(tenants, 1)
+    execute(tenants, "UPDATE tasks SET next_look_at = now() + interval '3 hours'")
+
+    told = tenants("task", "look", str(number)).stdout
+
+    assert told == f"task {number}: a worker asks Kling now\n"
+    (change,) = tenants.json("changes", "list", "--act", "task.look")
+    now_due = tenants.json("task", "show", str(number))["next_look_at"]
+    assert change["before"]["next_look_at"] > now_due
+    execute(tenants, "UPDATE tasks SET next_look_at = NULL")
+    refused = tenants.refused("task", "look", str(number))
+    assert f"task {number}: there is nothing to ask Kling about it now" in refused
+
+
 def test_what_is_removed_stays_in_its_tasks(tenants: Command) -> None:
     """Refused while the task is live, with its number; afterwards lists and stories name it."""
     task_id = put_task(tenants, 1, kling_id="880001")

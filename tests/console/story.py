@@ -33,6 +33,7 @@ async def tell_story(relay: Relay) -> list[str]:
         f"/tasks/{ids[0]}/unflag",
         f"/tasks/{ids[3]}/settle",
         f"/tasks/{ids[3]}/release",
+        f"/tasks/{ids[3]}/look",
         "/tasks/find?id=nothing",
         "/tasks/4711",
     ]

@@ -84,7 +84,7 @@ from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.refusals import note_refusal
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.sub_tenants import open_sub_tenant
-from relay.desk.tasks import refund, release, settle, unflag
+from relay.desk.tasks import look_now, refund, release, settle, unflag
 from relay.desk.tenants import (
     TenantChanges,
     change_tenant,
@@ -594,7 +594,7 @@ def _refund(which: str, amount_micros: int) -> Do:
 
 
 def _task(
-    act: str, which: str, before: dict[str, Any], after: dict[str, Any]
+    act: str, which: str, before: dict[str, Any], after: dict[str, Any] | None
 ) -> Callable[[Desk], Told]:
     return lambda desk: Told(
         f"task.{act}", "task", str(getattr(desk.tasks, which)), before, after, "ticket 9"
@@ -1723,6 +1723,7 @@ DONE = [
         _of_task(unflag, "flagged"),
         _task("unflag", "flagged", {"is_flagged": True}, {"is_flagged": False}),
     ),
+    Case(look_now, _of_task(look_now, "live"), _task("look", "live", {"next_look_at": str}, None)),
 ]
 
 REFUSED = [
@@ -2025,7 +2026,10 @@ REFUSED = [
         "another tenant's",
     ),
     Refusal(replay_delivery, NotPossible, _replay("due")),
-    *(Refusal(act, NoSuch, _of_task(act, None)) for act in (settle, release, refund, unflag)),
+    *(
+        Refusal(act, NoSuch, _of_task(act, None))
+        for act in (settle, release, refund, unflag, look_now)
+    ),
     *(
         Refusal(
             act,
@@ -2041,6 +2045,7 @@ REFUSED = [
     Refusal(refund, NotPossible, _refund("charged", CLIP_MICROS + 1), "more than there is"),
     Refusal(refund, Unusable, _refund("charged", 0)),
     Refusal(unflag, NotPossible, _of_task(unflag, "live")),
+    Refusal(look_now, NotPossible, _of_task(look_now, "unsent")),
     Refusal(add_operator, NameTaken, _add_operator("sue")),
     Refusal(add_operator, Unusable, _add_operator("x" * 41), "long"),
     Refusal(add_operator, Unusable, _add_operator(task_unflag=1), "without a ceiling"),

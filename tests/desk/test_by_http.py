@@ -99,6 +99,7 @@ ASKED: dict[str, Asked] = {
         *("POST", lambda desk: f"tasks/{desk.tasks.charged}/refund"),
         {"reason": "black", "amount_micros": 5},
     ),
+    "task.look": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/look", {}),
     "task.unflag": Asked("POST", lambda desk: f"tasks/{desk.tasks.flagged}/unflag", {}),
     "price.set": Asked("POST", "prices", CLIP | {"units_per_second": "0.6", "times": "1.2"}),
     "price.remove": Asked("POST", "prices/end", {"endpoint": "text2video"}),

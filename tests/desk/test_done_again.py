@@ -14,6 +14,7 @@ NOT_BY_HAND = {
     "notice.test": "who wanted to see it arrive has seen it",
     "office.refuse": "a note of who was not let in",
     "task.unflag": "the flag is read again",
+    "task.look": "the worker has looked, or does by itself",
 }
 
 

@@ -122,6 +122,7 @@ HELD = {
     "refund": ACCOUNT,
     "refund a part": ACCOUNT,
     "unflag": TASKS,
+    "look_now": TASKS,
     "note_refusal": "LOCK TABLE changes IN SHARE MODE",
     "add_operator": "INSERT INTO operators (name, role) VALUES ('eve', 'viewer')",
     "change_operator": OPERATORS,

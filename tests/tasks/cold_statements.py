@@ -310,6 +310,7 @@ COLD = {
     "relay.desk.tokens:change_token": _COMMAND,
     "relay.tasks.events:note_event": _COMMAND,
     "relay.tasks.flags:unflag": _COMMAND,
+    "relay.tasks.look_soon:look_soon": _COMMAND,
     "relay.tasks.outlook:read_outlook": f"{_COMMAND}; the newest 20,000 rows by their key",
     "relay.tasks.refund:refund_task": f"{_COMMAND}; by primary key",
     "relay.desk.operators:_now": _COMMAND,
