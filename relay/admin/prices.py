@@ -40,7 +40,8 @@ from relay.pricing.file import (
 )
 from relay.pricing.in_force import read_prices
 from relay.pricing.lists import OFFERED, read_adopted
-from relay.pricing.prices import read_misses, read_rows
+from relay.pricing.missing import read_missing
+from relay.pricing.prices import read_rows
 from relay.tenants.read import names_by_id, read_tenants
 
 FILE_CHARS_MAX = 5_000_000
@@ -195,13 +196,8 @@ class PricesOf(Controller):
     ) -> Response[MissedList]:
         """List what tenants asked for and were refused, and what still has no price."""
         async with office.reading() as session:
-            book = (await read_prices(session, office.settings.zone)).book()
-            misses = await read_misses(session)
-        missed = [
-            Missed(one.wanted, one.times, one.first_at, one.last_at)
-            for one in misses
-            if book.find(one.wanted) is None
-        ]
+            found = await read_missing(session, office.settings.zone)
+        missed = [Missed(one.wanted, one.times, one.first_at, one.last_at) for one in found]
         return answer_whole(listing, MissedList(missed), missed, Missed)
 
     @post(**acts("price.set", 404))

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.backups.tables import Backup
+from relay.backups.tables import Backup, Restore
+from relay.pauses.tables import Pause
 
 LATE_TIMES = 2
 """So many times the pause between them, and the last one is old."""
@@ -56,3 +57,24 @@ async def read_last_backups(session: AsyncSession) -> LastBackups:
         failed_at=failed.ended_at if failed else None,
         error=failed.error if failed else None,
     )
+
+
+class OpenRestore(msgspec.Struct, frozen=True):
+    """A return to a backup that nobody has finished: its pause is in force."""
+
+    as_of: datetime
+    """What was committed later is lost."""
+    pause_id: int
+
+
+async def find_open_restore(session: AsyncSession) -> OpenRestore | None:
+    """Find the newest; it and its pause are stamped by one transaction."""
+    query = (
+        select(Restore.as_of, Pause.id)
+        .join(Pause, Pause.created_at == Restore.at)
+        .where(Pause.ended_at.is_(None), or_(Pause.until.is_(None), Pause.until > func.now()))
+        .order_by(Restore.id.desc())
+        .limit(1)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else OpenRestore(*found)

@@ -178,13 +178,11 @@ def _period(row: PriceRow) -> str:
 def missing(*, as_json: bool) -> None:
     """List what tenants asked for and were refused, and what still has no price."""
     from relay.pricing.book import PriceBook
-    from relay.pricing.in_force import read_prices
     from relay.pricing.lists import OFFERED
-    from relay.pricing.prices import read_misses
+    from relay.pricing.missing import read_missing
 
     async def work(session: AsyncSession) -> list[Miss]:
-        book = (await read_prices(session, database.settings.zone)).book()
-        return [miss for miss in await read_misses(session) if book.find(miss.wanted) is None]
+        return await read_missing(session, database.settings.zone)
 
     with open_database() as database:
         misses = database.read(work)

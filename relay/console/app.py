@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from relay.console.assets import FOLDER, TYPES, content_of
 from relay.console.assets import ROOT as ASSETS
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
+from relay.console.figures import Figures
 from relay.console.form import CSRF
 from relay.console.gate import SAFE, Gate
 from relay.console.home import Home
@@ -33,6 +34,7 @@ class Console:
         self._gate = Gate(console_app(), office)
         self._given = {
             "stopping": stopping,
+            "figures": Figures(office),
             "tries": (Tries(OF_ADDRESS_MAX, WINDOW_S), Tries(OF_NAME_MAX, WINDOW_S)),
         }
 

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.backups.read import OpenRestore, find_open_restore
 from relay.console.assets import address_of
 from relay.console.spelling import Speller
 from relay.console.words import LANGUAGES, LOCALES, choose, translations
@@ -113,8 +114,7 @@ class Page(msgspec.Struct, frozen=True):
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a transaction that writes nothing, and gives up soon."""
-        async with self.office.reading() as session:
-            await session.execute(text(f"SET LOCAL statement_timeout = {TIMEOUT_MS}"))
+        async with reading(self.office) as session:
             yield session
 
     @asynccontextmanager
@@ -145,12 +145,21 @@ class Page(msgspec.Struct, frozen=True):
             return self.compose(template, status=status, **values)
         async with self.reading() as session:
             pauses = await list_pauses(session)
-        return self.compose(template, status=status, pauses=pauses, **values)
+            open_restore = await find_open_restore(session) if pauses else None
+        return self.compose(
+            template, status=status, pauses=pauses, open_restore=open_restore, **values
+        )
 
     def compose(
-        self, template: str, *, status: int = 200, pauses: Sequence[ListedPause] = (), **values: Any
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        pauses: Sequence[ListedPause] = (),
+        open_restore: OpenRestore | None = None,
+        **values: Any,
     ) -> Response[str]:
-        """Answer with a template; `pauses`: what every page says is paused now."""
+        """Answer with a template; `pauses`: what every page says is paused now, and for what."""
         theme = self.request.cookies.get(THEME_COOKIE)
         content = (
             environment(self.language)
@@ -165,6 +174,7 @@ class Page(msgspec.Struct, frozen=True):
                 now=datetime.now(UTC),
                 said=self.request.query_params.get("said", ""),
                 pauses=pauses,
+                open_restore=open_restore,
                 **values,
             )
         )
@@ -175,6 +185,14 @@ class Page(msgspec.Struct, frozen=True):
         if said is not None:
             address += ("&" if "?" in address else "?") + urlencode({"said": said})
         return Response(None, status_code=HTTP_303_SEE_OTHER, headers={"location": address})
+
+
+@asynccontextmanager
+async def reading(office: Office) -> AsyncIterator[AsyncSession]:
+    """Open a transaction that writes nothing, and gives up soon."""
+    async with office.reading() as session:
+        await session.execute(text(f"SET LOCAL statement_timeout = {TIMEOUT_MS}"))
+        yield session
 
 
 def page_of(request: Asked) -> Page:

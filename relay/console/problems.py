@@ -77,7 +77,7 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
             status, why = error.status_code, page.say("This address cannot be used like that.")
         case _ if is_of_a_text(error):
             status, why = HTTP_400_BAD_REQUEST, page.say("A text has a character that is none.")
-        case _ if _took_too_long(error):
+        case _ if took_too_long(error):
             status = HTTP_503_SERVICE_UNAVAILABLE
             why = page.say("This took too long and was given up. Narrow the filter.")
         case _:
@@ -94,5 +94,5 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
     return page.compose("problem.html", status=status, why=why)
 
 
-def _took_too_long(error: Exception) -> bool:
+def took_too_long(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == TOO_LONG

@@ -1,7 +1,7 @@
 """How channels do, as operators see it."""
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -48,6 +48,8 @@ USED_A_DAY = text(
     """
 )
 EVENTS_SHOWN = 20
+COOLING_LASTS = timedelta(minutes=1)
+"""Kling is busy for seconds now and then; what lasts longer, clients notice."""
 OFF, DRAINING = "off", "draining"
 """States that no answer of Kling's makes."""
 
@@ -66,6 +68,12 @@ class Part(msgspec.Struct, frozen=True):
     try_at: datetime
     room: int | None
     """Slots there are by what Kling refused; None where it is about something else."""
+
+    def is_trouble(self, now: datetime) -> bool:
+        """Tell whether somebody should look; that all slots are taken is good."""
+        if self.state == State.COOLING:
+            return self.room is None and now - self.since >= COOLING_LASTS
+        return self.state in (State.PARKED, State.REFUSED)
 
 
 class Units(msgspec.Struct, frozen=True):
@@ -100,6 +108,19 @@ class Standing(msgspec.Struct, frozen=True):
     median_s: float | None
     """From submit to end, of those."""
     units: list[Units]
+
+    def troubles(self, now: datetime) -> list[Part]:
+        """List what keeps it from new tasks, and is not over in a moment."""
+        return [part for part in self.parts if part.is_trouble(now)]
+
+    @property
+    def slots(self) -> dict[str, tuple[int, int | None]]:
+        """Say of each pack how many slots are taken, and how many there are if that is known."""
+        taken: defaultdict[str, int] = defaultdict(int)
+        for key, slots in self.taken.items():
+            taken[key.partition("/")[0]] += slots
+        packs = sorted({*taken, *(key for key in self.room if "/" not in key)})
+        return {pack: (taken[pack], self.room.get(pack)) for pack in packs}
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.invoices.covered import read_corrections_since, read_items
-from relay.invoices.tables import Invoice, InvoiceFile, InvoiceItem, InvoiceProfile
+from relay.invoices.tables import Invoice, InvoiceFile, InvoiceItem, InvoiceProfile, InvoiceState
 from relay.ledger.tables import Entry
 from relay.months import Month, Window
 from relay.tenants.tables import Tenant
@@ -113,6 +113,12 @@ async def _listed(
         file_name=file_name,
         corrected_micros=sum(one.amount_micros for one in later),
     )
+
+
+async def count_requested(session: AsyncSession) -> int:
+    """Count those that somebody asked for and nobody has made."""
+    query = select(func.count()).where(Invoice.state == InvoiceState.REQUESTED)
+    return await session.scalar(query) or 0
 
 
 async def invoices_of_month(

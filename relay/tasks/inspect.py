@@ -97,6 +97,12 @@ async def list_tasks(
     return await _list(session, query)
 
 
+async def count_tasks(session: AsyncSession, wanted: TaskFilter) -> int:
+    """Count what is flagged or stuck, of which the indexes have little else."""
+    query = select(func.count()).select_from(Task).where(*_conditions(wanted))
+    return await session.scalar(query) or 0
+
+
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
     equal: list[tuple[ColumnElement[bool], object]] = [
         (Task.tenant_id == wanted.tenant_id, wanted.tenant_id),

@@ -1,7 +1,7 @@
 """Pages say everything in each language, with the same holes in it."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 from relay.console.words import LANGUAGES, choose, translations
 from tests.console.words import said, translated
@@ -32,6 +32,7 @@ def test_translations_have_the_same_holes() -> None:
             assert not message.fuzzy, (file, message.id)
             for string in other:
                 assert Counter(HOLES.findall(string)) == Counter(HOLES.findall(one[-1])), string
+                assert string % defaultdict(str), "a percent sign of its own is two"
 
 
 def test_a_language_is_chosen_as_a_browser_asks() -> None:

@@ -1,7 +1,7 @@
 """Whether Kling's accounts take tasks, and whether somebody is served by none of them."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from relay.channels.groups import TEST
 from relay.channels.tables import Channel
@@ -13,8 +13,6 @@ from relay.money import plain
 from relay.tenants.tables import Tenant, Token
 
 UNITS_DAYS_MIN = 3
-COOLING_WARNING = timedelta(minutes=1)
-"""Kling is busy for seconds now and then; what lasts longer, clients notice."""
 NAMED_MAX = 5
 
 
@@ -53,8 +51,7 @@ def judge_standings(
 def _judge_cooling(name: str, standing: Standing, *, now: datetime) -> Iterator[Finding]:
     """Name what keeps it for longer than Kling's pace does; that all slots are taken is good."""
     for part in standing.parts:
-        lasts = part.state == State.COOLING and part.room is None
-        if lasts and now - part.since >= COOLING_WARNING:
+        if part.state == State.COOLING and part.is_trouble(now):
             yield warning(
                 f"channel {name}",
                 f"cooling since {moment(part.since)}: {part.reason}",

@@ -55,7 +55,7 @@ function draw(root) {
     if (place.childElementCount) continue;
     const table = document.getElementById(place.dataset.table);
     const rows = [...table.tBodies[0].rows].reverse();
-    const names = [...table.tHead.rows[0].cells].slice(1).map((one) => one.textContent.trim());
+    const [first, ...names] = [...table.tHead.rows[0].cells].map((one) => one.textContent.trim());
     const number = (cell) => Number(cell.dataset.value);
     const data = [rows.map((row) => number(row.cells[0])), ...names.map((_, at) => rows.map((row) => number(row.cells[at + 1])))];
     const style = getComputedStyle(document.documentElement);
@@ -65,7 +65,7 @@ function draw(root) {
       width: place.clientWidth, height: 190, cursor: { drag: { setScale: false } }, legend: { live: true },
       scales: { y: { range: (_, least, most) => [Math.min(0, least), most > 0 ? most * 1.1 : 1] } },
       axes: [axis, { ...axis, size: 60 }],
-      series: [{}, ...names.map((label, at) => ({ label, stroke: colours[at % 4], width: 2, points: { show: rows.length < 40 } }))],
+      series: [{ label: first, value: (_, __, ___, at) => (at == null ? "–" : rows[at].cells[0].textContent.trim()) }, ...names.map((label, at) => ({ label, stroke: colours[at % 4], width: 2, points: { show: rows.length < 40 } }))],
     }, data, place);
   }
 }
