@@ -88,7 +88,7 @@ def usage(
     if as_json:
         print_json([_described(one) for one in found])
     else:
-        _print(found, list(dict.fromkeys(keys)), currency)
+        print_usage(found, list(dict.fromkeys(keys)), currency)
 
 
 def _described(one: Usage) -> dict[str, Any]:
@@ -99,19 +99,29 @@ def _described(one: Usage) -> dict[str, Any]:
     return keys | figures | {"margin_micros": one.margin_micros}
 
 
-def _print(found: list[Usage], keys: list[str], currency: str) -> None:
+def print_usage(found: list[Usage], keys: list[str], currency: str) -> None:
+    """Print sums for people; what sub-tenants were charged stands beside, where that differs."""
+    # What sub-tenants were charged, where there are any: most relays have none.
+    is_resold = any(one.resold_micros != one.charged_micros for one in found)
     rows = [
         (
             *("-" if value is None else str(value) for value in one.keys.values()),
             *(str(getattr(one, name)) for name in COUNTS),
             decimal_of(one.charged_micros),
+            *((decimal_of(one.resold_micros),) if is_resold else ()),
             decimal_of(one.cost_micros),
             decimal_of(one.margin_micros),
         )
         for one in found
     ]
     print_table(
-        [*keys, *(f">{name}" for name in COUNTS), f">{currency} charged", ">cost", ">margin"],
+        [
+            *keys,
+            *(f">{name}" for name in COUNTS),
+            f">{currency} charged",
+            *((">resold",) if is_resold else ()),
+            *(">cost", ">margin"),
+        ],
         rows,
         empty="Nothing was made or charged then.",
     )
