@@ -158,7 +158,10 @@ def _show(found: list[ShownLimit], *, as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ["tenant", "key", "limit", ">allowed", ">taken", ">left", "begins anew", "raised until"],
+        [
+            *("tenant", "key", "limit", ">allowed", ">taken", ">left"),
+            *("begins anew", "raised until", "set by"),
+        ],
         [
             (
                 one.tenant,
@@ -169,6 +172,7 @@ def _show(found: list[ShownLimit], *, as_json: bool) -> None:
                 amount_of(one, one.left),
                 moment(one.begins_anew),
                 moment(one.raised_until),
+                "-" if one.set_by is None else f"key {one.set_by}",
             )
             for one in found
         ],

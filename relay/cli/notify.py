@@ -265,7 +265,7 @@ def _print_places(places: list[ListedPlace]) -> None:
     print_table(
         [
             *(">place", "tenant", "by", "where", "lang", "of", ">low below"),
-            *("last arrived", ">due", ">dead", "trouble"),
+            *("last arrived", ">due", ">dead", "trouble", "added by"),
         ],
         [
             (
@@ -280,6 +280,7 @@ def _print_places(places: list[ListedPlace]) -> None:
                 str(one.due),
                 str(one.dead),
                 printable(one.error or "-"),
+                "-" if one.made_by_id is None else f"key {one.made_by_id}",
             )
             for one in places
         ],

@@ -67,7 +67,7 @@ async def set_limits(
     changed = {kind: amount for kind, amount in allowed.items() if kind.named() in after}
     if by_id is not None:
         await _check_within(session, by_id, whose, changed)
-    await put_limits(session, *whose, changed, locked=locked, zone=zone)
+    await put_limits(session, *whose, changed, locked=locked, set_by_id=by_id, zone=zone)
     await _note(session, actor, "limit.set", whose, before=before, after=after)
 
 

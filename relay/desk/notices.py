@@ -1,7 +1,7 @@
 """Where tenants are told of their quota, limits, keys, prices and statements."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import func, select, text
@@ -25,6 +25,7 @@ from relay.notices.tell import write_news
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tenants.tables import Tenant
+from relay.tenants.tokens import lock_maker
 
 LOW_MAX = 10**15
 """Micros: a thousand million, as everywhere."""
@@ -60,13 +61,17 @@ async def add_notice_place(
     wanted: NewPlace,
     keys: KeyRing,
     *,
+    made_by_id: int | None = None,
     settings: Settings,
 ) -> ListedPlace:
     """Have a tenant's events told there too, from now on: what is so by now is not.
 
+    `made_by_id`: the key of the tenant's that adds it; with that one it ends.
+
     Raises:
         NoSuch
-        NotPossible: the tenant was removed, has as many as it may, or no secret to sign with.
+        NotPossible: the tenant was removed, has as many as it may, or no secret to sign with; or
+            the key was revoked.
         Unusable: nothing can be sent there, or an event or the amount cannot be taken.
         SecretKeyError: the secret keys are not this database's.
     """
@@ -81,6 +86,8 @@ async def add_notice_place(
     # Locked, so that two at once do not add one too many.
     whose = await tenant_to_act_on(session, tenant, is_locked=True)
     await _check_room(session, whose, wanted.kind)
+    if made_by_id is not None and await lock_maker(session, made_by_id) is None:
+        raise NotPossible("token", made_by_id, "it was revoked")
     row = NoticePlace(
         tenant_id=whose.id,
         kind=wanted.kind.value,
@@ -89,6 +96,7 @@ async def add_notice_place(
         lang=wanted.lang.value,
         events=events,
         low_micros=wanted.low_micros,
+        made_by_id=made_by_id,
     )
     session.add(row)
     await session.flush()
@@ -121,17 +129,42 @@ async def remove_notice_place(
         NoSuch
     """
     row, tenant = await _find(session, place_id, tenant_id)
+    await _remove(session, actor, row, tenant)
+    return row.shown
+
+
+async def remove_places_of_keys(
+    session: AsyncSession, token_ids: Collection[int], *, actor: Actor, reason: str | None
+) -> None:
+    """Tell nothing any more where keys had their tenants told, which were just revoked.
+
+    None of them adds another one beside this: who adds one has locked its key.
+    """
+    query = select(NoticePlace).where(NoticePlace.made_by_id.in_(token_ids))
+    for row in await session.scalars(query.order_by(NoticePlace.id).with_for_update()):
+        tenant = await session.get_one(Tenant, row.tenant_id)
+        await _remove(session, actor, row, tenant, reason=reason)
+
+
+async def _remove(
+    session: AsyncSession,
+    actor: Actor,
+    row: NoticePlace,
+    tenant: Tenant,
+    *,
+    reason: str | None = None,
+) -> None:
     await session.delete(row)
     await note_change(
         session,
         actor,
         "notice.remove",
         kind="notice_place",
-        id=place_id,
+        id=row.id,
         name=row.shown,
         before=_state(row, tenant),
+        reason=reason,
     )
-    return row.shown
 
 
 @act("notice.test")
@@ -194,4 +227,5 @@ def _state(row: NoticePlace, tenant: Tenant) -> dict[str, object]:
         "lang": row.lang,
         "events": row.events,
         "low": None if row.low_micros is None else decimal_of(row.low_micros),
+        "made_by": row.made_by_id,
     }

@@ -31,6 +31,8 @@ class ShownLimit(msgspec.Struct, frozen=True, kw_only=True):
     """In the window of now; null of what is not counted, or within a second."""
     left: int | None
     begins_anew: datetime | None
+    set_by: int | None
+    """The tenant's key that set it; null is an operator."""
 
     @property
     def amounts(self) -> Collection[str]:
@@ -67,6 +69,7 @@ async def show_limits(session: AsyncSession, found: list[LimitSeen]) -> list[Sho
             taken=seen.taken,
             left=seen.left,
             begins_anew=seen.until_at,
+            set_by=seen.set_by_id,
         )
         for seen in found
     ]

@@ -13,6 +13,7 @@ from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.names import check_name
+from relay.desk.notices import remove_places_of_keys
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
 from relay.desk.waits import check_wait
@@ -253,7 +254,8 @@ async def revoke_token(
 ) -> tuple[Token, bool]:
     """End a token for good, with those that it made. False beside it if it was revoked before.
 
-    Sub-tenants that it opened are shut out, with their tokens.
+    Sub-tenants that it opened are shut out, with their tokens; and nothing is told any more where
+    one of these had its tenant told. Limits that it set stay, and say by which token.
 
     `is_leaked`: others have it; that is noted, once, of a token that was revoked before as well,
     and what was made with it and still waits for room is cancelled.
@@ -301,6 +303,8 @@ async def revoke_token(
             before={"enabled": True},
             after={"enabled": False, "opened_by": token_id},
         )
+    reason = LEAKED if is_leaked else None
+    await remove_places_of_keys(session, {token_id, *ended}, actor=actor, reason=reason)
     if is_leaked:
         for one in {token_id, *ended}:
             await end_waiting_of(session, token_id=one, actor=str(actor))

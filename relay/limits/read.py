@@ -27,6 +27,8 @@ class LimitSeen(msgspec.Struct, frozen=True, kw_only=True):
     """Of what is allowed, in the window of now; None of what is not counted, or within a second."""
     until_at: datetime | None
     """When the window ends, if it does."""
+    set_by_id: int | None
+    """Which key set it; None is an operator."""
 
     @property
     def allows(self) -> int:
@@ -89,4 +91,5 @@ def see_limit(limit: Limit, now: datetime) -> LimitSeen:
         raised_until=limit.raised_until if is_raised else None,
         taken=(0 if is_over else limit.taken) if kind in KEPT else None,
         until_at=None if is_over else limit.until_at,
+        set_by_id=limit.set_by_id,
     )

@@ -79,4 +79,6 @@ class Limit(Base):
     """In this window, in what is limited; of a rate in millionths of a create."""
     taken_before: Mapped[int] = mapped_column(server_default=text("0"))
     """What is of it of tasks that had ended when the limit was set, and keep nothing of it."""
+    set_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    """The key that set it last; null is an operator, or that it came with what a key made."""
     created_at: Mapped[stamped]

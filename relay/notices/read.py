@@ -25,6 +25,8 @@ class ListedPlace(msgspec.Struct, frozen=True):
     """None is all."""
     low_micros: int | None
     """With less left, quota is low; None is what the last 24 hours cost."""
+    made_by_id: int | None
+    """The tenant's key that added it, and with which it ends; None is an operator."""
     created_at: datetime
     sent_at: datetime | None
     """When a notice last arrived."""
@@ -52,7 +54,8 @@ class ListedNotice(msgspec.Struct, frozen=True):
 
 
 _PLACES = """
-SELECT p.id, t.name AS tenant, p.kind, p.shown, p.lang, p.events, p.low_micros, p.created_at,
+SELECT p.id, t.name AS tenant, p.kind, p.shown, p.lang, p.events, p.low_micros,
+    p.made_by_id, p.created_at,
     s.sent_at, s.due, s.dead, (
         SELECT n.error FROM notices n WHERE n.place_id = p.id AND n.attempts > 0
         ORDER BY n.id DESC LIMIT 1

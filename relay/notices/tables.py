@@ -59,6 +59,8 @@ class NoticePlace(Base):
     """That it is told of; null is all."""
     low_micros: Mapped[micros | None]
     """With less left, quota is low; null is what the last 24 hours cost."""
+    made_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    """The tenant's key that added it, with which it ends."""
     busy_until: Mapped[moment] = mapped_column(server_default=text("now()"))
     """Until then nothing more is sent to it: something is under way, or just was."""
     created_at: Mapped[stamped]

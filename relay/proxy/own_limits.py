@@ -22,7 +22,7 @@ from relay.limits.tables import IN_MICROS, LimitKind
 from relay.moments import ms_of
 from relay.money import decimal_of
 from relay.proxy.asked import Asked, read_body, read_micros, tenant_actor
-from relay.proxy.own_tokens import own_token
+from relay.proxy.own_tokens import known_makers, own_token
 from relay.tasks.free_calls import Pace
 from relay.tenants.caller import Caller
 from relay.tenants.gate import Gate
@@ -73,10 +73,11 @@ class OwnLimits:
                 tenant_ids=[caller.tenant_id],
                 token_id=None if caller.scope.sees_all else caller.token_id,
             )
+            known = await known_makers(session, caller)
         return {
             "currency": self._currency,
             "timezone": str(self._zone),
-            "limits": [shown_limit(one) for one in found],
+            "limits": [shown_limit(one, known) for one in found],
             "let_in": [_let_in(gate) for gate in caller.gates if not gate.is_parents],
         }
 
@@ -105,11 +106,12 @@ class OwnLimits:
             except Busy as error:
                 raise Unavailable from error
             found = await read_limits(session, token_id=token_id)
-            return {"limits": [shown_limit(one) for one in found]}
+            known = await known_makers(session, caller)
+            return {"limits": [shown_limit(one, known) for one in found]}
 
 
-def shown_limit(seen: LimitSeen) -> dict[str, Any]:
-    """Spell a limit for whom it bounds."""
+def shown_limit(seen: LimitSeen, known: set[int] | None = None) -> dict[str, Any]:
+    """Spell a limit for whom it bounds, or who bounds it; `known`: the keys that may be named."""
 
     def amount(number: int | None) -> str | int | None:
         return decimal_of(number) if number is not None and seen.kind in IN_MICROS else number
@@ -122,6 +124,7 @@ def shown_limit(seen: LimitSeen) -> dict[str, Any]:
         "left": amount(seen.left),
         "begins_anew_at": _ms(seen.until_at),
         "raised_until": _ms(seen.raised_until),
+        "set_by": seen.set_by_id if known is None or seen.set_by_id in known else None,
     }
 
 

@@ -88,6 +88,7 @@ class OwnNotices:
             try:
                 added = await add_notice_place(
                     *(session, tenant_actor(caller, asked), name, wanted, self._keys),
+                    made_by_id=caller.token_id,
                     settings=self._settings,
                 )
             except Unusable as error:
@@ -145,6 +146,7 @@ def _place(one: ListedPlace) -> dict[str, Any]:
         "lang": one.lang.value,
         "events": one.events,
         "low": None if one.low_micros is None else decimal_of(one.low_micros),
+        "made_by": one.made_by_id,
         "created_at": ms_of(one.created_at),
         "sent_at": _ms(one.sent_at),
         "due": one.due,

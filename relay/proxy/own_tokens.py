@@ -69,7 +69,7 @@ class OwnTokens:
         async with self._sessions() as session:
             whose = await session.get_one(Tenant, tenant_id or caller.tenant_id)
             found = [row for row, _ in await read_tokens(session, whose)]
-            known = await _known_makers(session, caller)
+            known = await known_makers(session, caller)
             return [_shown(row, known) for row in found]
 
     async def issue(
@@ -146,7 +146,7 @@ class OwnTokens:
             except Busy as error:
                 raise Unavailable from error
             await session.refresh(row)
-            return _shown(row, await _known_makers(session, caller))
+            return _shown(row, await known_makers(session, caller))
 
     async def issue_secret(
         self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
@@ -201,7 +201,7 @@ def _issued(issued: IssuedToken) -> dict[str, Any]:
     return shown
 
 
-async def _known_makers(session: AsyncSession, caller: Caller) -> set[int] | None:
+async def known_makers(session: AsyncSession, caller: Caller) -> set[int] | None:
     """Tell which keys may be named: to a sub-tenant its own alone; None is all that it sees."""
     if caller.parent_id is None:
         return None

@@ -55,11 +55,13 @@ async def put_limits(
     allowed: Mapping[LimitKind, int | None],
     *,
     locked: Mapping[LimitKind, Limit],
+    set_by_id: int | None,
     zone: tzinfo,
 ) -> None:
     """Set or take away limits of a tenant, or of one token of it; None is taken away.
 
-    `locked`: by `lock_limits`, all that there are.
+    `locked`: by `lock_limits`, all that there are. `set_by_id`: the key that sets
+    them, if one does.
     """
     now = await session.scalar(select(func.clock_timestamp()))
     assert now is not None, "it has a clock"
@@ -70,10 +72,11 @@ async def put_limits(
             if limit is not None:
                 await session.delete(limit)
         elif limit is not None:
-            limit.allowed = amount
+            limit.allowed, limit.set_by_id = amount, set_by_id
         else:
             added += 1
-            await _add(session, tenant, token_id, kind, amount, now=now, zone=zone)
+            limit = await _add(session, tenant, token_id, kind, amount, now=now, zone=zone)
+            limit.set_by_id = set_by_id
     await session.flush()
     if added:
         await session.execute(
@@ -92,7 +95,7 @@ async def _add(
     *,
     now: datetime,
     zone: tzinfo,
-) -> None:
+) -> Limit:
     window = window_of(kind, now, zone)
     before = await _ended(session, tenant, token_id, window.start_at) if kind in SPEND else 0
     limit = Limit(
@@ -107,7 +110,7 @@ async def _add(
     session.add(limit)
     await session.flush()
     if kind not in KEPT:
-        return
+        return limit
     marked = await session.execute(
         update(Task)
         .where(_whose(tenant, token_id), Task.hold_ended_at.is_(None))
@@ -120,6 +123,7 @@ async def _add(
     )
     held = list(marked.scalars())
     limit.taken = before + (sum(held) if kind in SPEND else len(held))
+    return limit
 
 
 async def _ended(

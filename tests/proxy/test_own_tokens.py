@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
+from relay.desk.errors import Busy, NotPossible
 from relay.desk.limits import set_limits
+from relay.desk.notices import NewPlace, add_notice_place
 from relay.desk.tokens import issue_token, revoke_token
 from relay.limits.tables import LimitKind
 from relay.money import decimal_of
+from relay.notices.tables import PlaceKind
+from relay.settings import Settings
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
+from tests.limits.limiting import read_tokens_anew
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
 from tests.waiting import wait_until
 
@@ -286,6 +291,75 @@ async def test_a_key_that_is_being_revoked_leaves_no_successor(relay: Relay) -> 
         " WHERE c.revoked_at IS NULL AND m.revoked_at IS NOT NULL"
     )
     assert alive == []
+
+
+async def test_where_a_key_had_its_tenant_told_ends_with_it(relay: Relay) -> None:
+    """Not when it is rotated, nor what others added, nor the limits that it set: they name it.
+
+    A place that is being added while its key is revoked ends too.
+    """
+    call = await relay.add_tenant()
+    manage, other = await key(relay, Scope.MANAGE), await key(relay, Scope.MANAGE)
+    place = {"kind": "wecom", "to": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc"}
+    made = await data(relay, manage, "POST", "/relay/notices", place)
+    kept = await data(relay, other, "POST", "/relay/notices", place)
+    below = await data(relay, manage, "POST", "/relay/tokens", {"scope": "manage"})
+    await data(relay, manage, "POST", f"/relay/tokens/{below['id']}/limits", {"month": "5"})
+    await data(relay, manage, "POST", f"/relay/tokens/{other.id}/limits", {"in_flight": 5})
+    await data(relay, other, "POST", f"/relay/tokens/{call.id}/limits", {"in_flight": 4})
+    await data(relay, manage, "POST", f"/relay/tokens/{manage.id}/rotate", {})
+    read_tokens_anew(relay)
+
+    rotated = (await data(relay, other, "GET", "/relay/notices"))["places"]
+    async with relay.sessions.begin() as adding:
+        wanted = NewPlace(kind=PlaceKind.WECOM, to=place["to"])
+        await add_notice_place(
+            *(adding, ACTOR, "acme", wanted, relay.keys),
+            made_by_id=below["id"],
+            settings=Settings(),
+        )
+
+        async def revoked() -> None:
+            async with relay.sessions.begin() as session:
+                await revoke_token(session, ACTOR, manage.id, is_leaked=True)
+
+        revoking = asyncio.create_task(revoked())
+        await wait_until(lambda: is_locked_out(relay, revoking))
+    try:
+        await revoking
+    except Busy:  # this machine took longer than a lock is waited for
+        await revoked()
+
+    assert {one["id"]: one["made_by"] for one in rotated} == {
+        made["id"]: manage.id,
+        kept["id"]: other.id,
+    }
+    places = (await data(relay, other, "GET", "/relay/notices"))["places"]
+    assert [one["id"] for one in places] == [kept["id"]]
+    limits = (await data(relay, other, "GET", "/relay/limits"))["limits"]
+    assert {(one["token_id"], one["set_by"]) for one in limits} == {
+        *((below["id"], manage.id), (other.id, manage.id), (call.id, other.id))
+    }
+    removed = await relay.rows(
+        "SELECT actor, reason FROM changes WHERE act = 'notice.remove' ORDER BY id"
+    )
+    assert {(row["actor"], row["reason"]) for row in removed} == {(str(ACTOR), "leaked")}
+    with pytest.raises(NotPossible, match="it was revoked"):
+        async with relay.sessions.begin() as session:
+            await add_notice_place(
+                *(session, ACTOR, "acme", wanted, relay.keys),
+                made_by_id=below["id"],
+                settings=Settings(),
+            )
+
+
+async def is_locked_out(relay: Relay, waiting: asyncio.Task[None]) -> bool:
+    """Whether it waits for somebody, or has waited long enough."""
+    locked = await relay.rows(
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return waiting.done() or bool(locked)
 
 
 async def test_a_tenant_makes_its_webhook_secret(relay: Relay) -> None:
