@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
-from relay.desk.actor import Actor
+from relay.desk.actor import Actor, ActorKind
 from relay.desk.changes import note_change
 from relay.desk.errors import NameTaken, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
@@ -130,11 +130,27 @@ def refuse_of_parent(changes: msgspec.Struct, tenant: Tenant) -> None:
         )
 
 
-async def take_over(session: AsyncSession, tenant: Tenant) -> None:
-    """Have a tenant that is let in again not depend on the token that opened it, if that is gone.
+async def note_who_shuts(
+    session: AsyncSession, tenant: Tenant, actor: Actor, *, is_changed: bool
+) -> None:
+    """Note by whom one is shut out, or refuse its parent to let in what an operator shut out.
 
-    While that is live it stays bound to it: whoever has it could else outlive it.
+    An operator's word stands, also of one that its parent had shut out before. Who is let in again
+    does not depend on the token that opened it any more, if that is gone. While that is live it
+    stays bound to it: whoever has it could else outlive it.
+
+    Raises:
+        NotPossible
     """
+    is_parent = actor.kind is ActorKind.TENANT
+    if not tenant.enabled:
+        tenant.shut_by_parent = is_parent and (is_changed or tenant.shut_by_parent)
+        return
+    if not is_changed:
+        return
+    if is_parent and not tenant.shut_by_parent:
+        raise NotPossible("tenant", tenant.name, "only your provider lets it in again")
+    tenant.shut_by_parent = False
     if tenant.made_by_id is not None:
         maker = await session.get_one(Token, tenant.made_by_id)
         if maker.revoked_at is not None:

@@ -21,10 +21,10 @@ from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.sub_tenants import (
     check_resale,
+    note_who_shuts,
     refuse_of_parent,
     refuse_parent,
     rename_with_sub_tenants,
-    take_over,
 )
 from relay.desk.waits import check_wait
 from relay.ledger.accounts import open_account, set_credit, set_tasks_max
@@ -167,7 +167,8 @@ async def change_tenant(
     Its sub-tenants are renamed with it.
 
     Raises:
-        NoSuch, NameTaken, NotPossible: it was removed.
+        NoSuch, NameTaken
+        NotPossible: it was removed; or a tenant lets in what an operator shut out.
         Unusable: the new name, a group, the wait, or the multiplier, the factor or a limit is out
             of bounds; or it is the parent's, or a sub-tenant's, to have.
     """
@@ -188,8 +189,11 @@ async def change_tenant(
     state = _state(tenant, account, await own_multiplier(session, tenant))
     before, after = differing(state, state | _wanted(changes))
     _put(tenant, changes)
-    if after.get("enabled"):
-        await take_over(session, tenant)
+    if changes.enabled is not msgspec.UNSET:
+        was = tenant.shut_by_parent
+        await note_who_shuts(session, tenant, actor, is_changed="enabled" in after)
+        if was and not tenant.shut_by_parent and "enabled" not in after:
+            before, after = before | {"shut_by_parent": True}, after | {"shut_by_parent": False}
     if "multiplier" in after:
         assert changes.multiplier is not msgspec.UNSET, "it is among what changes"
         await edit_prices.lock_multipliers(session)

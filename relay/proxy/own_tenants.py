@@ -117,6 +117,8 @@ class OwnTenants:
                 raise InvalidParameter(
                     error.field or "factor", f"{error}; nothing was changed"
                 ) from error
+            except NotPossible as error:
+                raise InvalidParameter("enabled", f"{error.why}; nothing was changed") from error
             except Busy as error:
                 raise Unavailable from error
             return await self._limited(session, caller, asked, row, wanted.limits)

@@ -44,6 +44,8 @@ class Tenant(Base):
     made_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id", use_alter=True))
     """The token of its parent that opened it, and shuts it out when it is revoked; null is none."""
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    shut_by_parent: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its parent, or the end of a key of that one's, shut it out: then that lets it in."""
     multiplier: Mapped[Decimal] = mapped_column(Numeric(12, 6), server_default=text("1"))
     """For the release before, which reads no other; `multipliers` (`pricing/`) has what holds."""
     shows_quote: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -109,7 +109,7 @@ async def revoke_token(session: AsyncSession, token_id: int) -> tuple[list[int],
     shutting = (
         update(Tenant)
         .where(Tenant.made_by_id.in_(select(made.c.id)), Tenant.enabled)
-        .values(enabled=False)
+        .values(enabled=False, shut_by_parent=True)
         .returning(Tenant)
     )
     ended: list[int] = []

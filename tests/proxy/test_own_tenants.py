@@ -75,6 +75,34 @@ async def test_a_tenant_opens_sets_and_closes_tenants_of_its_own(relay: Relay) -
     assert (await relay.audit()).ok
 
 
+async def test_who_an_operator_shut_out_is_not_let_in_by_its_parent(relay: Relay) -> None:
+    """Nor by shutting it out once more; what the parent shut out, either lets in."""
+    await relay.add_tenant()
+    top = await key(relay, Scope.MANAGE)
+    await data(relay, top, "POST", "/relay/tenants", {"name": "eu"})
+
+    async def operator(*, enabled: bool) -> None:
+        async with relay.sessions.begin() as session:
+            await change_tenant(session, ACTOR, "acme/eu", TenantChanges(enabled=enabled))
+
+    async def parent(*, enabled: bool) -> Any:
+        return (await asked(relay, top, "POST", "/relay/tenants/eu", {"enabled": enabled}))[2]
+
+    assert not (await parent(enabled=False))["enabled"]
+    assert (await parent(enabled=True))["enabled"]
+    await operator(enabled=False)
+    await parent(enabled=False)
+    assert await parent(enabled=True) == (
+        "enabled: only your provider lets it in again; nothing was changed"
+    )
+    await operator(enabled=True)
+    await parent(enabled=False)
+    assert (await parent(enabled=True))["enabled"]
+    await parent(enabled=False)
+    await operator(enabled=False)
+    assert "only your provider" in await parent(enabled=True)
+
+
 async def test_what_is_asked_amiss_is_refused_and_changes_nothing(relay: Relay) -> None:
     """One sentence with the field; another tenant's, and its keys, do not exist."""
     call = await relay.add_tenant()
