@@ -4,7 +4,8 @@ A key of the client's makes an act that is asked for twice one act. `If-Match` i
 lock of the thing, behind the lock of the operator's row, which every act takes first.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -97,9 +98,30 @@ class AtDesk(msgspec.Struct, frozen=True):
         Raises:
             DeskError, KeyOfAnother, Stale: nothing was written.
         """
+        async with self._refusals(), self.office.sessions.begin() as session:
+            answer = await self._act(session, work, status)
+        return Response(
+            msgspec.Raw(answer.body.encode()),
+            status_code=answer.status,
+            headers={} if answer.etag is None else {"etag": answer.etag},
+        )
+
+    async def preview(self, work: Work) -> Response[Any]:
+        """Do it, take it back, and answer what it would show.
+
+        Raises:
+            DeskError
+        """
+        async with self._refusals(), self.office.sessions() as session:
+            body = encoded(await work(session, self.actor))
+            await session.rollback()
+        return Response(msgspec.Raw(body))
+
+    @asynccontextmanager
+    async def _refusals(self) -> AsyncIterator[None]:
+        """Note who was refused, and tell what was in somebody's way."""
         try:
-            async with self.office.sessions.begin() as session:
-                answer = await self._act(session, work, status)
+            yield
         except (NotAllowed, OverCeiling):
             await note_forbidden(self.request)
             raise
@@ -107,11 +129,6 @@ class AtDesk(msgspec.Struct, frozen=True):
             if getattr(error.orig, "sqlstate", None) in AT_ONCE:
                 raise Busy from error
             raise
-        return Response(
-            msgspec.Raw(answer.body.encode()),
-            status_code=answer.status,
-            headers={} if answer.etag is None else {"etag": answer.etag},
-        )
 
     async def _act(self, session: AsyncSession, work: Work, status: int) -> Answer:
         claimed: int | Answer | None = None

@@ -27,6 +27,7 @@ from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
 from relay.admin.problems import answer_failure
 from relay.admin.records import Changes, Deliveries, Months
+from relay.admin.setup import Exports, Setup
 from relay.admin.tasks import Tasks
 from relay.admin.tenants import Tenants
 from relay.admin.tokens import Tokens
@@ -44,7 +45,7 @@ BEARER = SecurityScheme(
 CONTROLLERS = [
     *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
     *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
-    *(Months, Invoices, Codes),
+    *(Months, Invoices, Codes, Setup, Exports),
 ]
 
 

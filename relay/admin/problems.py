@@ -20,6 +20,7 @@ from litestar.status_codes import (
 
 from relay.database.faults import is_fault, is_of_a_text, log_failure
 from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling, Unusable
+from relay.desk.setup.plan import EntryRefused
 
 log = structlog.get_logger()
 
@@ -96,6 +97,9 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Respons
             found = problem(HTTP_400_BAD_REQUEST, f"{error}", field=error.field)
         case DeskError():
             found = _of_desk(error)
+        case EntryRefused():
+            found = _of_desk(error.error)
+            found = problem(found.status, f"{error.label}: {found.detail}", field="toml")
         case Stale():
             found = problem(HTTP_412_PRECONDITION_FAILED, str(error), field="If-Match")
         case KeyOfAnother():

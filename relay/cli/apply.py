@@ -71,7 +71,9 @@ def apply(file: str, *, is_sure: bool, as_json: bool) -> None:
             if is_done:
                 ask("Apply that?", is_sure=is_sure)
         if is_done:
-            database.act(lambda session, actor: _apply(session, actor, read, given, plan, file))
+            database.act(
+                lambda session, actor: _apply(session, actor, read, given, plan.digest, file)
+            )
     if as_json:
         print_json({"acts": plan.acts, "notes": plan.notes, "is_applied": is_done})
     elif is_done:
@@ -84,7 +86,7 @@ async def _apply(
     actor: Actor,
     read: SetupFile,
     given: With,
-    seen: Plan | None,
+    seen: str | None,
     file: str,
 ) -> Plan:
     from relay.desk.errors import NotPossible

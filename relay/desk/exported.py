@@ -56,17 +56,23 @@ Whole = Callable[[AsyncSession, Of], Awaitable[list[Any]]]
 
 async def read_table(session: AsyncSession, name: str, of: Of) -> AsyncIterator[dict[str, Any]]:
     """Read a table, newest first where it grows; money is in the currency, as decimals."""
-    if name in SMALL:
-        for row in await SMALL[name](session, of):
-            yield spelt(row)
-        return
     before_id: int | None = None
-    while rows := await GROWING[name](session, of, before_id):
+    while True:
+        rows, before_id = await read_table_page(session, name, of, before_id)
         for row in rows:
-            yield spelt(row)
-        if len(rows) < AT_ONCE:
+            yield row
+        if before_id is None:
             return
-        before_id = rows[-1].id
+
+
+async def read_table_page(
+    session: AsyncSession, name: str, of: Of, before_id: int | None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Read some rows of a table, and the id that the next ones are before; None at the end."""
+    if name in SMALL:
+        return [spelt(row) for row in await SMALL[name](session, of)], None
+    rows = await GROWING[name](session, of, before_id)
+    return [spelt(row) for row in rows], rows[-1].id if len(rows) == AT_ONCE else None
 
 
 def spelt(row: Any) -> dict[str, Any]:

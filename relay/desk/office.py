@@ -32,7 +32,7 @@ class Office(msgspec.Struct, frozen=True):
     """Of callbacks to tenants."""
     guard: CallbackGuard
     turn: asyncio.Semaphore
-    """Of long reads: one at a time of this process, so that its chores have their turn too."""
+    """Of what is long: one at a time of this process, so that its chores have their turn too."""
     refusals: Refusals
 
     def check_endpoint(self, name: str) -> None:
@@ -54,11 +54,21 @@ class Office(msgspec.Struct, frozen=True):
         Raises:
             Busy: another one is under way.
         """
-        if self.turn.locked():
-            raise Busy
-        async with self.turn, self.patient.begin() as session:
+        async with self.alone(), self.patient.begin() as session:
             await begin_snapshot(session)
             yield session
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Take the turn of what is long.
+
+        Raises:
+            Busy: another one is under way.
+        """
+        if self.turn.locked():
+            raise Busy
+        async with self.turn:
+            yield
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

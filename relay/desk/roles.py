@@ -121,6 +121,8 @@ ACTS: dict[str, Grants] = {
     "change.read": _to(*LOOKING),
     "invoice.read": _to(*LOOKING),
     "operator.read": _to(OPERATOR, FINANCE, VIEWER),
+    "export.read": _to(OPERATOR, FINANCE, VIEWER),
+    "setup.read": _to(OPERATOR, FINANCE, VIEWER),
 }
 """Every act of the desk, and what is read in the office."""
 

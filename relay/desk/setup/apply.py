@@ -20,7 +20,7 @@ from relay.tenants.read import read_tenants
 
 
 async def apply_setup(
-    session: AsyncSession, actor: Actor, file: SetupFile, given: With, *, seen: Plan | None = None
+    session: AsyncSession, actor: Actor, file: SetupFile, given: With, *, seen: str | None = None
 ) -> Plan:
     """Make all as the file says, in the caller's one transaction; twice is nothing.
 
@@ -50,7 +50,7 @@ async def apply_setup(
         await remove_tenants(session, actor, file.tenants)
         await remove_channels(session, actor, file.channels)
     plan = Plan(acts, notes)
-    if seen is not None and seen.acts != plan.acts:
+    if seen not in (None, plan.digest):
         raise NotPossible("file", "", "something was changed meanwhile: look at the plan again")
     return plan
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from relay.secrets import KeyRing
 
 IS_NEW = ("account_id",)
 """What an act notes that is another number each time it is tried."""
+DIGEST_CHARS = 24
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -39,6 +41,11 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def is_nothing(self) -> bool:
         return not self.acts
+
+    @property
+    def digest(self) -> str:
+        """Tell it from another plan."""
+        return sha256(msgspec.json.encode(self.acts, enc_hook=str)).hexdigest()[:DIGEST_CHARS]
 
 
 class EntryRefused(Exception):
