@@ -171,7 +171,9 @@ async def _open_office(
     store, deliveries = parts.store, parts.deliveries
     office = Office(
         *(store.sessions, store.chores, settings, keys, catalogue),
-        *(deliveries.sender, deliveries.guard, asyncio.Semaphore(1)),
+        *(deliveries.sender, deliveries.guard),
+        transport=parts.kling.upstream.transport,
+        turn=asyncio.Semaphore(1),
         refusals=Refusals(store.sessions),
     )
     async with open_admin(office, store.lines.reads, store.pool) as admin:

@@ -27,3 +27,8 @@ def moment_of(ms: int) -> datetime:
 def moment_after(ms: int) -> datetime:
     """Make the first moment behind a millisecond: where a window ends that holds all of it."""
     return moment_of(ms + 1)
+
+
+def spelt_moment(at: datetime | None) -> str:
+    """Spell a moment for people, in UTC."""
+    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -20,6 +20,8 @@ from relay.admin.gate import Gate
 from relay.admin.invoices import Invoices
 from relay.admin.ledger import Books, Own
 from relay.admin.lists import listing
+from relay.admin.looked_at import AtKling, Checks
+from relay.admin.named import read_slashes
 from relay.admin.notices import Notices
 from relay.admin.openings import Openings
 from relay.admin.operators import Operators
@@ -45,7 +47,7 @@ BEARER = SecurityScheme(
 CONTROLLERS = [
     *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
     *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
-    *(Months, Invoices, Codes, Setup, Exports),
+    *(Months, Invoices, Codes, Setup, Exports, Checks, AtKling),
 ]
 
 
@@ -80,6 +82,7 @@ def admin_app() -> Litestar:
             "desk": Provide(at_desk, sync_to_thread=False),
             "listing": Provide(listing, sync_to_thread=False),
         },
+        before_request=read_slashes,
         exception_handlers={Exception: answer_failure},
         openapi_config=OPENAPI,
         logging_config=None,

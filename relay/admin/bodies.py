@@ -20,7 +20,7 @@ MICROS_MAX = 10**15
 """A thousand million of the currency."""
 COUNT_MAX = 2**31 - 1
 BY_ID = "id:"
-"""Before our id, in place of a name: names may have a slash in them, and be changed."""
+"""Before our id, in place of a name: names may be changed."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=CHARS_MAX)]
 Words = Annotated[str, Meta(min_length=1, max_length=WORDS_CHARS_MAX)]
@@ -35,7 +35,9 @@ PathId = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 PathName = Annotated[
     str,
     PathParameter(
-        min_length=1, max_length=CHARS_MAX, description="Its name, or `id:` and its number."
+        min_length=1,
+        max_length=CHARS_MAX,
+        description="Its name, with a slash in it as %2F; or `id:` and its number.",
     ),
 ]
 PathAnyId = Annotated[str, PathParameter(min_length=1, max_length=300)]

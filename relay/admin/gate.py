@@ -14,6 +14,7 @@ from litestar.status_codes import (
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
+from relay.admin.named import keep_slashes
 from relay.admin.problems import MEDIA_TYPE, problem
 from relay.database.faults import is_fault, log_failure
 from relay.desk.office import Office
@@ -71,6 +72,7 @@ class Gate:
             await _refuse(scope, receive, send, HTTP_401_UNAUTHORIZED, headers)
             return
         scope["user"], scope["gate"], scope["office"] = known, self, self._office
+        keep_slashes(scope)
         await self._app(scope, receive, send)
 
 

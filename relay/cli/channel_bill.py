@@ -15,13 +15,9 @@ from relay.cli.window import OneMonth, spelt_window
 from relay.money import plain
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from decimal import Decimal
 
-    from sqlalchemy.ext.asyncio import AsyncSession
-
     from relay.channels.opened import OpenedChannel
-    from relay.cli.database import Database
     from relay.kling.bills import BilledRow
     from relay.months import Month, Window
     from relay.usage.bill import Bill, BillDifference, OurTask, Sums
@@ -50,16 +46,16 @@ def bill(name: str, month: Month, *, as_json: bool) -> None:
     Of these lists only the vendor's pages are known: nobody has run this against the real Kling
     yet. What it cannot read of them it counts and says.
     """
+    from relay.desk.at_kling import compare_bill, opened_named
+
     with open_database() as database:
         zone = database.settings.zone
         window = month.window(zone)
-        channel = database.read(lambda session: _opened(session, database, name))
+        channel, _ = database.read(lambda session: opened_named(session, database.keys, name))
         rows, unread = _deductions(channel, window)
-        ids = list({row.kling_id for row in rows if row.kling_id})
-        found, trial_at = database.read(
-            lambda session: _compared(session, channel.id, window, rows, ids, unread)
+        found, has_trial = database.read(
+            lambda session: compare_bill(session, channel.id, window, rows, unread=unread)
         )
-    has_trial = trial_at is not None and window.start <= trial_at < window.until
     if as_json:
         print_json({"channel": name, "since": window.start, "until": window.until, "bill": found})
     else:
@@ -67,61 +63,29 @@ def bill(name: str, month: Month, *, as_json: bool) -> None:
         click.echo()
         _print(found)
         if has_trial:
-            note(f"A trial of {moment(trial_at)} is on Kling's bill, and no task here.")
+            note("A trial of that month is on Kling's bill, and no task here.")
     if unread:
         note(f"{unread} rows of Kling's could not be read: is this what its pages say of them?")
     if found.differences:
         raise Failure(f"Kling's bill and our tasks differ: {len(found.differences)} differences")
 
 
-async def _opened(session: AsyncSession, database: Database, name: str) -> OpenedChannel:
-    from relay.channels.directory import read_channels
-    from relay.desk.find import channel_named
-
-    row = await channel_named(session, name)
-    channels = await read_channels(session, database.keys)
-    return next(one for one in channels if one.id == row.id)
-
-
 def _deductions(channel: OpenedChannel, window: Window) -> tuple[list[BilledRow], int]:
+    from relay.desk.at_kling import ask_bill
+    from relay.desk.errors import NotPossible
     from relay.kling.httpx_transport import HttpxTransport
-    from relay.kling.jwt import JwtCache
-    from relay.kling.transport import NoUsableReply
-    from relay.tasks.upstream import Upstream
-    from relay.usage.bill import Unbilled, read_deductions
 
     async def run() -> tuple[list[BilledRow], int]:
         transport = HttpxTransport()
-        upstream = Upstream(transport, JwtCache())
         try:
-            return await read_deductions(upstream, channel, window)
+            return await ask_bill(transport, channel, window)
         finally:
-            await upstream.aclose()
             await transport.aclose()
 
-    if not channel.credentials:
-        raise Failure(f"the keys of '{channel.name}' are gone: Kling's console has its bill")
     try:
         return asyncio.run(run())
-    except (NoUsableReply, Unbilled) as error:
-        reason = getattr(error, "reason", None) or str(error)
-        raise Failure(f"Kling's bill could not be read: {reason}") from error
-
-
-async def _compared(
-    session: AsyncSession,
-    channel_id: int,
-    window: Window,
-    rows: list[BilledRow],
-    ids: list[str],
-    unread: int,
-) -> tuple[Bill, datetime | None]:
-    from relay.channels.tables import Channel
-    from relay.usage.bill import compare, read_our_tasks
-
-    tasks = await read_our_tasks(session, channel_id, window, ids)
-    channel = await session.get_one(Channel, channel_id)
-    return compare(channel_id, window, tasks, rows, unread=unread), channel.trial_at
+    except NotPossible as error:
+        raise Failure(error.why) from error
 
 
 def _print(found: Bill) -> None:

@@ -83,10 +83,11 @@ def try_channel(
     submit without a verdict that Kling does not find is released after RELAY_LOST_AFTER_S instead
     of RELAY_UNCONFIRMED_LOST_AFTER_S. Exit code 1: something differs from what is relied on.
     """
+    from relay.desk.at_kling import opened_named
     from relay.desk.trials import note_trial
 
     with open_database() as database:
-        opened, prefix = database.read(lambda session: _opened(session, database, name))
+        opened, prefix = database.read(lambda session: opened_named(session, database.keys, name))
         trial = _chosen(opened, database, endpoint, max_cost)
         tried = _run(database, opened, trial, prefix, wait_s=wait_s, max_cost=max_cost)
 
@@ -112,23 +113,6 @@ def try_channel(
     if differing := tried.report.differing:
         words = "; ".join(one.about for one in differing)
         raise Failure(f"Kling does not do as relied on: {words}")
-
-
-async def _opened(
-    session: AsyncSession, database: Database, name: str
-) -> tuple[OpenedChannel, str]:
-    """Read the channel with its keys, and the prefix of this deployment's external ids."""
-    from sqlalchemy import select
-
-    from relay.channels.directory import read_channels
-    from relay.desk.find import channel_named
-    from relay.tasks.tables import Deployment
-
-    row = await channel_named(session, name)
-    opened = next(one for one in await read_channels(session, database.keys) if one.id == row.id)
-    prefix = await session.scalar(select(Deployment.external_prefix))
-    assert prefix is not None, "the migrations wrote it"
-    return opened, prefix
 
 
 def _chosen(

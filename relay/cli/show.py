@@ -1,10 +1,12 @@
 """How results are printed: tables for people, or one JSON document."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import rich_click as click
+
+from relay.moments import spelt_moment
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -66,7 +68,7 @@ def note(text: str) -> None:
 
 
 def moment(at: datetime | None) -> str:
-    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return spelt_moment(at)
 
 
 def yes_no(value: object) -> str:

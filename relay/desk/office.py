@@ -14,6 +14,7 @@ from relay.deliveries.send import Sender
 from relay.desk.errors import Busy, NoSuch
 from relay.desk.refusals import Refusals
 from relay.kling.catalogue import Catalogue
+from relay.kling.transport import Transport
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.usage.statement import begin_snapshot
@@ -31,6 +32,8 @@ class Office(msgspec.Struct, frozen=True):
     sender: Sender
     """Of callbacks to tenants."""
     guard: CallbackGuard
+    transport: Transport
+    """To Kling."""
     turn: asyncio.Semaphore
     """Of what is long: one at a time of this process, so that its chores have their turn too."""
     refusals: Refusals

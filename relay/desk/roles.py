@@ -122,6 +122,8 @@ ACTS: dict[str, Grants] = {
     "invoice.read": _to(*LOOKING),
     "operator.read": _to(OPERATOR, FINANCE, VIEWER),
     "export.read": _to(OPERATOR, FINANCE, VIEWER),
+    "check.read": _to(OPERATOR, FINANCE, VIEWER),
+    "bill.read": _to(OPERATOR, FINANCE),
     "setup.read": _to(OPERATOR, FINANCE, VIEWER),
 }
 """Every act of the desk, and what is read in the office."""

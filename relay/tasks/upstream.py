@@ -46,7 +46,8 @@ class Upstream:
         observer: Observer | None = None,
     ) -> None:
         """`observer`: learns how channels do; None where nobody is to, as in a trial."""
-        self._transport = transport
+        self.transport = transport
+        """The usual one, of channels without a way of their own."""
         self._jwts = jwts
         self._counts = counts or Counts()
         self._observer = observer
@@ -188,7 +189,7 @@ class Upstream:
         self, channel: OpenedChannel, call: _Call, bearer: str, *, timeout_s: float
     ) -> Reply:
         began = time.perf_counter()
-        transport = self._transport
+        transport = self.transport
         if channel.way is not None:
             transport = self._ways.of(channel.way)
             timeout_s = min(timeout_s, channel.patience_s(timeout_s))

@@ -188,3 +188,28 @@ async def test_what_was_changed_meanwhile_is_not_changed_again(database_url: str
         assert (stale.status_code, stale.json()["field"]) == (412, "If-Match")
         unread = await ann("PATCH", "tenants/acme", {"enabled": False}, if_match="*")
         assert unread.json()["enabled"] is False
+
+
+async def test_a_sub_tenant_is_named_in_a_path_with_its_slash_escaped(database_url: str) -> None:
+    """Read, changed, paid by its parent and listed, as `acme%2Feu`; no path leads elsewhere."""
+    async with fixture_relay(database_url) as relay, office(relay) as client:
+        await relay.add_tenant("acme", quota_micros=5)
+        ann = await asking(relay, client, "ann", Role.OWNER)
+        made = await ann("POST", "tenants/acme/sub-tenants", {"name": "eu", "factor": "1.5"})
+
+        shown = await ann("GET", "tenants/acme%2Feu")
+        changed = await ann(
+            *("PATCH", "tenants/acme%2feu", {"queue_s": 7}), if_match=shown.headers["etag"]
+        )
+        key = await ann("POST", "tenants/acme%2Feu/tokens", {})
+        month = await ann("GET", "statements/acme%2Feu/2026-10")
+        none = [
+            await ann("GET", path)
+            for path in ("tenants/acme/eu", "tenants%2Facme", "tenants/acme%2Fus", "tenants/%2F")
+        ]
+
+        assert made.json()["name"] == shown.json()["name"] == "acme/eu"
+        assert changed.json()["queue_s"] == 7
+        assert key.status_code == 201
+        assert month.status_code == 200
+        assert [answer.status_code for answer in none] == [404] * 4

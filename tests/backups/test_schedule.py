@@ -17,9 +17,9 @@ from relay.backups.read import LastBackups, read_last_backups
 from relay.backups.schedule import LOCK, Schedule, back_up_if_due
 from relay.backups.sealed_file import Header
 from relay.backups.take import name_of
-from relay.cli.check.backups import check_backups
-from relay.cli.check.finding import Level
 from relay.database.engine import dsn, open_engine, open_sessions
+from relay.desk.check.backups import check_backups
+from relay.desk.check.finding import Level
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 from tests.backups.test_places import names_in

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from relay.channels.read import read_rows
-from relay.cli.check.channels import judge_groups
-from relay.cli.check.finding import Level
 from relay.desk.channels import ChannelChanges, change_channel
+from relay.desk.check.channels import judge_groups
+from relay.desk.check.finding import Level
 from relay.desk.errors import Unusable
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.desk.tokens import issue_token

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.channels.read import read_rows
-from relay.cli.check.channels import judge_standings
-from relay.cli.check.finding import Level
 from relay.desk.channels import ChannelChanges, change_channel
+from relay.desk.check.channels import judge_standings
+from relay.desk.check.finding import Level
 from relay.health.read import read_standings
 from relay.kling.transport import MaybeSent, NotSent, NoUsableReply, Reply
 from tests.health.hosts import (

@@ -35,6 +35,8 @@ COLD = {
     "relay.tasks.limit_books:_ended": _SELDOM,
     "relay.limits.read:read_limits": _COMMAND,
     "relay.limits.read:list_limits": _COMMAND,
+    "relay.desk.at_kling:opened_named": _COMMAND,
+    "relay.desk.at_kling:compare_bill": _COMMAND,
     "relay.desk.exported:_rows": "an operator's export: closed months, audits",
     "relay.desk.setup.alerts:put_rules": "an operator's file: the rules, a few",
     "relay.desk.setup.dump:_places": "an operator's file: the places, a few",

@@ -11,7 +11,7 @@ from relay.cli.failure import Failure
 from relay.cli.show import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from relay.cli.check.finding import Finding
+    from relay.desk.check.finding import Finding
 
 
 @click.command()
@@ -24,10 +24,11 @@ def check(*, as_json: bool) -> None:
     be warnings; 1: something is.
     """
     from relay.cli.check.examine import examine
-    from relay.cli.check.finding import Level
+    from relay.desk.check.business import worst_of
+    from relay.desk.check.finding import Level
 
     findings = examine()
-    worst = max((found.level for found in findings), key=list(Level).index)
+    worst = worst_of(findings)
     if as_json:
         print_json({"level": worst, "findings": findings})
     else:

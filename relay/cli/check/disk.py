@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from relay.cli.check.finding import Finding, bad, good, warning
 from relay.database.space import BAD_BELOW, is_low, spell_bytes
+from relay.desk.check.finding import Finding, bad, good, warning
 
 SUBJECT = "disk"
 

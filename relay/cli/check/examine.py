@@ -2,30 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-from relay.alerts.read import read_alerts
-from relay.backups.read import read_last_backups
 from relay.channels.directory import read_channels
-from relay.channels.read import read_rows
-from relay.cli.check.alerts import check_alerts
-from relay.cli.check.backups import check_backups
-from relay.cli.check.channels import judge_channels, judge_groups, judge_standings
 from relay.cli.check.disk import check_disk
-from relay.cli.check.finding import Finding, bad, good, warning
-from relay.cli.check.judge import (
-    judge_audit,
-    judge_clock,
-    judge_database,
-    judge_pauses,
-    judge_pool,
-    judge_pooler,
-    judge_price_list,
-    judge_queue,
-    judge_recent,
-)
 from relay.cli.check.outside import check_public_url
-from relay.cli.check.proxies import check_proxies
 from relay.cli.check.settings import check_settings
 from relay.cli.database import (
     Database,
@@ -49,16 +29,17 @@ from relay.cli.revision import (
 from relay.database.embedded import is_made
 from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
-from relay.desk.sealed import open_what_is_used
-from relay.health.read import read_standings
-from relay.ledger.audits import find_last_audit
-from relay.pauses.read import list_pauses
-from relay.pricing.lists import read_adopted
+from relay.desk.check.business import check_arrivals, check_business, check_keys
+from relay.desk.check.finding import Finding, bad, good, warning
+from relay.desk.check.judge import (
+    judge_clock,
+    judge_database,
+    judge_pool,
+    judge_pooler,
+)
+from relay.desk.check.proxies import check_proxies
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
-from relay.tasks.queue.read import read_lineup
-from relay.tasks.recent import read_recent
-from relay.tenants.read import read_tenants, read_tokens
 
 
 def examine() -> list[Finding]:
@@ -109,35 +90,23 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
     keys, key_trouble = _key_ring(settings)
     database = Database(settings, url, keys, is_embedded)
     facts = database.read(read_facts)
+    directory = data_dir(settings) if is_embedded else facts.directory
     where = f"embedded in {data_dir(settings)}" if is_embedded else spelled(url)
     yield from judge_database(facts, where, connections=settings.database_connections)
     yield judge_schema(found, is_embedded=is_embedded)
     yield _judge_currency(found, settings.currency)
     yield judge_clock(facts.ahead_s)
     if found.is_usable:
-        yield key_trouble or _check_keys(database)
-        channels = database.read(read_rows)
-        yield judge_channels(channels)
-        standings = database.read(lambda session: read_standings(session, channels))
-        yield from judge_standings(channels, standings, now=datetime.now(UTC))
-        tokens = [token for token, _ in database.read(read_tokens)]
-        yield from judge_groups(channels, database.read(read_tenants), tokens)
-        if key_trouble is None and any(row.proxy for row in channels):
+        yield key_trouble or database.read(lambda session: check_keys(session, keys))
+        yield from database.read(lambda session: check_business(session, settings))
+        if key_trouble is None:
             yield from _check_proxies(database)
-        yield judge_price_list(database.read(read_adopted))
-        yield from judge_pauses(database.read(list_pauses))
-        yield from judge_queue(database.read(read_lineup))
-        yield judge_audit(
-            database.read(find_last_audit), every_s=settings.audit_every_s, now=datetime.now(UTC)
-        )
     if key_trouble is None:
         yield asyncio.run(check_public_url(settings.public_url, keys))
     if found.is_usable:
-        yield from judge_recent(database.read(read_recent), are_on=settings.public_url is not None)
-    directory = data_dir(settings) if is_embedded else facts.directory
-    if found.is_usable:
-        yield check_backups(database.read(read_last_backups), settings, directory)
-        yield from check_alerts(database.read(read_alerts))
+        yield from database.read(
+            lambda session: check_arrivals(session, settings, directory=directory)
+        )
     yield from check_disk(directory, database_bytes=facts.bytes)
 
 
@@ -165,19 +134,6 @@ def _check_proxies(database: Database) -> list[Finding]:
     except WrongSettings:
         return []  # the line about the secret key says it
     return asyncio.run(check_proxies(channels))
-
-
-def _check_keys(database: Database) -> Finding:
-    subject = "secret key"
-    try:
-        database.read(lambda session: open_what_is_used(session, database.keys))
-    except WrongSettings as failure:
-        return bad(
-            subject,
-            str(failure),
-            "give the key that it was sealed with, or put it behind the current one, in one list",
-        )
-    return good(subject, f"'{database.keys.current}' writes, and all that is stored can be opened")
 
 
 def judge_schema(found: Found, *, is_embedded: bool) -> Finding:

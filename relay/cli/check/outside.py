@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from relay.cli.check.finding import Finding, bad, good, warning
+from relay.desk.check.finding import Finding, bad, good, warning
 from relay.secrets import KeyRing
 from relay.tasks.callback_path import CallbackPaths
 

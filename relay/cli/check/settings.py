@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from relay.cli.check.finding import Finding, good, warning
+from relay.desk.check.finding import Finding, good, warning
 from relay.machine import Machine
 from relay.settings import CONFIG_ENV, LIST_UNIT_PRICES, Settings, names_database
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from relay.backups.read import LastBackups, old_after_s
-from relay.cli.check.finding import Finding, bad, good, warning
-from relay.cli.show import moment
+from relay.desk.check.finding import Finding, bad, good, warning
+from relay.moments import spelt_moment
 from relay.settings import Settings
 
 SUBJECT = "backups"
@@ -16,9 +16,9 @@ def check_backups(last: LastBackups, settings: Settings, directory: Path | None)
     """Judge the last one; `directory` has the database, None where it is not to be seen."""
     said = "there is none"
     if last.made_at is not None:
-        said = f"the last one is of {moment(last.made_at)}, in {last.place}"
+        said = f"the last one is of {spelt_moment(last.made_at)}, in {last.place}"
     if last.error is not None:
-        said += f"; at {moment(last.failed_at)} one failed: {last.error}"
+        said += f"; at {spelt_moment(last.failed_at)} one failed: {last.error}"
     if settings.backup_to is None:
         return _judge_by_hand(last, said)
     return _judge_scheduled(

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from relay.channels.groups import TEST
 from relay.channels.tables import Channel
-from relay.cli.check.finding import Finding, bad, good, warning
-from relay.cli.show import moment
+from relay.desk.check.finding import Finding, bad, good, warning
 from relay.health.read import Standing
 from relay.health.rules import State
+from relay.moments import spelt_moment
 from relay.money import plain
 from relay.tenants.tables import Tenant, Token
 
@@ -37,7 +37,7 @@ def judge_standings(
             continue
         standing = standings[row.id]
         yield from _judge_units(row.name, standing)
-        said = f"{standing.state} since {moment(standing.since)}: {standing.reason}"
+        said = f"{standing.state} since {spelt_moment(standing.since)}: {standing.reason}"
         if standing.state == State.PARKED:
             to_do = "buy units at Kling: it goes on by itself once there are some"
             yield bad(f"channel {row.name}", said, to_do)
@@ -54,7 +54,7 @@ def _judge_cooling(name: str, standing: Standing, *, now: datetime) -> Iterator[
         if part.state == State.COOLING and part.is_trouble(now):
             yield warning(
                 f"channel {name}",
-                f"cooling since {moment(part.since)}: {part.reason}",
+                f"cooling since {spelt_moment(part.since)}: {part.reason}",
                 "Kling is in trouble, or your way to it; `relay channel show` says when it is tried"
                 " again",
             )

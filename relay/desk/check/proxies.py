@@ -4,7 +4,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from relay.channels.opened import OpenedChannel
-from relay.cli.check.finding import Finding, bad, good
+from relay.desk.check.finding import Finding, bad, good
 from relay.kling.proxy import Proxy
 from relay.kling.transport import CONNECT_TIMEOUT_S, NotSent
 from relay.kling.tunnel import dial

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from relay.cli.check.finding import Finding, bad, good, warning
-from relay.cli.show import moment
 from relay.database.facts import Facts
 from relay.database.pooler import Pooler
+from relay.desk.check.finding import Finding, bad, good, warning
 from relay.ledger.audits import LastAudit
+from relay.moments import spelt_moment
 from relay.pauses.read import ListedPause
 from relay.pricing.lists import OFFERED, AdoptedList
 from relay.tasks.queue.read import Lineup
@@ -105,7 +105,7 @@ def judge_pauses(pauses: list[ListedPause]) -> Iterator[Finding]:
         newest = pauses[0]
         yield warning(
             "pauses",
-            f"{len(pauses)} in force, the newest since {moment(newest.created_at)}:"
+            f"{len(pauses)} in force, the newest since {spelt_moment(newest.created_at)}:"
             f" {newest.reason}",
             "`relay pause list` shows them, `relay pause end ID` ends one",
         )
@@ -133,7 +133,7 @@ def judge_audit(last: LastAudit | None, *, every_s: float, now: datetime) -> Fin
     subject = "books"
     if last is None:
         return good(subject, f"not audited yet; a worker does it every {every_s / 60:.0f} minutes")
-    when = moment(last.read_at)
+    when = spelt_moment(last.read_at)
     if last.differences:
         return bad(
             subject,
@@ -206,7 +206,7 @@ def _judge_callbacks(recent: Recent, *, are_on: bool) -> Finding:
 
 
 def _last(at: datetime | None) -> str:
-    return "never" if at is None else moment(at)
+    return "never" if at is None else spelt_moment(at)
 
 
 def _ms(seconds: float) -> str:
