@@ -38,7 +38,7 @@ def head(row: Row, spread: Spread = NOTHING_SPREAD) -> list[str]:
         elif inner is not None:
             names += [f"{field}_{name}" for name in head(inner)]
         else:
-            names.append(field.removesuffix(MICROS))
+            names.append(_name(row, field))
     return names
 
 
@@ -80,6 +80,12 @@ def _fields(row: Row) -> list[tuple[str, Row | None]]:
     return [(field.name, _inner(field.type)) for field in msgspec.structs.fields(row)]
 
 
+def _name(row: Row, field: str) -> str:
+    """Name an amount without its unit; some differ by it alone from what they are the amount of."""
+    name = field.removesuffix(MICROS)
+    return f"{name}_amount" if name != field and name in row.__struct_fields__ else name
+
+
 def _inner(of: Any) -> Row | None:
     kinds = [of, *get_args(of)] if type(None) in get_args(of) else [of]
     found = (one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct))
@@ -103,6 +109,8 @@ def _cell(name: str, value: Any) -> Cell:
             cell = amount(value) if name.endswith(MICROS) else value
         case float():
             cell = Decimal(str(value))
+        case str() if name.endswith(MICROS):
+            cell = Decimal(value).scaleb(-6)
         case datetime():
             cell = f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
         case str() | Decimal():

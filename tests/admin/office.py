@@ -69,6 +69,7 @@ async def every_page(ann: Asking, noun: str, limit: int, **query: Any) -> list[A
         more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         page = (await ann("GET", noun, limit=limit, **query, **more)).json()
         found += page[noun.rpartition("/")[2]]
+        assert cursor is None or page["next_cursor"] != cursor, "it goes on"
         cursor = page["next_cursor"]
         if cursor is None:
             return found
@@ -78,4 +79,7 @@ async def read_csv(ann: Asking, noun: str, **query: Any) -> list[dict[str, str]]
     answer = await ann("GET", noun, accept="text/csv", **query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/csv")
-    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    rows = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+    names = rows.fieldnames or []
+    assert len(set(names)) == len(names), noun
+    return list(rows)

@@ -1,6 +1,7 @@
 """What a program asks for beside lists: sums, prices and why, the books, and what is sent."""
 
 from datetime import UTC, date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from relay.desk.prices import set_price
@@ -8,7 +9,7 @@ from relay.desk.tenants import issue_webhook_secret
 from relay.months import Window, first_moment
 from relay.operators.tables import Role
 from relay.pricing.book import Per, PriceKind, PriceRow
-from tests.admin.office import Asking, act, asking, office
+from tests.admin.office import Asking, act, asking, office, read_csv
 from tests.deliveries.tenant_server import TenantServer
 from tests.relay_app import fixture_relay
 from tests.usage.business import make_business
@@ -57,6 +58,10 @@ async def test_a_program_is_told_what_commands_tell(database_url: str) -> None:
         assert acme["whole"] == {**of_acme, "keys": {}}
         losses = await whole(ann, "margin/losses", month="2026-10")
         assert losses["lost_micros"] == sum(one["lost_micros"] for one in losses["losses"]) > 0
+        told = await read_csv(ann, "margin/losses", month="2026-10")
+        assert [Decimal(row["sold_at"]) * 1_000_000 for row in told] == [
+            Decimal(one["sold_at_micros"]) for one in losses["losses"]
+        ]
         for query, field in (
             ({"until": window["until"]}, "since"),
             ({"since": "2026-10-01T00:00:00"}, "since"),
