@@ -39,8 +39,9 @@ class SetupWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     toml: Annotated[str, msgspec.Meta(max_length=FILE_CHARS_MAX)]
     """As `GET /setup` has it."""
     secrets: dict[str, Secret] = {}
-    """Of channels, by the variable or the file that the TOML names them by: nothing is read from
-    the relay's own machine. A channel keeps what is not here; a new one needs it."""
+    """Keys, passwords of proxies, certificates and URLs of alerts, by the variable or the file that
+    the TOML names them by: nothing is read from the relay's own machine. What is there keeps what
+    is not here; what is new needs it."""
 
     def __repr__(self) -> str:
         return "SetupWanted(...)"
@@ -71,7 +72,7 @@ class Setup(Controller):
 
     @get(**reads("setup.read"))
     async def dump(self, office: NamedDependency[Office]) -> SetupText:
-        """Write channels, tenants, limits and prices as a file of TOML, without any secret."""
+        """Write channels, tenants, prices, alerts and operators as TOML, without any secret."""
         settings = office.settings
         async with office.long() as session:
             text = await dump_setup(session, zone=settings.zone, currency=settings.currency)
@@ -97,7 +98,7 @@ class Setup(Controller):
     async def apply(
         self, desk: NamedDependency[AtDesk], data: JSONBody[SetupDecided]
     ) -> Response[ShownPlan]:
-        """Put a file in force, all or nothing: channels, tenants, limits, prices; twice is nothing.
+        """Put a file in force, all or nothing; what it leaves out stays, and twice is nothing.
 
         Each act in it needs the role that it needs alone.
         """
@@ -154,11 +155,12 @@ async def _apply(
     *,
     seen: str | None = None,
 ) -> ShownPlan:
-    def secret(ref: Ref) -> str | None:
-        return data.secrets.get(ref.env or str(ref.file))
+    def given_secret(ref: Ref) -> str | None:
+        """Never from here: whoever has a token could read the relay's own environment and files."""
+        return data.secrets.get(str(ref.env if ref.file is None else ref.file))
 
     settings = desk.settings
-    given = With(desk.keys, settings.zone, settings.currency, desk.office.catalogue, secret)
+    given = With(desk.keys, settings.zone, settings.currency, desk.office.catalogue, given_secret)
     try:
         plan = await apply_setup(session, actor, file, given, seen=seen)
     except EntryRefused as error:

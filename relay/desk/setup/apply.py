@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.actor import Actor
 from relay.desk.errors import NotPossible
-from relay.desk.price_files import import_prices
+from relay.desk.price_files import compare_file, import_prices
 from relay.desk.setup.alerts import put_places, put_rules
 from relay.desk.setup.channels import put_channels, put_costs, remove_channels
 from relay.desk.setup.file import SetupFile
@@ -63,7 +63,9 @@ async def _put_prices(session: AsyncSession, actor: Actor, file: SetupFile, give
         spelt = spell_file(await read_prices(session, given.zone), names)
         there = read_file(spelt, given.zone, given.catalogue)
         wanted = _beside(wanted, there)
-    await import_prices(session, actor, wanted)
+    difference, _ = await compare_file(session, wanted)
+    if not difference.is_nothing:  # else who may only look may see that nothing is to be done
+        await import_prices(session, actor, wanted)
 
 
 def _beside(wanted: PriceFile, there: PriceFile) -> PriceFile:

@@ -9,6 +9,7 @@ from relay.desk.setup.entries import OperatorEntry
 from relay.desk.setup.file import Labelled
 from relay.desk.setup.plan import labelled
 from relay.operators.read import read_operators
+from relay.operators.tables import Operator
 
 
 async def put_operators(
@@ -22,6 +23,8 @@ async def put_operators(
                 if row is not None:
                     await remove_operator(session, actor, entry.name)
             elif row is not None:
+                if _is_so(row, entry):
+                    continue  # who may only look may see that nothing is to be done
                 await change_operator(
                     *(session, actor, entry.name),
                     role=entry.role,
@@ -32,3 +35,10 @@ async def put_operators(
             else:
                 own = {act: most for act, most in entry.ceilings_micros.items() if most is not None}
                 await add_operator(session, actor, entry.name, role=entry.role, ceilings=own)
+
+
+def _is_so(row: Operator, entry: OperatorEntry) -> bool:
+    wanted = entry.ceilings_micros.items()
+    return entry.role in (None, row.role) and all(
+        row.ceilings.get(act) == most for act, most in wanted
+    )
