@@ -256,7 +256,8 @@ def enter_console(printed: str) -> str:
     """Follow the printed link and press its button, as a browser does; read the list of tasks."""
     (link,) = (line for line in printed.splitlines() if "/console/enter?key=" in line)
     place, _, key = link.partition("/console/enter?key=")
-    with httpx.Client(base_url=place, headers={"origin": place}) as browser:
+    headers = {"origin": place}
+    with httpx.Client(base_url=place, headers=headers, timeout=PATIENCE_S) as browser:
         assert "<button" in browser.get(link).text
         entered = browser.post("/console/enter", data={"key": key})
         assert entered.headers["location"] == "/console"
