@@ -17,7 +17,7 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text()
     for path in sorted(
         [
-            ROOT / "README.md",
+            *ROOT.glob("README*.md"),
             ROOT / "CHANGELOG.md",
             *ROOT.glob("docs/*.md"),
             *ROOT.glob("deploy/*.md"),
@@ -38,6 +38,8 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+COMMENT = re.compile(r'(?:^|[ \t]+)(?:#|//) .*$|"""[^"]*"""', re.MULTILINE)
+REQUEST = re.compile(r"^((?:GET|POST|PUT) +\S+)(.*)$", re.MULTILINE)
 
 CITED = re.compile(
     r"docs/(?P<page>[\w-]+\.md)"
@@ -104,6 +106,37 @@ def unresolved(found: re.Match[str]) -> Iterator[str]:
             yield f"no step {found['step']}"
 
 
+def code(page: str) -> list[list[str]]:
+    """Each block's lines without comments, as is all but JSON after the path of a request."""
+    blocks = [COMMENT.sub("", fence) for fence in FENCE.findall(PAGES[page])]
+    blocks = [
+        REQUEST.sub(lambda one: " ".join([one[1], *re.findall(r"\{.*?\}+", one[2])]), block)
+        for block in blocks
+    ]
+    return [[line for line in block.splitlines() if line.strip()] for block in blocks]
+
+
+def outline(page: str) -> list[dict[str, object]]:
+    """What of each section is the same in any language; its links to headings by their number."""
+    titles = [slug(heading) for heading in HEADING.findall(prose(page))]
+    levels = [0, *(len(one) for one in re.findall(r"^#+(?= )", prose(page), re.MULTILINE))]
+    texts = re.split(r"^#+ .+$", prose(page), flags=re.MULTILINE)
+    return [
+        {
+            "level": level,
+            "rows": len(re.findall(r"^\|", text, re.MULTILINE)),
+            "items": len(re.findall(r"^(?:- |\d+\. )", text, re.MULTILINE)),
+            "spans": sorted({" ".join(one.split()) for one in re.findall(r"`([^`]+)`", text)}),
+            "numbers": sorted(set(re.findall(r"\d[\d,.]*\d|\d", text))),
+            "links": sorted(
+                f"#{titles.index(link[1:])}" if link[0] == "#" else link.replace(".zh.md", ".md")
+                for link in LINK.findall(text)
+            ),
+        }
+        for level, text in zip(levels, texts, strict=True)
+    ]
+
+
 def commands(page: str) -> Iterator[tuple[str, ...]]:
     """Every `relay …` that a page says to type, its words up to a pipe or a comment."""
     lines = [line for fence in FENCE.findall(PAGES[page]) for line in fence.splitlines()]
@@ -146,6 +179,19 @@ def test_every_link_leads_somewhere(page: str) -> None:
             broken.append(target)
 
     assert broken == []
+
+
+def test_the_tenants_page_says_the_same_in_chinese() -> None:
+    """As far as code, headings, rows, names, numbers tell: a change of one asks for the other."""
+    assert code("deploy/tenants.md") == code("deploy/tenants.zh.md")
+    assert outline("deploy/tenants.md") == outline("deploy/tenants.zh.md")
+
+
+def test_the_chinese_readme_shows_no_other_code() -> None:
+    """It may leave some out."""
+    known = code("README.md")
+
+    assert [block for block in code("README.zh.md") if block not in known] == []
 
 
 def test_every_citation_of_a_document_is_there() -> None:
