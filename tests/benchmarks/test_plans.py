@@ -17,6 +17,7 @@ from tests.benchmarks.plan_rows import fill
 from tests.benchmarks.plan_samples import BATCHED, POOLED
 from tests.benchmarks.plan_sessions import CALLS, statements_of
 from tests.benchmarks.plans import Sample, explained, faults
+from tests.waiting import PATIENCE_S
 
 KEPT_FROM = 6
 """The run from which Postgres may keep a plan for all values."""
@@ -163,7 +164,8 @@ async def found_in(url: str, name: str, sample: Sample, *, seeded: str = "SELECT
         plan = await explained(connection, sample, seeded=seeded)
         await connection.close()
     else:
-        pool = await open_pool(url)
+        # What is seeded to be slow may be slower than a relay lets a statement be.
+        pool = await open_pool(url, statement_timeout_s=PATIENCE_S)
         async with pool.begin() as connection:
             plan = await explained(connection, sample, seeded=seeded)
         await pool.close()
