@@ -3,10 +3,12 @@
 A sub-tenant is called `parent/name`, so that what one tenant's are called says nothing to another.
 """
 
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
@@ -17,6 +19,9 @@ from relay.desk.find import tenant_to_act_on
 from relay.desk.names import check_name, check_new_name
 from relay.limits.inherit import inherit_limits
 from relay.money import plain
+from relay.notices.events import Event
+from relay.notices.prices import AT_ONCE, news_of_factor
+from relay.notices.tell import tell
 from relay.tenants import edit
 from relay.tenants.read import SLASH, find_tenant, own_name, read_sub_tenants, sub_name
 from relay.tenants.scope import Scope
@@ -155,6 +160,16 @@ async def note_who_shuts(
         maker = await session.get_one(Token, tenant.made_by_id)
         if maker.revoked_at is not None:
             tenant.made_by_id = None
+
+
+async def tell_of_factor(session: AsyncSession, tenant: Tenant, *, was: Decimal) -> None:
+    """Tell a sub-tenant that its prices are others from its next create on, and nothing else."""
+    assert tenant.resale is not None, "it has a factor"
+    now = await session.scalar(select(func.now()))
+    assert now is not None, "a database has a clock"
+    if data := news_of_factor(was, tenant.resale, at=now):
+        key = f"{AT_ONCE}/factor/{uuid.uuid4()}"
+        await tell(session, Event.PRICE_CHANGING, key, data, tenant_id=tenant.id)
 
 
 async def rename_with_sub_tenants(

@@ -25,6 +25,7 @@ from relay.desk.sub_tenants import (
     refuse_of_parent,
     refuse_parent,
     rename_with_sub_tenants,
+    tell_of_factor,
 )
 from relay.desk.waits import check_wait
 from relay.ledger.accounts import open_account, set_credit, set_tasks_max
@@ -164,7 +165,7 @@ async def change_tenant(
 
     What is so already is not noted.
 
-    Its sub-tenants are renamed with it.
+    Its sub-tenants are renamed with it. A sub-tenant is told of another factor.
 
     Raises:
         NoSuch, NameTaken
@@ -194,6 +195,8 @@ async def change_tenant(
         await note_who_shuts(session, tenant, actor, is_changed="enabled" in after)
         if was and not tenant.shut_by_parent and "enabled" not in after:
             before, after = before | {"shut_by_parent": True}, after | {"shut_by_parent": False}
+    if "factor" in after:
+        await tell_of_factor(session, tenant, was=Decimal(str(before["factor"])))
     if "multiplier" in after:
         assert changes.multiplier is not msgspec.UNSET, "it is among what changes"
         await edit_prices.lock_multipliers(session)

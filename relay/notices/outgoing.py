@@ -23,6 +23,7 @@ from relay.notices.tables import Lang, NoticeState, PlaceKind
 from relay.notices.words import Around, webhook_body, word_notice
 from relay.secrets import KeyRing, SecretKeyError
 from relay.settings import Settings
+from relay.tenants.read import own_name
 
 log = structlog.get_logger()
 
@@ -64,7 +65,8 @@ FROM taken JOIN tenants t ON t.id = taken.tenant_id
 WHERE n.id = taken.notice_id AND n.state = 'due'
 RETURNING n.id, n.webhook_id, n.place_id, n.event, n.data, n.created_at, n.attempts, n.lease,
     extract(epoch FROM now() - n.created_at)::float8 AS elapsed_s,
-    taken.kind, taken.lang, taken.shown, taken.url_sealed, taken.tenant_id, t.name AS tenant
+    taken.kind, taken.lang, taken.shown, taken.url_sealed, taken.tenant_id, t.name AS tenant,
+    t.parent_id
 """
 
 COMPLETE = """
@@ -86,7 +88,7 @@ TESTS = """
 SELECT 0::bigint AS id, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS webhook_id,
     p.id AS place_id, 'test' AS event, '{}' AS data, now() AS created_at, 1 AS attempts,
     gen_random_uuid() AS lease, 0::float8 AS elapsed_s, p.kind, p.lang, p.shown, p.url_sealed,
-    p.tenant_id, t.name AS tenant
+    p.tenant_id, t.name AS tenant, t.parent_id
 FROM notice_places p JOIN tenants t ON t.id = p.tenant_id
 WHERE p.tenant_id = :tenant_id ORDER BY p.id
 """
@@ -120,6 +122,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     url_sealed: str
     tenant_id: int
     tenant: str
+    """As it is called to itself: of a sub-tenant, without its parent's name."""
 
 
 class NoticeSender:
@@ -246,4 +249,6 @@ async def read_tests(session: AsyncSession, *, tenant_id: int) -> list[Outgoing]
 
 
 def _outgoing(row: RowMapping) -> Outgoing:
-    return msgspec.convert(dict(row), Outgoing, builtin_types=(datetime, UUID))
+    called = row["tenant"] if row["parent_id"] is None else own_name(row["tenant"])
+    values = dict(row) | {"tenant": called}
+    return msgspec.convert(values, Outgoing, builtin_types=(datetime, UUID))

@@ -1,4 +1,7 @@
-"""Which prices change for whom: what is set for a date, or is not any more, told when it is set."""
+"""Which prices change for whom: what is set for a date, or is not any more, told when it is set.
+
+Another factor of a sub-tenant is told by the act that sets it.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -11,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.moments import ms_of
+from relay.money import plain
 from relay.notices.events import Event
 from relay.notices.tell import News
 from relay.pricing.in_force import Prices
@@ -40,7 +44,22 @@ ORDER BY place_id, at_ms, id DESC
 """
 """Of each moment that is still to come, what each place was told last."""
 NOTHING = "none"
+AT_ONCE = "0"
+"""In a key, for the moment: no look waits for it, or takes it for withdrawn."""
+TIMES_PLACES = Decimal("0.000001")
 HASH_CHARS = 16
+
+
+def news_of_factor(before: Decimal, after: Decimal, *, at: datetime) -> dict[str, object] | None:
+    """Say what another factor comes to, or None where nobody could see it.
+
+    By the ratio alone, which is that of any price before and after: a factor would tell a
+    sub-tenant what its parent pays.
+    """
+    times = (after / before).quantize(TIMES_PLACES)
+    if times == 1:
+        return None
+    return {"at": ms_of(at), "prices": [], "ended": [], "changes": None, "times": plain(times)}
 
 
 class _Change(NamedTuple):

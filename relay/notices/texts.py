@@ -111,6 +111,22 @@ TEXTS: dict[str, dict[Lang, tuple[str, tuple[str, ...]]]] = {
             ),
         ),
     },
+    "price.changing/all": {
+        Lang.ZH: (
+            "价格调整通知：全部价格{moved}",
+            (
+                "自 {at} 起，全部价格{moved}。",
+                "已提交的任务仍按提交时的价格计费。全部价格见 GET /relay/prices。",
+            ),
+        ),
+        Lang.EN: (
+            "All prices are {moved}",
+            (
+                "From {at} on, all of your prices are {moved}.",
+                "Tasks that run keep the price of when they were made. GET /relay/prices has all.",
+            ),
+        ),
+    },
     "price.changing/none": {
         Lang.ZH: (
             "价格调整取消：{at}",
@@ -209,6 +225,10 @@ LIMITS = {
         "total": "spending limit",
         "in_flight": "limit of tasks at a time",
     },
+}
+MOVED = {
+    Lang.ZH: ("上调 {percent}%", "下调 {percent}%"),
+    Lang.EN: ("{percent} % higher", "{percent} % lower"),
 }
 PER = {
     Lang.ZH: {"task": "个任务", "second": "秒", "image": "张"},

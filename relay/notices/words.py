@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from string import Formatter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from relay.moments import moment_of
+from relay.money import plain
 from relay.notices.events import Event
 from relay.notices.tables import Lang
-from relay.notices.texts import FOOT, LIMITS, PER, TEXTS, WHOSE
+from relay.notices.texts import FOOT, LIMITS, MOVED, PER, TEXTS, WHOSE
 
 PRICES_SHOWN = 10
 AMOUNTS = frozenset(
@@ -65,6 +67,8 @@ def _variant(event: Event, data: Mapping[str, Any]) -> str:
     match event:
         case Event.LIMIT_NEAR if data["percent"] >= 100:  # noqa: PLR2004 (percent)
             return "limit.near/reached"
+        case Event.PRICE_CHANGING if "times" in data:
+            return "price.changing/all"
         case Event.PRICE_CHANGING if not data["changes"]:
             return "price.changing/none"
         case Event.SERVICE_PAUSED if data["is_over"]:
@@ -98,6 +102,8 @@ def _made_of(event: Event, data: Mapping[str, Any], lang: Lang, around: Around) 
             if event is Event.LIMIT_NEAR:
                 made["limit_words"] = LIMITS[lang][data["limit"]]
             return made
+        case Event.PRICE_CHANGING if "times" in data:
+            return {"moved": _moved(Decimal(data["times"]), lang)}
         case Event.PRICE_CHANGING:
             return {"prices": "\n".join(_prices(data, lang, around))}
         case Event.SERVICE_PAUSED:
@@ -117,6 +123,11 @@ def _whose(data: Mapping[str, Any], lang: Lang) -> str:
 def _scope(data: Mapping[str, Any], lang: Lang) -> str:
     named = [data[name] for name in ("endpoint", "model") if data[name] is not None]
     return " ".join(named) or ("全部接口" if lang is Lang.ZH else "of all endpoints")
+
+
+def _moved(times: Decimal, lang: Lang) -> str:
+    up, down = MOVED[lang]
+    return (up if times > 1 else down).format(percent=plain(abs(times - 1) * 100))
 
 
 def _prices(data: Mapping[str, Any], lang: Lang, around: Around) -> Iterator[str]:
