@@ -19,6 +19,7 @@ from relay.desk.notices import (
     NewPlace,
     add_notice_place,
     remove_notice_place,
+    replay_notice,
     send_test_notice,
 )
 from relay.desk.office import Office
@@ -100,6 +101,17 @@ class Notices(Controller):
             before_id=read_cursor(cursor),
             limit=limit,
         )
+
+    @post("/{notice_id:int}/replay", **acts("notice.replay", 404))
+    async def replay(
+        self, desk: NamedDependency[AtDesk], notice_id: PathId
+    ) -> Response[ListedNotice]:
+        """Send a notice again that has ended: the same words, the same webhook id."""
+
+        async def work(session: AsyncSession, actor: Actor) -> ListedNotice:
+            return await replay_notice(session, actor, notice_id)
+
+        return await desk.act(work, status=201)
 
     @get("/places", **reads("notice.read", 404, streams=True))
     async def list_places(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Tests = list[tuple[Outgoing, list[str]]]
 
+IS_DUE = "it is due again"
 KINDS = ("webhook", "mail", "feishu", "dingtalk", "wecom")
 SHOWN = 20
 """Notices of a list for people."""
@@ -196,6 +197,26 @@ def test(tenant: str, *, as_json: bool) -> None:
     failed = sum(why is not None for why in reasons)
     if failed:
         raise Failure(f"{failed} of {len(tests)} did not arrive")
+
+
+@notify.command()
+@click.argument("id", type=ID, help="The notice, as `list` shows it.")
+@json_option
+@examples("relay notify replay 12")
+def replay(id: int, *, as_json: bool) -> None:  # noqa: A002 (click)
+    """Send a notice again that arrived or was given up: the same words, the same webhook-id."""
+
+    async def work(session: AsyncSession, actor: Actor) -> ListedNotice:
+        from relay.desk.notices import replay_notice
+
+        return await replay_notice(session, actor, id)
+
+    with open_database() as database:
+        replayed = database.act(work)
+    if as_json:
+        print_json(replayed)
+    else:
+        click.echo(f"notice {replayed.id}: {IS_DUE}")
 
 
 async def _send_all(tests: Tests, settings: Settings, keys: KeyRing) -> list[str | None]:

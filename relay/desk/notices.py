@@ -196,6 +196,38 @@ async def send_test_notice(
     return listed
 
 
+@act("notice.replay")
+async def replay_notice(session: AsyncSession, actor: Actor, notice_id: int) -> ListedNotice:
+    """Make one that arrived, or was given up, due again: the same words and id, 72 new hours.
+
+    Raises:
+        NoSuch: none, or nothing that is told.
+        NotPossible: it is still to be sent.
+    """
+    row = await session.get(Notice, notice_id, with_for_update={"key_share": True})
+    if row is None or row.state == NoticeState.KNOWN:
+        raise NoSuch("notice", notice_id)
+    if row.state == NoticeState.DUE:
+        raise NotPossible("notice", notice_id, "it is due already")
+    was, now = row.state, await session.scalar(select(func.now()))
+    assert now is not None, "a database has a clock"
+    row.state, row.ended_at = NoticeState.DUE.value, None
+    row.next_attempt_at = row.replayed_at = now
+    await session.flush()
+    await note_change(
+        session,
+        actor,
+        "notice.replay",
+        kind="notice",
+        id=notice_id,
+        name=str(notice_id),
+        before={"state": was},
+        after={"state": NoticeState.DUE.value},
+    )
+    (listed,) = await list_notices(session, NoticeFilter(notice_id=notice_id), limit=1)
+    return listed
+
+
 def _checked(events: Sequence[Event]) -> list[str]:
     if not events or not set(events) <= set(WANTED):
         raise Unusable(f"events are {', '.join(WANTED)}", field="events")

@@ -85,6 +85,7 @@ ACTS: dict[str, Grants] = {
     "notice.add": _to(OPERATOR, SUPPORT),
     "notice.remove": _to(OPERATOR, SUPPORT),
     "notice.test": _to(OPERATOR, SUPPORT),
+    "notice.replay": _to(OPERATOR, SUPPORT),
     "alert.add": _to(OPERATOR),
     "alert.remove": _to(OPERATOR),
     "alert.set": _to(OPERATOR),

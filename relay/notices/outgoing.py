@@ -64,7 +64,7 @@ SET attempts = n.attempts + 1, lease = gen_random_uuid(),
 FROM taken JOIN tenants t ON t.id = taken.tenant_id
 WHERE n.id = taken.notice_id AND n.state = 'due'
 RETURNING n.id, n.webhook_id, n.place_id, n.event, n.data, n.created_at, n.attempts, n.lease,
-    extract(epoch FROM now() - n.created_at)::float8 AS elapsed_s,
+    extract(epoch FROM now() - coalesce(n.replayed_at, n.created_at))::float8 AS elapsed_s,
     taken.kind, taken.lang, taken.shown, taken.url_sealed, taken.tenant_id, t.name AS tenant,
     t.parent_id
 """
@@ -115,7 +115,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     attempts: int
     lease: UUID
     elapsed_s: float
-    """Since it was written."""
+    """Since it was written, or made due again."""
     kind: PlaceKind
     lang: Lang
     shown: str

@@ -109,6 +109,8 @@ class Notice(Base):
     """While it is leased: when the lease ends."""
     lease: Mapped[Any | None] = mapped_column(Uuid)
     ended_at: Mapped[moment | None]
+    replayed_at: Mapped[moment | None]
+    """When it was last made due again: its 72 hours begin there."""
     error: Mapped[str | None]
     """Why the last attempt did not arrive."""
     created_at: Mapped[stamped]

@@ -68,6 +68,7 @@ from relay.desk.notices import (
     NewPlace,
     add_notice_place,
     remove_notice_place,
+    replay_notice,
     send_test_notice,
 )
 from relay.desk.operators import (
@@ -551,6 +552,19 @@ def _test_notice(place_id: int, tenant_id: int | None = None) -> Do:
     return lambda _, session, actor: send_test_notice(session, actor, place_id, tenant_id=tenant_id)
 
 
+async def _replay_notice(_: Desk, session: AsyncSession, actor: Actor) -> object:
+    return await replay_notice(session, actor, 1)
+
+
+async def _replay_notice_twice(_: Desk, session: AsyncSession, actor: Actor) -> object:
+    await replay_notice(session, actor, 1)
+    return await replay_notice(session, actor, 1)
+
+
+async def _replay_no_notice(_: Desk, session: AsyncSession, actor: Actor) -> object:
+    return await replay_notice(session, actor, 4711)
+
+
 async def _test_notice_twice(_: Desk, session: AsyncSession, actor: Actor) -> object:
     await send_test_notice(session, actor, 1)
     return await send_test_notice(session, actor, 1)
@@ -792,6 +806,11 @@ DONE = [
         lambda _: Told(
             *("notice.test", "notice_place", "feishu://open.feishu.cn", None), {"tenant": "beta"}
         ),
+    ),
+    Case(
+        replay_notice,
+        _replay_notice,
+        lambda _: Told("notice.replay", "notice", "1", {"state": "dead"}, {"state": "due"}),
     ),
     Case(
         change_rule,
@@ -1783,6 +1802,8 @@ REFUSED = [
     Refusal(remove_notice_place, NoSuch, _remove_notice(1, tenant_id=1), "another's"),
     Refusal(send_test_notice, NoSuch, _test_notice(4711)),
     Refusal(send_test_notice, NoSuch, _test_notice(1, tenant_id=1), "another's"),
+    Refusal(replay_notice, NoSuch, _replay_no_notice),
+    Refusal(replay_notice, NotPossible, _replay_notice_twice),
     Refusal(send_test_notice, NotPossible, _test_notice_twice, "within a minute"),
     Refusal(change_rule, NoSuch, _change_rule("unit-low")),
     Refusal(change_rule, Unusable, _change_rule("disk-low", bound=Decimal(1)), "no bound"),

@@ -137,6 +137,7 @@ ASKED: dict[str, Asked] = {
         {"tenant": "beta", "kind": "webhook", "to": "https://hooks.test/x", "lang": "en"},
     ),
     "notice.remove": Asked("DELETE", "notices/places/1"),
+    "notice.replay": Asked("POST", "notices/1/replay"),
     "notice.test": Asked("POST", "notices/places/1/test"),
     "alert.add": Asked(
         "POST", "alerts/places", {"url": "json://10.1.2.3/alerts", "least": "ticket"}

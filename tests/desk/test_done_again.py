@@ -11,6 +11,7 @@ NOT_BY_HAND = {
     "operator.end_session": "a database that was set back has logged everybody out",
     "database.restore": "it is what set it back",
     "delivery.replay": "a callback that arrived needs no second one",
+    "notice.replay": "a notice that arrived needs no second one",
     "notice.test": "who wanted to see it arrive has seen it",
     "office.refuse": "a note of who was not let in",
     "task.unflag": "the flag is read again",

@@ -103,6 +103,7 @@ HELD = {
     "remove_place": "SELECT 1 FROM alert_places FOR NO KEY UPDATE",
     "add_notice_place": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
     "remove_notice_place": "SELECT 1 FROM notice_places FOR NO KEY UPDATE",
+    "replay_notice": "SELECT 1 FROM notices FOR NO KEY UPDATE",
     "send_test_notice": "SELECT 1 FROM notice_places FOR NO KEY UPDATE",
     "change_rule": "SELECT 1 FROM alert_rules FOR NO KEY UPDATE",
     "mute_rule": "INSERT INTO alert_rules (name) VALUES ('task-old')",

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
@@ -47,7 +47,7 @@ from relay.kling.proxy import Proxy
 from relay.limits.tables import LimitKind
 from relay.logins.links import make_link
 from relay.logins.sessions import open_session
-from relay.notices.tables import PlaceKind
+from relay.notices.tables import Notice, PlaceKind
 from relay.operators.answers import Answer, claim, keep
 from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
@@ -67,6 +67,15 @@ ANN = Actor(ActorKind.SYSTEM, "ann", origin="terminal of here", request_id="requ
 CURRENCY = "USD"
 PLACE = "feishu://place-secret-0-of-thirty-six-characters"
 NOTICE_PLACE = "feishu://notice-secret-0-of-thirty-six-charact"
+GIVEN_UP: dict[str, Any] = {
+    "place_id": 1,
+    "event": "quota.empty",
+    "key": "0/0",
+    "data": "{}",
+    "state": "dead",
+    "ended_at": datetime(2026, 11, 1, tzinfo=UTC),
+}
+"""A notice."""
 PROXY = Proxy("http", "proxy.test", 3128, "relay", "proxy-password-1")
 CHANNEL_KEYS = ChannelKeys(
     access_key="channel-access-key-0",
@@ -269,6 +278,7 @@ def _open_business(desk: Desk) -> Work[None]:
         await add_place(session, actor, PLACE, desk.keys, least=Severity.TICKET)
         told = NewPlace(kind=PlaceKind.FEISHU, to=NOTICE_PLACE, low_micros=5)
         await add_notice_place(session, actor, "beta", told, desk.keys, settings=Settings())
+        session.add(Notice(**GIVEN_UP))
         for _ in range(2):
             await pause_creates(session, actor, reason="black", tenant="beta", channel="spare")
         await end_pause(session, actor, 2)

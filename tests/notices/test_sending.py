@@ -12,11 +12,12 @@ from relay.alerts.of_tasks import deliveries_dead
 from relay.alerts.places import PlaceUnusable
 from relay.alerts.send import check_sender
 from relay.deliveries.guard import CallbackGuard
-from relay.desk.errors import NotPossible, Unusable
-from relay.desk.notices import remove_notice_place
+from relay.desk.errors import NoSuch, NotPossible, Unusable
+from relay.desk.notices import remove_notice_place, replay_notice
 from relay.notices.events import WANTED, Event
 from relay.notices.outgoing import CLAIM
 from relay.notices.places import Means, mail_to, read_address, show_address
+from relay.notices.read import ListedNotice
 from relay.notices.tables import Lang, PlaceKind
 from relay.notices.tell import tell
 from relay.notices.words import Around, Words, word_notice
@@ -218,6 +219,39 @@ async def test_a_webhook_and_mail_say_the_same_and_what_fails_comes_again(told: 
     async with relay.sessions.begin() as session:
         assert await remove_notice_place(session, ACTOR, 2) == hook.url.removesuffix("/hook")
     assert {row[0] for row in await relay.rows("SELECT place_id FROM notices")} == {1}
+
+
+async def test_a_notice_is_sent_again_when_an_operator_says_so(told: Told) -> None:
+    """One that was given up goes out as it was, under its id; if it fails it has three new days."""
+    relay = told.relay
+    await relay.add_tenant()
+    await told.give_secret()
+
+    async def again() -> ListedNotice:
+        async with relay.sessions.begin() as session:
+            return await replay_notice(session, ACTOR, 1)
+
+    async with Receiver(answers=(500, 500, 200, 200)) as hook:
+        await told.add(to=hook.url)
+        async with relay.sessions.begin() as session:
+            await tell(session, Event.SERVICE_PAUSED, "1", PAUSED)
+        await relay.rows("UPDATE notices SET created_at = now() - interval '73 hours'")
+        await told.send()
+        assert (await relay.row("SELECT state FROM notices"))["state"] == "dead"
+        assert ((await again()).state, await told.send()) == ("due", 1)
+        assert (await relay.row("SELECT state FROM notices"))["state"] == "due"
+        with pytest.raises(NotPossible, match="due already"):
+            await again()
+        await relay.rows("UPDATE notices SET next_attempt_at = now()")
+        await told.send()
+        assert (await again()).ended_at is None
+        await told.send()
+    row = await relay.row("SELECT state, attempts FROM notices")
+    assert tuple(row) == ("sent", 4)
+    assert len({(post.headers["webhook-id"], post.body) for post in hook.posts}) == 1
+    await relay.rows("UPDATE notices SET state = 'known'")
+    with pytest.raises(NoSuch):
+        await again()
 
 
 async def test_what_is_under_way_is_nobody_elses(told: Told) -> None:

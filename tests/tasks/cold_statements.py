@@ -121,6 +121,7 @@ COLD = {
     "relay.desk.notices:add_notice_place": "a place that is being added",
     "relay.desk.notices:_remove": "a place, by primary key",
     "relay.desk.notices:remove_places_of_keys": "all places of tenants, ten each at most",
+    "relay.desk.notices:replay_notice": "a notice, by primary key, and the clock",
     "relay.desk.sub_tenants:tell_of_factor": "reads the clock",
     "relay.desk.notices:send_test_notice": "the notices of one place, by their index",
     "relay.notices.news:_rows": f"every 30 s: the places, what they know, {_NEWEST}",
