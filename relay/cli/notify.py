@@ -224,13 +224,13 @@ async def _send_all(tests: Tests, settings: Settings, keys: KeyRing) -> list[str
 
     from relay.deliveries.guard import CallbackGuard
     from relay.deliveries.send import Sender
-    from relay.notices.outgoing import send_notice
+    from relay.notices.outgoing import send_message
 
     sender = Sender(CallbackGuard(settings.callback_networks))
     try:
         tried = await asyncio.gather(
             *(
-                send_notice(one, secrets, sender=sender, keys=keys, settings=settings)
+                send_message(one, secrets, sender=sender, keys=keys, settings=settings)
                 for one, secrets in tests
             )
         )

@@ -5,9 +5,10 @@ Guarantees:
   own, written in the transaction of the act that it is about, or by the one worker that looks.
 - What was so before a place was there is not told to it. What is still to come is: a price that
   will change, a key that will end.
-- A message goes out after its commit, one at a time to a place. One that does not arrive is tried
-  again with growing pauses for three days, and then dead, which operators see. A worker that dies
-  in between may leave it to be sent twice, under the same `webhook-id`.
+- A message goes out after its commit, one at a time to a place; what waits for a mailbox or a bot
+  by then is in it. What does not arrive is tried again with growing pauses for three days, and then
+  dead, which operators see. A worker that dies in between may leave it to be sent twice, under the
+  same `webhook-id`.
 - A tenant's URL is judged as its callbacks' is, when it is dialled; bots are sent to at their
   makers' hosts alone.
 

@@ -226,6 +226,8 @@ LIMITS = {
         "in_flight": "limit of tasks at a time",
     },
 }
+MORE = {Lang.ZH: "{title}（另有 {more} 条通知）", Lang.EN: "{title} (and {more} more)"}
+"""The title of a message with several notices."""
 MOVED = {
     Lang.ZH: ("上调 {percent}%", "下调 {percent}%"),
     Lang.EN: ("{percent} % higher", "{percent} % lower"),

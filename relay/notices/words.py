@@ -1,6 +1,6 @@
 """Notices as people read them: the lines of `texts.py`, with what is so."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from string import Formatter
@@ -12,7 +12,7 @@ from relay.moments import moment_of
 from relay.money import plain
 from relay.notices.events import Event
 from relay.notices.tables import Lang
-from relay.notices.texts import FOOT, LIMITS, MOVED, PER, TEXTS, WHOSE
+from relay.notices.texts import FOOT, LIMITS, MORE, MOVED, PER, TEXTS, WHOSE
 
 PRICES_SHOWN = 10
 AMOUNTS = frozenset(
@@ -28,6 +28,11 @@ class Words(NamedTuple):
 
     title: str
     text: str
+
+    @property
+    def size(self) -> int:
+        """In bytes, with a line between the two."""
+        return len(f"{self.title}\n{self.text}".encode())
 
 
 class Around(NamedTuple):
@@ -57,6 +62,14 @@ def word_notice(
         _sentence(title.format(**values)),
         "\n".join(_sentence(line.format(**values)) for line in known),
     )
+
+
+def join_words(words: Sequence[Words], *, lang: Lang) -> Words:
+    """Put several notices into one message, the title of the first over it."""
+    if len(words) == 1:
+        return words[0]
+    title = MORE[lang].format(title=words[0].title, more=len(words) - 1)
+    return Words(title, "\n\n".join(f"{one.title}\n{one.text}" for one in words))
 
 
 def _sentence(text: str) -> str:

@@ -254,6 +254,62 @@ async def test_a_notice_is_sent_again_when_an_operator_says_so(told: Told) -> No
         await again()
 
 
+async def test_what_waits_for_a_mailbox_is_one_mail(told: Told) -> None:
+    """Twenty at most, of WeCom what it takes; webhooks stay one each. What fails, fails for all."""
+    relay = told.relay
+    await relay.add_tenant()
+    await told.give_secret()
+    await told.add(PlaceKind.MAIL, "ops@acme.test")
+    await told.add()
+    wecom = await told.add(PlaceKind.WECOM, f"wecombot://{TOKEN}", lang=Lang.ZH)
+    async with relay.sessions.begin() as session:
+        for n in range(25):
+            await tell(session, Event.SERVICE_PAUSED, str(n), PAUSED | {"model": f"kling-{n}"})
+    await relay.rows(
+        "UPDATE notices SET created_at = now() - interval '73 hours'"
+        " WHERE key = '1' AND place_id = 1"
+    )
+    sender = relay.parts.loops.notices
+
+    by_mail, by_hook, by_bot = await sender.claim_due(16)
+    await sender.deliver(msgspec.structs.replace(by_mail, url_sealed="k:not sealed"))
+    await sender.deliver(by_hook)
+    rows = await relay.rows(
+        "SELECT place_id, state, attempts, lease IS NULL AS is_free, count(*) AS so_many"
+        " FROM notices GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3"
+    )
+    async with relay.sessions.begin() as session:
+        await remove_notice_place(session, ACTOR, wecom.id)
+    await relay.rows("UPDATE notices SET next_attempt_at = now() WHERE state = 'due'")
+    await relay.rows("UPDATE notice_places SET busy_until = now()")
+    tried = await told.send()
+
+    in_bot = len(by_bot.notices)
+    assert (len(by_mail.notices), len(by_hook.notices)) == (20, 1)
+    assert 5 < in_bot < 20
+    assert [tuple(row) for row in rows] == [
+        (1, "dead", 1, True, 1),
+        (1, "due", 0, True, 5),
+        (1, "due", 1, True, 19),
+        (2, "due", 0, True, 24),
+        (2, "sent", 1, True, 1),
+        (3, "due", 0, True, 25 - in_bot),
+        (3, "due", 1, False, in_bot),
+    ]
+    assert (tried, len(told.hook.posts)) == (2 + 24, 25)
+    first, second = told.mail.messages
+    assert subject_of(first) == "New tasks are paused (and 19 more)"
+    assert subject_of(second) == "New tasks are paused (and 3 more)"
+    said = text_of(first) + text_of(second)
+    assert all(f": kling-{n}." in said for n in range(25) if n != 1)
+    lines = text_of(second).splitlines()
+    assert lines[0] == "New tasks are paused"
+    assert lines[4:6] == ["", "New tasks are paused"]
+    assert {row["state"] for row in await relay.rows("SELECT state FROM notices")} == {
+        *("sent", "dead"),
+    }
+
+
 async def test_what_is_under_way_is_nobody_elses(told: Told) -> None:
     """While a claim is being written another claims nothing; a lease that ends gives it back."""
     relay = told.relay
@@ -265,7 +321,7 @@ async def test_what_is_under_way_is_nobody_elses(told: Told) -> None:
     sender = relay.parts.loops.notices
 
     async with relay.sessions.begin() as session:
-        await session.execute(text(CLAIM), {"at_once": 16, "lease_s": 60})
+        await session.execute(text(CLAIM), {"at_once": 16, "lease_s": 60, "together": 20})
         assert await sender.claim_due(16) == []
     assert await sender.claim_due(16) == []
     past = "now() - interval '1 second'"
