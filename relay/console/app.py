@@ -10,8 +10,11 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from relay.console.alerts import Alerts
 from relay.console.assets import FOLDER, TYPES, content_of
 from relay.console.assets import ROOT as ASSETS
+from relay.console.changes import Changes
+from relay.console.deliveries import Deliveries
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.form import CSRF
@@ -24,7 +27,7 @@ from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks]
+PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries]
 
 
 class Console:

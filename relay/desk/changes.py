@@ -64,11 +64,14 @@ async def list_changes(
     actor: str | None = None,
     subject: str | None = None,
     act: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     before_id: int | None = None,
     limit: int,
 ) -> list[Change]:
     """List changes, newest first. `act`: one, or all that begin with it and a dot (`tenant`).
 
+    `until`: the first moment that is too late.
     `subject`: what had this name then, and whatever was done to what has it now.
     """
     query = select(Change).order_by(Change.id.desc()).limit(limit)
@@ -78,6 +81,10 @@ async def list_changes(
         query = query.where(or_(Change.subject == subject, *_of_what_is_called(subject)))
     if act is not None:
         query = query.where((Change.act == act) | Change.act.startswith(f"{act}.", autoescape=True))
+    if since is not None:
+        query = query.where(Change.at >= since)
+    if until is not None:
+        query = query.where(Change.at < until)
     if before_id is not None:
         query = query.where(Change.id < before_id)
     return list(await session.scalars(query))

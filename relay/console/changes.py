@@ -1,0 +1,104 @@
+"""Changes: who did what at the desk, when and why, with what was before beside what is after."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.console.access import may
+from relay.console.days import read_day
+from relay.console.form import Form
+from relay.console.gate import ROOT
+from relay.console.page import Asked, Page
+from relay.desk.changes import find_change, list_changes
+from relay.desk.errors import NoSuch
+from relay.desk.roles import ACTS, READS
+from relay.desk.shown import ShownChange, shown_change
+
+AT_ONCE = 50
+HERE = f"{ROOT}/changes"
+MICROS = "_micros"
+"""How the names of amounts end."""
+PLACES = {"tenant": "tenants", "channel": "channels", "task": "tasks", "delivery": "deliveries"}
+"""Where what was changed has a page of its own, by its kind."""
+
+
+class Laid(msgspec.Struct, frozen=True):
+    """One field, as it was and as it is."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class Changes(Controller):
+    path = HERE
+    guards = (may("change.read"),)
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List changes by any filter, newest first."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        async with page.reading() as session:
+            found = await _read_list(session, page, form)
+        changes = found[:AT_ONCE]
+        return await page.render(
+            "changes/list.html",
+            form=form,
+            changes=[(one, lay(one, page)) for one in changes],
+            next_cursor=changes[-1].id if len(found) > AT_ONCE else None,
+            kinds=sorted({act.partition(".")[0] for act in ACTS if act not in READS}),
+        )
+
+    @get("/{change_id:int}")
+    async def show(self, page: NamedDependency[Page], change_id: FromPath[int]) -> Response[Any]:
+        """Show one change with all of it."""
+        async with page.reading() as session:
+            row = await find_change(session, change_id)
+        if row is None:
+            raise NoSuch("change", change_id)
+        change = shown_change(row)
+        place = PLACES.get(change.subject.kind)
+        return await page.render(
+            "changes/one.html",
+            change=change,
+            laid=lay(change, page),
+            address=f"{ROOT}/{place}/{change.subject.id}" if place and change.subject.id else None,
+        )
+
+
+def lay(change: ShownChange, page: Page) -> list[Laid]:
+    """Lay what was before beside what is after, field by field."""
+    before, after = change.before or {}, change.after or {}
+    return [
+        Laid(field, _spelt(field, before, page), _spelt(field, after, page))
+        for field in {**before, **after}
+        if before.get(field) is not None or after.get(field) is not None
+    ]
+
+
+def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
+    """Spell a value; None where this side has none."""
+    value = state.get(field)
+    if value is None:
+        return None
+    if isinstance(value, int) and field.endswith(MICROS):
+        return page.spell.money(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+async def _read_list(session: AsyncSession, page: Page, form: Form) -> list[ShownChange]:
+    """Read one more than is shown; nothing where a field of the filter cannot be."""
+    zone = page.office.settings.zone
+    wanted: dict[str, Any] = {name: form.text(name) for name in ("actor", "act", "subject")}
+    wanted["since"] = read_day(form, "since", zone)
+    wanted["until"] = read_day(form, "until", zone, is_end=True)
+    wanted["before_id"] = form.whole("cursor", most=2**53)
+    if not form.is_right:
+        return []
+    return [shown_change(row) for row in await list_changes(session, limit=AT_ONCE + 1, **wanted)]

@@ -1,0 +1,106 @@
+"""Deliveries: what tenants' callback URLs were told, what they answered, and once more."""
+
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.console.access import may
+from relay.console.form import Form
+from relay.console.gate import ROOT
+from relay.console.page import Asked, Page
+from relay.console.problems import sentence_of, status_of
+from relay.database.ids import TaskId
+from relay.deliveries.read import ListedDelivery, ShownDelivery, list_deliveries, read_delivery
+from relay.deliveries.tables import DeliveryState
+from relay.desk.deliveries import replay_delivery
+from relay.desk.errors import DeskError, NoSuch
+from relay.desk.find import delivery_named, tenant_named
+from relay.tasks.inspect import find_tasks
+
+AT_ONCE = 50
+HERE = f"{ROOT}/deliveries"
+
+
+class Deliveries(Controller):
+    path = HERE
+    guards = (may("delivery.read"),)
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List callbacks by any filter, newest first."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        async with page.reading() as session:
+            found = await _read_list(session, page, form)
+        deliveries = found[:AT_ONCE]
+        return await page.render(
+            "deliveries/list.html",
+            form=form,
+            deliveries=deliveries,
+            next_cursor=deliveries[-1].id if len(found) > AT_ONCE else None,
+            states=[state.value for state in DeliveryState],
+        )
+
+    @get("/{delivery:str}")
+    async def show(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
+        """Show one with all its attempts; by our id, or by what its tenant knows it by."""
+        return await page.render("deliveries/one.html", shown=await _read(page, delivery))
+
+    @get("/{delivery:str}/replay", guards=[may("delivery.replay")])
+    async def ask(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
+        """Ask whether it is to be sent once more."""
+        shown = await _read(page, delivery)
+        return await page.render("deliveries/replay.html", shown=shown, form=Form(page.say))
+
+    @post("/{delivery:str}/replay", guards=[may("delivery.replay")])
+    async def replay(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
+        """Make it due again."""
+        try:
+            async with page.acting() as session:
+                delivery_id = await replay_delivery(session, page.actor, delivery)
+        except NoSuch:
+            raise
+        except DeskError as error:
+            return await page.render(
+                "deliveries/replay.html",
+                status=status_of(error),
+                shown=await _read(page, delivery),
+                form=Form(page.say, errors={"": sentence_of(error, page)}),
+            )
+        return page.go(f"{HERE}/{delivery_id}", said="due")
+
+
+async def _read(page: Page, key: str) -> ShownDelivery:
+    async with page.reading() as session:
+        return await read_delivery(session, await delivery_named(session, key))
+
+
+async def _read_list(session: AsyncSession, page: Page, form: Form) -> list[ListedDelivery]:
+    """Read one more than is shown; nothing where a field of the filter cannot be."""
+    tenant, task = form.text("tenant"), form.text("task")
+    cursor = form.whole("cursor", most=2**53)
+    state = form.choice("state", {state.value for state in DeliveryState})
+    tenant_id = task_id = None
+    if tenant is not None:
+        try:
+            tenant_id = (await tenant_named(session, tenant)).id
+        except NoSuch as error:
+            form.errors["tenant"] = sentence_of(error, page)
+    if task is not None:
+        tasks = await find_tasks(session, task, tenant_id=tenant_id)
+        if len(tasks) == 1:
+            task_id = TaskId(tasks[0].id)
+        else:
+            form.errors["task"] = page.say("No task has this id, or more than one has.")
+    if not form.is_right:
+        return []
+    return await list_deliveries(
+        session,
+        tenant_id=tenant_id,
+        state=state,
+        task_id=task_id,
+        before_id=cursor,
+        limit=AT_ONCE + 1,
+    )
