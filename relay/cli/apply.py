@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from relay.cli.changes import spelt_change
 from relay.cli.database import open_database
 from relay.cli.endpoints import catalogue
 from relay.cli.examples import examples
@@ -192,6 +191,8 @@ def _subject(one: Planned) -> tuple[str, str]:
 
 def _said(one: Planned, sign: str, currency: str) -> str | None:
     """Spell what an act changes; of what is new what it is, and of what goes that it goes."""
+    from relay.desk.spelt_changes import spelt_change
+
     before, after = one.before, one.after
     if sign == "-":
         return None

@@ -12,11 +12,8 @@ from relay.cli.failure import Failure
 from relay.cli.listing import Listing, list_options, put_list
 from relay.cli.parameters import ID
 from relay.cli.show import json_option, moment, print_json, print_pairs, print_table
-from relay.money import money
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.desk.shown import ShownChange
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 
 CELL_CHARS_MAX = 60
 """Of what changed, in a list; `show` has all of it."""
-MICROS = "_micros"
-"""How the names of amounts end."""
 
 
 @click.group()
@@ -63,6 +58,8 @@ def list_command(
     async def shown(session: AsyncSession, before_id: int | None, most: int) -> list[ShownChange]:
         return [_described(row) for row in await read(session, before_id, most)]
 
+    from relay.desk.spelt_changes import spelt_change
+
     with open_database() as database:
         if listing.is_file:
             from relay.desk.shown import ShownChange
@@ -98,6 +95,7 @@ def list_command(
 @examples("relay changes show 12")
 def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by the argument)
     """Show one change: before, after, and from where it was made."""
+    from relay.desk.spelt_changes import spelt_state
 
     async def work(session: AsyncSession) -> Change | None:
         from relay.desk.changes import find_change
@@ -121,8 +119,8 @@ def show(id: int, *, as_json: bool) -> None:  # noqa: A002 (click names it by th
             ("request", row.request_id),
             ("act", row.act),
             ("on", _subject(row)),
-            ("before", _spelt(row.before, currency)),
-            ("after", _spelt(row.after, currency)),
+            ("before", spelt_state(row.before, currency)),
+            ("after", spelt_state(row.after, currency)),
             ("reason", row.reason),
         ]
     )
@@ -136,48 +134,6 @@ def _described(row: Change) -> ShownChange:
 
 def _subject(row: Change) -> str:
     return f"{row.subject_kind} {row.subject}"
-
-
-def spelt_change(
-    before: dict[str, Any] | None, after: dict[str, Any] | None, currency: str
-) -> str | None:
-    """Spell what is new, each value behind the one before it; of what is gone, what it was."""
-    if after is None:
-        return _spelt(before, currency)
-    before = before or {}
-    return ", ".join(
-        " ".join(
-            [
-                _label(name),
-                *([_value(name, before[name], currency), ">"] if name in before else []),
-                _value(name, value, currency),
-            ]
-        )
-        for name, value in after.items()
-    )
-
-
-def _spelt(values: dict[str, Any] | None, currency: str) -> str | None:
-    if not values:
-        return None
-    return ", ".join(
-        f"{_label(name)} {_value(name, value, currency)}" for name, value in values.items()
-    )
-
-
-def _label(name: str) -> str:
-    return name.removesuffix(MICROS)
-
-
-def _value(name: str, value: object, currency: str) -> str:
-    """Spell it for people: money as money, nothing as none."""
-    import msgspec
-
-    if value is None:
-        return "none"
-    if isinstance(value, int) and name.endswith(MICROS):
-        return money(value, currency)
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _shortened(text: str | None) -> str:
