@@ -55,13 +55,12 @@ def print_rows(rows: list[Channel], standings: dict[int, Standing]) -> None:
 
 def room_word(standing: Standing) -> str:
     """Say how many tasks run, of how many that may: `3/5 video/kling-v3`."""
-    said = []
-    for of in sorted(standing.taken.keys() | standing.room.keys()):
-        taken = standing.taken.get(of)
-        if taken is None:
-            taken = sum(n for one, n in standing.taken.items() if one.startswith(f"{of}/"))
-        room = standing.room.get(of)
-        said.append(f"{taken} {of}" if room is None else f"{taken}/{room} {of}")
+    from relay.health.read import rooms
+
+    said = [
+        f"{one.taken} {one.of}" if one.room is None else f"{one.taken}/{one.room} {one.of}"
+        for one in rooms(standing)
+    ]
     return ", ".join(said) or "-"
 
 

@@ -15,6 +15,7 @@ from relay.console.assets import FOLDER, TYPES, content_of
 from relay.console.assets import ROOT as ASSETS
 from relay.console.changes import Changes
 from relay.console.deliveries import Deliveries
+from relay.console.channels import Channels
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.form import CSRF
@@ -27,7 +28,7 @@ from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries]
+PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels]
 
 
 class Console:

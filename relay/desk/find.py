@@ -94,6 +94,14 @@ async def channel_named(session: AsyncSession, name: str, *, is_locked: bool = F
     return channel
 
 
+async def channel_numbered(session: AsyncSession, channel_id: int) -> Channel:
+    """Find a channel by our id, a removed one too, or raise NoSuch."""
+    channel = await session.get(Channel, channel_id)
+    if channel is None:
+        raise NoSuch("channel", channel_id)
+    return channel
+
+
 async def channel_to_act_on(
     session: AsyncSession, name: str, *, is_locked: bool = False
 ) -> Channel:

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import Boolean, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.health.rules import GRAVITY, State
 from relay.health.statements import COUNT, USABLE
-from relay.health.tables import ChannelCondition, ChannelEvent
+from relay.health.tables import ChannelCondition, ChannelEvent, ChannelPack
 
 # The newest rows of all, by their key: an index of its own would cost each submit.
 LAST_HOUR = text(
@@ -123,6 +123,28 @@ class Standing(msgspec.Struct, frozen=True):
         return {pack: (taken[pack], self.room.get(pack)) for pack in packs}
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """The slots of a pack, or of one model in it as `pack/model`."""
+
+    of: str
+    taken: int
+    room: int | None
+    """None where nobody set it, and Kling refused none yet."""
+
+
+class HeldPack(msgspec.Struct, frozen=True):
+    """A resource pack of an account, as Kling told it last."""
+
+    name: str
+    kind: str
+    total: Decimal
+    remaining: Decimal
+    expires_at: datetime | None
+    is_usable: bool
+    """Not spent, not over, and begun."""
+    read_at: datetime
+
+
 class Event(msgspec.Struct, frozen=True):
     """One change of a part's state."""
 
@@ -195,6 +217,39 @@ async def _read_units(session: AsyncSession, ids: list[int]) -> dict[int, list[U
             )
         )
     return units
+
+
+def rooms(standing: Standing) -> list[Taken]:
+    """List what runs of what may, of each pack and model that either is known of."""
+    found = []
+    for of in sorted(standing.taken.keys() | standing.room.keys()):
+        taken = standing.taken.get(of)
+        if taken is None:  # a pack's, which all of its models take
+            taken = sum(n for one, n in standing.taken.items() if one.startswith(f"{of}/"))
+        found.append(Taken(of, taken, standing.room.get(of)))
+    return found
+
+
+async def read_packs(session: AsyncSession, channel_id: int) -> list[HeldPack]:
+    """Read the packs of a channel: what can be used first, and of that what expires first."""
+    usable = literal_column(f"({USABLE})", Boolean)
+    query = (
+        select(ChannelPack, usable)
+        .where(ChannelPack.channel_id == channel_id)
+        .order_by(usable.desc(), ChannelPack.expires_at, ChannelPack.pack_id)
+    )
+    return [
+        HeldPack(
+            name=row.name,
+            kind=row.kind,
+            total=row.total,
+            remaining=row.remaining,
+            expires_at=row.expires_at,
+            is_usable=is_usable,
+            read_at=row.read_at,
+        )
+        for row, is_usable in await session.execute(query)
+    ]
 
 
 async def read_events(session: AsyncSession, channel_id: int) -> list[Event]:

@@ -1,0 +1,40 @@
+"""Channels: how each Kling account stands, and all that is known of one."""
+
+from typing import Any
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from relay.channels.read import read_rows
+from relay.console.access import may
+from relay.console.form import Form
+from relay.console.gate import ROOT
+from relay.console.page import Asked, Page
+from relay.console.standing import read_shown, read_told
+
+HERE = f"{ROOT}/channels"
+
+
+class Channels(Controller):
+    path = HERE
+    guards = (may("channel.read"),)
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List channels in the order they are tried, and how they do."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        is_with_removed, group = form.is_checked("removed"), form.text("group")
+        async with page.reading() as session:
+            rows = await read_rows(session, with_removed=is_with_removed)
+            known = sorted({name for row in rows for name in row.groups})
+            fitting = [row for row in rows if group is None or group in row.groups]
+            shown = await read_shown(session, fitting)
+        return await page.render("channels/list.html", form=form, channels=shown, groups=known)
+
+    @get("/{channel_id:int}")
+    async def show(self, page: NamedDependency[Page], channel_id: FromPath[int]) -> Response[Any]:
+        """Tell all that is known of one."""
+        async with page.reading() as session:
+            told = await read_told(session, page, channel_id)
+        return await page.render("channels/one.html", told=told, known_acts=(), has_pauses=False)
