@@ -1,32 +1,23 @@
 """Lists: a page with a cursor, or by `Accept` all of it as CSV or JSON lines, streamed.
 
-What is streamed is read page by page, each in a transaction of its own: nothing is kept in memory
-but one page, and a client that reads slowly holds no snapshot. Rows are in the order of ids that
-never change, so that none is told twice or left out. A stream that breaks ends without its last
-chunk, so that no client takes a part for the whole.
-
 What is small, or a sum, is read as a whole, and is of one moment in each form.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from litestar import Response
 from litestar.response import Stream
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked, encoded
 from relay.desk.office import Office
-from relay.usage.columns import NOTHING_SPREAD, Spread, cells, csv_head, csv_line
+from relay.pages.rows import AT_ONCE, CSV, Read, Row, as_csv, cut, read_on
+from relay.usage.columns import NOTHING_SPREAD, Spread
 
-JSON, CSV, JSONL = "application/json", "text/csv", "application/jsonl"
-AT_ONCE = 500
-"""Rows of a page of a stream."""
+__all__ = ["AT_ONCE", "CSV", "JSON", "JSONL", "Listing", "answer_list", "answer_whole", "cut"]
 
-Row = TypeVar("Row", bound=msgspec.Struct)
-Read = Callable[[AsyncSession, int | None, int], Awaitable[tuple[list[Row], int | None]]]
-"""Up to so many rows before an id, and the id that the next ones are before."""
+JSON, JSONL = "application/json", "application/jsonl"
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -39,12 +30,6 @@ def listing(request: Asked) -> Listing:
     """Read `Accept`; JSON where it names none of ours."""
     best = request.accept.best_match([JSON, CSV, JSONL])
     return Listing(best or JSON)
-
-
-def cut(found: list[Row], most: int) -> tuple[list[Row], int | None]:
-    """Make a page of what was read with one row more than it has."""
-    rows: list[Any] = found[:most]
-    return rows, rows[-1].id if len(found) > most else None
 
 
 async def answer_list(
@@ -66,15 +51,7 @@ async def answer_list(
         cursor = None if next_id is None else str(next_id)
         return Response(msgspec.Raw(encoded(page(rows, cursor))))
 
-    async def pages() -> AsyncIterator[Sequence[Row]]:
-        yield rows
-        at = next_id
-        while at is not None:
-            async with office.reading() as session:
-                more, at = await read(session, at, AT_ONCE)
-            yield more
-
-    return _stream(wanted, pages(), row, spread)
+    return _stream(wanted, read_on(office.reading, read, rows, next_id), row, spread)
 
 
 def answer_whole(
@@ -99,17 +76,8 @@ def answer_whole(
 def _stream(
     wanted: Listing, pages: AsyncIterator[Sequence[Row]], row: type[Row], spread: Spread
 ) -> Response[Any]:
-    spell = _as_csv(pages, row, spread) if wanted.media_type == CSV else _as_jsonl(pages)
+    spell = as_csv(pages, row, spread) if wanted.media_type == CSV else _as_jsonl(pages)
     return Stream(spell, media_type=wanted.media_type)
-
-
-async def _as_csv(
-    pages: AsyncIterator[Sequence[Row]], row: type[Row], spread: Spread
-) -> AsyncIterator[bytes]:
-    yield csv_head(row, spread)
-    async for rows in pages:
-        if rows:
-            yield "".join(csv_line(cells(one, spread)) for one in rows).encode()
 
 
 async def _as_jsonl(pages: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:

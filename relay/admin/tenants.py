@@ -137,13 +137,15 @@ class Tenants(Controller):
         enabled: FromQuery[bool | None] = None,
         price_group: FromQuery[str | None] = None,
         parent: FromQuery[str | None] = None,
+        below_micros: FromQuery[int | None] = None,
         like: Like = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Response[TenantPage]:
         """List tenants with their accounts, newest first; `removed`: and those that were removed.
 
-        `parent`: its sub-tenants. `like`: a part of the name or the contact.
+        `parent`: its sub-tenants. `below_micros`: with less available. `like`: a part of the name
+        or the contact.
         """
         settings = office.settings
         async with office.reading() as session:
@@ -163,6 +165,7 @@ class Tenants(Controller):
                 msgspec.structs.replace(wanted, before_id=before_id),
                 zone=settings.zone,
                 currency=settings.currency,
+                below_micros=below_micros,
                 limit=most + 1,
             )
             return cut(found, most)

@@ -24,11 +24,12 @@ from relay.console.home import Home
 from relay.console.page import page_of
 from relay.console.problems import StaleForm, show_failure
 from relay.console.tasks import Tasks
+from relay.console.tenants import Tenants
 from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels]
+PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants]
 
 
 class Console:

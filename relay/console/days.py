@@ -1,9 +1,9 @@
-"""Days that are typed into a filter."""
+"""Days and months that are typed into a filter."""
 
 from datetime import date, datetime, timedelta, tzinfo
 
 from relay.console.form import Form
-from relay.months import first_moment
+from relay.months import Month, first_moment, read_month
 
 
 def read_day(form: Form, name: str, zone: tzinfo, *, is_end: bool = False) -> datetime | None:
@@ -16,4 +16,16 @@ def read_day(form: Form, name: str, zone: tzinfo, *, is_end: bool = False) -> da
         return first_moment(day + timedelta(days=1) if is_end else day, zone)
     except (ValueError, OverflowError):
         form.errors[name] = form.say("A day such as 2026-11-26.")
+        return None
+
+
+def read_month_of(form: Form, name: str) -> Month | None:
+    """Read a month, as browsers that have a field for it send it; None where none is."""
+    given = form.text(name)
+    if given is None:
+        return None
+    try:
+        return read_month(given)
+    except ValueError:
+        form.errors[name] = form.say("A month such as 2026-11.")
         return None

@@ -95,4 +95,5 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
 
 
 def took_too_long(error: Exception) -> bool:
+    """Tell whether a statement was given up."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == TOO_LONG

@@ -38,6 +38,10 @@ class Speller(msgspec.Struct, frozen=True):
         exact = Decimal(micros) / MICROS
         return format_decimal(exact, "#,##0.00####", locale=self.locale)
 
+    def signed(self, micros: int) -> str:
+        """Spell what was added or taken, with its sign."""
+        return f"+{self.amount(micros)}" if micros > 0 else self.amount(micros)
+
     def money(self, micros: int | None) -> str:
         return NONE if micros is None else f"{self.amount(micros)} {self.currency}"
 

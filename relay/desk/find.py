@@ -28,6 +28,14 @@ async def tenant_named(
     return tenant
 
 
+async def tenant_numbered(session: AsyncSession, tenant_id: int) -> Tenant:
+    """Find a tenant by its number, a removed one too, or raise NoSuch."""
+    found = await session.get(Tenant, tenant_id) if len(str(tenant_id)) < ID_DIGITS else None
+    if found is None:
+        raise NoSuch("tenant", tenant_id)
+    return found
+
+
 async def tenant_to_act_on(
     session: AsyncSession, name: str, *, is_locked: bool = False, is_renamed: bool = False
 ) -> Tenant:

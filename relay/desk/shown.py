@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.tables import Channel
 from relay.desk.find import tenant_named
 from relay.desk.tables import Change
-from relay.ledger.read import read_accounts
+from relay.ledger.read import accounts_with_less, read_accounts
 from relay.ledger.tables import Account
 from relay.money import plain
 from relay.operators.tables import Operator, OperatorToken, Role
@@ -212,10 +212,15 @@ async def list_shown_tenants(
     *,
     zone: tzinfo,
     currency: str,
+    below_micros: int | None = None,
     limit: int,
 ) -> list[ShownTenant]:
-    """List tenants, newest first, as `read_shown_tenants` has them."""
-    rows = await list_tenants(session, wanted, limit=limit)
+    """List tenants, newest first, as `read_shown_tenants` has them.
+
+    `below_micros`: only those with less available.
+    """
+    accounts = None if below_micros is None else accounts_with_less(below_micros)
+    rows = await list_tenants(session, wanted, accounts=accounts, limit=limit)
     return await _shown_tenants(session, rows, zone, currency)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import BigInteger, any_, cast, select
+from sqlalchemy import BigInteger, Select, any_, cast, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,12 @@ async def read_accounts(session: AsyncSession, ids: Iterable[int]) -> dict[int, 
     of = cast(list(ids), ARRAY(BigInteger))
     query = select(Account).where(Account.id == any_(of))
     return {account.id: account for account in await session.scalars(query)}
+
+
+def accounts_with_less(micros: int) -> Select[int]:
+    """Select the accounts whose submits may hold less than that: quota and credit, less holds."""
+    available = Account.quota_micros + Account.credit_micros - Account.held_micros
+    return select(Account.id).where(available < micros)
 
 
 async def topup_of(session: AsyncSession, account_id: AccountId, reference: str) -> Entry | None:

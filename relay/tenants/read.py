@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -22,6 +22,7 @@ class TenantFilter(msgspec.Struct, frozen=True):
     price_group: str | None = None
     """Of a sub-tenant, its parent's."""
     parent_id: int | None = None
+    is_sub_tenant: bool | None = None
     like: str | None = None
     """A part of its name or contact, in any case."""
     before_id: int | None = None
@@ -95,9 +96,16 @@ async def read_tenants(session: AsyncSession, *, with_removed: bool = False) -> 
 
 
 async def list_tenants(
-    session: AsyncSession, wanted: TenantFilter = ALL_TENANTS, *, limit: int
+    session: AsyncSession,
+    wanted: TenantFilter = ALL_TENANTS,
+    *,
+    accounts: Select[int] | None = None,
+    limit: int,
 ) -> list[tuple[Tenant, Tenant]]:
-    """List tenants, newest first, each with who pays for it: its parent, or itself."""
+    """List tenants, newest first, each with who pays for it: its parent, or itself.
+
+    `accounts`: only those that draw on one of them.
+    """
     parent = aliased(Tenant)
     query = (
         select(Tenant, parent)
@@ -114,6 +122,10 @@ async def list_tenants(
         query = query.where(group == wanted.price_group)
     if wanted.parent_id is not None:
         query = query.where(Tenant.parent_id == wanted.parent_id)
+    if wanted.is_sub_tenant is not None:
+        query = query.where(Tenant.parent_id.is_not(None).is_(wanted.is_sub_tenant))
+    if accounts is not None:
+        query = query.where(Tenant.account_id.in_(accounts))
     if not wanted.with_removed:
         query = query.where(Tenant.removed_at.is_(None))
     if wanted.like is not None:

@@ -67,6 +67,7 @@ COLD = {
     "relay.desk.sub_tenants:note_who_shuts": _COMMAND,
     "relay.desk.sub_tenants:rename_with_sub_tenants": _COMMAND,
     "relay.desk.find:account_holder": _COMMAND,
+    "relay.desk.find:tenant_numbered": "a tenant, by primary key",
     "relay.proxy.own_books:OwnBooks.usage": "makes a transaction one that only reads",
     "relay.proxy.new_api_usage:NewApiUsage._read": "all entries of one account, by their index",
     "relay.proxy.own_tokens:OwnTokens.revoke": "the token that was revoked, by primary key",

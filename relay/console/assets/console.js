@@ -55,9 +55,12 @@ function draw(root) {
     if (place.childElementCount) continue;
     const table = document.getElementById(place.dataset.table);
     const rows = [...table.tBodies[0].rows].reverse();
-    const [first, ...names] = [...table.tHead.rows[0].cells].map((one) => one.textContent.trim());
+    const heads = [...table.tHead.rows[0].cells];
+    const columns = place.dataset.columns?.split(" ").map(Number) ?? [...heads.keys()].slice(1);
+    const names = columns.map((at) => heads[at].textContent.trim());
+    const first = heads[0].textContent.trim();
     const number = (cell) => Number(cell.dataset.value);
-    const data = [rows.map((row) => number(row.cells[0])), ...names.map((_, at) => rows.map((row) => number(row.cells[at + 1])))];
+    const data = [0, ...columns].map((at) => rows.map((row) => number(row.cells[at])));
     const style = getComputedStyle(document.documentElement);
     const colours = ["--accent", "--good", "--warn", "--bad"].map((one) => style.getPropertyValue(one).trim());
     const axis = { stroke: style.getPropertyValue("--dim").trim(), grid: { stroke: style.getPropertyValue("--line").trim() }, ticks: { show: false } };
