@@ -139,6 +139,7 @@ def create_app(
                     Application.PAGES: app.answer_page,
                     Application.CALLBACKS: faces.callbacks,
                     Application.OWN: faces.own,
+                    Application.CONTENT: faces.content,
                     Application.KLING: faces.kling,
                 }
             )
@@ -154,7 +155,10 @@ def create_app(
         openapi_config=None,
         logging_config=None,
     )
-    app.catalogue, app.document = catalogue, KlingDocument(lambda: app.kling.routes)
+    app.catalogue, app.document = (
+        catalogue,
+        KlingDocument(lambda: app.kling.routes),
+    )
     pages = [
         *openapi_pages(app.document),
         *admin_pages(admin_document),

@@ -27,8 +27,10 @@ from relay.proxy.own_tenants import OwnTenants
 from relay.proxy.own_tokens import OwnTokens
 from relay.proxy.paths import Router
 from relay.proxy.query import Queries
-from relay.proxy.surface import KlingSurface
+from relay.proxy.surface import KlingSurface, TenantSurface
 from relay.proxy.unified import UnifiedSurface
+from relay.proxy.unified_content import ContentSurface
+from relay.results.files import Files
 from relay.settings import Settings
 from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
@@ -39,6 +41,8 @@ class Faces(msgspec.Struct, frozen=True):
     """The applications of `front.py` that are not Litestar's."""
 
     kling: KlingSurface
+    content: TenantSurface
+    """Kling's surface too, where new-api's paths are not served."""
     own: OwnSurface
     callbacks: CallbackSurface
     receiver: CallbackReceiver
@@ -84,6 +88,19 @@ async def open_faces(
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
         )
+        content: TenantSurface = surface
+        if settings.new_api_paths:
+            files = Files()
+            closing.push_async_callback(files.aclose)
+            content = ContentSurface(
+                queries=queries,
+                directory=kling.directory,
+                files=files,
+                authenticator=authenticator,
+                budget=budget,
+                body_limit_bytes=body_limit_bytes,
+                counts=parts.counts,
+            )
         places = Places(store.pool, kling.board)
         own_tokens = OwnTokens(store.sessions, store.keys)
         own = OwnSurface(
@@ -118,4 +135,4 @@ async def open_faces(
             counts=parts.counts,
         )
         callbacks = CallbackSurface(receiver, parts.counts.callbacks)
-        yield Faces(surface, own, callbacks, receiver)
+        yield Faces(surface, content, own, callbacks, receiver)

@@ -4,6 +4,7 @@
     …/internal/callback[/…]       callbacks  what Kling tells us about one task
     /relay[/…]                    own        what a tenant asks of the relay itself
     /api/usage/token, …           own        what clients of new-api ask about their money
+    /v1/videos/task_…/content     content    the bytes of a video, for clients of new-api
     every other path              kling      Kling's surface, as its one Router finds it
 
 A path is read as the client spelt it, undecoded and without its query. The rows are asked in their
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from relay.new_api.unified import PREFIX as TASK
 from relay.proxy.new_api_usage import NEW_API
 from relay.tasks.callback_path import PREFIX
 
@@ -30,6 +32,8 @@ class Application(StrEnum):
     """Kling, about one task. The path is the credential."""
     OWN = "own"
     """A tenant with its bearer, about the relay itself (`proxy/own_surface.py`)."""
+    CONTENT = "content"
+    """A tenant with its bearer, about the file of a task: as it comes, piece by piece."""
     KLING = "kling"
     """A tenant with its bearer, in Kling's words: every path that nobody else answers."""
 
@@ -39,7 +43,7 @@ class Row(NamedTuple):
 
     application: Application
     root: str
-    """What all its paths hold behind a slash, and where none of Kling's may begin."""
+    """What all its paths hold behind a slash, and none of Kling's does."""
     is_meant: Callable[[bytes], bool]
 
 
@@ -64,14 +68,26 @@ def _is_of_new_api(raw_path: bytes) -> bool:
     return path.removeprefix(b"v1/") in NEW_API
 
 
+def _is_of_content(raw_path: bytes) -> bool:
+    """Find new-api's path for the bytes of a video, whose ids tell it from any of Kling's."""
+    match [part for part in raw_path.split(b"/") if part]:
+        case [b"v1", b"videos", key, b"content"]:
+            return key.startswith(TASK.encode())
+        case _:
+            return False
+
+
 TABLE = (
     Row(Application.PAGES, "health", _is_below_health),
     Row(Application.CALLBACKS, "internal", _is_callback),
     Row(Application.OWN, "relay", _is_below_relay),
     Row(Application.OWN, "api", _is_of_new_api),
     Row(Application.OWN, "dashboard", _is_of_new_api),
+    Row(Application.CONTENT, "content", _is_of_content),
 )
 OTHERS = Application.KLING
+
+STREAMING = (Application.PAGES, Application.CONTENT)
 
 _find_root = re.compile(b"/(?:%b)" % b"|".join(row.root.encode() for row in TABLE)).search
 """Tells nearly every path of Kling's from all others at once, in a sixth of a microsecond."""
@@ -97,5 +113,5 @@ _NAMES = Front({application: application for application in Application})
 
 
 def is_page(raw_path: bytes) -> bool:
-    """Tell whether Litestar answers, in any way it likes: our surfaces answer in one piece."""
-    return _NAMES.resolve(raw_path) is Application.PAGES
+    """Tell whether an answer may come in many pieces: those of all other surfaces come in one."""
+    return _NAMES.resolve(raw_path) in STREAMING

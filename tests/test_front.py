@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.front import TABLE, Application, Front, is_page
+from relay.front import STREAMING, TABLE, Application, Front, is_page
 from relay.kling.catalogue import OURS
 from relay.kling.endpoints import ENDPOINTS, QUERY_PATHS
 
@@ -24,7 +24,10 @@ PATHS = {
         *("/api/usage/token/", "/api/usage/token", "/v1/dashboard/billing/subscription"),
         *("//v1/dashboard/billing/usage/", "/dashboard/billing/usage"),
     ),
+    Application.CONTENT: (*("/v1/videos/task_1/content", "//v1/videos//task_a%2Fb/content/"),),
     Application.KLING: (
+        *("/v1/videos/1/content", "/content", "/kling/v1/videos/task_1/content"),
+        *("/v1/videos/task_1", "/v1/videos/task_1/content/x", "/v1/images/task_1/content"),
         *(
             "/",
             "",
@@ -60,12 +63,13 @@ PATHS = {
 def test_a_path_is_answered_by_one_application(application: Application, path: str) -> None:
     """As it is spelt: nothing is decoded, and slashes double where a client's base URL does it."""
     assert resolve(path.encode()) is application
-    assert is_page(path.encode()) is (application is Application.PAGES)
+    assert is_page(path.encode()) is (application in STREAMING)
 
 
 def test_no_endpoint_can_begin_where_somebody_else_answers() -> None:
     """The catalogue refuses an operator's endpoint there, and Kling has none."""
-    assert {row.root for row in TABLE} == OURS - {"account", "kling"}
+    roots = {row.root for row in TABLE if row.application is not Application.CONTENT}
+    assert roots == OURS - {"account", "kling"}
     for path in [endpoint.path for endpoint in ENDPOINTS] + list(QUERY_PATHS.values()):
         assert resolve(path.encode()) is Application.KLING
         assert resolve(b"/kling" + path.encode()) is Application.KLING

@@ -4,10 +4,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-HOSTS = ("klingai.com", "kwimgs.com", "kwaicdn.com")
-"""Whose files a page shows, of names below them: Kling's. Nobody has seen them all: one row."""
+from relay.results.hosts import HOSTS, is_of_kling
+
 SOURCES = " ".join(f"https://{host} https://*.{host}" for host in HOSTS)
-"""The same, in a policy's words."""
+"""Whose files a page shows, in a policy's words."""
 KINDS = {
     "video": (".mp4", ".mov", ".webm"),
     "image": (".png", ".jpg", ".jpeg", ".webp", ".gif"),
@@ -24,14 +24,8 @@ class Result(msgspec.Struct, frozen=True):
 
 def result_of(url: str) -> Result:
     """Tell how a result can be shown, by its address alone: nothing is fetched."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    if not is_of_kling(url):
         return Result(url, None, is_of_kling=False)
-    is_of_kling = parts.scheme == "https" and any(
-        host == one or host.endswith(f".{one}") for one in HOSTS
-    )
-    path = parts.path.lower()
+    path = urlsplit(url).path.lower()
     kind = next((kind for kind, ends in KINDS.items() if path.endswith(ends)), None)
-    return Result(url, kind if is_of_kling else None, is_of_kling)
+    return Result(url, kind, is_of_kling=True)

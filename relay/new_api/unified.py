@@ -58,6 +58,8 @@ class Seen(msgspec.Struct, frozen=True):
     created_at: datetime
     ended_at: datetime | None
     result_url: str | None
+    channel_id: int | None = None
+    """Whose account made it; None is one of before its tenant moved here."""
 
     @property
     def status(self) -> Status:
@@ -177,6 +179,7 @@ def spell_failed(message: str) -> dict[str, Any]:
 
 
 def spell_content_error(message: str, *, is_ours: bool = False) -> dict[str, Any]:
+    """Spell why there are no bytes of a video: the client's fault, or not."""
     type_ = "server_error" if is_ours else "invalid_request_error"
     return {"error": {"message": message, "type": type_}}
 

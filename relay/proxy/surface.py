@@ -55,6 +55,8 @@ class TenantSurface(ABC):
     submit needs no task of its own (tests/e2e/test_hangups.py).
     """
 
+    _send = staticmethod(send_answer)
+
     def __init__(
         self,
         *,
@@ -100,7 +102,7 @@ class TenantSurface(ABC):
             log_failure(log, "request.failed", error, request_id=request_id)
             line.code, line.error = int(refusal.code), type(error).__name__
             answer = answer_error(refusal, request_id)
-        await send_answer(send, answer, request_id)
+        await self._send(send, answer, request_id)
         line.status = answer.status
         now = time.perf_counter()
         line.ms = round((now - began) * 1000, 1)

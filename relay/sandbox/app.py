@@ -1,11 +1,13 @@
 """The sandbox as a Litestar application: Kling's surface, and the sandbox's own pages beside it."""
 
+import re
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
-from litestar import Litestar, Response, get, post
+from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
@@ -36,6 +38,7 @@ _FILES = {
     for extension, (media_type, name) in _MEDIA.items()
 }
 """One small real file of each kind stands for all results; made with ffmpeg."""
+_RANGE = re.compile(r"bytes=(\d{1,12})-(\d{1,12})?")
 
 
 class Sandbox(Litestar):
@@ -139,10 +142,24 @@ async def show_requests(requests: NamedDependency[Requests]) -> list[dict[str, o
 
 
 @get("/sandbox/files/{name:str}", raises=[NotFoundException])
-async def serve_file(name: FromPath[str]) -> Response[bytes]:
-    """Serve a result; every id has the same content, and needs no credential as Kling's URLs."""
+async def serve_file(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Serve a result, or a range of it, as Kling's hosts do.
+
+    Every id has the same content, and needs no credential as Kling's URLs.
+    """
     file_id, _, extension = name.partition(".")
     if extension not in _FILES or not file_id.isdecimal():
         raise NotFoundException
     media_type, content = _FILES[extension]
-    return Response(content, media_type=media_type)
+    headers = {"accept-ranges": "bytes"}
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    if asked is None:
+        return Response(content, media_type=media_type, headers=headers)
+    first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+    if first > last:
+        headers["content-range"] = f"bytes */{len(content)}"
+        return Response(b"", media_type=media_type, headers=headers, status_code=416)
+    headers["content-range"] = f"bytes {first}-{last}/{len(content)}"
+    return Response(
+        content[first : last + 1], media_type=media_type, headers=headers, status_code=206
+    )
