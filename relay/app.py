@@ -157,7 +157,7 @@ def create_app(
     )
     app.catalogue, app.document = (
         catalogue,
-        KlingDocument(lambda: app.kling.routes),
+        KlingDocument(lambda: app.kling.routes, has_unified=settings.new_api_paths),
     )
     pages = [
         *openapi_pages(app.document),

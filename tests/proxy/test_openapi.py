@@ -54,6 +54,25 @@ def test_the_document_is_valid(added: tuple[AddedEndpoint, ...]) -> None:
     assert list(OpenAPIV31SpecValidator(described).iter_errors()) == []
 
 
+def test_new_apis_paths_stand_in_it_where_they_are_served() -> None:
+    """Beside all others, which stay as they are; the whole is valid."""
+    app = create_app(
+        Settings(new_api_paths=True),
+        database_url="postgresql://nowhere/none",
+        keys=KeyRing.parse(new_secret_key()),
+    )
+    described = json.loads(app.document.content)
+
+    assert list(OpenAPIV31SpecValidator(described).iter_errors()) == []
+    assert set(described["paths"]) - set(document()["paths"]) == {
+        *("/v1/video/generations", "/v1/video/generations/{id}"),
+        *("/v1/videos", "/v1/videos/task_{id}", "/v1/videos/task_{id}/content"),
+    }
+    assert document()["paths"].items() <= described["paths"].items()
+    names = [operation["operationId"] for _, _, operation in operations(described)]
+    assert len(set(names)) == len(names)
+
+
 def test_every_route_stands_in_it_once() -> None:
     """And nothing else: what Litestar has of Kling's, an operator's endpoints too."""
     app = app_with(*ADDED)

@@ -9,6 +9,7 @@ import msgspec
 from litestar.routes import BaseRoute, HTTPRoute
 
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
+from relay.proxy.openapi import unified
 from relay.proxy.openapi.errors import ERROR, error_replies
 from relay.proxy.openapi.replies import HEADERS, SCHEMAS, replies
 from relay.proxy.openapi.requests import PARAMETERS, body, parameters
@@ -62,8 +63,12 @@ ACCOUNTS = frozenset({Operation.COSTS, Operation.PACKAGE, Operation.BALANCE})
 class KlingDocument:
     """The document of an application's routes."""
 
-    def __init__(self, routes: Callable[[], Iterable[BaseRoute]]) -> None:
+    def __init__(
+        self, routes: Callable[[], Iterable[BaseRoute]], *, has_unified: bool = False
+    ) -> None:
+        """Take the routes, and whether new-api's paths are served beside them."""
         self._routes = routes
+        self._has_unified = has_unified
 
     @cached_property
     def content(self) -> bytes:
@@ -71,7 +76,12 @@ class KlingDocument:
 
         Made with the routes when it is first asked for: ask in a thread, nobody else is to wait.
         """
-        return msgspec.json.encode(describe(offers_of(self._routes())))
+        described = describe(offers_of(self._routes()))
+        if self._has_unified:
+            described["tags"].append({"name": unified.TAG, "description": unified.ABOUT})
+            described["paths"] |= unified.unified_paths()
+            described["components"]["schemas"] |= unified.SCHEMAS
+        return msgspec.json.encode(described)
 
 
 def offers_of(routes: Iterable[BaseRoute]) -> Iterator[Offer]:
