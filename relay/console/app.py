@@ -15,6 +15,8 @@ from relay.console.assets import FOLDER, TYPES, content_of
 from relay.console.assets import ROOT as ASSETS
 from relay.console.changes import Changes
 from relay.console.deliveries import Deliveries
+from relay.console.channel_acts import ChannelActs
+from relay.console.channel_form import ChannelForms
 from relay.console.channels import Channels
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
@@ -22,6 +24,7 @@ from relay.console.form import CSRF
 from relay.console.gate import SAFE, Gate
 from relay.console.home import Home
 from relay.console.page import page_of
+from relay.console.pauses import Pauses
 from relay.console.problems import StaleForm, show_failure
 from relay.console.tasks import Tasks
 from relay.console.tenants import Tenants
@@ -29,7 +32,7 @@ from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants]
+PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants, ChannelForms, ChannelActs, Pauses]
 
 
 class Console:

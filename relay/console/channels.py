@@ -37,4 +37,4 @@ class Channels(Controller):
         """Tell all that is known of one."""
         async with page.reading() as session:
             told = await read_told(session, page, channel_id)
-        return await page.render("channels/one.html", told=told, known_acts=(), has_pauses=False)
+        return await page.render("channels/one.html", told=told)

@@ -10,7 +10,7 @@ MARKUP = "\"'><img src=x onerror=alert(1)>"
 
 async def tell_story(relay: Relay) -> list[str]:
     """Make it, and return the addresses of all pages that show it."""
-    await relay.add_channel()
+    channel_id = await relay.add_channel()
     acme = await relay.add_tenant()
     marked = await relay.add_tenant(f"b {MARKUP}", quota_micros=5_000_000)
     for number in range(4):
@@ -35,5 +35,11 @@ async def tell_story(relay: Relay) -> list[str]:
         f"/tasks/{ids[3]}/release",
         f"/tasks/{ids[3]}/look",
         "/tasks/find?id=nothing",
+        "/channels",
+        f"/channels/{channel_id}",
+        *(f"/channels/{channel_id}/{one}" for one in ("edit", "cost", "drain", "remove")),
+        "/channels/add",
+        "/pauses",
+        "/pauses/add",
         "/tasks/4711",
     ]
