@@ -27,12 +27,17 @@ from relay.console.page import page_of
 from relay.console.pauses import Pauses
 from relay.console.problems import StaleForm, show_failure
 from relay.console.tasks import Tasks
+from relay.console.tenant_change import TenantChange
+from relay.console.tenant_limits import TenantLimits
+from relay.console.tenant_money import TenantMoney
+from relay.console.tenant_open import TenantOpen
+from relay.console.tenant_tokens import TenantTokens
 from relay.console.tenants import Tenants
 from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants, ChannelForms, ChannelActs, Pauses]
+PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants, ChannelForms, ChannelActs, Pauses, TenantMoney, TenantChange, TenantOpen, TenantTokens, TenantLimits]
 
 
 class Console:

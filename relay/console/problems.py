@@ -17,7 +17,15 @@ from sqlalchemy.exc import DBAPIError
 
 from relay.console.page import Asked, Page, page_of
 from relay.database.faults import is_fault, is_of_a_text, log_failure
-from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling
+from relay.desk.errors import (
+    Busy,
+    DeskError,
+    NameTaken,
+    NoSuch,
+    NotAllowed,
+    OverCeiling,
+    ReferenceUsed,
+)
 from relay.money import decimal_of
 
 log = structlog.get_logger()
@@ -44,20 +52,29 @@ def sentence_of(error: DeskError, page: Page) -> str:
     """Word why an act was not done; of what is rare, in English."""
     match error:
         case NoSuch():
-            return page.say("There is no %(kind)s %(name)s.", kind=error.kind, name=error.name)
+            said = page.say("There is no %(kind)s %(name)s.", kind=error.kind, name=error.name)
         case Busy():
-            return page.say("Somebody else is changing the same just now. Try again.")
+            said = page.say("Somebody else is changing the same just now. Try again.")
         case NotAllowed():
-            return page.say("Your role may not do this.")
+            said = page.say("Your role may not do this.")
         case OverCeiling():
-            return page.say(
+            said = page.say(
                 "That would be more than you may do in 24 hours: %(ceiling)s %(currency)s.",
                 ceiling=decimal_of(error.ceiling_micros),
                 currency=page.office.settings.currency,
             )
+        case ReferenceUsed():
+            said = page.say(
+                "It stands for %(money)s (%(kind)s) already: this would be something else.",
+                money=page.spell.money(error.before_micros),
+                kind=error.before_kind,
+            )
+        case NameTaken():
+            said = page.say("Another one is called that.")
         case _:
-            said = str(error)
-            return f"{said[:1].upper()}{said[1:]}."
+            told = str(error)
+            said = f"{told[:1].upper()}{told[1:]}."
+    return said
 
 
 def show_failure(request: Asked, error: Exception) -> Response[Any]:

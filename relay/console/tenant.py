@@ -27,6 +27,9 @@ TABS = (
     ("", "tenant.read"),
     ("/entries", "entry.read"),
     ("/statement", "statement.read"),
+    ("/tokens", "token.read"),
+    ("/limits", "tenant.read"),
+    ("/below", "tenant.read"),
 )
 """Pages of one tenant, and what a role needs for each; `tenants/head.html` words them."""
 

@@ -77,6 +77,21 @@ class Tenants(Controller):
         used = await read_used(page, tenant_id)
         return await render_of(page, "tenants/overview.html", tenant, near=near, used=used)
 
+    @get("/{tenant_id:int}/below")
+    async def show_below(
+        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+    ) -> Response[Any]:
+        """List the sub-tenants of a tenant."""
+        query = dict(request.query_params.items())
+        form = Form(page.say, values=query | {"parent": str(tenant_id)})
+        read, cursor = _tenants(page, form), form.whole("cursor", most=2**53)
+        async with page.reading() as session:
+            tenant = await read_head(session, page, tenant_id)
+            found, next_id = await read(session, cursor, AT_ONCE)
+        return await render_of(
+            page, "tenants/below.html", tenant, tenants=found, next_cursor=next_id
+        )
+
     @get("/{tenant_id:int}/entries", guards=[may("entry.read")])
     async def show_entries(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]

@@ -42,4 +42,12 @@ async def tell_story(relay: Relay) -> list[str]:
         "/pauses",
         "/pauses/add",
         "/tasks/4711",
+        "/tenants",
+        "/tenants?below=much",
+        "/tenants/open",
+        "/tenants/2",
+        *(f"/tenants/1/{tab}" for tab in ("entries", "statement", "tokens", "limits", "below")),
+        *(f"/tenants/1/{act}" for act in ("top-up", "credit", "change", "remove", "limits/set")),
+        "/tenants/1/tokens/issue",
+        "/tenants/1/tokens/1/rotate",
     ]

@@ -1,0 +1,133 @@
+"""What a tenant is set to: changed field by field, and the tenant removed."""
+
+from decimal import Decimal
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.console.access import may
+from relay.console.acting import OK, attempt
+from relay.console.form import Form, read_form
+from relay.console.page import Asked, Page
+from relay.console.tenant import HERE, read_head, render_of
+from relay.desk.find import tenant_numbered
+from relay.desk.shown import ShownTenant
+from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
+
+WAS = "was."
+"""Before a field's name: as the page showed it, so that only what a visitor changes is changed."""
+CHECKS = ("enabled", "shows_quote", "joins_retries")
+PRICING = ("multiplier", "price_group", "factor")
+"""What needs the role for prices."""
+
+
+class TenantChange(Controller):
+    path = HERE
+
+    @get("/{tenant_id:int}/change", guards=[may("tenant.change")])
+    async def ask(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
+        """Show what may be changed."""
+        return await _ask(page, tenant_id, "tenants/change.html", Form(page.say))
+
+    @post("/{tenant_id:int}/change")
+    async def change(
+        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+    ) -> Response[Any]:
+        """Change what the visitor changed on the page, and nothing else."""
+        form = await read_form(request, page.say)
+        changes = TenantChanges(**_read_changes(form))
+
+        async def work(session: AsyncSession) -> None:
+            tenant = await tenant_numbered(session, tenant_id)
+            await change_tenant(session, page.actor, tenant.name, changes)
+
+        _, status = await attempt(page, form, work)
+        if form.is_right:
+            return page.go(f"{HERE}/{tenant_id}", said="saved")
+        return await _ask(page, tenant_id, "tenants/change.html", form, status=status)
+
+    @get("/{tenant_id:int}/remove", guards=[may("tenant.remove")])
+    async def ask_remove(
+        self, page: NamedDependency[Page], tenant_id: FromPath[int]
+    ) -> Response[Any]:
+        """Say what a removal is, before it."""
+        return await _ask(page, tenant_id, "tenants/remove.html", Form(page.say))
+
+    @post("/{tenant_id:int}/remove")
+    async def remove(
+        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+    ) -> Response[Any]:
+        """Shut a tenant out for good."""
+        form = await read_form(request, page.say)
+
+        async def work(session: AsyncSession) -> None:
+            tenant = await tenant_numbered(session, tenant_id)
+            await remove_tenant(session, page.actor, tenant.name)
+
+        _, status = await attempt(page, form, work)
+        if form.is_right:
+            return page.go(HERE, said="removed")
+        return await _ask(page, tenant_id, "tenants/remove.html", form, status=status)
+
+
+async def _ask(
+    page: Page, tenant_id: int, template: str, form: Form, *, status: int = OK
+) -> Response[Any]:
+    async with page.reading() as session:
+        tenant = await read_head(session, page, tenant_id)
+    return await render_of(
+        *(page, template, tenant), status=status, form=form, was=_was(tenant), prefix=WAS
+    )
+
+
+def _was(tenant: ShownTenant) -> dict[str, str]:
+    """Spell what stands in the fields of the form."""
+    numbers = ("queue_s", "queue_weight", "room_min", "tasks_max")
+    return (
+        {name: "on" if getattr(tenant, name) else "" for name in CHECKS}
+        | {name: _spelt(getattr(tenant, name)) for name in numbers}
+        | {
+            "name": tenant.name,
+            "contact": tenant.contact or "",
+            "groups": ", ".join(tenant.groups or ()),
+            "multiplier": tenant.own_multiplier or "",
+            "price_group": tenant.price_group or "",
+            "factor": tenant.factor or "",
+        }
+    )
+
+
+def _spelt(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _read_changes(form: Form) -> dict[str, Any]:
+    """Read what differs from what was shown; an empty field is none."""
+    changed = {
+        name.removeprefix(WAS)
+        for name, shown in form.values.items()
+        if name.startswith(WAS)
+        and form.values.get(name.removeprefix(WAS), "").strip() != shown.strip()
+    }
+    given: dict[str, Any] = {name: form.is_checked(name) for name in CHECKS}
+    given |= {name: form.text(name) for name in ("contact", "price_group")}
+    given |= {name: form.whole(name) for name in ("queue_s", "tasks_max")}
+    if "name" in changed:
+        given["name"] = form.text("name", must=True)
+    for name in ("queue_weight", "room_min"):
+        given[name] = form.whole(name, must=name in changed)
+    given["multiplier"] = form.decimal("multiplier")
+    given["groups"] = read_names(form, "groups")
+    if "factor" in changed:
+        changed = changed - {"factor"} | {"resale"}
+        given["resale"] = form.decimal("factor", must=True) or Decimal(1)
+    return {name: value for name, value in given.items() if name in changed}
+
+
+def read_names(form: Form, name: str) -> list[str] | None:
+    """Read names with commas between them; None where there is none."""
+    given = [one.strip() for one in (form.text(name) or "").split(",")]
+    return [one for one in given if one] or None
