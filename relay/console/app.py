@@ -14,10 +14,10 @@ from relay.console.alerts import Alerts
 from relay.console.assets import FOLDER, TYPES, content_of
 from relay.console.assets import ROOT as ASSETS
 from relay.console.changes import Changes
-from relay.console.deliveries import Deliveries
 from relay.console.channel_acts import ChannelActs
 from relay.console.channel_form import ChannelForms
 from relay.console.channels import Channels
+from relay.console.deliveries import Deliveries
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.form import CSRF
@@ -37,7 +37,11 @@ from relay.desk.office import Office
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home, Tasks, Alerts, Changes, Deliveries, Channels, Tenants, ChannelForms, ChannelActs, Pauses, TenantMoney, TenantChange, TenantOpen, TenantTokens, TenantLimits]
+PAGES = [
+    *(Door, Home, Tasks, Alerts, Changes, Deliveries, Pauses),
+    *(Channels, ChannelForms, ChannelActs),
+    *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens, TenantLimits),
+]
 
 
 class Console:

@@ -24,6 +24,7 @@ async def tell_story(relay: Relay) -> list[str]:
     await relay.rows("UPDATE tasks SET is_flagged = true WHERE id = $1", ids[0])
     return [
         "",
+        "/figures",
         "/tasks",
         "/tasks?state=failed&tenant=acme",
         "/tasks?tenant=nobody&since=never",
@@ -41,6 +42,10 @@ async def tell_story(relay: Relay) -> list[str]:
         "/channels/add",
         "/pauses",
         "/pauses/add",
+        "/deliveries",
+        "/deliveries?state=dead",
+        "/alerts",
+        "/changes",
         "/tasks/4711",
         "/tenants",
         "/tenants?below=much",

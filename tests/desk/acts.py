@@ -2068,7 +2068,6 @@ REFUSED = [
     Refusal(refund, NotPossible, _refund("charged", CLIP_MICROS + 1), "more than there is"),
     Refusal(refund, Unusable, _refund("charged", 0)),
     Refusal(unflag, NotPossible, _of_task(unflag, "live")),
-    Refusal(look_now, NotPossible, _of_task(look_now, "unsent")),
     Refusal(add_operator, NameTaken, _add_operator("sue")),
     Refusal(add_operator, Unusable, _add_operator("x" * 41), "long"),
     Refusal(add_operator, Unusable, _add_operator(task_unflag=1), "without a ceiling"),
