@@ -2,16 +2,18 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk, IfMatch, of_version
 from relay.admin.bodies import (
+    MICROS_MAX,
     Count,
     Cursor,
     Like,
@@ -137,7 +139,7 @@ class Tenants(Controller):
         enabled: FromQuery[bool | None] = None,
         price_group: FromQuery[str | None] = None,
         parent: FromQuery[str | None] = None,
-        below_micros: FromQuery[int | None] = None,
+        below_micros: Annotated[int | None, QueryParameter(ge=-MICROS_MAX, le=MICROS_MAX)] = None,
         like: Like = None,
         cursor: Cursor = None,
         limit: Limit = 50,
