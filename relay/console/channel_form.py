@@ -1,6 +1,7 @@
 """The form of a channel: adding one, and changing how it is used, where it leads and its keys."""
 
 import re
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import UNSET, UnsetType
 
+from relay.channels.checks import normalised_base_url
+from relay.channels.probe import Found, leads_to_sandbox, probe_keys
 from relay.console.access import may
 from relay.console.channels import HERE
 from relay.console.form import Form, read_form
@@ -24,6 +27,7 @@ from relay.desk.channels import (
 from relay.desk.errors import DeskError, NameTaken, NoSuch, Unusable
 from relay.desk.find import channel_numbered
 from relay.desk.shown import ShownChannel, shown_channel
+from relay.kling.endpoint import Credential
 from relay.kling.proxy import read_proxy
 
 KEYS = ("access_key", "secret_key", "api_key", "webhook_secret")
@@ -53,6 +57,9 @@ class ChannelForms(Controller):
         name, base_url = form.text("name", must=True), form.text("base_url", must=True)
         priority, weight = _read_priority(form), form.whole("weight", least=1, most=WEIGHT_MOST)
         room, way = _read_room(form), _read_way(form, None)
+        is_sandbox = False
+        if form.is_right and base_url is not None and not form.is_checked("unasked"):
+            is_sandbox = await _ask_kling(page, form, base_url, keys, way)
         if form.is_right and name is not None and base_url is not None:
             try:
                 async with page.acting() as session:
@@ -67,7 +74,7 @@ class ChannelForms(Controller):
                         groups=_listed(form, "groups"),
                         models=_listed(form, "models"),
                         may_be_same=form.is_checked("may_be_same"),
-                        is_sandbox=False,
+                        is_sandbox=is_sandbox,
                         way=way,
                     )
                     channel_id = row.id
@@ -120,6 +127,37 @@ class ChannelForms(Controller):
                 return await _again(page, form, error, row)
             return page.go(f"{HERE}/{channel_id}", said="saved")
         return await page.render("channels/form.html", status=422, form=form, row=row)
+
+
+async def _ask_kling(
+    page: Page, form: Form, base_url: str, keys: ChannelKeys, way: WayChanges
+) -> bool:
+    """Ask with the keys for a task that does not exist, and tell whether a sandbox answers.
+
+    Free, and before anything is written. Through a proxy of the channel's own nothing is asked:
+    the way there is opened with the channel.
+    """
+    if way.after(None) is not None:
+        return False
+    try:
+        url = normalised_base_url(base_url)
+    except ValueError as error:
+        form.errors["base_url"] = f"{error}."
+        return False
+    transport = page.office.transport
+    probes = await probe_keys(
+        transport,
+        base_url=url,
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
+        api_key=keys.api_key,
+        now_s=int(time.time()),
+    )
+    for one in probes:
+        if one.found is not Found.GOOD:
+            field = "access_key" if one.credential is Credential.KEY_PAIR else "api_key"
+            form.errors[field] = f"{one.message}."
+    return form.is_right and await leads_to_sandbox(transport, url)
 
 
 async def _read(page: Page, channel_id: int) -> ShownChannel:

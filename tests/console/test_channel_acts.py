@@ -8,7 +8,7 @@ from tests.console.visiting import Visit, visiting
 from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
 
 KEYS = {"access_key": "ak-9", "secret_key": "sk-of-nine"}
-NEW = {"name": "nine", "base_url": SANDBOX_URL, **KEYS}
+NEW = {"name": "nine", "base_url": SANDBOX_URL, "unasked": "on", **KEYS}
 
 
 async def changes(relay: Relay) -> list[Any]:
@@ -88,10 +88,11 @@ async def check_wrongs(relay: Relay, ann: Visit, main: int) -> None:
         ({"priority": "high"}, "A whole number from -1000 to 1000.", 422),
         ({"room": "video"}, "A line each", 422),
         ({"proxy": "ftp://x"}, "it begins with http://", 422),
-        ({"name": "main"}, "already", 409),
+        ({"name": "main"}, "Another one is called that.", 409),
         ({"base_url": "kling"}, "must begin with https://", 409),
         ({"access_key": DEFAULT_ACCOUNT.access_key}, "is this Kling account already", 409),
         ({"room": "video/=3"}, "no pack", 409),
+        ({"unasked": ""}, 'id="access_key-error"', 422),
     ]
     for wrong, said, status in wrongs:
         answer = await ann.post("/channels/add", **NEW | wrong)
@@ -101,6 +102,18 @@ async def check_wrongs(relay: Relay, ann: Visit, main: int) -> None:
     assert (answer.status_code, answer.text.count('class="error"')) == (422, 2)
     assert (await ann.get(f"/channels/{main}/explode")).status_code == 404
     assert await changes(relay) == []
+
+
+async def test_kling_is_asked_before_a_channel_is_added(database_url: str) -> None:
+    """Keys that it does not take are told beside them; a sandbox is known for one."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        fields = {"name": "nine", "base_url": f"{SANDBOX_URL}/"}
+        answer = await ann.post("/channels/add", **fields, **KEYS)
+        assert (answer.status_code, answer.text.count('id="access_key-error"')) == (422, 1)
+        assert await changes(relay) == []
+        right = {"access_key": DEFAULT_ACCOUNT.access_key, "secret_key": DEFAULT_ACCOUNT.secret_key}
+        assert (await ann.post("/channels/add", **fields, **right)).status_code == 303
+        assert (await relay.row("SELECT is_sandbox FROM channels"))["is_sandbox"]
 
 
 async def test_creates_are_paused_and_let_on_again(database_url: str) -> None:
