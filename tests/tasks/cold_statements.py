@@ -17,6 +17,7 @@ _CONDITIONS = "what was learned of the channels, a few rows of each"
 
 COLD = {
     # Not statements of their own.
+    "relay.results.files:Files.open": "dials a host, and no database",
     "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
     "relay.database.line:Line._fetch": "runs what it is given by a Batcher",
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
