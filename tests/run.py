@@ -30,9 +30,8 @@ FIRST = (
 
 
 def workers() -> int:
-    """Three for two cores: while one waits for a process or a clock, another has its core."""
-    cores = os.cpu_count() or 1
-    return cores + cores // 2
+    """Two for each core: while one waits for a process or a clock, another has its core."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def longest_first(items: list[pytest.Item]) -> None:

@@ -81,9 +81,10 @@ def test_a_tenant_is_told_where_an_operator_says(relay: Command) -> None:
     assert shown["places"][0]["shown"] == "o***@acme.test"
     said = json.dumps(shown) + relay("changes", "list", "--json").stdout + listed + added
     assert "hush" not in said + " ".join(refusals)
-    assert relay("notify", "replay", "1").stdout == "notice 1: it is due again\n"
-    assert "it is due already" in relay.refused("notify", "replay", "1")
-    assert "no notice 7" in relay.refused("notify", "replay", "7")
+    (dead,) = (str(row["id"]) for row in shown["notices"])
+    assert relay("notify", "replay", dead).stdout == f"notice {dead}: it is due again\n"
+    assert "it is due already" in relay.refused("notify", "replay", dead)
+    assert "no notice 77" in relay.refused("notify", "replay", "77")
     assert relay("notify", "remove", "2").stdout == (
         "nothing is told at place 2, feishu://open.feishu.cn, any more\n"
     )
