@@ -52,7 +52,7 @@ class Load:
             AssertionError: one got none, or an answer that no failure around here explains.
         """
         assert self._running is not None, "begin comes first"
-        await asyncio.wait_for(self._running, 2 * PATIENCE_S)
+        await asyncio.wait_for(self._running, 3 * PATIENCE_S)
 
     async def stop(self) -> None:
         if self._running is not None:
@@ -64,11 +64,13 @@ class Load:
             await self._order(token, f"{token.tenant}-{number}", PROMPTS[number % len(PROMPTS)])
 
     async def _order(self, token: IssuedToken, order: str, prompt: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + 2 * PATIENCE_S  # it may outlive four starts of a relay
         body = {"prompt": prompt, "external_task_id": order}
+        last: object = None
         while time.monotonic() < deadline:
             try:
                 reply = await self._world.send(token, body, url=next(self._urls))
+                last = reply.text
                 told = reply.json()
                 if reply.status_code < 500:
                     assert told["code"] in (0, 1201, 1301), told
@@ -76,8 +78,8 @@ class Load:
                         self.ids[order] = told["data"]["task_id"]
                     await self._world.ask(token, order, url=next(self._urls))
                     return
-            except (httpx.TransportError, ValueError):
-                pass  # killed under us, or Kling's own 502 page: the answer is lost
+            except (httpx.TransportError, ValueError) as error:
+                last = error  # killed under us, or Kling's own 502 page: the answer is lost
             self.unanswered += 1
             await settle_for(0.1, because="a tenant without an answer asks again, but not at once")
-        raise AssertionError(f"{order} got no answer in {PATIENCE_S} s")
+        raise AssertionError(f"{order} got no answer in {2 * PATIENCE_S} s, last {last!r}")
