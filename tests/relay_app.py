@@ -159,7 +159,15 @@ class Relay:
                 api_key=account.api_key,
                 webhook_secret=webhook_secret,
             )
-            return channel.id
+        await self.channels_changed()
+        return channel.id
+
+    async def channels_changed(self) -> None:
+        """Have channels read at the next question: a worker may have found none a moment before."""
+        directory = self.parts.kling.directory
+        if (reading := directory._channels._reading) is not None:  # noqa: SLF001
+            await asyncio.wait({reading})  # it would bring back what is forgotten
+        directory.forget()
 
     async def submit(
         self, token: IssuedToken, body: Any = None, *, path: str = TEXT2VIDEO

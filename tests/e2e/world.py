@@ -109,6 +109,9 @@ class World(Relay):
         """Wait for a task with its hold, and return its row."""
         return (await wait_until(self.tasks))[0]
 
+    async def channels_changed(self) -> None:
+        """Leave it to the processes, which read channels every two seconds."""
+
     async def end_leases(self) -> None:
         """Give a killed worker's rows to others, instead of waiting for a minute: its lease."""
         await self.rows(END_LEASES)
