@@ -130,7 +130,7 @@ def create_app(
                 transport=transport,
                 stopping=app.state.stopping,
             ) as parts,
-            open_faces(settings, parts, app.document) as faces,
+            open_faces(settings, parts, app.document, app.state.stopping) as faces,
             _open_office(app, settings, parts, keys=keys, catalogue=catalogue),
         ):
             app.state.parts, app.state.faces = parts, faces
@@ -140,6 +140,7 @@ def create_app(
                     Application.CALLBACKS: faces.callbacks,
                     Application.OWN: faces.own,
                     Application.CONTENT: faces.content,
+                    Application.PORTAL: faces.portal or faces.kling,
                     Application.KLING: faces.kling,
                 }
             )

@@ -8,6 +8,7 @@ import msgspec
 from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface
 from relay.parts import Parts, unit_prices
+from relay.portal.app import Portal
 from relay.proxy.account import Accounts
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
@@ -32,6 +33,7 @@ from relay.proxy.unified import UnifiedSurface
 from relay.proxy.unified_content import ContentSurface
 from relay.results.files import Files
 from relay.settings import Settings
+from relay.stopping import Stopping
 from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
 from relay.trial.callbacks import TrialCallbacks
@@ -44,13 +46,15 @@ class Faces(msgspec.Struct, frozen=True):
     content: TenantSurface
     """Kling's surface too, where new-api's paths are not served."""
     own: OwnSurface
+    portal: Portal | None
+    """None where it is not switched on."""
     callbacks: CallbackSurface
     receiver: CallbackReceiver
 
 
 @asynccontextmanager
 async def open_faces(
-    settings: Settings, parts: Parts, document: KlingDocument
+    settings: Settings, parts: Parts, document: KlingDocument, stopping: Stopping
 ) -> AsyncIterator[Faces]:
     """Build them; `document` is of what they serve. What they hold open they close."""
     store, kling, tasks = parts.store, parts.kling, parts.tasks
@@ -135,4 +139,15 @@ async def open_faces(
             counts=parts.counts,
         )
         callbacks = CallbackSurface(receiver, parts.counts.callbacks)
-        yield Faces(surface, content, own, callbacks, receiver)
+        portal = None
+        if settings.portal:
+            portal = Portal(
+                settings,
+                store.sessions,
+                authenticator=authenticator,
+                own=own,
+                kling=surface,
+                catalogue=kling.catalogue,
+                stopping=stopping,
+            )
+        yield Faces(surface, content, own, portal, callbacks, receiver)

@@ -5,6 +5,7 @@
     /relay[/…]                    own        what a tenant asks of the relay itself
     /api/usage/token, …           own        what clients of new-api ask about their money
     /v1/videos/task_…/content     content    the bytes of a video, for clients of new-api
+    /portal[/…]                   portal     a tenant in its browser, where it is switched on
     every other path              kling      Kling's surface, as its one Router finds it
 
 A path is read as the client spelt it, undecoded and without its query. The rows are asked in their
@@ -34,6 +35,8 @@ class Application(StrEnum):
     """A tenant with its bearer, about the relay itself (`proxy/own_surface.py`)."""
     CONTENT = "content"
     """A tenant with its bearer, about the file of a task: as it comes, piece by piece."""
+    PORTAL = "portal"
+    """A tenant with a session, in its browser (`relay/portal`)."""
     KLING = "kling"
     """A tenant with its bearer, in Kling's words: every path that nobody else answers."""
 
@@ -77,6 +80,10 @@ def _is_of_content(raw_path: bytes) -> bool:
             return False
 
 
+def _is_below_portal(raw_path: bytes) -> bool:
+    return raw_path == b"/portal" or raw_path.startswith(b"/portal/")
+
+
 TABLE = (
     Row(Application.PAGES, "health", _is_below_health),
     Row(Application.CALLBACKS, "internal", _is_callback),
@@ -84,10 +91,11 @@ TABLE = (
     Row(Application.OWN, "api", _is_of_new_api),
     Row(Application.OWN, "dashboard", _is_of_new_api),
     Row(Application.CONTENT, "content", _is_of_content),
+    Row(Application.PORTAL, "portal", _is_below_portal),
 )
 OTHERS = Application.KLING
 
-STREAMING = (Application.PAGES, Application.CONTENT)
+STREAMING = (Application.PAGES, Application.CONTENT, Application.PORTAL)
 
 _find_root = re.compile(b"/(?:%b)" % b"|".join(row.root.encode() for row in TABLE)).search
 """Tells nearly every path of Kling's from all others at once, in a sixth of a microsecond."""

@@ -149,6 +149,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of the server by which mail goes to tenants: `mailtos://USER:PASSWORD@HOST?from=ADDRESS`."""
     owners_need_code: bool = False
     """Whether owners log in to the console with a second factor only."""
+    portal: bool = False
+    """Whether tenants have pages, under `/portal` of the public listener."""
+    portal_name: str = "Portal"
+    portal_logo: str | None = None
+    """A file: png, jpg, webp or svg."""
     drain_s: float = 30.0
     endpoints: tuple[AddedEndpoint, ...] = ()
     """In the file only: `[[endpoints]]` with name and path, and is_sync or is_free where so."""

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.console.form import Form
 from relay.console.page import Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.errors import DeskError, NameTaken, NoSuch, ReferenceUsed, Unusable
+from relay.html.form import Form
 
 Done = TypeVar("Done")
 

@@ -16,12 +16,12 @@ from relay.alerts.rules import BY_NAME
 from relay.alerts.send import CannotSend, check_sender, send_test
 from relay.alerts.tables import Severity
 from relay.console.access import may
-from relay.console.form import Form, read_form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.errors import DeskError, NoSuch
+from relay.html.form import Form, read_form
 
 HERE = f"{ROOT}/alerts"
 STATES = ("firing", "resolved", "unjudged")

@@ -11,14 +11,14 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.days import read_day
-from relay.console.form import Form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.desk.changes import find_change, list_changes
 from relay.desk.errors import NoSuch
 from relay.desk.roles import ACTS, READS
 from relay.desk.shown import ShownChange, shown_change
+from relay.html.days import read_day
+from relay.html.form import Form
 
 AT_ONCE = 50
 HERE = f"{ROOT}/changes"

@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.channels.costs import Cost, CostUnit
 from relay.console.access import may
 from relay.console.channels import HERE
-from relay.console.days import read_day
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.console.standing import read_told
@@ -21,6 +19,8 @@ from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import ChannelChanges, change_channel, remove_channel
 from relay.desk.errors import DeskError, NoSuch, NotAllowed, Unusable
 from relay.desk.find import channel_numbered
+from relay.html.days import read_day
+from relay.html.form import Form, read_form
 from relay.secrets import KeyRing
 
 Do = Callable[[AsyncSession, Actor, KeyRing, str], Awaitable[object]]

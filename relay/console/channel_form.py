@@ -14,7 +14,6 @@ from relay.channels.checks import normalised_base_url
 from relay.channels.probe import Found, leads_to_sandbox, probe_keys
 from relay.console.access import may
 from relay.console.channels import HERE
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.channels import (
@@ -27,6 +26,7 @@ from relay.desk.channels import (
 from relay.desk.errors import DeskError, NameTaken, NoSuch, Unusable
 from relay.desk.find import channel_numbered
 from relay.desk.shown import ShownChannel, shown_channel
+from relay.html.form import Form, read_form
 from relay.kling.endpoint import Credential
 from relay.kling.proxy import read_proxy
 

@@ -8,10 +8,10 @@ from litestar.params import FromPath
 
 from relay.channels.read import read_rows
 from relay.console.access import may
-from relay.console.form import Form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.standing import read_shown, read_told
+from relay.html.form import Form
 
 HERE = f"{ROOT}/channels"
 

@@ -8,7 +8,6 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.form import Form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
@@ -18,6 +17,7 @@ from relay.deliveries.tables import DeliveryState
 from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import DeskError, NoSuch
 from relay.desk.find import delivery_named, tenant_named
+from relay.html.form import Form
 from relay.tasks.inspect import find_tasks
 
 AT_ONCE = 50

@@ -3,16 +3,15 @@
 from typing import Any
 
 from litestar import Controller, Response, get, post
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.status_codes import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
-from relay.console.form import Form, read_form
-from relay.console.gate import ROOT, SECURE_COOKIE, cookie_of, own_address
-from relay.console.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Asked, Page
-from relay.console.words import LANGUAGES
+from relay.console.gate import ROOT
+from relay.console.page import Asked, Page
 from relay.desk.logins import WrongLogin, log_in, log_in_by_link
+from relay.html.form import Form, read_form
+from relay.html.gate import address_of, session_cookie
 from relay.logins.sessions import WHOLE, end_session
 from relay.networks import client_of
 
@@ -21,7 +20,6 @@ OF_ADDRESS_MAX, OF_NAME_MAX = 20, 10
 """Wrong passwords in a window, from an address and for a name, whether there is such an operator or
 not; then whoever it is waits."""
 CHARS_MAX = 200
-YEAR_S = 365 * 24 * 3600
 
 
 class Door(Controller):
@@ -30,7 +28,7 @@ class Door(Controller):
     @get("/login")
     async def ask(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Ask who it is."""
-        there = own_address(request.query_params.get("next", ROOT))
+        there = page.site.own_address(request.query_params.get("next", ROOT))
         if request.scope["user"] is not None:
             return page.go(there)
         return await page.render("login.html", form=Form(page.say), next=there)
@@ -39,12 +37,12 @@ class Door(Controller):
     async def log_in(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Let an operator in by name and password, with a code where there is a second factor."""
         form = await read_form(request, page.say)
-        there = own_address(form.values.get("next", ROOT))
+        there = page.site.own_address(form.values.get("next", ROOT))
         name, code = form.text("name", must=True), form.text("code")
         password = form.values.get("password", "")
         if not password:
             form.errors["password"] = page.say("Fill this in.")
-        keys = (client_of(_address_of(request)), (name or "").casefold()[:CHARS_MAX])
+        keys = (client_of(address_of(request)), (name or "").casefold()[:CHARS_MAX])
         scope: Any = request.scope
         addresses, names = scope["tries"]
         wait_s = max(addresses.wait_s(keys[0]), names.wait_s(keys[1]))
@@ -66,7 +64,7 @@ class Door(Controller):
                     name=name,
                     password=password,
                     code=code,
-                    address=_address_of(request),
+                    address=address_of(request),
                     agent=request.headers.get("user-agent", ""),
                     owners_need_code=office.settings.owners_need_code,
                 )
@@ -95,7 +93,7 @@ class Door(Controller):
             secret, _ = await log_in_by_link(
                 page.office.sessions,
                 form.values.get("key", ""),
-                address=_address_of(request),
+                address=address_of(request),
                 agent=request.headers.get("user-agent", ""),
             )
         except WrongLogin:
@@ -108,31 +106,14 @@ class Door(Controller):
         async with page.acting() as session:
             await end_session(session, page.visitor.session_id)
         answer = page.go(f"{ROOT}/login", said="left")
-        answer.delete_cookie(cookie_of(request), path="/")
+        answer.delete_cookie(page.site.cookie(request.scope["scheme"]), path="/")
         return answer
 
     @post("/look")
     async def look(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Keep in which language, and whether light or dark, this browser wants its pages."""
         form = await read_form(request, page.say)
-        answer = page.go(own_address(form.values.get("next", ROOT)))
-        for name, field, among in (
-            (LANGUAGE_COOKIE, "language", LANGUAGES),
-            (THEME_COOKIE, "theme", THEMES),
-        ):
-            chosen = form.choice(field, among)
-            if chosen is not None:
-                answer.set_cookie(
-                    Cookie(
-                        key=name,
-                        value=chosen,
-                        path=ROOT,
-                        max_age=YEAR_S,
-                        samesite="strict",
-                        secure=request.scope["scheme"] == "https",
-                    )
-                )
-        return answer
+        return page.keep_look(form)
 
 
 async def _let_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
@@ -141,21 +122,6 @@ async def _let_in(page: Page, request: Asked, secret: str, there: str) -> Respon
         async with page.acting() as session:
             await end_session(session, page.visitor.session_id)
     answer = page.go(there)
-    name = cookie_of(request)
-    answer.set_cookie(
-        Cookie(
-            key=name,
-            value=secret,
-            path="/",
-            httponly=True,
-            samesite="strict",
-            secure=name == SECURE_COOKIE,
-            max_age=int(WHOLE.total_seconds()),
-        )
-    )
+    scheme, lasts_s = request.scope["scheme"], int(WHOLE.total_seconds())
+    answer.set_cookie(session_cookie(page.site, scheme, secret, lasts_s=lasts_s))
     return answer
-
-
-def _address_of(request: Asked) -> str:
-    client = request.scope["client"]
-    return client[0] if client else ""

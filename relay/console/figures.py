@@ -7,10 +7,10 @@ from sqlalchemy.exc import DBAPIError
 
 from relay.channels.read import read_rows
 from relay.console.page import reading
-from relay.console.problems import took_too_long
 from relay.database.cached import Cached
 from relay.desk.office import Office
 from relay.health.read import Standing, read_standings
+from relay.html.problems import took_too_long
 from relay.months import first_moment
 from relay.tasks.queue.read import Lineup, read_lineup
 from relay.tasks.recent import Times, read_times

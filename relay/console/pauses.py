@@ -9,12 +9,12 @@ from litestar.params import FromPath
 
 from relay.channels.read import read_rows
 from relay.console.access import may
-from relay.console.form import Form, read_form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.errors import DeskError, NoSuch, Unusable
 from relay.desk.pauses import end_pause, pause_creates
+from relay.html.form import Form, read_form
 from relay.pauses.read import ListedPause, list_pauses
 
 HERE = f"{ROOT}/pauses"

@@ -7,10 +7,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.page import Page
-from relay.console.results import Result, result_of
 from relay.database.ids import TaskId
 from relay.deliveries.kept_url import show_url
 from relay.desk.errors import NoSuch
+from relay.html.results import Result, result_of
 from relay.money import money, plain
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story

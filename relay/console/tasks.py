@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
 from relay.console.access import may
-from relay.console.days import read_day
-from relay.console.form import Form, read_form
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
@@ -31,6 +29,8 @@ from relay.desk.tasks import (
     settle,
     unflag,
 )
+from relay.html.days import read_day
+from relay.html.form import Form, read_form
 from relay.pages.streams import until_stopping
 from relay.tasks.inspect import TaskFilter, find_tasks
 from relay.tasks.recent import read_newest

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.gate import ROOT
 from relay.console.page import Page
-from relay.console.problems import took_too_long
 from relay.desk.find import tenant_numbered
 from relay.desk.shown import ShownTenant, read_shown_tenant
 from relay.desk.shown_limits import ShownLimit, read_shown_limits
+from relay.html.problems import took_too_long
 from relay.months import Window, first_moment, month_of
 from relay.usage.sums import Usage, UsageKey, read_usage
 

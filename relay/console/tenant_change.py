@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.find import tenant_numbered
 from relay.desk.shown import ShownTenant
 from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
+from relay.html.form import Form, read_form
 
 WAS = "was."
 """Before a field's name: as the page showed it, so that only what a visitor changes is changed."""

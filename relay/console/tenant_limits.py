@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.find import tenant_numbered
 from relay.desk.limits import raise_limit, set_limits
 from relay.desk.shown_limits import read_shown_limits
+from relay.html.form import Form, read_form
 from relay.limits.tables import IN_MICROS, LimitKind
 
 KINDS = [kind.value for kind in LimitKind]

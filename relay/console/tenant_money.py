@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt, is_sure
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.find import tenant_numbered
 from relay.desk.money import add_quota, adjust_quota, set_credit
+from relay.html.form import Form, read_form
 from relay.ledger.tables import TopupKind
 
 KINDS = tuple(kind.value for kind in TopupKind)

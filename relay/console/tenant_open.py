@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt, is_sure
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.console.tenant_change import read_names
@@ -21,6 +20,7 @@ from relay.desk.opening.paper import to_markdown
 from relay.desk.opening.welcome import Language, lay_out, read_welcome
 from relay.desk.opening.whole import Opened, Opening, open_whole
 from relay.desk.sub_tenants import open_sub_tenant
+from relay.html.form import Form, read_form
 from relay.limits.tables import LimitKind
 
 LANGUAGES = tuple(one.value for one in Language)

@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.days import read_day
-from relay.console.form import Form, read_form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.console.tenant_change import read_names
@@ -30,6 +28,8 @@ from relay.desk.tokens import (
     revoke_token,
     rotate_token,
 )
+from relay.html.days import read_day
+from relay.html.form import Form, read_form
 from relay.limits.tables import LimitKind
 from relay.pages.rows import cut
 from relay.tasks.live import read_held

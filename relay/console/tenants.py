@@ -10,14 +10,14 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.days import read_month_of
-from relay.console.form import Form
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, read_near, read_used, render_of
 from relay.database.ids import AccountId
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_numbered
 from relay.desk.shown import ShownTenant, list_shown_tenants
+from relay.html.days import read_month_of
+from relay.html.form import Form
 from relay.ledger.tables import EntryKind, TopupKind
 from relay.months import Month, month_of, read_month
 from relay.pages.rows import Read, csv_file, cut

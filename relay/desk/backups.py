@@ -14,6 +14,7 @@ from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import Unusable
 from relay.logins.links import use_up_links
+from relay.logins.portal import end_all_portal_sessions
 from relay.logins.sessions import end_all_sessions
 from relay.pauses.tables import Pause
 from relay.tasks.queue.tables import Queued
@@ -70,6 +71,7 @@ async def mark_restored(
     prefix = deployment.external_prefix
     await session.execute(update(Queued).values(until=func.now()))
     await end_all_sessions(session)
+    await end_all_portal_sessions(session)
     await use_up_links(session)
     row = Restore(as_of=as_of, source=source, former_prefix=former)
     pause = Pause(reason=f"set back to {as_of:%Y-%m-%d %H:%M:%SZ}: see `relay recover`")

@@ -38,6 +38,8 @@ ACTS: dict[str, Grants] = {
     "tenant.move_in": _to(),
     "sub_tenant.open": _to(OPERATOR, FINANCE),
     "tenant.remove": _to(OPERATOR),
+    "tenant.link": _to(OPERATOR),
+    "portal.end_session": _to(OPERATOR, SUPPORT),
     "tenant.issue_webhook_secret": _to(OPERATOR),
     "tenant.top_up": _to(FINANCE),
     "tenant.adjust": _to(FINANCE),

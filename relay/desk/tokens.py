@@ -18,6 +18,7 @@ from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
 from relay.desk.waits import check_wait
 from relay.limits.inherit import inherit_limits
+from relay.logins.portal import end_portal_sessions
 from relay.secrets import KeyRing
 from relay.tasks.queue.end import end_waiting_of
 from relay.tenants import tokens
@@ -231,6 +232,8 @@ async def rotate_token(
     tenant = await session.get_one(Tenant, token.tenant_id)
     before = {"tenant": tenant.name, "access_key": token.access_key}
     issued = await tokens.rotate_token(session, token, tenant.name, keys, keep_s=keep_s)
+    # Who found the old keys may have entered by them.
+    await end_portal_sessions(session, token.id)
     until = token.former_until
     await note_change(
         session,

@@ -11,3 +11,13 @@ def new_secret() -> str:
 
 def hash_secret(secret: str) -> bytes:
     return sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def csrf_of(secret: str) -> str:
+    """Spell what forms of a session carry: it follows from the cookie's secret, and tells none."""
+    return sha256(b"csrf:" + secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def printable(text: str) -> str:
+    """Take out of what a browser says of itself whatever no terminal should get."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -5,13 +5,12 @@ log in under a session that he knows.
 """
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.logins.secret import hash_secret, new_secret
+from relay.logins.secret import csrf_of, hash_secret, new_secret, printable
 from relay.logins.tables import WebSession
 from relay.operators.tables import Operator, Role
 
@@ -65,8 +64,8 @@ async def open_session(
         session_hash=hash_secret(secret),
         operator_id=operator_id,
         machine_user=system_user,
-        address=_printable(address),
-        agent=_printable(agent[:AGENT_CHARS_MAX]),
+        address=printable(address),
+        agent=printable(agent[:AGENT_CHARS_MAX]),
     )
     session.add(row)
     await session.flush()
@@ -98,7 +97,7 @@ async def find_visitor(session: AsyncSession, secret: str) -> Visitor | None:
         name=row.machine_user if operator is None else operator.name,
         role=Role.OWNER if operator is None else Role(operator.role),
         is_system=operator is None,
-        csrf=sha256(b"csrf:" + secret.encode(errors="surrogatepass")).hexdigest(),
+        csrf=csrf_of(secret),
     )
 
 
@@ -161,7 +160,3 @@ async def _end(session: AsyncSession, *which: ColumnElement[bool]) -> int:
         .returning(WebSession.id)
     )
     return len(ended.all())
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

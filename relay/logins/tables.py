@@ -1,4 +1,4 @@
-"""Sessions of pages, and the links by which a machine's own user enters."""
+"""Sessions of pages, and the links by which a machine's own user, or a tenant, enters."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
@@ -40,6 +40,40 @@ class LoginLink(Base):
     id: Mapped[identity]
     link_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     machine_user: Mapped[str]
+    created_at: Mapped[stamped]
+    expires_at: Mapped[moment]
+    used_at: Mapped[moment | None]
+
+
+class PortalSession(Base):
+    """One browser that somebody of a tenant has entered the portal with.
+
+    No row of `web_sessions`: there one that is no operator's is a machine's own user's.
+    """
+
+    __tablename__ = "portal_sessions"
+    __table_args__ = (Index(None, "token_id"),)
+
+    id: Mapped[identity]
+    session_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    """By what it was entered, and what it may: it ends with that."""
+    created_at: Mapped[stamped]
+    seen_at: Mapped[stamped]
+    address: Mapped[str]
+    agent: Mapped[str]
+    ended_at: Mapped[moment | None]
+
+
+class PortalLink(Base):
+    """A way into the portal for somebody of a tenant, good once."""
+
+    __tablename__ = "portal_links"
+    __table_args__ = (Index(None, "token_id"),)
+
+    id: Mapped[identity]
+    link_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
     created_at: Mapped[stamped]
     expires_at: Mapped[moment]
     used_at: Mapped[moment | None]

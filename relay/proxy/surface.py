@@ -104,6 +104,50 @@ class TenantSurface(ABC):
             answer = answer_error(refusal, request_id)
         await self._send(send, answer, request_id)
         line.status = answer.status
+        self._note(line, began)
+
+    async def ask(
+        self, caller: Caller, method: str, path: str, *, query: bytes, body: bytes, address: str
+    ) -> Sent:
+        """Answer whoever was let in by a page of ours, as its own bearer would be answered.
+
+        `path`: as it is spelled in an address, quoted; `body`: JSON.
+
+        Raises:
+            RelayError: in Kling's terms.
+        """
+        line = RequestLine(new_request_id(), method, address)
+        line.tenant, line.token_id = caller.tenant, caller.token_id
+        scope: Any = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "headers": [(b"content-length", b"%d" % len(body))],
+            "client": (address, 0),
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        began = time.perf_counter()
+        try:
+            answer = await self._answer(caller, scope, receive, line)
+            line.status = answer.status
+        except RelayError as error:
+            line.status, line.code = error.http_status, int(error.code)
+            line.error = type(error).__name__
+            raise
+        except Exception as error:
+            line.status, line.error = SERVER_ERROR, type(error).__name__
+            raise
+        finally:
+            self._note(line, began)
+        return answer
+
+    def _note(self, line: RequestLine, began: float) -> None:
+        """Write a request's line, and count it."""
         now = time.perf_counter()
         line.ms = round((now - began) * 1000, 1)
         log_request(line)

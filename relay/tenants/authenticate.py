@@ -174,6 +174,24 @@ class Authenticator:
             self._remembered.keep(self._by_header, authorization, found, read_at=number)
         return found.caller
 
+    async def admit(self, key: str | bytes, *, now_s: float, address: str) -> Caller:
+        """Tell who acts with a token, by its access key or the hash of its API key.
+
+        For whoever has shown the token before, such as a browser with a session of it.
+
+        Raises:
+            CredentialUnknown: the token ended, or has other keys by now.
+            Unauthorized: it is not let in any more.
+            AddressNotAllowed: it is not let in from there.
+        """
+        if self._clock() > self._changed.good_until:
+            await self._changed.get()
+        found = await self._find(key)
+        if found is None:
+            raise CredentialUnknown
+        _let_in(found, address, now_s=now_s)
+        return found.caller
+
     async def aclose(self) -> None:
         await self._tokens.aclose()
         await self._remembered.aclose()

@@ -118,6 +118,10 @@ DELETE FROM login_links WHERE id IN (
     SELECT id FROM login_links WHERE created_at < now() - :days * interval '1 day' LIMIT :at_once
 )
 """
+PORTAL_SESSIONS, PORTAL_LINKS = (
+    SESSIONS.replace("web_sessions", "portal_sessions"),
+    LINKS.replace("login_links", "portal_links"),
+)
 SESSIONS_DAYS = 7
 
 
@@ -156,6 +160,8 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (NOTICES, NOTICES_DAYS),
         (SESSIONS, SESSIONS_DAYS),
         (LINKS, 1),
+        (PORTAL_SESSIONS, SESSIONS_DAYS),
+        (PORTAL_LINKS, 1),
     ):
         forgotten = 1
         while forgotten:

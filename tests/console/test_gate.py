@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from relay.console.gate import COOKIE, own_address
+from relay.console.gate import SITE
 from relay.desk.logins import set_password
 from relay.desk.operators import add_operator
 from relay.desk.tasks import settle
@@ -16,6 +16,7 @@ from tests.admin.office import act
 from tests.console.visiting import ORIGIN, browser, visiting
 from tests.relay_app import Relay, fixture_relay
 
+COOKIE = SITE.cookie("http")
 OURS = {"origin": ORIGIN, "sec-fetch-site": "same-origin"}
 PASSWORD = "correct horse battery"
 
@@ -175,7 +176,7 @@ async def test_only_forms_of_ours_are_taken(database_url: str) -> None:
     ],
 )
 def test_one_is_led_to_our_own_pages_only(given: str, there: str) -> None:
-    assert own_address(given) == there
+    assert SITE.own_address(given) == there
 
 
 async def test_roles_hold(database_url: str) -> None:

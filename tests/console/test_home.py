@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from relay.alerts.rules import RULES
-from relay.console.page import environment
+from relay.console.gate import SITE
 from relay.desk.backups import mark_restored
 from relay.desk.invoices import ProfileChanges, request_invoice, set_invoice_profile
 from relay.desk.money import add_quota
+from relay.html.page import environment
 from relay.operators.tables import Role
 from tests.admin.office import act
 from tests.console.test_gate import charged_task
@@ -112,5 +113,5 @@ async def every_trouble_is_told(relay: Relay) -> None:
 
 
 def test_every_rule_of_alerts_has_its_title_in_a_readers_language() -> None:
-    english: Any = environment("en").get_template("alerts/titles.html").module
+    english: Any = environment(SITE, "en").get_template("alerts/titles.html").module
     assert english.titles == {rule.name: rule.title for rule in RULES}

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from relay.console.gate import COOKIE
+from relay.console.gate import SITE
 from relay.desk.operators import add_operator
 from relay.logins.sessions import find_visitor, open_session
 from relay.operators.tables import Role
@@ -62,5 +62,5 @@ async def visiting(
         visitor = await find_visitor(session, secret)
     assert visitor is not None
     async with browser(relay) as client:
-        client.cookies.set(COOKIE, secret)
+        client.cookies.set(SITE.cookie("http"), secret)
         yield Visit(client, visitor.csrf)

@@ -3,8 +3,8 @@
 import re
 from collections import Counter, defaultdict
 
-from relay.console.words import LANGUAGES, choose, translations
-from tests.console.words import said, translated
+from relay.html.words import LANGUAGES, choose, translations
+from tests.html.words import said, translated
 
 HOLES = re.compile(r"%\((\w+)\)s|%\(num\)d|</?\w+")
 OTHERS = [language for language in LANGUAGES if language != "en"]

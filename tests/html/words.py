@@ -1,6 +1,6 @@
-"""What the console's templates and code say, read as gettext's own tools read it.
+"""What the templates and the code of pages say, read as gettext's own tools read it.
 
-`uv run python -m tests.console.words` prints what a language has not translated yet.
+`uv run python -m tests.html.words` prints what a language has not translated yet.
 """
 
 import sys
@@ -11,9 +11,10 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from relay.console.words import FOLDER, LANGUAGES
+from relay.html.words import FOLDER, LANGUAGES
 
-CONSOLE = FOLDER.parent
+RELAY = FOLDER.parents[1]
+SITES = ("html", "console", "portal")
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say": None}
 OPTIONS = {"extensions": "jinja2.ext.i18n", "trim_blocks": "true", "lstrip_blocks": "true"}
 
@@ -26,7 +27,7 @@ def said() -> dict[Said, str]:
     for file, method in _files():
         messages = extract_from_file(method, file, keywords=KEYWORDS, options=OPTIONS)
         for _, message, _, _ in messages:
-            found[message] = str(file.relative_to(CONSOLE))
+            found[message] = str(file.relative_to(RELAY))
     return found
 
 
@@ -41,10 +42,11 @@ def translated(language: str) -> list[tuple[str, Message]]:
 
 
 def _files() -> Iterator[tuple[Path, str]]:
-    for file in sorted((CONSOLE / "templates").rglob("*.html")):
-        yield file, "jinja2"
-    for file in sorted(CONSOLE.glob("*.py")):
-        yield file, "python"
+    for site in SITES:
+        for file in sorted((RELAY / site / "templates").rglob("*.html")):
+            yield file, "jinja2"
+        for file in sorted((RELAY / site).glob("*.py")):
+            yield file, "python"
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta, tzinfo
 
-from relay.console.form import Form
+from relay.html.form import Form
 from relay.months import Month, first_moment, read_month
 
 

@@ -1,0 +1,182 @@
+"""How people of a tenant enter the portal, and how their sessions end.
+
+A session is of one of the tenant's tokens, and may what that may. By a link it is that of the token
+`portal`, which is made when the first link is: its keys are shown to nobody, so that what is made
+in a browser has a key of its own in every report, with limits of its own, and ends when that is
+revoked. Who shows a key of the tenant's enters as that key, and has its limits: the portal's own
+would be a way past them.
+"""
+
+from datetime import datetime
+
+import msgspec
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.engine import Sessions
+from relay.desk.act import act
+from relay.desk.actor import Actor, ActorKind
+from relay.desk.changes import note_change
+from relay.desk.errors import NoSuch
+from relay.desk.find import tenant_to_act_on
+from relay.desk.logins import WrongLogin
+from relay.desk.tokens import change_token, issue_token
+from relay.logins.portal import (
+    end_portal_session,
+    end_portal_sessions,
+    make_portal_link,
+    open_portal_session,
+    take_portal_link,
+)
+from relay.logins.tables import PortalSession
+from relay.secrets import KeyRing
+from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
+from relay.tenants.tables import Tenant, Token
+
+log = structlog.get_logger()
+
+PORTAL = "portal"
+"""What the token is called that sessions by link have."""
+
+
+class PortalLink(msgspec.Struct, frozen=True):
+    """A way into the portal, shown this once."""
+
+    tenant: str
+    token_id: int
+    key: str
+    """What the link's address ends in."""
+    expires_at: datetime
+
+
+@act("tenant.link")
+async def link_tenant(
+    session: AsyncSession, actor: Actor, tenant_name: str, keys: KeyRing
+) -> PortalLink:
+    """Make a link by which somebody of a tenant enters the portal, once, and may all there.
+
+    Raises:
+        NoSuch, NotPossible: the tenant was removed.
+        SecretKeyError: the secret keys are not this database's.
+    """
+    # Locked: of two at once only one is to make the token.
+    tenant = await tenant_to_act_on(session, tenant_name, is_locked=True)
+    token_id = await _find_token(session, tenant)
+    if token_id is None:
+        issued = await issue_token(session, actor, tenant.name, keys, scope=Scope.MANAGE)
+        await change_token(session, actor, issued.id, name=PORTAL)
+        token_id = issued.id
+    key, expires_at = await make_portal_link(session, token_id)
+    await note_change(
+        *(session, actor, "tenant.link"),
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        after={"token": token_id, "expires_at": expires_at},
+    )
+    return PortalLink(tenant.name, token_id, key, expires_at)
+
+
+@act("portal.end_session")
+async def end_sessions_of(session: AsyncSession, actor: Actor, tenant_name: str) -> int:
+    """Log a tenant out of every browser, and end links into the portal; returns how many browsers.
+
+    Raises:
+        NoSuch, NotPossible: the tenant was removed.
+    """
+    tenant = await tenant_to_act_on(session, tenant_name)
+    ended = 0
+    for token_id in await session.scalars(select(Token.id).where(Token.tenant_id == tenant.id)):
+        ended += await end_portal_sessions(session, token_id)
+    await note_change(
+        *(session, actor, "portal.end_session"),
+        kind="tenant",
+        id=tenant.id,
+        name=tenant.name,
+        after={"sessions_ended": ended},
+    )
+    return ended
+
+
+async def enter_portal(sessions: Sessions, caller: Caller, *, address: str, agent: str) -> str:
+    """Let in who has shown a key of a tenant's; return the secret of the new session."""
+    async with sessions.begin() as session:
+        secret = await open_portal_session(session, caller.token_id, address=address, agent=agent)
+        await _note(session, caller.token_id, caller.tenant, address)
+    return secret
+
+
+async def enter_portal_by_link(sessions: Sessions, key: str, *, address: str, agent: str) -> str:
+    """Let in who has a link; return the secret of the new session.
+
+    Raises:
+        WrongLogin: the link is used up, over, or none; nothing was written.
+    """
+    async with sessions.begin() as session:
+        token_id = await take_portal_link(session, key)
+        if token_id is None:
+            log.info("portal.log_in_refused", why="link")
+            raise WrongLogin
+        secret = await open_portal_session(session, token_id, address=address, agent=agent)
+        token = await session.get_one(Token, token_id)
+        tenant = await session.get_one(Tenant, token.tenant_id)
+        await _note(session, token_id, tenant.name, address)
+    return secret
+
+
+async def leave_portal(sessions: Sessions, session_id: int) -> None:
+    """End one session, by whoever is in it."""
+    async with sessions.begin() as session:
+        await end_portal_session(session, session_id)
+
+
+@act("portal.end_session")
+async def end_own_session(
+    session: AsyncSession, actor: Actor, tenant_id: int, session_id: int
+) -> None:
+    """Log one browser of a tenant's out; of one that is over nothing is noted.
+
+    Raises:
+        NoSuch: none of this tenant's.
+    """
+    found = await session.get(PortalSession, session_id)
+    token = None if found is None else await session.get_one(Token, found.token_id)
+    if token is None or token.tenant_id != tenant_id:
+        raise NoSuch("session", session_id)
+    if await end_portal_session(session, session_id):
+        await note_change(
+            *(session, actor, "portal.end_session"),
+            kind="token",
+            id=token.id,
+            name=str(token.id),
+            after={"session": session_id},
+        )
+
+
+async def _find_token(session: AsyncSession, tenant: Tenant) -> int | None:
+    return await session.scalar(
+        select(Token.id)
+        .where(
+            Token.tenant_id == tenant.id,
+            Token.name == PORTAL,
+            Token.scope == Scope.MANAGE.value,
+            Token.made_by_id.is_(None),
+            Token.is_test.is_(False),
+            Token.revoked_at.is_(None),
+        )
+        .order_by(Token.id)
+        .limit(1)
+    )
+
+
+async def _note(session: AsyncSession, token_id: int, tenant: str, address: str) -> None:
+    actor = Actor(ActorKind.TENANT, tenant, origin=f"portal, {address}")
+    await note_change(
+        *(session, actor, "portal.log_in"),
+        kind="token",
+        id=token_id,
+        name=str(token_id),
+        after={},
+    )

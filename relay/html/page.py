@@ -1,0 +1,133 @@
+"""One page for one visitor: what its templates are given, and how it is answered."""
+
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Response
+from litestar.datastructures import Cookie
+from litestar.status_codes import HTTP_303_SEE_OTHER
+
+from relay.html.assets import address_in
+from relay.html.form import Form
+from relay.html.site import Site
+from relay.html.spelling import Speller
+from relay.html.words import LANGUAGES, LOCALES, choose, translations
+from relay.money import decimal_of
+
+TEMPLATES = Path(__file__).with_name("templates")
+LANGUAGE_COOKIE, THEME_COOKIE = "relay-language", "relay-theme"
+THEMES = ("auto", "light", "dark")
+YEAR_S = 365 * 24 * 3600
+
+
+@lru_cache
+def environment(site: Site, language: str) -> Environment:
+    """Read a site's templates for one language."""
+    found = Environment(
+        loader=FileSystemLoader([site.templates, TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    found.install_gettext_translations(  # type: ignore[attr-defined]
+        translations(language), newstyle=True
+    )
+    found.globals |= {
+        "asset": partial(address_in, site.assets),
+        "pairs": lambda values: [(value, value) for value in values],
+        "labelled": lambda values, labels: [(value, labels[value]) for value in values],
+        "plain": decimal_of,
+        "LANGUAGES": LANGUAGES,
+    }
+    return found
+
+
+class SitePage(msgspec.Struct, frozen=True):
+    """One request, of a visitor who was let in, or of somebody who is not yet."""
+
+    request: Any
+    site: Site
+    language: str
+    zone: tzinfo
+    timezone: str
+    """The zone's name."""
+    currency: str
+
+    @property
+    def spell(self) -> Speller:
+        return Speller(LOCALES[self.language], self.zone, self.currency)
+
+    def say(self, message: str, **values: object) -> str:
+        """Translate a sentence of the code's, which is in the catalogues as those of templates."""
+        found = translations(self.language).gettext(message)
+        return found % values if values else found
+
+    def address(self, **changed: object) -> str:
+        """Spell this page's address with some of its query changed; None takes one away."""
+        query = dict(parse_qsl(self.request.scope["query_string"].decode()))
+        query.pop("said", None)
+        query |= {name: str(value) for name, value in changed.items() if value is not None}
+        for name in [name for name, value in changed.items() if value is None]:
+            query.pop(name, None)
+        path: str = self.request.scope["path"]
+        return f"{path}?{urlencode(query)}" if query else path
+
+    def compose(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+        """Answer with a template."""
+        theme = self.request.cookies.get(THEME_COOKIE)
+        content = (
+            environment(self.site, self.language)
+            .get_template(template)
+            .render(
+                page=self,
+                root=self.site.root,
+                spell=self.spell,
+                visitor=self.request.scope.get("user"),
+                language=self.language,
+                theme=theme if theme in THEMES else "auto",
+                path=self.request.scope["path"],
+                now=datetime.now(UTC),
+                said=self.request.query_params.get("said", ""),
+                **values,
+            )
+        )
+        return Response(content, status_code=status, media_type=MediaType.HTML)
+
+    def go(self, address: str, *, said: str | None = None) -> Response[None]:
+        """Lead to another page after an act; `said`: the sentence of `parts/said.html` to show."""
+        if said is not None:
+            address += ("&" if "?" in address else "?") + urlencode({"said": said})
+        return Response(None, status_code=HTTP_303_SEE_OTHER, headers={"location": address})
+
+    def keep_look(self, form: Form) -> Response[None]:
+        """Keep in which language, and whether light or dark, this browser wants its pages."""
+        answer = self.go(self.site.own_address(form.values.get("next", self.site.root)))
+        for name, field, among in (
+            (LANGUAGE_COOKIE, "language", LANGUAGES),
+            (THEME_COOKIE, "theme", THEMES),
+        ):
+            chosen = form.choice(field, among)
+            if chosen is not None:
+                answer.set_cookie(
+                    Cookie(
+                        key=name,
+                        value=chosen,
+                        path=self.site.root,
+                        max_age=YEAR_S,
+                        samesite="strict",
+                        secure=self.request.scope["scheme"] == "https",
+                    )
+                )
+        return answer
+
+
+def language_of(request: Any) -> str:
+    """Say in which language a browser wants its pages."""
+    return choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))

@@ -1,0 +1,59 @@
+"""What a visitor is told where something was not done: one sentence, in their language."""
+
+import structlog
+from litestar.exceptions import HTTPException
+from litestar.status_codes import (
+    HTTP_400_BAD_REQUEST,
+    HTTP_403_FORBIDDEN,
+    HTTP_404_NOT_FOUND,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
+from sqlalchemy.exc import DBAPIError
+
+from relay.database.faults import is_fault, is_of_a_text, log_failure
+from relay.html.gate import StaleForm
+from relay.html.page import SitePage
+
+log = structlog.get_logger()
+
+TOO_LONG = "57014"
+"""SQLSTATE of a statement that was given up."""
+
+
+def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
+    """Give the status and the sentence of whatever a handler raised that is no rule of a site's."""
+    match error:
+        case HTTPException(status_code=404):
+            told = HTTP_404_NOT_FOUND, page.say("There is no such page.")
+        case StaleForm():
+            why = page.say("This form is of a session that is over. Load the page again.")
+            told = HTTP_403_FORBIDDEN, why
+        case HTTPException(status_code=403):
+            told = HTTP_403_FORBIDDEN, page.say("Your role may not do this.")
+        case HTTPException():
+            told = error.status_code, page.say("This address cannot be used like that.")
+        case _ if is_of_a_text(error):
+            told = HTTP_400_BAD_REQUEST, page.say("A text has a character that is none.")
+        case _ if took_too_long(error):
+            why = page.say("This took too long and was given up. Narrow the filter.")
+            told = HTTP_503_SERVICE_UNAVAILABLE, why
+        case _:
+            log_failure(log, "html.failed", error, path=page.request.scope["path"])
+            told = (
+                (
+                    HTTP_503_SERVICE_UNAVAILABLE,
+                    page.say("The database cannot be asked now. Try again in a moment."),
+                )
+                if is_fault(error)
+                else (
+                    HTTP_500_INTERNAL_SERVER_ERROR,
+                    page.say("A mistake of the relay's, which its log has."),
+                )
+            )
+    return told
+
+
+def took_too_long(error: Exception) -> bool:
+    """Tell whether a statement was given up."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == TOO_LONG

@@ -1,0 +1,149 @@
+"""The portal's door: in by a link of the operator's or by a key, out again, and how pages look."""
+
+import time
+from typing import Any
+
+import jwt
+from litestar import Controller, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromQuery
+from litestar.status_codes import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
+
+from relay.desk.logins import WrongLogin
+from relay.desk.portal import enter_portal, enter_portal_by_link, leave_portal
+from relay.errors import AddressNotAllowed, RelayError
+from relay.html.form import Form, read_form
+from relay.html.gate import address_of, session_cookie
+from relay.logins.sessions import WHOLE
+from relay.networks import client_of
+from relay.portal.gate import ROOT
+from relay.portal.page import Asked, Page
+from relay.tenants.caller import Caller
+
+WINDOW_S = 300.0
+OF_ADDRESS_MAX = 20
+"""Wrong keys in a window, from one address; then it waits. A key is 256 random bits: this spares
+work, no guess could hit."""
+KEY_CHARS_MAX = 500
+SIGNED_FOR_S = 60
+
+
+class Door(Controller):
+    path = ROOT
+
+    @get("/login")
+    async def ask(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Ask who it is."""
+        there = page.site.own_address(request.query_params.get("next", ROOT))
+        if request.scope["user"] is not None:
+            return page.go(there)
+        return await page.render("login.html", form=Form(page.say), next=there)
+
+    @post("/login")
+    async def log_in(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Let somebody in by a key of the tenant's: an API key, or an access key and its secret."""
+        form = await read_form(request, page.say)
+        there = page.site.own_address(form.values.get("next", ROOT))
+        key = form.text("key", must=True, most=KEY_CHARS_MAX)
+        secret_key = form.text("secret_key", most=KEY_CHARS_MAX)
+        address = address_of(request)
+        who, tries = client_of(address), page.portal.tries
+        if (wait_s := tries.wait_s(who)) > 0:
+            form.errors[""] = page.say(
+                "Too many wrong tries. Try again in %(s)s seconds.", s=int(wait_s) + 1
+            )
+            status = HTTP_429_TOO_MANY_REQUESTS
+            return await page.render("login.html", status=status, form=form, next=there)
+        if form.is_right and key is not None:
+            # Counted before it is known: of many at once each would still be free to try.
+            tries.count(who)
+            try:
+                caller = await page.portal.authenticator.authenticate(
+                    _bearer(key, secret_key), now_s=time.time(), address=address
+                )
+            except AddressNotAllowed:
+                form.errors[""] = page.say("This key is not let in from where you are.")
+            except (RelayError, UnicodeError):
+                form.errors[""] = page.say("No key that works here. Is it whole, and of today?")
+            else:
+                tries.take_back(who)
+                if not caller.is_replaced:
+                    return await _let_in(page, request, caller, there)
+                form.errors[""] = page.say("This key was replaced. Use the new one.")
+        return await page.render("login.html", status=HTTP_403_FORBIDDEN, form=form, next=there)
+
+    @get("/enter")
+    async def ask_to_enter(
+        self, page: NamedDependency[Page], key: FromQuery[str] = ""
+    ) -> Response[Any]:
+        """Show a button: what previews a link fetches it, and must not use it up."""
+        return await page.render("enter.html", key=key, is_over=False)
+
+    @post("/enter")
+    async def enter(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Let in whoever has a link that an operator made, once."""
+        form = await read_form(request, page.say)
+        try:
+            secret = await enter_portal_by_link(
+                page.portal.sessions,
+                form.values.get("key", ""),
+                address=address_of(request),
+                agent=request.headers.get("user-agent", ""),
+            )
+        except WrongLogin:
+            return await page.render("enter.html", status=HTTP_403_FORBIDDEN, key="", is_over=True)
+        return await _show_in(page, request, secret, ROOT)
+
+    @post("/leave")
+    async def leave(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """End this session."""
+        await leave_portal(page.portal.sessions, page.visitor.session_id)
+        answer = page.go(page.site.door, said="left")
+        answer.delete_cookie(page.site.cookie(request.scope["scheme"]), path="/")
+        return answer
+
+    @post("/look")
+    async def look(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Keep in which language, and whether light or dark, this browser wants its pages."""
+        return page.keep_look(await read_form(request, page.say))
+
+    @get("/assets/logo")
+    async def show_logo(self, page: NamedDependency[Page]) -> Response[bytes]:
+        """Serve the reseller's own."""
+        logo = page.portal.logo
+        if logo is None:
+            raise NotFoundException
+        headers = {"cache-control": "public, max-age=3600"}
+        return Response(logo.content, media_type=logo.content_type, headers=headers)
+
+
+def _bearer(key: str, secret_key: str | None) -> str:
+    """Spell what a program would send: of an access key a token that its secret signs."""
+    if secret_key is None:
+        return f"Bearer {key}"
+    now = int(time.time())
+    claims = {"iss": key, "exp": now + SIGNED_FOR_S, "nbf": now - SIGNED_FOR_S}
+    return f"Bearer {jwt.encode(claims, secret_key, algorithm='HS256')}"
+
+
+async def _let_in(page: Page, request: Asked, caller: Caller, there: str) -> Response[Any]:
+    secret = await enter_portal(
+        page.portal.sessions,
+        caller,
+        address=address_of(request),
+        agent=request.headers.get("user-agent", ""),
+    )
+    return await _show_in(page, request, secret, there)
+
+
+async def _show_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
+    """Give a browser its new session, whatever it showed before; the one before it is over."""
+    if request.scope["user"] is not None:
+        await leave_portal(page.portal.sessions, page.visitor.session_id)
+    answer = page.go(there)
+    scheme, lasts_s = request.scope["scheme"], int(WHOLE.total_seconds())
+    cookie: Cookie = session_cookie(page.site, scheme, secret, lasts_s=lasts_s)
+    answer.set_cookie(cookie)
+    return answer

@@ -1,0 +1,66 @@
+"""One page of the portal, for one visitor."""
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, Response
+from litestar.datastructures import State
+
+from relay.html.gate import address_of
+from relay.html.page import SitePage, language_of
+from relay.portal.asking import Asking
+from relay.portal.gate import PortalVisitor
+from relay.tenants.scope import Scope
+
+if TYPE_CHECKING:
+    from relay.portal.app import Portal
+
+Asked = Request[PortalVisitor | None, Any, State]
+
+
+class Page(SitePage, frozen=True, kw_only=True):
+    """One request, of somebody of a tenant who was let in, or of somebody who is not yet."""
+
+    portal: Any
+
+    @property
+    def visitor(self) -> PortalVisitor:
+        visitor: PortalVisitor | None = self.request.scope.get("user")
+        assert visitor is not None, "the gate lets nobody else to this page"
+        return visitor
+
+    @property
+    def asking(self) -> Asking:
+        """What this visitor may ask."""
+        return Asking(
+            *(self.portal.own, self.portal.kling, self.visitor.caller),
+            address=address_of(self.request),
+        )
+
+    @property
+    def has_logo(self) -> bool:
+        return self.portal.logo is not None
+
+    def may(self, scope: str) -> bool:
+        """Tell whether the visitor's token has a scope: what it may not is not offered."""
+        return self.visitor.caller.scope.has(Scope(scope))
+
+    @property
+    def sees_all(self) -> bool:
+        """Tell whether it sees what others of its tenant's tokens made and spent."""
+        return self.visitor.caller.scope.sees_all
+
+    async def render(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+        """Answer with a template."""
+        return self.compose(template, status=status, **values)
+
+
+def page_of(request: Asked) -> Page:
+    """Say whose page it is, and in which language."""
+    scope: Any = request.scope
+    portal: Portal = scope["portal"]
+    settings = portal.settings
+    return Page(
+        *(request, portal.site, language_of(request)),
+        *(settings.zone, settings.timezone, settings.currency),
+        portal=portal,
+    )

@@ -1,0 +1,30 @@
+"""What a visitor of the portal is told where something was not done."""
+
+from typing import Any
+
+from litestar import Response
+
+from relay.errors import RelayError
+from relay.html.problems import failure_of
+from relay.portal.asking import KlingSaid
+from relay.portal.page import Asked, Page, page_of
+
+
+def sentence_of(error: RelayError | KlingSaid, page: Page) -> str:
+    """Word a refusal as the tenant's programs are told it, in Kling's words."""
+    _ = page
+    told = error.message if isinstance(error, KlingSaid) else str(error)
+    return f"{told[:1].upper()}{told[1:]}."
+
+
+def show_failure(request: Asked, error: Exception) -> Response[Any]:
+    """Answer whatever a handler raised."""
+    page = page_of(request)
+    match error:
+        case RelayError():
+            status, why = error.http_status, sentence_of(error, page)
+        case KlingSaid():
+            status, why = error.status, sentence_of(error, page)
+        case _:
+            status, why = failure_of(error, page)
+    return page.compose("problem.html", status=status, why=why)
