@@ -17,6 +17,7 @@ FIRST = (
     "tests/e2e/",
     "tests/month/",
     "tests/console/test_browser.py",
+    "tests/portal/test_browser.py",
     "tests/desk/test_locks.py",
     "tests/desk/test_changes.py",
     "tests/deploy/",

@@ -34,6 +34,7 @@ from relay.secrets import KeyRing
 from relay.tenants.caller import Caller
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
+from relay.tenants.tokens import as_new_api_reads, hash_api_key
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ async def link_tenant(
         kind="tenant",
         id=tenant.id,
         name=tenant.name,
-        after={"token": token_id, "expires_at": expires_at},
+        after={"token": token_id, "expires_at": expires_at.isoformat()},
     )
     return PortalLink(tenant.name, token_id, key, expires_at)
 
@@ -100,9 +101,24 @@ async def end_sessions_of(session: AsyncSession, actor: Actor, tenant_name: str)
     return ended
 
 
-async def enter_portal(sessions: Sessions, caller: Caller, *, address: str, agent: str) -> str:
-    """Let in who has shown a key of a tenant's; return the secret of the new session."""
+async def enter_portal(
+    sessions: Sessions, caller: Caller, key: str, *, address: str, agent: str
+) -> str:
+    """Let in who has shown a key of a tenant's; return the secret of the new session.
+
+    `key`: the API key, or the access key, that was found to be the caller's token's.
+
+    Raises:
+        WrongLogin: the token was given other keys, or was revoked; nothing was written.
+    """
     async with sessions.begin() as session:
+        # What is known of a key is two seconds old: who was shut out by then is not to come in.
+        token = await session.get_one(Token, caller.token_id, with_for_update={"read": True})
+        hashes = {hash_api_key(one) for one in (key, as_new_api_reads(key)) if one}
+        is_its = key == token.access_key or token.api_key_hash in hashes
+        if token.revoked_at is not None or not is_its:
+            log.info("portal.log_in_refused", why="replaced", tenant=caller.tenant)
+            raise WrongLogin
         secret = await open_portal_session(session, caller.token_id, address=address, agent=agent)
         await _note(session, caller.token_id, caller.tenant, address)
     return secret

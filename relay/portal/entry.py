@@ -13,20 +13,20 @@ from litestar.status_codes import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
 from relay.desk.logins import WrongLogin
 from relay.desk.portal import enter_portal, enter_portal_by_link, leave_portal
-from relay.errors import AddressNotAllowed, RelayError
+from relay.errors import AddressNotAllowed, RelayError, SignatureInvalid
 from relay.html.form import Form, read_form
 from relay.html.gate import address_of, session_cookie
 from relay.logins.sessions import WHOLE
 from relay.networks import client_of
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
-from relay.tenants.caller import Caller
 
 WINDOW_S = 300.0
 OF_ADDRESS_MAX = 20
 """Wrong keys in a window, from one address; then it waits. A key is 256 random bits: this spares
 work, no guess could hit."""
 KEY_CHARS_MAX = 500
+SECRET_CHARS_MIN = 32
 SIGNED_FOR_S = 60
 
 
@@ -69,9 +69,16 @@ class Door(Controller):
                 form.errors[""] = page.say("No key that works here. Is it whole, and of today?")
             else:
                 tries.take_back(who)
-                if not caller.is_replaced:
-                    return await _let_in(page, request, caller, there)
-                form.errors[""] = page.say("This key was replaced. Use the new one.")
+                try:
+                    secret = await enter_portal(
+                        *(page.portal.sessions, caller, key),
+                        address=address,
+                        agent=request.headers.get("user-agent", ""),
+                    )
+                except WrongLogin:
+                    form.errors[""] = page.say("This key was replaced. Use the new one.")
+                else:
+                    return await _show_in(page, request, secret, there)
         return await page.render("login.html", status=HTTP_403_FORBIDDEN, form=form, next=there)
 
     @get("/enter")
@@ -120,22 +127,18 @@ class Door(Controller):
 
 
 def _bearer(key: str, secret_key: str | None) -> str:
-    """Spell what a program would send: of an access key a token that its secret signs."""
+    """Spell what a program would send: of an access key a token that its secret signs.
+
+    Raises:
+        SignatureInvalid: the secret is too short to be one of ours.
+    """
     if secret_key is None:
         return f"Bearer {key}"
+    if len(secret_key) < SECRET_CHARS_MIN:
+        raise SignatureInvalid
     now = int(time.time())
     claims = {"iss": key, "exp": now + SIGNED_FOR_S, "nbf": now - SIGNED_FOR_S}
     return f"Bearer {jwt.encode(claims, secret_key, algorithm='HS256')}"
-
-
-async def _let_in(page: Page, request: Asked, caller: Caller, there: str) -> Response[Any]:
-    secret = await enter_portal(
-        page.portal.sessions,
-        caller,
-        address=address_of(request),
-        agent=request.headers.get("user-agent", ""),
-    )
-    return await _show_in(page, request, secret, there)
 
 
 async def _show_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:

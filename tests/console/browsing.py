@@ -1,9 +1,9 @@
-"""A real browser before the console of a relay in process, and what must never be seen in one."""
+"""A real browser before the pages of a relay in process, and what must never be seen in one."""
 
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ QUIET = (
 )
 WIDE, PHONE = (1280, 860), (390, 844)
 
+NewKey = Callable[[], Awaitable[str]]
+
 
 def skip_without_browser() -> None:
     """Skip a module, with a word, where there is no browser or nothing that drives it."""
@@ -30,12 +32,14 @@ def skip_without_browser() -> None:
 
 
 class Browsing:
-    """One browser at one console."""
+    """One browser at one site."""
 
-    def __init__(self, chromium: Any, relay: Relay, origin: str) -> None:
+    def __init__(self, chromium: Any, origin: str, root: str, new_key: NewKey) -> None:
+        """`new_key`: of a link that lets in, below `root`."""
         self._chromium = chromium
-        self._relay = relay
         self.origin = origin
+        self.root = root
+        self._new_key = new_key
         self.wrongs: list[str] = []
         """What pages complained of, and what they asked others for."""
 
@@ -66,15 +70,11 @@ class Browsing:
         page.on("request", lambda asked: self._note(self._is_foreign(asked.url), asked.url))
         try:
             if enters:
-                await page.goto(f"/console/enter?key={await self._new_link()}")
+                await page.goto(f"{self.root}/enter?key={await self._new_key()}")
                 await page.click("button.main")
             yield page
         finally:
             await context.close()
-
-    async def _new_link(self) -> str:
-        async with self._relay.sessions.begin() as session:
-            return await make_link(session, system_user="ann")
 
     def _note(self, is_wrong: bool, what: str) -> None:  # noqa: FBT001 (as events tell it)
         # A page that refuses something says so by its status, which a browser notes too.
@@ -88,21 +88,33 @@ class Browsing:
 
 @asynccontextmanager
 async def browsing(relay: Relay) -> AsyncIterator[Browsing]:
-    """Serve the office on a socket, and start a browser."""
+    """Serve the office on a socket, and start a browser at the console."""
+
+    async def new_key() -> str:
+        async with relay.sessions.begin() as session:
+            return await make_link(session, system_user="ann")
+
+    async with browsing_at(relay, relay.app.state.office, "/console", new_key) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def browsing_at(
+    relay: Relay, app: Any, root: str, new_key: NewKey
+) -> AsyncIterator[Browsing]:
+    """Serve an application of a relay's on a socket, and start a browser at a site of it."""
     from playwright.async_api import async_playwright  # noqa: PLC0415 (not on every machine)
 
     listener = socket.create_server(("127.0.0.1", 0))
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(
-        relay.app.state.office, lifespan="off", log_config=None, timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     # Not `serve`, which takes the signals of the process that runs the tests.
     serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
     try:
         async with async_playwright() as playwright:
             chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-            yield Browsing(chromium, relay, origin)
+            yield Browsing(chromium, origin, root, new_key)
             await chromium.close()
     finally:
         relay.app.state.stopping.set()

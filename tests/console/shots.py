@@ -1,4 +1,4 @@
-"""Pictures of every page of the console.
+"""Pictures of every page of the console and of the portal.
 
 `uv run --group browser python -m tests.console.shots DIR`
 Wide and as on a phone, light and dark, in both languages, of the story that the browser tests look
@@ -9,12 +9,15 @@ import asyncio
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from relay.database.embedded import embedded_postgres
 from relay.database.migrate import migrate
-from tests.console.browsing import CHROMIUM, PHONE, WIDE, browsing
+from tests.console.browsing import CHROMIUM, PHONE, WIDE, Browsing, browsing
 from tests.console.story import tell_story
+from tests.portal.story import tell_tenants_story
+from tests.portal.visiting import browsing_portal
 from tests.relay_app import fixture_relay
 
 LOOKS = {
@@ -27,24 +30,32 @@ LOOKS = {
 
 async def take(folder: Path, database_url: str) -> int:
     taken = 0
-    async with fixture_relay(database_url) as relay:
-        addresses = await tell_story(relay)
+    async with fixture_relay(database_url, portal=True, portal_name="Acme Video") as relay:
+        of_console = await tell_story(relay)
         async with browsing(relay) as browser:
-            for look, (language, scheme, size) in LOOKS.items():
-                async with browser.page(language=language, scheme=scheme, size=size) as page:
-                    for address in addresses:
-                        await page.goto(f"/console{address}")
-                        name = re.sub(r"\W+", "-", address).strip("-") or "home"
-                        await page.screenshot(path=folder / f"{name}.{look}.png", full_page=True)
-                        taken += 1
+            taken += await _take_all(browser, of_console, folder / "console")
+        of_portal = await tell_tenants_story(relay)
+        async with browsing_portal(relay) as browser:
+            taken += await _take_all(browser, of_portal, folder / "portal")
     return taken
+
+
+async def _take_all(browser: Browsing, addresses: Sequence[str], folder: Path) -> int:
+    for look, (language, scheme, size) in LOOKS.items():
+        async with browser.page(language=language, scheme=scheme, size=size) as page:
+            for address in addresses:
+                await page.goto(f"{browser.root}{address}")
+                name = re.sub(r"\W+", "-", address).strip("-") or "home"
+                await page.screenshot(path=folder / f"{name}.{look}.png", full_page=True)
+    return len(LOOKS) * len(addresses)
 
 
 def main() -> None:
     if len(sys.argv) != 2 or CHROMIUM is None:
         sys.exit(__doc__ if CHROMIUM else "there is no chromium on this machine")
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    for site in ("console", "portal"):
+        (folder / site).mkdir(parents=True, exist_ok=True)
     top = Path(tempfile.mkdtemp(prefix="kling-relay-shots-"))
     top.chmod(0o711)
     with embedded_postgres(top / "data", linger_s=0.2) as server:

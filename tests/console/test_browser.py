@@ -7,7 +7,8 @@ import pytest
 
 from relay.database.embedded import EmbeddedPostgres
 from tests.clones import cloned
-from tests.console.browsing import PHONE, WIDE, Browsing, browsing, skip_without_browser
+from tests.console.browsing import Browsing, browsing, skip_without_browser
+from tests.console.sound import wrongs_of_all
 from tests.console.story import tell_story
 from tests.relay_app import Relay, fixture_relay
 
@@ -117,40 +118,9 @@ async def test_keys_alone_are_enough(world: World) -> None:
         assert browser.wrongs == []
 
 
-LOOKS = [("en", "light", WIDE), ("zh", "dark", PHONE)]
-ONLY_WRONGS = {"resultTypes": ["violations"]}
-
-
 async def test_every_page_is_sound_in_every_look(world: World) -> None:
     """No page is wider than its window, breaks a rule of axe's, complains, or asks anybody else."""
-    from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 (not everywhere)
-
     _, browser, addresses = world
-    found: dict[str, Any] = {}
-    for language, scheme, size in LOOKS:
-        async with browser.page(language=language, scheme=scheme, size=size) as page:
-            for address in addresses:
-                answer = await page.goto(f"/console{address}")
-                assert answer.status in (200, 404), address
-                # The frame is the same on all; in the dark, only what is seen differs.
-                options = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
-                given = {"context": "main" if address else None, "options": ONLY_WRONGS | options}
-                found |= await _wrongs_of(page, Axe(), f"{language} {address}", **given)
-        async with browser.page(language=language, scheme=scheme, size=size, enters=False) as page:
-            for address in ("/login", "/enter?key=x"):
-                answer = await page.goto(f"/console{address}")
-                assert answer.status in (200, 404), address
-                found |= await _wrongs_of(page, Axe(), f"{language} {address}")
-    assert found == {}
+
+    assert await wrongs_of_all(browser, addresses) == {}
     assert browser.wrongs == []
-
-
-async def _wrongs_of(page: Any, axe: Any, name: str, **given: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    if wide > 0:
-        found[f"{name}: too wide"] = wide
-    results = await axe.run(page, **given)
-    for one in results.response["violations"]:
-        found[f"{name}: {one['id']}"] = [node["html"][:200] for node in one["nodes"]][:3]
-    return found

@@ -1,0 +1,42 @@
+"""What no page may have, in any look: looked for in a real browser."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.console.browsing import PHONE, WIDE, Browsing
+
+LOOKS = [("en", "light", WIDE), ("zh", "dark", PHONE)]
+ONLY_WRONGS = {"resultTypes": ["violations"]}
+
+
+async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str, Any]:
+    """Find pages of a site that are wider than their window, or break a rule of axe's."""
+    from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 (not everywhere)
+
+    found: dict[str, Any] = {}
+    for language, scheme, size in LOOKS:
+        async with browser.page(language=language, scheme=scheme, size=size) as page:
+            for address in addresses:
+                answer = await page.goto(f"{browser.root}{address}")
+                assert answer.status in (200, 404), address
+                # The frame is the same on all; in the dark, only what is seen differs.
+                options = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+                given = {"context": "main" if address else None, "options": ONLY_WRONGS | options}
+                found |= await _wrongs_of(page, Axe(), f"{language} {address}", **given)
+        async with browser.page(language=language, scheme=scheme, size=size, enters=False) as page:
+            for address in ("/login", "/enter?key=x"):
+                answer = await page.goto(f"{browser.root}{address}")
+                assert answer.status in (200, 404), address
+                found |= await _wrongs_of(page, Axe(), f"{language} {address}")
+    return found
+
+
+async def _wrongs_of(page: Any, axe: Any, name: str, **given: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    if wide > 0:
+        found[f"{name}: too wide"] = wide
+    results = await axe.run(page, **given)
+    for one in results.response["violations"]:
+        found[f"{name}: {one['id']}"] = [node["html"][:200] for node in one["nodes"]][:3]
+    return found

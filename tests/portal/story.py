@@ -1,0 +1,12 @@
+"""What stands in a relay whose portal is looked at, beside the story of its console."""
+
+from tests.relay_app import Relay
+
+
+async def tell_tenants_story(relay: Relay) -> list[str]:
+    """Return the addresses of all pages that a tenant sees; `tell_story` was told before."""
+    _ = relay
+    return [
+        "",
+        "/no-such-page",
+    ]
