@@ -143,6 +143,7 @@ async def test_a_key_lets_in_as_what_it_is(database_url: str) -> None:
             assert (answer.status_code, answer.headers["location"]) == (303, "/portal")
             assert answer.headers["set-cookie"].startswith(f"{COOKIE}=")
             assert "chosen-by-somebody" not in answer.headers["set-cookie"]
+            client.cookies.clear()
         assert {row["token_id"] for row in await sessions_of(relay)} == {token.id}
         whole = str(await relay.rows("SELECT * FROM changes"))
         assert token.api_key not in whole
@@ -211,6 +212,21 @@ async def test_only_forms_of_ours_are_taken(database_url: str) -> None:
             assert (await ann.post("/leave")).headers["location"] == "/portal/login?said=left"
             assert (await ann.get("")).status_code == 303
             assert (await bob.get("")).status_code == 200
+
+
+async def test_who_is_in_may_enter_anew(database_url: str) -> None:
+    """By a link of another tenant's, say: the session before is over then."""
+    async with fixture_relay(database_url, portal=True) as relay:
+        await relay.add_tenant()
+        await relay.add_tenant("b")
+        key = await link(relay, "b")
+        async with visiting(relay) as ann:
+            page = await ann.read("/enter", key=key)
+            assert f'name="csrf" value="{ann.csrf}"' in page
+            assert (await ann.post("/enter", key=key)).status_code == 303
+            assert "acme" not in await ann.read("")
+            first, second = await sessions_of(relay)
+            assert (first["ended_at"] is None, second["ended_at"]) == (False, None)
 
 
 async def test_a_link_of_a_tenant_that_is_shut_out_shows_nothing(database_url: str) -> None:
