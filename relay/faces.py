@@ -9,6 +9,7 @@ from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface
 from relay.parts import Parts, unit_prices
 from relay.portal.app import Portal
+from relay.portal.behind import open_behind
 from relay.proxy.account import Accounts
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
@@ -141,7 +142,7 @@ async def open_faces(
         callbacks = CallbackSurface(receiver, parts.counts.callbacks)
         portal = None
         if settings.portal:
-            portal = Portal(
+            behind = open_behind(
                 settings,
                 store.sessions,
                 authenticator=authenticator,
@@ -150,4 +151,5 @@ async def open_faces(
                 catalogue=kling.catalogue,
                 stopping=stopping,
             )
+            portal = Portal(behind)
         yield Faces(surface, content, own, portal, callbacks, receiver)

@@ -22,6 +22,7 @@ from relay.cli.tenant_options import (
     tasks_max_option,
     unless_none,
 )
+from relay.cli.tenant_portal import link, log_out
 from relay.cli.tenant_rows import print_tenants, read_tenant, show_tenant
 from relay.cli.webhook_secret import webhook_secret
 
@@ -40,7 +41,7 @@ def tenant() -> None:
     """Open, limit and top up tenants' accounts."""
 
 
-for command in (open_command, topup, adjust, webhook_secret):
+for command in (open_command, topup, adjust, webhook_secret, link, log_out):
     tenant.add_command(command)
 
 

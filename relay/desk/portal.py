@@ -31,6 +31,7 @@ from relay.logins.portal import (
 )
 from relay.logins.tables import PortalSession
 from relay.secrets import KeyRing
+from relay.settings import Settings
 from relay.tenants.caller import Caller
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
@@ -169,6 +170,12 @@ async def end_own_session(
             name=str(token.id),
             after={"session": session_id},
         )
+
+
+def portal_link(settings: Settings, key: str) -> str:
+    """Spell a link for a browser; without a public URL as this machine finds the relay."""
+    base = settings.public_url or f"http://localhost:{settings.port}"
+    return f"{base.rstrip('/')}/portal/enter?key={key}"
 
 
 async def _find_token(session: AsyncSession, tenant: Tenant) -> int | None:

@@ -21,10 +21,6 @@ from relay.networks import client_of
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
 
-WINDOW_S = 300.0
-OF_ADDRESS_MAX = 20
-"""Wrong keys in a window, from one address; then it waits. A key is 256 random bits: this spares
-work, no guess could hit."""
 KEY_CHARS_MAX = 500
 SECRET_CHARS_MIN = 32
 SIGNED_FOR_S = 60

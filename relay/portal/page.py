@@ -1,6 +1,6 @@
 """One page of the portal, for one visitor."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litestar import Request, Response
 from litestar.datastructures import State
@@ -8,11 +8,9 @@ from litestar.datastructures import State
 from relay.html.gate import address_of
 from relay.html.page import SitePage, language_of
 from relay.portal.asking import Asking
+from relay.portal.behind import Behind
 from relay.portal.gate import PortalVisitor
 from relay.tenants.scope import Scope
-
-if TYPE_CHECKING:
-    from relay.portal.app import Portal
 
 Asked = Request[PortalVisitor | None, Any, State]
 
@@ -20,7 +18,7 @@ Asked = Request[PortalVisitor | None, Any, State]
 class Page(SitePage, frozen=True, kw_only=True):
     """One request, of somebody of a tenant who was let in, or of somebody who is not yet."""
 
-    portal: Any
+    portal: Behind
 
     @property
     def visitor(self) -> PortalVisitor:
@@ -57,7 +55,7 @@ class Page(SitePage, frozen=True, kw_only=True):
 def page_of(request: Asked) -> Page:
     """Say whose page it is, and in which language."""
     scope: Any = request.scope
-    portal: Portal = scope["portal"]
+    portal: Behind = scope["portal"]
     settings = portal.settings
     return Page(
         *(request, portal.site, language_of(request)),

@@ -1,3 +1,6 @@
+import json
+import re
+
 import pytest
 
 from tests.cli.command import Command
@@ -240,3 +243,30 @@ def test_a_tenant_is_added_below_another_one(relay: Command) -> None:
         (1, ("remove", "acme-2", "--yes"), "it has sub-tenants, which go first: acme-2/eu"),
     ):
         assert said in relay.refused("tenant", *command, code=code)
+
+
+def test_a_tenant_is_linked_into_the_portal(relay: Command) -> None:
+    """One line, with what is to be known beside it; all links are of one token, shown to nobody."""
+    relay("tenant", "add", "acme")
+    said = relay(*LINK, RELAY_PORTAL="true", RELAY_PUBLIC_URL="https://relay.test/")
+    (line,) = said.stdout.splitlines()
+    off = relay(*LINK)
+    as_json = relay.json(*LINK)
+
+    assert re.fullmatch(r"https://relay\.test/portal/enter\?key=[\w-]{43}", line)
+    assert "good once, for an hour" in said.stderr
+    assert "switched off" not in said.stderr
+    assert "The portal is switched off" in off.stderr
+    assert off.stdout.startswith("http://localhost:")
+    (token,) = relay.json("token", "list", "acme")
+    assert (token["name"], token["scope"]) == ("portal", "manage")
+    assert as_json["token_id"] == token["id"]
+    noted = json.dumps(relay.json("changes", "list"))
+    assert noted.count('"tenant.link"') == 3
+    assert line.rpartition("=")[2] not in noted
+    assert relay.json("tenant", "log-out", "acme") == {"sessions_ended": 0}
+    assert relay("tenant", "log-out", "acme").stdout == "Logged acme out of 0 browsers.\n"
+    assert "no tenant 'nobody'" in relay.refused("tenant", "link", "nobody")
+
+
+LINK = ("tenant", "link", "acme")

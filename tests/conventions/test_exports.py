@@ -21,6 +21,7 @@ LEFT_OUT = {
     "sent, and told by its command": ("alert_messages",),
     "secrets": (
         *("webhook_secrets", "secret_keys", "operator_answers", "web_sessions", "login_links"),
+        *("portal_sessions", "portal_links"),
     ),
     "the relay's own bookkeeping": (
         *("addresses_forgotten", "backups", "books", "deployment", "price_lists", "price_state"),

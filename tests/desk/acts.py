@@ -80,6 +80,7 @@ from relay.desk.operators import (
 )
 from relay.desk.owners import claim_owners
 from relay.desk.pauses import end_pause, pause_creates
+from relay.desk.portal import end_own_session, end_sessions_of, link_tenant
 from relay.desk.price_files import import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.refusals import note_refusal
@@ -647,6 +648,14 @@ def _revoke_operator_token(token_id: int) -> Do:
     return lambda _, session, actor: revoke_operator_token(session, actor, token_id)
 
 
+def _link(tenant: str = "idle") -> Do:
+    return lambda desk, session, actor: link_tenant(session, actor, tenant, desk.keys)
+
+
+def _end_portal(session_id: int, tenant_id: int = 1) -> Do:
+    return lambda _, session, actor: end_own_session(session, actor, tenant_id, session_id)
+
+
 OF_MAIN = CHANNEL_KEYS.api_key
 TAKING_NAMES: list[tuple[Callable[..., Awaitable[object]], str, Callable[[str], Do]]] = [
     (open_tenant, "name", _open),
@@ -713,6 +722,8 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (redeem_code, _redeem(FORMER_TENANT), ""),
     (move_tenant, _move(before=FORMER_TENANT), ""),
     (issue_token, _issue_token(FORMER_TENANT), ""),
+    (link_tenant, _link(FORMER_TENANT), ""),
+    (end_sessions_of, _remove(end_sessions_of, FORMER_TENANT), ""),
     (set_limits, _limit(tenant=FORMER_TENANT, day=1), ""),
     (set_gates, _gates(tenant=FORMER_TENANT, models=["kling-v3"]), ""),
     (raise_limit, _raise(LimitKind.DAY, 1, tenant=FORMER_TENANT), ""),
@@ -1723,6 +1734,21 @@ DONE = [
         lambda _: Told("console.open", "system_user", "ann", None, {}),
     ),
     Case(
+        link_tenant,
+        _link(),
+        lambda _: Told(*("tenant.link", "tenant", "idle", None), {"token": int, "expires_at": str}),
+    ),
+    Case(
+        end_own_session,
+        _end_portal(1),
+        lambda _: Told("portal.end_session", "token", "1", None, {"session": 1}),
+    ),
+    Case(
+        end_sessions_of,
+        _remove(end_sessions_of, "acme"),
+        lambda _: Told("portal.end_session", "tenant", "acme", None, {"sessions_ended": 1}),
+    ),
+    Case(
         issue_operator_token,
         _operator_token(expires_at=LATER, addresses=["10.1.2.3/8", "::1"]),
         lambda _: Told(
@@ -2084,6 +2110,10 @@ REFUSED = [
     Refusal(end_web_session, NoSuch, _end_session(4711)),
     Refusal(log_out, NoSuch, _remove(log_out, "sui")),
     Refusal(revoke_operator_token, NoSuch, _revoke_operator_token(4711)),
+    Refusal(link_tenant, NoSuch, _link("acmee")),
+    Refusal(end_sessions_of, NoSuch, _remove(end_sessions_of, "acmee")),
+    Refusal(end_own_session, NoSuch, _end_portal(4711)),
+    Refusal(end_own_session, NoSuch, _end_portal(1, tenant_id=2), "another tenant's"),
 ]
 
 IDLE: list[tuple[str, Do]] = [

@@ -65,6 +65,8 @@ ASKED: dict[str, Asked] = {
     "sub_tenant.open": Asked("POST", "tenants/acme/sub-tenants", {"name": "eu", "factor": "1.3"}),
     "tenant.change": Asked("PATCH", "tenants/acme", {"tasks_max": 7}),
     "tenant.remove": Asked("DELETE", "tenants/idle"),
+    "tenant.link": Asked("POST", "tenants/acme/portal-links"),
+    "portal.end_session": Asked("DELETE", "tenants/acme/portal-sessions"),
     "tenant.issue_webhook_secret": Asked("POST", "tenants/acme/webhook-secret", {}),
     "tenant.top_up": Asked(
         "POST", "tenants/acme/top-ups", {"amount_micros": 5, "reference": "x", "kind": "bonus"}

@@ -8,6 +8,8 @@ NOT_BY_HAND = {
     "backup.take": "the copy is where it was put",
     "channel.drained": "the relay's own, once a channel's last task has ended",
     "console.open": "a link is over in ten minutes",
+    "tenant.link": "a link is over in an hour",
+    "portal.end_session": "a database that was set back has logged everybody out",
     "operator.end_session": "a database that was set back has logged everybody out",
     "database.restore": "it is what set it back",
     "delivery.replay": "a callback that arrived needs no second one",

@@ -137,6 +137,9 @@ HELD = {
     "end_web_session": "SELECT 1 FROM web_sessions FOR NO KEY UPDATE",
     "log_out of all": OPERATORS,
     "open_console": "LOCK TABLE login_links IN SHARE MODE",
+    "link_tenant": "SELECT 1 FROM tenants FOR NO KEY UPDATE",
+    "end_own_session": "SELECT 1 FROM portal_sessions FOR NO KEY UPDATE",
+    "end_sessions_of": "SELECT 1 FROM portal_sessions FOR NO KEY UPDATE",
     "revoke_operator_token": "SELECT 1 FROM operator_tokens FOR NO KEY UPDATE",
 }
 """What somebody else has locked or written, and not committed, while an act is tried."""

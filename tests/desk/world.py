@@ -46,6 +46,7 @@ from relay.kling.endpoint import Resource
 from relay.kling.proxy import Proxy
 from relay.limits.tables import LimitKind
 from relay.logins.links import make_link
+from relay.logins.portal import open_portal_session
 from relay.logins.sessions import open_session
 from relay.notices.tables import Notice, PlaceKind
 from relay.operators.answers import Answer, claim, keep
@@ -291,6 +292,7 @@ def _open_business(desk: Desk) -> Work[None]:
         await set_password(session, actor, "sue", PASSWORD_HASH)
         await set_second_factor(session, actor, "sue", SECOND_FACTOR, desk.keys)
         await open_session(session, operator_id=1, address="10.1.2.3", agent="a browser")
+        await open_portal_session(session, 1, address="10.1.2.3", agent="a browser")
         await make_link(session, system_user="ann")
         await add_operator(session, actor, "former", role=Role.OWNER)
         await remove_operator(session, actor, "former")

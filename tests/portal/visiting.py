@@ -13,6 +13,7 @@ from relay.logins.portal import find_tenant_visitor, open_portal_session
 from relay.tenants.scope import Scope
 from tests.console.browsing import Browsing, browsing_at
 from tests.relay_app import ACTOR, Relay
+from tests.waiting import PATIENCE_S
 
 ORIGIN = "http://localhost"
 COOKIE = "relay-portal"
@@ -47,7 +48,9 @@ class Visit:
 async def browser(relay: Relay, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     app: Any = relay.app
     transport = httpx.ASGITransport(app=app, client=(address, 4711))
-    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=30) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url=ORIGIN, timeout=PATIENCE_S
+    ) as client:
         yield client
 
 
