@@ -366,7 +366,9 @@ class Tenants(Controller):
             whose = await tenant_named(session, await tenant_of(session, tenant))
             return await read_portal_sessions(session, whose.id)
 
-    @delete("/{tenant:str}/portal-sessions", **acts("portal.end_session", 404, 409))
+    @delete(
+        "/{tenant:str}/portal-sessions", **acts("portal.end_session", 404, 409), status_code=200
+    )
     async def end_portal_sessions(
         self, desk: NamedDependency[AtDesk], tenant: PathName
     ) -> Response[EndedSessions]:

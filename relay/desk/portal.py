@@ -21,7 +21,7 @@ from relay.desk.changes import note_change
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_to_act_on
 from relay.desk.logins import WrongLogin
-from relay.desk.tokens import change_token, issue_token
+from relay.desk.secret_keys import check_secret_keys
 from relay.logins.portal import (
     end_portal_session,
     end_portal_sessions,
@@ -35,7 +35,7 @@ from relay.settings import Settings
 from relay.tenants.caller import Caller
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
-from relay.tenants.tokens import as_new_api_reads, hash_api_key
+from relay.tenants.tokens import as_new_api_reads, hash_api_key, issue_token
 
 log = structlog.get_logger()
 
@@ -66,17 +66,22 @@ async def link_tenant(
     # Locked: of two at once only one is to make the token.
     tenant = await tenant_to_act_on(session, tenant_name, is_locked=True)
     token_id = await _find_token(session, tenant)
+    is_made = token_id is None
     if token_id is None:
-        issued = await issue_token(session, actor, tenant.name, keys, scope=Scope.MANAGE)
-        await change_token(session, actor, issued.id, name=PORTAL)
-        token_id = issued.id
+        await check_secret_keys(session, keys)
+        token_id = (await issue_token(session, tenant, keys, scope=Scope.MANAGE)).id
+        (await session.get_one(Token, token_id)).name = PORTAL
     key, expires_at = await make_portal_link(session, token_id)
     await note_change(
         *(session, actor, "tenant.link"),
         kind="tenant",
         id=tenant.id,
         name=tenant.name,
-        after={"token": token_id, "expires_at": expires_at.isoformat()},
+        after={
+            "token": token_id,
+            "is_made": is_made,
+            "expires_at": expires_at.isoformat(),
+        },
     )
     return PortalLink(tenant.name, token_id, key, expires_at)
 

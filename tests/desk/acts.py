@@ -1736,7 +1736,10 @@ DONE = [
     Case(
         link_tenant,
         _link(),
-        lambda _: Told(*("tenant.link", "tenant", "idle", None), {"token": int, "expires_at": str}),
+        lambda _: Told(
+            *("tenant.link", "tenant", "idle", None),
+            {"token": int, "is_made": True, "expires_at": str},
+        ),
     ),
     Case(
         end_own_session,
