@@ -1,6 +1,7 @@
 """One page for one visitor: what its templates are given, and how it is answered."""
 
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def environment(site: Site, language: str) -> Environment:
         "plain": decimal_of,
         "LANGUAGES": LANGUAGES,
     }
+    found.filters["decimal"] = Decimal
     return found
 
 

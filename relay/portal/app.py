@@ -1,5 +1,6 @@
 """The portal: its pages, and the gate before them."""
 
+import asyncio
 from functools import cache
 from typing import Any
 
@@ -7,16 +8,19 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from relay.html.assets import assets_below
-from relay.html.gate import check_form
+from relay.html.gate import SAFE, check_form
 from relay.portal.behind import Behind
 from relay.portal.entry import Door
 from relay.portal.gate import ROOT, PortalGate
 from relay.portal.home import Home
 from relay.portal.page import page_of
 from relay.portal.problems import show_failure
+from relay.portal.try_it import Trying
 
 FORM_BYTES_MAX = 256 * 1024
-PAGES = [Door, Home]
+LARGE_AT_ONCE = 2
+"""Of forms with files, in each process: each takes three times its size in memory."""
+PAGES = [Door, Home, Trying]
 
 
 class Portal:
@@ -24,6 +28,7 @@ class Portal:
 
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._gate = PortalGate(
             portal_app(),
             behind.site,
@@ -34,7 +39,17 @@ class Portal:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, of whose relay it is."""
         scope["portal"] = self._behind
-        await self._gate(scope, receive, send)
+        if scope["method"] in SAFE or is_small(scope):
+            await self._gate(scope, receive, send)
+        else:
+            async with self._large:
+                await self._gate(scope, receive, send)
+
+
+def is_small(scope: Any) -> bool:
+    """Tell whether a body is at most as large as forms without files are."""
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return length.isdigit() and int(length[:12]) <= FORM_BYTES_MAX
 
 
 @cache

@@ -50,9 +50,9 @@ class Asking:
         """Ask what Kling's own path answers, for what stands in `data`."""
         return await self._ask(self._kling, "GET", path, query=query)
 
-    async def post_to_kling(self, path: str, body: object) -> Any:
-        """Send a create, as the tenant's program would; it may cost money."""
-        return await self._ask(self._kling, "POST", path, body=body)
+    async def create(self, path: str, body: object, *, key: str) -> Any:
+        """Send a create, as the tenant's program would; once, however often with the same key."""
+        return await self._ask(self._kling, "POST", path, body=body, key=key)
 
     async def _ask(
         self,
@@ -62,6 +62,7 @@ class Asking:
         *,
         query: dict[str, object] | None = None,
         body: object = None,
+        key: str | None = None,
     ) -> Any:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         sent = await surface.ask(
@@ -69,6 +70,7 @@ class Asking:
             query=urlencode(given, doseq=True).encode(),
             body=b"" if body is None else msgspec.json.encode(body),
             address=self._address,
+            key=key,
         )
         if sent.content_type != JSON:
             return Document(sent.body, sent.content_type)

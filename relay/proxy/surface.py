@@ -29,7 +29,7 @@ from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, rea
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
-from relay.proxy.own_headers import read_own_headers
+from relay.proxy.own_headers import KEY_HEADER, read_own_headers
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
@@ -107,11 +107,20 @@ class TenantSurface(ABC):
         self._note(line, began)
 
     async def ask(
-        self, caller: Caller, method: str, path: str, *, query: bytes, body: bytes, address: str
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        query: bytes,
+        body: bytes,
+        address: str,
+        key: str | None = None,
     ) -> Sent:
         """Answer whoever was let in by a page of ours, as its own bearer would be answered.
 
-        `path`: as it is spelled in an address, quoted; `body`: JSON.
+        `path`: as it is spelled in an address, quoted; `body`: JSON; `key`: of a create, its
+        Idempotency-Key.
 
         Raises:
             RelayError: in Kling's terms.
@@ -124,7 +133,10 @@ class TenantSurface(ABC):
             "path": path,
             "raw_path": path.encode(),
             "query_string": query,
-            "headers": [(b"content-length", b"%d" % len(body))],
+            "headers": [
+                (b"content-length", b"%d" % len(body)),
+                *([] if key is None else [(KEY_HEADER.lower().encode(), key.encode())]),
+            ],
             "client": (address, 0),
         }
 

@@ -9,4 +9,9 @@ async def tell_tenants_story(relay: Relay) -> list[str]:
     return [
         "",
         "/no-such-page",
+        "/try",
+        "/try/text2video",
+        "/try/image2video?prompt=a+fox",
+        "/try/text2video?json=%7B%7D",
+        "/try/advanced-lip-sync",
     ]

@@ -38,7 +38,7 @@ class Visit:
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return unescape(answer.text)
 
-    async def post(self, path: str, **fields: Any) -> httpx.Response:
+    async def post(self, path: str, /, **fields: Any) -> httpx.Response:
         return await self.client.post(
             f"/portal{path}", data={"csrf": self.csrf, **fields}, headers=OURS
         )

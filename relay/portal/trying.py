@@ -1,0 +1,132 @@
+"""What somebody filled in, as the body of a create, and as code to take along."""
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from litestar.datastructures import UploadFile
+
+from relay.html.form import CSRF, Form, Say
+from relay.kling.inputs import Input, Kind, put
+
+FILE_BYTES_MAX = 10 * 1024 * 1024
+"""Kling's own bound of a picture on its older paths (docs/kling-api.md 4.17)."""
+SHOWN_CHARS_MAX = 300
+"""Of a text in code that is shown: a file's base64 has millions."""
+FILE = "__file"
+"""Behind a field's name: the same, as a file."""
+JSON_BYTES_MAX = 60_000
+_LONG = re.compile(r"^[A-Za-z0-9+/=]+$")
+
+
+class Tried(msgspec.Struct):
+    """A form of the try-it page, with its files."""
+
+    form: Form
+    files: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+
+
+async def read_tried(request: Any, say: Say) -> Tried:
+    """Read what was sent; files are kept nowhere but in this request."""
+    tried = Tried(Form(say))
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, UploadFile):
+            content = await value.read()
+            if content:
+                tried.files.setdefault(name.removesuffix(FILE), []).append(content)
+        elif isinstance(value, str) and name != CSRF:
+            tried.form.values.setdefault(name, value)
+            tried.form.lists.setdefault(name, []).append(value)
+    return tried
+
+
+def body_of(tried: Tried, inputs: Sequence[Input]) -> dict[str, object]:
+    """Make the body; what is wrong stands in the form's errors, beside its field."""
+    body: dict[str, object] = {}
+    for one in inputs:
+        values = _values(tried, one)
+        if values and one.kind is not Kind.MODEL:
+            put(body, one.path, values)
+        elif values and one.path != "model":
+            body[one.path] = values[0]
+        elif one.is_required and one.path not in tried.form.errors:
+            tried.form.errors[one.path] = tried.form.say("Fill this in.")
+    return body
+
+
+def read_json(form: Form) -> dict[str, object]:
+    """Read a body that was typed as JSON; what is wrong stands in the form's errors."""
+    given = form.values.get("json", "").strip()
+    try:
+        body = msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        form.errors["json"] = form.say("This is no JSON: %(why)s.", why=str(error))
+        return {}
+    if not isinstance(body, dict):
+        form.errors["json"] = form.say("A JSON object, in braces.")
+        return {}
+    return body
+
+
+def shortened(value: Any) -> Any:
+    """Take out of a body what nobody can read: the base64 of files."""
+    match value:
+        case dict():
+            return {name: shortened(one) for name, one in value.items()}
+        case list():
+            return [shortened(one) for one in value]
+        case str() if len(value) > SHOWN_CHARS_MAX and _LONG.match(value):
+            return f"{value[:24]}…"
+        case _:
+            return value
+
+
+def spelt(body: object) -> str:
+    """Spell a body for people: with its files cut short."""
+    encoded = msgspec.json.encode(shortened(body))
+    return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _values(tried: Tried, one: Input) -> list[object]:
+    form = tried.form
+    match one.kind:
+        case Kind.PICTURE | Kind.SOUND:
+            return _files(tried, one)
+        case Kind.CHOICE:
+            chosen = form.choice(one.path, one.options)
+            return [] if chosen is None else [int(chosen) if one.is_whole else chosen]
+        case Kind.WHOLE:
+            whole = form.whole(one.path, least=1, most=100)
+            return [] if whole is None else [whole]
+        case Kind.NUMBER:
+            number = form.decimal(one.path)
+            return [] if number is None else [_number(number)]
+        case Kind.SWITCH:
+            return [True] if form.is_checked(one.path) else []
+        case _:
+            text = form.text(one.path, most=5000)
+            return [] if text is None else [text]
+
+
+def _number(given: Decimal) -> int | float:
+    return int(given) if given == given.to_integral_value() else float(given)
+
+
+def _files(tried: Tried, one: Input) -> list[object]:
+    form = tried.form
+    typed = form.values.get(one.path, "").split()
+    if any(not url.startswith(("https://", "http://")) for url in typed):
+        form.errors[one.path] = form.say("An address that begins with https://, or a file.")
+        return []
+    files = tried.files.get(one.path, [])
+    if any(len(content) > FILE_BYTES_MAX for content in files):
+        form.errors[one.path] = form.say("A file has at most %(most)s MB here.", most=10)
+        return []
+    found: list[object] = [*typed, *(b64encode(content).decode() for content in files)]
+    if len(found) > one.most:
+        form.errors[one.path] = form.say("At most %(most)s.", most=one.most)
+        return []
+    return found
