@@ -107,7 +107,9 @@ async def browsing_at(
 
     listener = socket.create_server(("127.0.0.1", 0))
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, interface="asgi3", lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     # Not `serve`, which takes the signals of the process that runs the tests.
     serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
