@@ -13,8 +13,7 @@ the channels and the operator's reasons are told to nobody.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -24,11 +23,12 @@ from relay.errors import InvalidParameter, Withheld
 from relay.ledger.tables import EntryKind
 from relay.moments import MS_MAX, moment_of, ms_of
 from relay.money import decimal_of
-from relay.months import Month, Window, WrongWindow, month_of, read_month, window_of
+from relay.months import Month, Window, month_of, read_month
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Document
 from relay.proxy.asked import Asked
 from relay.proxy.own_money import read_money
+from relay.proxy.own_window import NAMES, Given, last_of, read_own_window
 from relay.proxy.query import read_number
 from relay.proxy.query_string import read_query
 from relay.settings import Settings
@@ -40,7 +40,6 @@ from relay.usage.statement import Statement, begin_snapshot, read_statement
 from relay.usage.sums import Usage, UsageKey, read_usage
 
 SIZE_DEFAULT, SIZE_MAX = 50, 500
-DAYS_MAX = 366
 AT_ONCE = 1
 """Of one process: each may read all entries of an account, on one of a few connections."""
 KEYS = (
@@ -53,8 +52,6 @@ TYPES = {
     "html": b"text/html; charset=utf-8",
     "xlsx": b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-
-_Given = Mapping[str, Sequence[str]]
 
 
 class OwnBooks:
@@ -85,7 +82,7 @@ class OwnBooks:
     async def usage(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         given = read_query(asked.query)
         keys = list(dict.fromkeys(_key(name) for name in given.get("by", [])))
-        window = self._window(given)
+        window = read_own_window(given, self._zone)
         async with self._turn, self._sessions.begin() as session:
             await session.execute(text("SET TRANSACTION READ ONLY"))
             found = await read_usage(
@@ -105,12 +102,12 @@ class OwnBooks:
 
     async def entries(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         given = read_query(asked.query)
-        kind = _last(given, "kind")
+        kind = last_of(given, "kind")
         if kind is not None and kind not in set(EntryKind):
             raise InvalidParameter("kind", f"must be one of {', '.join(EntryKind)}")
         size = read_number(dict(given), "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
         before = read_number(dict(given), "before", default=2**63 - 1, largest=2**63 - 1)
-        window = self._window(given) if given.keys() & {"month", "from", "to"} else EVER
+        window = read_own_window(given, self._zone) if given.keys() & NAMES else EVER
         lines, has_more = await self._accounts.read_lines(
             caller, window, before_id=before, kind=kind, limit=size
         )
@@ -141,7 +138,7 @@ class OwnBooks:
             raise Withheld("there are no statements here; ask /relay/usage")
         given = read_query(asked.query)
         month = self._month(given)
-        form = _last(given, "format") or "json"
+        form = last_of(given, "format") or "json"
         if form != "json" and form not in TYPES:
             raise InvalidParameter("format", f"must be one of json, {', '.join(TYPES)}")
         async with self._turn, self._sessions.begin() as session:
@@ -154,8 +151,8 @@ class OwnBooks:
         content = await asyncio.to_thread(WRITERS[form], statement_sheet(statement))
         return Document(content, TYPES[form])
 
-    def _month(self, given: _Given) -> Month:
-        spelt = _last(given, "month")
+    def _month(self, given: Given) -> Month:
+        spelt = last_of(given, "month")
         if spelt is None:
             return month_of(datetime.now(UTC), self._zone)
         try:
@@ -163,42 +160,14 @@ class OwnBooks:
         except ValueError as error:
             raise InvalidParameter("month", "must be a month such as 2026-11") from error
 
-    def _window(self, given: _Given) -> Window:
-        first, last = (_day(given, name) for name in ("from", "to"))
-        try:
-            return window_of(
-                _last(given, "month"),
-                *(first, last),
-                zone=self._zone,
-                now=datetime.now(UTC),
-                days_max=DAYS_MAX,
-            )
-        except WrongWindow as error:
-            raise InvalidParameter(error.field, error.why) from error
-
 
 EVER = Window(moment_of(0), moment_of(MS_MAX))
-
-
-def _day(given: _Given, name: str) -> date | None:
-    spelt = _last(given, name)
-    if spelt is None:
-        return None
-    try:
-        return date.fromisoformat(spelt)
-    except ValueError as error:
-        raise InvalidParameter(name, "must be a day such as 2026-11-27") from error
 
 
 def _key(name: str) -> UsageKey:
     if name not in KEYS:
         raise InvalidParameter("by", f"must be one of {', '.join(KEYS)}")
     return UsageKey(name)
-
-
-def _last(given: _Given, name: str) -> str | None:
-    values = given.get(name)
-    return values[-1] if values else None
 
 
 def _used(one: Usage, caller: Caller) -> dict[str, Any]:

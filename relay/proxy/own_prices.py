@@ -101,51 +101,21 @@ class OwnPrices:
         )
         prices = await self._prices.get()
         theirs = prices.for_whom(caller.payer_id, caller.price_group)
-        return self._told(quoted.quote, theirs, caller.resale)
+        quote = quoted.quote
+        hold_micros = quote.resold(quote.hold_micros)
+        return {
+            "currency": self._currency,
+            "hold": decimal_of(hold_micros),
+            "final_unit_deduction": shown_units(hold_micros, quote),
+            **told_of(quote, caller.resale),
+            "good_until": _ms(theirs.good_until),
+        }
 
     def _route(self, path: str) -> Route:
         route = self._router.find("POST", path.encode(errors="replace"))
         if route.operation is not Operation.CREATE:
             raise InvalidParameter("path", "must be that of a create")
         return route
-
-    def _told(self, quote: Quote, prices: Prices, resale: Decimal | None) -> dict[str, Any]:
-        wanted, row = quote.wanted, quote.row
-        hold_micros, times = quote.resold(quote.hold_micros), resale or AS_IS
-        price: dict[str, Any] = {"per": row.per.value}
-        if row.kind is PriceKind.UNITS:
-            price |= {
-                "units": plain(row.units or Decimal(0)),
-                "pack": quote.pack.value,
-                "unit_price": spelt_price(quote.unit_micros * times),
-            }
-        else:
-            price["amount"] = spelt_price(
-                (row.amount_micros or 0) * (quote.amount_times or AS_IS) * times
-            )
-        if row.per is Per.SECOND:
-            price["seconds"] = quote.seconds
-        if row.per is Per.IMAGE:
-            price["images"] = wanted.count
-        if row.input_floor is not None:
-            price |= {"input_seconds": wanted.input_seconds, "input_floor": plain(row.input_floor)}
-        return {
-            "currency": self._currency,
-            "hold": decimal_of(hold_micros),
-            "final_unit_deduction": shown_units(hold_micros, quote),
-            "task": {
-                "endpoint": wanted.endpoint,
-                **{name: getattr(wanted, name) for name in KINDS_OF_ROW},
-                "duration": wanted.seconds,
-                "images": wanted.count if wanted.is_image else None,
-            },
-            "price": {**kind_of_row(row), **price},
-            "whose": _whose(row) if resale is None else PROVIDERS,
-            "settled_by": settled_by(row, is_open=needs_deduction(quote)),
-            "is_longest": quote.is_open,
-            "held_times": _held_times(quote),
-            "good_until": _ms(prices.good_until),
-        }
 
 
 def _read(body: bytes) -> _Create:
@@ -158,6 +128,42 @@ def _read(body: bytes) -> _Create:
     if len(create.path) > PATH_CHARS_MAX:
         raise InvalidParameter("path", f"must be at most {PATH_CHARS_MAX} characters")
     return create
+
+
+def told_of(quote: Quote, resale: Decimal | None) -> dict[str, Any]:
+    """Tell what was priced, and by what; `resale`: to a sub-tenant, how many times its parent's."""
+    wanted, row = quote.wanted, quote.row
+    times = AS_IS if resale is None else resale
+    price: dict[str, Any] = {"per": row.per.value}
+    if row.kind is PriceKind.UNITS:
+        price |= {
+            "units": plain(row.units or Decimal(0)),
+            "pack": quote.pack.value,
+            "unit_price": spelt_price(quote.unit_micros * times),
+        }
+    else:
+        price["amount"] = spelt_price(
+            (row.amount_micros or 0) * (quote.amount_times or AS_IS) * times
+        )
+    if row.per is Per.SECOND:
+        price["seconds"] = quote.seconds
+    if row.per is Per.IMAGE:
+        price["images"] = wanted.count
+    if row.input_floor is not None:
+        price |= {"input_seconds": wanted.input_seconds, "input_floor": plain(row.input_floor)}
+    return {
+        "task": {
+            "endpoint": wanted.endpoint,
+            **{name: getattr(wanted, name) for name in KINDS_OF_ROW},
+            "duration": wanted.seconds,
+            "images": wanted.count if wanted.is_image else None,
+        },
+        "price": {**kind_of_row(row), **price},
+        "whose": _whose(row) if resale is None else PROVIDERS,
+        "settled_by": settled_by(row, is_open=needs_deduction(quote)),
+        "is_longest": quote.is_open,
+        "held_times": _held_times(quote),
+    }
 
 
 def _whose(row: PriceRow) -> str:

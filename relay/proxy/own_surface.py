@@ -5,7 +5,8 @@
     POST /relay/quote            what a create would hold
     GET  /relay/queue            what waits for room, by pages (`own_queue.py`)
     POST /relay/tasks/{id}/cancel
-    GET  /relay/tasks/{id}       what one waits for (`own_tasks.py`)
+    GET  /relay/tasks            newest first (`own_tasks.py`)
+    GET  /relay/tasks/{id}       what one waits for; its `timeline` too
     GET  /relay/balance          its money; `usage`, `entries` and `statement` too (`own_books.py`)
     GET  /relay/limits           what bounds it (`own_limits.py`)
     …    /relay/tenants…         those below it (`own_tenants.py`)
@@ -120,7 +121,9 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
             OwnPath("GET", (b"queue",), "relay.queue", queue.list),
             OwnPath("POST", (b"tasks", KEY, b"cancel"), "relay.cancel", queue.cancel, scopes=ACTS),
+            OwnPath("GET", (b"tasks",), "relay.tasks", tasks.list),
             OwnPath("GET", (b"tasks", KEY), "relay.task", tasks.show),
+            OwnPath("GET", (b"tasks", KEY, b"timeline"), "relay.task", tasks.timeline),
             OwnPath("GET", (b"balance",), "relay.balance", books.balance),
             OwnPath("GET", (b"usage",), "relay.usage", books.usage),
             OwnPath("GET", (b"limits",), "relay.limits", limits.list),

@@ -64,6 +64,14 @@ class Story(msgspec.Struct, frozen=True):
     timeline: list[Happening]
 
 
+class OfTask(msgspec.Struct, frozen=True):
+    """What other tables have of one task."""
+
+    entries: list[Entry]
+    events: list[TaskEvent]
+    deliveries: list[Delivery]
+
+
 class TaskFilter(msgspec.Struct, frozen=True):
     """Which tasks a list has; what is None or False wants nothing."""
 
@@ -165,12 +173,7 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     tenant = await session.get_one(Tenant, task.tenant_id)
     channels = await session.execute(select(Channel.id, Channel.name))
     names = {channel_id: name for channel_id, name in channels}  # noqa: C416 (rows are typed)
-    of_task = (
-        list(await session.scalars(select(Entry).where(_is_of(task_id)))),
-        list(await session.scalars(select(TaskEvent).where(TaskEvent.task_id == task_id))),
-        list(await session.scalars(select(Delivery).where(Delivery.task_id == task_id))),
-    )
-    entries, events, deliveries = of_task
+    of_task = await read_of_task(session, task_id)
     tried = [names[channel_id] for channel_id in task.channels_tried]
     return Story(
         task=task,
@@ -178,15 +181,24 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
         is_test=(await session.get_one(Token, task.token_id)).is_test,
         channel=names[task.channel_id],
         channels_tried=tried,
-        outlook=await read_outlook(session, task, deliveries),
-        flags=flag_reasons(events) if task.is_flagged else [],
+        outlook=await read_outlook(session, task, of_task.deliveries),
+        flags=flag_reasons(of_task.events) if task.is_flagged else [],
         timeline=timeline(
             task,
             first_channel=[*tried, names[task.channel_id]][0],
-            events=events,
-            entries=entries,
-            deliveries=deliveries,
+            events=of_task.events,
+            entries=of_task.entries,
+            deliveries=of_task.deliveries,
         ),
+    )
+
+
+async def read_of_task(session: AsyncSession, task_id: TaskId) -> OfTask:
+    """Read what was entered, noted and told of one task."""
+    return OfTask(
+        list(await session.scalars(select(Entry).where(_is_of(task_id)))),
+        list(await session.scalars(select(TaskEvent).where(TaskEvent.task_id == task_id))),
+        list(await session.scalars(select(Delivery).where(Delivery.task_id == task_id))),
     )
 
 

@@ -84,17 +84,22 @@ def _steps(task: Task, *, first_channel: str) -> list[Happening]:
 def _given_back(
     task: Task, entries: Sequence[Entry], events: Sequence[TaskEvent]
 ) -> list[Happening]:
-    """Tell what of the hold was given back when it ended: all of it, unless it was charged then."""
-    if task.hold_ended_at is None:
+    """Tell what of the hold was given back when it ended."""
+    rest = left_of_hold(task, entries, events)
+    if not rest or task.hold_ended_at is None:
         return []
+    return [Happening(task.hold_ended_at, "released", f"{rest} micros of the hold given back")]
+
+
+def left_of_hold(task: Task, entries: Sequence[Entry], events: Sequence[TaskEvent]) -> int:
+    """Say how many micros were given back as the hold ended: all, unless it was charged then."""
+    if task.hold_ended_at is None:
+        return 0
     is_late = any(event.kind == SUCCEEDED_LATE for event in events)
     charged = -sum(
         entry.amount_micros for entry in entries if entry.kind == EntryKind.CHARGE and not is_late
     )
-    rest = task.hold_micros - charged
-    if not rest:
-        return []
-    return [Happening(task.hold_ended_at, "released", f"{rest} micros of the hold given back")]
+    return task.hold_micros - charged
 
 
 def _of_event(event: TaskEvent) -> Happening:
