@@ -13,14 +13,18 @@ from relay.portal.behind import Behind
 from relay.portal.entry import Door
 from relay.portal.gate import ROOT, PortalGate
 from relay.portal.home import Home
+from relay.portal.invoices import Invoices
+from relay.portal.money import Money
 from relay.portal.page import page_of
 from relay.portal.problems import show_failure
+from relay.portal.tasks import Tasks
 from relay.portal.try_it import Trying
+from relay.portal.usage import Usage
 
 FORM_BYTES_MAX = 256 * 1024
 LARGE_AT_ONCE = 2
 """Of forms with files, in each process: each takes three times its size in memory."""
-PAGES = [Door, Home, Trying]
+PAGES = [Door, Home, Tasks, Trying, Usage, Money, Invoices]
 
 
 class Portal:

@@ -9,6 +9,7 @@ from relay.database.engine import Sessions
 from relay.html.site import Site
 from relay.kling.catalogue import Catalogue
 from relay.portal.gate import ROOT, TEMPLATES
+from relay.portal.streams import Streams
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.surface import KlingSurface
 from relay.settings import Settings, SettingsError
@@ -49,6 +50,7 @@ class Behind(msgspec.Struct, frozen=True):
     site: Site
     logo: Logo | None
     tries: Tries
+    streams: Streams
 
 
 def open_behind(
@@ -77,6 +79,7 @@ def open_behind(
         site=Site(ROOT, settings.portal_name, TEMPLATES),
         logo=read_logo(settings.portal_logo),
         tries=Tries(OF_ADDRESS_MAX, WINDOW_S),
+        streams=Streams(),
     )
 
 

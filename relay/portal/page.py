@@ -1,5 +1,7 @@
 """One page of the portal, for one visitor."""
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from litestar import Request, Response
@@ -7,6 +9,8 @@ from litestar.datastructures import State
 
 from relay.html.gate import address_of
 from relay.html.page import SitePage, language_of
+from relay.moments import moment_of
+from relay.money import micros_of
 from relay.portal.asking import Asking
 from relay.portal.behind import Behind
 from relay.portal.gate import PortalVisitor
@@ -46,6 +50,14 @@ class Page(SitePage, frozen=True, kw_only=True):
     def sees_all(self) -> bool:
         """Tell whether it sees what others of its tenant's tokens made and spent."""
         return self.visitor.caller.scope.sees_all
+
+    def at(self, ms: int | None) -> datetime | None:
+        """Read a moment as answers spell it."""
+        return None if ms is None else moment_of(ms)
+
+    def micros(self, amount: str | None) -> int | None:
+        """Read an amount as answers spell it."""
+        return None if amount is None else micros_of(Decimal(amount))
 
     async def render(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
         """Answer with a template."""

@@ -3,8 +3,9 @@
 from typing import Any
 
 from litestar import Response
+from litestar.status_codes import HTTP_404_NOT_FOUND
 
-from relay.errors import RelayError
+from relay.errors import RelayError, TaskNotFound
 from relay.html.problems import failure_of
 from relay.portal.asking import KlingSaid
 from relay.portal.page import Asked, Page, page_of
@@ -21,6 +22,8 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
     """Answer whatever a handler raised."""
     page = page_of(request)
     match error:
+        case TaskNotFound():
+            status, why = HTTP_404_NOT_FOUND, page.say("You have no such task.")
         case RelayError():
             status, why = error.http_status, sentence_of(error, page)
         case KlingSaid():

@@ -14,7 +14,7 @@ from relay.limits import statements as limits
 from relay.metrics import snapshot
 from relay.owners import learn
 from relay.proxy import account, many, query
-from relay.tasks import finish, flags, look, outbox, record, retries, seek
+from relay.tasks import finish, flags, look, outbox, own_list, record, retries, seek
 from relay.tasks import statements as tasks
 from relay.tenants import authenticate, remembered
 from tests.benchmarks.books import quote_of_clip
@@ -52,6 +52,7 @@ NEW_NAMES = [
     for endpoint in Catalogue.with_added(()).endpoints
     if endpoint.generation is Generation.NEW
 ]
+NAMES = sorted({endpoint.name for endpoint in Catalogue.with_added(()).endpoints})
 MADE = '[{"kind":"video","id":"new-1"}]'
 HELD = tasks.HoldRow(
     tenant_id=LARGE,
@@ -216,7 +217,44 @@ def listed_new(
     )
 
 
+def near(tenant: int, *, step: int, records: int | None = None) -> Sample:
+    """The newest of all endpoints: so many ids of each are read in the index, and merged."""
+    return Sample(
+        own_list.NEAR,
+        (tenant, NAMES, NEWEST, 1, step),
+        records=step if records is None else records,
+        rows_max=4 * step,
+        sorted_max=4 * step,
+        pages_max=6 * step + 10 * len(NAMES),
+    )
+
+
+NO_FILTER = (None,) * 8
+
 POOLED = {
+    "own_list.NEAR": near(LARGE_TENANT, step=51),
+    "own_list.NEAR of a filter's last step": near(LARGE_TENANT, step=own_list.STEP_MAX),
+    "own_list.NEAR of a small tenant": near(SMALL_TENANT, step=51, records=-1),
+    # A tenth of all tasks that have not ended, of which there are two in a hundred.
+    "own_list.NEAR_OPEN": Sample(
+        own_list.NEAR_OPEN,
+        (LARGE_ACCOUNT, LARGE_TENANT, ["submitted"], NEWEST, 1, 51),
+        records=51,
+        rows_max=10_500,
+        sorted_max=10_500,
+        pages_max=11_000,
+    ),
+    "own_list.NEAR_KNOWN": Sample(
+        own_list.NEAR_KNOWN, (LARGE_TENANT, "mine-1020", "request-1000", NEWEST), records=2
+    ),
+    "own_list.FITTING": Sample(
+        own_list.FITTING,
+        (list(range(999_000, 1_000_000, 10)), *NO_FILTER, 51),
+        records=51,
+        rows_max=110,
+        sorted_max=110,
+        pages_max=1_000,
+    ),
     "LIST": listed(LARGE_TENANT, "text2video"),
     "LIST of a tenant of a thousand": listed(MIDDLE_TENANT, "text-to-video"),
     "LIST of calls": listed(LARGE_TENANT, "identify-face", is_call=True),

@@ -1,0 +1,158 @@
+"""Money: what there is, each change of it, a month's statement, and a code turned into quota."""
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from litestar.status_codes import HTTP_422_UNPROCESSABLE_ENTITY
+
+from relay.errors import InvalidParameter, RelayError
+from relay.html.days import read_month_of
+from relay.html.form import Form, read_form
+from relay.moments import moment_of
+from relay.months import month_of
+from relay.pages.streams import Pieces
+from relay.portal.files import as_file
+from relay.portal.gate import ROOT
+from relay.portal.page import Asked, Page
+from relay.portal.problems import sentence_of
+from relay.portal.windows import read_window
+from relay.usage.sheet import Cell, csv_line
+
+HERE = f"{ROOT}/money"
+AT_ONCE, OF_FILE = 50, 500
+KINDS = ("topup", "adjust", "charge", "refund", "correction")
+FORMATS = ("html", "xlsx", "csv")
+COLUMNS = (
+    *("id", "created_at", "kind", "topup_kind", "amount", "quota_after", "tenant", "task_id"),
+    *("token_id", "model_name", "reference"),
+)
+AMOUNTS = ("amount", "quota_after")
+
+
+class Money(Controller):
+    path = HERE
+
+    @get()
+    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Show what there is, and what changed it."""
+        return await _show(page, dict(request.query_params.items()), Form(page.say))
+
+    @get("/entries.csv")
+    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Any:
+        """Give all entries that a filter leaves as a file; the first page is asked before it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        query = _read_filter(form)
+        if not form.is_right:
+            return await _show(page, form.values, Form(page.say))
+        first = await page.asking.get("/entries", pageSize=OF_FILE, **query)
+        return Stream(
+            Pieces(_lines(page, first, query)),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": 'attachment; filename="entries.csv"'},
+        )
+
+    @post("/redeem")
+    async def redeem(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Turn a code into quota."""
+        form = await read_form(request, page.say)
+        code = form.text("code", must=True, most=100)
+        if form.is_right:
+            try:
+                told = await page.asking.post("/redeem", {"code": code})
+            except InvalidParameter:
+                form.errors["code"] = page.say(
+                    "This code cannot be redeemed: mistyped, used, or over."
+                )
+            except RelayError as error:
+                form.errors[""] = sentence_of(error, page)
+            else:
+                is_new = told["added"] != "0"
+                return page.go(HERE, said="redeemed" if is_new else "redeemed-before")
+        return await _show(page, {}, form, status=HTTP_422_UNPROCESSABLE_ENTITY)
+
+    @get("/statement")
+    async def show_statement(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Show a month, summed up from its entries while it is asked for."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        this = month_of(datetime.now(UTC), page.zone)
+        month = read_month_of(form, "month") or this
+        told = None
+        if form.is_right:
+            told = await page.asking.get("/statement", month=str(month))
+        return await page.render(
+            "money/statement.html", form=form, month=month, this=this, statement=told
+        )
+
+    @get("/statement/{month:str}/{form_name:str}")
+    async def show_statement_file(
+        self, page: NamedDependency[Page], month: FromPath[str], form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give a month as a file."""
+        chosen = Form(page.say, values={"month": month, "format": form_name})
+        spelt = read_month_of(chosen, "month")
+        if spelt is None or form_name not in FORMATS:
+            raise InvalidParameter("month, format", "must be a month, and html, xlsx or csv")
+        file = await page.asking.get("/statement", month=str(spelt), format=form_name)
+        return as_file(
+            file.content, file.content_type.decode(), name=f"statement-{spelt}.{form_name}"
+        )
+
+
+async def _show(
+    page: Page, query: dict[str, str], redeem: Form, *, status: int = 200
+) -> Response[Any]:
+    form = Form(page.say, values=query)
+    wanted = _read_filter(form)
+    told: dict[str, Any] = {"entries": [], "next_before": None}
+    if form.is_right:
+        told = await page.asking.get("/entries", pageSize=AT_ONCE, **wanted)
+    return await page.render(
+        "money/money.html",
+        status=status,
+        balance=await page.asking.get("/balance"),
+        form=form,
+        redeem=redeem,
+        entries=told["entries"],
+        next_cursor=told["next_before"],
+        kinds=KINDS,
+    )
+
+
+def _read_filter(form: Form) -> dict[str, object]:
+    """Read what entries are asked for, in the words of `GET /relay/entries`."""
+    return {
+        "kind": form.choice("kind", KINDS),
+        "before": form.whole("cursor", least=1, most=2**53),
+        **read_window(form),
+    }
+
+
+async def _lines(
+    page: Page, told: dict[str, Any], query: dict[str, object]
+) -> AsyncGenerator[bytes, None]:
+    yield ("\ufeff" + csv_line([*COLUMNS, "currency"])).encode()
+    while True:
+        rows = [_row(one, told["currency"]) for one in told["entries"]]
+        yield "".join(map(csv_line, rows)).encode()
+        if told["next_before"] is None:
+            return
+        query = query | {"before": told["next_before"]}
+        told = await page.asking.get("/entries", pageSize=OF_FILE, **query)
+
+
+def _row(one: dict[str, Any], currency: str) -> list[Cell]:
+    return [*(_cell(name, one[name]) for name in COLUMNS), currency]
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if value is None:
+        return ""
+    if name == "created_at":
+        return moment_of(value).isoformat(timespec="milliseconds")
+    return Decimal(value) if name in AMOUNTS else str(value)

@@ -1,0 +1,166 @@
+"""Tasks: the list, one with what happened to it and its result, and what is done from there."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent
+from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_422_UNPROCESSABLE_ENTITY
+
+from relay.errors import InvalidParameter, TaskNotFound
+from relay.html.form import Form
+from relay.html.results import result_of
+from relay.pages.streams import until_stopping
+from relay.portal.gate import ROOT
+from relay.portal.page import Asked, Page
+from relay.portal.problems import sentence_of
+from relay.portal.windows import read_window
+
+AT_ONCE = 50
+"""Rows of a page."""
+HERE = f"{ROOT}/tasks"
+STATES = ("queued", "submitted", "processing", "succeed", "failed")
+KLING_KEEPS = timedelta(days=30)
+"""Results, from when they are made (docs/kling-api.md 12)."""
+ID_CHARS_MAX = 300
+
+
+class Tasks(Controller):
+    path = HERE
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List tasks by any filter, which stands in the address."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        query = _read_filter(form)
+        told: dict[str, Any] = {"tasks": [], "next_before": None}
+        if form.is_right:
+            try:
+                told = await page.asking.get("/tasks", pageSize=AT_ONCE, **query)
+            except InvalidParameter as error:
+                form.errors[error.field] = sentence_of(error, page)
+        return await page.render(
+            "tasks/list.html",
+            form=form,
+            tasks=told["tasks"],
+            next_cursor=told["next_before"],
+            states=STATES,
+            endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
+            below=form.values.get("tenant", ""),
+        )
+
+    @get("/find")
+    async def find(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Lead to the task with an id that its tenant knows: the task's, its own, a request's."""
+        key = request.query_params.get("id", "").strip()[:ID_CHARS_MAX]
+        if key:
+            try:
+                task = await page.asking.get(f"/tasks/{_quoted(key)}")
+            except TaskNotFound:
+                told = await page.asking.get("/tasks", request_id=key)
+                task = next(iter(told["tasks"]), None)
+            if task is not None and task["task_id"] is not None:
+                return page.go(_address(task["task_id"]))
+            if task is not None:
+                return await _show(page, key)  # it is being sent, and has no other id yet
+        return await page.render("tasks/found.html", key=key)
+
+    @get("/events")
+    async def follow(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Say that something is new, for as long as somebody looks; the page then asks for it."""
+        tenant_id, asking = page.visitor.caller.tenant_id, page.asking
+        if not page.portal.streams.has_room(tenant_id):
+            # By which a browser knows not to ask again.
+            return Response(None, status_code=HTTP_204_NO_CONTENT)
+
+        async def look() -> object:
+            return (await asking.get("/tasks", pageSize=AT_ONCE))["tasks"]
+
+        events = page.portal.streams.changes(tenant_id, look)
+        return ServerSentEvent(until_stopping(events, page.portal.stopping))
+
+    @get("/{task_id:str}")
+    async def show(self, page: NamedDependency[Page], task_id: FromPath[str]) -> Response[Any]:
+        """Tell what there is to tell of one task."""
+        return await _show(page, task_id)
+
+    @get("/{task_id:str}/cancel")
+    async def ask_to_cancel(
+        self, page: NamedDependency[Page], task_id: FromPath[str]
+    ) -> Response[Any]:
+        """Ask before a task is ended."""
+        return await _ask_to_cancel(page, task_id, Form(page.say))
+
+    @post("/{task_id:str}/cancel")
+    async def cancel(self, page: NamedDependency[Page], task_id: FromPath[str]) -> Response[Any]:
+        """End one that waits for room."""
+        try:
+            await page.asking.post(f"/tasks/{_quoted(task_id)}/cancel")
+        except TaskNotFound:
+            raise
+        except InvalidParameter:
+            form = Form(page.say)
+            form.errors[""] = page.say("It does not wait any more: nothing was changed.")
+            return await _ask_to_cancel(page, task_id, form, status=HTTP_422_UNPROCESSABLE_ENTITY)
+        return page.go(_address(task_id), said="done")
+
+    @post("/{task_id:str}/callbacks/{delivery_id:str}")
+    async def call_again(
+        self, page: NamedDependency[Page], task_id: FromPath[str], delivery_id: FromPath[str]
+    ) -> Response[Any]:
+        """Have a callback sent once more."""
+        await page.asking.post(f"/deliveries/{_quoted(delivery_id)}/replay")
+        return page.go(_address(task_id), said="due")
+
+
+async def _show(page: Page, key: str) -> Response[Any]:
+    asking = page.asking
+    task = await asking.get(f"/tasks/{_quoted(key)}")
+    told = await asking.get(f"/tasks/{_quoted(key)}/timeline")
+    deliveries = []
+    if task["tenant"] is None and task["task_id"] is not None:
+        deliveries = await asking.get("/deliveries", task_id=task["task_id"])
+    ended_at = page.at(task["ended_at"])
+    return await page.render(
+        "tasks/one.html",
+        task=task,
+        timeline=told["timeline"],
+        deliveries=deliveries,
+        results=[result_of(url) for url in task["results"]],
+        deleted_at=None if ended_at is None else ended_at + KLING_KEEPS,
+        here=_address(task["task_id"] or key),
+    )
+
+
+async def _ask_to_cancel(
+    page: Page, task_id: str, form: Form, *, status: int = 200
+) -> Response[Any]:
+    task = await page.asking.get(f"/tasks/{_quoted(task_id)}")
+    return await page.render(
+        "tasks/cancel.html", status=status, task=task, form=form, here=_address(task_id)
+    )
+
+
+def _read_filter(form: Form) -> dict[str, object]:
+    """Read what a list is asked for, in the words of `GET /relay/tasks`."""
+    return {
+        "state": form.choice("state", STATES),
+        "endpoint": form.text("endpoint"),
+        "model": form.text("model"),
+        "token": form.whole("token", least=1, most=2**53),
+        "tenant": form.text("tenant"),
+        "external_task_id": form.text("external_task_id"),
+        "before": form.whole("cursor", least=1, most=2**53),
+        **read_window(form),
+    }
+
+
+def _quoted(key: str) -> str:
+    return quote(key, safe="")
+
+
+def _address(key: str) -> str:
+    return f"{HERE}/{_quoted(key)}"

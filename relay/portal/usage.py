@@ -1,0 +1,105 @@
+"""Usage: what was made and charged in a window, by day, model and key; chart, tables and CSV."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.status_codes import HTTP_400_BAD_REQUEST
+
+from relay.html.form import Form
+from relay.months import Window, days_of, first_moment, month_of
+from relay.portal.files import as_file
+from relay.portal.gate import ROOT
+from relay.portal.page import Asked, Page
+from relay.portal.windows import read_window
+from relay.usage.sheet import Cell, csv_line
+
+HERE = f"{ROOT}/usage"
+FIGURES = ("tasks", "succeeded", "failed", "refused", "seconds", "images", "charged")
+KEYS = {"day": ("day",), "model": ("endpoint", "model"), "token": ("token",), "tenant": ("tenant",)}
+"""What a table is by, in the words of `GET /relay/usage`."""
+
+
+class Usage(Controller):
+    path = HERE
+
+    @get()
+    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Show what a month, or some days, came to."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        window = read_window(form)
+        told: dict[str, Any] = {}
+        if form.is_right:
+            told = {by: await _ask(page, by, window) for by in _keys(page)}
+        now = datetime.now(UTC)
+        this = month_of(now, page.zone)
+        values: dict[str, Any] = {"form": form, "this": this, "window": window, "told": told}
+        if told:
+            values["days"] = _days(told["day"], page, now)
+            values["whole"] = _whole(told["day"]["usage"], page)
+            values["names"] = await _names(page)
+        return await page.render("usage/usage.html", **values)
+
+    @get("/csv")
+    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Give one of the tables as a file."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        by = form.choice("by", _keys(page), must=True)
+        window = read_window(form)
+        if by is None or not form.is_right:
+            why = next(iter(form.errors.values()))
+            return page.compose("problem.html", status=HTTP_400_BAD_REQUEST, why=why)
+        told = await _ask(page, by, window)
+        head: list[Cell] = [*KEYS[by], *FIGURES, "currency"]
+        rows = [
+            [*(str(one[name] or "") for name in KEYS[by]), *_cells(one), told["currency"]]
+            for one in told["usage"]
+        ]
+        content = "\ufeff" + "".join(map(csv_line, [head, *rows]))
+        return as_file(content.encode(), "text/csv; charset=utf-8", name=f"usage-by-{by}.csv")
+
+
+def _keys(page: Page) -> list[str]:
+    """Say what this visitor's usage can be told by: of those below it, if it may have some."""
+    has_below = page.sees_all and page.visitor.caller.parent_id is None
+    return [by for by in KEYS if by != "tenant" or has_below]
+
+
+async def _ask(page: Page, by: str, window: dict[str, str]) -> Any:
+    return await page.asking.get("/usage", by=list(KEYS[by]), **window)
+
+
+def _cells(one: dict[str, Any]) -> list[Cell]:
+    return [Decimal(one[name]) if name == "charged" else one[name] for name in FIGURES]
+
+
+def _days(told: dict[str, Any], page: Page, now: datetime) -> list[tuple[float, dict[str, Any]]]:
+    """Give each day of the window until today, the last first: also where nothing was made."""
+    known = {one["day"]: one for one in told["usage"]}
+    start, until = page.at(told["since"]), page.at(told["until"])
+    assert start is not None, "a window has both ends"
+    assert until is not None, "a window has both ends"
+    if until > now >= start:
+        until = now
+    nothing = dict.fromkeys(FIGURES, 0) | {"charged": "0"}
+    return [
+        (
+            first_moment(day, page.zone).timestamp(),
+            {"day": str(day), **nothing, **known.get(str(day), {})},
+        )
+        for day in reversed(list(days_of(Window(start, until), page.zone)))
+    ]
+
+
+def _whole(usage: list[dict[str, Any]], page: Page) -> dict[str, int]:
+    whole = {name: sum(one[name] for one in usage) for name in FIGURES if name != "charged"}
+    return whole | {"charged_micros": sum(page.micros(one["charged"]) or 0 for one in usage)}
+
+
+async def _names(page: Page) -> dict[int, str]:
+    """Say what keys are called, to who may know."""
+    if not page.may("manage"):
+        return {}
+    return {one["id"]: one["name"] for one in await page.asking.get("/tokens") if one["name"]}
