@@ -1,11 +1,11 @@
 """What stands in a relay whose portal is looked at, beside the story of its console."""
 
+from tests.portal.work import tell_of_work
 from tests.relay_app import Relay
 
 
 async def tell_tenants_story(relay: Relay) -> list[str]:
     """Return the addresses of all pages that a tenant sees; `tell_story` was told before."""
-    _ = relay
     return [
         "",
         "/no-such-page",
@@ -14,4 +14,5 @@ async def tell_tenants_story(relay: Relay) -> list[str]:
         "/try/image2video?prompt=a+fox",
         "/try/text2video?json=%7B%7D",
         "/try/advanced-lip-sync",
+        *(await tell_of_work(relay)),
     ]
