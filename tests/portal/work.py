@@ -83,7 +83,8 @@ async def settled(relay: Relay, token: IssuedToken, **fields: Any) -> str:
 
 async def tell_of_work(relay: Relay) -> list[str]:
     """Make it for `acme`, and return the addresses of the pages that show it."""
-    token = await token_of(relay, name=f"studio {MARKUP}")
+    token = await token_of(relay)
+    await relay.rows("UPDATE tokens SET name = $2 WHERE id = $1", token.id, f"studio {MARKUP}")
     task = await settled(relay, token, external_task_id="order-4711")
     first = await pay(relay, 25_000_000, "INV-1")
     await pay(relay, 5_500_000, "INV-2")
