@@ -98,8 +98,8 @@ def _whole(usage: list[dict[str, Any]], page: Page) -> dict[str, int]:
     return whole | {"charged_micros": sum(page.micros(one["charged"]) or 0 for one in usage)}
 
 
-async def _names(page: Page) -> dict[int, str]:
-    """Say what keys are called, to who may know."""
+async def _names(page: Page) -> dict[int, str | None] | None:
+    """Say what its own keys are called, to who may know which there are."""
     if not page.may("manage"):
-        return {}
-    return {one["id"]: one["name"] for one in await page.asking.get("/tokens") if one["name"]}
+        return None
+    return {one["id"]: one["name"] for one in await page.asking.get("/tokens")}
