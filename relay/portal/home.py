@@ -1,4 +1,4 @@
-"""Home: what is left to spend, what this month took, and what runs."""
+"""Home: what is left to spend, what this month took, what runs, and what comes."""
 
 from typing import Any
 
@@ -8,6 +8,11 @@ from litestar.di import NamedDependency
 from relay.portal.gate import ROOT
 from relay.portal.page import Page
 
+WAITING, LATELY = 5, 8
+"""Rows of each."""
+NEARLY = 0.8
+"""Of a limit: from then on it is shown here."""
+
 
 class Home(Controller):
     path = ROOT
@@ -16,10 +21,28 @@ class Home(Controller):
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """Show where the tenant stands."""
         asking = page.asking
+        usage = (await asking.get("/usage"))["usage"]
+        limits = (await asking.get("/limits"))["limits"]
+        notices = await asking.get("/notices") if page.may("manage") else None
+        coming = (await asking.get("/prices"))["coming"]
+        waiting = await asking.get("/queue", pageSize=WAITING)
+        running = await asking.get("/tasks", state="processing", pageSize=LATELY)
+        lately = await asking.get("/tasks", pageSize=LATELY)
         return await page.render(
             "home.html",
             balance=await asking.get("/balance"),
-            limits=await asking.get("/limits"),
-            usage=await asking.get("/usage", by="day"),
-            queue=await asking.get("/queue", pageNum=1, pageSize=10),
+            month=usage[0] if usage else None,
+            limits=[one for one in limits if _is_nearly_taken(one)],
+            notices=notices["notices"][:LATELY] if notices else [],
+            waiting=waiting,
+            running=running["tasks"],
+            lately=lately["tasks"],
+            coming=coming[0] if coming else None,
         )
+
+
+def _is_nearly_taken(limit: dict[str, Any]) -> bool:
+    allowed, taken = limit["allowed"], limit["taken"]
+    if not allowed or taken is None:
+        return False
+    return float(taken) >= NEARLY * float(allowed)
