@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from relay.portal.gate import ROOT
 from relay.portal.page import Page
 
-WAITING, LATELY = 5, 8
+WAITING, LATELY, AT_WORK = 5, 8, 50
 """Rows of each."""
 NEARLY = 0.8
 """Of a limit: from then on it is shown here."""
@@ -26,7 +26,12 @@ class Home(Controller):
         notices = await asking.get("/notices") if page.may("manage") else None
         coming = (await asking.get("/prices"))["coming"]
         waiting = await asking.get("/queue", pageSize=WAITING)
-        running = await asking.get("/tasks", state="processing", pageSize=LATELY)
+        running = [
+            one
+            for state in ("submitted", "processing")
+            for one in (await asking.get("/tasks", state=state, pageSize=AT_WORK))["tasks"]
+            if not one["is_queued"]
+        ]
         lately = await asking.get("/tasks", pageSize=LATELY)
         return await page.render(
             "home.html",
@@ -35,7 +40,8 @@ class Home(Controller):
             limits=[one for one in limits if _is_nearly_taken(one)],
             notices=notices["notices"][:LATELY] if notices else [],
             waiting=waiting,
-            running=running["tasks"],
+            running=running,
+            is_more=len(running) >= AT_WORK,
             lately=lately["tasks"],
             coming=coming[0] if coming else None,
         )

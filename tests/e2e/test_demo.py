@@ -204,20 +204,23 @@ async def test_a_wrong_figure_fails_the_demo_and_is_named(places: Places) -> Non
 
 
 async def test_a_kept_demo_serves_what_it_prints(places: Places) -> None:
-    """Its curl line, its Python snippet and its link to the console work; Ctrl-C ends it with 0."""
+    """Its curl line, its Python snippet and both its links work; Ctrl-C ends it with 0."""
     with running_demo(*places, "--keep") as command:
         command.wait_for("Ctrl-C ends them")
         command.wait_for("relay console open")  # the two streams arrive in any order
 
         created = post_as_curl(command.printed)
         video = run_snippet(command.printed)
-        tasks = enter_console(command.printed)
+        tasks = enter(command.printed, "console")
+        of_acme = enter(command.printed, "portal")
         command.send(signal.SIGINT)
         exit_code = command.wait()
 
     assert created["data"]["task_status"] == "submitted", created
     assert re.match(r"succeed http://127\.0\.0\.1:\d+/sandbox/files/\d+\.mp4$", video)
     assert tasks.count('data-drawer="#task"') > 2, "the demo's own, and what was made since"
+    assert of_acme.count('data-drawer="#task"') > 1
+    assert "globex" not in of_acme
     assert exit_code == 0
     assert not any(map(is_listening, command.ports))
     assert await databases_of(places) is None
@@ -252,16 +255,16 @@ def outline(task: dict[str, Any]) -> tuple[object, ...]:
     return tuple(task[name] for name in names)
 
 
-def enter_console(printed: str) -> str:
-    """Follow the printed link and press its button, as a browser does; read the list of tasks."""
-    (link,) = (line for line in printed.splitlines() if "/console/enter?key=" in line)
-    place, _, key = link.partition("/console/enter?key=")
+def enter(printed: str, site: str) -> str:
+    """Follow a printed link and press its button, as a browser does; read the list of tasks."""
+    (link,) = (line for line in printed.splitlines() if f"/{site}/enter?key=" in line)
+    place, _, key = link.partition(f"/{site}/enter?key=")
     headers = {"origin": place}
     with httpx.Client(base_url=place, headers=headers, timeout=PATIENCE_S) as browser:
         assert "<button" in browser.get(link).text
-        entered = browser.post("/console/enter", data={"key": key})
-        assert entered.headers["location"] == "/console"
-        return browser.get("/console/tasks").text
+        entered = browser.post(f"/{site}/enter", data={"key": key})
+        assert entered.headers["location"] == f"/{site}"
+        return browser.get(f"/{site}/tasks").text
 
 
 def post_as_curl(printed: str) -> Any:

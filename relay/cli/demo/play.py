@@ -20,6 +20,8 @@ from relay.cli.show import note
 from relay.database.embedded import EmbeddedPostgres
 from relay.desk.actor import system_user
 from relay.desk.logins import open_console
+from relay.desk.portal import link_tenant
+from relay.secrets import KeyRing
 
 SIGNALS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 """Those of them that the system has."""
@@ -118,7 +120,10 @@ async def _keep(stage: Stage, *, as_json: bool) -> None:
     """
     async with stage.sessions.begin() as session:
         console_key = await open_console(session, system_user())
-    click.echo(how_to_call(stage, console_key), err=as_json)
+        keys = KeyRing.parse(stage.secret_key)
+        portal = await link_tenant(session, system_user(), "acme", keys)
+    told = how_to_call(stage, console_key=console_key, portal_key=portal.key)
+    click.echo(told, err=as_json)
     note("Sandbox and relay keep running here. Ctrl-C ends them and drops their database.")
     with contextlib.suppress(asyncio.CancelledError):
         while True:

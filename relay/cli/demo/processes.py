@@ -127,6 +127,8 @@ async def running_relay(
             "RELAY_DATABASE_URL": database_url,
             "RELAY_SECRET_KEY": secret_key,
             "RELAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "RELAY_PORTAL": "true",
+            "RELAY_PORTAL_NAME": "Demo Video",
             "RELAY_DRAIN_S": str(DRAIN_S),
             "RELAY_OFFICE_PORT": "0",  # the usual one may be a real relay's
         }

@@ -96,7 +96,7 @@ def _amount(micros: int) -> str:
     return f"{whole}.{places:0<2}"
 
 
-def how_to_call(stage: Stage, console_key: str) -> str:
+def how_to_call(stage: Stage, *, console_key: str, portal_key: str) -> str:
     """Write it all down. The keys are real and shown on purpose: they end with the demo."""
     acme, globex = (stage.tenants[name].token for name in ("acme", "globex"))
     bearer = shlex.quote(f"Authorization: Bearer {acme.api_key}")
@@ -108,6 +108,10 @@ Kling, the sandbox {stage.sandbox.url}
 The console, in a browser, by a link that is good once and for ten minutes:
 
 {stage.relay.office_url}/console/enter?key={console_key}
+
+The portal, where acme sees what is its own, by a link that is good once and for an hour:
+
+{relay_url}/portal/enter?key={portal_key}
 
 With acme's API key:
 
@@ -144,4 +148,5 @@ export RELAY_DATABASE_URL={shlex.quote(stage.database_url)} RELAY_SECRET_KEY={st
 export RELAY_OFFICE_PORT={urlsplit(stage.relay.office_url).port}
 relay task list
 relay console open
+RELAY_PORTAL=true RELAY_PUBLIC_URL={relay_url} relay tenant link acme
 """
