@@ -55,5 +55,7 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
 
 
 def took_too_long(error: Exception) -> bool:
-    """Tell whether a statement was given up."""
+    """Tell whether a statement was given up, by the database or by whoever waited for it."""
+    if isinstance(error, TimeoutError):
+        return True
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == TOO_LONG

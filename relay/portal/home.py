@@ -21,7 +21,6 @@ class Home(Controller):
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """Show where the tenant stands."""
         asking = page.asking
-        usage = (await asking.get("/usage"))["usage"]
         limits = (await asking.get("/limits"))["limits"]
         notices = await asking.get("/notices") if page.may("manage") else None
         coming = (await asking.get("/prices"))["coming"]
@@ -36,7 +35,6 @@ class Home(Controller):
         return await page.render(
             "home.html",
             balance=await asking.get("/balance"),
-            month=usage[0] if usage else None,
             limits=[one for one in limits if _is_nearly_taken(one)],
             notices=notices["notices"][:LATELY] if notices else [],
             waiting=waiting,
@@ -45,6 +43,12 @@ class Home(Controller):
             lately=lately["tasks"],
             coming=coming[0] if coming else None,
         )
+
+    @get("/month")
+    async def show_month(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Show what this month came to: of many tasks a sum that Home does not wait for."""
+        usage = (await page.asking.get("/usage"))["usage"]
+        return await page.render("month.html", month=usage[0] if usage else None)
 
 
 def _is_nearly_taken(limit: dict[str, Any]) -> bool:

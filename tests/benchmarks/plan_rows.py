@@ -33,20 +33,21 @@ AS_RESTORED = {
 REST = "UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid = $1::regclass"
 
 
-async def fill(url: str) -> None:
-    """Fill a database that the migrations built and nobody else uses."""
+async def fill(url: str, *, quote: str = "{}") -> None:
+    """Fill a database that the migrations built and nobody else uses; `quote`: of each task."""
     connection = await asyncpg.connect(
         dsn(url), command_timeout=FILL_TIMEOUT_S, server_settings=AS_RESTORED
     )
     try:
-        await _fill(connection)
+        await _fill(connection, quote)
     finally:
         await connection.close()
 
 
-async def _fill(connection: Any) -> None:
+async def _fill(connection: Any, quote: str) -> None:
     reply = kling_says("TASK", "succeed", rest=ENDED)
     await connection.execute("SELECT set_config('fill.reply', $1, false)", reply)
+    await connection.execute("SELECT set_config('fill.quote', $1, false)", quote)
     for table in LARGE:
         # Else it is analyzed anew in the midst of the tests, and waits for a lock or is waited for.
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")

@@ -4,7 +4,7 @@
 -- one is being sent. Every fifth has a callback; what the last ones tell is still to be delivered,
 -- by a thousand lanes. Every twentieth is followed by two: the first has heard of all but the last
 -- five hundred, the second never claims anything. Every seventh has its create's key, and of every
--- eleventh of the others nobody heard the answer. Quotes are empty: no statement looks for anything
+-- eleventh of the others nobody heard the answer. Quotes are empty unless pages are to show them: no statement looks for anything
 -- in them, and twenty indexes read the rows anew.
 
 INSERT INTO channels (name, base_url, api_key_sealed) VALUES ('main', 'http://kling', 'sealed'), ('second', 'http://kling', 'sealed');
@@ -29,7 +29,7 @@ SELECT n, tenant_id, 20000 + tenant_id, tenant_id, 1, endpoint, state,
        'relay-' || n || '-0123456789abcdef',
        CASE WHEN n % 3 = 0 THEN 'mine-' || n END,
        CASE WHEN n % 5 = 0 THEN 'https://host-' || tenant_id || '.example/hook' END,
-       'request-' || n, 'kling-request-' || n, '{}', 420000,
+       'request-' || n, 'kling-request-' || n, current_setting('fill.quote')::jsonb, 420000,
        CASE WHEN NOT is_live THEN at END, CASE WHEN state = 'succeed' THEN 420000 END,
        CASE WHEN state = 'succeed' THEN '{"final_unit_deduction":"3"}' END,
        at, CASE WHEN state = 'pending' THEN now() + interval '1 day' ELSE at END, at,

@@ -8,6 +8,7 @@ async def tell_tenants_story(relay: Relay) -> list[str]:
     """Return the addresses of all pages that a tenant sees; `tell_story` was told before."""
     return [
         "",
+        "/month",
         "/no-such-page",
         "/try",
         "/try/text2video",
