@@ -30,7 +30,7 @@ class Visit:
         """Of the token that it entered by."""
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
-        return await self.client.get(f"/portal{path}", params=query)
+        return await self.client.get(f"/portal{path}", params=query or None)
 
     async def read(self, path: str, **query: Any) -> str:
         """Read a page that must be there, as a person does: without what marks it up."""
