@@ -44,7 +44,7 @@ class Money(Controller):
         return await _show(page, dict(request.query_params.items()), Form(page.say))
 
     @get("/entries.csv")
-    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Any:
+    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Give all entries that a filter leaves as a file; the first page is asked before it."""
         form = Form(page.say, values=dict(request.query_params.items()))
         query = _read_filter(form)
@@ -53,7 +53,7 @@ class Money(Controller):
         first = await page.asking.get("/entries", pageSize=OF_FILE, **query)
         return Stream(
             Pieces(_lines(page, first, query)),
-            media_type="text/csv; charset=utf-8",
+            media_type="text/csv",
             headers={"content-disposition": 'attachment; filename="entries.csv"'},
         )
 

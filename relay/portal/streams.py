@@ -15,7 +15,9 @@ LASTS_S = 300.0
 class Streams:
     """Of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, look_every_s: float = LOOK_EVERY_S, lasts_s: float = LASTS_S) -> None:
+        self._look_every_s = look_every_s
+        self._lasts_s = lasts_s
         self._open: Counter[int] = Counter()
 
     def has_room(self, tenant_id: int) -> bool:
@@ -32,9 +34,10 @@ class Streams:
             seen = await look()
             yield ServerSentEventMessage(comment="here")
             lasted_s = quiet_s = 0.0
-            while lasted_s < LASTS_S:
-                await asyncio.sleep(LOOK_EVERY_S)
-                lasted_s, quiet_s = lasted_s + LOOK_EVERY_S, quiet_s + LOOK_EVERY_S
+            while lasted_s < self._lasts_s:
+                await asyncio.sleep(self._look_every_s)
+                lasted_s += self._look_every_s
+                quiet_s += self._look_every_s
                 found = await look()
                 if found != seen:
                     seen, quiet_s = found, 0.0

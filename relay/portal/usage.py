@@ -58,7 +58,7 @@ class Usage(Controller):
             for one in told["usage"]
         ]
         content = "\ufeff" + "".join(map(csv_line, [head, *rows]))
-        return as_file(content.encode(), "text/csv; charset=utf-8", name=f"usage-by-{by}.csv")
+        return as_file(content.encode(), "text/csv", name=f"usage-by-{by}.csv")
 
 
 def _keys(page: Page) -> list[str]:
