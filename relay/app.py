@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from relay.console.app import Console
 from relay.database.connections import count_connections
 from relay.desk.office import Office
 from relay.desk.refusals import Refusals
+from relay.desk.trial_runs import TrialRuns
 from relay.faces import open_faces
 from relay.front import Application, Front
 from relay.kling.catalogue import Catalogue
@@ -174,14 +175,20 @@ async def _open_office(
 ) -> AsyncIterator[None]:
     """Let operators' programs and browsers in, for as long as it is open."""
     store, deliveries = parts.store, parts.deliveries
+    transport = parts.kling.upstream.transport
+    trials = TrialRuns(store.sessions, transport, parts.kling.callback_paths)
     office = Office(
         *(store.sessions, store.chores, settings, keys, catalogue),
         *(deliveries.sender, deliveries.guard),
-        transport=parts.kling.upstream.transport,
+        transport=transport,
         turn=asyncio.Semaphore(1),
         refusals=Refusals(store.sessions),
+        trials=trials,
     )
-    async with open_admin(office, store.lines.reads, store.pool) as admin:
+    async with (
+        aclosing(trials),
+        open_admin(office, store.lines.reads, store.pool) as admin,
+    ):
         app.state.office.admin = admin
         app.state.office.console = Console(office, app.state.stopping)
         yield

@@ -55,6 +55,17 @@ IdempotencyKey = Annotated[
         " refused is not kept.",
     ),
 ]
+NeededKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=KEY_CHARS_MAX,
+        description="Of your own, of one trial: within 24 hours the same request with it is"
+        " answered with how that one goes or went, and makes no other; another request with it is"
+        " refused.",
+    ),
+]
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
@@ -175,6 +186,13 @@ def office_of(request: Asked) -> Office:
 def at_desk(
     request: Asked, office: NamedDependency[Office], idempotency_key: IdempotencyKey = None
 ) -> AtDesk:
+    return AtDesk(request, office, idempotency_key)
+
+
+def at_desk_by_key(
+    request: Asked, office: NamedDependency[Office], idempotency_key: NeededKey
+) -> AtDesk:
+    """For what is not to be done twice by whoever did not hear the answer."""
     return AtDesk(request, office, idempotency_key)
 
 

@@ -33,6 +33,7 @@ from relay.admin.setup import Exports, Setup
 from relay.admin.tasks import Tasks
 from relay.admin.tenants import Tenants
 from relay.admin.tokens import Tokens
+from relay.admin.trials import Trials
 from relay.admin.usage import Sums
 from relay.admin.watch import Alerts, Owners, Pauses, Queue
 from relay.database.driver import Pool
@@ -47,7 +48,7 @@ BEARER = SecurityScheme(
 CONTROLLERS = [
     *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
     *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
-    *(Months, Invoices, Codes, Setup, Exports, Checks, AtKling),
+    *(Months, Invoices, Codes, Setup, Exports, Checks, AtKling, Trials),
 ]
 
 

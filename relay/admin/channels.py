@@ -44,6 +44,7 @@ from relay.desk.office import Office
 from relay.desk.shown import ShownChannel, shown_channel
 from relay.health.read import Event, Standing, read_events, read_standings
 from relay.kling.proxy import read_proxy
+from relay.trial.kept import ShownTrial, read_last_trial
 
 KEYS = ("access_key", "secret_key", "api_key", "webhook_secret")
 WAY = ("proxy", "ca_pem", "connect_timeout_s", "timeout_s")
@@ -126,7 +127,9 @@ class ChannelStory(msgspec.Struct, frozen=True):
     standing: Standing
     events: list[Event]
     trial: dict[str, Any] | None
-    """What `relay channel try` saw last."""
+    """What a trial saw last."""
+    last_trial: ShownTrial | None
+    """The newest that was begun, and how it goes; null if none was since the relay keeps them."""
     costs: list[ListedCost]
 
 
@@ -193,9 +196,15 @@ class Channels(Controller):
         async with office.reading() as session:
             row = await channel_named(session, await channel_of(session, channel))
             standing = (await read_standings(session, [row]))[row.id]
-            events, costs = await read_events(session, row.id), await list_costs(session, row.id)
-        shown = shown_channel(row)
-        return of_version(ChannelStory(shown, standing, events, row.trial, costs), version_of=shown)
+            story = ChannelStory(
+                shown_channel(row),
+                standing,
+                await read_events(session, row.id),
+                row.trial,
+                await read_last_trial(session, row.id),
+                await list_costs(session, row.id),
+            )
+        return of_version(story, version_of=story.channel)
 
     @post(**acts("channel.add", 409))
     async def add(

@@ -29,6 +29,8 @@ WHOLE_BODY = "data"
 """How Litestar names a body."""
 NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `(\w+)`")
 """How msgspec names a field that stands where it should not, or does not where it should."""
+NEEDED = re.compile(r"^Missing required \w+ parameter '([\w-]+)'")
+"""How Litestar names a parameter of the path, query or header that is not there."""
 TITLES = {
     400: "Something in the request cannot be used",
     401: "An operator's token is needed",
@@ -138,7 +140,8 @@ def _first_of(error: ValidationException) -> tuple[str, str]:
         key = "" if key == WHOLE_BODY else key
         named = NAMED.search(message)
         return message, ".".join(filter(None, (key, named[1] if named else "")))
-    return error.detail, ""
+    needed = NEEDED.search(error.detail)
+    return (f"{needed[1]} is missing", needed[1]) if needed else (error.detail, "")
 
 
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:

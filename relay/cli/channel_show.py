@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from relay.channels.tables import Channel
     from relay.health.read import Event, Standing, Units
+    from relay.trial.kept import ShownTrial
 
 
 @click.command()
@@ -41,16 +42,20 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     from relay.desk.shown import shortened
     from relay.trial.report import TrialReport
 
-    async def work(session: AsyncSession) -> tuple[Channel, Standing, list[Event]]:
+    async def work(
+        session: AsyncSession,
+    ) -> tuple[Channel, Standing, list[Event], ShownTrial | None]:
         from relay.desk.find import channel_named
         from relay.health.read import read_events, read_standings
+        from relay.trial.kept import read_last_trial
 
         row = await channel_named(session, name)
         standings = await read_standings(session, [row])
-        return row, standings[row.id], await read_events(session, row.id)
+        events = await read_events(session, row.id)
+        return row, standings[row.id], events, await read_last_trial(session, row.id)
 
     with open_database() as database:
-        row, standing, events = database.read(work)
+        row, standing, events, last = database.read(work)
     report = None if row.trial is None else msgspec.convert(row.trial, TrialReport)
     if path is not None:
         if report is None:
@@ -58,7 +63,7 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
         write_report(report, path)
     if as_json:
         shown = described(row) | {"standing": standing, "events": events, "trial": row.trial}
-        print_json(shown)
+        print_json(shown | {"last_trial": last})
         return
     print_pairs(
         [
@@ -83,11 +88,20 @@ def show(name: str, path: Path | None, *, as_json: bool) -> None:
     click.echo()
     for line in confirmations(row):
         click.echo(line)
-    if report is None:
+    if last is not None and last.report is None:
+        click.echo(_without_report(last))
+    elif report is None:
         click.echo(f"It was never tried: {_how_to_try(row)}")
-    else:
+    if report is not None:
         click.echo()
         print_report(report)
+
+
+def _without_report(last: ShownTrial) -> str:
+    """Say how the last trial stands, or why it has seen nothing."""
+    if last.failure is None:
+        return f"It is being tried since {moment(last.begun_at)}: {last.step or 'it begins'}."
+    return f"The last trial ({moment(last.begun_at)}) has no report: {last.failure}."
 
 
 def _state_line(standing: Standing) -> str:

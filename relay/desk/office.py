@@ -13,6 +13,7 @@ from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
 from relay.desk.errors import Busy, NoSuch
 from relay.desk.refusals import Refusals
+from relay.desk.trial_runs import TrialRuns
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.secrets import KeyRing
@@ -37,6 +38,8 @@ class Office(msgspec.Struct, frozen=True):
     turn: asyncio.Semaphore
     """Of what is long: one at a time of this process, so that its chores have their turn too."""
     refusals: Refusals
+    trials: TrialRuns
+    """Those that this process makes."""
 
     def check_endpoint(self, name: str) -> None:
         """Refuse an endpoint that is not there."""

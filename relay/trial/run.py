@@ -1,4 +1,4 @@
-"""A trial as one call: the account's, the sandbox's beside it, and the report of both."""
+"""A trial as one call: what the account did, beside what the sandbox does, as a report."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -16,16 +16,10 @@ from relay.trial.ids import new_trial_id
 from relay.trial.observe import Observer, Said, Seen, Tell, TrialRules
 from relay.trial.plan import Trial, units_of
 from relay.trial.report import CallbackSeen, TrialReport, Unlike, scrubbed
+from relay.trial.usual import usual_fields
 
 ReadCallbacks = Callable[[str, float], Awaitable[list[CallbackSeen]]]
 """Of a trial's external id, counted from a Unix time."""
-
-
-class Tried(msgspec.Struct, frozen=True):
-    """A trial that was made."""
-
-    injected_id: str
-    report: TrialReport
 
 
 async def try_channel(
@@ -34,23 +28,22 @@ async def try_channel(
     trial: Trial,
     *,
     prefix: str,
-    callback_url: Callable[[str], str | None],
+    injected_id: str,
+    callback_url: str | None,
     read_callbacks: ReadCallbacks,
     with_duplicate: bool,
-    sandbox: tuple[Transport, OpenedChannel],
     rules: TrialRules,
     tell: Tell,
-) -> Tried:
-    """Make one task on the account and one in a sandbox, and compare.
+) -> TrialReport:
+    """Make one task on the account, and compare.
 
-    `prefix` is the deployment's, of external ids. `callback_url`: what is injected for an external
-    id, None where callbacks are off.
+    `prefix` is the deployment's, of external ids; `injected_id` the task's. `callback_url`: what is
+    injected, None where callbacks are off.
 
     Raises:
         TrialFailed: no task was made, or none that is known of.
     """
-    injected_id, other_id = new_trial_id(prefix), new_trial_id(prefix)
-    url = callback_url(injected_id)
+    other_id = new_trial_id(prefix)
     upstream = Upstream(transport, JwtCache())
     observer = Observer(upstream, channel, trial, rules=rules, tell=tell)
 
@@ -61,16 +54,14 @@ async def try_channel(
         seen = await observer.run(
             injected_id,
             other_id,
-            callback_url=url,
+            callback_url=callback_url,
             with_duplicate=with_duplicate,
-            read_callbacks=None if url is None else read,
+            read_callbacks=None if callback_url is None else read,
         )
     finally:
         await upstream.aclose()
-    tell("doing the same with the sandbox, to compare")
-    usual = await _at_sandbox(sandbox, trial, prefix)
     clean = _scrubbed(seen, channel, [injected_id, other_id, *seen.kling_ids])
-    report = TrialReport(
+    return TrialReport(
         at=datetime.now(UTC),
         host=urlsplit(channel.base_url).hostname or "",
         endpoint=trial.endpoint.name,
@@ -80,38 +71,20 @@ async def try_channel(
         is_list_confirmed=seen.is_listed,
         cost=units_of(trial),
         findings=findings(
-            clean, trial, with_duplicate=with_duplicate, with_callbacks=url is not None
+            clean, trial, with_duplicate=with_duplicate, with_callbacks=callback_url is not None
         ),
         fields=clean.replies,
-        unlike_sandbox=_compared(clean, usual),
+        unlike_sandbox=_compared(clean, trial.endpoint.name),
         callbacks=clean.callbacks,
     )
-    return Tried(injected_id, report)
 
 
-async def _at_sandbox(sandbox: tuple[Transport, OpenedChannel], trial: Trial, prefix: str) -> Seen:
-    transport, channel = sandbox
-    observer = Observer(
-        Upstream(transport, JwtCache()),
-        channel,
-        trial,
-        rules=TrialRules(),
-        tell=lambda _: None,
-    )
-    return await observer.run(
-        new_trial_id(prefix),
-        new_trial_id(prefix),
-        callback_url=None,
-        with_duplicate=True,
-        read_callbacks=None,
-    )
-
-
-def _compared(seen: Seen, usual: Seen) -> list[Unlike]:
-    """Compare the replies that both gave."""
+def _compared(seen: Seen, endpoint: str) -> list[Unlike]:
+    """Compare the replies that both give."""
     found: list[Unlike] = []
-    for reply in seen.replies.keys() & usual.replies.keys():
-        missing, more = unlike(seen.replies[reply], usual.replies[reply])
+    usual = usual_fields(endpoint)
+    for reply in seen.replies.keys() & usual.keys():
+        missing, more = unlike(seen.replies[reply], usual[reply])
         if missing or more:
             found.append(Unlike(reply, missing, more))
     return sorted(found, key=lambda one: one.reply)

@@ -40,10 +40,13 @@ def trial_of(endpoint: str) -> Trial:
 
 
 async def observed(
-    change: Change = lambda _, reply: reply, *, endpoint: str = "text2video"
+    change: Change = lambda _, reply: reply,
+    *,
+    endpoint: str = "text2video",
+    task_seconds: float = 0.1,
 ) -> tuple[Seen, dict[str, Finding]]:
     """Try a sandbox whose replies a test changes on their way."""
-    kling = create_sandbox(SandboxSettings(task_seconds=0.1, public_url=SANDBOX_URL))
+    kling = create_sandbox(SandboxSettings(task_seconds=task_seconds, public_url=SANDBOX_URL))
     wire = HttpxTransport(httpx.ASGITransport(app=kling))  # type: ignore[arg-type]  # a Litestar is an ASGI app
 
     async def answer(call: Call) -> Reply:
