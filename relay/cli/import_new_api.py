@@ -191,7 +191,13 @@ def _refuse_at_work(plan: Plan, *, while_running: bool) -> None:
 
 def _apply(plan: Plan, source: Source, database: Database) -> None:
     from relay.desk.moving.plan import Verdict
-    from relay.desk.moving.steps import channel_step, code_steps, price_steps, tenant_steps
+    from relay.desk.moving.steps import (
+        channel_step,
+        code_steps,
+        model_steps,
+        price_steps,
+        tenant_steps,
+    )
 
     left: list[str] = []
     for line in plan.channels:
@@ -199,7 +205,7 @@ def _apply(plan: Plan, source: Source, database: Database) -> None:
             with _noting(left, line.name):
                 base_url = line.base_url or _host_of(line)
                 database.act(channel_step(line, database.keys, base_url).work)
-    for step in price_steps(plan):
+    for step in (*model_steps(plan), *price_steps(plan)):
         with _noting(left, step.what):
             database.act(step.work)
     for number, step in enumerate(tenant_steps(plan, database.keys), 1):

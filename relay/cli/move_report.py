@@ -39,6 +39,7 @@ def report(plan: Plan, tasks: int) -> None:
             ("keys", _counts(keys)),
             ("balances of new ones", money(sum(line.micros for line in opened), currency)),
             ("channels", _counts(Counter(line.verdict.value for line in plan.channels))),
+            ("names of models", _counts(Counter(line.verdict.value for line in plan.models))),
             ("prices", _counts(Counter(line.verdict.value for line in plan.prices))),
             ("redeem codes", _counts(Counter(line.verdict.value for line in plan.codes))),
             ("tasks that ended", f"{tasks}: their ids go on being answered"),
@@ -48,6 +49,13 @@ def report(plan: Plan, tasks: int) -> None:
     _warn(plan)
     click.echo("\nChannels")
     _channels(plan.channels)
+    if plan.models:
+        click.echo("\nNames of models, known on new-api's own paths (RELAY_NEW_API_PATHS)")
+        print_table(
+            ["", "name there", "Kling's", "note"],
+            [(one.verdict.value, one.name, one.model, one.note or "-") for one in plan.models],
+            empty="",
+        )
     click.echo("\nTenants")
     _tenants(plan.tenants, currency)
     noted = [(line, one) for line in plan.tenants for one in line.keys if one.note or one.limits]
@@ -77,6 +85,7 @@ def described(plan: Plan, tasks: int) -> dict[str, Any]:
         "running": plan.running,
         "is_at_rest": plan.is_at_rest,
         "channels": [_channel(line) for line in plan.channels],
+        "models": plan.models,
         "tenants": [_tenant(line) for line in plan.tenants],
         "prices": [
             {

@@ -54,6 +54,7 @@ BY_HAND = {
     "tenant.remove": "tenants that were removed",
     "tenant.move_in": "tenants that were taken over from another relay: import them again",
     "task.move_in": "their tasks, likewise",
+    "model.move_in": "names of models, likewise",
     "operator.add": "operators that were added",
     "operator.issue_token": "operators' tokens that were issued: they are refused; issue new ones",
     "tenant.issue_webhook_secret": "webhook secrets: callbacks are signed with the former one",

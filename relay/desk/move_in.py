@@ -1,6 +1,6 @@
-"""Opening a tenant with what it had elsewhere, and keeping the tasks that were made there."""
+"""Opening a tenant with what it had elsewhere; keeping tasks and names of models of there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -19,7 +19,7 @@ from relay.ledger.accounts import open_account
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
 from relay.ledger.tables import Account, TopupKind
-from relay.new_api.tables import MovedTask, MovedTenant
+from relay.new_api.tables import MovedModel, MovedTask, MovedTenant
 from relay.tasks.tables import Task
 from relay.tenants import edit
 from relay.tenants.read import find_tenant
@@ -127,6 +127,35 @@ async def move_tasks(
             after={"tasks": number},
         )
     return number
+
+
+@act("model.move_in")
+async def move_models(
+    session: AsyncSession, actor: Actor, source: str, names: Mapping[str, str]
+) -> None:
+    """Keep what models were called elsewhere: Kling's name by each; one that is here is replaced.
+
+    Raises:
+        Unusable: the source.
+    """
+    check_name(source, what="source")
+    rows = [
+        {"name": name, "model": model, "source": source} for name, model in sorted(names.items())
+    ]
+    kept = insert(MovedModel).values(rows)
+    await session.execute(
+        kept.on_conflict_do_update(
+            index_elements=[MovedModel.name],
+            set_={"model": kept.excluded.model, "source": kept.excluded.source},
+        )
+    )
+    await note_change(
+        *(session, actor, "model.move_in"),
+        kind="source",
+        id=None,
+        name=source,
+        after={"models": dict(sorted(names.items()))},
+    )
 
 
 async def has_tasks(session: AsyncSession, tenant_id: int) -> bool:

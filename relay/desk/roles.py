@@ -62,6 +62,7 @@ ACTS: dict[str, Grants] = {
     "limit.raise": _to(OPERATOR, FINANCE),
     "token.revoke": _to(OPERATOR, SUPPORT),
     "task.move_in": _to(),
+    "model.move_in": _to(),
     "task.settle": _to(FINANCE, bounded={OPERATOR: THOUSAND}),
     "task.release": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.refund": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),

@@ -1,4 +1,4 @@
-"""Tasks that were made there, found by their ids where none of ours has that id."""
+"""What was there: tasks, where none of ours has that id; names of models, where Kling has none."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ FIND_MOVED = """
 SELECT endpoint, model, has_succeeded, message, result_url, shown, created_at, ended_at
 FROM moved_tasks WHERE tenant_id = $1 AND id = $2
 """
+FIND_MODEL = "SELECT model FROM moved_models WHERE name = $1"
 KEY_CHARS_MAX = 191
 """Theirs have no more."""
 
@@ -23,6 +24,14 @@ async def find_moved(pool: Pool, tenant_id: int, key: str) -> Record | None:
         return None
     found = await pool.fetch(FIND_MOVED, tenant_id, key)
     return found[0] if found else None
+
+
+async def find_model(pool: Pool, name: str) -> str | None:
+    """Say what Kling calls a model that had another name there; None if none had it."""
+    if len(name) > KEY_CHARS_MAX or "\x00" in name:
+        return None
+    found: str | None = await pool.fetchval(FIND_MODEL, name)
+    return found
 
 
 def shown(task: OldTask) -> str:

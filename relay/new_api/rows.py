@@ -229,7 +229,8 @@ def read_channel(row: Row) -> Channel:
         ChannelKey(text, is_on and states.get(str(number), ENABLED) == MULTI_KEY_ENABLED)
         for number, text in enumerate(texts)
     )
-    renamed = {str(name): str(real) for name, real in _json(row.get("model_mapping")).items()}
+    given = {str(name): str(real) for name, real in _json(row.get("model_mapping")).items()}
+    renamed = {name: _last_of(given, name) for name in given}
     return Channel(
         id=int(row["id"]),
         name=_text(row, "name"),
@@ -242,6 +243,16 @@ def read_channel(row: Row) -> Channel:
         weight=max(1, _number(row, "weight", 1)),
         proxy=str(setting.get("proxy") or "").strip() or None,
     )
+
+
+def _last_of(renamed: Mapping[str, str], name: str) -> str:
+    """Follow what a name is renamed to, and that again, as new-api does; a circle leads nowhere."""
+    seen = [name]
+    while (real := renamed.get(seen[-1], seen[-1])) != seen[-1]:
+        if real in seen:
+            return name
+        seen.append(real)
+    return seen[-1]
 
 
 def read_task(row: Row) -> OldTask:

@@ -1,4 +1,4 @@
-"""Who was moved here, from which user of which installation, and tasks that were made there."""
+"""Who was moved here, from which user of which installation; tasks and names of there."""
 
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -41,3 +41,17 @@ class MovedTask(Base):
     """Kling's task object as its tenant sees it: JSON, under this id and without what it cost."""
     created_at: Mapped[moment]
     ended_at: Mapped[moment | None]
+
+
+class MovedModel(Base):
+    """A name that channels there gave to a model of Kling's; known on new-api's own paths alone."""
+
+    __tablename__ = "moved_models"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """As clients spell it."""
+    model: Mapped[str]
+    """What Kling calls it."""
+    source: Mapped[str]
+    """Which installation's word it is."""
+    moved_at: Mapped[stamped]

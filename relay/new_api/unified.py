@@ -66,8 +66,8 @@ class Seen(msgspec.Struct, frozen=True):
         return self.news.status or Status.SUBMITTED
 
 
-def read_create(content: bytes, content_type: str) -> tuple[str, bytes]:
-    """Turn a unified body into the endpoint and the body that Kling has for it.
+def read_create(content: bytes, content_type: str) -> tuple[str, Fields]:
+    """Turn a unified body into the endpoint and the fields that Kling has for it.
 
     Fields of `metadata` are Kling's own, and stand over all others.
 
@@ -92,7 +92,7 @@ def read_create(content: bytes, content_type: str) -> tuple[str, bytes]:
     has_image = any(text_of(fields.get(name)) for name in ("image", "image_tail"))
     if has_image:
         del fields["aspect_ratio"]
-    return IMAGE_TO_VIDEO if has_image else TEXT_TO_VIDEO, msgspec.json.encode(fields)
+    return IMAGE_TO_VIDEO if has_image else TEXT_TO_VIDEO, fields
 
 
 def spell_created(id_: str, model: str, at_ms: int) -> dict[str, Any]:

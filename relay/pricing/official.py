@@ -216,3 +216,6 @@ def _words() -> Iterator[tuple[str, Words]]:
 
 OFFICIAL_WORDS: dict[str, Words] = dict(_words())
 """By endpoint: the models and modes that Kling is known to have there."""
+
+KLINGS_MODELS = frozenset(name for words in OFFICIAL_WORDS.values() for name in words.models)
+"""Every name that Kling is known to have for a model, at any endpoint."""

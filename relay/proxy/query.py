@@ -6,7 +6,7 @@ from relay.database.line import Line
 from relay.errors import InvalidParameter, TaskNotFound, Unavailable
 from relay.kling.endpoint import Endpoint, EndpointKind, Generation
 from relay.kling.queried import spell_queried
-from relay.new_api.moved import find_moved
+from relay.new_api.moved import find_model, find_moved
 from relay.proxy.query_string import read_query
 from relay.tasks.look import Looker
 from relay.tasks.seek import Seeker
@@ -74,6 +74,10 @@ class Queries:
     async def moved(self, caller: Caller, key: str) -> Record | None:
         """Find a task that was made before its tenant moved here, by the id that it had there."""
         return await find_moved(self._pool, caller.tenant_id, key)
+
+    async def model_called(self, name: str) -> str | None:
+        """Say which of Kling's models a tenant means by a name that it had in another relay."""
+        return await find_model(self._pool, name)
 
     async def find(self, caller: Caller, key: str) -> TaskRow | None:
         """Find a task of this tenant by Kling's id, or else by the tenant's external id."""

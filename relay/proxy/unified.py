@@ -3,19 +3,22 @@
     POST /v1/video/generations        POST /v1/videos
     GET  /v1/video/generations/{id}   GET  /v1/videos/task_…
 
-A create becomes Kling's create and goes the way that all of them go: one hold, one charge. Ids have
+A create becomes Kling's create and goes the way that all of them go: one hold, one charge. A name
+that channels there gave to a model is Kling's own from here on. Ids have
 `task_` before the task's own; those of tasks that were made there are found as they are. The bytes
 of a video are `unified_content.py`'s.
 """
 
+import msgspec
 from litestar.types import HTTPScope, Receive
 from msgspec import Raw
 
 from relay.errors import RelayError, ScopeTooSmall, Unauthorized, UnknownPath
 from relay.kling.body import read_fields
-from relay.kling.wire import fields_of, text_of, value_of
+from relay.kling.wire import Fields, fields_of, text_of, value_of
 from relay.logs import RequestLine
 from relay.new_api import unified
+from relay.pricing.official import KLINGS_MODELS
 from relay.proxy.answers import Sent, answer_error
 from relay.proxy.body import ReadBody
 from relay.proxy.paths import shown_path
@@ -24,6 +27,7 @@ from relay.proxy.unified_seen import find_seen, sent_as
 from relay.tenants.caller import Caller
 from relay.tenants.scope import Scope
 
+MODEL = "model_name"
 VIDEO, VIDEOS, GENERATIONS = b"video", b"videos", b"generations"
 OK = 200
 
@@ -67,10 +71,13 @@ class UnifiedSurface(KlingSurface):
     ) -> Sent:
         try:
             content = bytes(body.content)
-            endpoint, klings = unified.read_create(content, _content_type(scope))
+            endpoint, fields = unified.read_create(content, _content_type(scope))
+            model = text_of(fields.get(MODEL))
+            fields |= await self._klings_name(model)
         except BaseException:
             body.release()
             raise
+        klings = msgspec.json.encode(fields)
         route = self._router.find("POST", f"/v1/videos/{endpoint}".encode())
         made = await self._create(route, caller, scope, ReadBody(klings, body.share), line)
         envelope = read_fields(made.body)
@@ -81,7 +88,6 @@ class UnifiedSurface(KlingSurface):
             return sent
         data = fields_of(envelope.get("data"))
         at_ms = value_of(data.get("created_at", Raw(b"0")))
-        model = text_of(read_fields(klings).get("model_name"))
         sent = sent_as(
             OK,
             unified.spell_created(
@@ -90,6 +96,13 @@ class UnifiedSurface(KlingSurface):
         )
         sent.quote = made.quote
         return sent
+
+    async def _klings_name(self, model: str) -> Fields:
+        """Name the model as Kling does, where it had another name in the relay that was left."""
+        if model in KLINGS_MODELS:
+            return {}
+        klings = await self._queries.model_called(model)
+        return {} if klings is None else {MODEL: Raw(msgspec.json.encode(klings))}
 
 
 def _segments(scope: HTTPScope) -> tuple[bytes, ...] | None:

@@ -132,6 +132,9 @@ def test_all_of_it_is_moved_once(relay: Command, tmp_path: Path, sandbox_url: st
     assert [(one["id"], one["verdict"]) for one in report["codes"]] == [
         *((1, "new"), (3, "left out"), (4, "left out"), (6, "new"))
     ]
+    assert report["models"] == [
+        {"verdict": "new", "name": "clip", "model": "kling-v2-1-master", "note": ""}
+    ]
     codes = relay.json("code", "show", "new-api codes")
     assert [(one["amount_micros"], one["expires_at"]) for one in codes] == [
         *((5_000_000, "2100-01-01T00:00:00Z"), (5_000_000, None))
@@ -143,6 +146,7 @@ def test_all_of_it_is_moved_once(relay: Command, tmp_path: Path, sandbox_url: st
     assert set(verdicts(again["tenants"])) == {"same"}
     assert set(verdicts(again["channels"])) == {"same", "left out"}
     assert set(verdicts(again["prices"])) == {"same"}
+    assert verdicts(again["models"]) == ["same"]
     assert verdicts(again["codes"]) == ["same", "left out", "left out", "same"]
     assert len(relay.json("changes", "list", "--limit", "1000")) == changes
 
@@ -217,6 +221,47 @@ def test_an_opening_is_corrected_until_the_first_task(
     change(place, "UPDATE users SET quota = 7 WHERE id = 2")
     assert verdicts(moved(relay, place)["tenants"]) == ["differs", "same", "same"]
     assert quotas(relay)["alice"] == 1_500_000
+
+
+def test_names_of_models_are_what_they_are_there(
+    relay: Command, tmp_path: Path, sandbox_url: str
+) -> None:
+    """Followed to their end, corrected by the next run; not where channels differ, nor Kling's."""
+    place = make_file(tmp_path / "one-api.db", NEWEST, sandbox_url)
+    moved(relay, place)
+
+    def mapped(
+        mapping: str, models: str = "clip,fast,kling-v2-1,loop"
+    ) -> dict[str, tuple[str, str]]:
+        change(
+            place,
+            f"UPDATE channels SET model_mapping = '{mapping}', models = '{models}' WHERE id = 2",
+        )
+        report = moved(relay, place)
+        return {one["name"]: (one["verdict"], one["model"]) for one in report["models"]}
+
+    chained = (
+        '{"clip": "fast", "fast": "kling-v3", "kling-v2-1": "kling-v3",'
+        ' "loop": "loop2", "loop2": "loop"}'
+    )
+    assert mapped(chained) == {
+        "clip": ("corrected", "kling-v3"),
+        "fast": ("new", "kling-v3"),
+        "kling-v2-1": ("left out", "kling-v3"),
+    }
+    change(place, "UPDATE channels SET models = 'fast' WHERE id = 3")
+    assert mapped('{"fast": "kling-v2-master"}', "fast")["fast"] == (
+        *("left out", "fast, kling-v2-master"),
+    )
+    change(place, "UPDATE channels SET models = '' WHERE id = 3")
+    options = ("--name", "other")
+    change(place, "UPDATE users SET id = id + 100")
+    change(place, "UPDATE tokens SET user_id = user_id + 100")
+    other = moved(relay, place, *options)["models"]
+    assert [(one["verdict"], one["note"]) for one in other] == [
+        ("differs", "by 'new-api' it is kling-v3 here")
+    ]
+    assert "Names of models" in relay("import", "new-api", place, *options).stdout
 
 
 def test_what_was_cut_off_is_completed(relay: Command, tmp_path: Path, sandbox_url: str) -> None:

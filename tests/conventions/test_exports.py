@@ -11,13 +11,26 @@ IN_EXPORTS = {
 """Tables of the database that are written as lines."""
 LEFT_OUT = {
     "with each task, delivery, channel or invoice, by its own command": (
-        *("task_events", "delivery_attempts", "trial_callbacks", "channel_conditions"),
+        *("task_events", "delivery_attempts", "trial_callbacks", "trials", "channel_conditions"),
         *("channel_events", "channel_packs", "invoice_files", "invoice_items", "invoice_profiles"),
     ),
     "of a moment": (
-        *("queue", "queue_turns", "outbox", "alert_notes", "price_misses", "price_underquotes"),
+        *(
+            "queue",
+            "queue_turns",
+            "queue_account_turns",
+            "outbox",
+            "alert_notes",
+            "price_misses",
+            "price_underquotes",
+        ),
     ),
-    "learned, and looked up by what it is of": ("owners", "moved_tasks", "moved_tenants"),
+    "learned, and looked up by what it is of": (
+        "owners",
+        "moved_models",
+        "moved_tasks",
+        "moved_tenants",
+    ),
     "sent, and told by its command": ("alert_messages",),
     "secrets": (
         *("webhook_secrets", "secret_keys", "operator_answers", "web_sessions", "login_links"),

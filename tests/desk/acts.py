@@ -62,7 +62,7 @@ from relay.desk.logins import (
 )
 from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.months import close_month
-from relay.desk.move_in import move_tasks, move_tenant
+from relay.desk.move_in import move_models, move_tasks, move_tenant
 from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.notices import (
     NewPlace,
@@ -95,7 +95,7 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.desk.tokens import change_token, issue_token, revoke_token, rotate_token
-from relay.desk.trials import note_trial
+from relay.desk.trials import begin_trial, note_trial
 from relay.invoices.tables import Basis
 from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import Resource
@@ -382,7 +382,15 @@ def _change_channel(name: str = "main", **changes: Any) -> Do:
 
 def _note_trial(name: str = "main", base_url: str = "https://kling.test") -> Do:
     return lambda _, session, actor: note_trial(
-        session, actor, name, TRIAL, injected_id="r0-try-1", base_url=base_url
+        session, actor, name, TRIAL, trial_id=1, injected_id="r0-try-1", base_url=base_url
+    )
+
+
+def _begin_trial(
+    name: str = "main", most_micros: int = 1_000_000, endpoint: str | None = None
+) -> Do:
+    return lambda desk, session, actor: begin_trial(
+        *(session, actor, desk.keys, Settings(), name), most_micros=most_micros, endpoint=endpoint
     )
 
 
@@ -693,6 +701,10 @@ def _move(user_id: int = 7, name: str = "dora", *, before: str | None = None, **
     return do
 
 
+def _move_models(source: str = "new-api") -> Do:
+    return lambda _, session, actor: move_models(session, actor, source, {"clip": "kling-v3"})
+
+
 def _move_tasks(source: str = "new-api") -> Do:
     async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
         row = {
@@ -732,6 +744,7 @@ ON_WHAT_WAS_REMOVED: list[tuple[Callable[..., Awaitable[object]], Do, str]] = [
     (change_channel, _change_channel(FORMER_CHANNEL, enabled=True), ""),
     (remove_channel, _remove(remove_channel, FORMER_CHANNEL), ""),
     (end_drain, _remove(end_drain, FORMER_CHANNEL), ""),
+    (begin_trial, _begin_trial(FORMER_CHANNEL), ""),
     (set_price, _set_price(tenant=FORMER_TENANT), ""),
     (set_multiplier, _set_multiplier(tenant=FORMER_TENANT), ""),
     (add_notice_place, _add_notice(tenant=FORMER_TENANT), ""),
@@ -1095,6 +1108,13 @@ DONE = [
         "again",
     ),
     Case(
+        move_models,
+        _move_models(),
+        lambda _: Told(
+            "model.move_in", "source", "new-api", None, {"models": {"clip": "kling-v3"}}
+        ),
+    ),
+    Case(
         move_tasks,
         _move_tasks(),
         lambda _: Told("task.move_in", "source", "new-api", None, {"tasks": 1}),
@@ -1275,6 +1295,14 @@ DONE = [
         lambda _: Told(
             *("invoice.reverse", "invoice", "2", {"state": "issued"}),
             *({"state": "reversed"}, "red letter"),
+        ),
+    ),
+    Case(
+        begin_trial,
+        _begin_trial(),
+        lambda _: Told(
+            *("channel.try", *_CHANNEL, None),
+            {"trial": 1, "endpoint": str, "cost_micros": int, "most_micros": 1_000_000},
         ),
     ),
     Case(
@@ -1884,6 +1912,7 @@ REFUSED = [
     Refusal(move_tenant, Unusable, _move(source=" "), "source"),
     Refusal(move_tenant, Unusable, _move(groups=["test"]), "group"),
     Refusal(move_tenant, CurrencyMismatch, _move(currency="CNY")),
+    Refusal(move_models, Unusable, _move_models(source=" "), "source"),
     Refusal(move_tasks, Unusable, _move_tasks(source=" "), "source"),
     Refusal(remove_tenant, NoSuch, _remove(remove_tenant, "acmee")),
     Refusal(remove_tenant, InUse, _remove(remove_tenant, "acme"), "all of it"),
@@ -1967,6 +1996,9 @@ REFUSED = [
         _add_channel(channel_keys=msgspec.structs.replace(NEW_KEYS, webhook_secret="not base64 1")),
         "webhook secret",
     ),
+    Refusal(begin_trial, NoSuch, _begin_trial("mainn")),
+    Refusal(begin_trial, Unusable, _begin_trial(most_micros=1), "too dear"),
+    Refusal(begin_trial, Unusable, _begin_trial(endpoint="tts"), "endpoint"),
     Refusal(note_trial, NoSuch, _note_trial("mainn")),
     Refusal(note_trial, Unusable, _note_trial(base_url="https://elsewhere.test"), "elsewhere"),
     Refusal(change_channel, NoSuch, _change_channel("mainn", enabled=False)),

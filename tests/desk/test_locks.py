@@ -52,6 +52,7 @@ HELD = {
     "move_tenant": "INSERT INTO tenants (name, account_id)"
     " SELECT 'dora', account_id FROM tenants WHERE id = 1",
     "move_tenant again": ACCOUNT,
+    "move_models": "LOCK TABLE moved_models IN SHARE MODE",
     "move_tasks": "INSERT INTO moved_tasks VALUES"
     " (1, 'task_1', 'text2video', NULL, true, '', NULL, '{}', now(), NULL)",
     "adjust_quota": ACCOUNT,
@@ -72,6 +73,7 @@ HELD = {
     "reject_invoice": "SELECT 1 FROM invoices FOR NO KEY UPDATE",
     "reverse_invoice": "SELECT 1 FROM invoices FOR NO KEY UPDATE",
     "set_channel_cost": "SELECT 1 FROM channels FOR NO KEY UPDATE",
+    "begin_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "note_trial": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "issue_token": "INSERT INTO tokens (tenant_id, api_key_hash)"
     f" VALUES (1, sha256('{BROUGHT_KEY}'))",

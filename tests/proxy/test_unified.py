@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from relay.desk.actor import Actor, ActorKind
+from relay.desk.gates import GateChanges, set_gates
+from relay.desk.move_in import move_models
 from relay.desk.moving.steps import task_steps
 from relay.desk.tokens import issue_token
 from relay.new_api.rows import read_task
@@ -90,6 +92,33 @@ async def test_a_create_is_klings_and_is_charged_once(relay: Relay) -> None:
         assert (await relay.client.get(path, headers=other)).json()["code"] == "task_not_exist"
 
 
+async def test_a_name_that_a_model_had_there_is_klings_here(relay: Relay) -> None:
+    """On new-api's paths alone, charged and bounded as Kling's own model; no name of Kling's is."""
+    token = await relay.add_tenant()
+    head = bearer(token.api_key)
+    async with relay.sessions.begin() as session:
+        names = {"clip": "kling-v3", "kling-v2-6": "kling-v3"}
+        await move_models(session, ACTOR, "new-api", names)
+        bound = await issue_token(session, ACTOR, "acme", relay.keys)
+        await set_gates(session, ACTOR, GateChanges(models=["kling-v3"]), token_id=bound.id)
+
+    made = await relay.client.post(GENERATIONS, headers=head, json=CLIP | {"model": "clip"})
+    by_bound = await relay.client.post(
+        VIDEOS, headers=bearer(bound.api_key), json=CLIP | {"model": "clip", "prompt": "a kite"}
+    )
+    own = await relay.client.post(GENERATIONS, headers=head, json=CLIP | {"model": "kling-v2-6"})
+    unknown = await relay.client.post(GENERATIONS, headers=head, json=CLIP | {"model": "x\x00y"})
+    on_klings = await relay.submit(token, {"model_name": "clip", "prompt": "a boat"})
+
+    assert (made.status_code, made.json()["model"]) == (200, "clip")
+    assert by_bound.status_code == 200
+    assert own.status_code == 200
+    assert (unknown.status_code, on_klings.status_code) == (400, 404)
+    tasks = await relay.rows("SELECT model, hold_micros FROM tasks ORDER BY id")
+    assert [row["model"] for row in tasks[:3]] == ["kling-v3", "kling-v3", "kling-v2-6"]
+    assert tasks[0]["hold_micros"] == CLIP_MICROS
+
+
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
@@ -105,9 +134,9 @@ async def test_a_create_is_klings_and_is_charged_once(relay: Relay) -> None:
 def test_fields_are_mapped_as_new_api_does(given: dict[str, Any], sent: dict[str, Any]) -> None:
     """What is absent has new-api's own default."""
 
-    endpoint, body = read_create(msgspec.json.encode(CLIP | given), "application/json")
+    endpoint, fields = read_create(msgspec.json.encode(CLIP | given), "application/json")
 
-    klings = msgspec.json.decode(body)
+    klings = msgspec.json.decode(msgspec.json.encode(fields))
     assert {name: klings[name] for name in sent} == sent
     assert endpoint == ("image2video" if "image" in sent else "text2video")
     assert klings["model_name"] == CLIP["model"]

@@ -70,17 +70,11 @@ def _read(
         proxy = None if channel.proxy is None else read_proxy(channel.proxy)
     except ValueError as error:
         return ChannelLine(Verdict.LEFT_OUT, name, (channel.name,), note=str(error))
-    unknown = sorted(set(channel.renamed) & set(channel.models))
-    note = ""
-    if unknown:
-        spelled = ", ".join(f"{one} is {channel.renamed[one]}" for one in unknown)
-        note = f"names are Kling's own here: {spelled}"
     models = (channel.renamed.get(model, model).lower() for model in channel.models)
     return ChannelLine(
         Verdict.NEW,
         name,
         (channel.name,),
-        note=note,
         keys=keys,
         base_url=base_url,
         groups=tuple(spelt(map(group_named, channel.groups))),

@@ -13,6 +13,7 @@ from relay.desk.limits import AMOUNT_MAX
 from relay.desk.move_in import has_tasks
 from relay.desk.moving.channels import plan_channels
 from relay.desk.moving.codes import plan_codes
+from relay.desk.moving.models import plan_models
 from relay.desk.moving.names import Names, group_named
 from relay.desk.moving.plan import (
     QUIET,
@@ -102,6 +103,7 @@ async def plan_move(
         units_per_usd=found.options.units_per_usd,
         is_units_said=found.options.is_units_said,
         channels=await plan_channels(session, keys, found.channels, choices),
+        models=await plan_models(session, found.channels, choices.source),
         prices=price_lines,
         tenants=lines,
         codes=codes,

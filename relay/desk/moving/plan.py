@@ -67,6 +67,16 @@ class ChannelLine(msgspec.Struct, frozen=True):
         return f"ChannelLine({self.name!r})"
 
 
+class ModelLine(msgspec.Struct, frozen=True):
+    """A name that channels there give to a model."""
+
+    verdict: Verdict
+    name: str
+    model: str
+    """What Kling calls it."""
+    note: str = ""
+
+
 class PriceLine(msgspec.Struct, frozen=True):
     """A fixed price of a price group."""
 
@@ -143,6 +153,7 @@ class Plan(msgspec.Struct, frozen=True):
     units_per_usd: Decimal
     is_units_said: bool
     channels: list[ChannelLine]
+    models: list[ModelLine]
     prices: list[PriceLine]
     tenants: list[TenantLine]
     codes: list[CodeLine]

@@ -14,7 +14,7 @@ from relay.desk.channels import ChannelChanges, WayChanges, add_channel, change_
 from relay.desk.codes import move_codes
 from relay.desk.gates import set_gates
 from relay.desk.limits import set_limits
-from relay.desk.move_in import move_tasks, move_tenant
+from relay.desk.move_in import move_models, move_tasks, move_tenant
 from relay.desk.moving.make import gates_of
 from relay.desk.moving.plan import ChannelLine, Choices, KeyLine, Plan, TenantLine, Verdict
 from relay.desk.prices import set_price
@@ -62,6 +62,18 @@ def channel_step(line: ChannelLine, keys: KeyRing, base_url: str) -> Step:
             await change_channel(session, actor, keys, line.name, ChannelChanges(enabled=False))
 
     return Step(f"channel {line.name}", work)
+
+
+def model_steps(plan: Plan) -> Iterator[Step]:
+    """Have names of models known on new-api's paths."""
+    moved = (Verdict.NEW, Verdict.CORRECTED)
+    names = {line.name: line.model for line in plan.models if line.verdict in moved}
+
+    async def work(session: AsyncSession, actor: Actor) -> None:
+        await move_models(session, actor, plan.choices.source, names)
+
+    if names:
+        yield Step("names of models", work)
 
 
 def price_steps(plan: Plan) -> Iterator[Step]:
