@@ -1,10 +1,14 @@
 """Who is served first: fair over tenants by weight, in order within one, who has least before."""
 
 import asyncio
+from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 from relay.desk.channels import remove_channel
 from relay.desk.pauses import pause_creates
+from relay.desk.sub_tenants import open_sub_tenant
+from relay.desk.tokens import issue_token
 from relay.tenants.tokens import IssuedToken
 from tests.health.test_room import IMAGES, set_room
 from tests.queue.waiting_line import (
@@ -77,6 +81,72 @@ async def test_slots_are_shared_by_weight_whoever_came_first(database_url: str) 
             assert [one["task_id"] for one in answer["data"]] == [one["task_id"] for one in its]
         wrong = await relay.client.get("/relay/queue?pageSize=0", headers=bearer(tokens[1]))
         assert (wrong.status_code, wrong.json()["code"]) == (400, 1201)
+        assert (await relay.audit()).ok
+
+
+async def add_below(relay: Relay, parent: str, name: str) -> IssuedToken:
+    """Open a sub-tenant, with a key."""
+    async with relay.sessions.begin() as session:
+        await open_sub_tenant(session, ACTOR, parent, name, resale=Decimal(1))
+        return await issue_token(session, ACTOR, f"{parent}/{name}", relay.keys)
+
+
+async def test_an_account_has_one_share_and_its_tenants_share_that(database_url: str) -> None:
+    """One slot: three tenants of one account get as much together as one tenant of another."""
+    async with full_relay(database_url, slots=0) as (relay, hosts):
+        hosts.queries["main"] = success({"task_id": "x", "task_status": "processing"})
+        a = await relay.add_tenant("a", quota_micros=QUOTA)
+        x, y = await add_below(relay, "a", "x"), await add_below(relay, "a", "y")
+        b = await relay.add_tenant("b", quota_micros=QUOTA)
+        await line_up(relay, x, *(f"x{number}" for number in range(4)))
+        await line_up(relay, y, "y0", "y1")
+        await line_up(relay, a, "a0")
+        await line_up(relay, b, *(f"b{number}" for number in range(5)))
+        await set_room(relay, "main", {"video": 1})
+
+        for _ in range(10):
+            await turn(relay)
+            await end_running(relay, "failed")
+
+        assert prompts(hosts.kling.calls) == "x0 b0 y0 b1 a0 b2 x1 b3 y1 b4"
+        await set_tenant(relay, "a", queue_weight=2)
+        await line_up(relay, b, "b5", "b6")
+        await line_up(relay, y, "y2", "y3")
+        hosts.kling.calls.clear()
+        for _ in range(6):
+            await turn(relay)
+            await end_running(relay, "failed")
+        said = prompts(hosts.kling.calls).split()
+        assert [one[0] for one in said[:4]].count("b") <= 2
+        assert (await relay.audit()).ok
+
+
+async def test_sub_tenants_get_no_more_slots_by_being_many(database_url: str) -> None:
+    """Four slots, two workers at once: six tenants of an account have two, and the other two."""
+    async with (
+        full_relay(database_url, slots=0) as (relay, hosts),
+        running_relay(
+            database_url, transport=hosts.kling, with_callbacks=True, beside=relay
+        ) as other,
+    ):
+        await relay.add_tenant("a", quota_micros=QUOTA)
+        b = await relay.add_tenant("b", quota_micros=QUOTA)
+        for number in range(6):
+            below = await add_below(relay, "a", f"s{number}")
+            await line_up(relay, below, *(f"a{number}{place}" for place in range(2)))
+        await line_up(relay, b, *(f"b{place}" for place in range(12)))
+        await set_room(relay, "main", {"video": 4})
+        other.read_anew()
+        shares = []
+
+        while await relay.rows("SELECT FROM tasks WHERE state = 'queued'"):
+            await asyncio.gather(turn(relay), turn(other), turn(relay), turn(other))
+            running = await relay.rows("SELECT account_id FROM tasks WHERE state = 'submitted'")
+            shares.append(sorted(Counter(row["account_id"] for row in running).values()))
+            await end_running(relay, "failed")
+
+        assert shares == [[2, 2]] * 6
+        assert len(set(prompts(hosts.kling.calls).split())) == 24
         assert (await relay.audit()).ok
 
 

@@ -79,8 +79,16 @@ Run again, after a connection broke, it changes nothing and returns that id. Ret
 one that is no longer the submit's.
 """
 
-NOW_SERVED = "(SELECT coalesce(max(began), 0) FROM queue_turns)"
-"""Where the clock stands that all who wait share: nobody gains by what it did not ask for."""
+NOW_SERVED = "(SELECT coalesce(max(began), 0) FROM queue_account_turns)"
+"""Where the clock stands that all accounts share: nobody gains by what it did not ask for."""
+
+SERVED_WITHIN = """
+SELECT n.account_id, max(u.began) AS began
+FROM queue_turns u JOIN tenants n ON n.id = u.tenant_id
+GROUP BY n.account_id
+"""
+"""Where the clock of each account's own tenants stands: by that of all, whoever shares with a
+tenant that is served often would have no past."""
 
 CLAIM = f"""
 WITH locked AS MATERIALIZED (
@@ -96,8 +104,18 @@ served AS (
     SELECT n.id, at, at + w.slots::float8 / n.queue_weight
     FROM waiting w JOIN tenants n ON n.id = w.tenant_id
     LEFT JOIN queue_turns b ON b.tenant_id = n.id
-    CROSS JOIN LATERAL (SELECT greatest(coalesce(b.clock, 0), {NOW_SERVED}) AS at) clock
+    LEFT JOIN ({SERVED_WITHIN}) s ON s.account_id = n.account_id
+    CROSS JOIN LATERAL (SELECT greatest(b.clock, s.began, 0) AS at) clock
     ON CONFLICT (tenant_id) DO UPDATE SET began = excluded.began, clock = excluded.clock
+),
+account_served AS (
+    INSERT INTO queue_account_turns AS u (account_id, began, clock)
+    SELECT h.account_id, at, at + w.slots::float8 / h.queue_weight
+    FROM waiting w JOIN tenants n ON n.id = w.tenant_id
+    JOIN tenants h ON h.id = coalesce(n.parent_id, n.id)
+    LEFT JOIN queue_account_turns b ON b.account_id = h.account_id
+    CROSS JOIN LATERAL (SELECT greatest(b.clock, {NOW_SERVED}) AS at) clock
+    ON CONFLICT (account_id) DO UPDATE SET began = excluded.began, clock = excluded.clock
 )
 UPDATE tasks t
 SET state = 'pending', channel_id = $2,
@@ -167,37 +185,62 @@ WHERE t.state = 'queued' AND q.until <= now()
 ORDER BY t.id LIMIT 100
 """
 
-RANK = """w.before >= n.room_min, w.before::float8 / n.queue_weight,
-    w.clock + w.before_it::float8 / n.queue_weight, w.id"""
+COUNT_OF_ACCOUNTS = """
+SELECT account_id, pack, sum(slots)::bigint AS slots FROM tasks
+WHERE hold_ended_at IS NULL AND slots > 0 AND state <> 'queued'
+GROUP BY account_id, pack
+"""
+
+AMONG_ITS_OWN = """w.before >= w.room_min, w.before::float8 / w.weight,
+    w.clock + w.before_it::float8 / w.weight, w.id"""
+"""Of one account: who of its tenants is next."""
+RANK = """a.before >= a.room_min, a.before_account::float8 / a.account_weight,
+    a.account_clock + a.before_it_account::float8 / a.account_weight, a.id"""
 
 IN_ORDER = f"""
-SELECT w.*, k.id AS token_id, n.name AS tenant, n.account_id, n.parent_id, k.is_test,
-       coalesce(k.groups, n.groups, p.groups) AS groups,
-       row_number() OVER (PARTITION BY w.pack ORDER BY {{rank}}) AS place
+SELECT a.*, k.id AS token_id, k.is_test, coalesce(k.groups, a.groups_of_tenant) AS groups,
+       row_number() OVER (PARTITION BY a.pack ORDER BY {{rank}}) AS place
 FROM (
-    SELECT t.id, t.tenant_id, t.token_id AS of_token, t.endpoint, t.pack, t.slots,
-           t.public_id, t.tenant_external_id, t.created_at, q.until, q.channel_ids,
-           coalesce(lower(t.model), t.endpoint) AS model, t.model AS asked_model,
-           coalesce(r.slots, 0) + sum(t.slots) OVER (
-               PARTITION BY t.tenant_id, t.pack ORDER BY t.id
-           ) - t.slots AS before,
-           sum(t.slots) OVER (PARTITION BY t.tenant_id ORDER BY t.id) - t.slots AS before_it,
-           greatest(coalesce(u.clock, 0), {NOW_SERVED}) AS clock
-    FROM queue q
-    JOIN tasks t ON t.id = q.task_id
-    LEFT JOIN ({COUNT_OF_TENANTS}) r ON r.tenant_id = t.tenant_id AND r.pack = t.pack
-    LEFT JOIN queue_turns u ON u.tenant_id = t.tenant_id
-    WHERE t.state = 'queued' AND q.until > now()
-) w
-JOIN tenants n ON n.id = w.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
-JOIN tokens k ON k.id = w.of_token
-WHERE n.enabled AND p.enabled IS NOT FALSE
+    SELECT w.*,
+           coalesce(r.slots, 0) + sum(w.slots) OVER (
+               PARTITION BY w.account_id, w.pack ORDER BY {{own}}
+           ) - w.slots AS before_account,
+           sum(w.slots) OVER (
+               PARTITION BY w.account_id ORDER BY {{own}}
+           ) - w.slots AS before_it_account,
+           greatest(u.clock, {NOW_SERVED}) AS account_clock
+    FROM (
+        SELECT t.id, t.tenant_id, t.token_id AS of_token, t.endpoint, t.pack, t.slots,
+               t.public_id, t.tenant_external_id, t.created_at, q.until, q.channel_ids,
+               coalesce(lower(t.model), t.endpoint) AS model, t.model AS asked_model,
+               n.name AS tenant, n.account_id, n.parent_id, n.room_min, n.queue_weight AS weight,
+               coalesce(p.queue_weight, n.queue_weight) AS account_weight,
+               coalesce(n.groups, p.groups) AS groups_of_tenant,
+               coalesce(r.slots, 0) + sum(t.slots) OVER (
+                   PARTITION BY t.tenant_id, t.pack ORDER BY t.id
+               ) - t.slots AS before,
+               sum(t.slots) OVER (PARTITION BY t.tenant_id ORDER BY t.id) - t.slots AS before_it,
+               greatest(u.clock, s.began, 0) AS clock
+        FROM queue q
+        JOIN tasks t ON t.id = q.task_id
+        JOIN tenants n ON n.id = t.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
+        LEFT JOIN ({COUNT_OF_TENANTS}) r ON r.tenant_id = t.tenant_id AND r.pack = t.pack
+        LEFT JOIN queue_turns u ON u.tenant_id = t.tenant_id
+        LEFT JOIN ({SERVED_WITHIN}) s ON s.account_id = n.account_id
+        WHERE t.state = 'queued' AND q.until > now() AND n.enabled AND p.enabled IS NOT FALSE
+    ) w
+    LEFT JOIN ({COUNT_OF_ACCOUNTS}) r ON r.account_id = w.account_id AND r.pack = w.pack
+    LEFT JOIN queue_account_turns u ON u.account_id = w.account_id
+) a
+JOIN tokens k ON k.id = a.of_token
 ORDER BY {{rank}}
-""".format(rank=RANK)  # noqa: S608 (composed of constants)
+""".format(own=AMONG_ITS_OWN, rank=RANK)  # noqa: S608 (composed of constants)
 """All that waits, in the order in which it is sent; `place` counts those of its pack.
 
-`before`: the slots that its tenant would have when it is its turn: those that run, and those that
-came before it. So who has least for its weight is next, of those the one that was given least of
-late; and who has less than its least is before all others. Of one tenant they stay in the order in
-which they came.
+An account has one share, however many tenants draw on it, and its tenants share that. `before`: the
+slots that its tenant would have when it is its turn: those that run, and those that came before it;
+`before_account` likewise of all tenants of its account. So the account that has least for its
+weight is next, of those the one that was given least of late; within it the tenant of which the
+same holds; and who has less than its least is before all others. Of one tenant they stay in the
+order in which they came.
 """

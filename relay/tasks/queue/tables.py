@@ -28,8 +28,18 @@ class Queued(Base):
     """Since when it waits; where it was put back, from the first time."""
 
 
+class QueueAccountTurn(Base):
+    """How much an account was served, on a clock that all share: start-time fair queueing."""
+
+    __tablename__ = "queue_account_turns"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    began: Mapped[float] = mapped_column(Double)
+    clock: Mapped[float] = mapped_column(Double)
+
+
 class QueueTurn(Base):
-    """How much a tenant was served, on a clock that all who wait share: start-time fair queueing.
+    """How much a tenant was served, on a clock that the tenants of its account share, likewise.
 
     A table of its own: whoever writes a tenant's row has all processes read all tokens anew.
     """
