@@ -142,6 +142,7 @@ async def open_faces(
             notices=OwnNotices(store.sessions, store.keys, settings),
             new_api=NewApiUsage(store.sessions),
             document=document,
+            sessions=store.sessions,
             budget=budget,
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,

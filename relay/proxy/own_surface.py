@@ -31,10 +31,11 @@ import msgspec
 from litestar.types import HTTPScope, Receive
 
 from relay.counts import Counts
-from relay.errors import ScopeTooSmall, UnknownPath, Withheld
+from relay.database.engine import Sessions
+from relay.errors import ScopeTooSmall, Unavailable, UnknownPath, Withheld
 from relay.logs import RequestLine
 from relay.proxy.answers import JSON, Document, Sent, answer_data
-from relay.proxy.asked import Asked
+from relay.proxy.asked import Asked, name_now
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
@@ -99,6 +100,7 @@ class OwnSurface(TenantSurface):
         notices: OwnNotices,
         new_api: NewApiUsage,
         document: KlingDocument,
+        sessions: Sessions,
         budget: BodyBudget,
         body_limit_bytes: int,
         counts: Counts,
@@ -165,6 +167,7 @@ class OwnSurface(TenantSurface):
             )
         )
         self._document = document
+        self._sessions = sessions
 
     async def _answer(
         self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
@@ -181,9 +184,14 @@ class OwnSurface(TenantSurface):
             content = bytes(body.content)
         finally:
             body.release()
-        answer = await path.answer(
-            caller, Asked(key, scope["query_string"], content, line.request_id, line.client)
-        )
+        asked = Asked(key, scope["query_string"], content, line.request_id, line.client)
+        try:
+            answer = await path.answer(caller, asked)
+        except Unavailable:
+            # Somebody was writing the same. Who was removed by that is not to try again.
+            async with self._sessions.begin() as session:
+                await name_now(session, caller.tenant_id)
+            raise
         if isinstance(answer, Document):
             return Sent(200, answer.content, content_type=answer.content_type)
         content = msgspec.json.encode(answer)

@@ -6,10 +6,12 @@ from datetime import UTC
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from relay.desk.codes import make_codes
 from relay.desk.limits import set_limits
 from relay.desk.tasks import release
-from relay.desk.tenants import TenantChanges, change_tenant
+from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
 from relay.desk.tokens import revoke_token
 from relay.limits.tables import LimitKind
 from relay.money import decimal_of
@@ -18,6 +20,7 @@ from relay.tenants.tokens import IssuedToken
 from tests.limits.limiting import read_tokens_anew
 from tests.proxy.test_own_tokens import NOT_FOR_IT, asked, data, key
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, fixture_relay
+from tests.waiting import wait_until
 
 UNKNOWN = (400, 1201, "name: there is no such tenant")
 
@@ -227,3 +230,35 @@ async def test_renaming_takes_those_below_along(relay: Relay) -> None:
     assert (await relay.row("SELECT name FROM tenants WHERE parent_id IS NOT NULL"))["name"] == (
         "acme-2/eu"
     )
+
+
+async def test_an_act_beside_ones_own_removal_is_answered_as_to_who_was_removed(
+    relay: Relay,
+) -> None:
+    """Each waits for the other: the act gives way, and is not told to try again."""
+    await relay.add_tenant("gone", quota_micros=0)
+    manage = await key(relay, Scope.MANAGE, "gone")
+    async with relay.sessions.begin() as session:
+        codes = await make_codes(
+            *(session, ACTOR, "gifts"),
+            amount_micros=5,
+            count=1,
+            expires_at=None,
+            currency="USD",
+        )
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+
+    async with relay.sessions.begin() as removing:
+        await removing.execute(text("SELECT 1 FROM accounts FOR NO KEY UPDATE"))
+        acting = asyncio.create_task(
+            asked(relay, manage, "POST", "/relay/redeem", {"code": codes[0].code})
+        )
+        await wait_until(lambda: relay.rows(waits))
+        await remove_tenant(removing, ACTOR, "gone")
+
+    status, code, _ = await acting
+    assert (status, code) == (401, 1000)
+    assert await relay.rows("SELECT 1 FROM codes WHERE redeemed_at IS NOT NULL") == []
