@@ -72,8 +72,7 @@ def add(
         from relay.desk.operators import add_operator
         from relay.operators.tables import Role
 
-        own = {act: micros for act, micros in ceilings if micros is not None}
-        return await add_operator(session, actor, name, role=Role(role), ceilings=own)
+        return await add_operator(session, actor, name, role=Role(role), ceilings=dict(ceilings))
 
     with open_database() as database:
         _tell(database.act(work), database.settings.currency, as_json=as_json)

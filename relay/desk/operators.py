@@ -39,11 +39,12 @@ async def add_operator(
     name: str,
     *,
     role: Role,
-    ceilings: Mapping[str, int] | None = None,
+    ceilings: Mapping[str, int | None] | None = None,
 ) -> Operator:
     """Add one, who can do nothing until it has a token.
 
-    `ceilings`: its own, in micros in 24 hours by act; of what is not named its role's hold.
+    `ceilings`: its own, in micros in 24 hours by act; of what is not named, or is None, its role's
+    hold.
 
     Raises:
         NameTaken
@@ -52,8 +53,9 @@ async def add_operator(
     check_new_name(name)
     if len(name) > CHARS_MAX:
         raise Unusable(f"the name of an operator has at most {CHARS_MAX} characters")
-    own = dict(ceilings or {})
-    _check_ceilings(role, own)
+    given = dict(ceilings or {})
+    _check_ceilings(role, given)
+    own = {name: micros for name, micros in given.items() if micros is not None}
     if await find_operator(session, name) is not None:
         raise NameTaken("operator", name)
     operator = Operator(name=name, role=role.value, ceilings=own)

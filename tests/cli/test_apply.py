@@ -193,6 +193,9 @@ UNUSABLE = {
     "[[operator]]\nname = 'x'\n": "operator 1 (x): a new operator needs its role",
     "[[operator]]\nname = 'ann'\nceilings = { task.refund = 1 }\n": 'is written "task.refund"',
     "[[operator]]\nname = 'ann'\nceilings = { 'price.set' = 1 }\n": "'price.set' has no ceiling",
+    "[[operator]]\nname = 'new'\nrole = 'owner'\nceilings = { 'price.set' = 'none' }\n": (
+        "operator 1 (new): ceilings.\"price.set\": 'price.set' has no ceiling"
+    ),
     "[[tenant]]\nname = 'x'\n[[tenant]]\nname = 'x'\n": "tenant 2 (x): so is tenant 1",
     "[[tenant]]\nname = 'x'\nlimits = { month = 'much' }\n": "tenant 1 (x): limits.month is no",
     "[[tenant]]\nname = 'x'\nlimits = { rate = 1.5 }\n": "limits.rate is a whole number",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from relay.desk.roles import BOUNDED
 from relay.desk.setup.entries import (
     NONE,
     SECRETS,
@@ -250,8 +251,11 @@ def _operator(entry: OperatorEntry, label: str) -> OperatorEntry:
         if isinstance(amount, dict):
             spelt = f"{act}.{next(iter(amount), '')}"
             raise FileError(f'{label}: a name with a dot is written "{spelt}"')
+        name = f'ceilings."{act}"'
+        if act not in BOUNDED:
+            bounded = ", ".join(sorted(BOUNDED))
+            raise FileError(f"{label}: {name}: {act!r} has no ceiling; these have: {bounded}")
         if amount != NONE:
-            name = f'ceilings."{act}"'
             _amount(label, name, _number(label, name, amount))
     return entry
 

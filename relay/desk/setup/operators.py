@@ -33,8 +33,11 @@ async def put_operators(
             elif entry.role is None:
                 raise Unusable("a new operator needs its role")
             else:
-                own = {act: most for act, most in entry.ceilings_micros.items() if most is not None}
-                await add_operator(session, actor, entry.name, role=entry.role, ceilings=own)
+                await add_operator(
+                    *(session, actor, entry.name),
+                    role=entry.role,
+                    ceilings=entry.ceilings_micros,
+                )
 
 
 def _is_so(row: Operator, entry: OperatorEntry) -> bool:
