@@ -14,8 +14,19 @@ from relay.admin.acting import Asked, encoded
 from relay.desk.office import Office
 from relay.pages.rows import AT_ONCE, CSV, Read, Row, as_csv, cut, read_on
 from relay.usage.columns import NOTHING_SPREAD, Spread
+from relay.usage.sheet import Sheet, to_csv
 
-__all__ = ["AT_ONCE", "CSV", "JSON", "JSONL", "Listing", "answer_list", "answer_whole", "cut"]
+__all__ = [
+    "AT_ONCE",
+    "CSV",
+    "JSON",
+    "JSONL",
+    "Listing",
+    "answer_list",
+    "answer_sheet",
+    "answer_whole",
+    "cut",
+]
 
 JSON, JSONL = "application/json", "application/jsonl"
 
@@ -71,6 +82,11 @@ def answer_whole(
             yield rows[at : at + AT_ONCE]
 
     return _stream(wanted, pages(), row, spread)
+
+
+def answer_sheet(sheet: Sheet) -> Response[Any]:
+    """Answer a document as the one table of CSV that it is."""
+    return Response(to_csv(sheet), media_type=CSV)
 
 
 def _stream(

@@ -20,7 +20,7 @@ from relay.admin.bodies import (
     QueryId,
     read_cursor,
 )
-from relay.admin.lists import CSV, Listing, answer_list, answer_whole, cut
+from relay.admin.lists import CSV, Listing, answer_list, answer_sheet, answer_whole, cut
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.database.ids import TaskId
@@ -43,7 +43,6 @@ from relay.desk.office import Office
 from relay.desk.shown import ShownChange, shown_change
 from relay.months import Month, read_month
 from relay.usage.documents import month_sheet, owed, statement_sheet
-from relay.usage.sheet import to_csv
 from relay.usage.statement import (
     Statement,
     accounts_of_month,
@@ -240,7 +239,7 @@ class Months(Controller):
                 currency=office.settings.currency,
             )
         if listing.media_type == CSV:
-            return Response(to_csv(statement_sheet(found)), media_type=CSV)  # type: ignore[arg-type]
+            return answer_sheet(statement_sheet(found))
         return answer_whole(listing, found, [found], Statement)
 
     @get("/months/{month:str}", **reads("statement.read", streams=True))
@@ -261,7 +260,7 @@ class Months(Controller):
             ]
         if listing.media_type == CSV:
             sheet = month_sheet(str(which), found, currency=currency)
-            return Response(to_csv(sheet), media_type=CSV)  # type: ignore[arg-type]
+            return answer_sheet(sheet)
         shown = MonthOf(str(which), currency, *owed(found), found)
         return answer_whole(listing, shown, found, Statement)
 
