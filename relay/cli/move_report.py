@@ -168,8 +168,8 @@ def _channels(lines: Iterable[ChannelLine]) -> None:
                 ", ".join(line.of),
                 line.base_url or ("Kling's host for its keys" if line.keys else "-"),
                 ", ".join(line.groups) or "-",
-                str(len(line.models)) if line.models else "all",
-                "yes" if line.is_enabled else "no",
+                (str(len(line.models)) if line.models else "all") if line.keys else "-",
+                ("yes" if line.is_enabled else "no") if line.keys else "-",
                 str(line.proxy or "-"),
                 line.note,
             )

@@ -306,6 +306,7 @@ COLD = {
     "relay.pricing.edit:lock_lists": _COMMAND,
     "relay.pricing.edit:lock_prices": _COMMAND,
     "relay.pricing.underquotes:forget_underquotes": _COMMAND,
+    "relay.trial.kept:open_trial": _COMMAND,
     "relay.trial.kept:find_open": _COMMAND,
     "relay.trial.kept:say_at": "a trial says that it goes on, by its key, every few seconds",
     "relay.trial.kept:end_trial": _COMMAND,

@@ -297,9 +297,9 @@ def gates_of(key: Key) -> GateChanges:
 
 def _not_taken(found: Installation) -> Iterable[str]:
     if found.other_channels:
-        yield f"{found.other_channels} channels of other vendors than Kling"
+        yield f"channels of other vendors than Kling: {found.other_channels}"
     if found.subscriptions:
-        yield f"{found.subscriptions} subscriptions that run: what they include is not in balances"
+        yield f"subscriptions that run, with what they include: {found.subscriptions}"
     if found.channels:
         sold = models_of(found.channels)
         priced = {*found.options.model_prices, *found.options.model_ratios}
