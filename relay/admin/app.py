@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.enums import OpenAPIMediaType
 from litestar.openapi.config import OpenAPIConfig
@@ -28,6 +29,7 @@ from relay.admin.operators import Operators
 from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
 from relay.admin.problems import answer_failure
+from relay.admin.queries import check_query
 from relay.admin.records import Changes, Deliveries, Months
 from relay.admin.setup import Exports, Setup
 from relay.admin.tasks import Tasks
@@ -63,6 +65,12 @@ OPENAPI = OpenAPIConfig(
 )
 
 
+def read_asked(request: Request[Any, Any, Any]) -> None:
+    """Mend what the path says, and judge what the query does, before a route reads them."""
+    read_slashes(request)
+    check_query(request)
+
+
 @asynccontextmanager
 async def open_admin(office: Office, line: Line, pool: Pool) -> AsyncIterator[Gate]:
     """Open it for a relay."""
@@ -83,7 +91,7 @@ def admin_app() -> Litestar:
             "desk": Provide(at_desk, sync_to_thread=False),
             "listing": Provide(listing, sync_to_thread=False),
         },
-        before_request=read_slashes,
+        before_request=read_asked,
         exception_handlers={Exception: answer_failure},
         openapi_config=OPENAPI,
         logging_config=None,

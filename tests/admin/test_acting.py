@@ -100,6 +100,13 @@ async def test_what_cannot_be_done_is_said_and_nothing_is_written(database_url: 
             assert answer.headers["content-type"] == "application/problem+json"
             wanted = "amount_micros" if field == "*" else field
             assert told.get("field", "") == wanted, (path, body, told)
+        strange = [
+            await ann("GET", "entries", tennant="acme"),
+            await ann("GET", "tenants/acme", limit=5),
+        ]
+        assert [(one.status_code, one.json()["field"]) for one in strange] == [
+            *((400, "tennant"), (400, "limit")),
+        ]
         broken = await client.post(
             "/admin/v1/tenants",
             content=b"{",
