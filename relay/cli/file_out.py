@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from relay.cli.failure import Failure
+from relay.cli.failure import Failure, reason
 from relay.cli.show import note, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def open_out(out: str | None) -> Iterator[BinaryIO]:
         with open_private(out) as file:
             yield file
     except OSError as error:
-        raise Failure(f"{out} could not be written: {error}") from error
+        raise Failure(f"{out} could not be written: {reason(error)}") from error
     click.echo(f"Written to {out}.", err=True)
 
 

@@ -8,7 +8,7 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.failure import Failure
+from relay.cli.failure import Failure, reason
 from relay.cli.file_out import open_private, print_sheet, put
 from relay.cli.show import json_option, note, print_json, print_table
 from relay.cli.sure import ask, sure_option
@@ -203,10 +203,11 @@ def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
             forms,
         )
     except OSError as error:
-        raise Failure(f"it could not be written: {error}") from error
+        raise Failure(f"it could not be written to {folder}: {reason(error)}") from error
     click.echo(f"{len(found)} statements of {month} in {directory}.")
+    when = "at its end" if all(one.is_over for one in found) else "by now, as it is not over"
     click.echo(
-        f"Owed to tenants at its end: {amount(to_tenants):f} {currency}; owed by tenants:"
+        f"Owed to tenants {when}: {amount(to_tenants):f} {currency}; owed by tenants:"
         f" {amount(by_tenants):f} {currency}."
     )
     note("Every sum was recomputed from the entries.")

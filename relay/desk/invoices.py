@@ -111,7 +111,7 @@ def _given(changes: ProfileChanges) -> dict[str, str]:
         if value:
             check_words(value, what=name.replace("_", " "))
     if given.get("title") == "":
-        raise Unusable("a profile has a title")
+        raise Unusable("a profile has a title", field="title")
     return given
 
 

@@ -81,7 +81,7 @@ def month_sheet(month: str, statements: Sequence[Statement], *, currency: str) -
         facts=[
             ("Accounts", str(len(statements))),
             *[("Made", _moment(one, one.recomputed_at)) for one in statements[:1]],
-            *[("State", "the month is not over") for one in statements[:1] if not one.is_over],
+            *[("State", _not_over(one)) for one in statements[:1] if not one.is_over],
             ("Currency", currency),
             ("Owed to tenants", f"{amount(to_tenants):f}"),
             ("Owed by tenants", f"{amount(by_tenants):f}"),
@@ -116,7 +116,12 @@ def _charge_row(label: str, one: ChargeLine) -> list[Cell]:
 def _state(statement: Statement) -> str:
     if statement.closed_at is not None:
         return f"closed {_moment(statement, statement.closed_at)}"
-    return "not closed" if statement.is_over else "the month is not over"
+    return "not closed" if statement.is_over else _not_over(statement)
+
+
+def _not_over(statement: Statement) -> str:
+    has_begun = statement.recomputed_at >= statement.start_at
+    return "the month is not over" if has_begun else "the month has not begun"
 
 
 def _moment(statement: Statement, at: datetime) -> str:

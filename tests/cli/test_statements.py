@@ -21,6 +21,7 @@ def test_a_month_is_shown_written_and_not_closed_before_it_is_over(
     shown = relay("statement", "acme", month)
     assert "12.499999" in shown.stdout
     assert "the month is not over" in shown.stdout
+    assert "the month has not begun" in relay("statement", "acme", "2199-01").stdout
     assert "recomputed from the entries" in shown.stderr
     said = json.loads(relay("statement", "acme", month, "--format", "json").stdout)
     assert (said["paid_micros"], said["bonus_micros"], said["adjust_micros"]) == (
@@ -34,7 +35,10 @@ def test_a_month_is_shown_written_and_not_closed_before_it_is_over(
 
     folder = tmp_path / "books"
     told = relay("month", month, "--out", str(folder))
-    assert "Owed to tenants at its end: 12.499999 USD; owed by tenants: 0 USD." in told.stdout
+    assert (
+        "Owed to tenants by now, as it is not over: 12.499999 USD; owed by tenants: 0 USD."
+        in told.stdout
+    )
     assert {path.name for path in folder.iterdir()} == {
         f"{name}.{form}"
         for name in (f"month-{month}", f"statement-{month}-{number}-acme")
@@ -50,7 +54,10 @@ def test_a_month_is_shown_written_and_not_closed_before_it_is_over(
     assert (owing["owed_micros"], owing["credit_now_micros"]) == (7_500_001, 20_500_000)
     assert "7.500001" in relay("statement", "acme", month).stdout
     told = relay("month", month, "--out", str(folder), "--format", "json")
-    assert "Owed to tenants at its end: 0 USD; owed by tenants: 7.500001 USD." in told.stdout
+    assert (
+        "Owed to tenants by now, as it is not over: 0 USD; owed by tenants: 7.500001 USD."
+        in told.stdout
+    )
     whole = json.loads((folder / f"month-{month}.json").read_text())
     assert (whole["owed_to_tenants_micros"], whole["owed_by_tenants_micros"]) == (0, 7_500_001)
     assert "go together" in relay.refused("tenant", "set", "acme", "--credit", "5", code=2)
