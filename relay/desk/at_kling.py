@@ -21,6 +21,7 @@ from relay.secrets import KeyRing
 from relay.tasks.tables import Deployment
 from relay.tasks.upstream import Upstream
 from relay.trial.ids import new_trial_id
+from relay.trial.kept import was_tried
 from relay.trial.plan import ENDPOINTS
 from relay.trial.report import scrubbed
 from relay.usage.bill import Bill, Unbilled, compare, read_deductions, read_our_tasks
@@ -87,6 +88,8 @@ async def compare_bill(
     tasks = await read_our_tasks(session, channel_id, window, ids)
     trial_at = (await session.get_one(Channel, channel_id)).trial_at
     has_trial = trial_at is not None and window.start <= trial_at < window.until
+    # One that was broken off, or whose end is not known, may be on it too.
+    has_trial = has_trial or await was_tried(session, channel_id, window)
     return compare(channel_id, window, tasks, rows, unread=unread), has_trial
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.moments import spelt_moment
+from relay.months import Window
 from relay.trial.report import TrialReport
 from relay.trial.tables import KeptTrial
 
@@ -119,6 +120,16 @@ async def read_last_trial(session: AsyncSession, channel_id: int) -> ShownTrial 
     )
     found = (await session.execute(query)).one_or_none()
     return None if found is None else _shown(found[0], is_made=found[1])
+
+
+async def was_tried(session: AsyncSession, channel_id: int, window: Window) -> bool:
+    """Tell whether a trial of a channel was begun in a window."""
+    query = select(KeptTrial.id).where(
+        KeptTrial.channel_id == channel_id,
+        KeptTrial.begun_at >= window.start,
+        KeptTrial.begun_at < window.until,
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 def _is_made() -> ColumnElement[bool]:

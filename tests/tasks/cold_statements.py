@@ -311,6 +311,7 @@ COLD = {
     "relay.trial.kept:say_at": "a trial says that it goes on, by its key, every few seconds",
     "relay.trial.kept:end_trial": _COMMAND,
     "relay.trial.kept:read_trial": _COMMAND,
+    "relay.trial.kept:was_tried": _COMMAND,
     "relay.trial.kept:read_last_trial": _COMMAND,
     "relay.trial.callbacks:read_trial_callbacks": _COMMAND,
     "relay.trial.callbacks:forget_trial_callbacks": _COMMAND,
