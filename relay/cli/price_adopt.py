@@ -17,12 +17,9 @@ from relay.money import MICROS
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from sqlalchemy.ext.asyncio import AsyncSession
-
     from relay.pricing.book import PriceBook
     from relay.pricing.lists import AdoptedList, RowChange
     from relay.pricing.margins import Both, ListDifference, TenantMargin
-    from relay.settings import Settings
 
 ROWS = [
     *("endpoint", "model", "mode", "sound", "voice", "video in", ">s", ">old", ">new", ">change"),
@@ -51,11 +48,12 @@ def adopt(*, is_sure: bool, as_json: bool) -> None:
     """
     from functools import partial
 
+    from relay.desk.offered_lists import read_offered
     from relay.desk.prices import adopt_list
     from relay.pricing.lists import OFFERED
 
     with open_database() as database:
-        adopted, book, difference = database.read(partial(_read, settings=database.settings))
+        adopted, book, difference = database.read(partial(read_offered, settings=database.settings))
         is_newer = adopted.name != OFFERED.name
         is_done = is_newer and (is_sure or not as_json)
         if not as_json:
@@ -68,31 +66,6 @@ def adopt(*, is_sure: bool, as_json: bool) -> None:
         print_json(_document(adopted, difference) | {"is_adopted": is_done})
     elif is_done:
         click.echo(f"Kling's list of {OFFERED.name} is in force")
-
-
-async def _read(
-    session: AsyncSession, *, settings: Settings
-) -> tuple[AdoptedList, PriceBook, ListDifference]:
-    from relay.pricing.in_force import read_prices
-    from relay.pricing.lists import OFFERED, compare, read_adopted
-    from relay.pricing.margins import weigh
-    from relay.pricing.quote import UnitPrices
-    from relay.tasks.sold import read_sold
-
-    adopted = await read_adopted(session)
-    in_force = await read_prices(session, settings.zone)
-    changes = compare(adopted.rows, OFFERED.rows)
-    endpoints = dict.fromkeys(change.either.endpoint for change in changes)
-    sold = await read_sold(session, list(endpoints)) if endpoints else []
-    difference = weigh(
-        changes,
-        sold,
-        in_force=in_force,
-        old=adopted.rows,
-        new=OFFERED.rows,
-        prices=UnitPrices(*settings.unit_prices_micros),
-    )
-    return adopted, in_force.with_list(OFFERED.rows).book(), difference
 
 
 def _show(adopted: AdoptedList, book: PriceBook, difference: ListDifference, currency: str) -> None:

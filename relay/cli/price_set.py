@@ -13,7 +13,7 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import Amount, Number
 from relay.cli.price_key import Key, key_options, quoted_key, refuse_unpriced
-from relay.cli.price_rows import described, in_force_at, is_same_row, priced, warnings, winner
+from relay.cli.price_rows import described, priced, warnings
 from relay.cli.price_when import ForWhom, for_whom, spelt_when, whom_options
 from relay.cli.show import json_option, moment, note, print_json
 from relay.cli.window import LocalMoment
@@ -130,10 +130,13 @@ def set_price(
         settings = database.settings
         if row.amount_micros is not None and in_force.multiplies_amounts is None:
             _ask_about_amounts(database, has_multipliers=bool(in_force.standing_multipliers))
+    from relay.pricing.doubts import in_force_at, is_same_row, winner
+
     # As of when it is in force, so that a price of tomorrow is judged among those of tomorrow.
     then = in_force.moved(in_force_at(stored, in_force.at, settings.zone))
     book = then.book(stored.tenant_id, stored.price_group or tenants_group)
-    wins, said = winner(stored, book), warnings(stored, book, settings)
+    wins = winner(stored, book, catalogue().endpoints)
+    said = warnings(stored, book, settings)
     names = {} if stored.tenant_id is None else {stored.tenant_id: whom.tenant or ""}
     if as_json:
         print_json(

@@ -108,7 +108,7 @@ def _print_reasons(reasons: Reasons, prices: Prices, currency: str) -> None:
                 spelt_when(one.row, prices.at) or "-",
                 one.of,
                 "takes it" if one.is_chosen else "",
-                one.reason,
+                str(one.reason),
             )
             for one in reasons.rows
         ],
@@ -125,7 +125,7 @@ def _print_reasons(reasons: Reasons, prices: Prices, currency: str) -> None:
                 spelt_when(one.multiplier, prices.at) or "-",
                 one.of,
                 "counts" if one.is_chosen else "",
-                one.reason,
+                str(one.reason),
             )
             for one in reasons.multipliers
         ],

@@ -17,14 +17,22 @@ from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.gate import SITE, ConsoleGate
 from relay.console.home import Home
+from relay.console.multipliers import Multipliers
 from relay.console.page import page_of
 from relay.console.pauses import Pauses
+from relay.console.price_acts import PriceActs
+from relay.console.price_calculator import PriceCalculator
+from relay.console.price_files import PriceFiles
+from relay.console.price_lists import PriceLists
+from relay.console.price_simulation import PriceSimulation
+from relay.console.prices import PriceBooks
 from relay.console.problems import show_failure
 from relay.console.tasks import Tasks
 from relay.console.tenant_change import TenantChange
 from relay.console.tenant_limits import TenantLimits
 from relay.console.tenant_money import TenantMoney
 from relay.console.tenant_open import TenantOpen
+from relay.console.tenant_prices import TenantPrices
 from relay.console.tenant_tokens import TenantTokens
 from relay.console.tenants import Tenants
 from relay.desk.office import Office
@@ -36,7 +44,10 @@ FORM_BYTES_MAX = 256 * 1024
 PAGES = [
     *(Door, Home, Tasks, Alerts, Changes, Deliveries, Pauses),
     *(Channels, ChannelForms, ChannelActs),
-    *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens, TenantLimits),
+    *(PriceBooks, PriceActs, Multipliers, PriceCalculator),
+    *(PriceLists, PriceFiles, PriceSimulation),
+    *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens),
+    *(TenantLimits, TenantPrices),
 ]
 
 

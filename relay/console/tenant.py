@@ -29,6 +29,7 @@ TABS = (
     ("/statement", "statement.read"),
     ("/tokens", "token.read"),
     ("/limits", "tenant.read"),
+    ("/prices", "price.read"),
     ("/below", "tenant.read"),
 )
 """Pages of one tenant, and what a role needs for each; `tenants/head.html` words them."""

@@ -152,7 +152,7 @@ def shown_reasons(found: Explained, currency: str) -> ShownReasons:
         multiplier=plain(found.book.multiplier),
         rows=[
             ShownRowReason(
-                *(one.of, one.is_chosen, one.reason),
+                *(one.of, one.is_chosen, str(one.reason)),
                 shown_price(one.row, found.book.rise(one.row), found.names),
             )
             for one in reasons.rows
@@ -161,7 +161,7 @@ def shown_reasons(found: Explained, currency: str) -> ShownReasons:
             ShownMultiplierReason(
                 of=one.of,
                 is_chosen=one.is_chosen,
-                reason=one.reason,
+                reason=str(one.reason),
                 **msgspec.structs.asdict(shown_multiplier(one.multiplier, found.names)),
             )
             for one in reasons.multipliers

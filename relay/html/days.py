@@ -1,6 +1,6 @@
 """Days and months that are typed into a filter."""
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from relay.html.form import Form
 from relay.months import Month, first_moment, read_month
@@ -16,6 +16,19 @@ def read_day(form: Form, name: str, zone: tzinfo, *, is_end: bool = False) -> da
         return first_moment(day + timedelta(days=1) if is_end else day, zone)
     except (ValueError, OverflowError):
         form.errors[name] = form.say("A day such as 2026-11-26.")
+        return None
+
+
+def read_moment(form: Form, name: str, zone: tzinfo) -> datetime | None:
+    """Read a moment by the clock of a zone; a day is its first one."""
+    given = form.text(name)
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        form.errors[name] = form.say("A moment such as 2026-12-24 19:00.")
         return None
 
 

@@ -38,6 +38,10 @@ class Speller(msgspec.Struct, frozen=True):
         exact = Decimal(micros) / MICROS
         return format_decimal(exact, "#,##0.00####", locale=self.locale)
 
+    def unrounded(self, micros: Decimal) -> str:
+        """Spell what is finer than a micro, such as a price per second."""
+        return format_decimal(micros / MICROS, "#,##0.00##########", locale=self.locale)
+
     def signed(self, micros: int) -> str:
         """Spell what was added or taken, with its sign."""
         return f"+{self.amount(micros)}" if micros > 0 else self.amount(micros)
@@ -49,6 +53,12 @@ class Speller(msgspec.Struct, frozen=True):
         """Spell a moment to the second, with its zone."""
         local = moment.astimezone(self.zone)
         return format_datetime(local, "yyyy-MM-dd HH:mm:ss ZZZZZ", locale=self.locale)
+
+    def minute(self, moment: datetime) -> str:
+        """Spell a moment that somebody set: to the minute, and finer only where it is."""
+        local = moment.astimezone(self.zone)
+        pattern = "yyyy-MM-dd HH:mm:ss" if local.second else "yyyy-MM-dd HH:mm"
+        return format_datetime(local, pattern, locale=self.locale)
 
     def clock(self, moment: datetime) -> str:
         return format_time(moment.astimezone(self.zone), "HH:mm:ss", locale=self.locale)

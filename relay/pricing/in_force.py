@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.cached import Cached
 from relay.database.engine import Sessions
-from relay.pricing.book import ALWAYS, AS_PRICED, EMPTY, Multiplier, PriceBook, PriceRow
+from relay.pricing.book import (
+    ALWAYS,
+    ANY_ENDPOINT,
+    AS_PRICED,
+    EMPTY,
+    Multiplier,
+    PriceBook,
+    PriceRow,
+)
 from relay.pricing.lists import read_adopted
 from relay.pricing.prices import read_multipliers, read_rows, read_state
 from relay.pricing.underquotes import read_rises
@@ -78,6 +86,14 @@ class Prices:
             multipliers=[
                 one for one in self._all_multipliers if _is_for(one, tenant_id, price_group)
             ],
+        )
+
+    def of_endpoint(self, endpoint: str) -> "Prices":
+        """Keep what may ever price tasks of one endpoint: to ask for many of its kinds is cheap."""
+        may_be = (endpoint, ANY_ENDPOINT)
+        return self._but(
+            rows=[row for row in self._all_rows if row.endpoint in may_be],
+            official=[row for row in self._official if row.endpoint in may_be],
         )
 
     def _but(

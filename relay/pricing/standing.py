@@ -35,7 +35,7 @@ def stand(row: PriceRow, book: PriceBook, endpoints: Iterable[Endpoint]) -> Stan
     for endpoint in endpoints:
         if endpoint.is_free or row.endpoint not in (endpoint.name, ANY_ENDPOINT):
             continue
-        for wanted in _tasks(row, book, endpoint):
+        for wanted in kinds_of_task(row, book, endpoint):
             found = book.find(wanted) if row.fits(wanted) else None
             if found is not None:
                 wins[found] += 1
@@ -79,7 +79,7 @@ def task_of(row: PriceRow, endpoint: Endpoint) -> Wanted:
     )
 
 
-def _tasks(row: PriceRow, book: PriceBook, endpoint: Endpoint) -> Iterator[Wanted]:
+def kinds_of_task(row: PriceRow, book: PriceBook, endpoint: Endpoint) -> Iterator[Wanted]:
     """Make one task of each kind that a row may tell apart; those with a field the row names."""
     pricing, words = endpoint.pricing, book.words(endpoint.name)
     default = task_of(row, endpoint)

@@ -1,6 +1,7 @@
 """Why a task costs what it does: each row that was considered, and what it lost to."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 import msgspec
 
@@ -12,6 +13,31 @@ from relay.pricing.validity import has_begun, is_over, spelt_hours
 NAMED = KEY[1:]
 
 
+class Because(StrEnum):
+    """What became of a row or a multiplier; each a sentence without its stop, with its holes."""
+
+    FIRST = "the first that fits"
+    ROW_BEFORE = "a row goes before it: {of}"
+    ONE_BEFORE = "one goes before it: {of}"
+    NAMES_FEWER = "it names {named} of the task's fields, the first {first}"
+    NAMES_OTHERS = "it names as many fields, but not the {field}"
+    FIRST_FOR_HOURS = "the first is for these hours"
+    FIRST_IS_LATER = "the first began later"
+    TO_COME = "it begins later"
+    OVER = "it is over"
+    OTHER_HOURS = "it is for the hours {hours}, and it is {now}"
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why one counts, or what it lost by; a face that speaks another language words it anew."""
+
+    because: Because
+    values: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        return self.because.value.format(**self.values)
+
+
 class ConsideredRow(msgspec.Struct, frozen=True):
     """A row that fits the task, and what became of it."""
 
@@ -19,8 +45,7 @@ class ConsideredRow(msgspec.Struct, frozen=True):
     of: str
     """Whose it is: the tenant's, its group's, for all, Kling's list."""
     is_chosen: bool
-    reason: str
-    """A sentence without its stop."""
+    reason: Reason
 
 
 class ConsideredMultiplier(msgspec.Struct, frozen=True):
@@ -29,7 +54,7 @@ class ConsideredMultiplier(msgspec.Struct, frozen=True):
     multiplier: Multiplier
     of: str
     is_chosen: bool
-    reason: str
+    reason: Reason
 
 
 class Reasons(msgspec.Struct, frozen=True):
@@ -61,27 +86,28 @@ def _in_force(
         for row in layer.rows:
             if chosen is None:
                 chosen, first = row, layer.of
-                yield ConsideredRow(row, layer.of, is_chosen=True, reason="the first that fits")
+                yield ConsideredRow(row, layer.of, is_chosen=True, reason=Reason(Because.FIRST))
             elif layer.of != first:
-                reason = f"a row goes before it: {first}"
+                reason = Reason(Because.ROW_BEFORE, {"of": first})
                 yield ConsideredRow(row, layer.of, is_chosen=False, reason=reason)
             else:
                 yield ConsideredRow(row, layer.of, is_chosen=False, reason=_behind(chosen, row))
 
 
-def _behind(chosen: PriceRow, row: PriceRow) -> str:
+def _behind(chosen: PriceRow, row: PriceRow) -> Reason:
     """Say what a row lost by to another one that is for the same people."""
     if chosen.closeness > row.closeness:
-        return f"it names {row.closeness} of the task's fields, the first {chosen.closeness}"
+        counts = {"named": str(row.closeness), "first": str(chosen.closeness)}
+        return Reason(Because.NAMES_FEWER, counts)
     named = [[getattr(one, name) is not None for name in NAMED] for one in (chosen, row)]
     if named[0] != named[1]:
         field = next(
             name for name, *both in zip(NAMED, *named, strict=True) if both == [True, False]
         )
-        return f"it names as many fields, but not the {field.replace('_', ' ')}"
+        return Reason(Because.NAMES_OTHERS, {"field": field.replace("_", " ")})
     if chosen.hours is not None and row.hours is None:
-        return "the first is for these hours"
-    return "the first began later"
+        return Reason(Because.FIRST_FOR_HOURS)
+    return Reason(Because.FIRST_IS_LATER)
 
 
 def _at_other_times(
@@ -101,13 +127,13 @@ def _multipliers(
     fitting = prices.fitting_multipliers(tenant_id, price_group)
     for number, one in enumerate(fitting):
         if number == 0:
-            reason = "the first that fits"
+            reason = Reason(Because.FIRST)
         elif whose(one) != whose(fitting[0]):
-            reason = f"one goes before it: {whose(fitting[0])}"
+            reason = Reason(Because.ONE_BEFORE, {"of": whose(fitting[0])})
         elif fitting[0].hours is not None and one.hours is None:
-            reason = "the first is for these hours"
+            reason = Reason(Because.FIRST_FOR_HOURS)
         else:
-            reason = "the first began later"
+            reason = Reason(Because.FIRST_IS_LATER)
         yield ConsideredMultiplier(one, whose(one), is_chosen=number == 0, reason=reason)
     for one in (*prices.standing_multipliers, *prices.coming_multipliers):
         is_theirs = one.tenant_id in (None, tenant_id) and one.price_group in (None, price_group)
@@ -116,14 +142,15 @@ def _multipliers(
             yield ConsideredMultiplier(one, whose(one), is_chosen=False, reason=reason)
 
 
-def _not_now(one: PriceRow | Multiplier, prices: Prices) -> str:
+def _not_now(one: PriceRow | Multiplier, prices: Prices) -> Reason:
     if not has_begun(one, prices.at):
-        return "it begins later"
+        return Reason(Because.TO_COME)
     if is_over(one, prices.at):
-        return "it is over"
+        return Reason(Because.OVER)
     assert one.hours is not None, "all else holds"
     local = prices.at.astimezone(prices.zone)
-    return f"it is for the hours {spelt_hours(one.hours)}, and it is {local:%H:%M}"
+    values = {"hours": spelt_hours(one.hours), "now": f"{local:%H:%M}"}
+    return Reason(Because.OTHER_HOURS, values)
 
 
 def whose(one: PriceRow | Multiplier) -> str:

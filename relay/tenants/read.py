@@ -195,3 +195,9 @@ async def names_by_id(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
     """Read the names of tenants, removed ones too."""
     found = await session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(list(ids))))
     return {row.id: row.name for row in found}
+
+
+async def tenants_by_id(session: AsyncSession, ids: Iterable[int]) -> dict[int, Tenant]:
+    """Read tenants, removed ones too."""
+    found = await session.scalars(select(Tenant).where(Tenant.id.in_(list(ids))))
+    return {row.id: row for row in found}

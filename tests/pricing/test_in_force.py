@@ -219,7 +219,7 @@ def test_the_reasons_name_each_row_that_fits() -> None:
 
     reasons = explain(Prices(rows, times, OFFICIAL, at=NOW), WANTED, tenant_id=7, price_group="vip")
 
-    told = [(one.row.amount_micros, one.of, one.reason) for one in reasons.rows]
+    told = [(one.row.amount_micros, one.of, str(one.reason)) for one in reasons.rows]
     assert told == [
         (1, "the tenant's", "the first that fits"),
         (3, "the tenant's", "it names as many fields, but not the model"),
@@ -230,7 +230,7 @@ def test_the_reasons_name_each_row_that_fits() -> None:
         (4, "the tenant's", "it begins later"),
     ]
     assert [one.is_chosen for one in reasons.rows] == [True, *[False] * 6]
-    assert [(one.multiplier.times, one.reason) for one in reasons.multipliers] == [
+    assert [(one.multiplier.times, str(one.reason)) for one in reasons.multipliers] == [
         (Decimal(3), "the first that fits"),
         (Decimal(2), "one goes before it: its group's"),
     ]

@@ -404,6 +404,7 @@ COLD = {
     "relay.pricing.edit:lock_multipliers": _COMMAND,
     "relay.tenants.edit:mirror_multiplier": _COMMAND,
     "relay.tenants.read:names_by_id": _COMMAND,
+    "relay.tenants.read:tenants_by_id": "a page of an operator: by primary key",
     "relay.desk.changes:note_change": _COMMAND,
     "relay.desk.tokens:revoke_token": _COMMAND,
     "relay.desk.tokens:rotate_token": "a command, or a tenant's about its key, by primary key",
