@@ -2,6 +2,7 @@
 
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle
+from tests.console.story_of_prices import tell_prices
 from tests.relay_app import CLIP, Relay
 
 MARKUP = "\"'><img src=x onerror=alert(1)>"
@@ -22,6 +23,9 @@ async def tell_story(relay: Relay) -> list[str]:
     assert await relay.act(refund, TaskId(ids[1]), MARKUP)
     assert await relay.act(release, TaskId(ids[2]))
     await relay.rows("UPDATE tasks SET is_flagged = true WHERE id = $1", ids[0])
+    unpriced = CLIP | {"model_name": f"kling-9 {MARKUP}"}
+    assert (await relay.submit(acme, unpriced)).status_code == 404
+    prices = await tell_prices(relay, f"b {MARKUP}")
     return [
         "",
         "/figures",
@@ -52,6 +56,7 @@ async def tell_story(relay: Relay) -> list[str]:
         "/tenants/open",
         "/tenants/2",
         *(f"/tenants/1/{tab}" for tab in ("entries", "statement", "tokens", "limits", "below")),
+        *("/tenants/1/prices", "/tenants/2/prices?endpoint=text2video", *prices),
         *(f"/tenants/1/{act}" for act in ("top-up", "credit", "change", "remove", "limits/set")),
         "/tenants/1/tokens/issue",
         "/tenants/1/tokens/1/rotate",

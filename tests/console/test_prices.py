@@ -20,4 +20,4 @@ async def test_all_pages_are_there(database_url: str) -> None:
         page = await ann.read("/tenants/1/prices")
         row = {"endpoint": "text2video", "model": "kling-v3", "mode": "std", "sound": "off"}
         page = await ann.post("/prices/set", **row, way="amount_per_second", number="0.05", tenant="acme")
-        print(page.status_code, page.text)
+        open("/tmp/prices.html","w").write(page.text)
