@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, WRONG, attempt, is_sure
 from relay.console.page import Asked, Page
-from relay.console.price_form import FOR_WHOM, WHEN, fields_of, read_times
+from relay.console.price_form import FOR_WHOM, WHEN, fields_of, read_times, tell_as_one
 from relay.console.price_plan import Planned, attempt_prices, plan_times, try_out
 from relay.console.prices import HERE as PRICES
 from relay.console.prices import csv_of, when_of
@@ -141,7 +141,7 @@ async def _show(page: Page, form: Form, *, status: int = OK) -> Response[Any]:
     told = []
     for one in (*prices.standing_multipliers, *prices.coming_multipliers):
         tenant = None if one.tenant_id is None else names.get(one.tenant_id)
-        fields = fields_of(one, tenant, now=prices.at)
+        fields = fields_of(one, tenant, prices)
         key = {name: value for name, value in fields.items() if name in FOR_WHOM}
         told.append(ToldTimes(one, tenant, when_of(one, prices), urlencode(fields), urlencode(key)))
     told.sort(
@@ -166,6 +166,8 @@ async def _ask(
     page: Page, act: str, form: Form, *, planned: Planned | None = None, status: int = OK
 ) -> Response[Any]:
     key = {name: value for name, value in form.values.items() if name in FOR_WHOM}
+    if act == "end":
+        tell_as_one(form)
     return await page.render(
         "prices/multiplier.html", status=status, form=form, act=act, planned=planned, key=key
     )

@@ -17,6 +17,7 @@ from relay.console.price_form import (
     key_of,
     read_key,
     read_row,
+    tell_as_one,
 )
 from relay.console.price_plan import Planned, attempt_prices, plan_row, try_out
 from relay.console.prices import HERE, address_of
@@ -107,6 +108,7 @@ async def _ask_set(
 async def _ask_end(
     page: Page, form: Form, *, planned: Planned | None = None, status: int = OK
 ) -> Response[Any]:
+    tell_as_one(form)
     return await page.render(
         "prices/end.html", status=status, form=form, planned=planned, key=key_of(form.values)
     )

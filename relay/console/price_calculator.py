@@ -77,7 +77,7 @@ async def _render(
     if found is not None and found.made is not None and found.made.row.is_own:
         row = found.made.row
         name = None if row.tenant_id is None else found.names.get(row.tenant_id)
-        chosen = urlencode(fields_of(row, name, now=found.prices.at))
+        chosen = urlencode(fields_of(row, name, found.prices))
     return await page.render(
         "prices/calculator.html",
         status=status,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from relay.console.page import Page
 from relay.desk.errors import NoSuch
-from relay.html.days import read_moment
+from relay.html.days import read_moment, spelt_moment
 from relay.html.form import Form
 from relay.kling.catalogue import Catalogue
 from relay.money import decimal_of, plain
@@ -26,6 +25,7 @@ from relay.pricing.file import (
     read_multiplier,
     read_price,
 )
+from relay.pricing.in_force import Prices
 from relay.pricing.validity import spelt_hours
 
 SWITCHES = ("sound", "voice", "video_input")
@@ -154,9 +154,13 @@ def read_times(form: Form, page: Page, *, must: bool = True) -> GivenTimes | Non
 
 
 def fields_of(
-    one: PriceRow | Multiplier, tenant: str | None, *, now: datetime | None = None
+    one: PriceRow | Multiplier, tenant: str | None, prices: Prices | None = None
 ) -> dict[str, str]:
-    """Spell a row or a multiplier as its form has it; times only where they are to come."""
+    """Spell a row or a multiplier as its form has it.
+
+    `prices`: also from when on it is to hold, as far as that is later than they are, and until
+    when.
+    """
     given: dict[str, object] = {
         "tenant": tenant,
         "price_group": one.price_group,
@@ -166,17 +170,23 @@ def fields_of(
         given["times"] = plain(one.times)
     else:
         given |= _key_fields(one) | _price_fields(one)
-    if now is not None:
-        if one.valid_from is not None and one.valid_from > now:
-            given["from"] = one.valid_from.isoformat()
+    if prices is not None:
+        if one.valid_from is not None and one.valid_from > prices.at:
+            given["from"] = spelt_moment(one.valid_from, prices.zone)
         if one.valid_to is not None:
-            given["until"] = one.valid_to.isoformat()
+            given["until"] = spelt_moment(one.valid_to, prices.zone)
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def key_of(fields: Mapping[str, str]) -> dict[str, str]:
     """Keep the fields that tell a row from all others."""
     return {name: value for name, value in fields.items() if name in (*OF_TASK, *FOR_WHOM)}
+
+
+def tell_as_one(form: Form) -> None:
+    """Say of the form what is wrong with a field of it that nobody can type into."""
+    for name in [name for name in form.errors if name in FIELDS]:
+        form.errors[""] = form.errors.pop(name)
 
 
 def sentence_of_no_such(error: NoSuch, form: Form) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from relay.console.access import may
 from relay.console.acting import OK, WRONG
 from relay.console.page import Asked, Page
-from relay.console.price_files import read_prices_form, spell_prices
+from relay.console.price_files import CHARS_MAX, read_prices_form, spell_prices
 from relay.console.price_form import FIELDS, Given, read_row
 from relay.console.prices import HERE as PRICES
 from relay.console.problems import sentence_of, status_of
@@ -58,7 +58,8 @@ class PriceSimulation(Controller):
         now = month_of(datetime.now(UTC), page.office.settings.zone)
         form.values.setdefault("month", str(now.previous))
         if not form.values.get("endpoint"):
-            form.values.setdefault("toml", await spell_prices(page))
+            text = await spell_prices(page)
+            form.values.setdefault("toml", text if len(text) <= CHARS_MAX else "")
         return await _show(page, form)
 
     @post()

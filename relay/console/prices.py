@@ -88,7 +88,7 @@ class PriceBooks(Controller):
             found = await _read(session, page, at=at)
             adopted = (await read_adopted(session)).name
         wanted = [*_by_standing(found.rows), *_official(found.prices, form)]
-        fitting = _fitting(form, wanted, found.tenants) if form.is_right else []
+        fitting = _fitting(form, wanted, found.tenants)
         told = [tell_row(row, found.prices, found.tenants, page) for row in fitting]
         coming = [one for one in told if one.when == "later"]
         rows, next_cursor = _cut(form, [one for one in told if one.when != "later"])
@@ -111,7 +111,7 @@ class PriceBooks(Controller):
         form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
             found = await _read(session, page, with_over=True)
-        fitting = _fitting(form, found.rows[::-1], found.tenants) if form.is_right else []
+        fitting = _fitting(form, found.rows[::-1], found.tenants)
         rows, next_cursor = _cut(form, fitting)
         return await page.render(
             "prices/history.html",
@@ -176,7 +176,7 @@ def tell_row(row: PriceRow, prices: Prices, tenants: dict[int, Tenant], page: Pa
     multiplier = prices.multiplier(row.tenant_id, group)
     unit_prices = UnitPrices(*page.office.settings.unit_prices_micros)
     name = None if tenant is None else tenant.name
-    fields = fields_of(row, name, now=prices.at)
+    fields = fields_of(row, name, prices)
     return ToldRow(
         row,
         name,
@@ -248,6 +248,8 @@ def _fitting(form: Form, rows: Sequence[PriceRow], tenants: dict[int, Tenant]) -
     """Keep what a filter asks for."""
     whose, endpoint = form.choice("whose", WHOSE), form.text("endpoint")
     model, group, tenant = (form.text(name) for name in ("model", "price_group", "tenant"))
+    if not form.is_right:
+        return []
     return [
         row
         for row in rows

@@ -32,6 +32,19 @@ def read_moment(form: Form, name: str, zone: tzinfo) -> datetime | None:
         return None
 
 
+def spelt_moment(moment: datetime, zone: tzinfo) -> str:
+    """Spell a moment so that `read_moment` reads the same: as browsers do, where they can say it.
+
+    They have no seconds, and know no hour that comes twice.
+    """
+    local = moment.astimezone(zone)
+    plain = local.replace(tzinfo=None)
+    is_whole = not (local.second or local.microsecond)
+    if is_whole and plain.replace(tzinfo=zone).astimezone(UTC) == moment.astimezone(UTC):
+        return plain.isoformat(timespec="minutes")
+    return local.isoformat()
+
+
 def read_month_of(form: Form, name: str) -> Month | None:
     """Read a month, as browsers that have a field for it send it; None where none is."""
     given = form.text(name)

@@ -31,6 +31,8 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
             told = HTTP_403_FORBIDDEN, why
         case HTTPException(status_code=403):
             told = HTTP_403_FORBIDDEN, page.say("Your role may not do this.")
+        case HTTPException(status_code=413):
+            told = error.status_code, page.say("That is more than a page takes: at most 256 kB.")
         case HTTPException():
             told = error.status_code, page.say("This address cannot be used like that.")
         case _ if is_of_a_text(error):

@@ -1,4 +1,4 @@
-"""Prices that pages show: of a tenant, of a group, to come, for some hours, missing, of a new list."""
+"""Prices that pages show: of a tenant, a group, some hours, to come, missing, of a new list."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
