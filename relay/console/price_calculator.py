@@ -8,7 +8,6 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
 from relay.console.access import may
-from relay.console.acting import OK, WRONG
 from relay.console.page import Asked, Page
 from relay.console.price_form import OF_TASK, endpoints_of, fields_of, read_task_fields
 from relay.console.prices import HERE
@@ -37,7 +36,7 @@ class PriceCalculator(Controller):
         wanted = _read_task(form, page)
         at = read_moment(form, "at", page.office.settings.zone)
         if wanted is None or not form.is_right:
-            return await _render(page, form, status=WRONG)
+            return await _render(page, form)
         settings = page.office.settings
         try:
             async with page.reading() as session:
@@ -50,7 +49,7 @@ class PriceCalculator(Controller):
                 )
         except NoSuch:
             form.errors["tenant"] = page.say("There is no tenant of this name.")
-            return await _render(page, form, status=WRONG)
+            return await _render(page, form)
         return await _render(page, form, found=found)
 
 
@@ -69,9 +68,7 @@ def _read_task(form: Form, page: Page) -> Wanted | None:
     return wanted
 
 
-async def _render(
-    page: Page, form: Form, *, found: Explained | None = None, status: int = OK
-) -> Response[Any]:
+async def _render(page: Page, form: Form, *, found: Explained | None = None) -> Response[Any]:
     key = {name: form.values[name] for name in (*OF_TASK, "tenant") if form.values.get(name)}
     chosen = ""
     if found is not None and found.made is not None and found.made.row.is_own:
@@ -80,7 +77,6 @@ async def _render(
         chosen = urlencode(fields_of(row, name, found.prices))
     return await page.render(
         "prices/calculator.html",
-        status=status,
         form=form,
         found=found,
         reasons=None if found is None else found.reasons,

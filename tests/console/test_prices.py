@@ -123,7 +123,7 @@ async def test_the_calculator_prices_a_task_and_says_why(database_url: str) -> N
             (CLIP_KEY | {"duration": "0"}, "A whole number from 1 to"),
         ):
             answer = await vic.get(here, **fields)
-            assert (answer.status_code, says in answer.text) == (422, True), fields
+            assert (answer.status_code, says in answer.text) == (200, True), fields
 
 
 async def test_what_is_missing_leads_to_a_filled_in_form(database_url: str) -> None:
