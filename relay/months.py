@@ -129,6 +129,15 @@ def first_moment(day: date, zone: tzinfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
+def spelt_window(window: Window, zone: tzinfo) -> list[tuple[str, str]]:
+    """Say from when until when, by the operator's clock."""
+    start, until = window.start.astimezone(zone), window.until.astimezone(zone)
+    return [
+        ("From", f"{start:%Y-%m-%d %H:%M:%S} {zone}"),
+        ("Before", f"{until:%Y-%m-%d %H:%M:%S} {zone}"),
+    ]
+
+
 def days_of(window: Window, zone: tzinfo) -> Iterator[date]:
     """Name the days that a window has a part of, in order."""
     day = window.start.astimezone(zone).date()

@@ -27,11 +27,11 @@ from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts, reads
 from relay.desk.actor import Actor
-from relay.desk.errors import NoSuch
 from relay.desk.find import account_named
 from relay.desk.invoices import (
     InvoicePaper,
     ProfileChanges,
+    invoice_numbered,
     issue_invoice,
     reject_invoice,
     request_invoice,
@@ -223,7 +223,4 @@ def _paper(data: Issue) -> InvoicePaper | None:
 
 
 async def _shown(session: AsyncSession, invoice_id: int) -> ListedInvoice:
-    found = await list_invoices(session, invoice_id=invoice_id, limit=1)
-    if not found:
-        raise NoSuch("invoice", invoice_id)
-    return found[0]
+    return (await invoice_numbered(session, invoice_id)).invoice

@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import Asked
-from relay.admin.bodies import Cursor, Limit, QueryId, read_cursor, refuse_naive
+from relay.admin.bodies import Cursor, Like, Limit, QueryId, read_cursor, refuse_naive
 from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.problems import declared
 from relay.admin.routes import reads
@@ -89,6 +89,8 @@ class Books(Controller):
         kind: FromQuery[EntryKind | None] = None,
         topup: FromQuery[TopupKind | None] = None,
         task: QueryId = None,
+        reference: Like = None,
+        actor: Like = None,
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
         cursor: Cursor = None,
@@ -96,6 +98,7 @@ class Books(Controller):
     ) -> Response[Entries]:
         """List entries of the ledger, newest first, each with the quota of its account after it.
 
+        `reference`: how that of a top-up begins. `actor`: as it is spelled, or its name alone.
         `until`: the first moment that is too late. `cursor`: a page's `next_cursor`.
         """
         refuse_naive(since=since, until=until)
@@ -106,6 +109,8 @@ class Books(Controller):
                 kind=None if kind is None else kind.value,
                 topup_kind=None if topup is None else topup.value,
                 task_id=None if task is None else TaskId(task),
+                reference=reference,
+                actor=actor,
                 since=since,
                 until=until,
             )

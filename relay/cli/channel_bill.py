@@ -11,8 +11,9 @@ from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
-from relay.cli.window import OneMonth, spelt_window
+from relay.cli.window import OneMonth
 from relay.money import plain
+from relay.months import spelt_window
 
 if TYPE_CHECKING:
     from decimal import Decimal

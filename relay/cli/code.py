@@ -18,7 +18,7 @@ from relay.cli.parameters import ID, Amount, Name, Words
 from relay.cli.secret_input import read_secret
 from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.sure import ask, sure_option
-from relay.money import decimal_of, money
+from relay.money import money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,18 +253,10 @@ def _reserved(out: str | None) -> Iterator[None]:
 def _show_made(
     made: list[MadeCode], name: str, currency: str, out: str | None, *, as_json: bool
 ) -> None:
-    from relay.usage.sheet import Sheet, to_csv
+    from relay.desk.shown_codes import codes_sheet
+    from relay.usage.sheet import to_csv
 
     if as_json:
         put_json({"batch": name, "codes": made}, out)
         return
-    rows = [
-        (
-            *(one.code, decimal_of(one.amount_micros), currency),
-            "" if one.expires_at is None else one.expires_at.isoformat(),
-            str(one.id),
-        )
-        for one in made
-    ]
-    columns = ["code", "amount", "currency", "expires_at", "number"]
-    put(to_csv(Sheet(title=name, facts=(), columns=columns, rows=rows)), out)
+    put(to_csv(codes_sheet(name, made, currency)), out)

@@ -36,6 +36,8 @@ def entry() -> None:
 @click.option("--kind", type=click.Choice(KINDS), help="Only of this kind.")
 @click.option("--topup", "topup_kind", type=click.Choice(TOPUPS), help="Only such top-ups.")
 @click.option("--task", "task_id", type=ID, help="Only of this task, by our id.")
+@click.option("--reference", help="Only top-ups whose reference begins so.")
+@click.option("--actor", help="Only by whom, such as operator:ann, or ann.")
 @click.option(
     "--since",
     type=Moment(),
@@ -56,6 +58,8 @@ def list_command(
     kind: str | None,
     topup_kind: str | None,
     task_id: int | None,
+    reference: str | None,
+    actor: str | None,
     since: Span | None,
     until: Span | None,
     before_id: int | None,
@@ -73,6 +77,8 @@ def list_command(
             kind=kind,
             topup_kind=topup_kind,
             task_id=TaskId(task_id) if task_id is not None else None,
+            reference=reference,
+            actor=actor,
             since=since.start if since else None,
             until=until.until if until else None,
             before_id=before_id,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from relay.desk.actor import Actor
     from relay.desk.invoices import InvoicePaper
     from relay.invoices.covered import Coverable
-    from relay.invoices.read import ListedInvoice
+    from relay.invoices.read import ListedInvoice, ToldInvoice
     from relay.invoices.tables import Invoice, InvoiceProfile
     from relay.months import Month
 
@@ -247,25 +247,13 @@ def show(invoice_id: int, *, as_json: bool) -> None:
 
 
 def _show(database: Database, invoice_id: int, *, as_json: bool) -> None:
-    async def work(
-        session: AsyncSession,
-    ) -> tuple[ListedInvoice, list[Coverable], list[Coverable]]:
-        from relay.desk.errors import NoSuch
-        from relay.invoices.covered import read_corrections_since, read_items
-        from relay.invoices.read import list_invoices
-        from relay.invoices.tables import Invoice
+    async def work(session: AsyncSession) -> ToldInvoice:
+        from relay.desk.invoices import invoice_numbered
 
-        found = await list_invoices(session, invoice_id=invoice_id, limit=1)
-        if not found:
-            raise NoSuch("invoice", invoice_id)
-        row = await session.get_one(Invoice, invoice_id)
-        return (
-            found[0],
-            await read_items(session, invoice_id),
-            await read_corrections_since(session, row),
-        )
+        return await invoice_numbered(session, invoice_id)
 
-    show_invoice(*database.read(work), as_json=as_json)
+    told = database.read(work)
+    show_invoice(told.invoice, told.items, told.corrected_since, as_json=as_json)
 
 
 @invoice.command()

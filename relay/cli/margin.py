@@ -10,12 +10,10 @@ from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.file_out import put_json, put_sheet
 from relay.cli.margin_losses import tell_losses
-from relay.cli.window import LocalSpan, OneMonth, spelt_window
-from relay.money import money
+from relay.cli.window import LocalSpan, OneMonth
 from relay.months import Window, month_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from relay.months import Month
     from relay.usage.losses import Loss
     from relay.usage.margin import Margin
-    from relay.usage.sheet import Sheet
     from relay.usage.sums import Usage
 
 KEYS = ["task", "tenant", "account", "token", "model", "endpoint", "channel", "day", "month"]
@@ -189,93 +186,14 @@ def _tell(
         }
         put_json(described, out)
         return
-    notes = list(_notes(found, currency))
+    from relay.usage.margin_sheet import margin_sheet
+
     put_sheet(
-        _sheet(found, keys, window, zone, currency, notes),
+        margin_sheet(found, keys, window, zone, currency),
         form,
         out,
         empty="Nothing was charged then.",
     )
-
-
-def _sheet(
-    found: Margin,
-    keys: list[str],
-    window: Window,
-    zone: tzinfo,
-    currency: str,
-    notes: Sequence[str],
-) -> Sheet:
-    from relay.usage.sheet import Sheet
-
-    rows = [
-        [*("-" if value is None else str(value) for value in one.keys.values()), *_figures(one)]
-        for one in found.lines
-    ]
-    if found.whole is not None and keys:
-        rows.append(["All", *("" for _ in keys[1:]), *_figures(found.whole)])
-    return Sheet(
-        title="Margin",
-        facts=spelt_window(window, zone),
-        columns=[
-            *(key.title() for key in keys),
-            *(">Charges", f">Charged {currency}", f">Cost {currency}", f">Margin {currency}"),
-            *(">%", ">Apart", f">Charged apart {currency}"),
-        ],
-        rows=rows,
-        sums=frozenset({len(rows) - 1} if keys and rows else ()),
-        notes=notes,
-    )
-
-
-def _figures(one: Usage) -> list[Any]:
-    from relay.usage.sheet import amount
-
-    known = one.charged_micros - one.without_cost_micros
-    return [
-        one.charges,
-        amount(known),
-        amount(one.cost_micros),
-        amount(one.margin_micros),
-        percent(one.margin_micros, known),
-        one.without_cost,
-        amount(one.without_cost_micros),
-    ]
-
-
-def percent(part: int, whole: int) -> str:
-    """Spell a margin of what was charged, to a tenth; nothing where nothing was charged."""
-    from decimal import ROUND_HALF_UP, Decimal
-
-    if whole <= 0:
-        return "-"
-    exact = Decimal(100 * part) / whole
-    return f"{exact.quantize(Decimal('0.1'), ROUND_HALF_UP):f}"
-
-
-def _notes(found: Margin, currency: str) -> Any:
-    whole = found.whole
-    if whole is None:
-        return
-    if whole.without_cost or whole.without_cost_micros:
-        charged = money(whole.without_cost_micros, currency)
-        yield (
-            f"Apart: of {whole.without_cost} tasks, charged {charged}, it is not known what Kling"
-            " took. They are in no other column."
-        )
-    if whole.at_list:
-        yield (
-            f"{whole.at_list} tasks cost what Kling's list said: `relay channel cost` says what"
-            " units were bought for."
-        )
-    if whole.uncharged:
-        yield f"Kling took for {whole.uncharged} tasks that nobody was charged for: see --losses."
-    then = found.as_known_then
-    if then is not None and then.margin_micros != whole.margin_micros:
-        yield (
-            "Purchase prices were entered after its end: by those that were known then, the margin"
-            f" was {money(then.margin_micros, currency)}."
-        )
 
 
 def _described(one: Usage) -> dict[str, Any]:

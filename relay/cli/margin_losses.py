@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from relay.cli.file_out import put_json, put_sheet
-from relay.cli.window import spelt_window
 from relay.money import decimal_of, money
+from relay.months import spelt_window
 
 if TYPE_CHECKING:
     from datetime import tzinfo

@@ -169,7 +169,7 @@ def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
     """
     from pathlib import Path
 
-    from relay.usage.documents import month_sheet, owed
+    from relay.usage.documents import month_sheet, owed, statement_name
     from relay.usage.sheet import amount
 
     async def work(session: AsyncSession) -> list[Statement]:
@@ -189,7 +189,7 @@ def month(month: Month, folder: str, forms: tuple[str, ...]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for one in found:
-            _write(directory / _file_name(one), one, forms)
+            _write(directory / statement_name(one), one, forms)
         _write_sheet(
             directory / f"month-{month}",
             month_sheet(str(month), found, currency=currency),
@@ -236,13 +236,6 @@ def _described(one: Statement) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.structs.asdict(one)
     figures = msgspec.structs.asdict(fields.pop("figures"))
     return fields | figures | {"is_right": one.is_right, "is_over": one.is_over}
-
-
-def _file_name(one: Statement) -> str:
-    import re
-
-    names = re.sub(r"[^\w.-]+", "-", "-".join(one.tenants))[:80].strip("-.")
-    return f"statement-{one.month}-{one.account_id}-{names}".rstrip("-")
 
 
 def _write(base: Path, one: Statement, forms: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from relay.months import Month, Window, read_month
+from relay.months import Month, read_month
 
 _LENGTH = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -156,12 +156,3 @@ def read_span(spelt: str, *, now: datetime, zone: tzinfo = UTC) -> Span:
 
 def _six_places(fraction: str | None) -> str:
     return fraction.ljust(7, "0") if fraction else ""
-
-
-def spelt_window(window: Window, zone: tzinfo) -> list[tuple[str, str]]:
-    """Say from when until when, by the operator's clock."""
-    start, until = window.start.astimezone(zone), window.until.astimezone(zone)
-    return [
-        ("From", f"{start:%Y-%m-%d %H:%M:%S} {zone}"),
-        ("Before", f"{until:%Y-%m-%d %H:%M:%S} {zone}"),
-    ]

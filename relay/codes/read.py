@@ -103,8 +103,8 @@ async def batch_names(session: AsyncSession) -> list[str]:
     return list(await session.scalars(select(CodeBatch.name).order_by(CodeBatch.name)))
 
 
-async def list_batches(session: AsyncSession) -> list[ListedBatch]:
-    """List all of them, the newest first."""
+async def list_batches(session: AsyncSession, *, batch_id: int | None = None) -> list[ListedBatch]:
+    """List all of them, the newest first; or one, which has a code."""
     every = {state: func.count().filter(state_now == state.value) for state in CodeState}
     summed = {
         state: func.coalesce(func.sum(Code.amount_micros).filter(state_now == state.value), 0)
@@ -125,6 +125,8 @@ async def list_batches(session: AsyncSession) -> list[ListedBatch]:
         .group_by(CodeBatch.id)
         .order_by(CodeBatch.id.desc())
     )
+    if batch_id is not None:
+        query = query.where(CodeBatch.id == batch_id)
     return [
         ListedBatch(
             id=row.CodeBatch.id,

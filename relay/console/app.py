@@ -8,16 +8,24 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from relay.console.alerts import Alerts
+from relay.console.bill import Bills
 from relay.console.changes import Changes
 from relay.console.channel_acts import ChannelActs
 from relay.console.channel_form import ChannelForms
 from relay.console.channels import Channels
+from relay.console.codes import Codes
 from relay.console.deliveries import Deliveries
+from relay.console.entries import Entries
 from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.gate import SITE, ConsoleGate
 from relay.console.home import Home
 from relay.console.multipliers import Multipliers
+from relay.console.invoice_profiles import Profiles
+from relay.console.invoices import Invoices
+from relay.console.margin import MarginPages
+from relay.console.money import Money
+from relay.console.months import Months
 from relay.console.page import page_of
 from relay.console.pauses import Pauses
 from relay.console.price_acts import PriceActs
@@ -48,6 +56,7 @@ PAGES = [
     *(PriceLists, PriceFiles, PriceSimulation),
     *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens),
     *(TenantLimits, TenantPrices),
+    *(Money, Entries, Months, MarginPages, Bills, Codes, Invoices, Profiles),
 ]
 
 

@@ -24,7 +24,14 @@ AT_ONCE = 50
 HERE = f"{ROOT}/changes"
 MICROS = "_micros"
 """How the names of amounts end."""
-PLACES = {"tenant": "tenants", "channel": "channels", "task": "tasks", "delivery": "deliveries"}
+PLACES = {
+    "tenant": "tenants",
+    "channel": "channels",
+    "task": "tasks",
+    "delivery": "deliveries",
+    "code": "money/codes",
+    "invoice": "money/invoices",
+}
 """Where what was changed has a page of its own, by its kind."""
 
 

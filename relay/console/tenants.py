@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.files import FILES, sheet_file
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, read_near, read_used, render_of
 from relay.database.ids import AccountId
@@ -24,7 +25,6 @@ from relay.pages.rows import Read, csv_file, cut
 from relay.tenants.read import TenantFilter
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
-from relay.usage.sheet import WRITERS
 from relay.usage.statement import Statement, begin_snapshot, read_statement
 
 AT_ONCE = 50
@@ -35,11 +35,6 @@ KINDS = (
 )
 """Of entries, as a filter names them: of top-ups with what they were for."""
 WHICH = ("own", "sub")
-FILES = {
-    "csv": "text/csv",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "html": "text/html",
-}
 
 
 class Tenants(Controller):
@@ -167,14 +162,8 @@ class Tenants(Controller):
             await begin_snapshot(session)
             tenant = await read_head(session, page, tenant_id)
             found = await _statement(session, page, tenant, which)
-        return Response(
-            WRITERS[form](statement_sheet(found)),
-            media_type=FILES[form],
-            headers={
-                "content-disposition": "attachment;"
-                f' filename="statement-{tenant.account_id}-{which}.{form}"'
-            },
-        )
+        name = f"statement-{tenant.account_id}-{which}"
+        return await sheet_file(statement_sheet(found), form, name=name)
 
 
 async def _statement(

@@ -17,7 +17,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NameTaken, NoSuch, NotPossible, Unusable
-from relay.desk.find import account_holder, refuse_removed_meanwhile
+from relay.desk.find import ID_DIGITS, account_holder, refuse_removed_meanwhile
 from relay.desk.names import check_name, check_words
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency, topup_of
@@ -262,6 +262,14 @@ async def batch_named(session: AsyncSession, name: str, *, is_locked: bool = Fal
     if batch is None:
         raise NoSuch(BATCH, name, await batch_names(session))
     return batch
+
+
+async def batch_numbered(session: AsyncSession, batch_id: int) -> CodeBatch:
+    """Find a batch by its number, or raise NoSuch."""
+    found = await session.get(CodeBatch, batch_id) if len(str(batch_id)) < ID_DIGITS else None
+    if found is None:
+        raise NoSuch(BATCH, batch_id)
+    return found
 
 
 async def _redeemed_before(session: AsyncSession, locked: Locked, tenant: Tenant) -> Redeemed:

@@ -11,11 +11,11 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import differing, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
-from relay.desk.find import account_named
+from relay.desk.find import ID_DIGITS, account_named
 from relay.desk.names import check_name, check_words
 from relay.invoices import edit
 from relay.invoices.covered import Coverable, read_uncovered
-from relay.invoices.read import find_by_number, find_file
+from relay.invoices.read import ToldInvoice, find_by_number, find_file, read_invoice
 from relay.invoices.tables import (
     FILE_BYTES_MAX,
     PROFILE_FIELDS,
@@ -269,6 +269,14 @@ async def _end(
         reason=reason,
     )
     return row
+
+
+async def invoice_numbered(session: AsyncSession, invoice_id: int) -> ToldInvoice:
+    """Read one with what it covers, or raise NoSuch."""
+    found = await read_invoice(session, invoice_id) if len(str(invoice_id)) < ID_DIGITS else None
+    if found is None:
+        raise NoSuch("invoice", invoice_id)
+    return found
 
 
 async def _locked(session: AsyncSession, invoice_id: int) -> Invoice:

@@ -122,11 +122,13 @@ def shown_multiplier(one: Multiplier, names: Mapping[int, str] = NO_NAMES) -> Sh
 
 
 def shown_loss(one: Loss) -> ShownLoss:
-    sold_at = one.sold_at_micros
+    sold_at, row = one.sold_at_micros, one.row
+    # A row that is for one tenant sold to no other.
+    names = {} if row is None or row.tenant_id is None else {row.tenant_id: one.tenant}
     return ShownLoss(
         **msgspec.structs.asdict(one)
         | {
-            "row": None if one.row is None else shown_price(one.row),
+            "row": None if row is None else shown_price(row, names=names),
             "sold_at_micros": None if sold_at is None else plain(sold_at),
             "units": None if one.units is None else plain(one.units),
             "lost_micros": one.lost_micros,

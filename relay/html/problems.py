@@ -6,6 +6,7 @@ from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_403_FORBIDDEN,
     HTTP_404_NOT_FOUND,
+    HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     HTTP_500_INTERNAL_SERVER_ERROR,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
@@ -32,7 +33,7 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
         case HTTPException(status_code=403):
             told = HTTP_403_FORBIDDEN, page.say("Your role may not do this.")
         case HTTPException(status_code=413):
-            told = error.status_code, page.say("That is more than a page takes: at most 256 kB.")
+            told = HTTP_413_REQUEST_ENTITY_TOO_LARGE, page.say("That is too large to be sent here.")
         case HTTPException():
             told = error.status_code, page.say("This address cannot be used like that.")
         case _ if is_of_a_text(error):

@@ -28,6 +28,10 @@ class Speller(msgspec.Struct, frozen=True):
     def number(self, value: Decimal | float | None) -> str:
         return NONE if value is None else format_decimal(value, locale=self.locale)
 
+    def exactly(self, value: Decimal | None) -> str:
+        """Spell a number with all of its places, which `number` rounds to three."""
+        return NONE if value is None else format_decimal(value, "#,##0.######", locale=self.locale)
+
     def percent(self, share: float | None) -> str:
         return NONE if share is None else format_percent(share, "#,##0.#%", locale=self.locale)
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import func, literal, select
+from sqlalchemy import ScalarSelect, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
-from relay.invoices.covered import read_corrections_since, read_items
+from relay.invoices.covered import Coverable, read_corrections_since, read_items
 from relay.invoices.tables import Invoice, InvoiceFile, InvoiceItem, InvoiceProfile, InvoiceState
 from relay.ledger.tables import Entry
 from relay.months import Month, Window
@@ -38,6 +39,25 @@ class ListedInvoice(msgspec.Struct, frozen=True, kw_only=True):
     """Later corrections of what its account paid, that are on no live invoice."""
 
 
+class ToldInvoice(msgspec.Struct, frozen=True):
+    """All of one."""
+
+    invoice: ListedInvoice
+    items: list[Coverable]
+    """What it covers, or covered."""
+    corrected_since: list[Coverable]
+
+
+class ListedProfile(msgspec.Struct, frozen=True):
+    """Whom an account's invoices name."""
+
+    profile: InvoiceProfile
+    tenants: str
+    """Who draws on the account."""
+    tenant_id: int
+    """Whose account it is."""
+
+
 async def find_profile(session: AsyncSession, account_id: int) -> InvoiceProfile | None:
     return await session.get(InvoiceProfile, account_id)
 
@@ -61,11 +81,7 @@ async def list_invoices(
     limit: int,
 ) -> list[ListedInvoice]:
     """List invoices, newest first; `window`: those that were requested in it."""
-    drawing = (
-        select(func.string_agg(Tenant.name, aggregate_order_by(literal(", "), Tenant.id)))
-        .where(Tenant.account_id == Invoice.account_id)
-        .scalar_subquery()
-    )
+    drawing = _drawing_on(Invoice.account_id)
     file_name = (
         select(InvoiceFile.name).where(InvoiceFile.invoice_id == Invoice.id).scalar_subquery()
     )
@@ -84,6 +100,37 @@ async def list_invoices(
         )
     rows = [tuple(row) for row in await session.execute(query)]
     return [await _listed(session, row, tenants, file) for row, tenants, file in rows]
+
+
+def _drawing_on(account_id: InstrumentedAttribute[int]) -> ScalarSelect[str]:
+    names = func.string_agg(Tenant.name, aggregate_order_by(literal(", "), Tenant.id))
+    return select(names).where(Tenant.account_id == account_id).scalar_subquery()
+
+
+async def read_invoice(session: AsyncSession, invoice_id: int) -> ToldInvoice | None:
+    """Read one with all that it covers, and what was corrected since; None if there is none."""
+    found = await list_invoices(session, invoice_id=invoice_id, limit=1)
+    if not found:
+        return None
+    row = await session.get_one(Invoice, invoice_id)
+    items = await read_items(session, invoice_id)
+    return ToldInvoice(found[0], items, await read_corrections_since(session, row))
+
+
+async def list_profiles(
+    session: AsyncSession, *, behind_id: int = 0, limit: int
+) -> list[ListedProfile]:
+    """List profiles by their accounts; `behind_id`: the account that the last page ended with."""
+    owner = select(func.min(Tenant.id)).where(
+        Tenant.account_id == InvoiceProfile.account_id, Tenant.parent_id.is_(None)
+    )
+    query = (
+        select(InvoiceProfile, _drawing_on(InvoiceProfile.account_id), owner.scalar_subquery())
+        .where(InvoiceProfile.account_id > behind_id)
+        .order_by(InvoiceProfile.account_id)
+        .limit(limit)
+    )
+    return [ListedProfile(*row) for row in await session.execute(query)]
 
 
 async def _listed(

@@ -3,6 +3,9 @@
 An entry says no earlier moment than the one before it, so a window is a piece of the chain.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +23,8 @@ MOVES = {
     "adjust_micros": "e.kind = 'adjust'",
 }
 """Each entry is of one of these."""
+AT_FIRST = datetime.fromtimestamp(0, UTC)
+"""Before any entry."""
 
 _SAID = """json_build_array(
     e.id, e.account_id, (extract(epoch FROM e.created_at) * 1000000)::bigint, e.kind, e.topup_kind,
@@ -49,6 +54,28 @@ FROM entries e
 WHERE e.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
 """  # noqa: S608 (composed of constants)
 
+OF_MANY = f"""
+SELECT w.account_id,
+       w.before_micros + coalesce(sum(e.amount_micros) FILTER (WHERE e.created_at < w.start), 0)
+           ::bigint AS opening_micros,
+       {
+    ", ".join(
+        f"coalesce(sum(e.amount_micros) FILTER (WHERE e.created_at >= w.start AND {move}), 0)"
+        f"::bigint AS {name}"
+        for name, move in MOVES.items()
+    )
+},
+       w.before_micros + coalesce(sum(e.amount_micros), 0)::bigint AS closing_micros
+FROM unnest(
+    CAST(:account_ids AS bigint[]), CAST(:sinces AS timestamptz[]), CAST(:befores AS bigint[]),
+    CAST(:starts AS timestamptz[]), CAST(:untils AS timestamptz[])
+) AS w(account_id, since, before_micros, start, until)
+LEFT JOIN entries e ON e.account_id = w.account_id
+    AND e.created_at >= w.since AND e.created_at < w.until AND e.created_at >= :least
+GROUP BY w.account_id, w.before_micros
+"""  # noqa: S608 (composed of constants)
+"""Windows of many accounts in one pass, each from where it is known what all before came to."""
+
 CLOSED_THAT_DIFFER = f"""
 SELECT 'month ' || month || ' of account ' || account_id,
        before_micros + {" + ".join(f"now_{name}" for name in MOVES)}, closing_micros
@@ -74,7 +101,7 @@ WHERE opening_micros <> before_micros
 """Closed months that are not what their entries come to; all entries are read once."""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """An account's window: what it began with, what changed it, signed, and what it ended with."""
 
     opening_micros: int
@@ -88,6 +115,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     adjust_micros: int
     closing_micros: int
     """The sum of all entries up to its end, summed up by itself."""
+
+
+class Figures(Sums, frozen=True, kw_only=True):
+    """The same, with what it was summed up from."""
+
     entries: int
     entries_sha256: str
 
@@ -95,6 +127,34 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     def adds_up(self) -> bool:
         moved: int = sum(getattr(self, name) for name in MOVES)
         return self.opening_micros + moved == self.closing_micros
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's window, and from where its entries are to be summed up."""
+
+    account_id: AccountId
+    window: Window
+    since: datetime = AT_FIRST
+    """At or before its start."""
+    before_micros: int = 0
+    """What all entries before `since` come to."""
+
+
+async def read_sums(session: AsyncSession, spans: Sequence[Span]) -> dict[AccountId, Sums]:
+    """Sum up windows of many accounts, one of each."""
+    values = {
+        "account_ids": [one.account_id for one in spans],
+        "sinces": [one.since for one in spans],
+        "befores": [one.before_micros for one in spans],
+        "starts": [one.window.start for one in spans],
+        "untils": [one.window.until for one in spans],
+        "least": min((one.since for one in spans), default=AT_FIRST),
+    }
+    rows = (await session.execute(text(OF_MANY), values)).mappings()
+    return {
+        AccountId(row["account_id"]): Sums(**{name: row[name] for name in Sums.__struct_fields__})
+        for row in rows
+    }
 
 
 async def read_figures(session: AsyncSession, account_id: AccountId, window: Window) -> Figures:

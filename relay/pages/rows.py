@@ -57,13 +57,18 @@ async def as_csv(
 
 
 async def csv_file(
-    reading: Reading, read: Read[Row], row: type[Row], *, name: str
+    reading: Reading,
+    read: Read[Row],
+    row: type[Row],
+    *,
+    name: str,
+    spread: Spread = NOTHING_SPREAD,
 ) -> Response[Any]:
     """Answer all rows of a list as a file to keep; `name`: of the file, without its ending."""
     async with reading() as session:
         rows, next_id = await read(session, None, AT_ONCE)
     return Stream(
-        Pieces(as_csv(read_on(reading, read, rows, next_id), row)),
+        Pieces(as_csv(read_on(reading, read, rows, next_id), row, spread)),
         media_type=CSV,
         headers={"content-disposition": f'attachment; filename="{name}.csv"'},
     )

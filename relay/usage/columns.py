@@ -69,9 +69,12 @@ def cells(row: msgspec.Struct, spread: Spread = NOTHING_SPREAD) -> list[Cell]:
     return found
 
 
-def sheet_of(title: str, row: Row, rows: Sequence[msgspec.Struct]) -> Sheet:
+def sheet_of(
+    title: str, row: Row, rows: Sequence[msgspec.Struct], spread: Spread = NOTHING_SPREAD
+) -> Sheet:
     """Lay out a list for a file."""
-    return Sheet(title=title, facts=(), columns=head(row), rows=[cells(one) for one in rows])
+    laid = [cells(one, spread) for one in rows]
+    return Sheet(title=title, facts=(), columns=head(row, spread), rows=laid)
 
 
 @cache

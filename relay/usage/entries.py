@@ -44,6 +44,10 @@ class EntryFilter(msgspec.Struct, frozen=True):
     kind: str | None = None
     topup_kind: str | None = None
     task_id: TaskId | None = None
+    reference: str | None = None
+    """How that of a top-up begins."""
+    actor: str | None = None
+    """As it is spelled, or its name alone: `operator:ann`, or `ann`."""
     since: datetime | None = None
     until: datetime | None = None
     """The first moment that is too late."""
@@ -107,6 +111,14 @@ def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
             Entry.kind == EntryKind.TOPUP,
             TOPUP_KIND.is_not_distinct_from(wanted.topup_kind),
         ]
+    if wanted.reference is not None:
+        conditions += [
+            Entry.kind == EntryKind.TOPUP,  # which alone have one; by the index of all but charges
+            Entry.reference.startswith(wanted.reference, autoescape=True),
+        ]
+    if wanted.actor is not None:
+        is_named = Entry.actor.endswith(f":{wanted.actor}", autoescape=True)
+        conditions.append(or_(Entry.actor == wanted.actor, is_named))
     if wanted.since is not None:
         conditions.append(Entry.created_at >= wanted.since)
     if wanted.until is not None:

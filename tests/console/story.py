@@ -3,6 +3,7 @@
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle
 from tests.console.story_of_prices import tell_prices
+from tests.console.money_story import tell_money
 from tests.relay_app import CLIP, Relay
 
 MARKUP = "\"'><img src=x onerror=alert(1)>"
@@ -60,4 +61,5 @@ async def tell_story(relay: Relay) -> list[str]:
         *(f"/tenants/1/{act}" for act in ("top-up", "credit", "change", "remove", "limits/set")),
         "/tenants/1/tokens/issue",
         "/tenants/1/tokens/1/rotate",
+        *await tell_money(relay, MARKUP),
     ]

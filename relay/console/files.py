@@ -1,0 +1,75 @@
+"""Lists and tables as files to keep: CSV of any length, Excel of what fits into memory."""
+
+import asyncio
+from typing import Any
+
+from litestar import Response
+
+from relay.console.page import Page
+from relay.desk.errors import NoSuch
+from relay.pages.rows import Read, Row, csv_file, read_on
+from relay.usage.columns import NOTHING_SPREAD, Spread, sheet_of
+from relay.usage.sheet import WRITERS, Sheet
+
+FILES = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "html": "text/html",
+}
+LISTS = ("csv", "xlsx")
+"""As what a list can be had."""
+XLSX_ROWS_MAX = 50_000
+"""Such a file is made in memory, beside tenants' requests; CSV has no bound."""
+AT_ONCE = 500
+
+
+async def list_file(
+    page: Page,
+    read: Read[Row],
+    row: type[Row],
+    form: str,
+    *,
+    name: str,
+    title: str,
+    spread: Spread = NOTHING_SPREAD,
+) -> Response[Any]:
+    """Answer all rows of a list; `name`: of the file, without its ending.
+
+    Raises:
+        NoSuch: there is no such form.
+    """
+    if form not in LISTS:
+        raise NoSuch("page", form)
+    if form == "csv":
+        return await csv_file(page.reading, read, row, name=name, spread=spread)
+    found: list[Row] = []
+    async with page.reading() as session:
+        rows, next_id = await read(session, None, AT_ONCE)
+    async for more in read_on(page.reading, read, rows, next_id):
+        found += more
+        if len(found) > XLSX_ROWS_MAX:
+            why = page.say(
+                "An Excel file would have more than %(most)s rows: narrow the filter, or take CSV.",
+                most=page.spell.number(XLSX_ROWS_MAX),
+            )
+            return page.compose("problem.html", status=409, why=why)
+    return await sheet_file(sheet_of(title, row, found, spread), form, name=name)
+
+
+async def sheet_file(sheet: Sheet, form: str, *, name: str) -> Response[bytes]:
+    """Answer a table as a file.
+
+    Raises:
+        NoSuch: there is no such form.
+    """
+    if form not in FILES:
+        raise NoSuch("page", form)
+    # Beside the loop: of many rows it takes seconds.
+    content = await asyncio.to_thread(WRITERS[form], sheet)
+    return attached(content, FILES[form], f"{name}.{form}")
+
+
+def attached(content: bytes, media_type: str, name: str) -> Response[bytes]:
+    """Answer bytes as a file of that name, which has nothing in it but letters, digits, - and ."""
+    disposition = f'attachment; filename="{name}"'
+    return Response(content, media_type=media_type, headers={"content-disposition": disposition})

@@ -1,0 +1,45 @@
+"""Money as one place: which pages it has, and whose role may see which."""
+
+from typing import Any
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+
+from relay.console.gate import ROOT
+from relay.console.page import Page
+from relay.desk.errors import NotAllowed
+
+HERE = f"{ROOT}/money"
+
+TABS = (
+    ("entries", "entry.read"),
+    ("month", "statement.read"),
+    ("margin", "usage.read"),
+    ("losses", "usage.read"),
+    ("bill", "bill.read"),
+    ("codes", "code.read"),
+    ("invoices", "invoice.read"),
+)
+"""In their order, and what a role needs for each; `money/head.html` words them."""
+
+
+class Money(Controller):
+    path = HERE
+
+    @get()
+    async def show(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Lead to the first of them that the visitor may see."""
+        for tab in tabs_of(page):
+            return page.go(f"{HERE}/{tab}")
+        raise NotAllowed(TABS[0][1], page.visitor.role.value)
+
+
+def tabs_of(page: Page) -> list[str]:
+    return [tab for tab, act in TABS if page.may(act)]
+
+
+async def render_of(
+    page: Page, template: str, *, status: int = 200, **values: Any
+) -> Response[Any]:
+    """Answer with a page of money, under the links to its others."""
+    return await page.render(template, status=status, tabs=tabs_of(page), **values)
