@@ -1,7 +1,9 @@
 """Lists and tables as files to keep: CSV of any length, Excel of what fits into memory."""
 
 import asyncio
+import re
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Response
 
@@ -21,6 +23,8 @@ LISTS = ("csv", "xlsx")
 XLSX_ROWS_MAX = 50_000
 """Such a file is made in memory, beside tenants' requests; CSV has no bound."""
 AT_ONCE = 500
+NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
+"""What may not stand in a header as it is."""
 
 
 async def list_file(
@@ -70,6 +74,9 @@ async def sheet_file(sheet: Sheet, form: str, *, name: str) -> Response[bytes]:
 
 
 def attached(content: bytes, media_type: str, name: str) -> Response[bytes]:
-    """Answer bytes as a file of that name, which has nothing in it but letters, digits, - and ."""
-    disposition = f'attachment; filename="{name}"'
+    """Answer bytes as a file to keep, by whatever name somebody gave it."""
+    plain = NOT_PLAIN.sub("-", name)
+    disposition = f'attachment; filename="{plain}"'
+    if plain != name:
+        disposition += f"; filename*=UTF-8''{quote(name, safe='')}"
     return Response(content, media_type=media_type, headers={"content-disposition": disposition})

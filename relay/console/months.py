@@ -37,6 +37,8 @@ AT_ONCE = 200
 CLOSING_S = 20.0
 """For how long one form goes on closing: a browser waits, and what is left is closed by the next.
 """
+ALWAYS = ("paid_micros", "charge_micros", "refund_micros")
+"""Columns that stand there though nothing was of their kind."""
 ID_MAX = 2**53
 ZIP = "application/zip"
 
@@ -70,7 +72,7 @@ class Months(Controller):
             whole=whole,
             lines=lines[:AT_ONCE],
             next_cursor=lines[AT_ONCE - 1].account_id if len(lines) > AT_ONCE else None,
-            moves=MOVES,
+            moves=[move for move in MOVES if whole is not None and _is_shown(move[1], whole)],
         )
 
     @get("/close", guards=[may("account.close_month")])
@@ -134,6 +136,11 @@ class Months(Controller):
             return found
         sheet = month_sheet(str(which), found, currency=page.office.settings.currency)
         return await sheet_file(sheet, file_form, name=f"month-{which}")
+
+
+def _is_shown(field: str, whole: WholeMonth) -> bool:
+    """Tell whether a column says something: of most months those of corrections do not."""
+    return field in ALWAYS or any(getattr(one.sums, field) for one in whole.lines)
 
 
 async def _ask(

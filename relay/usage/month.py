@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 
 import msgspec
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
@@ -112,7 +113,7 @@ async def _spans(
     """Say what is to be summed up of accounts whose month is not closed."""
     query = (
         select(ClosedMonth)
-        .distinct(ClosedMonth.account_id)
+        .ext(distinct_on(ClosedMonth.account_id))
         .order_by(ClosedMonth.account_id, ClosedMonth.month.desc())
     )
     last = {row.account_id: row for row in await session.scalars(query)}

@@ -49,6 +49,10 @@ def test_entries_are_listed_with_the_quota_after_them(relay: Command) -> None:
     assert len(ids("--topup", "paid")) == 2
     assert ids("--since", at, "--tenant", "acme") == [adjusted, corrected]
     assert ids("--until", at, "--tenant", "acme") == [corrected, given, opened]
+    assert ids("--reference", "was") == [corrected]
+    assert ids("--reference", "w") == [corrected, given]
+    assert ids("--actor", listed[0]["actor"].partition(":")[2], "--kind", "adjust") == [adjusted]
+    assert ids("--actor", "nobody") == []
     assert ids("--before", str(given), "--account", account) == [opened]
     assert ids("--task", "1") == []
     assert "there is no tenant 'acmee'" in relay.refused("entry", "list", "--tenant", "acmee")

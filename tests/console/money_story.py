@@ -38,10 +38,8 @@ async def tell_money(relay: Relay, markup: str) -> list[str]:
         "UPDATE tasks SET cost_units = 9, cost_pack = 'video'"
         " WHERE id IN (SELECT id FROM tasks WHERE state = 'succeed' ORDER BY id LIMIT 1)"
     )
-    made = await act(
-        *(relay, make_codes, f"spring {markup}"),
-        **{"amount_micros": 5_000_000, "count": 3, "expires_at": None, **currency},
-    )
+    of: dict[str, Any] = {"amount_micros": 5_000_000, "count": 3, "expires_at": None}
+    made = await act(relay, make_codes, f"spring {markup}", **of, **currency)
     await act(relay, redeem_code, "acme", made[0].code, **currency)
     await act(relay, revoke_codes, f"spring {markup}", code_id=made[1].id, reason=markup)
     profile = ProfileChanges(title=f"Acme {markup}", tax_id="91310000MA1K35", address=markup)
