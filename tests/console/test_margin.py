@@ -4,25 +4,23 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
 
 import pytest
 
-from relay.months import month_of
+from relay.months import Month
 from relay.operators.tables import Role
 from tests.admin.office import asking, office
 from tests.admin.test_sums import KLING_TOOK
-from tests.console.test_money import NOTHING, micros, table
+from tests.console.test_money import NOTHING, micros, table, this_month
 from tests.console.visiting import Visit, visiting
 from tests.relay_app import Relay, fixture_relay
 from tests.tasks.looking import ended_at_kling, look_now
 from tests.usage.business import make_business
 
-NOW = month_of(datetime.now(UTC), UTC)
-LAST = NOW.previous
 COLUMNS: dict[str, Callable[[Any], int]] = {
     "Charged": lambda one: one["charged_micros"] - one["without_cost_micros"],
     "Cost": lambda one: one["cost_micros"],
@@ -36,19 +34,22 @@ async def relay(database_url: str) -> AsyncIterator[Relay]:
         yield running
 
 
-async def make_month(relay: Relay) -> None:
+async def make_month(relay: Relay) -> Month:
+    """Some tasks of the month before this one."""
+    last = this_month().previous
     await relay.add_channel()
     for name in ("acme", "beta"):
         await relay.add_tenant(name, quota_micros=0)
-    window = LAST.window(UTC)
+    window = last.window(UTC)
     edges = [window.start, window.start + timedelta(days=9)]
     await make_business(relay, ("acme", "beta"), within=window, edges=edges, count=40)
+    return last
 
 
 async def test_margin_is_told_by_any_keys(relay: Relay) -> None:
     """Each line and all of it, by tenant, channel, model and day, of a month, of days, and of one
     tenant; what has no purchase price, and what Kling did not tell, is said; and it is a file."""
-    await make_month(relay)
+    last = await make_month(relay)
     await relay.rows(
         "UPDATE tasks SET cost_units = NULL WHERE id IN (SELECT max(id) FROM tasks"
         " WHERE state = 'succeed' AND charged_micros > 0)"
@@ -59,12 +60,12 @@ async def test_margin_is_told_by_any_keys(relay: Relay) -> None:
         async def told(**query: Any) -> Any:
             return (await program("GET", "margin", **query)).json()
 
-        days = {"since": f"{LAST.first}", "until": f"{LAST.first + timedelta(days=4)}"}
+        days = {"since": f"{last.first}", "until": f"{last.first + timedelta(days=4)}"}
         moments = {
-            "since": f"{LAST.first}T00:00:00Z",
-            "until": f"{LAST.first + timedelta(days=5)}T00:00:00Z",
+            "since": f"{last.first}T00:00:00Z",
+            "until": f"{last.first + timedelta(days=5)}T00:00:00Z",
         }
-        month = {"month": str(LAST)}
+        month = {"month": str(last)}
         for query, asked in (
             (month, {"by": ["tenant"], **month}),
             (month | {"by": "channel"}, {"by": ["channel"], **month}),
@@ -120,7 +121,7 @@ async def check_file(ann: Visit, query: dict[str, str], found: Any) -> None:
 async def test_what_was_sold_below_cost_is_told_with_its_row(relay: Relay) -> None:
     """As programs are told it, with links to the row and to the task; who may not read usage is
     kept out, and finds no link."""
-    await make_month(relay)
+    last = await make_month(relay)
     await relay.rows(KLING_TOOK)
     async with (
         visiting(relay) as ann,
@@ -128,8 +129,8 @@ async def test_what_was_sold_below_cost_is_told_with_its_row(relay: Relay) -> No
         visiting(relay, "sue", Role.SUPPORT) as sue,
     ):
         program = await asking(relay, client, "bob", Role.OWNER)
-        found = (await program("GET", "margin/losses", month=str(LAST))).json()
-        page = (await ann.get("/money/losses", month=str(LAST))).text
+        found = (await program("GET", "margin/losses", month=str(last))).json()
+        page = (await ann.get("/money/losses", month=str(last))).text
         rows = table(page)
         assert len(rows) == len(found["losses"]) > 1
         for row, one in zip(rows, found["losses"], strict=True):
@@ -141,12 +142,12 @@ async def test_what_was_sold_below_cost_is_told_with_its_row(relay: Relay) -> No
         lost = re.search(r'Lost</div>.*?class="money">([^<]+)<', page)
         assert lost is not None
         assert micros(lost[1]) == found["lost_micros"]
-        told = await ann.get("/money/losses/csv", month=str(LAST))
+        told = await ann.get("/money/losses/csv", month=str(last))
         assert (
             told.content
-            == (await program("GET", "margin/losses", month=str(LAST), accept="text/csv")).content
+            == (await program("GET", "margin/losses", month=str(last), accept="text/csv")).content
         )
-        assert (await ann.get("/money/losses/xlsx", month=str(LAST))).content[:2] == b"PK"
+        assert (await ann.get("/money/losses/xlsx", month=str(last))).content[:2] == b"PK"
         assert "Nothing was sold below cost" in await ann.read("/money/losses", month="2020-01")
         for place in ("margin", "losses", "bill", "margin/csv"):
             assert (await sue.get(f"/money/{place}")).status_code == 403
@@ -169,7 +170,7 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
         asked = await ann.read("/money/bill")
         assert "Ask Kling and compare" in asked
         assert len(relay.sandbox.state.requests.entries) == before
-        fields = {"channel": "main", "month": str(NOW)}
+        fields = {"channel": "main", "month": str(this_month())}
         answer = await ann.post("/money/bill", **fields)
         assert (answer.status_code, "They agree, task by task." in answer.text) == (200, True)
         here, at_kling = table(answer.text)
@@ -187,8 +188,12 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
         assert Decimal(difference["Units at Kling"]) == row["cost_units"] - Decimal("0.000001")
         for wrong, status, says in (
             ({"channel": "main", "month": "x"}, 422, "A month such as"),
-            ({"channel": "", "month": str(NOW)}, 422, "Fill this in."),
-            ({"channel": "nowhere", "month": str(NOW)}, 404, "There is no channel nowhere."),
+            ({"channel": "", "month": str(this_month())}, 422, "Fill this in."),
+            (
+                {"channel": "nowhere", "month": str(this_month())},
+                404,
+                "There is no channel nowhere.",
+            ),
         ):
             answer = await ann.post("/money/bill", **wrong)
             assert (answer.status_code, says in unescape(answer.text)) == (status, True)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from relay.desk.money import add_quota, adjust_quota
 from relay.ledger.tables import TopupKind
-from relay.months import Window, month_of
+from relay.months import Month, Window, month_of
 from relay.operators.tables import Role
 from tests.admin.office import act, asking, every_page, office, read_csv
 from tests.console.test_gate import charged_task
@@ -26,8 +26,6 @@ from tests.usage.business import make_business
 
 NOTHING = "\N{EN DASH}"
 """Where there is none, or an amount of 0."""
-NOW = month_of(datetime.now(UTC), UTC)
-LAST, BEFORE = NOW.previous, NOW.previous.previous
 FIGURES = (
     *("opening", "paid", "bonus", "topup_correction", "charge", "refund", "correction"),
     *("adjust", "closing"),
@@ -63,17 +61,24 @@ def micros(cell: str) -> int:
     return 0 if cell == NOTHING else int(Decimal(cell.replace(",", "").lstrip("+")) * 1_000_000)
 
 
-async def make_months(relay: Relay) -> None:
+def this_month() -> Month:
+    return month_of(datetime.now(UTC), UTC)
+
+
+async def make_months(relay: Relay) -> tuple[Month, Month, Month]:
     """Two months of two tenants, with amounts of any micro, and something of this one."""
+    now = this_month()
+    last, before = now.previous, now.previous.previous
     await relay.add_channel()
     for name in ("acme", EVIL):
         await relay.add_tenant(name, quota_micros=0)
-    within = Window(BEFORE.window(UTC).start, NOW.window(UTC).start)
-    edges = [LAST.window(UTC).start]
+    within = Window(before.window(UTC).start, now.window(UTC).start)
+    edges = [last.window(UTC).start]
     await make_business(relay, ("acme", EVIL), within=within, edges=edges, count=60)
     for kind, amount in (("paid", 7_000_001), ("bonus", 2), ("correction", -1)):
         topup = {"kind": TopupKind(kind), "reference": kind, "currency": "USD"}
         await act(relay, add_quota, "acme", amount_micros=amount, **topup)
+    return before, last, now
 
 
 async def test_entries_of_all_accounts_are_found_by_anything(relay: Relay) -> None:
@@ -157,35 +162,35 @@ async def test_entries_go_on_by_page(relay: Relay) -> None:
 async def test_a_month_of_all_accounts_is_what_its_statements_are(relay: Relay) -> None:
     """To the micro before it is closed, after the month before it was, and when it is itself; its
     files are those of programs, and the whole of it what `relay month` writes."""
-    await make_months(relay)
+    before, last, now = await make_months(relay)
     async with visiting(relay) as ann, office(relay) as client:
         program = await asking(relay, client, "bob", Role.OWNER)
-        for month in (BEFORE, LAST, NOW):
+        for month in (before, last, now):
             await check_month(ann, program, str(month))
         assert "the month is not over" in await ann.read("/money/month")
-        page = (await ann.get("/money/month", month=str(LAST))).text
+        page = (await ann.get("/money/month", month=str(last))).text
         assert ("not closed yet" in page, "<img src=x" in page) == (True, False)
-        for month in (BEFORE, LAST):
+        for month in (before, last):
             await close(ann, str(month))
-            for one in (BEFORE, LAST, NOW):
+            for one in (before, last, now):
                 await check_month(ann, program, str(one))
             rows = table((await ann.get("/money/month", month=str(month))).text)
             assert [row["State"] for row in rows] == ["closed", "closed", ""]
 
-        as_csv = await ann.get(f"/money/month/{LAST}/csv")
-        answer = await program("GET", f"months/{LAST}", accept="text/csv")
+        as_csv = await ann.get(f"/money/month/{last}/csv")
+        answer = await program("GET", f"months/{last}", accept="text/csv")
         assert as_csv.content == answer.content
-        packed = ZipFile(io.BytesIO((await ann.get(f"/money/month/{LAST}/statements")).content))
-        assert packed.read(f"month-{LAST}.csv") == as_csv.content
+        packed = ZipFile(io.BytesIO((await ann.get(f"/money/month/{last}/statements")).content))
+        assert packed.read(f"month-{last}.csv") == as_csv.content
         assert len(packed.namelist()) == 9
         (of_acme,) = (one for one in packed.namelist() if re.search(r"-acme\.csv$", one))
-        statement = await program("GET", f"statements/acme/{LAST}", accept="text/csv")
+        statement = await program("GET", f"statements/acme/{last}", accept="text/csv")
         assert packed.read(of_acme) == statement.content
         assert (await relay.audit()).differences == []
 
         assert "A month such as 2026-11." in await ann.read("/money/month", month="x")
         assert "No account had an entry" in await ann.read("/money/month", month="2020-01")
-        for nothing in ("2026-13/csv", f"{LAST}/exe"):
+        for nothing in ("2026-13/csv", f"{last}/exe"):
             assert (await ann.get(f"/money/month/{nothing}")).status_code == 404
 
 
@@ -223,7 +228,7 @@ async def close(ann: Visit, month: str) -> None:
 async def test_a_month_is_closed_once_by_whom_may_and_when_it_is_over(relay: Relay) -> None:
     """One account or all, each with its change; nothing twice, nothing of a month that runs, and
     of an account that somebody writes to it is said, while the other is closed."""
-    await make_months(relay)
+    before, last, now = await make_months(relay)
     rows = await relay.rows("SELECT account_id FROM tenants ORDER BY id")
     acme, other = (int(row["account_id"]) for row in rows)
 
@@ -233,34 +238,34 @@ async def test_a_month_is_closed_once_by_whom_may_and_when_it_is_over(relay: Rel
 
     async with visiting(relay) as ann, visiting(relay, "sue", Role.SUPPORT) as sue:
         for answer in (
-            await sue.get("/money/month/close", month=str(LAST)),
-            await sue.post("/money/month/close", month=str(LAST)),
+            await sue.get("/money/month/close", month=str(last)),
+            await sue.post("/money/month/close", month=str(last)),
         ):
             assert answer.status_code == 403
-        assert "Close this month" not in await sue.read("/money/month", month=str(LAST))
-        running = await ann.post("/money/month/close", month=str(NOW))
+        assert "Close this month" not in await sue.read("/money/month", month=str(last))
+        running = await ann.post("/money/month/close", month=str(now))
         assert (running.status_code, "The month is not over" in running.text) == (409, True)
         assert (await ann.post("/money/month/close", month="x")).status_code == 422
         assert await closed() == []
 
-        asked = await ann.read("/money/month/close", month=str(LAST), account=str(acme))
-        assert f"acme ends {LAST} with" in asked
-        one = await ann.post("/money/month/close", month=str(BEFORE), account=str(acme))
-        assert (one.status_code, await closed()) == (303, [(acme, str(BEFORE))])
-        nobody = await ann.post("/money/month/close", month=str(BEFORE), account="4711")
+        asked = await ann.read("/money/month/close", month=str(last), account=str(acme))
+        assert f"acme ends {last} with" in asked
+        one = await ann.post("/money/month/close", month=str(before), account=str(acme))
+        assert (one.status_code, await closed()) == (303, [(acme, str(before))])
+        nobody = await ann.post("/money/month/close", month=str(before), account="4711")
         assert nobody.status_code == 404
         async with relay.sessions.begin() as session:
             await session.execute(text(f"SELECT 1 FROM accounts WHERE id = {other} FOR UPDATE"))
-            busy = await ann.post("/money/month/close", month=str(LAST))
+            busy = await ann.post("/money/month/close", month=str(last))
         assert (busy.status_code, f"account {other}: Somebody else" in busy.text) == (409, True)
         assert "1 account was closed" in busy.text
-        assert await closed() == [(acme, str(BEFORE)), (acme, str(LAST))]
+        assert await closed() == [(acme, str(before)), (acme, str(last))]
         for _ in range(2):
-            answer = await ann.post("/money/month/close", month=str(LAST))
+            answer = await ann.post("/money/month/close", month=str(last))
             assert answer.status_code == 303
         assert await closed() == [
-            *((acme, str(BEFORE)), (other, str(BEFORE))),
-            *((acme, str(LAST)), (other, str(LAST))),
+            *((acme, str(before)), (other, str(before))),
+            *((acme, str(last)), (other, str(last))),
         ]
         changes = await relay.rows(
             "SELECT subject_id, actor FROM changes WHERE act = 'account.close_month' ORDER BY id"
@@ -272,4 +277,4 @@ async def test_a_month_is_closed_once_by_whom_may_and_when_it_is_over(relay: Rel
         ]
         refused = await relay.rows("SELECT reason FROM changes WHERE act = 'office.refuse'")
         assert len(refused) == 1
-        assert "Nothing is left to close" in await ann.read("/money/month/close", month=str(LAST))
+        assert "Nothing is left to close" in await ann.read("/money/month/close", month=str(last))
