@@ -24,6 +24,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
+    ├── PortalSessionNotFound  400  1201  no browser of this tenant's under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── Withheld                   403  1103  what sub-tenants, and replaced keys, have not
     ├── AddressNotAllowed          403  1103  the token is not taken from there
@@ -201,6 +202,11 @@ class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
 class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
     def __init__(self) -> None:
         super().__init__("no such place for notices")
+
+
+class PortalSessionNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    def __init__(self) -> None:
+        super().__init__("no such session")
 
 
 INVALID_METHOD = "the requested method is invalid"

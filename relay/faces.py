@@ -23,6 +23,7 @@ from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
+from relay.proxy.own_sessions import OwnSessions
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.own_tasks import OwnTasks
 from relay.proxy.own_tenants import OwnTenants
@@ -107,7 +108,7 @@ async def open_faces(
                 counts=parts.counts,
             )
         places = Places(store.pool, kling.board)
-        own_tokens = OwnTokens(store.sessions, store.keys)
+        own_tokens = OwnTokens(store.sessions, store.keys, kling.catalogue)
         own = OwnSurface(
             authenticator=authenticator,
             deliveries=OwnDeliveries(
@@ -139,6 +140,7 @@ async def open_faces(
             codes=OwnCodes(store.sessions, settings),
             invoices=OwnInvoices(store.sessions, settings),
             limits=OwnLimits(store.sessions, currency=settings.currency, zone=settings.zone),
+            portal_sessions=OwnSessions(store.sessions),
             notices=OwnNotices(store.sessions, store.keys, settings),
             new_api=NewApiUsage(store.sessions),
             document=document,

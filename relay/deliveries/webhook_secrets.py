@@ -9,7 +9,7 @@ import secrets as entropy
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.deliveries.signature import secret_context
@@ -27,6 +27,23 @@ class IssuedSecret(msgspec.Struct, frozen=True):
     secret: str
     replaced_signs_until: datetime | None
     """When the one that it replaces, if any, ends to sign."""
+
+
+async def read_dates(
+    session: AsyncSession, tenant_id: int
+) -> tuple[datetime | None, datetime | None]:
+    """Tell since when a tenant has its secret, and until when the one before signs beside it."""
+    issued_at = replaced_until = None
+    rows = select(WebhookSecret.created_at, WebhookSecret.expires_at).where(
+        WebhookSecret.tenant_id == tenant_id,
+        or_(WebhookSecret.expires_at.is_(None), WebhookSecret.expires_at > func.now()),
+    )
+    for created_at, expires_at in await session.execute(rows):
+        if expires_at is None:
+            issued_at = created_at
+        else:
+            replaced_until = expires_at
+    return issued_at, replaced_until
 
 
 async def issue_secret(

@@ -1,7 +1,9 @@
 """Until when, from where and for what tenants and their tokens are let in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, select
@@ -16,6 +18,7 @@ from relay.desk.names import check_name
 from relay.networks import read_networks
 from relay.tenants.gate import COLUMNS
 from relay.tenants.tables import Tenant, Token
+from relay.tenants.tokens import read_makers
 
 NAMES_MAX = 100
 """Of networks, endpoints or models."""
@@ -40,20 +43,25 @@ async def set_gates(
     *,
     tenant: str | None = None,
     token_id: int | None = None,
+    by_id: int | None = None,
 ) -> None:
     """Change what a tenant or a token is let in for; tasks that run go on.
 
-    What is so already is not noted.
+    What is so already is not noted. `by_id`: the tenant's token that says so, of a token that came
+    of it: it lets that one in for no more than it is let in for itself.
 
     Raises:
         NoSuch, NotPossible: it was removed or revoked.
-        Unusable: a network or a name cannot be taken, there are too many, or it expired already.
+        Unusable: a network or a name cannot be taken, there are too many, it expired already, or it
+            is more than the token that says so has.
     """
     wanted = check_gates(changes)
     expires_at = wanted.get("expires_at")
     if expires_at is not None and expires_at <= await session.scalar(select(func.now())):
         raise Unusable("it expires at a moment that is still to come", field="expires_at")
     row = await _lock(session, tenant, token_id)
+    if by_id is not None:
+        await _check_within(session, by_id, row, wanted)
     before, after = differing(_state(row), _spelt(wanted))
     if not after:
         return
@@ -90,6 +98,40 @@ async def _lock(session: AsyncSession, tenant: str | None, token_id: int | None)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
     return token
+
+
+async def _check_within(
+    session: AsyncSession, by_id: int, row: Tenant | Token, wanted: State
+) -> None:
+    """Refuse what a token may not say of another one."""
+    if not isinstance(row, Token) or by_id not in await read_makers(session, row.id) - {row.id}:
+        raise Unusable("a key says what keys that came of it are let in for, and no others")
+    maker = await session.get_one(Token, by_id)
+    for name, value in wanted.items():
+        own = getattr(maker, name)
+        if own is not None and not _is_no_more(name, value, own):
+            raise Unusable("the key that makes it has less itself", field=name)
+
+
+def _is_no_more(name: str, value: Any, own: Any) -> bool:
+    if value is None:
+        return False
+    if name == "expires_at":
+        return bool(value <= own)
+    if name == "addresses":
+        return all(_is_part(one, own) for one in value)
+    return set(value) <= set(own)
+
+
+def _is_part(network: str, of: Collection[str]) -> bool:
+    inner, outer = ip_network(network), map(ip_network, of)
+    # Networks of two versions are compared by none of its methods.
+    return any(
+        inner.version == one.version
+        and one.network_address <= inner.network_address  # type: ignore[operator]  # of one version
+        and inner.broadcast_address <= one.broadcast_address  # type: ignore[operator]
+        for one in outer
+    )
 
 
 def check_gates(changes: GateChanges) -> State:

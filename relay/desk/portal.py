@@ -156,16 +156,24 @@ async def leave_portal(sessions: Sessions, session_id: int) -> None:
 
 @act("portal.end_session")
 async def end_own_session(
-    session: AsyncSession, actor: Actor, tenant_id: int, session_id: int
+    session: AsyncSession,
+    actor: Actor,
+    tenant_id: int,
+    session_id: int,
+    *,
+    token_id: int | None = None,
 ) -> None:
     """Log one browser of a tenant's out; of one that is over nothing is noted.
 
+    `token_id`: whose session it must be, where that is bounded.
+
     Raises:
-        NoSuch: none of this tenant's.
+        NoSuch: none of this tenant's, or of this token's.
     """
     found = await session.get(PortalSession, session_id)
     token = None if found is None else await session.get_one(Token, found.token_id)
-    if token is None or token.tenant_id != tenant_id:
+    is_foreign = token is None or token.tenant_id != tenant_id
+    if token is None or is_foreign or token_id not in (None, token.id):
         raise NoSuch("session", session_id)
     if await end_portal_session(session, session_id):
         await note_change(

@@ -13,6 +13,7 @@
     POST /relay/redeem           a code, for quota (`own_codes.py`)
     …    /relay/invoices…        its fapiao, and /relay/invoice-profile (`own_invoices.py`)
     …    /relay/tokens…          its keys, and /relay/webhook-secret (`own_tokens.py`)
+    …    /relay/sessions…        who is in the portal (`own_sessions.py`)
     …    /relay/notices…         where it is told of its business (`own_notices.py`)
     GET  /relay/openapi.json     Kling's surface as an OpenAPI document
 
@@ -47,6 +48,7 @@ from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
 from relay.proxy.own_prices import OwnPrices
 from relay.proxy.own_queue import OwnQueue
+from relay.proxy.own_sessions import OwnSessions
 from relay.proxy.own_tasks import OwnTasks
 from relay.proxy.own_tenants import OwnTenants
 from relay.proxy.own_tokens import OwnTokens
@@ -98,6 +100,7 @@ class OwnSurface(TenantSurface):
         invoices: OwnInvoices,
         limits: OwnLimits,
         notices: OwnNotices,
+        portal_sessions: OwnSessions,
         new_api: NewApiUsage,
         document: KlingDocument,
         sessions: Sessions,
@@ -113,7 +116,7 @@ class OwnSurface(TenantSurface):
         )
         label, keys = "relay.deliveries", "relay.tokens"
         told, below, paper = "relay.notices", "relay.tenants", "relay.invoices"
-        profile = (b"invoice-profile",)
+        in_portal, profile = "relay.sessions", (b"invoice-profile",)
         self._paths = (
             OwnPath("GET", (b"deliveries",), label, deliveries.list),
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
@@ -152,7 +155,10 @@ class OwnSurface(TenantSurface):
                 *("POST", (b"tenants", KEY, b"webhook-secret"), below, tenants.issue_secret),
                 scopes=MANAGES,
             ),
+            OwnPath("GET", (b"webhook-secret",), keys, tokens.secret, scopes=MANAGES),
             OwnPath("POST", (b"webhook-secret",), keys, tokens.issue_secret, scopes=MANAGES),
+            OwnPath("GET", (b"sessions",), in_portal, portal_sessions.list),
+            OwnPath("POST", (b"sessions", KEY, b"end"), in_portal, portal_sessions.end),
             OwnPath("GET", (b"notices",), told, notices.list, scopes=MANAGES),
             OwnPath("POST", (b"notices",), told, notices.add, scopes=MANAGES),
             OwnPath("POST", (b"notices", KEY, b"test"), told, notices.test, scopes=MANAGES),

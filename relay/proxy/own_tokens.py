@@ -1,9 +1,11 @@
 """A tenant's own keys and its webhook secret, under `/relay/`, for keys of scope `manage`.
 
     GET  /relay/tokens                  all of the tenant's, without secrets
-    POST /relay/tokens                  {"scope": "call", "groups": ["eu"], "queue": "5m"}
+    POST /relay/tokens                  {"scope": "call", "groups": ["eu"], "queue": "5m",
+                                         "expires_at": 1795795200000, "models": ["kling-v3"]}
     POST /relay/tokens/{id}/rotate      {"keep_hours": 24}
     POST /relay/tokens/{id}/revoke      {"leaked": false}
+    GET  /relay/webhook-secret          since when there is one
     POST /relay/webhook-secret          {"rotate": false}
 
 A key that makes another one gives it nothing that it has not itself, and takes it along when it is
@@ -18,11 +20,14 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
+from relay.deliveries.webhook_secrets import read_dates
 from relay.desk.errors import Busy, NoSuch, NotPossible, Unusable, WebhookSecretKept
+from relay.desk.gates import GateChanges, set_gates
 from relay.desk.tenants import issue_webhook_secret
 from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token, rotate_token
 from relay.errors import InvalidParameter, TokenNotFound, Unavailable
-from relay.moments import ms_of
+from relay.kling.catalogue import Catalogue
+from relay.moments import MS_MAX, moment_of, ms_of
 from relay.proxy.asked import Asked, name_now, read_body, tenant_actor
 from relay.secrets import KeyRing
 from relay.tasks.queue.wait import read_wait
@@ -40,6 +45,29 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
     queue: str | None = None
     test: bool = False
     name: str | None = None
+    expires_at: int | None = None
+    """Milliseconds; left out, this and the next three are as of the key that makes it."""
+    addresses: list[str] | None = None
+    endpoints: list[str] | None = None
+    models: list[str] | None = None
+
+    def gates(self, catalogue: Catalogue) -> GateChanges:
+        """Say until when, from where and for what it is let in.
+
+        Raises:
+            InvalidParameter: there is no such moment, or no such endpoint.
+        """
+        for name in self.endpoints or ():
+            if name not in catalogue.names:
+                raise InvalidParameter("endpoints", f"there is no endpoint '{name}'")
+        given: dict[str, Any] = {
+            name: getattr(self, name) for name in ("addresses", "endpoints", "models")
+        }
+        if self.expires_at is not None:
+            if not 0 <= self.expires_at <= MS_MAX:
+                raise InvalidParameter("expires_at", "must be a moment in milliseconds")
+            given["expires_at"] = moment_of(self.expires_at)
+        return GateChanges(**{name: it for name, it in given.items() if it is not None})
 
 
 class _Rotated(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,9 +85,10 @@ class _Secret(msgspec.Struct, forbid_unknown_fields=True):
 class OwnTokens:
     """Answers a tenant about its keys, each with what is to stand in `data`."""
 
-    def __init__(self, sessions: Sessions, keys: KeyRing) -> None:
+    def __init__(self, sessions: Sessions, keys: KeyRing, catalogue: Catalogue) -> None:
         self._sessions = sessions
         self._keys = keys
+        self._catalogue = catalogue
 
     async def list(
         self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
@@ -85,6 +114,7 @@ class OwnTokens:
             queue_s = None if wanted.queue is None else read_wait(wanted.queue)
         except ValueError as error:
             raise InvalidParameter("queue", str(error)) from error
+        gates = wanted.gates(self._catalogue)
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
             name = await name_now(session, tenant_id or caller.tenant_id)
@@ -99,6 +129,9 @@ class OwnTokens:
                 )
                 if wanted.name is not None:
                     await change_token(session, actor, issued.id, name=wanted.name)
+                if gates != GateChanges():
+                    by_id = caller.token_id
+                    await set_gates(session, actor, gates, token_id=issued.id, by_id=by_id)
             except Unusable as error:
                 field = _field(error, "groups")
                 raise InvalidParameter(field, f"{error}; nothing was made") from error
@@ -147,6 +180,13 @@ class OwnTokens:
                 raise Unavailable from error
             await session.refresh(row)
             return _shown(row, await known_makers(session, caller))
+
+    async def secret(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Say since when callbacks are signed; the secret itself is told once, when it is made."""
+        _ = asked
+        async with self._sessions() as session:
+            issued_at, until = await read_dates(session, caller.tenant_id)
+        return {"issued_at": _ms(issued_at), "replaced_signs_until": _ms(until)}
 
     async def issue_secret(
         self, caller: Caller, asked: Asked, *, tenant_id: int | None = None
@@ -222,6 +262,9 @@ def _shown(row: Token, known: set[int] | None) -> dict[str, Any]:
         "queue_s": row.queue_s,
         "made_by": row.made_by_id if is_told else None,
         "expires_at": _ms(row.expires_at),
+        "addresses": row.addresses,
+        "endpoints": row.endpoints,
+        "models": row.models,
         "old_keys_until": _ms(row.former_until),
         "created_at": ms_of(row.created_at),
         "revoked_at": _ms(row.revoked_at),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.desk.errors import Busy, NotPossible
+from relay.desk.errors import Busy, NotPossible, Unusable
+from relay.desk.gates import GateChanges, set_gates
 from relay.desk.limits import set_limits
 from relay.desk.notices import NewPlace, add_notice_place
 from relay.desk.tokens import issue_token, revoke_token
@@ -17,6 +18,7 @@ from relay.notices.tables import PlaceKind
 from relay.settings import Settings
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
+from tests.admin.office import act
 from tests.limits.limiting import read_tokens_anew
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
 from tests.waiting import wait_until
@@ -267,7 +269,7 @@ async def test_a_key_gives_new_keys_to_itself_and_to_what_it_made(relay: Relay) 
 
     # What was replaced is taken still, and makes nothing that would outlive it.
     await wait_until(is_one_of_before)
-    for path in ("tokens", *(f"tokens/{new.id}/{act}" for act in ("rotate", "revoke"))):
+    for path in ("tokens", *(f"tokens/{new.id}/{one}" for one in ("rotate", "revoke"))):
         assert (await asked(relay, new, "POST", f"/relay/{path}"))[:2] == NOT_FOR_IT
     assert await is_known(new)
 
@@ -374,3 +376,94 @@ async def test_a_tenant_makes_its_webhook_secret(relay: Relay) -> None:
     assert again[:2] == (400, 1201)
     assert second["secret"] != first["secret"]
     assert second["replaced_signs_until"] is not None
+
+
+async def test_a_key_says_what_those_that_it_makes_are_let_in_for(relay: Relay) -> None:
+    """Until when, from where, for what: no more than it is let in for itself, and nothing else."""
+    await relay.add_tenant()
+    top = await key(relay, Scope.MANAGE)
+    far, near = 4_000_000_000_000, 3_900_000_000_000
+    gates: dict[str, Any] = {
+        "expires_at": far,
+        "addresses": ["127.0.0.0/8", "10.1.0.0/16", "fd00::/8"],
+        "endpoints": ["text2video", "image2video"],
+        "models": ["Kling-V3", "kling-v2-6"],
+    }
+    child = await made_by(relay, top, scope="manage", name="ci", **gates)
+    shown = (await data(relay, top, "GET", "/relay/tokens"))[-1]
+    assert {name: shown[name] for name in gates} == {
+        "expires_at": far,
+        "addresses": gates["addresses"],
+        "endpoints": ["image2video", "text2video"],
+        "models": ["kling-v2-6", "kling-v3"],
+    }
+    made = await relay.row("SELECT count(*) FROM tokens")
+
+    wrongs: list[dict[str, Any]] = [
+        {"expires_at": far + 1},
+        {"expires_at": 1},
+        {"expires_at": 10**18},
+        {"addresses": ["10.0.0.0/8"]},
+        {"addresses": ["::/0"]},
+        {"addresses": ["10.1.2.3", "192.168.0.1"]},
+        {"addresses": []},
+        {"addresses": ["somewhere"]},
+        {"endpoints": ["text2video", "lip-sync"]},
+        {"endpoints": ["no-such"]},
+        {"models": ["kling-v1"]},
+    ]
+    for wrong in wrongs:
+        status, code, told = await asked(relay, child, "POST", "/relay/tokens", wrong)
+        assert (status, code, told.split(":")[0]) == (400, 1201, *wrong), told
+    assert await relay.row("SELECT count(*) FROM tokens") == made
+
+    less = {"expires_at": near, "addresses": ["10.1.7.0/24"], "models": ["KLING-V3"]}
+    grandchild = await made_by(relay, child, **less)
+    row = await relay.row("SELECT * FROM tokens WHERE id = $1", grandchild.id)
+    assert (row["addresses"], row["models"]) == (["10.1.7.0/24"], ["kling-v3"])
+    assert row["endpoints"] == ["image2video", "text2video"], "as its maker's"
+    noted = await relay.rows("SELECT actor, subject_id FROM changes WHERE act = 'gate.set'")
+    assert [tuple(row) for row in noted] == [
+        ("tenant:acme", child.id),
+        ("tenant:acme", grandchild.id),
+    ]
+
+
+async def test_a_key_says_nothing_of_what_it_came_of(relay: Relay) -> None:
+    """Nor of itself, of another's, or of its tenant."""
+    call = await relay.add_tenant()
+    top = await key(relay, Scope.MANAGE)
+    child = await made_by(relay, top, scope="manage")
+    nothing = GateChanges(models=["kling-v3"])
+
+    for whose in ({"token_id": one} for one in (call.id, top.id, child.id)):
+        with pytest.raises(Unusable):
+            await act(relay, set_gates, nothing, **whose, by_id=child.id)
+    with pytest.raises(Unusable):
+        await act(relay, set_gates, nothing, tenant="acme", by_id=child.id)
+    await act(relay, set_gates, nothing, token_id=child.id, by_id=top.id)
+    await act(relay, set_gates, nothing, token_id=top.id)
+    with pytest.raises(Unusable):
+        await act(relay, set_gates, GateChanges(models=None), token_id=child.id, by_id=top.id)
+
+
+async def test_it_is_told_since_when_callbacks_are_signed(relay: Relay) -> None:
+    """Not by what: that is told once."""
+    await relay.add_tenant()
+    await relay.add_tenant("other")
+    manage, other = await key(relay, Scope.MANAGE), await key(relay, Scope.MANAGE, "other")
+    nothing = {"issued_at": None, "replaced_signs_until": None}
+    path = "/relay/webhook-secret"
+    assert await data(relay, manage, "GET", path) == nothing
+
+    await data(relay, manage, "POST", path)
+    first = await data(relay, manage, "GET", path)
+    made = await data(relay, manage, "POST", path, {"rotate": True})
+    second = await data(relay, manage, "GET", path)
+
+    assert (first["issued_at"] > 0, first["replaced_signs_until"]) == (True, None)
+    assert second["replaced_signs_until"] == made["replaced_signs_until"]
+    assert second["issued_at"] >= first["issued_at"]
+    assert await data(relay, other, "GET", path) == nothing
+    for scope in (Scope.CALL, Scope.READ):
+        assert (await asked(relay, await key(relay, scope), "GET", path))[:2] == NOT_FOR_IT

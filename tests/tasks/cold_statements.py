@@ -58,6 +58,7 @@ COLD = {
     "relay.proxy.own_money:read_money": "one account, by primary key; or what is live of it",
     "relay.tasks.own:find_below": "one task by its ids, which a tenant's read finds it by too",
     "relay.proxy.asked:name_now": "a tenant, by primary key",
+    "relay.deliveries.webhook_secrets:read_dates": "the secrets of one tenant, two at the most",
     "relay.proxy.own_tokens:own_token": "a token's tenant, by primary key",
     "relay.proxy.own_tokens:OwnTokens.list": "a tenant, by primary key",
     "relay.proxy.own_tokens:known_makers": "a tenant, by primary key",
