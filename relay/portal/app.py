@@ -10,12 +10,20 @@ from litestar.di import Provide
 from relay.html.assets import assets_below
 from relay.html.gate import SAFE, check_form
 from relay.portal.behind import Behind
+from relay.portal.below import SubTenants
+from relay.portal.browsers import Browsers
+from relay.portal.callbacks import Callbacks
 from relay.portal.entry import Door
 from relay.portal.gate import ROOT, PortalGate
+from relay.portal.guide import Guide
 from relay.portal.home import Home
 from relay.portal.invoices import Invoices
 from relay.portal.money import Money
+from relay.portal.key_limits import KeyLimits
+from relay.portal.keys import Keys
+from relay.portal.notices import Notices
 from relay.portal.page import page_of
+from relay.portal.prices import Prices
 from relay.portal.problems import show_failure
 from relay.portal.tasks import Tasks
 from relay.portal.try_it import Trying
@@ -24,7 +32,10 @@ from relay.portal.usage import Usage
 FORM_BYTES_MAX = 256 * 1024
 LARGE_AT_ONCE = 2
 """Of forms with files, in each process: each takes three times its size in memory."""
-PAGES = [Door, Home, Tasks, Trying, Usage, Money, Invoices]
+PAGES = [
+    *(Door, Home, Tasks, Trying, Usage, Money, Invoices),
+    *(Keys, KeyLimits, SubTenants, Browsers, Callbacks, Notices, Prices, Guide),
+]
 
 
 class Portal:

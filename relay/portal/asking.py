@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from relay.proxy.answers import JSON, Document
+from relay.proxy.answers import JSON, Document, Sent
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.surface import KlingSurface
 from relay.tenants.caller import Caller
@@ -39,6 +39,10 @@ class Asking:
         """Ask `/relay…` for what stands in `data`; what is None in the query is left out."""
         return await self._ask(self._own, "GET", f"/relay{path}", query=query)
 
+    async def get_whole(self, path: str) -> bytes:
+        """Ask `/relay…` for what stands in no envelope, such as a document."""
+        return (await self._send(self._own, "GET", f"/relay{path}")).body
+
     async def post(self, path: str, body: object = None) -> Any:
         """Have something done by `/relay…`, and return what stands in `data`."""
         return await self._ask(self._own, "POST", f"/relay{path}", body=body)
@@ -64,17 +68,29 @@ class Asking:
         body: object = None,
         key: str | None = None,
     ) -> Any:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        sent = await surface.ask(
-            *(self._caller, method, path),
-            query=urlencode(given, doseq=True).encode(),
-            body=b"" if body is None else msgspec.json.encode(body),
-            address=self._address,
-            key=key,
-        )
+        sent = await self._send(surface, method, path, query=query, body=body, key=key)
         if sent.content_type != JSON:
             return Document(sent.body, sent.content_type)
         answer = msgspec.json.decode(sent.body)
         if sent.status != OK or answer.get("code") != 0:
             raise KlingSaid(sent.status, str(answer.get("message", "")))
         return answer.get("data")
+
+    async def _send(
+        self,
+        surface: OwnSurface | KlingSurface,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, object] | None = None,
+        body: object = None,
+        key: str | None = None,
+    ) -> Sent:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        return await surface.ask(
+            *(self._caller, method, path),
+            query=urlencode(given, doseq=True).encode(),
+            body=b"" if body is None else msgspec.json.encode(body),
+            address=self._address,
+            key=key,
+        )

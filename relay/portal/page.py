@@ -39,6 +39,18 @@ class Page(SitePage, frozen=True, kw_only=True):
         )
 
     @property
+    def origin(self) -> str:
+        """Where the tenant's programs find the relay: as is set, else where this page was asked."""
+        public_url: str | None = self.portal.settings.public_url
+        asked = f"{self.request.scope['scheme']}://{self.request.headers.get('host', '')}"
+        return (public_url or asked).rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """What stands in place of Kling's own address."""
+        return f"{self.origin}/kling"
+
+    @property
     def has_logo(self) -> bool:
         return self.portal.logo is not None
 

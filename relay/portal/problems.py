@@ -5,7 +5,14 @@ from typing import Any
 from litestar import Response
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
-from relay.errors import RelayError, TaskNotFound
+from relay.errors import (
+    DeliveryNotFound,
+    NoticePlaceNotFound,
+    PortalSessionNotFound,
+    RelayError,
+    TaskNotFound,
+    TokenNotFound,
+)
 from relay.html.problems import failure_of
 from relay.portal.asking import KlingSaid
 from relay.portal.page import Asked, Page, page_of
@@ -24,6 +31,8 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
     match error:
         case TaskNotFound():
             status, why = HTTP_404_NOT_FOUND, page.say("You have no such task.")
+        case TokenNotFound() | DeliveryNotFound() | NoticePlaceNotFound() | PortalSessionNotFound():
+            status, why = HTTP_404_NOT_FOUND, page.say("You have none under this number.")
         case RelayError():
             status, why = error.http_status, sentence_of(error, page)
         case KlingSaid():

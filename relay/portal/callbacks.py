@@ -1,0 +1,118 @@
+"""Callbacks: what the tenant's URLs were told, what they answered, once more, and by what signed."""
+
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from relay.deliveries.tables import DeliveryState
+from relay.html.form import Form, read_form
+from relay.portal.acting import OK, attempt
+from relay.portal.examples import example
+from relay.portal.gate import ROOT
+from relay.portal.page import Asked, Page
+
+HERE = f"{ROOT}/callbacks"
+AT_ONCE = 50
+STATES = {state.value for state in DeliveryState}
+
+
+class Callbacks(Controller):
+    path = HERE
+
+    @get()
+    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """List callbacks, newest first."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        state, task, cursor = form.choice("state", STATES), form.text("task"), form.text("cursor")
+        found = []
+        if form.is_right:
+            found = await page.asking.get(
+                "/deliveries", state=state, task_id=task, before=cursor, pageSize=AT_ONCE + 1
+            )
+        deliveries = found[:AT_ONCE]
+        return await page.render(
+            "callbacks/list.html",
+            form=form,
+            deliveries=deliveries,
+            next_cursor=deliveries[-1]["id"] if len(found) > AT_ONCE else None,
+        )
+
+    @get("/ping")
+    async def ask_ping(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Ask which URL is to be tried."""
+        return await _show_ping(page, Form(page.say), None)
+
+    @post("/ping")
+    async def ping(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Send a signed test there, and show what it answered."""
+        form = await read_form(request, page.say)
+        body = {"url": form.text("url", must=True, most=4096)}
+        told, status = await attempt(page, form, lambda: page.asking.post("/deliveries/ping", body))
+        return await _show_ping(page, form, told, status=status)
+
+    @get("/signature")
+    async def show_signature(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Say how a callback is known to be genuine, and since when there is a secret."""
+        return await _show_signature(page, Form(page.say))
+
+    @post("/signature")
+    async def make_secret(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Make the secret, or another one beside it; it is shown this once."""
+        form = await read_form(request, page.say)
+        body = {"rotate": form.is_checked("rotate")}
+        made, status = await attempt(page, form, lambda: page.asking.post("/webhook-secret", body))
+        return await _show_signature(page, form, made, status=status)
+
+    @get("/{delivery:str}")
+    async def show(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
+        """Show one with all of its attempts."""
+        return await page.render("callbacks/one.html", shown=await _read(page, delivery))
+
+    @get("/{delivery:str}/replay")
+    async def ask_replay(
+        self, page: NamedDependency[Page], delivery: FromPath[str]
+    ) -> Response[Any]:
+        """Ask whether it is to be sent once more."""
+        shown = await _read(page, delivery)
+        return await page.render("callbacks/replay.html", shown=shown, form=Form(page.say))
+
+    @post("/{delivery:str}/replay")
+    async def replay(
+        self, page: NamedDependency[Page], request: Asked, delivery: FromPath[str]
+    ) -> Response[Any]:
+        """Make it due again."""
+        form = await read_form(request, page.say)
+        path = f"/deliveries/{quote(delivery, safe='')}/replay"
+        _, status = await attempt(page, form, lambda: page.asking.post(path))
+        if form.is_right:
+            return page.go(f"{HERE}/{quote(delivery, safe='')}", said="due")
+        shown = await _read(page, delivery)
+        return await page.render("callbacks/replay.html", status=status, shown=shown, form=form)
+
+
+async def _read(page: Page, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = await page.asking.get(f"/deliveries/{quote(key, safe='')}")
+    return found
+
+
+async def _show_ping(
+    page: Page, form: Form, told: dict[str, Any] | None, *, status: int = OK
+) -> Response[Any]:
+    return await page.render("callbacks/ping.html", status=status, form=form, told=told)
+
+
+async def _show_signature(
+    page: Page, form: Form, made: dict[str, Any] | None = None, *, status: int = OK
+) -> Response[Any]:
+    kept = await page.asking.get("/webhook-secret") if page.may("manage") else None
+    return await page.render(
+        "callbacks/signature.html",
+        status=status,
+        form=form,
+        made=made,
+        kept=kept,
+        examples=[example("verify", language, page) for language in ("python", "typescript")],
+    )
