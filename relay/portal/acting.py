@@ -1,5 +1,6 @@
 """What a form has done by `/relay/…`, or is refused beside the field that it is about."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from relay.portal.page import Page
 from relay.portal.problems import sentence_of
 
 OK, WRONG = 200, 422
+COMMAS = re.compile("[,\n\uff0c\u3001]")
 GONE = (TokenNotFound, DeliveryNotFound, NoticePlaceNotFound, PortalSessionNotFound, ScopeTooSmall)
 
 
@@ -50,9 +52,9 @@ async def attempt(
 
 
 def read_names(form: Form, name: str) -> list[str] | None:
-    """Read names with commas between them, in any script's; None where nothing was typed."""
+    """Read names with commas between them, Chinese ones too; None where nothing was typed."""
     given = form.text(name, most=2000)
     if given is None:
         return None
-    parts = given.replace("，", ",").replace("、", ",").replace("\n", ",").split(",")
-    return [part.strip() for part in parts if part.strip()] or None
+    parts = map(str.strip, COMMAS.split(given))
+    return [part for part in parts if part] or None

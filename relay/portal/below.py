@@ -13,7 +13,7 @@ from relay.html.form import Form, read_form
 from relay.portal.acting import OK, attempt
 from relay.portal.key_limits import KINDS, OF_MONEY, read_allowed
 from relay.portal.keys import HERE as KEYS
-from relay.portal.keys import came_of, read_keys
+from relay.portal.keys import line_of, read_keys
 from relay.portal.page import Asked, Page
 
 HERE = f"{KEYS}/tenants"
@@ -59,7 +59,7 @@ class SubTenants(Controller):
             keys=[one for one in reversed(keys) if form.is_checked("all") or not one["revoked_at"]],
             limits={},
             below=name,
-            **came_of(page, keys),
+            line=line_of(page, keys),
         )
 
     @get("/{name:str}/change")

@@ -13,6 +13,7 @@ from relay.kling.endpoint import Endpoint, Pricing
 SECONDS_MAX, IMAGES_MAX = 3600, 9
 ANY_URL = "https://example.com/a.mp4"
 """In place of what a create would name: nobody fetches it for a quote."""
+PROMPT = "a paper boat"
 IN_MODEL = "{model}"
 
 
@@ -63,9 +64,11 @@ def read_calculation(
 
 def _body(form: Form, pricing: Pricing) -> dict[str, Any]:
     body: dict[str, Any] = {}
-    contents: list[dict[str, str]] = [{"type": "prompt", "text": "a paper boat"}]
     if pricing.contents is None:
-        body["prompt"] = "a paper boat"
+        body["prompt"] = PROMPT
+        _name_things(form, pricing, body)
+    else:
+        body[pricing.contents] = _contents(form)
     if pricing.mode and (mode := form.text("mode")):
         _put(body, pricing.mode.name, mode)
     if pricing.duration and (seconds := form.whole("duration", least=1, most=SECONDS_MAX)):
@@ -75,20 +78,25 @@ def _body(form: Form, pricing: Pricing) -> dict[str, Any]:
         _put(body, pricing.sound.name, "on")
     if pricing.count and (images := form.whole("images", least=1, most=IMAGES_MAX)):
         _put(body, pricing.count.name, images)
+    return body
+
+
+def _name_things(form: Form, pricing: Pricing, body: dict[str, Any]) -> None:
+    if pricing.voice_list and form.is_checked("voice"):
+        body[pricing.voice_list] = [{"voice_id": "1"}]
+        body["prompt"] += " <<<voice_1>>>"
+    for name in pricing.inputs if form.is_checked("input") else ():
+        item = {"video_url": ANY_URL, "refer_type": "feature"}
+        body[name] = [item] if name.endswith("_list") else ANY_URL
+
+
+def _contents(form: Form) -> list[dict[str, str]]:
+    contents = [{"type": "prompt", "text": PROMPT}]
     if form.is_checked("voice"):
-        if pricing.voice_list:
-            body["voice_list"] = [{"voice_id": "1"}]
-            body["prompt"] += " <<<voice_1>>>"
         contents.append({"type": "voice", "voice_id": "1"})
     if form.is_checked("input"):
-        for name in pricing.inputs:
-            is_list = name.endswith("_list")
-            item = {"video_url": ANY_URL, "refer_type": "feature"}
-            body[name] = [item] if is_list else ANY_URL
         contents.append({"type": "feature_video", "url": ANY_URL})
-    if pricing.contents is not None:
-        _put(body, pricing.contents, contents)
-    return body
+    return contents
 
 
 def _put(body: dict[str, Any], name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks: what the tenant's URLs were told, what they answered, once more, and by what signed."""
+"""Callbacks: what the tenant's URLs were told, what they answered, and how they are signed."""
 
 from typing import Any
 from urllib.parse import quote

@@ -1,6 +1,6 @@
 """A tenant's keys: listed, made, given new ones, ended. What is secret is shown once."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from litestar import Controller, Response, get, post
@@ -39,7 +39,7 @@ class Keys(Controller):
             keys=[one for one in reversed(keys) if is_shown or one["revoked_at"] is None],
             limits=limits_by_key(limits),
             below=None,
-            **came_of(page, keys),
+            line=line_of(page, keys),
         )
 
     @get("/make")
@@ -122,18 +122,25 @@ async def find_key(page: Page, token_id: int, below: str = "") -> dict[str, Any]
     raise TokenNotFound
 
 
-def came_of(page: Page, keys: list[dict[str, Any]]) -> dict[str, set[int]]:
-    """Tell which keys the visitor's own came of, and which came of it; itself is in both."""
+class Line(NamedTuple):
+    """What the visitor's own key came of, and what came of it; itself is in both."""
+
+    makers: set[int]
+    made: set[int]
+
+
+def line_of(page: Page, keys: list[dict[str, Any]]) -> Line:
+    """Tell which of the keys that it sees stand in the visitor's own line."""
     own, maker_of = page.visitor.caller.token_id, {one["id"]: one["made_by"] for one in keys}
 
-    def line(token_id: int | None) -> set[int]:
+    def above_of(token_id: int | None) -> set[int]:
         above: set[int] = set()
         while token_id is not None and token_id not in above:
             above.add(token_id)
             token_id = maker_of.get(token_id)
         return above
 
-    return {"makers": line(own), "made": {one for one in maker_of if own in line(one)} | {own}}
+    return Line(above_of(own), {one for one in maker_of if own in above_of(one)} | {own})
 
 
 def limits_by_key(limits: list[dict[str, Any]]) -> dict[int | None, list[dict[str, Any]]]:

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from relay.errors import RelayError
 from relay.html.form import Form
-from relay.portal.calculating import Calculation, read_calculation
+from relay.portal.calculating import read_calculation
 from relay.portal.examples import quote_call
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
@@ -47,12 +47,15 @@ class Prices(Controller):
         form = Form(page.say, values=dict(request.query_params.items()))
         prices = (await page.asking.get("/prices"))["prices"]
         calculation = read_calculation(form, page.portal.catalogue, prices)
-        quote = None if calculation is None else await _quote(page, form, calculation)
+        quote = call = None
+        if calculation is not None and calculation.body is not None and form.is_right:
+            quote = await _quote(page, form, calculation.path, calculation.body)
+            call = quote_call(page, calculation.path, calculation.body)
         priced = {one["endpoint"] for one in prices}
         return await page.render(
             "prices/calculator.html",
             form=form,
-            call=quote and quote_call(page, calculation.path, calculation.body),
+            call=call,
             calculation=calculation,
             quote=quote,
             endpoints=[
@@ -63,13 +66,9 @@ class Prices(Controller):
         )
 
 
-async def _quote(page: Page, form: Form, asked: Calculation) -> dict[str, Any] | None:
-    if not form.is_right or asked.body is None:
-        return None
+async def _quote(page: Page, form: Form, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        told: dict[str, Any] = await page.asking.post(
-            "/quote", {"path": asked.path, "body": asked.body}
-        )
+        told: dict[str, Any] = await page.asking.post("/quote", {"path": path, "body": body})
     except RelayError as error:
         form.errors[""] = sentence_of(error, page)
         return None
