@@ -81,7 +81,7 @@ async def tell_of_keys(relay: Relay) -> list[str]:
             *(session, ACTOR, {LimitKind.DAY: 50_000_000}), tenant="acme/eu west", zone=UTC
         )
         await issue_webhook_secret(session, ACTOR, "acme", relay.keys, may_rotate=True)
-        wanted = NewPlace(kind=PlaceKind.WEBHOOK, to="https://203.0.113.5/hook")
+        wanted = NewPlace(kind=PlaceKind.WEBHOOK, to="https://hooks.example.com/notices")
         place = await add_notice_place(
             session, ACTOR, "acme", wanted, relay.keys, settings=Settings()
         )
