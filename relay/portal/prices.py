@@ -14,6 +14,8 @@ from relay.portal.page import Asked, Page
 from relay.portal.problems import sentence_of
 
 HERE = f"{ROOT}/prices"
+ANY = "*"
+"""The endpoint of a price for whatever has none."""
 SEARCHED = ("endpoint", "model", "mode")
 
 
@@ -36,7 +38,7 @@ class Prices(Controller):
         return await page.render(
             "prices/list.html",
             form=form,
-            prices=found,
+            prices=sorted(found, key=lambda one: (one["endpoint"] == ANY, one["endpoint"])),
             coming=told["coming"],
             endpoints=sorted({one["endpoint"] for one in told["prices"]}),
         )

@@ -38,7 +38,7 @@ async def add_key(
 
 
 async def add_callback(relay: Relay, text: str, *, tenant: str = "acme") -> str:
-    """Have one given up with whatever text there is of somebody else's; return what it is called."""
+    """Have one given up, with a text in all of its places; return what it is called."""
     await relay.rows(
         "INSERT INTO deliveries"
         " (task_id, tenant_id, url, task_status, body, state, attempts, ended_at, reason)"
