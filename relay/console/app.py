@@ -20,12 +20,12 @@ from relay.console.entry import OF_ADDRESS_MAX, OF_NAME_MAX, WINDOW_S, Door
 from relay.console.figures import Figures
 from relay.console.gate import SITE, ConsoleGate
 from relay.console.home import Home
-from relay.console.multipliers import Multipliers
 from relay.console.invoice_profiles import Profiles
 from relay.console.invoices import Invoices
 from relay.console.margin import MarginPages
 from relay.console.money import Money
 from relay.console.months import Months
+from relay.console.multipliers import Multipliers
 from relay.console.page import page_of
 from relay.console.pauses import Pauses
 from relay.console.price_acts import PriceActs

@@ -18,9 +18,9 @@ from relay.portal.gate import ROOT, PortalGate
 from relay.portal.guide import Guide
 from relay.portal.home import Home
 from relay.portal.invoices import Invoices
-from relay.portal.money import Money
 from relay.portal.key_limits import KeyLimits
 from relay.portal.keys import Keys
+from relay.portal.money import Money
 from relay.portal.notices import Notices
 from relay.portal.page import page_of
 from relay.portal.prices import Prices

@@ -2,8 +2,8 @@
 
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle
-from tests.console.story_of_prices import tell_prices
 from tests.console.money_story import tell_money
+from tests.console.story_of_prices import tell_prices
 from tests.relay_app import CLIP, Relay
 
 MARKUP = "\"'><img src=x onerror=alert(1)>"

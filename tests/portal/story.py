@@ -1,7 +1,7 @@
 """What stands in a relay whose portal is looked at, beside the story of its console."""
 
-from tests.portal.work import tell_of_work
 from tests.portal.keys import tell_of_keys
+from tests.portal.work import tell_of_work
 from tests.relay_app import Relay
 
 
