@@ -22,14 +22,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.admin.etags import etag_of, is_among
-from relay.admin.problems import KeyOfAnother, Stale
-from relay.desk.act import AT_ONCE, LOCK_TIMEOUT_MS
+from relay.admin.problems import KeyOfAnother
+from relay.desk.act import AT_ONCE
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.errors import Busy, NotAllowed, OverCeiling
 from relay.desk.office import Office
-from relay.desk.permit import admit
 from relay.desk.roles import ACTS
+from relay.desk.versions import Look, etag_of, refuse_stale
 from relay.operators.answers import Answer, OtherAsked, claim, keep
 from relay.operators.authenticate import KnownOperator
 from relay.secrets import KeyRing
@@ -38,8 +37,6 @@ from relay.settings import Settings
 Asked = Request[KnownOperator, Any, State]
 Work = Callable[[AsyncSession, Actor], Awaitable[object]]
 """An act, and what is shown of it then."""
-Look = Callable[[AsyncSession], Awaitable[object]]
-"""Lock a thing, and show it."""
 
 KEY_CHARS_MAX = 200
 SAME_KEY_WAIT_MS = 3000
@@ -169,12 +166,8 @@ class AtDesk(msgspec.Struct, frozen=True):
         Raises:
             NotAllowed, NoSuch, Stale
         """
-        if if_match is None:
-            return
-        await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-        await admit(session, self.actor, act)
-        if not is_among(etag_of(await look(session)), if_match):
-            raise Stale
+        if if_match is not None:
+            await refuse_stale(session, self.actor, act, if_match, look)
 
 
 def office_of(request: Asked) -> Office:

@@ -19,7 +19,7 @@ from litestar.status_codes import (
 )
 
 from relay.database.faults import is_fault, is_of_a_text, log_failure
-from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling, Unusable
+from relay.desk.errors import Busy, DeskError, NoSuch, NotAllowed, OverCeiling, Stale, Unusable
 from relay.desk.setup.plan import EntryRefused
 
 log = structlog.get_logger()
@@ -64,13 +64,6 @@ class WrongField(Exception):
         self.field = field
 
 
-class Stale(Exception):
-    """What is to be changed is not what the client has read."""
-
-    def __init__(self) -> None:
-        super().__init__("read it again, and say the ETag that it has then")
-
-
 class KeyOfAnother(Exception):
     """Under this key something else was asked for."""
 
@@ -102,8 +95,6 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Respons
         case EntryRefused():
             found = _of_desk(error.error)
             found = problem(found.status, f"{error.label}: {found.detail}", field="toml")
-        case Stale():
-            found = problem(HTTP_412_PRECONDITION_FAILED, str(error), field="If-Match")
         case KeyOfAnother():
             found = problem(HTTP_409_CONFLICT, str(error), field="Idempotency-Key")
         case ValidationException():
@@ -128,6 +119,9 @@ def _of_desk(error: DeskError) -> Problem:
             return problem(HTTP_400_BAD_REQUEST, str(error), field=error.field)
         case NotAllowed() | OverCeiling():
             return problem(HTTP_403_FORBIDDEN, str(error))
+        case Stale():
+            why = "read it again, and say the ETag that it has then"
+            return problem(HTTP_412_PRECONDITION_FAILED, why, field="If-Match")
         case _:
             return problem(HTTP_409_CONFLICT, str(error))
 

@@ -12,6 +12,7 @@
     ├── Unusable           what was given cannot be taken
     ├── NotAllowed         the operator's role may not do it
     ├── OverCeiling        it would come to more than the operator may in 24 hours
+    ├── Stale              it was changed since whoever acts has read it
     └── Busy               somebody else is writing the same just now
 
 The caller rolls back, and then nothing was written. The attributes are for the faces, each of which
@@ -146,6 +147,13 @@ class OverCeiling(DeskError):
         self.act = act
         self.ceiling_micros = ceiling_micros
         self.spent_micros = spent_micros
+
+
+class Stale(DeskError):
+    """What is to be changed is not what whoever acts has read."""
+
+    def __init__(self) -> None:
+        super().__init__("it was changed since it was read")
 
 
 class Busy(DeskError):

@@ -19,8 +19,10 @@ from relay.database.engine import dsn
 from relay.desk.act import NAMES, act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
+from relay.desk.once import was_done
 from relay.desk.permit import admit, check_ceiling
 from relay.desk.roles import ACTS, BOUNDED, READS
+from relay.desk.versions import refuse_stale
 from tests.desk.acts import CANNOT_REFUSE, DONE, IDLE, REFUSED, Case
 from tests.desk.world import ANN, Desk
 
@@ -34,7 +36,7 @@ END $$;
 CREATE TRIGGER marked AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION mark()
 """
 """Notes how much a transaction had written when it wrote its change."""
-OF_EVERY_ACT = (note_change, admit, check_ceiling)
+OF_EVERY_ACT = (note_change, admit, check_ceiling, refuse_stale, was_done)
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,10 +1,17 @@
 """Versions of what can be changed: of what an operator sets, not of what traffic moves."""
 
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.read import ListedRule
+from relay.desk.act import LOCK_TIMEOUT_MS
+from relay.desk.actor import Actor
+from relay.desk.errors import Stale
+from relay.desk.permit import admit
 from relay.desk.shown import ShownChannel, ShownOperator, ShownTenant, ShownToken
 
 MOVING: dict[type[msgspec.Struct], frozenset[str]] = {
@@ -18,6 +25,9 @@ MOVING: dict[type[msgspec.Struct], frozenset[str]] = {
 }
 """What has a version, with the fields that are no part of it."""
 CHARS = 24
+
+Look = Callable[[AsyncSession], Awaitable[object]]
+"""Lock a thing, and show it."""
 
 
 def etag_of(shown: object) -> str | None:
@@ -34,3 +44,20 @@ def is_among(etag: str | None, if_match: str) -> bool:
     """Tell whether a header names a version; a weak one names none, as RFC 9110 has it."""
     given = [one.strip() for one in if_match.split(",")]
     return "*" in given or etag in given
+
+
+async def refuse_stale(
+    session: AsyncSession, actor: Actor, act: str, version: str, look: Look
+) -> None:
+    """Compare what was read to what is there, which stays so until the commit.
+
+    `version`: as `etag_of` spells it, or several as a header names them. Behind the lock of the
+    operator's row, which every act takes first.
+
+    Raises:
+        NotAllowed, NoSuch, Stale
+    """
+    await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+    await admit(session, actor, act)
+    if not is_among(etag_of(await look(session)), version):
+        raise Stale
