@@ -32,6 +32,7 @@ from relay.desk.office import Office
 from relay.desk.tasks import (
     TOLD_OF_RELEASED,
     TOLD_OF_SETTLED,
+    cancel,
     look_now,
     refund,
     release,
@@ -55,6 +56,10 @@ class Refund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Words
     amount_micros: int | None = None
     """So much of the charge; null is all that is left."""
+
+
+class Cancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Words
 
 
 class WithoutMoney(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,6 +200,13 @@ class Tasks(Controller):
         """Give a success's charge back, or a part of it; the task stays a success."""
         do = partial(refund, reason=data.reason, amount_micros=data.amount_micros)
         return await _operate(desk, task_id, do)
+
+    @post("/{task_id:int}/cancel", **acts("task.cancel", 404))
+    async def cancel(
+        self, desk: NamedDependency[AtDesk], task_id: PathId, data: JSONBody[Cancel]
+    ) -> Response[Operated]:
+        """End a create that waits for room, and give its hold back; Kling never had it."""
+        return await _operate(desk, task_id, partial(cancel, reason=data.reason))
 
     @post("/{task_id:int}/unflag", **acts("task.unflag", 404))
     async def unflag(

@@ -14,6 +14,7 @@ from relay.cli.parameters import ID, Amount, Words
 from relay.cli.show import json_option, moment, note, print_json, print_table
 from relay.cli.story import described, tell
 from relay.cli.sure import ask, sure_option
+from relay.cli.task_cancel import cancel
 from relay.cli.window import Moment
 from relay.database.ids import TaskId
 from relay.money import decimal_of, money
@@ -39,6 +40,9 @@ STATUSES = [
 @click.group()
 def task() -> None:
     """Look at tasks, and settle, release or refund one by hand."""
+
+
+task.add_command(cancel)
 
 
 @task.command("list")

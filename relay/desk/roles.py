@@ -66,6 +66,7 @@ ACTS: dict[str, Grants] = {
     "task.settle": _to(FINANCE, bounded={OPERATOR: THOUSAND}),
     "task.release": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
     "task.refund": _to(FINANCE, bounded={OPERATOR: THOUSAND, SUPPORT: HUNDRED}),
+    "task.cancel": _to(OPERATOR, FINANCE, SUPPORT),
     "task.unflag": _to(OPERATOR, FINANCE, SUPPORT),
     "task.look": _to(OPERATOR, FINANCE, SUPPORT),
     "price.set": _to(FINANCE),

@@ -1,7 +1,7 @@
 """What an operator may do to one task by hand, each act with a reason that is kept.
 
-`settle` and `release` end a hold through the one door, here as an array of one inside the desk's
-own transaction; `refund` is a further entry. `unflag` and `look_now` move no money.
+`settle`, `release` and `cancel` end a hold through the one door, here as an array of one inside the
+desk's own transaction; `refund` is a further entry. `unflag` and `look_now` move no money.
 
 A reason is for operators and stays with them. What the tenant reads instead, in its GETs, lists and
 callbacks, is `tell`.
@@ -28,6 +28,7 @@ from relay.tasks.events import note_event
 from relay.tasks.given import spell_ended
 from relay.tasks.lock import lock_task
 from relay.tasks.look_soon import look_soon
+from relay.tasks.queue.end import CANCELLED, end_waiting
 from relay.tasks.refund import refund_task
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
@@ -145,6 +146,29 @@ async def refund(
         reason=reason,
     )
     return given_micros
+
+
+@act("task.cancel")
+async def cancel(session: AsyncSession, actor: Actor, task_id: TaskId, *, reason: str) -> int:
+    """End a create that waits for room, and give its hold back, in micros; Kling never had it.
+
+    The tenant sees it as failed: cancelled before it was sent.
+
+    Raises:
+        NoSuch, NotPossible: it does not wait, or is just being sent.
+        Unusable: the reason.
+    """
+    check_words(reason, what="reason")
+    task = await _lock_task(session, task_id)
+    _, is_ended = await end_waiting(
+        session, task_id, reason=reason, told=CANCELLED, actor=str(actor)
+    )
+    if not is_ended:
+        raise NotPossible("task", task_id, f"it does not wait for room: it is {task.state.value}")
+    before = {"state": task.state.value, "held_micros": task.hold_micros}
+    after = {"state": TaskState.FAILED.value, "held_micros": 0}
+    await _note(session, actor, "task.cancel", task, before=before, after=after, reason=reason)
+    return task.hold_micros
 
 
 @act("task.unflag")

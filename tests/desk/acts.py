@@ -86,7 +86,7 @@ from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.refusals import note_refusal
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
 from relay.desk.sub_tenants import open_sub_tenant
-from relay.desk.tasks import look_now, refund, release, settle, unflag
+from relay.desk.tasks import cancel, look_now, refund, release, settle, unflag
 from relay.desk.tenants import (
     TenantChanges,
     change_tenant,
@@ -606,6 +606,19 @@ def _of_task(act: Callable[..., Awaitable[object]], which: str | None) -> Do:
     return lambda desk, session, actor: act(
         session, actor, getattr(desk.tasks, which) if which else NOBODY, reason="ticket 9"
     )
+
+
+def _waiting(do: Do) -> Do:
+    """Do it where the unsent task was never sent: it waits for room."""
+
+    async def both(desk: Desk, session: AsyncSession, actor: Actor) -> object:
+        await session.execute(text(WAITS.format(desk.tasks.unsent)))
+        return await do(desk, session, actor)
+
+    return both
+
+
+WAITS = "UPDATE tasks SET state = 'queued', public_id = '4711' WHERE id = {}"
 
 
 def _refund(which: str, amount_micros: int) -> Do:
@@ -1797,6 +1810,14 @@ DONE = [
         lambda _: Told("operator.revoke_token", "operator_token", "1", None, {"operator": "sue"}),
     ),
     Case(
+        cancel,
+        _waiting(_of_task(cancel, "unsent")),
+        _task(
+            *("cancel", "unsent", {"state": "queued", "held_micros": CLIP_MICROS}),
+            {"state": "failed", "held_micros": 0},
+        ),
+    ),
+    Case(
         unflag,
         _of_task(unflag, "flagged"),
         _task("unflag", "flagged", {"is_flagged": True}, {"is_flagged": False}),
@@ -2112,7 +2133,7 @@ REFUSED = [
     Refusal(replay_delivery, NotPossible, _replay("due")),
     *(
         Refusal(act, NoSuch, _of_task(act, None))
-        for act in (settle, release, refund, unflag, look_now)
+        for act in (settle, release, refund, cancel, unflag, look_now)
     ),
     *(
         Refusal(
@@ -2128,6 +2149,7 @@ REFUSED = [
     Refusal(refund, NotPossible, _of_task(refund, "refunded"), "twice"),
     Refusal(refund, NotPossible, _refund("charged", CLIP_MICROS + 1), "more than there is"),
     Refusal(refund, Unusable, _refund("charged", 0)),
+    Refusal(cancel, NotPossible, _of_task(cancel, "live")),
     Refusal(unflag, NotPossible, _of_task(unflag, "live")),
     Refusal(add_operator, NameTaken, _add_operator("sue")),
     Refusal(add_operator, Unusable, _add_operator("x" * 41), "long"),

@@ -103,6 +103,10 @@ ASKED: dict[str, Asked] = {
         *("POST", lambda desk: f"tasks/{desk.tasks.charged}/refund"),
         {"reason": "black", "amount_micros": 5},
     ),
+    "task.cancel": Asked(
+        *("POST", lambda desk: f"tasks/{desk.tasks.unsent}/cancel", {"reason": "x"}),
+        "UPDATE tasks SET state = 'queued', public_id = '4711' WHERE id = 2",
+    ),
     "task.look": Asked("POST", lambda desk: f"tasks/{desk.tasks.live}/look", {}),
     "task.unflag": Asked("POST", lambda desk: f"tasks/{desk.tasks.flagged}/unflag", {}),
     "price.set": Asked("POST", "prices", CLIP | {"units_per_second": "0.6", "times": "1.2"}),

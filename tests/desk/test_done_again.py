@@ -16,6 +16,7 @@ NOT_BY_HAND = {
     "notice.replay": "a notice that arrived needs no second one",
     "notice.test": "who wanted to see it arrive has seen it",
     "office.refuse": "a note of who was not let in",
+    "task.cancel": "what waited is not sent any more by a database that was set back",
     "task.unflag": "the flag is read again",
     "task.look": "the worker has looked, or does by itself",
 }

@@ -124,6 +124,7 @@ HELD = {
     "release unsent": ACCOUNT,
     "refund": ACCOUNT,
     "refund a part": ACCOUNT,
+    "cancel": ACCOUNT,
     "unflag": TASKS,
     "look_now": TASKS,
     "note_refusal": "LOCK TABLE changes IN SHARE MODE",
