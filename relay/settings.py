@@ -212,13 +212,13 @@ def names_database(environ: Mapping[str, str]) -> bool:
     """Tell whether an environment, or the file that it names, says where the database is."""
     variables = [ENV_PREFIX + name.upper() for name in NAMING_A_DATABASE]
     variables += [name for name, setting in SETTING_OF.items() if setting in variables]
-    in_file = NAMING_A_DATABASE & _read_file(environ.get(CONFIG_ENV)).keys()
+    in_file = NAMING_A_DATABASE & read_file(environ.get(CONFIG_ENV)).keys()
     return bool(in_file) or any(environ.get(name, "").strip() for name in variables)
 
 
 def _read(environ: Mapping[str, str]) -> Settings:
     _refuse_misspelt(environ)
-    values: dict[str, Any] = _read_file(environ.get(CONFIG_ENV))
+    values: dict[str, Any] = read_file(environ.get(CONFIG_ENV))
     for name in set(Settings.__struct_fields__) - FILE_ONLY:
         text = environ.get(ENV_PREFIX + name.upper())
         if text is not None:
@@ -231,7 +231,8 @@ def _read(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _read_file(path: str | None) -> dict[str, Any]:
+def read_file(path: str | None) -> dict[str, Any]:
+    """Read what a TOML file sets, by name; nothing without a file. Raises SettingsError."""
     if not path:
         return {}
     try:

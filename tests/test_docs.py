@@ -11,6 +11,7 @@ from relay.cli.statement import ShowsByDefault
 from relay.secret_files import SETTING_OF
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings
 from tests.cli.test_help import ALL
+from tests.settings_table import spelt, written
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -255,6 +256,11 @@ def test_the_settings_table_has_every_setting_and_no_other() -> None:
     named = re.findall(r"`(RELAY_\w+)`", " ".join(rows))
 
     assert sorted(named) == sorted(SETTINGS)
+
+
+def test_the_settings_table_says_what_the_console_says() -> None:
+    """Stale? `uv run python -m tests.settings_table` writes it anew."""
+    assert written() == spelt()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,15 +7,11 @@ from litestar.params import FromQuery
 
 from relay.admin.bodies import PathName, channel_of, read_window
 from relay.admin.routes import reads
-from relay.channels.directory import read_channels
-from relay.database.facts import read_facts
 from relay.desk.at_kling import Probed, ask_bill, compare_bill, opened_named, probe
-from relay.desk.check.business import check_arrivals, check_business, check_keys, worst_of
+from relay.desk.check.business import worst_of
 from relay.desk.check.finding import Finding, Level
-from relay.desk.check.judge import judge_clock, judge_database
-from relay.desk.check.proxies import check_proxies
+from relay.desk.check.process import check_process
 from relay.desk.office import Office
-from relay.secrets import SecretKeyError
 from relay.usage.bill import Bill
 
 
@@ -42,24 +38,9 @@ class Checks(Controller):
     async def check(self, office: NamedDependency[Office]) -> Checked:
         """Say what works, what will bite, and what to do about it, as far as a process can tell.
 
-        Settings, files, the disk and the public URL are looked at by `relay check` on the machine.
+        The public URL is asked by `relay check` on the machine.
         """
-        settings = office.settings
-        async with office.alone(), office.patient.begin() as session:
-            facts = await read_facts(session)
-            connections = settings.database_connections
-            findings = [
-                *judge_database(facts, "as this process reaches it", connections=connections),
-                judge_clock(facts.ahead_s),
-                await check_keys(session, office.keys),
-                *await check_business(session, settings),
-                *await check_arrivals(session, settings, directory=facts.directory),
-            ]
-            try:
-                channels = await read_channels(session, office.keys)
-            except SecretKeyError:
-                channels = []  # the line about the secret key says it
-        findings += await check_proxies(channels)
+        findings = await check_process(office)
         return Checked(worst_of(findings), findings)
 
 

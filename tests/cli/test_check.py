@@ -10,15 +10,14 @@ import msgspec
 import pytest
 
 from relay.channels.tables import Channel
-from relay.cli.check.disk import judge_disk
 from relay.cli.check.examine import judge_schema
 from relay.cli.check.outside import REACHED, check_public_url
-from relay.cli.check.settings import check_settings
 from relay.cli.revision import Found
 from relay.database.facts import Facts
 from relay.database.migrate import newest_revision
 from relay.database.pooler import Pooler
 from relay.desk.check.channels import judge_channels
+from relay.desk.check.disk import judge_disk
 from relay.desk.check.finding import Level
 from relay.desk.check.judge import (
     judge_audit,
@@ -28,6 +27,7 @@ from relay.desk.check.judge import (
     judge_pooler,
     judge_recent,
 )
+from relay.desk.check.settings import check_settings
 from relay.ledger.audits import LastAudit
 from relay.machine import Machine
 from relay.secrets import KeyRing, new_secret_key

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from relay.channels.directory import read_channels
-from relay.cli.check.disk import check_disk
 from relay.cli.check.outside import check_public_url
-from relay.cli.check.settings import check_settings
 from relay.cli.database import (
     Database,
     current_settings,
@@ -30,6 +28,7 @@ from relay.database.embedded import is_made
 from relay.database.facts import read_facts
 from relay.database.pooler import Pooler, find_pooler
 from relay.desk.check.business import check_arrivals, check_business, check_keys
+from relay.desk.check.disk import check_disk
 from relay.desk.check.finding import Finding, bad, good, warning
 from relay.desk.check.judge import (
     judge_clock,
@@ -38,6 +37,7 @@ from relay.desk.check.judge import (
     judge_pooler,
 )
 from relay.desk.check.proxies import check_proxies
+from relay.desk.check.settings import check_settings
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 
