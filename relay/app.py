@@ -184,6 +184,7 @@ async def _open_office(
         turn=asyncio.Semaphore(1),
         refusals=Refusals(store.sessions),
         trials=trials,
+        backups=parts.loops.backups,
     )
     async with (
         aclosing(trials),

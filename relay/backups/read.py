@@ -59,6 +59,16 @@ async def read_last_backups(session: AsyncSession) -> LastBackups:
     )
 
 
+async def list_recorded(
+    session: AsyncSession, *, before_id: int | None = None, limit: int
+) -> list[Backup]:
+    """List what was made and what failed, the newest first: of this database, as it knows."""
+    query = select(Backup).order_by(Backup.id.desc()).limit(limit)
+    return list(
+        await session.scalars(query if before_id is None else query.where(Backup.id < before_id))
+    )
+
+
 class OpenRestore(msgspec.Struct, frozen=True):
     """A return to a backup that nobody has finished: its pause is in force."""
 

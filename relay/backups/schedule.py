@@ -91,7 +91,7 @@ async def back_up_if_due(schedule: Schedule) -> None:
             place = schedule.open_place()
             taken = await copy_snapshot(connection, schedule.url, schedule.keys, place)
         except FAILURES as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason_of(error)
             log.error("backup.failed", place=schedule.spelled, reason=reason)  # noqa: TRY400 (no bug)
             async with sessions.begin() as session:
                 await record_failed(
@@ -106,6 +106,32 @@ async def back_up_if_due(schedule: Schedule) -> None:
             await record_taken(session, taken, actor=BY_RELAY)
     log.info("backup.made", place=taken.place, bytes=taken.bytes, made_at=taken.made_at)
     await _delete_older(place, taken, schedule.keep)
+
+
+class UnderWay(Exception):
+    """Another one is being made just now."""
+
+
+async def back_up_now(schedule: Schedule) -> Taken:
+    """Make one, due or not, and delete those that are too many; nothing is written down.
+
+    Raises:
+        UnderWay
+        DumpFailed, PlaceFailed, or what else is in FAILURES: there is none.
+    """
+    async with snapshot_of(schedule.url) as connection:
+        if not await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({LOCK})"):
+            raise UnderWay
+        place = schedule.open_place()
+        taken = await copy_snapshot(connection, schedule.url, schedule.keys, place)
+    log.info("backup.made", place=taken.place, bytes=taken.bytes, made_at=taken.made_at)
+    await _delete_older(place, taken, schedule.keep)
+    return taken
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one line why there is none."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def _delete_older(place: Place, taken: Taken, keep: int) -> None:

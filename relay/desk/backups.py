@@ -6,9 +6,11 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.backups.record import record_taken
+from relay.backups.record import record_failed, record_taken
+from relay.backups.schedule import FAILURES, Schedule, back_up_now, reason_of
 from relay.backups.tables import Restore
 from relay.backups.take import Taken
+from relay.database.engine import Sessions
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
@@ -45,6 +47,35 @@ async def note_backup(session: AsyncSession, actor: Actor, taken: Taken) -> None
         name=str(row.id),
         after={"place": taken.place, "bytes": taken.bytes},
     )
+
+
+async def back_up(sessions: Sessions, schedule: Schedule, actor: Actor) -> Taken:
+    """Make a backup now where the schedule keeps them, and write down what became of it.
+
+    May take minutes. Who may not do it has been asked before; it is judged when it is noted.
+
+    Raises:
+        UnderWay: another one is being made; nothing was written.
+        NotAllowed, or what is in FAILURES: there is none.
+    """
+    async with sessions.begin() as session:
+        began_at = await session.scalar(select(func.now()))
+    assert began_at is not None, "a clock tells a time"
+    try:
+        taken = await back_up_now(schedule)
+    except FAILURES as error:
+        async with sessions.begin() as session:
+            await record_failed(
+                session,
+                began_at=began_at,
+                place=schedule.spelled,
+                error=reason_of(error),
+                actor=str(actor),
+            )
+        raise
+    async with sessions.begin() as session:
+        await note_backup(session, actor, taken)
+    return taken
 
 
 @act("database.restore")

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.backups.schedule import Schedule
 from relay.database.engine import Sessions
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -40,6 +41,8 @@ class Office(msgspec.Struct, frozen=True):
     refusals: Refusals
     trials: TrialRuns
     """Those that this process makes."""
+    backups: Schedule | None = None
+    """Where copies are kept; None: no setting names a place."""
 
     def check_endpoint(self, name: str) -> None:
         """Refuse an endpoint that is not there."""
