@@ -14,8 +14,6 @@ from relay.cli.secret_input import read_secret
 from relay.cli.show import json_option, moment, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from relay.cli.database import Database
@@ -157,7 +155,8 @@ def _read_hash() -> str:
 
 def _shown_and_confirmed(database: Database, name: str, as_json: bool) -> tuple[str, int]:  # noqa: FBT001 (from the option)
     """Show a new secret, and go on once a code proves that an app has it."""
-    from relay.logins.second_factor import new_second_factor, otpauth_uri, step_of
+    from relay.desk.logins import step_shown
+    from relay.logins.second_factor import new_second_factor, otpauth_uri
 
     secret = new_second_factor()
     uri = otpauth_uri(secret, name=name)
@@ -166,20 +165,13 @@ def _shown_and_confirmed(database: Database, name: str, as_json: bool) -> tuple[
     sys.stdout.flush()  # a program that makes the code waits for it
     note("They are shown this once: put one into the app, then type the code that it shows.")
     code = read_secret("Code")
-    step = step_of(secret, code, database.read(_now))
+    step = database.read(lambda session: step_shown(session, secret, code))
     if step is None:
         raise Failure(
             "that is not the code of now: nothing was changed. Is the phone's clock right? Begin"
             " again, with a new secret"
         )
     return secret, step
-
-
-async def _now(session: AsyncSession) -> datetime:
-    """Ask the clock by which codes are judged."""
-    from sqlalchemy import func, select
-
-    return (await session.scalars(select(func.now()))).one()
 
 
 def _counted(sessions: int) -> str:

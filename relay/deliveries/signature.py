@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import msgspec
 import structlog
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,6 +42,27 @@ async def read_secrets(session: AsyncSession, tenant_id: int, keys: KeyRing) -> 
     if failure is not None and not opened:
         raise failure
     return opened
+
+
+class KeptSecret(msgspec.Struct, frozen=True):
+    """One that signs now, without itself."""
+
+    created_at: datetime
+    expires_at: datetime | None
+    """Of one that was replaced."""
+
+
+async def read_kept(session: AsyncSession, tenant_id: int) -> list[KeptSecret]:
+    """Read since when a tenant has its secrets, the newest first; none of what is over."""
+    rows = await session.execute(
+        select(WebhookSecret.created_at, WebhookSecret.expires_at)
+        .where(
+            WebhookSecret.tenant_id == tenant_id,
+            or_(WebhookSecret.expires_at.is_(None), WebhookSecret.expires_at > func.now()),
+        )
+        .order_by(WebhookSecret.id.desc())
+    )
+    return [KeptSecret(created_at, expires_at) for created_at, expires_at in rows]
 
 
 def sign(secrets: list[str], *, webhook_id: str, at: datetime, body: bytes) -> dict[str, str]:

@@ -92,6 +92,28 @@ async def set_password(
     return ended
 
 
+async def knows_password(sessions: Sessions, operator_id: int, password: str) -> bool:
+    """Tell whether who sits at an operator's session knows its password; of one without, yes.
+
+    For what would let somebody who found a browser open keep others out. No connection is held
+    while it is compared.
+    """
+    async with sessions.begin() as session:
+        whose = select(Operator.password_hash).where(Operator.id == operator_id)
+        password_hash = await session.scalar(whose)
+    return password_hash is None or await compared(password_hash, password)
+
+
+async def step_shown(session: AsyncSession, secret: str, code: str) -> int | None:
+    """Tell by which step's code somebody proves that an app has a secret; None: by no one's.
+
+    By the clock by which codes are judged at the door.
+    """
+    now = await session.scalar(select(func.now()))
+    assert now is not None, "a clock tells a time"
+    return step_of(secret, code, now)
+
+
 @act("operator.set_second_factor")
 async def set_second_factor(
     session: AsyncSession,

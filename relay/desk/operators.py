@@ -28,6 +28,7 @@ __all__ = [
     "revoke_operator_token",
 ]
 
+ID_END = 2**63
 CHARS_MAX = 40
 """Of a name: it stands behind `operator:` wherever one acts."""
 
@@ -205,6 +206,14 @@ async def operator_named(session: AsyncSession, name: str, *, is_locked: bool = 
     if operator is None:
         raise NoSuch("operator", name, [one.name for one in await read_operators(session)])
     return operator
+
+
+async def operator_numbered(session: AsyncSession, operator_id: int) -> Operator:
+    """Find one by its number, a removed one too, or raise NoSuch."""
+    found = None if operator_id >= ID_END else await session.get(Operator, operator_id)
+    if found is None:
+        raise NoSuch("operator", operator_id)
+    return found
 
 
 async def operator_to_act_on(session: AsyncSession, name: str) -> Operator:
