@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.page import Page
 from relay.console.problems import sentence_of, status_of
-from relay.desk.errors import DeskError, NameTaken, NoSuch, ReferenceUsed, Unusable
+from relay.desk.errors import DeskError, NameTaken, NoSuch, ReferenceUsed, Stale, Unusable
 from relay.html.form import Form
 
 Done = TypeVar("Done")
@@ -24,13 +24,14 @@ async def attempt(
 
     Raises:
         NoSuch: what it is about is not there any more.
+        Stale: it is not as the form showed it.
     """
     if not form.is_right:
         return None, WRONG
     try:
         async with page.acting() as session:
             return await work(session), OK
-    except NoSuch:
+    except (NoSuch, Stale):
         raise
     except DeskError as error:
         field = _field_of(error)

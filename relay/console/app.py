@@ -8,11 +8,14 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from relay.console.alerts import Alerts
+from relay.console.backups import Backups, Copier
 from relay.console.bill import Bills
 from relay.console.changes import Changes
 from relay.console.channel_acts import ChannelActs
 from relay.console.channel_form import ChannelForms
+from relay.console.channel_test import ChannelTest
 from relay.console.channels import Channels
+from relay.console.check import Check
 from relay.console.codes import Codes
 from relay.console.deliveries import Deliveries
 from relay.console.entries import Entries
@@ -26,6 +29,10 @@ from relay.console.margin import MarginPages
 from relay.console.money import Money
 from relay.console.months import Months
 from relay.console.multipliers import Multipliers
+from relay.console.operator_logins import OperatorLogins
+from relay.console.operator_tokens import OperatorTokens
+from relay.console.operators import Operators
+from relay.console.own_login import OwnLogin
 from relay.console.page import page_of
 from relay.console.pauses import Pauses
 from relay.console.price_acts import PriceActs
@@ -35,11 +42,15 @@ from relay.console.price_lists import PriceLists
 from relay.console.price_simulation import PriceSimulation
 from relay.console.prices import PriceBooks
 from relay.console.problems import show_failure
+from relay.console.settings import SettingsPage
 from relay.console.tasks import Tasks
+from relay.console.tenant_callbacks import TenantCallbacks
 from relay.console.tenant_change import TenantChange
 from relay.console.tenant_limits import TenantLimits
 from relay.console.tenant_money import TenantMoney
+from relay.console.tenant_notices import TenantNotices
 from relay.console.tenant_open import TenantOpen
+from relay.console.tenant_portal import TenantPortal
 from relay.console.tenant_prices import TenantPrices
 from relay.console.tenant_tokens import TenantTokens
 from relay.console.tenants import Tenants
@@ -51,12 +62,14 @@ from relay.tries import Tries
 FORM_BYTES_MAX = 256 * 1024
 PAGES = [
     *(Door, Home, Tasks, Alerts, Changes, Deliveries, Pauses),
-    *(Channels, ChannelForms, ChannelActs),
+    *(Channels, ChannelForms, ChannelActs, ChannelTest),
     *(PriceBooks, PriceActs, Multipliers, PriceCalculator),
     *(PriceLists, PriceFiles, PriceSimulation),
     *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens),
-    *(TenantLimits, TenantPrices),
+    *(TenantLimits, TenantPrices, TenantCallbacks, TenantNotices, TenantPortal),
     *(Money, Entries, Months, MarginPages, Bills, Codes, Invoices, Profiles),
+    *(Operators, OperatorTokens, OperatorLogins, OwnLogin),
+    *(Check, SettingsPage, Backups),
 ]
 
 
@@ -68,6 +81,7 @@ class Console:
         self._given = {
             "stopping": stopping,
             "figures": Figures(office),
+            "copier": Copier(office),
             "tries": (Tries(OF_ADDRESS_MAX, WINDOW_S), Tries(OF_NAME_MAX, WINDOW_S)),
         }
 

@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import UNSET, UnsetType
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.checks import normalised_base_url
 from relay.channels.probe import Found, leads_to_sandbox, probe_keys
@@ -16,6 +17,7 @@ from relay.console.access import may
 from relay.console.channels import HERE
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
+from relay.desk.changes import list_changes
 from relay.desk.channels import (
     ChannelChanges,
     ChannelKeys,
@@ -23,9 +25,11 @@ from relay.desk.channels import (
     add_channel,
     change_channel,
 )
-from relay.desk.errors import DeskError, NameTaken, NoSuch, Unusable
-from relay.desk.find import channel_numbered
+from relay.desk.errors import DeskError, NameTaken, NoSuch, Stale, Unusable
+from relay.desk.find import channel_named, channel_numbered
 from relay.desk.shown import ShownChannel, shown_channel
+from relay.desk.spelt_changes import spelt_change
+from relay.desk.versions import Look, etag_of, refuse_stale
 from relay.html.form import Form, read_form
 from relay.kling.endpoint import Credential
 from relay.kling.proxy import read_proxy
@@ -45,7 +49,7 @@ class ChannelForms(Controller):
     @get("/add", guards=[may("channel.add")])
     async def ask_new(self, page: NamedDependency[Page]) -> Response[Any]:
         """Ask for a new channel's keys, and how it is to be used."""
-        return await page.render("channels/form.html", form=Form(page.say), row=None)
+        return await _render(page, Form(page.say), None)
 
     @post("/add", guards=[may("channel.add")])
     async def add(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -81,15 +85,14 @@ class ChannelForms(Controller):
             except DeskError as error:
                 return await _again(page, form, error, None)
             return page.go(f"{HERE}/{channel_id}", said="added")
-        return await page.render("channels/form.html", status=422, form=form, row=None)
+        return await _render(page, form, None, status=422)
 
     @get("/{channel_id:int}/edit", guards=[may("channel.change")])
     async def ask_changes(
         self, page: NamedDependency[Page], channel_id: FromPath[int]
     ) -> Response[Any]:
         """Show what can be changed, as it is; of keys what tells them from others."""
-        row = await _read(page, channel_id)
-        return await page.render("channels/form.html", form=Form(page.say), row=row)
+        return await _render(page, Form(page.say), await _read(page, channel_id))
 
     @post("/{channel_id:int}/edit", guards=[may("channel.change")])
     async def change(
@@ -116,17 +119,23 @@ class ChannelForms(Controller):
                 way=way,
             )
             may_be_same = form.is_checked("may_be_same")
+            version = form.values.get("version", "")
             try:
                 async with page.acting() as session:
                     called = (await channel_numbered(session, channel_id)).name
+                    await refuse_stale(
+                        *(session, page.actor, "channel.change", version), _locked(called)
+                    )
                     await change_channel(
                         *(session, page.actor, page.office.keys, called, changes),
                         may_be_same=may_be_same,
                     )
+            except Stale:
+                return await _ask_stale(page, form, channel_id)
             except DeskError as error:
                 return await _again(page, form, error, row)
             return page.go(f"{HERE}/{channel_id}", said="saved")
-        return await page.render("channels/form.html", status=422, form=form, row=row)
+        return await _render(page, form, row, status=422)
 
 
 async def _ask_kling(
@@ -177,7 +186,42 @@ async def _again(
     elif isinstance(error, Unusable):
         field = error.field
     form.errors[field] = sentence_of(error, page)
-    return await page.render("channels/form.html", status=status_of(error), form=form, row=row)
+    return await _render(page, form, row, status=status_of(error))
+
+
+def _locked(name: str) -> Look:
+    """Lock a channel, so that it stays as it is compared."""
+
+    async def look(session: AsyncSession) -> ShownChannel:
+        return shown_channel(await channel_named(session, name, is_locked=True))
+
+    return look
+
+
+async def _ask_stale(page: Page, form: Form, channel_id: int) -> Response[Any]:
+    """Say who changed what since the form was opened; what was typed stays, and was not saved."""
+    async with page.reading() as session:
+        row = shown_channel(await channel_numbered(session, channel_id))
+        changes = await list_changes(session, subject=row.name, act="channel", limit=10)
+    last = next(one for one in changes if one.act != "channel.set_cost")
+    del form.values["version"]
+    form.errors[""] = page.say(
+        "Nothing was saved: %(who)s changed it since this form was opened (%(what)s). What you"
+        " typed is still here; saved again it stands in place of that.",
+        who=last.actor,
+        what=spelt_change(last.before, last.after, page.office.settings.currency) or last.act,
+    )
+    return await _render(page, form, row, status=status_of(Stale()))
+
+
+async def _render(
+    page: Page, form: Form, row: ShownChannel | None, *, status: int = 200
+) -> Response[Any]:
+    """`row`: the channel that is changed; None is a new one."""
+    version = None if row is None else etag_of(row)
+    return await page.render(
+        "channels/form.html", status=status, form=form, row=row, version=version
+    )
 
 
 def _read_keys(form: Form) -> ChannelKeys:

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.status_codes import HTTP_403_FORBIDDEN
+from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,11 +19,15 @@ from relay.desk.actor import Actor
 from relay.desk.errors import Busy, NotAllowed, OverCeiling
 from relay.desk.logins import actor_of
 from relay.desk.office import Office
+from relay.desk.once import is_key, new_key
 from relay.desk.roles import ACTS
+from relay.html.form import Form
 from relay.html.page import SitePage, language_of
 from relay.logins.sessions import Visitor
 from relay.pauses.read import ListedPause, list_pauses
 
+ONCE = "once"
+"""The field of a form's key."""
 TIMEOUT_MS = 3000
 """Of a page's statements: a page that asks too much is told so, and holds up nobody's money."""
 
@@ -49,6 +54,14 @@ class Page(SitePage, frozen=True, kw_only=True):
             origin=client[0] if client else "",
             request_id=self.request.headers.get("x-request-id"),
         )
+
+    def actor_by(self, form: Form) -> Actor:
+        """Who acts by a form that is done once, under its own key.
+
+        A form that brought none has one from now on, which is good once too.
+        """
+        given = form.values.get(ONCE, "")
+        return structs.replace(self.actor, request_id=given if is_key(given) else new_key())
 
     def may(self, act: str) -> bool:
         """Tell whether the visitor's role may do it: what it may not is not offered."""
@@ -103,6 +116,7 @@ class Page(SitePage, frozen=True, kw_only=True):
         **values: Any,
     ) -> Response[str]:
         """Answer with a template; `pauses`: what every page says is paused now, and for what."""
+        values["new_key"] = new_key
         return super().compose(
             template, status=status, pauses=pauses, open_restore=open_restore, **values
         )

@@ -152,6 +152,7 @@ def _acts(shown: Shown, page: Page) -> list[str]:
         return []
     possible = {
         "edit": ("channel.change", True),
+        "test": ("channel.try", True),
         "pause": ("pause.add", True),
         "drain": ("channel.change", channel.enabled and not channel.is_draining),
         "undrain": ("channel.change", channel.is_draining),

@@ -9,14 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.page import Page
 from relay.database.ids import TaskId
 from relay.deliveries.kept_url import show_url
+from relay.deliveries.read import list_deliveries
+from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import NoSuch
 from relay.html.results import Result, result_of
 from relay.money import money, plain
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
+from relay.tasks.kin import Kin, read_kin
 from relay.tasks.tables import TaskState
 from relay.tasks.timeline import Happening
 
+DELIVERIES_MAX = 20
+"""Of one task: one for each state that it was in."""
 MICROS = re.compile(r"(-?\d+) micros\b", re.ASCII)
 
 
@@ -53,6 +58,9 @@ class Told(msgspec.Struct, frozen=True):
     results: list[Result]
     why: Why
     callback_url: str | None
+    kin: Kin
+    tells: int | None
+    """The newest delivery of it, if that may be sent once more."""
     acts: list[str]
     """What the visitor may do to it as it is."""
 
@@ -78,13 +86,25 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         results=[result_of(url) for url in task.result_urls],
         why=_why(msgspec.convert(task.quote, Quote), currency),
         callback_url=task.callback_url and show_url(task.callback_url),
+        kin=await read_kin(session, task),
+        tells=await _tells(session, page, task_id),
         acts=_acts(
             listed,
             page,
             is_open=task.hold_ended_at is None,
+            is_waiting=task.state == TaskState.QUEUED,
             is_looked_at=task.next_look_at is not None and task.state != TaskState.QUEUED,
         ),
     )
+
+
+async def _tells(session: AsyncSession, page: Page, task_id: TaskId) -> int | None:
+    """Find what can be told once more: nothing while something is still to be told."""
+    if not (page.may("delivery.replay") and page.may("delivery.read")):
+        return None
+    found = await list_deliveries(session, task_id=task_id, limit=DELIVERIES_MAX)
+    is_due = any(one.state == DeliveryState.DUE for one in found)
+    return found[0].id if found and not is_due else None
 
 
 def _moved(one: Happening, currency: str) -> Moved:
@@ -118,11 +138,14 @@ def _why(quote: Quote, currency: str) -> Why:
     )
 
 
-def _acts(task: ListedTask, page: Page, *, is_open: bool, is_looked_at: bool) -> list[str]:
+def _acts(
+    task: ListedTask, page: Page, *, is_open: bool, is_waiting: bool, is_looked_at: bool
+) -> list[str]:
     left = (task.charged_micros or 0) - task.refunded_micros
     possible = {
+        "cancel": is_waiting,
         "settle": task.charged_micros is None,
-        "release": is_open,
+        "release": is_open and not is_waiting,
         "refund": left > 0,
         "unflag": task.is_flagged,
         "look": is_looked_at,

@@ -20,9 +20,11 @@ from relay.database.ids import TaskId
 from relay.desk.actor import Actor
 from relay.desk.errors import DeskError, NoSuch
 from relay.desk.find import channel_named, tenant_named
+from relay.desk.once import was_done
 from relay.desk.tasks import (
     TOLD_OF_RELEASED,
     TOLD_OF_SETTLED,
+    cancel,
     look_now,
     refund,
     release,
@@ -48,6 +50,7 @@ REASONS = {
     "not-delivered": "Kling did not deliver it",
     "quality": "The result is not what was asked for",
     "mistake": "A mistake of ours",
+    "asked": "Its tenant asked for it",
     "goodwill": "Goodwill",
     "read": "Read and understood",
     "other": "Other",
@@ -132,15 +135,18 @@ class Tasks(Controller):
         if act == "refund":
             form.amount("amount", must=True)
         if form.is_right:
+            actor = page.actor_by(form) if act in ONCE else page.actor
             try:
                 async with page.acting() as session:
-                    await ACTS[act](session, page.actor, TaskId(task_id), form)
+                    is_done = act in ONCE and await was_done(session, actor)
+                    if not is_done:
+                        await ACTS[act](session, actor, TaskId(task_id), form)
             except NoSuch:
                 raise
             except DeskError as error:
                 form.errors[""] = sentence_of(error, page)
                 return await _ask(page, task_id, act, form, status=status_of(error))
-            return page.go(f"{HERE}/{task_id}", said="done")
+            return page.go(f"{HERE}/{task_id}", said="done-before" if is_done else "done")
         return await _ask(page, task_id, act, form, status=422)
 
 
@@ -184,6 +190,10 @@ async def _refund(session: AsyncSession, actor: Actor, task_id: TaskId, form: Fo
     return await refund(session, actor, task_id, reason=_reason(form), amount_micros=amount_micros)
 
 
+async def _cancel(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
+    return await cancel(session, actor, task_id, reason=_reason(form))
+
+
 async def _unflag(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     await unflag(session, actor, task_id, reason=_reason(form))
     return None
@@ -198,9 +208,14 @@ ACTS: dict[str, Do] = {
     "settle": _settle,
     "release": _release,
     "refund": _refund,
+    "cancel": _cancel,
     "unflag": _unflag,
     "look": _look,
 }
+
+
+ONCE = ("refund",)
+"""What would be done again by a second press of its button: all else finds itself done."""
 
 
 async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFilter | None:

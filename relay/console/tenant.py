@@ -30,6 +30,8 @@ TABS = (
     ("/tokens", "token.read"),
     ("/limits", "tenant.read"),
     ("/prices", "price.read"),
+    ("/callbacks", "delivery.read"),
+    ("/notices", "notice.read"),
     ("/below", "tenant.read"),
 )
 """Pages of one tenant, and what a role needs for each; `tenants/head.html` words them."""

@@ -1,5 +1,6 @@
 """How pages spell money, numbers and moments, for a reader of one language in one zone."""
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 
@@ -7,10 +8,11 @@ import msgspec
 from babel.core import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from relay.money import MICROS
 
+CODE = re.compile(r"`([^`]+)`")
 NONE = "-"
 """For what is not there."""
 MINUTE_S, HOUR_S = 60, 3600
@@ -99,6 +101,10 @@ class Speller(msgspec.Struct, frozen=True):
             return f"{minutes}:{rest:02} min"
         hours, minutes = divmod(minutes, MINUTE_S)
         return f"{hours}:{minutes:02}:{rest:02} h"
+
+    def coded(self, text: str) -> Markup:
+        """Spell a sentence of Markdown: what stands between backticks as code."""
+        return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped)
 
     def size(self, number: float) -> str:
         """Spell a number of bytes."""

@@ -1,11 +1,29 @@
 """What stands in a relay whose console is looked at: something of everything that pages show."""
 
 from relay.database.ids import TaskId
+from relay.desk.logins import set_password
+from relay.desk.notices import NewPlace, add_notice_place
+from relay.desk.operators import add_operator, issue_operator_token
 from relay.desk.tasks import refund, release, settle
+from relay.desk.tenants import issue_webhook_secret
+from relay.logins.sessions import open_session
+from relay.notices.events import Event
+from relay.notices.tables import PlaceKind
+from relay.operators.tables import Role
+from relay.settings import Settings
+from tests.admin.office import act
 from tests.console.money_story import tell_money
 from tests.console.story_of_prices import tell_prices
 from tests.relay_app import CLIP, Relay
 
+OF_TENANT = (
+    *("callbacks", "callbacks?state=dead", "callbacks/secret", "notices", "notices?state=dead"),
+    *("notices/add", "notices/places/1/remove", "portal", "portal/end"),
+)
+OF_OPERATORS = (
+    *("change", "remove", "password", "password/remove", "second-factor", "second-factor/remove"),
+    *("tokens/issue", "tokens/1/revoke"),
+)
 MARKUP = "\"'><img src=x onerror=alert(1)>"
 """What somebody may have called his things."""
 
@@ -27,6 +45,8 @@ async def tell_story(relay: Relay) -> list[str]:
     unpriced = CLIP | {"model_name": f"kling-9 {MARKUP}"}
     assert (await relay.submit(acme, unpriced)).status_code == 404
     prices = await tell_prices(relay, f"b {MARKUP}")
+    owner, marked_one = await operators(relay)
+    await tell_tenants(relay, ids[1])
     return [
         "",
         "/figures",
@@ -35,6 +55,7 @@ async def tell_story(relay: Relay) -> list[str]:
         "/tasks?tenant=nobody&since=never",
         *(f"/tasks/{task_id}" for task_id in ids),
         f"/tasks/{ids[0]}/raw",
+        f"/tasks/{ids[3]}/cancel",
         f"/tasks/{ids[0]}/refund",
         f"/tasks/{ids[0]}/unflag",
         f"/tasks/{ids[3]}/settle",
@@ -43,12 +64,13 @@ async def tell_story(relay: Relay) -> list[str]:
         "/tasks/find?id=nothing",
         "/channels",
         f"/channels/{channel_id}",
-        *(f"/channels/{channel_id}/{one}" for one in ("edit", "cost", "drain", "remove")),
+        *(f"/channels/{channel_id}/{one}" for one in ("edit", "test", "cost", "drain", "remove")),
         "/channels/add",
         "/pauses",
         "/pauses/add",
         "/deliveries",
         "/deliveries?state=dead",
+        *("/deliveries/1", "/deliveries/1/replay"),
         "/alerts",
         "/changes",
         "/tasks/4711",
@@ -62,4 +84,44 @@ async def tell_story(relay: Relay) -> list[str]:
         "/tenants/1/tokens/issue",
         "/tenants/1/tokens/1/rotate",
         *await tell_money(relay, MARKUP),
+        *(f"/tenants/1/{one}" for one in OF_TENANT),
+        *("/me", "/check", "/settings", "/backup"),
+        *("/operators", "/operators/roles", "/operators/add"),
+        *(f"/operators/{one}" for one in (owner, marked_one)),
+        *(f"/operators/{marked_one}/{one}" for one in OF_OPERATORS),
     ]
+
+
+async def tell_tenants(relay: Relay, task_id: int) -> None:
+    """A callback that arrived and one that was given up, and a place that notices do not reach."""
+    await act(relay, issue_webhook_secret, "acme", relay.keys, may_rotate=False)
+    url = f"https://acme.test/hook?{'x' * 80}"
+    for state, reason in (("delivered", None), ("dead", MARKUP)):
+        await relay.rows(
+            "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state, attempts,"
+            " reason, ended_at) VALUES ($1, 1, $2, 'succeed', '{}', $3, 2, $4, now())",
+            *(task_id, url, state, reason),
+        )
+    events = [Event.QUOTA_LOW, Event.TASK_REFUNDED]
+    place = NewPlace(kind=PlaceKind.WEBHOOK, to="https://acme.test/notices", events=events)
+    settings = Settings(currency="USD")
+    await act(relay, add_notice_place, "acme", place, relay.keys, settings=settings)
+    await relay.rows(
+        "INSERT INTO notices (place_id, event, key, data, state, attempts, error, ended_at)"
+        " VALUES (1, 'quota.low', '1', '{}', 'sent', 1, NULL, now()),"
+        " (1, 'task.refunded', '2', '{}', 'dead', 9, $1, now())",
+        MARKUP,
+    )
+
+
+async def operators(relay: Relay) -> tuple[int, int]:
+    """An owner with all that one may have, and somebody with a ceiling and a markup of a name."""
+    await act(relay, add_operator, "owen", role=Role.OWNER)
+    await act(relay, set_password, "owen", "no hash of any password")
+    name = MARKUP[:40]
+    ceilings = {"task.refund": 50_000_000}
+    row = await act(relay, add_operator, name, role=Role.SUPPORT, ceilings=ceilings)
+    await act(relay, issue_operator_token, name, addresses=["10.0.0.0/8"])
+    async with relay.sessions.begin() as session:
+        await open_session(session, operator_id=row.id, address="10.0.0.7", agent=MARKUP)
+    return row.id - 1, row.id

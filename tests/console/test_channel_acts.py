@@ -4,7 +4,7 @@ from typing import Any
 
 from relay.operators.tables import Role
 from relay.sandbox.settings import DEFAULT_ACCOUNT
-from tests.console.visiting import Visit, visiting
+from tests.console.visiting import Visit, version_of, visiting
 from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
 
 KEYS = {"access_key": "ak-9", "secret_key": "sk-of-nine"}
@@ -40,6 +40,7 @@ async def test_a_channel_is_added_changed_and_removed(database_url: str) -> None
         answer = await ann.post(
             f"/channels/{nine}/edit",
             **same,
+            version=version_of(page),
             room="video=6",
             models="kling-v3",
             proxy="http://u:hush@10.0.0.1:3128",
@@ -54,7 +55,8 @@ async def test_a_channel_is_added_changed_and_removed(database_url: str) -> None
         assert (row["proxy"], row["timeout_s"]) == ("http://u@10.0.0.1:3128", 30.0)
         page = await ann.read(f"/channels/{nine}/edit")
         assert ("http://u@10.0.0.1:3128" in page, "hush" in page) == (True, False)
-        await ann.post(f"/channels/{nine}/edit", **same, no_proxy="on", timeout_s="30")
+        fields = {**same, "version": version_of(page), "no_proxy": "on", "timeout_s": "30"}
+        await ann.post(f"/channels/{nine}/edit", **fields)
         assert (await channel(relay, nine))["proxy"] is None
 
         for act, state in (

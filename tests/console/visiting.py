@@ -41,6 +41,12 @@ class Visit:
         )
 
 
+def version_of(page: str) -> str:
+    """Which state of a thing a form was opened on."""
+    given = page.partition('name="version" value="')[2].partition('"')
+    return unescape(given[0]) or f'"{given[2].partition(chr(34))[0]}"'
+
+
 @asynccontextmanager
 async def browser(relay: Relay, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=relay.app.state.office, client=(address, 4711))

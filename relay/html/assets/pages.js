@@ -113,6 +113,21 @@ document.addEventListener("htmx:after:swap", (event) => { enhance(event.target?.
 document.addEventListener("DOMContentLoaded", () => { enhance(document); follow(); });
 addEventListener("pagehide", () => stream?.close());
 
+// How hard a password is to guess, roughly, while it is typed: it leaves the page when it is sent, and not before.
+document.addEventListener("input", (event) => {
+  const told = document.querySelector(`[data-strength="${event.target.id}"]`);
+  if (!told) return;
+  const given = event.target.value.trim();
+  const kinds = [[/[a-z]/, 26], [/[A-Z]/, 26], [/[0-9]/, 10], [/[ -/:-@[-`{-~]/, 33], [/[^ -~]/, 100]];
+  const alphabet = kinds.reduce((sum, [kind, size]) => sum + (kind.test(given) ? size : 0), 0);
+  const rest = given.replace(/(.)\1+/gu, "$1").replace(/0?123\d*|abc\w?|qwert\w*|asdf\w*|passwor[dt]/gi, "x");
+  const bits = Math.min(rest.length, 2 * new Set(rest).size) * Math.log2(alphabet || 1);
+  const level = given.length < Number(told.dataset.least) ? 0 : bits < 50 ? 1 : bits < 75 ? 2 : 3;
+  told.hidden = !given;
+  told.textContent = told.dataset.words.split("|")[level];
+  told.className = `strength ${["error", "error", "", "good"][level]}`;
+});
+
 // A result is asked for when somebody wants to see it, and not before.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button.show");

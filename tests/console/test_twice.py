@@ -1,0 +1,115 @@
+"""A form that two people have open, and a button that is pressed twice."""
+
+import asyncio
+from typing import Any
+
+from tests.console.test_gate import charged_task
+from tests.console.test_tenants import id_of
+from tests.console.visiting import Visit, version_of, visiting
+from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
+
+
+def key_of(page: str) -> str:
+    return page.partition('name="once" value="')[2].partition('"')[0]
+
+
+async def entries(relay: Relay, kind: str) -> list[int]:
+    rows = await relay.rows("SELECT amount_micros FROM entries WHERE kind = $1 ORDER BY id", kind)
+    return [row["amount_micros"] for row in rows]
+
+
+async def press(visit: Visit, path: str, times: int, **fields: Any) -> list[str]:
+    answers = await asyncio.gather(*(visit.post(path, **fields) for _ in range(times)))
+    assert {answer.status_code for answer in answers} == {303}, answers[0].text
+    return sorted(answer.headers["location"].rpartition("=")[2] for answer in answers)
+
+
+async def test_an_adjustment_is_made_once_however_often_it_is_sent(database_url: str) -> None:
+    """Of five at once one is done; another form, or another person, does another one."""
+    async with (
+        fixture_relay(database_url) as relay,
+        visiting(relay) as ann,
+        visiting(relay, "bob") as bob,
+    ):
+        await relay.add_tenant()
+        here = f"/tenants/{await id_of(relay, 'acme')}/adjust"
+        fields = {"amount": "-0.5", "reason": "fee"}
+        planned = (await ann.post(here, **fields)).text
+        sure = fields | {"sure": "-500000", "once": key_of(planned)}
+
+        said = await press(ann, here, 5, **sure)
+
+        assert said == ["done", *["done-before"] * 4]
+        assert await entries(relay, "adjust") == [-500_000]
+        assert await press(ann, here, 1, **sure | {"once": key_of((await ann.get(here)).text)})
+        assert await press(bob, here, 1, **sure) == ["done"]
+        assert await entries(relay, "adjust") == [-500_000] * 3
+
+
+async def test_a_machines_user_adjusts_once_too(database_url: str) -> None:
+    """No row of an operator holds it up: the key of the form does."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        await relay.add_tenant()
+        await relay.rows("UPDATE web_sessions SET operator_id = NULL, machine_user = 'root'")
+        here = f"/tenants/{await id_of(relay, 'acme')}/adjust"
+        once = key_of((await ann.get(here)).text)
+        fields = {"amount": "-0.5", "reason": "fee", "sure": "-500000", "once": once}
+        assert await press(ann, here, 5, **fields) == ["done", *["done-before"] * 4]
+        assert await entries(relay, "adjust") == [-500_000]
+
+
+async def test_a_refund_is_made_once_however_often_it_is_sent(database_url: str) -> None:
+    """Two presses of one part give back one part; the same part again is another form's."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        here = f"/tasks/{await charged_task(relay)}/refund"
+        once = key_of((await ann.get(here)).text)
+        fields = {"amount": "0.1", "reason": "goodwill"}
+        assert await press(ann, here, 4, **fields, once=once) == ["done", *["done-before"] * 3]
+        assert await entries(relay, "refund") == [100_000]
+        again = key_of((await ann.get(here)).text)
+        assert again != once
+        assert await press(ann, here, 1, **fields, once=again) == ["done"]
+        assert await entries(relay, "refund") == [100_000] * 2
+
+
+async def test_a_refusal_leaves_the_form_to_be_sent_again(database_url: str) -> None:
+    """What was not done is not taken for done."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        here = f"/tasks/{await charged_task(relay)}/refund"
+        once = key_of((await ann.get(here)).text)
+        fields = {"reason": "goodwill", "once": once}
+        answer = await ann.post(here, **fields, amount="4711")
+        assert (answer.status_code, key_of(answer.text)) == (409, once)
+        assert await press(ann, here, 1, **fields, amount="0.1") == ["done"]
+
+
+async def test_who_edits_a_channel_that_was_changed_is_told(database_url: str) -> None:
+    """Nothing of the other's is overwritten; who changed what stands there, and what was typed."""
+    async with (
+        fixture_relay(database_url) as relay,
+        visiting(relay) as ann,
+        visiting(relay, "ben") as ben,
+    ):
+        here = f"/channels/{await relay.add_channel()}/edit"
+        fields = {"name": "main", "base_url": SANDBOX_URL, "priority": "0"}
+        version = version_of((await ann.get(here)).text)
+        assert version == version_of((await ben.get(here)).text)
+        first = await ben.post(here, **fields, weight="5", version=version)
+        assert first.status_code == 303, first.text
+
+        answer = await ann.post(here, **fields, weight="9", version=version)
+
+        assert answer.status_code == 409
+        assert "operator:ben changed it" in answer.text
+        assert "weight 1 &gt; 5" in answer.text
+        assert 'value="9"' in answer.text, "what was typed"
+        (row,) = await relay.rows("SELECT weight FROM channels")
+        assert row["weight"] == 5
+        newer = version_of(answer.text)
+        assert newer not in ("", version)
+        assert (await ann.post(here, **fields, weight="9", version=newer)).status_code == 303
+        (row,) = await relay.rows("SELECT weight FROM channels")
+        assert row["weight"] == 9
+        for none in ("", "x"):
+            answer = await ann.post(here, **fields, weight="1", version=none)
+            assert answer.status_code == 409, "a form without a version of its own"
