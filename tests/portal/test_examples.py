@@ -104,9 +104,9 @@ async def test_an_example_makes_a_video(database_url: str, tmp_path: Path, langu
 async def curl(folder: Path, origin: str, keys: dict[str, str]) -> None:
     """Create twice, as one who retries, and ask until it has ended."""
     create, ask = text_of("create", "curl").split("\n\n")
-    for _ in range(2):
-        file = written(folder, "create.sh", create, origin)
-        made = json.loads(await run("sh", file, **keys))
+    file = written(folder, "create.sh", create, origin)
+    first, made = [json.loads(await run("sh", file, **keys)) for _ in range(2)]
+    assert first["data"]["task_id"] == made["data"]["task_id"]
     file, status = written(folder, "ask.sh", ask, origin), ""
     async with asyncio.timeout(PATIENCE_S):
         while status != "succeed":
@@ -158,7 +158,7 @@ async def test_the_check_of_a_signature_takes_what_the_relay_signs(tmp_path: Pat
 
 async def test_docs_have_the_readers_address_and_every_code(database_url: str) -> None:
     """The address that is set, else the page's own; each code that a tenant can see, and more."""
-    keys = KeyRing.parse(new_secret_key())
+    page, keys = "", KeyRing.parse(new_secret_key())
     for is_set, own in ((False, "http://localhost"), (True, PUBLIC_URL)):
         options = {"portal": True, "with_callbacks": is_set}
         async with fixture_relay(database_url, keys=keys, **options) as relay:

@@ -74,7 +74,7 @@ async def test_a_create_is_calculated_as_it_would_be_held(relay: Relay) -> None:
     async with visiting(relay) as ann:
         page = await ann.read("/prices/calculator", **asked)
         assert '<span class="money">0.42</span>' in page
-        assert "0.6 units × 0.14 USD" in page
+        assert "0.6 units \u00d7 0.14 USD" in page
         assert '"path":"/v1/videos/text2video"' in page
         assert "/relay/quote" in page
         with_sound = await ann.read("/prices/calculator", **asked, sound="on")
