@@ -10,11 +10,13 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from relay.html.form import Form, read_form
+from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.key_limits import KINDS, OF_MONEY, read_allowed
 from relay.portal.keys import HERE as KEYS
 from relay.portal.keys import line_of, read_keys
 from relay.portal.page import Asked, Page
+from relay.tenants.scope import Scope
 
 HERE = f"{KEYS}/tenants"
 FACTOR_MAX = Decimal(1000)
@@ -22,6 +24,7 @@ FACTOR_MAX = Decimal(1000)
 
 class SubTenants(Controller):
     path = HERE
+    guards = (may(Scope.MANAGE),)
 
     @get()
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:

@@ -9,10 +9,12 @@ from litestar.params import FromPath
 
 from relay.deliveries.tables import DeliveryState
 from relay.html.form import Form, read_form
+from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.examples import example
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
+from relay.tenants.scope import Scope
 
 HERE = f"{ROOT}/callbacks"
 AT_ONCE = 50
@@ -40,7 +42,7 @@ class Callbacks(Controller):
             next_cursor=deliveries[-1]["id"] if len(found) > AT_ONCE else None,
         )
 
-    @get("/ping")
+    @get("/ping", guards=[may(Scope.CALL)])
     async def ask_ping(self, page: NamedDependency[Page]) -> Response[Any]:
         """Ask which URL is to be tried."""
         return await _show_ping(page, Form(page.say), None)

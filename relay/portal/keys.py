@@ -11,6 +11,7 @@ from relay.errors import TokenNotFound
 from relay.html.days import read_day
 from relay.html.form import Form, read_form
 from relay.moments import ms_of
+from relay.portal.access import may
 from relay.portal.acting import OK, attempt, read_names
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
@@ -42,7 +43,7 @@ class Keys(Controller):
             line=line_of(page, keys),
         )
 
-    @get("/make")
+    @get("/make", guards=[may(Scope.MANAGE)])
     async def ask_make(
         self, page: NamedDependency[Page], below: FromQuery[str] = ""
     ) -> Response[Any]:

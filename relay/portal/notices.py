@@ -11,9 +11,11 @@ from relay.html.form import Form, read_form
 from relay.money import decimal_of
 from relay.notices.events import WANTED
 from relay.notices.tables import Lang, PlaceKind
+from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.callbacks import HERE as CALLBACKS
 from relay.portal.page import Asked, Page
+from relay.tenants.scope import Scope
 
 HERE = f"{CALLBACKS}/notices"
 KINDS = [kind.value for kind in PlaceKind]
@@ -23,6 +25,7 @@ EVENTS = [event.value for event in WANTED]
 
 class Notices(Controller):
     path = HERE
+    guards = (may(Scope.MANAGE),)
 
     @get()
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:

@@ -12,7 +12,12 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from relay.desk.codes import make_codes, redeem_code
+from relay.desk.notices import NewPlace, add_notice_place
+from relay.desk.tenants import issue_webhook_secret
+from relay.logins.portal import open_portal_session
+from relay.notices.tables import PlaceKind
 from relay.portal.app import portal_app
+from relay.settings import Settings
 from relay.tenants.scope import Scope
 from tests.clones import cloned
 from tests.limits.limiting import sub_tenant
@@ -37,6 +42,8 @@ IDS = {
     "code": "7K3QM-0XVB2-7K3QM-0XVB2-7K3QM",
     "model": "model-of-nobody",
     "cursor": "987657",
+    "session": "987658",
+    "place": "987659",
 }
 """Whatever a page or form takes that names a thing: as nobody has it."""
 
@@ -61,6 +68,18 @@ PAGES = (
     "/money/statement/{month}/csv?tenant={tenant}",
     "/money/invoices?tenant={tenant}&account={token}",
     "/money/invoices/{invoice}/file",
+    "/tokens/make?below={tenant}",
+    *(f"/tokens/{{token}}/{act}" for act in ("rotate", "revoke", "limits")),
+    *(f"/tokens/{{token}}/{act}?below={{tenant}}" for act in ("rotate", "revoke")),
+    *(f"/tokens/tenants/{{tenant}}/{act}" for act in ("keys", "change", "close")),
+    "/callbacks?task={task}",
+    "/callbacks?task={external}&cursor={delivery}",
+    "/callbacks?cursor={delivery}",
+    "/callbacks/{delivery}",
+    "/callbacks/{delivery}/replay",
+    "/callbacks/notices/{place}/remove",
+    "/prices?endpoint={model}&q={model}",
+    "/prices/calculator?endpoint=text2video&model={model}",
 )
 """Asked with another tenant's, each is answered as with nobody's."""
 
@@ -72,6 +91,17 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/money/redeem", {"code": "{code}"}),
     ("/money/invoices", {"entry": "{entry}"}),
     ("/money/invoices", {"month": "{month}", "account": "{token}", "tenant": "{tenant}"}),
+    ("/tokens/make", {"scope": "call", "below": "{tenant}"}),
+    ("/tokens/{token}/rotate", {"keep_hours": "1"}),
+    ("/tokens/{token}/rotate", {"keep_hours": "1", "below": "{tenant}"}),
+    ("/tokens/{token}/revoke", {"leaked": "on"}),
+    ("/tokens/{token}/limits", {"day": "1"}),
+    ("/tokens/tenants/{tenant}/change", {"factor": "2"}),
+    ("/tokens/tenants/{tenant}/close", {}),
+    ("/tokens/sessions/{session}/end", {}),
+    ("/callbacks/{delivery}/replay", {}),
+    ("/callbacks/notices/{place}/test", {}),
+    ("/callbacks/notices/{place}/remove", {}),
 )
 """Sent with another tenant's, each changes nothing and says what it says of nobody's."""
 
@@ -84,7 +114,12 @@ PLAIN = (
     "/tasks/find",
     "/money/entries.csv",
     "/usage/csv?by=day",
+    *("/tokens", "/tokens/limits", "/tokens/sessions", "/tokens/tenants", "/tokens/tenants/open"),
+    *("/callbacks", "/callbacks/ping", "/callbacks/signature", "/callbacks/notices"),
+    *("/callbacks/notices/add", "/prices", "/prices/calculator", "/docs", "/docs/openapi.json"),
 )
+TAKES_MANAGE = re.compile(r"/tokens/(make|tenants|\{token\})|/callbacks/notices")
+"""Pages that keys of other scopes are refused."""
 """Without an id in them: of each the visitor's own is shown, and nothing of another tenant's."""
 
 NO_ID = {
@@ -93,6 +128,8 @@ NO_ID = {
     *(("GET", page) for page in ("/login", "/enter", "/assets/logo", "/tasks/events")),
     *(("POST", page) for page in ("/login", "/enter", "/leave", "/look")),
     ("POST", "/money/invoices/profile"),
+    *(("POST", f"/callbacks/{act}") for act in ("ping", "signature", "notices/add")),
+    ("POST", "/tokens/tenants/open"),
     # A create's body is judged as on Kling's own path (tests/owners).
     *(("POST", f"/try/text2video{act}") for act in ("", "/send")),
 }
@@ -162,7 +199,17 @@ async def furnish(relay: Relay, name: str) -> dict[str, str]:
             currency="USD",
         )
         await redeem_code(session, ACTOR, name, code.code, currency="USD")
+    async with relay.sessions.begin() as session:
+        await issue_webhook_secret(session, ACTOR, name, relay.keys, may_rotate=True)
+        wanted = NewPlace(kind=PlaceKind.WEBHOOK, to=f"https://{name}.example.com/hook")
+        place = await add_notice_place(
+            session, ACTOR, name, wanted, relay.keys, settings=Settings()
+        )
+        await open_portal_session(session, token.id, address="10.9.8.7", agent=f"{name}-browser")
+    inside = await relay.row("SELECT max(id) AS id FROM portal_sessions")
     return {
+        "session": str(inside["id"]),
+        "place": str(place.id),
         "task": task,
         "external": f"{name}-order",
         "request": row["request_id"],
@@ -244,7 +291,7 @@ async def test_pages_without_ids_show_the_visitors_own(town: Town, scope: Scope)
     async with visiting(town.relay, OWN, scope) as ann:
         for page in PLAIN:
             answer = await ann.get("" if page == "/" else page)
-            refused = set() if scope is Scope.MANAGE else {403}
+            refused = set() if scope is Scope.MANAGE else {303, 403}
             assert answer.status_code in {200} | refused, (page, answer.status_code)
             assert THEIRS not in answer.text, page
 
@@ -258,8 +305,11 @@ async def test_own_pages_are_shown_or_refused_plainly(town: Town, scope: Scope) 
 
     assert set(found.values()) <= {200, 303, 400, 403, 404}, found
     assert found["/tasks/{task}"] == 200
-    if scope is not Scope.CALL:
+    taking = {page for page in PAGES if TAKES_MANAGE.match(page)}
+    if scope is Scope.MANAGE:
         assert refused == set()
+    elif scope is Scope.READ:
+        assert refused == taking
 
 
 async def test_a_call_key_sees_no_other_keys_money(database_url: str) -> None:
