@@ -15,7 +15,7 @@ from relay.console.price_form import endpoints_of, fields_of
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.find import tenant_numbered
 from relay.html.form import Form
-from relay.pricing.in_force import read_prices
+from relay.pricing.in_force import Prices, read_prices
 from relay.pricing.offered import Offer, coming, offers
 from relay.pricing.quote import UnitPrices
 from relay.pricing.why import whose
@@ -55,7 +55,9 @@ class TenantPrices(Controller):
             form=form,
             payer=payer.name,
             offers=[
-                _told(one, payer.name) for one in listed if endpoint in (None, one.row.endpoint)
+                _told(one, payer.name, prices)
+                for one in listed
+                if endpoint in (None, one.row.endpoint)
             ],
             coming=coming(prices, unit_prices, *whom, resale=row.resale),
             times=Decimal(1) if counting is None else counting.times,
@@ -64,9 +66,11 @@ class TenantPrices(Controller):
         )
 
 
-def _told(offer: Offer, payer: str) -> ToldOffer:
+def _told(offer: Offer, payer: str, prices: Prices) -> ToldOffer:
     row = offer.row
     of = "official" if not row.is_own else _whose(row)
+    if of == "tenant":
+        return ToldOffer(offer, of, urlencode(fields_of(row, payer, prices)))
     # A price of its own, which is like the one that it has: those for others stay.
     own = msgspec.structs.replace(row, price_group=None, valid_from=None, valid_to=None)
     return ToldOffer(offer, of, urlencode(fields_of(own, payer)))
