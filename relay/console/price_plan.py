@@ -57,6 +57,8 @@ class Planned(msgspec.Struct, frozen=True):
     """The first moment at which it makes a difference."""
     is_now: bool
     effects: list[EffectOn]
+    unseen: int
+    """Tenants with rows of their own that were not looked at: there are too many of them."""
     times: list[TimesChange]
     sold: list[SoldChange] | None
     """Of the last days; None where reading them took too long."""
@@ -132,13 +134,14 @@ async def plan_row(page: Page, tried: Tried, row: PriceRow, *, is_set: bool) -> 
     return Planned(
         at=at,
         is_now=at <= tried.after.at,
-        effects=found,
+        effects=found.on,
+        unseen=found.unseen,
         times=[],
         sold=sold,
         sold_days=SOLD_DAYS,
         doubts=doubts,
         has_unsaid_amounts=is_set and is_unsaid and bool(after.standing_multipliers),
-        sure=_digest(_spelt(row), [_figures(one) for one in found]),
+        sure=_digest(_spelt(row), [_figures(one) for one in found.on]),
     )
 
 
@@ -152,6 +155,7 @@ async def plan_times(page: Page, tried: Tried, one: Multiplier) -> Planned:
         at=at,
         is_now=at <= tried.after.at,
         effects=[],
+        unseen=0,
         times=found,
         sold=await _weigh(
             page, before, after, [one.name for one in page.office.catalogue.endpoints]

@@ -89,14 +89,15 @@ class PriceBooks(Controller):
             adopted = (await read_adopted(session)).name
         wanted = [*_by_standing(found.rows), *_official(found.prices, form)]
         fitting = _fitting(form, wanted, found.tenants)
-        told = [tell_row(row, found.prices, found.tenants, page) for row in fitting]
-        coming = [one for one in told if one.when == "later"]
-        rows, next_cursor = _cut(form, [one for one in told if one.when != "later"])
+        coming = [row for row in fitting if when_of(row, found.prices) == "later"]
+        in_force = [row for row in fitting if when_of(row, found.prices) != "later"]
+        rows, next_cursor = _cut(form, in_force)
         return await page.render(
             "prices/book.html",
             form=form,
-            rows=rows,
-            coming=coming,
+            rows=[tell_row(row, found.prices, found.tenants, page) for row in rows],
+            coming=[tell_row(row, found.prices, found.tenants, page) for row in coming[:AT_ONCE]],
+            more_coming=len(coming[AT_ONCE:]),
             next_cursor=next_cursor,
             at=at,
             adopted=adopted,

@@ -17,6 +17,13 @@ from relay.pricing.margins import Both, Sold
 from relay.pricing.quote import Quote, UnitPrices, quote
 from relay.pricing.standing import OTHER_MODEL, kinds_of_task, task_of
 
+WHOM_MAX = 100
+"""Tenants and groups with rows of their own there that are looked at, for all kinds of task."""
+
+Whom = tuple[int | None, str | None]
+Pair = tuple[Wanted, PriceRow | None, PriceRow | None]
+"""Such a task, the row that prices it now, and the one that would."""
+
 
 class Payer(msgspec.Struct, frozen=True):
     """A tenant that has prices: its sub-tenants have its own."""
@@ -35,13 +42,6 @@ class Shift(msgspec.Struct, frozen=True):
     """Of the example; None: it is refused."""
     after: Quote | None
 
-    @property
-    def change_micros(self) -> int | None:
-        """Say by how much the example is dearer; None where it is refused, before or after."""
-        if self.before is None or self.after is None:
-            return None
-        return self.after.price_micros - self.before.price_micros
-
 
 class EffectOn(msgspec.Struct, frozen=True):
     """What is alike for some tenants."""
@@ -50,6 +50,12 @@ class EffectOn(msgspec.Struct, frozen=True):
     is_for_others: bool
     """For tenants without prices of their own too, such as those that are opened yet."""
     shifts: list[Shift]
+
+
+class Effects(msgspec.Struct, frozen=True):
+    on: list[EffectOn]
+    unseen: int
+    """Tenants that were not looked at, since too many have rows of their own."""
 
 
 class TimesChange(msgspec.Struct, frozen=True):
@@ -80,29 +86,44 @@ def effects(
     after: Prices,
     endpoints: Iterable[Endpoint],
     unit_prices: UnitPrices,
-) -> list[EffectOn]:
+) -> Effects:
     """Tell what differs between two sets of prices at one moment, of the tasks that a row fits.
 
     Whoever notices nothing is left out. Those who are most stand first. Of `*` one task of each
     endpoint is looked at, with a model that no row names beside it.
     """
-    found: dict[tuple[Shift, ...], EffectOn] = {}
-    concerned = [
-        one for one in endpoints if not one.is_free and row.endpoint in (one.name, ANY_ENDPOINT)
+    sides = [
+        (one, before.of_endpoint(one.name), after.of_endpoint(one.name))
+        for one in endpoints
+        if not one.is_free and row.endpoint in (one.name, ANY_ENDPOINT)
     ]
-    sides = [(one, before.of_endpoint(one.name), after.of_endpoint(one.name)) for one in concerned]
-    known: dict[tuple[int, ...], tuple[Shift, ...]] = {}
+    every = {one for _, *both in sides for side in both for one in side.rows}
+    tenants, groups = ({getattr(one, of) for one in every} for of in ("tenant_id", "price_group"))
+    pairs: dict[Whom, list[Pair]] = {}
+    known: dict[tuple[Whom, Decimal, Decimal], tuple[Shift, ...]] = {}
+    found: dict[tuple[Shift, ...], EffectOn] = {}
+    unseen = 0
     for payer in (None, *payers):
-        whose = (None, None) if payer is None else (payer.id, payer.price_group)
-        books = [(one, old.book(*whose), new.book(*whose)) for one, old, new in sides]
-        same = tuple(id(book) for _, *both in books for book in both)
-        if same not in known:
-            known[same] = tuple(_shifts(row, books, unit_prices))
-        shifts = known[same]
-        if shifts:
+        tenant_id, group = (None, None) if payer is None else (payer.id, payer.price_group)
+        if row.tenant_id not in (None, tenant_id) or row.price_group not in (None, group):
+            continue
+        # Whose rows are the same has the same row for each task, by whatever multiplier.
+        whom = (tenant_id if tenant_id in tenants else None, group if group in groups else None)
+        if whom not in pairs:
+            if len(pairs) == WHOM_MAX:
+                unseen += 1
+                continue
+            pairs[whom] = list(_pairs(row, whom, sides))
+        times = [_times(side, tenant_id, group) for side in (before, after)]
+        key = (whom, times[0], times[1])
+        if key not in known:
+            known[key] = tuple(_shifts(pairs[whom], times, after, unit_prices))
+        if known[key]:
+            shifts = known[key]
             on = found.setdefault(shifts, EffectOn([], payer is None, list(shifts)))
             on.names.extend([] if payer is None else [payer.name])
-    return sorted(found.values(), key=lambda one: (not one.is_for_others, -len(one.names)))
+    ordered = sorted(found.values(), key=lambda one: (not one.is_for_others, -len(one.names)))
+    return Effects(ordered, unseen)
 
 
 def times_effects(payers: Iterable[Payer], *, before: Prices, after: Prices) -> list[TimesChange]:
@@ -129,7 +150,10 @@ def weigh_sold(
     found: dict[str, SoldChange] = {}
     for one in sold:
         books = [side.book(one.tenant_id, one.price_group) for side in (before, after)]
-        old, new = (_quoted(book, one.wanted, unit_prices) for book in books)
+        old, new = (
+            _quoted(book.find(one.wanted), one.wanted, book.multiplier, side, unit_prices)
+            for book, side in zip(books, (before, after), strict=True)
+        )
         if _is_alike(old, new):
             continue
         sum_ = found.get(one.tenant, SoldChange(one.tenant))
@@ -145,21 +169,30 @@ def weigh_sold(
     )
 
 
-def _shifts(
-    row: PriceRow,
-    books: Sequence[tuple[Endpoint, PriceBook, PriceBook]],
-    unit_prices: UnitPrices,
-) -> Iterator[Shift]:
-    for endpoint, before, after in books:
-        pairs: set[tuple[PriceRow | None, PriceRow | None]] = set()
+def _pairs(
+    row: PriceRow, whom: Whom, sides: Sequence[tuple[Endpoint, Prices, Prices]]
+) -> Iterator[Pair]:
+    """Yield each pair of rows, of which the one prices some kind of task now, with such a task."""
+    for endpoint, *both in sides:
+        before, after = (side.book(*whom) for side in both)
+        seen: set[tuple[PriceRow | None, PriceRow | None]] = set()
         for wanted in _kinds(row, endpoint, before, after):
-            pair = (before.find(wanted), after.find(wanted))
-            if pair in pairs or not row.fits(wanted):
-                continue
-            pairs.add(pair)
-            old, new = (_quoted(book, wanted, unit_prices) for book in (before, after))
-            if not _is_alike(old, new):
-                yield Shift(wanted, old, new)
+            rows = (before.find(wanted), after.find(wanted))
+            if rows not in seen and row.fits(wanted):
+                seen.add(rows)
+                yield wanted, *rows
+
+
+def _shifts(
+    pairs: Iterable[Pair], times: Sequence[Decimal], prices: Prices, unit_prices: UnitPrices
+) -> Iterator[Shift]:
+    for wanted, *rows in pairs:
+        old, new = (
+            _quoted(row, wanted, multiplier, prices, unit_prices)
+            for row, multiplier in zip(rows, times, strict=True)
+        )
+        if not _is_alike(old, new):
+            yield Shift(wanted, old, new)
 
 
 def _kinds(
@@ -172,16 +205,21 @@ def _kinds(
     return dict.fromkeys(wanted for kinds in both for wanted in kinds)
 
 
-def _quoted(book: PriceBook, wanted: Wanted, unit_prices: UnitPrices) -> Quote | None:
-    row = book.find(wanted)
+def _quoted(
+    row: PriceRow | None,
+    wanted: Wanted,
+    multiplier: Decimal,
+    prices: Prices,
+    unit_prices: UnitPrices,
+) -> Quote | None:
     if row is None:
         return None
     return quote(
         row,
         wanted,
         prices=unit_prices,
-        tenant_multiplier=book.multiplier,
-        multiplies_amounts=book.multiplies_amounts,
+        tenant_multiplier=multiplier,
+        multiplies_amounts=bool(prices.multiplies_amounts),
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,6 +24,8 @@ from relay.pricing.lists import read_adopted
 from relay.pricing.prices import read_multipliers, read_rows, read_state
 from relay.pricing.underquotes import read_rises
 from relay.pricing.validity import EVERYWHERE, has_begun, holds, is_over, next_change
+
+Priced = TypeVar("Priced", PriceRow, Multiplier)
 
 BOOK_AGE_MAX_S = 2.0
 """How long a changed price may stay unseen by a running process, while it can be read."""
@@ -55,6 +58,8 @@ class Prices:
         self._official, self._rises = tuple(official), rises
         self.rows = [row for row in self._all_rows if holds(row, at, zone)]
         self.multipliers = [one for one in self._all_multipliers if holds(one, at, zone)]
+        self._rows_of = _by_whom(self.rows)
+        self._multipliers_of = _by_whom(self.multipliers)
         self.good_until = next_change((*self._all_rows, *self._all_multipliers), at, zone)
         """None: nothing of it changes by itself."""
         self.opened: dict[tuple[int | None, str | None], PriceBook] = {}
@@ -149,9 +154,8 @@ class Prices:
         self, tenant_id: int | None, price_group: str | None
     ) -> list[Multiplier]:
         """List those in force for a tenant, the one that counts first."""
-        fitting = [
-            one for one in reversed(self.multipliers) if _is_for(one, tenant_id, price_group)
-        ]
+        whose = dict.fromkeys([(tenant_id, None), (None, price_group), (None, None)])
+        fitting = [one for whom in whose for one in reversed(self._multipliers_of.get(whom, ()))]
         return sorted(fitting, key=_multiplier_rank, reverse=True)
 
     def _open(self, tenant_id: int | None, price_group: str | None) -> PriceBook:
@@ -175,11 +179,7 @@ class Prices:
     def _of(
         self, *, tenant_id: int | None = None, price_group: str | None = None
     ) -> list[PriceRow]:
-        return [
-            row
-            for row in self.rows
-            if row.tenant_id == tenant_id and row.price_group == price_group
-        ]
+        return self._rows_of.get((tenant_id, price_group), [])
 
 
 async def read_prices(
@@ -237,6 +237,14 @@ class _Reader:
         self._prices, self._number = prices, state.number
         self._read_at, self.ends_at = asked_at, asked_at + left_s
         return prices
+
+
+def _by_whom(every: Sequence[Priced]) -> dict[tuple[int | None, str | None], list[Priced]]:
+    """Sort what is in force by whom it is for: there are tenants by the thousand."""
+    found: dict[tuple[int | None, str | None], list[Priced]] = {}
+    for one in every:
+        found.setdefault((one.tenant_id, one.price_group), []).append(one)
+    return found
 
 
 def _is_for(one: PriceRow | Multiplier, tenant_id: int | None, price_group: str | None) -> bool:

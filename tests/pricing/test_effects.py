@@ -8,7 +8,7 @@ import msgspec
 from relay.kling.endpoints import ENDPOINTS
 from relay.kling.wanted import Wanted
 from relay.pricing.book import Multiplier, Per, PriceKind, PriceRow
-from relay.pricing.effects import EffectOn, Payer, effects, times_effects, weigh_sold
+from relay.pricing.effects import WHOM_MAX, EffectOn, Payer, effects, times_effects, weigh_sold
 from relay.pricing.in_force import Prices
 from relay.pricing.margins import Both, Sold
 from relay.pricing.official import OFFICIAL
@@ -25,13 +25,15 @@ def prices(*rows: PriceRow, times: tuple[Multiplier, ...] = ()) -> Prices:
 
 
 def told(row: PriceRow, before: Prices, after: Prices) -> list[EffectOn]:
-    return effects(
+    found = effects(
         *(row, [ACME, BOB, VIP]),
         before=before,
         after=after,
         endpoints=ENDPOINTS,
         unit_prices=UNIT,
     )
+    assert found.unseen == 0
+    return found.on
 
 
 def figures(on: EffectOn) -> list[tuple[int | None, int | None]]:
@@ -77,6 +79,27 @@ def test_nothing_that_is_alike_is_told() -> None:
     catch_all = PriceRow("*", per=Per.TASK, units=Decimal(50))
     (found,) = told(catch_all, prices(), prices(catch_all))
     assert {before for before, _ in figures(found)} == {None}, "only what was refused is concerned"
+
+
+def test_so_many_with_rows_of_their_own_are_looked_at_and_no_more() -> None:
+    """Those with others' rows are one; the rest is counted, so that nobody takes it for nothing."""
+    payers = [Payer(number, f"t{number}", None) for number in range(1, WHOM_MAX + 3)]
+    rows = [
+        msgspec.structs.replace(CLIPS, mode="pro", units=Decimal(2), tenant_id=payer.id)
+        for payer in payers
+    ]
+    cheap = msgspec.structs.replace(CLIPS, units=Decimal("0.3"))
+
+    found = effects(
+        *(cheap, payers),
+        before=prices(*rows),
+        after=prices(*rows, cheap),
+        endpoints=ENDPOINTS,
+        unit_prices=UNIT,
+    )
+
+    assert (len(found.on), found.unseen) == (1, 3), "the first stands for those without any"
+    assert len(found.on[0].names) == WHOM_MAX - 1
 
 
 def test_another_multiplier_counts_for_whom_has_none_before_it() -> None:
