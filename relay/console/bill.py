@@ -65,7 +65,7 @@ async def _compare(page: Page, name: str, month: Month) -> Compared:
 
     Raises:
         NoSuch, NotPossible
-        Busy: something else is under way that takes as long.
+        Occupied: something else is under way that takes as long.
     """
     office = page.office
     window = month.window(office.settings.zone)

@@ -14,7 +14,7 @@ from relay.channels.read import read_rows
 from relay.console.access import may
 from relay.console.files import FILES, LISTS, sheet_file
 from relay.console.money import HERE as MONEY
-from relay.console.money import render_of
+from relay.console.money import check_is_too_long, render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
 from relay.desk.errors import NoSuch
@@ -22,7 +22,6 @@ from relay.desk.find import channel_named, tenant_named
 from relay.desk.shown_prices import ShownLoss, shown_loss
 from relay.html.days import read_day, read_month_of
 from relay.html.form import Form
-from relay.html.problems import took_too_long
 from relay.months import Window, month_of
 from relay.usage.columns import sheet_of
 from relay.usage.losses import Loss, read_losses
@@ -63,7 +62,7 @@ class MarginPages(Controller):
                     await begin_snapshot(session)
                     found = await _margin(session, page, wanted)
             except DBAPIError as error:
-                is_long = _is_too_long(error)
+                is_long = check_is_too_long(error)
         return await render_of(
             *(page, "money/margin.html"),
             form=form,
@@ -106,7 +105,7 @@ class MarginPages(Controller):
                     await begin_snapshot(session)
                     losses = [shown_loss(one) for one in await _losses(session, page, wanted)]
             except DBAPIError as error:
-                is_long = _is_too_long(error)
+                is_long = check_is_too_long(error)
         return await render_of(
             *(page, "money/losses.html"),
             form=form,
@@ -188,10 +187,3 @@ async def _read_filter(
         return None, shown
     told = [UsageKey(key) for key in dict.fromkeys(keys) if key]
     return Wanted(window, told, only), shown
-
-
-def _is_too_long(error: DBAPIError) -> bool:
-    """Tell it, or raise what it is else."""
-    if not took_too_long(error):
-        raise error
-    return True

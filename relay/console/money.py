@@ -4,10 +4,12 @@ from typing import Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from sqlalchemy.exc import DBAPIError
 
 from relay.console.gate import ROOT
 from relay.console.page import Page
 from relay.desk.errors import NotAllowed
+from relay.html.problems import took_too_long
 
 HERE = f"{ROOT}/money"
 
@@ -36,6 +38,13 @@ class Money(Controller):
 
 def tabs_of(page: Page) -> list[str]:
     return [tab for tab, act in TABS if page.may(act)]
+
+
+def check_is_too_long(error: DBAPIError) -> bool:
+    """Tell that a page's sums were given up, or raise what it is else."""
+    if not took_too_long(error):
+        raise error
+    return True
 
 
 async def render_of(

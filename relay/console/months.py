@@ -9,11 +9,12 @@ import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.files import FILES, attached, sheet_file
-from relay.console.money import HERE, render_of
+from relay.console.money import HERE, check_is_too_long, render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
 from relay.database.ids import AccountId
@@ -59,10 +60,14 @@ class Months(Controller):
         """Show a month of all accounts, by default the one that runs."""
         form = Form(page.say, values=dict(request.query_params.items()))
         month, cursor = read_month_of(form, "month"), form.whole("cursor", most=ID_MAX) or 0
-        whole = None
+        whole: WholeMonth | None = None
+        is_long = False
         this_month = month_of(datetime.now(UTC), page.office.settings.zone)
         if form.is_right:
-            whole = await _read(page, month or this_month)
+            try:
+                whole = await _read(page, month or this_month)
+            except DBAPIError as error:
+                is_long = check_is_too_long(error)
         lines = [] if whole is None else [one for one in whole.lines if one.account_id > cursor]
         return await render_of(
             *(page, "money/month.html"),
@@ -70,6 +75,7 @@ class Months(Controller):
             month=month or this_month,
             this_month=this_month,
             whole=whole,
+            is_long=is_long,
             lines=lines[:AT_ONCE],
             next_cursor=lines[AT_ONCE - 1].account_id if len(lines) > AT_ONCE else None,
             moves=[move for move in MOVES if whole is not None and _is_shown(move[1], whole)],
@@ -80,7 +86,7 @@ class Months(Controller):
         """Say what a month comes to that is to be closed, and of how many accounts."""
         return await _ask(page, Form(page.say, values=dict(request.query_params.items())))
 
-    @post("/close")
+    @post("/close", guards=[may("account.close_month")])
     async def close(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Close it, each account in a transaction of its own: nobody's charges wait for all."""
         form = await read_form(request, page.say)
@@ -185,7 +191,7 @@ async def _statements(page: Page, month: Month) -> list[Statement] | Response[An
     """Recompute all statements of a month, or answer that some are not right: nobody sends those.
 
     Raises:
-        Busy: something else is under way that takes as long.
+        Occupied: something else is under way that takes as long.
     """
     settings = page.office.settings
     zone, currency = settings.zone, settings.currency

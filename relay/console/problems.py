@@ -17,6 +17,7 @@ from relay.desk.errors import (
     NameTaken,
     NoSuch,
     NotAllowed,
+    Occupied,
     OverCeiling,
     ReferenceUsed,
 )
@@ -41,6 +42,10 @@ def sentence_of(error: DeskError, page: Page) -> str:
     match error:
         case NoSuch():
             said = page.say("There is no %(kind)s %(name)s.", kind=error.kind, name=error.name)
+        case Occupied():
+            said = page.say(
+                "Something else that takes as long is under way here. Try again in a minute."
+            )
         case Busy():
             said = page.say("Somebody else is changing the same just now. Try again.")
         case NotAllowed():

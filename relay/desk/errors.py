@@ -14,6 +14,7 @@
     ├── OverCeiling        it would come to more than the operator may in 24 hours
     ├── Stale              it was changed since whoever acts has read it
     └── Busy               somebody else is writing the same just now
+        └── Occupied       something else that takes as long is under way here
 
 The caller rolls back, and then nothing was written. The attributes are for the faces, each of which
 words them for its reader.
@@ -159,6 +160,11 @@ class Stale(DeskError):
 class Busy(DeskError):
     def __init__(self) -> None:
         super().__init__("somebody else is writing the same just now")
+
+
+class Occupied(Busy):
+    def __init__(self) -> None:
+        DeskError.__init__(self, "something else that takes as long is under way here")
 
 
 def _spelt(name: str | int) -> str:

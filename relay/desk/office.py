@@ -12,7 +12,7 @@ from relay.backups.schedule import Schedule
 from relay.database.engine import Sessions
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
-from relay.desk.errors import Busy, NoSuch
+from relay.desk.errors import NoSuch, Occupied
 from relay.desk.refusals import Refusals
 from relay.desk.trial_runs import TrialRuns
 from relay.kling.catalogue import Catalogue
@@ -61,7 +61,7 @@ class Office(msgspec.Struct, frozen=True):
         """Open one for what reads a month or more; in it all is of one moment.
 
         Raises:
-            Busy: another one is under way.
+            Occupied: another one is under way.
         """
         async with self.alone(), self.patient.begin() as session:
             await begin_snapshot(session)
@@ -72,10 +72,10 @@ class Office(msgspec.Struct, frozen=True):
         """Take the turn of what is long.
 
         Raises:
-            Busy: another one is under way.
+            Occupied: another one is under way.
         """
         if self.turn.locked():
-            raise Busy
+            raise Occupied
         async with self.turn:
             yield
 

@@ -1,5 +1,6 @@
 """Margin, losses and Kling's bill in the console, to the micro as programs are told."""
 
+import asyncio
 import csv
 import io
 import re
@@ -10,6 +11,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from relay.months import Month
 from relay.operators.tables import Role
@@ -20,6 +22,7 @@ from tests.console.visiting import Visit, visiting
 from tests.relay_app import Relay, fixture_relay
 from tests.tasks.looking import ended_at_kling, look_now
 from tests.usage.business import make_business
+from tests.waiting import wait_until
 
 COLUMNS: dict[str, Callable[[Any], int]] = {
     "Charged": lambda one: one["charged_micros"] - one["without_cost_micros"],
@@ -197,3 +200,32 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
         ):
             answer = await ann.post("/money/bill", **wrong)
             assert (answer.status_code, says in unescape(answer.text)) == (status, True)
+
+
+async def test_what_takes_too_long_is_said_and_had_as_a_file(relay: Relay) -> None:
+    """While nobody can read entries, pages say so after their seconds; a file waits, and a second
+    one is told that something as long is under way; then the first one is whole."""
+    last = await make_month(relay)
+    async with visiting(relay) as ann:
+        async with relay.sessions.begin() as session:
+            await session.execute(text("LOCK TABLE entries IN ACCESS EXCLUSIVE MODE"))
+            pages = await asyncio.gather(
+                *(
+                    ann.get(f"/money/{one}", month=str(last))
+                    for one in ("month", "margin", "losses")
+                )
+            )
+            file = asyncio.create_task(ann.get("/money/margin/csv", month=str(last)))
+            for page in pages:
+                assert (page.status_code, "longer than a page may" in page.text) == (200, True)
+            await wait_until(lambda: is_waited_for(relay))
+            for other in ("losses/csv", f"month/{last}/csv", f"month/{last}/statements"):
+                answer = await ann.get(f"/money/{other}")
+                assert (answer.status_code, "as long is under way" in answer.text) == (409, True)
+        found = await file
+        assert (found.status_code, b"acme" in found.content) == (200, True)
+
+
+async def is_waited_for(relay: Relay) -> bool:
+    (row,) = await relay.rows("SELECT count(*) AS number FROM pg_locks WHERE NOT granted")
+    return bool(row["number"])
