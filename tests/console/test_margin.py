@@ -178,7 +178,7 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
         assert (answer.status_code, "They agree, task by task." in answer.text) == (200, True)
         here, at_kling = table(answer.text)
         assert list(here.values())[1:] == list(at_kling.values())[1:]
-        assert here["Units"] != "0"
+        assert here["Units of packs"] != "0"
 
         await relay.rows("UPDATE tasks SET cost_units = cost_units + 0.000001")
         answer = await ann.post("/money/bill", **fields)
