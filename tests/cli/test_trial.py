@@ -42,8 +42,11 @@ def test_a_trial_is_reported_kept_and_shown(
     assert confirmed(relay) == ["query", "list"]
     shown = relay("channel", "show", "main").stdout
     assert "the same external id again" in shown
-    (change, *_) = relay.json("changes", "list")
-    assert (change["act"], change["after"]["differing"]) == ("channel.try", 0)
+    last = relay.json("channel", "show", "main")["last_trial"]
+    assert (last["state"], last["cost_micros"], last["most_micros"]) == ("ended", 14_000, 1_000_000)
+    (ended, begun, *_) = relay.json("changes", "list")
+    assert (ended["act"], ended["after"]["differing"]) == ("channel.try", 0)
+    assert (begun["act"], begun["after"]["most_micros"]) == ("channel.try", 1_000_000)
     text = path.read_text()
     again = tmp_path / "again.json"
     relay("channel", "show", "main", "--report", str(again))
@@ -52,6 +55,32 @@ def test_a_trial_is_reported_kept_and_shown(
     assert {one["outcome"] for one in report["findings"]} == {"as relied on", "not seen"}
     for secret in (*PAIR.split("|"), DEFAULT_ACCOUNT.api_key, PROMPT, "-try-"):
         assert secret not in text
+
+
+def test_a_trial_without_a_report_says_why_and_one_that_runs_is_not_joined(
+    relay: Command, sandbox_url: str
+) -> None:
+    """Of a channel one at a time; one that nobody is at any more is in nobody's way."""
+    add(relay, sandbox_url)
+    begin = (
+        "INSERT INTO trials (channel_id, actor, endpoint, model, cost_micros, most_micros,"
+        " injected_id, step) VALUES"
+        " (1, 'system:ann', 'generations', 'kling-v2-1', 1, 1, 'r0-try-1', 'waiting for its end')"
+    )
+    execute(relay, begin)
+
+    runs = relay("channel", "show", "main").stdout
+    assert "It is being tried since" in runs
+    assert "waiting for its end" in runs
+    refused = relay.refused("channel", "try", "main", "--max-cost", "0.02")
+    assert "it is being tried since" in refused
+
+    execute(relay, "UPDATE trials SET seen_at = seen_at - interval '61 seconds'")
+    lost = relay("channel", "show", "main").stdout
+    assert "its end is not known" in lost
+    assert "r0-try-1" in lost
+    relay("channel", "try", "main", "--max-cost", "0.02")
+    assert relay.json("channel", "show", "main")["last_trial"]["state"] == "ended"
 
 
 @pytest.mark.parametrize(
