@@ -122,7 +122,7 @@ async def n8n(origin: str, api_key: str) -> None:
     assert {one["node"] for main in links.values() for way in main for one in way} <= set(nodes)
     create, look = nodes["Create"]["parameters"], nodes["Look"]["parameters"]
     headers = {"Authorization": f"Bearer {api_key}"}
-    async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_S) as client:
         made = await client.post(create["url"], json=json.loads(create["jsonBody"]))
         task_id = made.json()["data"]["task_id"]
         url = re.sub(r"\{\{.*?task_id \}\}", task_id, look["url"]).removeprefix("=")

@@ -1,6 +1,5 @@
 """A tenant's keys, limits, sub-tenants and browsers: shown, changed, refused beside the field."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from relay.tenants.scope import Scope
 from tests.portal.keys import add_key
 from tests.portal.visiting import Visit, visiting
 from tests.relay_app import ACTOR, Relay, bearer, fixture_relay
+from tests.waiting import settle_for
 
 EVIL = "\"'><img src=x onerror=alert(1)>"
 SECRET = re.compile(r'data-copy="([^"]+)"')
@@ -151,7 +151,7 @@ async def test_limits_are_set_of_others_to_the_micro(relay: Relay) -> None:
             await raise_limit(session, ACTOR, *more, until=until, token_id=call.id)
         page = await ann.read(there)
         assert 'name="month" type="text" value="7"' in page
-        await asyncio.sleep(1.1)  # limits are set once a second, by a bound of the relay's own
+        await settle_for(1.1, because="limits are set once a second, by a bound of the relay's own")
         assert (await ann.post(there, month="7", in_flight="")).status_code == 303
         assert await limits_of(relay, call.id) == {"month": 1_000_001}
         raised = await relay.row("SELECT raised FROM limits WHERE token_id = $1", call.id)
@@ -217,7 +217,7 @@ async def test_a_sub_tenant_is_opened_changed_and_closed(relay: Relay) -> None:
         given = await ann.post(f"/tokens/{row['id']}/rotate", below="eu west", keep_hours="0")
         assert given.status_code == 200
 
-        await asyncio.sleep(1.1)  # as above
+        await settle_for(1.1, because="limits are set once a second")
         changed = await ann.post(f"{there}/change", factor="1.4", month="70")
         assert changed.headers["location"] == "/portal/tokens/tenants?said=saved"
         assert await sub_tenants(relay) == [("acme/eu west", "1.4", False, True)]

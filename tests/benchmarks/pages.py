@@ -1,6 +1,6 @@
 """How long pages take with a million tasks, and what they cost the creates beside them.
 
-`uv run python -m tests.console.at_scale`: one process and one loop for pages, creates and the
+`uv run python -m tests.benchmarks.pages`: one process and one loop for pages, creates and the
 sandbox that takes them, which is harder on both than a real relay. Prints a table in markdown.
 """
 
