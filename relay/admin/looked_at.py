@@ -26,7 +26,7 @@ class ShownBill(msgspec.Struct, frozen=True):
 
     channel: str
     has_trial: bool
-    """One of that month is on Kling's bill, and no task here."""
+    """One of that month may be on Kling's bill, whose task is not known here."""
     bill: Bill
 
 

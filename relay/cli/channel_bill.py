@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ABOUT = {
     "ours without theirs": "here it cost, and Kling's bill does not have it",
-    "theirs without ours": "made beside the relay, or lost here; a trial is on the bill too",
+    "theirs without ours": "made beside the relay, or lost here",
     "another amount": "Kling told one deduction, and bills another",
     "not told": "Kling told no deduction here, and bills one",
     "another time": "deducted in another month, or far from when the task ran",
@@ -64,7 +64,7 @@ def bill(name: str, month: Month, *, as_json: bool) -> None:
         click.echo()
         _print(found)
         if has_trial:
-            note("A trial of that month is on Kling's bill, and no task here.")
+            note("A trial of that month may be on Kling's bill, whose task is not known here.")
     if unread:
         note(f"{unread} rows of Kling's could not be read: is this what its pages say of them?")
     if found.differences:
@@ -92,7 +92,11 @@ def _deductions(channel: OpenedChannel, window: Window) -> tuple[list[BilledRow]
 def _print(found: Bill) -> None:
     print_table(
         ["", ">tasks", ">units", ">money"],
-        [("here", *_sums(found.ours)), ("at Kling", *_sums(found.theirs))],
+        [
+            ("here", *_sums(found.ours)),
+            ("at Kling", *_sums(found.theirs)),
+            *([("trials at Kling", *_sums(found.trials))] if found.trials.tasks else []),
+        ],
         empty="",
     )
     if not found.differences:

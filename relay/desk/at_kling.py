@@ -21,7 +21,7 @@ from relay.secrets import KeyRing
 from relay.tasks.tables import Deployment
 from relay.tasks.upstream import Upstream
 from relay.trial.ids import new_trial_id
-from relay.trial.kept import was_tried
+from relay.trial.kept import count_begun, read_made
 from relay.trial.plan import ENDPOINTS
 from relay.trial.report import scrubbed
 from relay.usage.bill import Bill, Unbilled, compare, read_deductions, read_our_tasks
@@ -83,14 +83,15 @@ async def ask_bill(
 async def compare_bill(
     session: AsyncSession, channel_id: int, window: Window, rows: list[BilledRow], *, unread: int
 ) -> tuple[Bill, bool]:
-    """Hold our tasks against a bill, and tell whether a trial is on it, which is no task here."""
+    """Hold our tasks and trials against a bill, and tell whether a trial may be on it unknown."""
     ids = list({row.kling_id for row in rows if row.kling_id})
     tasks = await read_our_tasks(session, channel_id, window, ids)
     trial_at = (await session.get_one(Channel, channel_id)).trial_at
     has_trial = trial_at is not None and window.start <= trial_at < window.until
-    # One that was broken off, or whose end is not known, may be on it too.
-    has_trial = has_trial or await was_tried(session, channel_id, window)
-    return compare(channel_id, window, tasks, rows, unread=unread), has_trial
+    made = await read_made(session, channel_id)
+    begun, unnamed = await count_begun(session, channel_id, window)
+    is_unknown = unnamed > 0 or (has_trial and begun == 0)  # of before they were kept
+    return compare(channel_id, window, tasks, rows, unread=unread, of_trials=made), is_unknown
 
 
 async def probe(transport: Transport, channel: OpenedChannel, prefix: str) -> Probed:

@@ -69,7 +69,7 @@ class TrialRuns:
             report = await self._try(begun, step)
             return report, await self._keep(begun, report)
         except BaseException as error:
-            await self._break_off(begun, _why(error, begun, step))
+            await self._break_off(begun, step, _why(error, begun, step))
             raise
         finally:
             saying.cancel()
@@ -97,6 +97,7 @@ class TrialRuns:
             begun.trial,
             prefix=begun.prefix,
             injected_id=begun.injected_id,
+            kling_ids=step.kling_ids,
             callback_url=self._paths.url(begun.injected_id, begun.opened.id),
             read_callbacks=read,
             with_duplicate=begun.with_duplicate,
@@ -120,9 +121,10 @@ class TrialRuns:
         except NotAllowed:
             return await self._write(by(BY_RULE))
 
-    async def _break_off(self, begun: BegunTrial, why: str) -> None:
+    async def _break_off(self, begun: BegunTrial, step: "_Step", why: str) -> None:
         try:
             async with self._sessions.begin() as session:
+                await say_at(session, begun.id, step.now, step.kling_ids)
                 await end_trial(session, begun.id, report=None, failure=why)
         except Exception as error:  # noqa: BLE001 (it then counts as one that nobody is at)
             log_failure(log, "trial.end_not_kept", error, trial_id=begun.id)
@@ -133,7 +135,7 @@ class TrialRuns:
             step.is_new.clear()
             try:
                 async with self._sessions.begin() as session:
-                    await say_at(session, begun.id, step.now)
+                    await say_at(session, begun.id, step.now, step.kling_ids)
             except Exception as error:  # noqa: BLE001 (the trial goes on; it is said again)
                 log_failure(log, "trial.not_told", error, trial_id=begun.id)
             with suppress(TimeoutError):
@@ -158,6 +160,7 @@ class _Step:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self.now = ""
+        self.kling_ids: list[str] = []
         self.is_new = asyncio.Event()
 
     def take(self, text: str) -> None:

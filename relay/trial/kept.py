@@ -4,6 +4,7 @@ Whoever makes one says every few seconds that it is at it. So a trial whose proc
 told from one that goes on, by any process: nobody has said anything of it for a while.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -78,12 +79,12 @@ async def find_open(session: AsyncSession, channel_id: int) -> tuple[KeptTrial, 
     return None if row is None else (row[0], row[1])
 
 
-async def say_at(session: AsyncSession, trial_id: int, step: str) -> None:
-    """Say that a trial is being made, and what it is at."""
+async def say_at(session: AsyncSession, trial_id: int, step: str, kling_ids: Iterable[str]) -> None:
+    """Say that a trial is being made, what it is at, and what Kling calls what it made."""
     await session.execute(
         update(KeptTrial)
         .where(KeptTrial.id == trial_id, KeptTrial.ended_at.is_(None))
-        .values(seen_at=func.now(), step=step)
+        .values(seen_at=func.now(), step=step, kling_ids=sorted(set(kling_ids)))
     )
 
 
@@ -122,14 +123,23 @@ async def read_last_trial(session: AsyncSession, channel_id: int) -> ShownTrial 
     return None if found is None else _shown(found[0], is_made=found[1])
 
 
-async def was_tried(session: AsyncSession, channel_id: int, window: Window) -> bool:
-    """Tell whether a trial of a channel was begun in a window."""
-    query = select(KeptTrial.id).where(
+async def read_made(session: AsyncSession, channel_id: int) -> set[str]:
+    """List Kling's ids of all that trials of a channel have made, as far as they are known."""
+    query = select(func.unnest(KeptTrial.kling_ids)).where(KeptTrial.channel_id == channel_id)
+    return set(await session.scalars(query))
+
+
+async def count_begun(session: AsyncSession, channel_id: int, window: Window) -> tuple[int, int]:
+    """Count the trials of a channel that were begun in a window, and those without an id here."""
+    query = select(
+        func.count(), func.count().filter(func.cardinality(KeptTrial.kling_ids) == 0)
+    ).where(
         KeptTrial.channel_id == channel_id,
         KeptTrial.begun_at >= window.start,
         KeptTrial.begun_at < window.until,
     )
-    return await session.scalar(query.limit(1)) is not None
+    begun, unnamed = (await session.execute(query)).one()
+    return begun, unnamed
 
 
 def _is_made() -> ColumnElement[bool]:

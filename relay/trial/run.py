@@ -29,6 +29,7 @@ async def try_channel(
     *,
     prefix: str,
     injected_id: str,
+    kling_ids: list[str],
     callback_url: str | None,
     read_callbacks: ReadCallbacks,
     with_duplicate: bool,
@@ -37,8 +38,9 @@ async def try_channel(
 ) -> TrialReport:
     """Make one task on the account, and compare.
 
-    `prefix` is the deployment's, of external ids; `injected_id` the task's. `callback_url`: what is
-    injected, None where callbacks are off.
+    `prefix` is the deployment's, of external ids; `injected_id` the task's, and `kling_ids` is
+    given Kling's own ids of it as they are learned. `callback_url`: what is injected, None where
+    callbacks are off.
 
     Raises:
         TrialFailed: no task was made, or none that is known of.
@@ -46,6 +48,7 @@ async def try_channel(
     other_id = new_trial_id(prefix)
     upstream = Upstream(transport, JwtCache())
     observer = Observer(upstream, channel, trial, rules=rules, tell=tell)
+    observer.seen.kling_ids = kling_ids
 
     async def read() -> list[CallbackSeen]:
         return await read_callbacks(injected_id, observer.created_at)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, micros, moment, stamped
@@ -38,6 +38,8 @@ class KeptTrial(Base):
     """What it may cost."""
     injected_id: Mapped[str]
     """The external id that its task has at Kling."""
+    kling_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Kling's own ids of what it made, by which its bill names it: two, if Kling took it twice."""
     begun_at: Mapped[stamped]
     seen_at: Mapped[stamped]
     """When whoever makes it last said that it is at it."""

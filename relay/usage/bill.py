@@ -4,7 +4,7 @@ Synchronous calls have no id of Kling's here: they are found by their amount, an
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -121,6 +121,9 @@ class Bill(msgspec.Struct, frozen=True):
 
     ours: Sums
     theirs: Sums
+    """Without trials."""
+    trials: Sums
+    """At Kling: no tasks here, and known by their ids."""
     differences: list[BillDifference]
     unread: int
     """Rows of Kling's that could not be read."""
@@ -200,9 +203,15 @@ def compare(
     rows: Sequence[BilledRow],
     *,
     unread: int = 0,
+    of_trials: Collection[str] = (),
 ) -> Bill:
-    """Hold them against each other; what lies outside the window counts for what lies in it."""
-    theirs = _by_id(rows)
+    """Hold them against each other; what lies outside the window counts for what lies in it.
+
+    `of_trials`: Kling's ids of what trials made.
+    """
+    billed_all = _by_id(rows)
+    theirs = {key: one for key, one in billed_all.items() if key not in of_trials}
+    tried = [one for key, one in billed_all.items() if key in of_trials]
     ours = {
         task.kling_id: task for task in tasks if task.kling_id and task.channel_id == channel_id
     }
@@ -236,6 +245,7 @@ def compare(
     return Bill(
         ours=_sums(one for one in [*ours.values(), *calls] if _is_in(window, one.ended_at)),
         theirs=_sums(one for one in theirs.values() if _is_in(window, one.at)),
+        trials=_sums(one for one in tried if _is_in(window, one.at)),
         differences=found,
         unread=unread,
     )

@@ -1,11 +1,13 @@
 """Trials by HTTP: begun once for each key, one at a time on a channel, and ended with their row."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from relay.desk.operators import remove_operator
+from relay.months import month_of
 from relay.operators.tables import Role
 from relay.sandbox.settings import SandboxSettings
 from relay.trial.plan import PROMPT
@@ -62,6 +64,17 @@ async def test_a_trial_is_begun_once_by_its_key_and_tells_how_it_went(database_u
         assert told["report"]["is_lookup_confirmed"] is True
         assert channel["last_trial"] == told == again.json()
         assert channel["trial"] == told["report"]
+        (row,) = await rows(relay)
+        assert relay.sandbox is not None
+        assert row["kling_ids"] == [
+            one["task_id"]
+            for one in relay.sandbox.state.ledger.entries
+            if one["event"] == "accepted"
+        ]
+        month = month_of(datetime.now(UTC), UTC)
+        shown = (await ann("GET", "channels/main/bill", month=str(month))).json()
+        assert (shown["has_trial"], shown["bill"]["differences"]) == (False, [])
+        assert (shown["bill"]["trials"]["tasks"], shown["bill"]["theirs"]["tasks"]) == (1, 0)
         assert channel["channel"]["confirmed_lookups"] == ["query", "list"]
         assert (other.status_code, other.json()["field"]) == (409, "Idempotency-Key")
         assert (accepted(relay), len(await rows(relay))) == (1, 1)
