@@ -48,7 +48,7 @@ class Trying(Controller):
         for one in page.portal.catalogue.endpoints:
             if one.method == "POST" and (one.name in priced or one.is_free):
                 by_group[group_of(one)].append(one)
-        return await page.render("try/list.html", groups=by_group, forms=FORMS)
+        return await page.render("try/list.html", groups=by_group, formed=FORMS)
 
     @get("/{name:str}")
     async def fill_in(self, page: NamedDependency[Page], name: FromPath[str]) -> Response[Any]:
