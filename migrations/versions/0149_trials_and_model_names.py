@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("cost_micros", sa.BigInteger(), nullable=False),
         sa.Column("most_micros", sa.BigInteger(), nullable=False),
         sa.Column("injected_id", sa.Text(), nullable=False),
+        sa.Column("kling_ids", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("begun_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("seen_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("step", sa.Text(), server_default="", nullable=False),

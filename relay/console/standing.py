@@ -26,6 +26,7 @@ from relay.health.troubles import Trouble, read_troubles
 from relay.kling.way import Way
 from relay.pauses.read import ListedPause, list_pauses
 from relay.tasks.live import count_live
+from relay.trial.kept import ShownTrial, read_last_trial
 from relay.trial.report import TrialReport
 
 CHANGES_SHOWN = 20
@@ -76,6 +77,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[Noted]
     costs: list[ListedCost]
     trial: TrialReport | None
+    last_trial: ShownTrial | None
+    """The one that was begun last; its report is `trial`, if it has one."""
     ca_sha256: str | None
     acts: list[str]
     """What the visitor may do to it as it is."""
@@ -110,6 +113,7 @@ async def read_told(session: AsyncSession, page: Page, channel_id: int) -> Told:
         changes=[Noted(shown_change(one), _words(one, currency)) for one in changes],
         costs=await list_costs(session, row.id),
         trial=None if row.trial is None else msgspec.convert(row.trial, TrialReport),
+        last_trial=await read_last_trial(session, row.id),
         ca_sha256=Way(ca_pem=row.ca_pem).ca_sha256,
         acts=_acts(shown, page),
     )
@@ -153,6 +157,7 @@ def _acts(shown: Shown, page: Page) -> list[str]:
     possible = {
         "edit": ("channel.change", True),
         "test": ("channel.try", True),
+        "try": ("channel.try", True),
         "pause": ("pause.add", True),
         "drain": ("channel.change", channel.enabled and not channel.is_draining),
         "undrain": ("channel.change", channel.is_draining),
