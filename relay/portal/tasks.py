@@ -150,7 +150,7 @@ def _read_filter(form: Form) -> dict[str, object]:
         "state": form.choice("state", STATES),
         "endpoint": form.text("endpoint"),
         "model": form.text("model"),
-        "token": form.whole("token", least=1, most=2**53),
+        "token": form.whole("token", least=1),
         "tenant": form.text("tenant"),
         "external_task_id": form.text("external_task_id"),
         "before": form.whole("cursor", least=1, most=2**53),
