@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_422_UNPROCESSABLE_ENTITY
 
@@ -87,7 +88,10 @@ class Invoices(Controller):
         self, page: NamedDependency[Page], invoice_id: FromPath[int]
     ) -> Response[Any]:
         """Hand out what the provider kept of one."""
-        file = await page.asking.get(f"/invoices/{invoice_id}/file")
+        try:
+            file = await page.asking.get(f"/invoices/{invoice_id}/file")
+        except InvalidParameter as error:
+            raise NotFoundException from error
         kind = file.content_type.decode()
         return as_file(file.content, kind, name=f"invoice-{invoice_id}.{ENDINGS.get(kind, 'bin')}")
 
