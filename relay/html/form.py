@@ -12,6 +12,9 @@ CSRF = "csrf"
 AMOUNT_MAX = Decimal(10) ** 12
 """Of the currency: above it somebody leant on a key."""
 WHOLE_MAX = 2**31 - 1
+EXPONENT_MAX = 40
+"""Of a number, either way. Python writes `1e999999999` out digit by digit where it is made whole,
+and the process stands still for it."""
 
 Say = Callable[..., str]
 
@@ -82,19 +85,22 @@ class Form(msgspec.Struct):
         given = self.text(name, must=must)
         if given is None:
             return None
-        if not (given.isascii() and given.isdigit() and least <= int(given[:12]) <= most):
+        is_number = given.isascii() and given.isdigit()
+        digits = given.lstrip("0") or "0"
+        if not is_number or len(digits) > len(str(most)) or not least <= int(digits) <= most:
             self.errors[name] = self.say(
                 "A whole number from %(least)s to %(most)s.", least=least, most=most
             )
             return None
-        return int(given)
+        return int(digits)
 
     def _decimal(self, name: str, given: str) -> Decimal | None:
         try:
             number = Decimal(given.replace(" ", "").replace("\u00a0", ""))
         except InvalidOperation:
             number = Decimal("NaN")
-        if not number.is_finite():
+        exponent = number.as_tuple().exponent
+        if not isinstance(exponent, int) or abs(exponent) > EXPONENT_MAX:
             self.errors[name] = self.say("A number such as 12.50.")
             return None
         return number
