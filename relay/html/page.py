@@ -73,7 +73,8 @@ class SitePage(msgspec.Struct, frozen=True):
 
     def address(self, **changed: object) -> str:
         """Spell this page's address with some of its query changed; None takes one away."""
-        query = dict(parse_qsl(self.request.scope["query_string"].decode()))
+        # A client may spell it in any bytes, and a page of what is wrong has its address too.
+        query = dict(parse_qsl(self.request.scope["query_string"].decode("latin-1")))
         query.pop("said", None)
         query |= {name: str(value) for name, value in changed.items() if value is not None}
         for name in [name for name, value in changed.items() if value is None]:

@@ -36,7 +36,7 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
             told = HTTP_413_REQUEST_ENTITY_TOO_LARGE, page.say("That is too large to be sent here.")
         case HTTPException():
             told = error.status_code, page.say("This address cannot be used like that.")
-        case _ if is_of_a_text(error):
+        case _ if isinstance(error, UnicodeError) or is_of_a_text(error):
             told = HTTP_400_BAD_REQUEST, page.say("A text has a character that is none.")
         case _ if took_too_long(error):
             why = page.say("This took too long and was given up. Narrow the filter.")
