@@ -18,7 +18,11 @@ SHOWN_CHARS_MAX = 300
 """Of a text in code that is shown: a file's base64 has millions."""
 FILE = "__file"
 """Behind a field's name: the same, as a file."""
-JSON_BYTES_MAX = 60_000
+SHOWN_ITEMS_MAX = 50
+"""Of a list."""
+PARTS_MAX, DEPTH_MAX = 20_000, 32
+"""Of a body that was typed. Spelt for people each part is a line, indented by its depth: what comes
+in some megabytes, and is nothing but brackets and commas, would be gigabytes."""
 _LONG = re.compile(r"^[A-Za-z0-9+/=]+$")
 
 
@@ -60,6 +64,9 @@ def body_of(tried: Tried, inputs: Sequence[Input]) -> dict[str, object]:
 def read_json(form: Form) -> dict[str, object]:
     """Read a body that was typed as JSON; what is wrong stands in the form's errors."""
     given = form.values.get("json", "").strip()
+    if sum(map(given.count, "[{,")) > PARTS_MAX:
+        form.errors["json"] = form.say("This is more than any create has.")
+        return {}
     try:
         body = msgspec.json.decode(given)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -68,16 +75,20 @@ def read_json(form: Form) -> dict[str, object]:
     if not isinstance(body, dict):
         form.errors["json"] = form.say("A JSON object, in braces.")
         return {}
+    if _is_deep(body):
+        form.errors["json"] = form.say("This is more than any create has.")
+        return {}
     return body
 
 
 def shortened(value: Any) -> Any:
-    """Take out of a body what nobody can read: the base64 of files."""
+    """Take out of a body what nobody can read: the base64 of files, and lists without an end."""
     match value:
         case dict():
             return {name: shortened(one) for name, one in value.items()}
         case list():
-            return [shortened(one) for one in value]
+            shown = [shortened(one) for one in value[:SHOWN_ITEMS_MAX]]
+            return [*shown, "…"] if len(value) > SHOWN_ITEMS_MAX else shown
         case str() if len(value) > SHOWN_CHARS_MAX and _LONG.match(value):
             return f"{value[:24]}…"
         case _:
@@ -88,6 +99,21 @@ def spelt(body: object) -> str:
     """Spell a body for people: with its files cut short."""
     encoded = msgspec.json.encode(shortened(body))
     return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _is_deep(body: object) -> bool:
+    """Tell whether something stands deeper in a body than anything of Kling's does."""
+    level: list[Any] = [body]
+    for _ in range(DEPTH_MAX):
+        level = [
+            part
+            for one in level
+            for part in (one.values() if isinstance(one, dict) else one)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _values(tried: Tried, one: Input) -> list[object]:
