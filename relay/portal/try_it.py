@@ -14,8 +14,9 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
-from relay.errors import RelayError
+from relay.errors import NoVerdict, RelayError
 from relay.html.form import Form, read_form
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.inputs import FORMS, Kind
@@ -85,14 +86,16 @@ class Trying(Controller):
         path, body = form.values.get("path", ""), read_json(form)
         if not form.is_right or not _is_of(path, endpoint):
             return await _show(page, endpoint, form, status=WRONG)
+        key = form.values.get("key") or _new_key()
         quote_now = await _quote(page, endpoint, path, body)
         if form.values.get("sure") != _sum_of(quote_now):
-            return await _confirm(page, endpoint, path, body, form, is_changed=True)
+            return await _confirm(page, endpoint, path, body, form, key=key, is_changed=True)
         try:
-            done = await page.asking.create(path, body, key=form.values.get("key") or _new_key())
+            done = await page.asking.create(path, body, key=key)
         except (RelayError, KlingSaid) as error:
             form.errors[""] = sentence_of(error, page)
-            return await _confirm(page, endpoint, path, body, form)
+            kept = key if _may_be_made(error) else None
+            return await _confirm(page, endpoint, path, body, form, key=kept)
         task_id = done.get("task_id") or done.get("id") if isinstance(done, dict) else None
         if endpoint.kind is EndpointKind.TASK and task_id:
             return page.go(f"{ROOT}/tasks/{quote(str(task_id), safe='')}", said="sent")
@@ -129,8 +132,13 @@ async def _confirm(
     body: dict[str, object],
     form: Form,
     *,
+    key: str | None = None,
     is_changed: bool = False,
 ) -> Response[Any]:
+    """Ask before it is sent. `key`: of a try that may have made it, which another one then finds.
+
+    Else one for each time that a price is shown: a second click on a button asks for the same.
+    """
     try:
         told = await _quote(page, endpoint, path, body)
     except (RelayError, KlingSaid) as error:
@@ -149,8 +157,7 @@ async def _confirm(
         body=msgspec.json.encode(body).decode(),
         shown=spelt(body),
         code=as_code(base_url_of(page), path, spelt(body)),
-        # One for each time that a price is shown: a second click on a button asks for the same.
-        key=_new_key(),
+        key=key or _new_key(),
     )
 
 
@@ -173,6 +180,12 @@ def base_url_of(page: Page) -> str:
 
 def _sum_of(told: dict[str, Any] | None) -> str:
     return "0" if told is None else str(told["hold"])
+
+
+def _may_be_made(error: RelayError | KlingSaid) -> bool:
+    """Tell whether a create may have been taken though it was answered like that."""
+    status = error.status if isinstance(error, KlingSaid) else error.http_status
+    return status >= HTTP_500_INTERNAL_SERVER_ERROR or isinstance(error, NoVerdict)
 
 
 def _new_key() -> str:
