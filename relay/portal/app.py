@@ -3,6 +3,7 @@
 import asyncio
 from functools import cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 from litestar import Litestar
 from litestar.di import Provide
@@ -14,7 +15,7 @@ from relay.portal.below import SubTenants
 from relay.portal.browsers import Browsers
 from relay.portal.callbacks import Callbacks
 from relay.portal.entry import Door
-from relay.portal.gate import ROOT, PortalGate
+from relay.portal.gate import ROOT, PortalGate, PortalVisitor
 from relay.portal.guide import Guide
 from relay.portal.home import Home
 from relay.portal.invoices import Invoices
@@ -43,9 +44,12 @@ class Portal:
 
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
+        self._pages = portal_app()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large_of: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        """By who pays: of each one at a time."""
         self._gate = PortalGate(
-            portal_app(),
+            self._bounded,
             behind.site,
             sessions=behind.sessions,
             authenticator=behind.authenticator,
@@ -54,11 +58,20 @@ class Portal:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, of whose relay it is."""
         scope["portal"] = self._behind
-        if scope["method"] in SAFE or is_small(scope):
-            await self._gate(scope, receive, send)
-        else:
-            async with self._large:
-                await self._gate(scope, receive, send)
+        await self._gate(scope, receive, send)
+
+    async def _bounded(self, scope: Any, receive: Any, send: Any) -> None:
+        """Have a large form wait for its turn, but nobody for who has no session or sends slowly.
+
+        At the door no form is large: a page there reads no more of it.
+        """
+        visitor: PortalVisitor | None = scope["user"]
+        if scope["method"] in SAFE or visitor is None or is_small(scope):
+            await self._pages(scope, receive, send)
+            return
+        own = self._large_of.setdefault(visitor.caller.payer_id, asyncio.Lock())
+        async with own, self._large:
+            await self._pages(scope, receive, send)
 
 
 def is_small(scope: Any) -> bool:
