@@ -106,7 +106,7 @@ class Door(Controller):
         async with page.acting() as session:
             await end_session(session, page.visitor.session_id)
         answer = page.go(f"{ROOT}/login", said="left")
-        answer.delete_cookie(page.site.cookie(request.scope["scheme"]), path="/")
+        answer.set_cookie(session_cookie(page.site, request.scope["scheme"], "", lasts_s=0))
         return answer
 
     @post("/look")

@@ -104,7 +104,7 @@ class Door(Controller):
         """End this session."""
         await leave_portal(page.portal.sessions, page.visitor.session_id)
         answer = page.go(page.site.door, said="left")
-        answer.delete_cookie(page.site.cookie(request.scope["scheme"]), path="/")
+        answer.set_cookie(session_cookie(page.site, request.scope["scheme"], "", lasts_s=0))
         return answer
 
     @post("/look")
@@ -126,7 +126,7 @@ def _bearer(key: str, secret_key: str | None) -> str:
     """Spell what a program would send: of an access key a token that its secret signs.
 
     Raises:
-        SignatureInvalid: the secret is too short to be one of ours.
+        SignatureInvalid: the secret is too short to be one of ours, or no secret at all.
     """
     if secret_key is None:
         return f"Bearer {key}"
@@ -134,7 +134,10 @@ def _bearer(key: str, secret_key: str | None) -> str:
         raise SignatureInvalid
     now = int(time.time())
     claims = {"iss": key, "exp": now + SIGNED_FOR_S, "nbf": now - SIGNED_FOR_S}
-    return f"Bearer {jwt.encode(claims, secret_key, algorithm='HS256')}"
+    try:
+        return f"Bearer {jwt.encode(claims, secret_key, algorithm='HS256')}"
+    except jwt.PyJWTError as error:
+        raise SignatureInvalid from error  # of a PEM or an SSH key, it refuses to sign by
 
 
 async def _show_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
