@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
@@ -136,7 +137,9 @@ class TenantTokens(Controller):
         async def work(session: AsyncSession) -> IssuedToken:
             await _own(session, tenant_id, token_id)
             return await rotate_token(
-                *(session, page.actor, token_id, page.office.keys), keep_s=(hours or 0) * HOUR_S
+                *(session, page.actor, token_id, page.office.keys),
+                keep_s=(hours or 0) * HOUR_S,
+                was=(form.values["access_key"] or None) if "access_key" in form.values else UNSET,
             )
 
         issued, status = await attempt(page, form, work)

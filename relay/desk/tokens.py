@@ -208,14 +208,16 @@ async def rotate_token(
     *,
     keep_s: int = DAY_S,
     by_id: int | None = None,
+    was: str | msgspec.UnsetType | None = msgspec.UNSET,
 ) -> IssuedToken:
     """Give a token new keys, shown this once; those of before are taken for `keep_s` more.
 
     It stays the token that it is, with its limits and what they count. `by_id`: the tenant's token
     that asks for it, and is shown them: it is that one itself, or came of it, and so ends with it.
+    `was`: the access key that it is known to have. Twice, the keys that programs have would end.
 
     Raises:
-        NoSuch, NotPossible: it was revoked.
+        NoSuch, NotPossible: it was revoked, or has others by now.
         Unusable: the old ones are kept for longer than may be, or another token may not have them.
         SecretKeyError: the secret keys are not this database's.
     """
@@ -226,6 +228,8 @@ async def rotate_token(
         raise NoSuch("token", token_id)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
+    if was is not msgspec.UNSET and was != token.access_key:
+        raise NotPossible("token", token_id, "it was given new keys meanwhile")
     if by_id is not None and by_id not in await tokens.read_makers(session, token_id):
         raise Unusable("a key gives new keys to itself and to those that came of it, to no others")
     await check_secret_keys(session, keys)

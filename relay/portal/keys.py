@@ -78,7 +78,12 @@ class Keys(Controller):
         """Give it new credentials, and show them this once."""
         form = await read_form(request, page.say)
         below = form.values.get("below", "")
-        body = {"keep_hours": form.whole("keep_hours", most=KEEP_HOURS_MAX, must=True)}
+        body: dict[str, Any] = {
+            "keep_hours": form.whole("keep_hours", most=KEEP_HOURS_MAX, must=True)
+        }
+        if "access_key" in form.values:
+            # A second click is none for a second pair: by that the keys in use would end at once.
+            body["access_key"] = form.values["access_key"] or None
         issued, status = await attempt(
             page, form, lambda: page.asking.post(f"/tokens/{token_id}/rotate", body)
         )

@@ -72,6 +72,8 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Rotated(msgspec.Struct, forbid_unknown_fields=True):
     keep_hours: int = 24
+    access_key: str | msgspec.UnsetType | None = msgspec.UNSET
+    """As it is now: with it, asked twice, nothing is done the second time."""
 
 
 class _Revoked(msgspec.Struct, forbid_unknown_fields=True):
@@ -156,6 +158,7 @@ class OwnTokens:
                     *(session, tenant_actor(caller, asked), token_id, self._keys),
                     keep_s=wanted.keep_hours * 3600,
                     by_id=caller.token_id,
+                    was=wanted.access_key,
                 )
             except (Unusable, NotPossible) as error:
                 field = _field(error, "id")

@@ -113,3 +113,19 @@ async def test_who_edits_a_channel_that_was_changed_is_told(database_url: str) -
         for none in ("", "x"):
             answer = await ann.post(here, **fields, weight="1", version=none)
             assert answer.status_code == 409, "a form without a version of its own"
+
+
+async def test_a_token_is_given_new_keys_once_by_one_form(database_url: str) -> None:
+    """A second press would end at once what programs use, however long it was to stay."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        await relay.add_tenant()
+        row = await relay.row("SELECT id, tenant_id, access_key FROM tokens")
+        path = f"/tenants/{row['tenant_id']}/tokens/{row['id']}/rotate"
+        asked = (await ann.get(path)).text
+        was = asked.partition('name="access_key" value="')[2].partition('"')[0]
+        assert was == row["access_key"]
+        form = {"access_key": was, "keep_hours": "24"}
+        answers = await asyncio.gather(*(ann.post(path, **form) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers)[:2] == [200, 409]
+        now = await relay.row("SELECT former_access_key FROM tokens")
+        assert now["former_access_key"] == row["access_key"]
