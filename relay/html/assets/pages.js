@@ -73,6 +73,18 @@ function draw(root) {
   }
 }
 
+// A second click on a button is no wish for a second one of what the first makes.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) { event.preventDefault(); event.stopImmediatePropagation(); return; }
+  form.dataset.sent = "yes";
+  setTimeout(() => { delete form.dataset.sent; }, 10000);
+}, true);
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
 function enhance(root) {
   for (const one of root.querySelectorAll(".copy[hidden], .show[hidden]")) one.hidden = false;
   age();
