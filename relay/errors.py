@@ -24,7 +24,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
-    ├── PortalSessionNotFound  400  1201  no browser of this tenant's under that number
+    ├── PortalSessionNotFound      400  1201  no browser of this tenant's under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── Withheld                   403  1103  what sub-tenants, and replaced keys, have not
     ├── AddressNotAllowed          403  1103  the token is not taken from there
@@ -76,8 +76,11 @@ class RelayError(Exception):
             cls.code = code
             cls.http_status = code.http_status
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    words: ClassVar[str] = ""
+    """What a leaf says that always says the same."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.words)
 
     @property
     def message(self) -> str:
@@ -89,20 +92,17 @@ class Unauthorized(RelayError):
 
 
 class TenantDisabled(Unauthorized, code=Code.AUTH_FAILED):
-    def __init__(self) -> None:
-        super().__init__("Authentication failed")
+    words = "Authentication failed"
 
 
 class CredentialMissing(Unauthorized, code=Code.AUTH_EMPTY):
-    def __init__(self) -> None:
-        super().__init__("Authorization is empty")
+    words = "Authorization is empty"
 
 
 class CredentialUnknown(Unauthorized, code=Code.AUTH_INVALID):
     """One answer for all of them, in Kling's words (docs/kling-api.md 5.6)."""
 
-    def __init__(self) -> None:
-        super().__init__("api key not found")
+    words = "api key not found"
 
 
 class SignatureInvalid(Unauthorized, code=Code.AUTH_INVALID):
@@ -115,13 +115,11 @@ class SignatureInvalid(Unauthorized, code=Code.AUTH_INVALID):
 
 
 class CredentialNotYetValid(Unauthorized, code=Code.AUTH_NOT_YET_VALID):
-    def __init__(self) -> None:
-        super().__init__("Authorization is not yet valid")
+    words = "Authorization is not yet valid"
 
 
 class CredentialExpired(Unauthorized, code=Code.AUTH_EXPIRED):
-    def __init__(self) -> None:
-        super().__init__("Authorization has expired")
+    words = "Authorization has expired"
 
 
 class AccessExpired(Unauthorized, code=Code.AUTH_EXPIRED):
@@ -157,15 +155,13 @@ class InvalidParameter(RelayError, code=Code.INVALID_PARAMETER):
 class IdsRequired(RelayError, code=Code.INVALID_PARAMETER):
     """The words are Kling's own."""
 
-    def __init__(self) -> None:
-        super().__init__("task_ids or external_task_ids is required")
+    words = "task_ids or external_task_ids is required"
 
 
 class TaskNotFound(RelayError, code=Code.INVALID_PARAMETER):
     """The words are Kling's own (docs/kling-api.md 5.6 and 17), as clients match on them."""
 
-    def __init__(self) -> None:
-        super().__init__("Task not found by id/external id")
+    words = "Task not found by id/external id"
 
 
 class ThingNotFound(RelayError, code=Code.INVALID_PARAMETER):
@@ -185,28 +181,23 @@ class ThingDeleted(RelayError, code=Code.INVALID_PARAMETER):
 class ExternalIdTaken(RelayError, code=Code.INVALID_PARAMETER):
     """In both wordings that clients look for (docs/kling-api.md 7 and 17)."""
 
-    def __init__(self) -> None:
-        super().__init__("duplicate external_task_id: it already exists")
+    words = "duplicate external_task_id: it already exists"
 
 
 class TokenNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    def __init__(self) -> None:
-        super().__init__("no such token")
+    words = "no such token"
 
 
 class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    def __init__(self) -> None:
-        super().__init__("Delivery not found")
+    words = "Delivery not found"
 
 
 class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    def __init__(self) -> None:
-        super().__init__("no such place for notices")
+    words = "no such place for notices"
 
 
 class PortalSessionNotFound(RelayError, code=Code.INVALID_PARAMETER):
-    def __init__(self) -> None:
-        super().__init__("no such session")
+    words = "no such session"
 
 
 INVALID_METHOD = "the requested method is invalid"
@@ -276,8 +267,7 @@ class InsufficientQuota(RelayError, code=Code.RESOURCE_PACK_USED_UP):
 class QuotaWithheld(RelayError, code=Code.RESOURCE_PACK_USED_UP):
     """Nothing was written. Kling's words alone: what there is, is another tenant's."""
 
-    def __init__(self) -> None:
-        super().__init__("Account balance not enough")
+    words = "Account balance not enough"
 
 
 class SpendLimited(RelayError, code=Code.RESOURCE_PACK_USED_UP):
@@ -304,8 +294,7 @@ class TaskTooDear(RelayError, code=Code.NO_PERMISSION):
 class TooDear(RelayError, code=Code.NO_PERMISSION):
     """Nothing was written. By the status of TaskTooDear, without a figure of the other tenant's."""
 
-    def __init__(self) -> None:
-        super().__init__("No permission: this task may cost more than one may here")
+    words = "No permission: this task may cost more than one may here"
 
 
 class TooManyPings(RelayError, code=Code.RATE_LIMITED):
@@ -336,8 +325,7 @@ class TooManyCreates(RelayError, code=Code.RATE_LIMITED):
 class TooManyTasks(RelayError, code=Code.CONCURRENCY_LIMITED):
     """In Kling's own words for a resource pack's limit (docs/kling-api.md 5.6)."""
 
-    def __init__(self) -> None:
-        super().__init__("parallel task over resource pack limit")
+    words = "parallel task over resource pack limit"
 
 
 class TooManyInFlight(RelayError, code=Code.CONCURRENCY_LIMITED):
@@ -359,32 +347,27 @@ class NoRoom(RelayError, code=Code.CONCURRENCY_LIMITED):
 class InternalError(RelayError, code=Code.INTERNAL_ERROR):
     """What went wrong stands in our log only."""
 
-    def __init__(self) -> None:
-        super().__init__("Internal error")
+    words = "Internal error"
 
 
 class TooSlow(RelayError, code=Code.UNAVAILABLE):
     """Its body fell behind while others waited. Nothing was sent, nothing was written."""
 
-    def __init__(self) -> None:
-        super().__init__("The request body arrived too slowly, retry later")
+    words = "The request body arrived too slowly, retry later"
 
 
 class Unavailable(RelayError, code=Code.UNAVAILABLE):
-    def __init__(self) -> None:
-        super().__init__("Service temporarily unavailable, retry later")
+    words = "Service temporarily unavailable, retry later"
 
 
 class Paused(RelayError, code=Code.UNAVAILABLE):
     """In the words of Unavailable: that, and why, is the operator's business."""
 
-    def __init__(self) -> None:
-        super().__init__("Service temporarily unavailable, retry later")
+    words = "Service temporarily unavailable, retry later"
 
 
 class TimedOut(RelayError, code=Code.INTERNAL_TIMEOUT):
-    def __init__(self) -> None:
-        super().__init__("Internal timeout, retry later")
+    words = "Internal timeout, retry later"
 
 
 class CallbackRefused(RelayError):
@@ -392,15 +375,12 @@ class CallbackRefused(RelayError):
 
 
 class CallbackUnreadable(CallbackRefused, code=Code.INVALID_REQUEST):
-    def __init__(self) -> None:
-        super().__init__("Invalid body")
+    words = "Invalid body"
 
 
 class CallbackForged(CallbackRefused, code=Code.AUTH_FAILED):
-    def __init__(self) -> None:
-        super().__init__("Authentication failed")
+    words = "Authentication failed"
 
 
 class CallbackNotPosted(CallbackRefused, code=Code.INVALID_METHOD):
-    def __init__(self) -> None:
-        super().__init__(INVALID_METHOD)
+    words = INVALID_METHOD

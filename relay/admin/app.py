@@ -26,6 +26,7 @@ from relay.admin.named import read_slashes
 from relay.admin.notices import Notices
 from relay.admin.openings import Openings
 from relay.admin.operators import Operators
+from relay.admin.portal import PortalOfTenants
 from relay.admin.priced import Priced
 from relay.admin.prices import Multipliers, PricesOf
 from relay.admin.problems import answer_failure
@@ -48,7 +49,20 @@ BEARER = SecurityScheme(
 )
 
 CONTROLLERS = [
-    *(Own, Books, Sums, Tenants, Openings, Tokens, Bounds, Tasks, Channels, PricesOf, Priced),
+    *(
+        Own,
+        Books,
+        Sums,
+        Tenants,
+        PortalOfTenants,
+        Openings,
+        Tokens,
+        Bounds,
+        Tasks,
+        Channels,
+        PricesOf,
+        Priced,
+    ),
     *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
     *(Months, Invoices, Codes, Setup, Exports, Checks, AtKling, Trials),
 ]

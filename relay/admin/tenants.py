@@ -34,7 +34,6 @@ from relay.desk.actor import Actor
 from relay.desk.find import tenant_named, tenant_to_act_on
 from relay.desk.money import add_quota, adjust_quota, set_credit
 from relay.desk.office import Office
-from relay.desk.portal import end_sessions_of, link_tenant, portal_link
 from relay.desk.shown import ShownTenant, list_shown_tenants, read_shown_tenant
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tenants import (
@@ -46,7 +45,6 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.ledger.tables import TopupKind
-from relay.logins.portal import OpenPortalSession, read_portal_sessions
 from relay.tenants.read import TenantFilter
 
 
@@ -120,20 +118,6 @@ class NewSecret(msgspec.Struct, frozen=True):
 
     secret: str
     replaced_signs_until: datetime | None
-
-
-class NewPortalLink(msgspec.Struct, frozen=True):
-    """Shown this once."""
-
-    link: str
-    """For a browser; it works where the portal is switched on."""
-    token_id: int
-    """The tenant's token that whoever enters by it acts with."""
-    expires_at: datetime
-
-
-class EndedSessions(msgspec.Struct, frozen=True):
-    sessions_ended: int
 
 
 class TenantPage(msgspec.Struct, frozen=True):
@@ -341,42 +325,6 @@ class Tenants(Controller):
                 *(session, actor, name), credit_micros=data.credit_micros, reason=data.reason
             )
             return await _shown(session, desk.office, name)
-
-        return await desk.act(work)
-
-    @post("/{tenant:str}/portal-links", **acts("tenant.link", 404, 409))
-    async def make_portal_link(
-        self, desk: NamedDependency[AtDesk], tenant: PathName
-    ) -> Response[NewPortalLink]:
-        """Make a link by which somebody of a tenant enters the portal, once; shown this once."""
-
-        async def work(session: AsyncSession, actor: Actor) -> NewPortalLink:
-            made = await link_tenant(session, actor, await tenant_of(session, tenant), desk.keys)
-            settings = desk.office.settings
-            return NewPortalLink(portal_link(settings, made.key), made.token_id, made.expires_at)
-
-        return await desk.act(work, status=201)
-
-    @get("/{tenant:str}/portal-sessions", **reads("tenant.read", 404))
-    async def list_portal_sessions(
-        self, office: NamedDependency[Office], tenant: PathName
-    ) -> list[OpenPortalSession]:
-        """List which browsers of a tenant's are in the portal, the last used first."""
-        async with office.reading() as session:
-            whose = await tenant_named(session, await tenant_of(session, tenant))
-            return await read_portal_sessions(session, whose.id)
-
-    @delete(
-        "/{tenant:str}/portal-sessions", **acts("portal.end_session", 404, 409), status_code=200
-    )
-    async def end_portal_sessions(
-        self, desk: NamedDependency[AtDesk], tenant: PathName
-    ) -> Response[EndedSessions]:
-        """Log a tenant out of every browser, and end links into the portal that nobody used."""
-
-        async def work(session: AsyncSession, actor: Actor) -> EndedSessions:
-            name = await tenant_of(session, tenant)
-            return EndedSessions(await end_sessions_of(session, actor, name))
 
         return await desk.act(work)
 

@@ -14,6 +14,7 @@ from relay.kling.inputs import Input, Kind, put
 
 FILE_BYTES_MAX = 10 * 1024 * 1024
 """Kling's own bound of a picture on its older paths (docs/kling-api.md 4.17)."""
+TEXT_CHARS_MAX = 4_096
 SHOWN_CHARS_MAX = 300
 """Of a text in code that is shown: a file's base64 has millions."""
 FILE = "__file"
@@ -133,7 +134,7 @@ def _values(tried: Tried, one: Input) -> list[object]:
         case Kind.SWITCH:
             return [True] if form.is_checked(one.path) else []
         case _:
-            text = form.text(one.path, most=5000)
+            text = form.text(one.path, most=TEXT_CHARS_MAX)
             return [] if text is None else [text]
 
 

@@ -208,7 +208,7 @@ async def test_a_file_is_handed_out_as_one(relay: Relay) -> None:
     assert (file.status_code, file.content) == (200, b"%PDF-1.7 of acme")
     assert file.headers["content-type"].startswith("application/pdf")
     assert file.headers["content-disposition"] == f'attachment; filename="invoice-{invoice}.pdf"'
-    assert none.status_code == 400
+    assert none.status_code == 404
     assert "fapiao.pdf" in page
 
 
