@@ -16,7 +16,7 @@ from tests.tasks.waiting import is_a_lock_waited_for
 from tests.waiting import wait_until
 
 QUOTA_MICROS = 100 * CLIP_MICROS
-WAIT_S = 1.5
+WAIT_S = 3.0
 """The longest that a repeated create waits here."""
 
 
