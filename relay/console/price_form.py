@@ -227,7 +227,7 @@ def _read_for_whom(form: Form) -> dict[str, Any]:
     if hours is not None:
         found = _HOURS.fullmatch(hours)
         begin, end = (int(found[1]), int(found[2])) if found else (0, 0)
-        if not (0 <= begin < 24 and 0 < end <= 24 and begin != end):  # noqa: PLR2004
+        if not (0 <= begin < 24 and 0 < end <= 24 and begin != end):  # noqa: PLR2004 (hours of a day)
             form.errors["hours"] = form.say("Hours such as 18-24, or 22-6 over midnight.")
         hours = f"{begin}-{end}"
     return {"tenant": tenant, "price_group": group, "hours": hours}

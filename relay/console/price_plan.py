@@ -31,7 +31,7 @@ from relay.pricing.effects import (
     weigh_sold,
 )
 from relay.pricing.in_force import Prices, read_prices
-from relay.pricing.quote import UnitPrices
+from relay.pricing.quote import Quote, UnitPrices
 from relay.tasks.sold import SOLD_DAYS, read_sold
 from relay.tenants.read import read_tenants
 
@@ -185,10 +185,11 @@ async def _weigh(
 
 
 def _figures(one: EffectOn) -> list[tuple[int | None, int | None]]:
-    return [
-        tuple(None if made is None else made.price_micros for made in (shift.before, shift.after))  # type: ignore[misc]
-        for shift in one.shifts
-    ]
+    return [(_price_of(shift.before), _price_of(shift.after)) for shift in one.shifts]
+
+
+def _price_of(made: Quote | None) -> int | None:
+    return None if made is None else made.price_micros
 
 
 def _spelt(one: PriceRow | Multiplier) -> Any:

@@ -129,7 +129,7 @@ def _is_part(network: str, of: Collection[str]) -> bool:
     return any(
         inner.version == one.version
         and one.network_address <= inner.network_address  # type: ignore[operator]  # of one version
-        and inner.broadcast_address <= one.broadcast_address  # type: ignore[operator]
+        and inner.broadcast_address <= one.broadcast_address  # type: ignore[operator]  # as above
         for one in outer
     )
 
