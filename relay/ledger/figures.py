@@ -1,6 +1,7 @@
 """What the entries of an account come to in a window, and a hash over all that they say.
 
-An entry says no earlier moment than the one before it, so a window is a piece of the chain.
+An entry says no earlier moment than the one before it, so a window is a piece of the chain; old
+ones that do say an earlier one are of the window that they say, and are found all the same.
 """
 
 from collections.abc import Sequence
@@ -42,16 +43,34 @@ WITHIN = f"""
     ) FILTER (WHERE e.id IS NOT NULL), ''::bytea)), 'hex') AS entries_sha256"""
 """What a query over the entries `e` of one window selects, each as a field of `Figures`."""
 
+CHAIN = """
+chain AS MATERIALIZED (
+    SELECT coalesce(sum(amount_micros) FILTER (WHERE created_at < :start), 0)::bigint
+               AS opening_micros,
+           coalesce(sum(amount_micros) FILTER (WHERE created_at < :until), 0)::bigint
+               AS closing_micros,
+           min(id) FILTER (WHERE created_at >= :start AND created_at < :until) AS first_id,
+           max(id) FILTER (WHERE created_at >= :start AND created_at < :until) AS last_id
+    FROM entries WHERE account_id = :account_id
+)"""
+"""An account's history by its index alone: what a window begins and ends with, and its ids."""
+OF_CHAIN = """
+chain CROSS JOIN LATERAL (
+    SELECT * FROM entries
+    -- By both columns of one index: by the ids alone other accounts' would be read as well, and
+    -- by moments whole blocks of everybody's, hence the fence.
+    WHERE (account_id, id) >= (:account_id, chain.first_id)
+        AND (account_id, id) <= (:account_id, chain.last_id)
+    OFFSET 0
+) e"""
+"""The entries `e` between them; what is not of the window is still among them."""
+OF_WINDOW = "e.created_at >= :start AND e.created_at < :until"
 READ = f"""
-SELECT (
-    SELECT coalesce(sum(amount_micros), 0)::bigint FROM entries
-    WHERE account_id = :account_id AND created_at < :start
-) AS opening_micros, (
-    SELECT coalesce(sum(amount_micros), 0)::bigint FROM entries
-    WHERE account_id = :account_id AND created_at < :until
-) AS closing_micros, {WITHIN}
-FROM entries e
-WHERE e.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
+WITH {CHAIN}
+SELECT (SELECT opening_micros FROM chain) AS opening_micros,
+       (SELECT closing_micros FROM chain) AS closing_micros, {WITHIN}
+FROM {OF_CHAIN}
+WHERE {OF_WINDOW}
 """  # noqa: S608 (composed of constants)
 
 OF_MANY = f"""

@@ -121,7 +121,11 @@ class Entry(Base):
             unique=True,
             postgresql_where="kind = 'topup'",
         ),
-        Index(None, "account_id", "id"),
+        Index(  # with what sums need, so that an account's history is summed up by it alone
+            "entries_of_account",
+            *("account_id", "id"),
+            postgresql_include=["created_at", "amount_micros"],
+        ),
         Index(  # few: with them and the quotas it is known what all charges come to
             "entries_but_charges",
             "kind",

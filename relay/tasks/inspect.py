@@ -131,7 +131,7 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
     if wanted.from_id is not None:
         conditions.append(Task.id >= wanted.from_id)
     if wanted.is_flagged:
-        conditions.append(Task.is_flagged.is_(True))
+        conditions.append(and_(Task.is_flagged))  # as its index has it: `IS true` reads all tasks
     if wanted.is_stuck:
         is_live = Task.hold_ended_at.is_(None)
         is_old = Task.created_at < func.now() - text(f"interval '{STUCK_AFTER_S} seconds'")

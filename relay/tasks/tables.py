@@ -83,6 +83,11 @@ class Task(Base):
             unique=True,
             postgresql_where="state <> 'refused' AND tenant_external_id IS NOT NULL",
         ),
+        Index(  # few: for whoever looks for what was refused
+            "tasks_refused_external_id",
+            "tenant_external_id",
+            postgresql_where="state = 'refused' AND tenant_external_id IS NOT NULL",
+        ),
         Index(
             "tasks_create_key",
             *("token_id", "create_key"),

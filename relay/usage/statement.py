@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.ids import AccountId
 from relay.invoices.read import invoices_of_month
 from relay.ledger.closing import figures_of, find_closed, find_last_closed, next_window
-from relay.ledger.figures import Figures, read_figures
+from relay.ledger.figures import CHAIN, OF_CHAIN, OF_WINDOW, Figures, read_figures
 from relay.ledger.invariants import SNAPSHOT
 from relay.ledger.tables import Account, Entry
 from relay.money import money
@@ -17,15 +17,19 @@ from relay.months import Month, Window, read_month
 from relay.tenants.tables import Tenant
 
 CHARGES = text(
-    """
-    SELECT n.name AS tenant, n.parent_id IS NULL AS is_payers, t.token_id, t.model,
-           count(*) AS tasks, sum(e.amount_micros)::bigint AS amount_micros
-    FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tenants n ON n.id = t.tenant_id
-    WHERE e.account_id = :account_id AND e.kind = 'charge'
-        AND e.created_at >= :start AND e.created_at < :until
-    GROUP BY n.name, n.parent_id, t.token_id, t.model
-    ORDER BY n.name, t.token_id, t.model
-    """
+    f"""
+    WITH {CHAIN}
+    SELECT n.name AS tenant, n.parent_id IS NULL AS is_payers, c.token_id, c.model,
+           c.tasks, c.amount_micros
+    FROM (
+        SELECT t.tenant_id, t.token_id, t.model,
+               count(*) AS tasks, sum(e.amount_micros)::bigint AS amount_micros
+        FROM {OF_CHAIN} JOIN tasks t ON t.id = e.task_id
+        WHERE {OF_WINDOW} AND e.kind = 'charge'
+        GROUP BY t.tenant_id, t.token_id, t.model
+    ) c JOIN tenants n ON n.id = c.tenant_id
+    ORDER BY n.name, c.token_id, c.model
+    """  # noqa: S608 (composed of constants)
 )
 
 

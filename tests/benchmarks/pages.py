@@ -36,10 +36,22 @@ CREATORS = 4
 OF_CONSOLE = (
     *("", "/figures", "/tasks", "/tasks?tenant=tenant-1", "/tasks?tenant=tenant-4711"),
     *("/tasks?state=failed", "/tasks?flagged=on", "/tasks?stuck=on", "/tasks/999990"),
-    *("/tasks/find?id=kling-500000", "/tenants", "/tenants?below=1", "/tenants/1"),
+    *(
+        "/tasks/find?id=kling-500000",
+        "/tasks/find?id=of-nothing",
+        "/tenants",
+        "/tenants?below=1",
+        "/tenants/1",
+    ),
     *("/tenants/1/entries", "/tenants/1/statement", "/tenants/1/tokens", "/tenants/4711"),
     *("/channels", "/channels/1", "/deliveries", "/deliveries?state=due", "/alerts", "/changes"),
 )
+# Of the plans' rows every fiftieth is live, however old. Kling ends a task in minutes.
+END_OLD = """
+UPDATE tasks SET state = 'failed', hold_ended_at = created_at, ended_at = created_at,
+                 ended_via = 'look', next_look_at = NULL, look_lease = NULL
+WHERE hold_ended_at IS NULL AND created_at < now() - interval '2 days'
+"""
 OF_PORTAL = ("", "/month", "/tasks", "/tasks?state=failed", "/usage", "/money", "/money/statement")
 
 
@@ -96,6 +108,7 @@ async def measure(url: str) -> None:
     async with running_relay(url, portal=True, sandbox=sandbox, timezone="UTC") as relay:
         await relay.add_channel("third", base_url=SANDBOX_URL)
         await relay.rows("UPDATE channels SET enabled = name = 'third'")
+        await relay.rows(END_OLD)
         async with relay.sessions.begin() as session:
             maker = await issue_token(session, ACTOR, "tenant-3", relay.keys)
             large = await issue_token(session, ACTOR, "tenant-1", relay.keys, scope=Scope.MANAGE)

@@ -77,7 +77,7 @@ INSERT INTO task_events (task_id, kind, detail, body, created_at)
 SELECT id, 'callback', state, '{}', created_at FROM tasks;
 
 INSERT INTO entries (account_id, kind, amount_micros, reference, task_id, created_at)
-SELECT id, 'topup', 1e15, 'opening', NULL, now() FROM accounts
+SELECT id, 'topup', 1e15, 'opening', NULL, now() - interval '1 year' FROM accounts
 UNION ALL
 SELECT account_id, 'charge', -charged_micros, NULL, id, ended_at FROM tasks WHERE state = 'succeed';
 

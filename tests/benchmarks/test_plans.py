@@ -131,14 +131,14 @@ UNINDEXED = [
     ("outbox.READ", "DROP INDEX outbox_in_order"),
     ("owners.FIND", "DROP INDEX owners_key"),
     ("owners.DELETE", "DROP INDEX owners_key"),
-    ("account.TOTALS", "DROP INDEX entries_account_id_id_idx"),
+    ("account.TOTALS", "DROP INDEX entries_of_account"),
     ("snapshot.OPEN", "DROP INDEX tasks_open"),
     ("snapshot.LATE_LOOKS", "DROP INDEX tasks_due"),
     ("snapshot.FLAGGED", "DROP INDEX tasks_flagged"),
     ("snapshot.DUE", "DROP INDEX deliveries_lanes, deliveries_due_of_task"),
     ("snapshot.DEAD", "DROP INDEX deliveries_dead"),
     ("snapshot.BUT_CHARGES", "DROP INDEX entries_but_charges"),
-    ("account.LINES of a small tenant", "DROP INDEX entries_account_id_id_idx"),
+    ("account.LINES of a small tenant", "DROP INDEX entries_of_account"),
 ]
 REWRITTEN = [
     ("LIST", ".id DESC", ".created_at DESC"),
