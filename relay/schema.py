@@ -24,6 +24,7 @@ from relay.tasks import tables as tasks
 from relay.tasks.queue import tables as queue
 from relay.tenants import tables as tenants
 from relay.trial import tables as trial
+from relay.usage import tables as usage
 
 __all__ = [
     "alerts",
@@ -50,6 +51,7 @@ __all__ = [
     "tasks",
     "tenants",
     "trial",
+    "usage",
 ]
 
 metadata = Base.metadata
