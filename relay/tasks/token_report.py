@@ -7,10 +7,8 @@ ids: the first one since a moment is found by halves, and all from there on are 
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-
-from relay.tasks.tables import Task
 
 OUT_OF_ORDER = timedelta(minutes=1)
 """An id is drawn before its create commits: how far apart two may be the other way round."""
@@ -38,6 +36,23 @@ READ = text(
     FROM made
     GROUP BY GROUPING SETS ((), (state), (endpoint, model), (address), (host))
     ORDER BY tasks DESC, name, model
+    """
+)
+
+FIRST_SINCE = text(
+    """
+    WITH RECURSIVE halves (least, most) AS (
+        SELECT 1::bigint, coalesce((SELECT id FROM tasks ORDER BY id DESC LIMIT 1), 0)
+        UNION ALL
+        SELECT CASE WHEN found.created_at < :since THEN found.id + 1 ELSE h.least END,
+               CASE WHEN found.created_at < :since THEN h.most ELSE (h.least + h.most) / 2 - 1 END
+        FROM halves h CROSS JOIN LATERAL (
+            SELECT id, created_at FROM tasks
+            WHERE id >= (h.least + h.most) / 2 ORDER BY id LIMIT 1
+        ) found
+        WHERE h.least <= h.most
+    )
+    SELECT least FROM halves WHERE least > most
     """
 )
 
@@ -96,13 +111,6 @@ async def find_first_since(session: AsyncSession, since: datetime) -> int:
 
     The next free one if there are none.
     """
-    least, most = 1, (await session.scalar(select(Task.id).order_by(Task.id.desc()).limit(1))) or 0
-    while least <= most:
-        middle = (least + most) // 2
-        query = select(Task.id, Task.created_at).where(Task.id >= middle)
-        task_id, created_at = (await session.execute(query.order_by(Task.id).limit(1))).one()
-        if created_at < since:
-            least = task_id + 1
-        else:
-            most = middle - 1
-    return least
+    found = await session.scalar(FIRST_SINCE, {"since": since})
+    assert isinstance(found, int), "halves come to an end"
+    return found

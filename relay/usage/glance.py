@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.months import Window, days_of, first_moment
-from relay.usage.sums import FIGURES, Usage, UsageKey, read_usage
+from relay.usage.raw import FIGURES
+from relay.usage.sums import Usage, UsageKey, read_usage
 
 DAYS = 30
 TOP = 5
@@ -46,17 +47,17 @@ async def read_glance(
         first_moment(today - timedelta(days=days - 1), zone),
         first_moment(today + timedelta(days=1), zone),
     )
-    by_day, tenants = [
-        await read_usage(session, [key], window, zone=zone, currency=currency)
-        for key in (UsageKey.DAY, UsageKey.TENANT)
-    ]
+    by_day = await read_usage(session, [UsageKey.DAY], window, zone=zone, currency=currency)
+    tenants = await read_usage(
+        session, [UsageKey.TENANT], window, zone=zone, currency=currency, dearest=TOP
+    )
     found = {one.keys[UsageKey.DAY]: one for one in by_day}
     return Glance(
         days=[
             Day(day, first_moment(day, zone), found.get(str(day)) or sum_of(()))
             for day in days_of(window, zone)
         ],
-        tenants=[one for one in tenants if one.charged_micros > 0][:TOP],
+        tenants=[one for one in tenants if one.charged_micros > 0],
     )
 
 

@@ -19,7 +19,7 @@ from relay.months import Window
 from relay.pricing.book import PriceRow
 from relay.tenants.tables import Tenant
 from relay.usage import costs
-from relay.usage.sums import WANTED, ids_of
+from relay.usage.raw import WANTED, family_of, ids_of, plan_for_values
 
 
 class Why(StrEnum):
@@ -35,6 +35,7 @@ class Why(StrEnum):
     """It failed here or was released, and Kling took for it all the same."""
 
 
+_WANTED = WANTED.format(row="t")
 READ = f"""
 WITH {costs.ROWS},
 told AS (
@@ -45,7 +46,7 @@ told AS (
     FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id
     {costs.JOINS}
     WHERE e.created_at >= :start AND e.created_at < :until AND e.kind = 'charge'
-        AND t.state = 'succeed' AND NOT k.is_test {WANTED}
+        AND t.state = 'succeed' AND NOT k.is_test {_WANTED}
     UNION ALL
     SELECT t.id, t.tenant_id, t.channel_id, t.state, t.hold_micros, t.charged_micros,
            t.cost_units, t.quote -> 'row', (t.quote ->> 'unit_micros')::numeric,
@@ -53,7 +54,7 @@ told AS (
     FROM tasks t JOIN tokens k ON k.id = t.token_id {costs.JOINS}
     WHERE t.id >= :first_id AND t.id < :behind_id
         AND t.created_at >= :start AND t.created_at < :until
-        AND NOT k.is_test AND t.state <> 'succeed' AND {costs.WAS_TAKEN} {WANTED}
+        AND NOT k.is_test AND t.state <> 'succeed' AND {costs.WAS_TAKEN} {_WANTED}
 )
 SELECT CASE WHEN state <> 'succeed' THEN 'uncharged'
             WHEN charged_micros >= cost_micros THEN 'refunded'
@@ -109,12 +110,13 @@ async def read_losses(
     as_of: datetime | None = None,
 ) -> list[Loss]:
     """List what was sold below cost, the greatest loss first; arguments as of `read_usage`."""
+    await plan_for_values(session)
     values: dict[str, Any] = {
         **await ids_of(session, window),
         "start": window.start,
         "until": window.until,
         "currency": currency,
-        "tenant_id": tenant_id,
+        "tenant_ids": None if tenant_id is None else await family_of(session, tenant_id),
         "token_id": None,
         "channel_id": channel_id,
         "model": model,

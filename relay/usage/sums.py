@@ -11,22 +11,35 @@ Tasks of keys for tests are left out: they are free, and what sandboxes say of a
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, text
+from sqlalchemy import BigInteger, RowMapping, any_, func, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.tables import Channel
 from relay.months import Month, Window, days_of, first_moment
-from relay.tasks.token_report import find_first_since
 from relay.tenants.tables import Tenant
-from relay.usage import costs, resold
-
-OUT_OF_ORDER = timedelta(days=1)
-"""Tasks are old in the order of their ids, give or take much less."""
+from relay.usage.raw import (
+    FIGURES,
+    family_of,
+    parts_of,
+    plan_for_values,
+    span_values,
+    sums_of,
+)
+from relay.usage.rolled import (
+    Rolled,
+    find_rolled,
+    in_few_runs,
+    lines_of,
+    rest_of,
+    were_all_known,
+)
 
 
 class UsageKey(StrEnum):
@@ -48,90 +61,28 @@ class UsageKey(StrEnum):
 
 
 TIMES = {UsageKey.DAY, UsageKey.MONTH}
+OF_WHOM = {UsageKey.ACCOUNT, UsageKey.TENANT, UsageKey.TOKEN}
 COLUMNS = {
-    UsageKey.ACCOUNT: "t.account_id",
-    UsageKey.TENANT: "t.tenant_id",
-    UsageKey.TOKEN: "t.token_id",
-    UsageKey.MODEL: "t.model",
-    UsageKey.ENDPOINT: "t.endpoint",
-    UsageKey.CHANNEL: "t.channel_id",
-    UsageKey.TASK: "t.id",
+    UsageKey.ACCOUNT: "account_id",
+    UsageKey.TENANT: "tenant_id",
+    UsageKey.TOKEN: "token_id",
+    UsageKey.MODEL: "model",
+    UsageKey.ENDPOINT: "endpoint",
+    UsageKey.CHANNEL: "channel_id",
+    UsageKey.TASK: "id",
 }
-BEHIND_ALL = 2**63 - 1
 ROWS_MAX = 10_000
 """Where tasks are told apart."""
+TRIES = 3
+"""A day may be summed up anew, or become stale, while it is read."""
 ALL = "0 AS of_all"
 """One more key, so that there is one where nothing is told apart."""
-FIGURES = (
-    *("tasks", "succeeded", "failed", "refused", "charges", "seconds", "images"),
-    *("charged_micros", "resold_micros", "cost_micros", "at_list", "uncharged", "without_cost"),
-    "without_cost_micros",
-)
-OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
-WANTED = """
-        AND (CAST(:tenant_id AS bigint) IS NULL OR t.tenant_id IN (
-            SELECT id FROM tenants WHERE id = :tenant_id OR parent_id = :tenant_id))
-        AND (CAST(:token_id AS bigint) IS NULL OR t.token_id = :token_id)
-        AND (CAST(:channel_id AS bigint) IS NULL OR t.channel_id = :channel_id)
-        AND (CAST(:model AS text) IS NULL OR t.model = :model)"""
-LINE = f"""
-           t.pack, t.quote, {costs.IS_KNOWN} AS is_known, {costs.MICROS} AS cost_micros,
-           {costs.IS_AT_LIST} AS is_at_list"""
-READ = """
-WITH {costs},
-made AS (
-    SELECT {of_task},
-           count(*) FILTER (WHERE t.state <> 'refused') AS tasks,
-           count(*) FILTER (WHERE t.state = 'succeed') AS succeeded,
-           count(*) FILTER (WHERE t.state = 'failed') AS failed,
-           count(*) FILTER (WHERE t.state = 'refused') AS refused
-    FROM tasks t JOIN tokens k ON k.id = t.token_id
-    WHERE t.id >= :first_id AND t.id < :behind_id
-        AND t.created_at >= :start AND t.created_at < :until
-        AND NOT k.is_test {wanted}
-    GROUP BY {keys}
-),
-lines AS (
-    SELECT {of_entry}, {taken} AS charged_micros, {taken_resold} AS resold_micros,
-           -- Of one charge a success, which it still is.
-           e.kind = 'charge' AND t.state = 'succeed' AND NOT k.is_test AS is_success,
-           false AS is_uncharged, {line}
-    FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id {joins}
-    WHERE e.created_at >= :start AND e.created_at < :until {wanted}
-    UNION ALL
-    SELECT {of_task}, 0, 0, false, true, {line}
-    FROM tasks t JOIN tokens k ON k.id = t.token_id {joins}
-    WHERE t.id >= :first_id AND t.id < :behind_id
-        AND t.created_at >= :start AND t.created_at < :until
-        AND NOT k.is_test AND t.state <> 'succeed' AND {was_taken} {wanted}
-),
-money AS (
-    SELECT {keys},
-           count(*) FILTER (WHERE is_success) AS charges,
-           sum((quote ->> 'seconds')::bigint) FILTER (WHERE is_success AND pack <> 'image' AND (
-               quote #>> '{{wanted,seconds}}' IS NOT NULL
-               OR (quote #>> '{{wanted,is_open}}')::boolean
-           )) AS seconds,
-           sum(coalesce((quote #>> '{{wanted,count}}')::bigint, 1))
-               FILTER (WHERE is_success AND pack = 'image') AS images,
-           sum(charged_micros) AS charged_micros, sum(resold_micros) AS resold_micros,
-           sum(cost_micros) FILTER (WHERE (is_success OR is_uncharged) AND is_known) AS cost_micros,
-           count(*) FILTER (WHERE (is_success OR is_uncharged) AND is_known AND is_at_list)
-               AS at_list,
-           count(*) FILTER (WHERE is_uncharged) AS uncharged,
-           count(*) FILTER (WHERE (is_success OR is_uncharged) AND NOT is_known) AS without_cost,
-           sum(charged_micros) FILTER (WHERE NOT is_known) AS without_cost_micros
-    FROM lines
-    GROUP BY {keys}
-)
+OF_IDS = ARRAY(BigInteger)
+READ = """{parts}
 SELECT {keys}, {sums}
-FROM (
-    SELECT {keys}, {of_tasks}, {no_money} FROM made
-    UNION ALL
-    SELECT {keys}, {no_tasks}, {of_money} FROM money
-) parts
+FROM ({sources}) parts
 GROUP BY {keys}
-{least_first}
+{order}
 """
 LEAST_FIRST = """
 HAVING sum(charges + uncharged) > 0 OR bool_or(charged_micros <> 0)
@@ -139,6 +90,15 @@ ORDER BY coalesce(sum(charged_micros), 0) - coalesce(sum(without_cost_micros), 0
     - coalesce(sum(cost_micros), 0), {keys}
 LIMIT :limit"""
 """By tasks there are many, most of which nothing was paid for."""
+DEAREST_FIRST = """
+ORDER BY coalesce(sum(charged_micros), 0) DESC, {keys}
+LIMIT :limit"""
+
+
+NAMED: dict[UsageKey, type[Tenant | Channel]] = {
+    UsageKey.TENANT: Tenant,
+    UsageKey.CHANNEL: Channel,
+}
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +140,80 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return self.charged_micros - self.without_cost_micros - self.cost_micros
 
 
+class _Reading:
+    """A statement by some keys, and its rows told in words."""
+
+    def __init__(
+        self, keys: Sequence[UsageKey], window: Window, zone: tzinfo, *, is_dearest: bool
+    ) -> None:
+        self._keys = {f"key_{place}": key for place, key in enumerate(keys)}
+        self._pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
+        self._of_keys = ", ".join([*self._keys, "of_all"])
+        self._order = ""
+        if UsageKey.TASK in keys:
+            self._order = LEAST_FIRST.format(keys=self._of_keys)
+        elif is_dearest:
+            self._order = DEAREST_FIRST.format(keys=self._of_keys)
+        self.values: dict[str, Any] = {
+            f"{key.value}s": [start for _, start in pieces] for key, pieces in self._pieces.items()
+        }
+
+    def statement(self, *, spans: int, has_days: bool, is_whole: bool) -> str:
+        """Compose it, of so many spans that are read raw and, or, of rolled days."""
+        parts, sources = "", []
+        if has_days:
+            sources.append(lines_of(self._spelt("r", at="d.start_at"), is_whole=is_whole))
+        if spans:
+            sources.append(sums_of(self._of_keys))
+            parts = "WITH" + parts_of(
+                of_task=self._spelt("t", at="t.created_at"),
+                of_entry=self._spelt("t", at="e.created_at"),
+                keys=self._of_keys,
+                spans=spans,
+            )
+        return READ.format(
+            parts=parts,
+            keys=self._of_keys,
+            sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES),
+            sources="\n    UNION ALL".join(sources),
+            order=self._order,
+        )
+
+    def _spelt(self, row: str, *, at: str) -> list[str]:
+        """Spell the keys of a source; `at`: by which moment it is of a day or month."""
+        return [
+            *(
+                f"width_bucket({at}, CAST(:{key.value}s AS timestamptz[])) AS {column}"
+                if key in TIMES
+                else f"{row}.{COLUMNS[key]} AS {column}"
+                for column, key in self._keys.items()
+            ),
+            ALL,
+        ]
+
+    async def told(self, session: AsyncSession, rows: Sequence[RowMapping]) -> list[Usage]:
+        """Name what rows are of, in their order."""
+        names: dict[UsageKey, dict[int, str]] = {}
+        for column, key in self._keys.items():
+            if (table := NAMED.get(key)) is not None:
+                ids = list({row[column] for row in rows})
+                query = select(table.id, table.name).where(table.id == any_(literal(ids, OF_IDS)))
+                names[key] = dict((await session.execute(query)).all())
+
+        def named(key: UsageKey, value: Any) -> Any:
+            if key in TIMES:
+                return self._pieces[key][value - 1][0]
+            return names[key][value] if key in names else value
+
+        return [
+            Usage(
+                keys={key.value: named(key, row[column]) for column, key in self._keys.items()},
+                **{name: row[name] for name in FIGURES},
+            )
+            for row in rows
+        ]
+
+
 async def read_usage(
     session: AsyncSession,
     keys: Sequence[UsageKey],
@@ -193,75 +227,49 @@ async def read_usage(
     model: str | None = None,
     as_of: datetime | None = None,
     limit: int = ROWS_MAX,
+    dearest: int | None = None,
 ) -> list[Usage]:
     """Sum up a window; by time first, then what was charged most. `keys`: each once.
 
     `currency`: of the books. `tenant_id`: of that one, with its sub-tenants. `as_of`: by the
     purchase prices that were entered by then, by default all. By tasks, those of the least margin
-    come first, and `limit` of them at most.
+    come first, and `limit` of them at most. `dearest`: of others only so many, that were charged
+    most.
+
+    Days that were summed up before (`rolled.py`) are taken as they were, while that still holds.
     """
-    pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
-    columns = [f"key_{place}" for place in range(len(keys))]
-    of_task, of_entry = (
-        [f"{_spelt(key, row)} AS {column}" for key, column in zip(keys, columns, strict=True)]
-        for row in ("t", "e")
-    )
-    is_by_task = UsageKey.TASK in keys
-    of_keys = ", ".join([*columns, "of_all"])
-    query = READ.format(
-        costs=costs.ROWS,
-        joins=costs.JOINS,
-        line=LINE,
-        taken=resold.TAKEN,
-        taken_resold=resold.TAKEN_RESOLD,
-        was_taken=costs.WAS_TAKEN,
-        wanted=WANTED,
-        of_tasks=", ".join(OF_TASKS),
-        of_money=", ".join(OF_MONEY),
-        no_tasks=", ".join("0" for _ in OF_TASKS),
-        no_money=", ".join(f"0 AS {name}" for name in OF_MONEY),
-        least_first=LEAST_FIRST.format(keys=of_keys) if is_by_task else "",
-        of_task=", ".join([*of_task, ALL]),
-        of_entry=", ".join([*of_entry, ALL]),
-        keys=of_keys,
-        sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES),
-    )
+    await plan_for_values(session)
+    reading = _Reading(keys, window, zone, is_dearest=dearest is not None)
+    is_whole = tenant_id is None and token_id is None and not OF_WHOM & set(keys)
     values: dict[str, Any] = {
-        **await ids_of(session, window),
-        "start": window.start,
-        "until": window.until,
-        "tenant_id": tenant_id,
+        "tenant_ids": None if tenant_id is None else await family_of(session, tenant_id),
         "token_id": token_id,
         "channel_id": channel_id,
         "model": model,
         "currency": currency,
         "as_of": as_of or await session.scalar(select(func.clock_timestamp())),
-        **({"limit": limit} if is_by_task else {}),
+        "limit": limit if dearest is None else dearest,
+        **reading.values,
     }
-    for key, of_key in pieces.items():
-        values[f"{key.value}s"] = [start for _, start in of_key]
-    rows = await session.execute(text(query), values)
-    names = {
-        UsageKey.TENANT: dict((await session.execute(select(Tenant.id, Tenant.name))).all()),
-        UsageKey.CHANNEL: dict((await session.execute(select(Channel.id, Channel.name))).all()),
-    }
-
-    def named(key: UsageKey, value: Any) -> Any:
-        if key in TIMES:
-            return pieces[key][value - 1][0]
-        return names[key][value] if key in names else value
-
-    found = [
-        Usage(
-            keys={
-                key.value: named(key, row[column])
-                for key, column in zip(keys, columns, strict=True)
-            },
-            **{name: row[name] for name in FIGURES},
-        )
-        for row in rows.mappings()
-    ]
-    if is_by_task:
+    find = partial(find_rolled, session, window, zone=zone, currency=currency)
+    is_raw = UsageKey.TASK in keys or (
+        as_of is not None and not await were_all_known(session, as_of)
+    )
+    rows: Sequence[RowMapping] = []
+    for tries_left in reversed(range(TRIES)):
+        held: list[Rolled] = []
+        if tries_left and not is_raw:
+            held = await find()
+        days = in_few_runs(held)
+        spans = rest_of(window, days)
+        values |= {"day_ids": [day.id for day in days], **await span_values(session, spans)}
+        query = reading.statement(spans=len(spans), has_days=bool(days), is_whole=is_whole)
+        rows = (await session.execute(text(query), values)).mappings().all()
+        # What held before and holds now, held meanwhile: a day that is rolled anew is another one.
+        if not days or held == await find():
+            break
+    found = await reading.told(session, rows)
+    if UsageKey.TASK in keys:
         return found
     times = [key.value for key in keys if key in TIMES]
     return sorted(
@@ -272,24 +280,6 @@ async def read_usage(
             [str(value) for value in one.keys.values()],
         ),
     )
-
-
-async def ids_of(session: AsyncSession, window: Window) -> dict[str, int]:
-    """Say between which ids the tasks of a window are, so that others need not be read."""
-    now = await session.scalar(select(func.now()))
-    assert now is not None, "it has a clock"
-    behind_id = BEHIND_ALL
-    if window.until + OUT_OF_ORDER < now:
-        behind_id = await find_first_since(session, window.until + OUT_OF_ORDER)
-    first_id = await find_first_since(session, window.start - OUT_OF_ORDER)
-    return {"first_id": first_id, "behind_id": behind_id}
-
-
-def _spelt(key: UsageKey, row: str) -> str:
-    """Spell a key in SQL; `row`: whose moment it is by, that of the task or that of the entry."""
-    if key in TIMES:
-        return f"width_bucket({row}.created_at, CAST(:{key.value}s AS timestamptz[]))"
-    return COLUMNS[key]
 
 
 def _pieces(key: UsageKey, window: Window, zone: tzinfo) -> list[tuple[str, datetime]]:

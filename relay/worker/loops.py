@@ -27,6 +27,7 @@ from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
 from relay.worker.notices import LOOK_EVERY_S, Noticer
 from relay.worker.read_units import TURN_EVERY_S as UNITS_EVERY_S
 from relay.worker.read_units import UnitsReader
+from relay.worker.roll_days import ROLL_EVERY_S, roll_due
 from relay.worker.sweep import sweep
 
 log = structlog.get_logger()
@@ -113,6 +114,8 @@ class Loops(msgspec.Struct, frozen=True):
             )
             closing = partial(close_due, chores, zone=self.zone, after_days=self.close_after_days)
             loops.create_task(repeat("close months", closing, every_s=CLOSE_EVERY_S))
+            rolling = partial(roll_due, chores, zone=self.zone)
+            loops.create_task(repeat("roll days", rolling, every_s=ROLL_EVERY_S))
             loops.create_task(
                 repeat(
                     "forget",

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from relay.months import Month, Window, days_of, first_moment, month_of, read_month, read_zone
-from relay.usage.sums import FIGURES, Usage, UsageKey, read_usage
+from relay.usage.raw import FIGURES
+from relay.usage.sums import Usage, UsageKey, read_usage
 from tests.relay_app import Relay, running_relay
 from tests.usage.business import Made, make_business
 
