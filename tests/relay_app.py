@@ -23,7 +23,7 @@ from relay.desk.tokens import issue_token
 from relay.faces import Faces
 from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
-from relay.ledger.invariants import AuditReport, audit
+from relay.ledger.invariants import AuditReport
 from relay.parts import Parts
 from relay.sandbox.app import create_sandbox
 from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
@@ -34,6 +34,7 @@ from relay.tasks.door import Finished, Via, end_row
 from relay.tasks.tables import TaskState
 from relay.tasks.task import TaskRow
 from relay.tenants.tokens import IssuedToken
+from relay.usage.audit import audit_all
 from tests.waiting import PATIENCE_S
 
 SANDBOX_URL = "http://kling.sandbox"
@@ -226,7 +227,7 @@ class Relay:
 
     async def audit(self) -> AuditReport:
         async with self.sessions() as session:
-            return await audit(session)
+            return await audit_all(session)
 
 
 def bearer(token: IssuedToken) -> dict[str, str]:

@@ -20,9 +20,10 @@ from relay.desk.office import Office
 from relay.desk.permit import read_spent
 from relay.desk.roles import ACTS, BOUNDED, ceiling_of
 from relay.ledger.audits import LastAudit, find_last_audit, note_audit
-from relay.ledger.invariants import AuditReport, audit
+from relay.ledger.invariants import AuditReport
 from relay.ledger.tables import EntryKind, TopupKind
 from relay.operators.tables import Operator, Role
+from relay.usage.audit import audit_all
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
 
 
@@ -136,7 +137,7 @@ class Books(Controller):
         It may take minutes. Nothing differs: the books are right. Amounts are micros.
         """
         async with office.long() as session:
-            report = await audit(session)
+            report = await audit_all(session)
         async with office.sessions.begin() as session:
             await note_audit(session, report, actor=f"operator:{request.user.name}")
         return report

@@ -6,8 +6,9 @@ from relay.backups.places import Place
 from relay.backups.restore import restore
 from relay.backups.sealed_file import Header
 from relay.database.engine import open_engine, open_sessions
-from relay.ledger.invariants import AuditReport, audit
+from relay.ledger.invariants import AuditReport
 from relay.secrets import KeyRing
+from relay.usage.audit import audit_all
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -27,6 +28,6 @@ async def verify(scratch_url: str, place: Place, header: Header, keys: KeyRing) 
     engine = open_engine(scratch_url, connections=1)
     try:
         async with open_sessions(engine)() as session:
-            return Verified(header, await audit(session))
+            return Verified(header, await audit_all(session))
     finally:
         await engine.dispose()

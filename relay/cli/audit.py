@@ -21,7 +21,7 @@ def audit(*, as_json: bool) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from relay.ledger.audits import note_audit
-    from relay.ledger.invariants import audit as audit_books
+    from relay.usage.audit import audit_all as audit_books
 
     with open_database() as database:
         report = database.read(audit_books)

@@ -23,16 +23,15 @@ from relay.usage.raw import FIGURES, OF_WHAT, WANTED
 
 SPANS_MAX = 6
 """What is read raw may be cut into so many; where there are more, days between them are too."""
+HOLDS = """
+    NOT EXISTS (SELECT FROM rolled_marks m WHERE m.at >= d.start_at AND m.at < d.until_at)
+    AND d.costs = (SELECT count(*) FROM channel_costs WHERE valid_from <= d.ended_until)"""
 FIND = text(
-    """
+    f"""
     SELECT d.id, d.start_at, d.until_at FROM rolled_days d
-    WHERE d.start_at >= :start AND d.until_at <= :until AND d.currency = :currency
-        AND NOT EXISTS (
-            SELECT FROM rolled_marks m WHERE m.at >= d.start_at AND m.at < d.until_at
-        )
-        AND d.costs = (SELECT count(*) FROM channel_costs WHERE valid_from <= d.ended_until)
+    WHERE d.start_at >= :start AND d.until_at <= :until AND d.currency = :currency AND {HOLDS}
     ORDER BY d.start_at
-    """
+    """  # noqa: S608 (composed of constants)
 )
 ENTERED_SINCE = text("SELECT EXISTS (SELECT FROM channel_costs WHERE created_at > :as_of)")
 LINES = """

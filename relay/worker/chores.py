@@ -11,7 +11,8 @@ from relay.database.engine import Sessions
 from relay.database.faults import log_failure
 from relay.ledger.audits import note_audit
 from relay.ledger.entries import BY_RELAY
-from relay.ledger.invariants import SNAPSHOT, audit
+from relay.ledger.invariants import SNAPSHOT
+from relay.usage.audit import audit_all
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ async def check_books(sessions: Sessions) -> None:
         await session.execute(text(SNAPSHOT))
         if not await session.scalar(text(f"SELECT pg_try_advisory_xact_lock({AUDIT_LOCK})")):
             return
-        report = await audit(session)
+        report = await audit_all(session)
     for difference in report.differences:
         log.error("audit.differs", **msgspec.structs.asdict(difference))
     log.info("audit.done", ok=report.ok, accounts=report.accounts, tasks=report.tasks)

@@ -14,8 +14,9 @@ from relay.cli.demo.stage import DemoTenant
 from relay.cli.demo.story import ENDED, Played, Story
 from relay.database.engine import Sessions
 from relay.kling.codes import Code
-from relay.ledger.invariants import AuditReport, audit
+from relay.ledger.invariants import AuditReport
 from relay.settings import Settings
+from relay.usage.audit import audit_all
 
 QUOTA_REFUSAL = (Code.RESOURCE_PACK_USED_UP.http_status, Code.RESOURCE_PACK_USED_UP)
 """How Kling says that an account has not enough left (docs/kling-api.md 8)."""
@@ -63,7 +64,7 @@ class Expectations:
 
 async def read_books(sessions: Sessions, kling_log: Path) -> Books:
     async with sessions() as session:
-        report = await audit(session)  # begins the transaction: all of it is one snapshot
+        report = await audit_all(session)  # begins the transaction: all of it is one snapshot
         tasks = (await session.execute(text(TASKS))).all()
         accounts = (await session.execute(text(ACCOUNTS))).all()
     return Books(tasks=tasks, accounts=accounts, audit=report, kling=_read_log(kling_log))
