@@ -1,0 +1,52 @@
+"""Days that are kept summed up: how they are rolled, and what is read without them."""
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any
+
+from sqlalchemy import text
+
+from relay.months import Window
+from relay.usage.rolled import Rolled, find_rolled
+from relay.usage.sums import Usage, UsageKey, read_usage
+from relay.worker.roll_days import roll_due
+from tests.relay_app import Relay
+
+SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+async def read(
+    relay: Relay, keys: Sequence[UsageKey], window: Window, zone: tzinfo, **of: Any
+) -> list[Usage]:
+    async with relay.sessions() as session:
+        return await read_usage(session, keys, window, zone=zone, currency="USD", **of)
+
+
+async def read_both(
+    relay: Relay, keys: Sequence[UsageKey], window: Window, zone: tzinfo, **of: Any
+) -> tuple[list[Usage], list[Usage]]:
+    """Read it with the days that are kept and without them, in one snapshot."""
+    async with relay.sessions() as session:
+        await session.execute(SNAPSHOT)
+        kept = await read_usage(session, keys, window, zone=zone, currency="USD", **of)
+        await session.execute(text("DELETE FROM rolled_days"))
+        raw = await read_usage(session, keys, window, zone=zone, currency="USD", **of)
+        await session.rollback()
+        return kept, raw
+
+
+async def held(relay: Relay, window: Window, zone: tzinfo) -> list[Rolled]:
+    """The days that are kept and still hold."""
+    async with relay.sessions() as session:
+        return await find_rolled(session, window, zone=zone, currency="USD")
+
+
+async def roll_all(relay: Relay, window: Window, zone: tzinfo) -> list[Rolled]:
+    """Roll all that is due; returns what then holds."""
+    before: list[Rolled] | None = None
+    now = await held(relay, window, zone)
+    while now != before:
+        before = now
+        await roll_due(relay.sessions, zone=zone)
+        now = await held(relay, window, zone)
+    return now
