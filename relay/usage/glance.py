@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.months import Window, days_of, first_moment
 from relay.usage.raw import FIGURES
-from relay.usage.sums import Usage, UsageKey, read_usage
+from relay.usage.sums import Usage, UsageKey, read_dearest, read_usage
 
 DAYS = 30
 TOP = 5
@@ -48,16 +48,14 @@ async def read_glance(
         first_moment(today + timedelta(days=1), zone),
     )
     by_day = await read_usage(session, [UsageKey.DAY], window, zone=zone, currency=currency)
-    tenants = await read_usage(
-        session, [UsageKey.TENANT], window, zone=zone, currency=currency, dearest=TOP
-    )
+    tenants = await read_dearest(session, window, count=TOP, zone=zone, currency=currency)
     found = {one.keys[UsageKey.DAY]: one for one in by_day}
     return Glance(
         days=[
             Day(day, first_moment(day, zone), found.get(str(day)) or sum_of(()))
             for day in days_of(window, zone)
         ],
-        tenants=[one for one in tenants if one.charged_micros > 0],
+        tenants=tenants,
     )
 
 

@@ -112,9 +112,10 @@ def sums_of(keys: str) -> str:
     return SUMS.format(
         keys=keys,
         of_tasks=", ".join(OF_TASKS),
-        of_money=", ".join(OF_MONEY),
-        no_tasks=", ".join("0" for _ in OF_TASKS),
-        no_money=", ".join(f"0 AS {name}" for name in OF_MONEY),
+        # Of one type with what days have, or each of their figures is made a numeric first.
+        of_money=", ".join(f"{name}::bigint" for name in OF_MONEY),
+        no_tasks=", ".join("0::bigint" for _ in OF_TASKS),
+        no_money=", ".join(f"0::bigint AS {name}" for name in OF_MONEY),
     )
 
 

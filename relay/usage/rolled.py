@@ -36,7 +36,7 @@ FIND = text(
 ENTERED_SINCE = text("SELECT EXISTS (SELECT FROM channel_costs WHERE created_at > :as_of)")
 LINES = """
     SELECT {of_day}, {figures}
-    FROM {table} r JOIN rolled_days d ON d.id = r.day_id
+    FROM {table} r {joins}
     WHERE r.day_id = ANY(:day_ids) {wanted}"""
 
 
@@ -85,10 +85,15 @@ def rest_of(window: Window, days: Sequence[Rolled]) -> list[Window]:
 
 
 def lines_of(of_day: Sequence[str], *, is_whole: bool) -> str:
-    """Compose what rolled days come to; `is_whole`: of all tenants together."""
+    """Compose what rolled days come to; `is_whole`: of all tenants together.
+
+    `of_day`: keys of the lines `r` and of the days `d`.
+    """
+    needs_days = any("d." in one for one in of_day)
     return LINES.format(
         of_day=", ".join(of_day),
         figures=", ".join(FIGURES),
+        joins="JOIN rolled_days d ON d.id = r.day_id" if needs_days else "",
         table="rolled_whole" if is_whole else "rolled_usage",
         wanted=(OF_WHAT if is_whole else WANTED).format(row="r"),
     )

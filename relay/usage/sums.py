@@ -77,6 +77,8 @@ TRIES = 3
 """A day may be summed up anew, or become stale, while it is read."""
 ALL = "0 AS of_all"
 """One more key, so that there is one where nothing is told apart."""
+CHARGED = "charged_micros"
+ONLY = ("tenant_ids", "token_id", "channel_id", "model")
 OF_IDS = ARRAY(BigInteger)
 READ = """{parts}
 SELECT {keys}, {sums}
@@ -144,8 +146,9 @@ class _Reading:
     """A statement by some keys, and its rows told in words."""
 
     def __init__(
-        self, keys: Sequence[UsageKey], window: Window, zone: tzinfo, *, is_dearest: bool
+        self, keys: Sequence[UsageKey], window: Window, zone: tzinfo, *, is_dearest: bool = False
     ) -> None:
+        self._figures = (CHARGED,) if is_dearest else FIGURES
         self._keys = {f"key_{place}": key for place, key in enumerate(keys)}
         self._pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
         self._of_keys = ", ".join([*self._keys, "of_all"])
@@ -174,7 +177,7 @@ class _Reading:
         return READ.format(
             parts=parts,
             keys=self._of_keys,
-            sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES),
+            sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in self._figures),
             sources="\n    UNION ALL".join(sources),
             order=self._order,
         )
@@ -227,34 +230,84 @@ async def read_usage(
     model: str | None = None,
     as_of: datetime | None = None,
     limit: int = ROWS_MAX,
-    dearest: int | None = None,
 ) -> list[Usage]:
     """Sum up a window; by time first, then what was charged most. `keys`: each once.
 
     `currency`: of the books. `tenant_id`: of that one, with its sub-tenants. `as_of`: by the
     purchase prices that were entered by then, by default all. By tasks, those of the least margin
-    come first, and `limit` of them at most. `dearest`: of others only so many, that were charged
-    most.
+    come first, and `limit` of them at most.
 
     Days that were summed up before (`rolled.py`) are taken as they were, while that still holds.
     """
+    reading = _Reading(keys, window, zone)
+    rows = await _read(
+        *(session, reading, window),
+        zone=zone,
+        is_raw=UsageKey.TASK in keys,
+        is_whole=tenant_id is None and token_id is None and not OF_WHOM & set(keys),
+        tenant_ids=None if tenant_id is None else await family_of(session, tenant_id),
+        token_id=token_id,
+        channel_id=channel_id,
+        model=model,
+        currency=currency,
+        as_of=as_of,
+        limit=limit,
+    )
+    found = await reading.told(session, rows)
+    if UsageKey.TASK in keys:
+        return found
+    times = [key.value for key in keys if key in TIMES]
+    return sorted(
+        found,
+        key=lambda one: (
+            [one.keys[name] for name in times],
+            -one.charged_micros,
+            [str(value) for value in one.keys.values()],
+        ),
+    )
+
+
+async def read_dearest(
+    session: AsyncSession, window: Window, *, count: int, zone: tzinfo, currency: str
+) -> list[Usage]:
+    """Sum up a window of the tenants that were charged most in it, as `read_usage` does by tenant.
+
+    Of those alone: there may be many more.
+    """
+    keys = [UsageKey.TENANT]
+    of: dict[str, Any] = {"zone": zone, "currency": currency, **dict.fromkeys(ONLY)}
+    whose = _Reading(keys, window, zone, is_dearest=True)
+    rows = await _read(session, whose, window, **of, limit=count)
+    reading = _Reading(keys, window, zone)
+    of["tenant_ids"] = [row["key_0"] for row in rows if row[CHARGED] > 0]
+    found = await reading.told(session, await _read(session, reading, window, **of))
+    return sorted(found, key=lambda one: -one.charged_micros)
+
+
+async def _read(
+    session: AsyncSession,
+    reading: _Reading,
+    window: Window,
+    *,
+    zone: tzinfo,
+    currency: str,
+    is_raw: bool = False,
+    is_whole: bool = False,
+    as_of: datetime | None = None,
+    limit: int = ROWS_MAX,
+    **only: Any,
+) -> Sequence[RowMapping]:
+    """Run it. `only`: what WANTED is bound to."""
     await plan_for_values(session)
-    reading = _Reading(keys, window, zone, is_dearest=dearest is not None)
-    is_whole = tenant_id is None and token_id is None and not OF_WHOM & set(keys)
     values: dict[str, Any] = {
-        "tenant_ids": None if tenant_id is None else await family_of(session, tenant_id),
-        "token_id": token_id,
-        "channel_id": channel_id,
-        "model": model,
         "currency": currency,
         "as_of": as_of or await session.scalar(select(func.clock_timestamp())),
-        "limit": limit if dearest is None else dearest,
+        "limit": limit,
+        **only,
         **reading.values,
     }
     find = partial(find_rolled, session, window, zone=zone, currency=currency)
-    is_raw = UsageKey.TASK in keys or (
-        as_of is not None and not await were_all_known(session, as_of)
-    )
+    is_raw = is_raw or (as_of is not None and not await were_all_known(session, as_of))
     rows: Sequence[RowMapping] = []
     for tries_left in reversed(range(TRIES)):
         held: list[Rolled] = []
@@ -268,18 +321,7 @@ async def read_usage(
         # What held before and holds now, held meanwhile: a day that is rolled anew is another one.
         if not days or held == await find():
             break
-    found = await reading.told(session, rows)
-    if UsageKey.TASK in keys:
-        return found
-    times = [key.value for key in keys if key in TIMES]
-    return sorted(
-        found,
-        key=lambda one: (
-            [one.keys[name] for name in times],
-            -one.charged_micros,
-            [str(value) for value in one.keys.values()],
-        ),
-    )
+    return rows
 
 
 def _pieces(key: UsageKey, window: Window, zone: tzinfo) -> list[tuple[str, datetime]]:
