@@ -119,7 +119,10 @@ class Tasks(Controller):
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Response[TaskPage]:
-        """List tasks, newest first; `until`: the first moment that is too late."""
+        """List tasks, newest first; `until`: the first moment that is too late.
+
+        `stuck`: what needs somebody to look, the oldest first.
+        """
         refuse_naive(since=since, until=until)
         async with office.reading() as session:
             wanted = TaskFilter(
@@ -139,9 +142,7 @@ class Tasks(Controller):
         async def read(
             session: AsyncSession, before_id: int | None, most: int
         ) -> tuple[list[ListedTask], int | None]:
-            before = None if before_id is None else TaskId(before_id)
-            asked = msgspec.structs.replace(wanted, before_id=before)
-            return await walk_tasks(session, asked, limit=most)
+            return await walk_tasks(session, wanted.behind(before_id), limit=most)
 
         return await answer_list(
             *(office, listing, read, ListedTask),

@@ -67,9 +67,11 @@ task.add_command(cancel)
     "is_stuck",
     is_flag=True,
     help="Only those worth a look: alive for more than an hour, without a verdict past their"
-    " deadline, or flagged.",
+    " deadline, or flagged. The oldest first.",
 )
-@click.option("--before", "before_id", type=ID, help="Only before this task, to page on.")
+@click.option(
+    "--before", "before_id", type=ID, help="What the list has behind this task, to page on."
+)
 @list_options
 @examples(
     "relay task list --tenant acme --status failed --since 2d",
@@ -102,9 +104,8 @@ def list_command(
                 else None,
                 since=since.start if since else None,
                 until=until.until if until else None,
-                before_id=TaskId(before_id) if before_id else None,
                 **wanted,
-            ),
+            ).behind(before_id),
             limit=most,
         )
 

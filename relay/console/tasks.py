@@ -247,9 +247,8 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFil
         until=until,
         is_flagged=form.is_checked("flagged"),
         is_stuck=form.is_checked("stuck"),
-        before_id=None if cursor is None else TaskId(cursor),
     )
-    return wanted if form.is_right else None
+    return wanted.behind(cursor) if form.is_right else None
 
 
 async def _changes(page: Page) -> AsyncGenerator[ServerSentEventMessage, None]:

@@ -1,7 +1,7 @@
 """Tasks as the operator looks at them: lists, and one task's whole story. Reads only."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, or_, select, text
@@ -88,10 +88,17 @@ class TaskFilter(msgspec.Struct, frozen=True):
     """The first moment that is too late."""
     is_flagged: bool = False
     is_stuck: bool = False
-    """Lives too long, is past its deadline, or is flagged."""
+    """Lives too long, is past its deadline, or is flagged: listed from the oldest on."""
     before_id: TaskId | None = None
-    """Ours, of the last one on the page before."""
+    after_id: TaskId | None = None
     from_id: TaskId | None = None
+
+    def behind(self, last_id: int | None) -> Self:
+        """Ask for what a list has behind the last one of the page before."""
+        if last_id is None:
+            return self
+        name = "after_id" if self.is_stuck else "before_id"
+        return msgspec.structs.replace(self, **{name: TaskId(last_id)})
 
 
 EVERY = TaskFilter()
@@ -100,8 +107,11 @@ EVERY = TaskFilter()
 async def list_tasks(
     session: AsyncSession, wanted: TaskFilter = EVERY, *, limit: int
 ) -> list[ListedTask]:
-    """List tasks, newest first."""
-    query = _listed().order_by(Task.id.desc()).limit(limit).where(*_conditions(wanted))
+    """List tasks, newest first; what is stuck oldest first: it has waited for longest."""
+    # A sum is in no index. By that of ids all old tasks would be walked through, of which few are
+    # stuck; those that may be have indexes of their own.
+    order = Task.id + 0 if wanted.is_stuck else Task.id.desc()
+    query = _listed().order_by(order).limit(limit).where(*_conditions(wanted))
     return await _list(session, query)
 
 
@@ -128,6 +138,8 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(Task.created_at < wanted.until)
     if wanted.before_id is not None:
         conditions.append(Task.id < wanted.before_id)
+    if wanted.after_id is not None:
+        conditions.append(Task.id > wanted.after_id)
     if wanted.from_id is not None:
         conditions.append(Task.id >= wanted.from_id)
     if wanted.is_flagged:

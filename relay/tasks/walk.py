@@ -17,7 +17,7 @@ SPAN, SPAN_MAX = 1000, 32_000
 """Ids that a step looks at; each one more, as long as it finds little."""
 
 Walked = tuple[list[ListedTask], int | None]
-"""Tasks, newest first, and the id that the next page is before; None at the end."""
+"""Tasks, and the id that the next page is behind; None at the end."""
 
 
 async def walk_tasks(
@@ -30,8 +30,12 @@ async def walk_tasks(
 ) -> Walked:
     """Find what fits among the newest, until there are enough or the time is up.
 
-    At least one step is made, so that whoever goes on comes to the end.
+    At least one step is made, so that whoever goes on comes to the end. What is stuck is found by
+    indexes of its own, all at once and the oldest first.
     """
+    if wanted.is_stuck:
+        rows = await list_tasks(session, wanted, limit=limit + 1)
+        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
     newest = await session.scalar(select(Task.id).order_by(Task.id.desc()).limit(1)) or 0
     top = min(newest + 1, wanted.before_id or newest + 1)
     if wanted.until is not None:

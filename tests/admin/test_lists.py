@@ -55,7 +55,10 @@ async def test_pages_join_and_streams_have_all_of_it(database_url: str) -> None:
 
 
 async def test_a_walk_ends_when_its_time_is_up_and_goes_on_from_there(database_url: str) -> None:
-    """With no time at all each page looks at a few ids, finds none or some, and has a cursor."""
+    """With no time at all each page looks at a few ids, finds none or some, and has a cursor.
+
+    What is stuck is listed from the oldest on.
+    """
     async with fixture_relay(database_url) as relay:
         await busy(relay)
         async with relay.sessions.begin() as session:
@@ -69,6 +72,15 @@ async def test_a_walk_ends_when_its_time_is_up_and_goes_on_from_there(database_u
                 found += rows
                 pages += 1
             in_one, end = await walk_tasks(session, wanted, limit=50, budget_s=60.0, span=2)
+        await relay.rows("UPDATE tasks SET is_flagged = true")
+        async with relay.sessions() as session:
+            stuck: list[list[int]] = []
+            at = None
+            while not stuck or at is not None:
+                asked = TaskFilter(tenant_id=1, is_stuck=True).behind(at)
+                rows, at = await walk_tasks(session, asked, limit=2)
+                stuck.append([row.id for row in rows])
 
     assert [row.id for row in found] == [row.id for row in in_one] == [3, 2, 1]
     assert (pages, end) == (3, None)
+    assert stuck == [[1, 2], [3]], "what has waited for longest is first"

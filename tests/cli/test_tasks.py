@@ -167,8 +167,10 @@ def test_stuck_tasks_are_those_worth_a_look(tenants: Command) -> None:
     )
 
     stuck = [row["id"] for row in tenants.json("task", "list", "--stuck")]
+    behind = tenants.json("task", "list", "--stuck", "--before", str(old), "--limit", "1")
 
-    assert stuck == [flagged, late, old]
+    assert stuck == [old, late, flagged], "the one that has waited for longest first"
+    assert [row["id"] for row in behind] == [late]
 
 
 def test_a_success_of_the_operators_word_is_charged_and_refunded(tenants: Command) -> None:
