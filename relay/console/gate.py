@@ -23,7 +23,9 @@ class ConsoleGate(Gate):
         scope["office"] = self._office
         await super().__call__(scope, receive, send)
 
-    async def _find_visitor(self, secret: str, connection: Connection) -> Visitor | None:
+    async def _find_visitor(
+        self, secret: str, connection: Connection, *, is_seen: bool = True
+    ) -> Visitor | None:
         _ = connection
         async with self._office.sessions.begin() as session:
-            return await find_visitor(session, secret)
+            return await find_visitor(session, secret, is_seen=is_seen)

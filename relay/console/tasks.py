@@ -1,13 +1,12 @@
 """Tasks: the list, one task's story, why it cost what it did, and the operator's word about it."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
@@ -32,6 +31,7 @@ from relay.desk.tasks import (
     unflag,
 )
 from relay.html.days import read_day
+from relay.html.following import changes
 from relay.html.form import Form, read_form
 from relay.pages.streams import until_stopping
 from relay.tasks.inspect import TaskFilter, find_tasks
@@ -41,7 +41,6 @@ from relay.tasks.walk import walk_tasks
 
 AT_ONCE = 50
 """Rows of a page."""
-LOOK_EVERY_S, HEARTBEAT_S = 2.0, 15.0
 HERE = f"{ROOT}/tasks"
 
 Do = Callable[[AsyncSession, Actor, TaskId, Form], Awaitable[object]]
@@ -96,8 +95,12 @@ class Tasks(Controller):
     async def follow(self, page: NamedDependency[Page], request: Asked) -> ServerSentEvent:
         """Say that something is new, for as long as somebody looks; the page then asks for it."""
         scope: Any = request.scope
-        events = until_stopping(_changes(page), scope["stopping"])
-        return ServerSentEvent(events)
+
+        async def look() -> object:
+            async with page.reading() as session:
+                return await read_newest(session)
+
+        return ServerSentEvent(until_stopping(changes(look, page.is_still_in), scope["stopping"]))
 
     @get("/{task_id:int}")
     async def show(self, page: NamedDependency[Page], task_id: FromPath[int]) -> Response[Any]:
@@ -249,21 +252,3 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFil
         is_stuck=form.is_checked("stuck"),
     )
     return wanted.behind(cursor) if form.is_right else None
-
-
-async def _changes(page: Page) -> AsyncGenerator[ServerSentEventMessage, None]:
-    """Yield a word whenever a task was made or ended since the one before; and heartbeats."""
-    seen: object = None
-    quiet_s = 0.0
-    while True:
-        async with page.reading() as session:
-            newest = await read_newest(session)
-        if seen is not None and newest != seen:
-            quiet_s = 0.0
-            yield ServerSentEventMessage(event="changed", data="")
-        elif quiet_s >= HEARTBEAT_S or seen is None:
-            quiet_s = 0.0
-            yield ServerSentEventMessage(comment="here")
-        seen = newest
-        await asyncio.sleep(LOOK_EVERY_S)
-        quiet_s += LOOK_EVERY_S

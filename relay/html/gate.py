@@ -4,6 +4,7 @@ A session is known by a cookie that none but a site's pages have: Kling's paths 
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -82,8 +83,17 @@ class Gate(ABC):
         await (answer or self._app)(scope, receive, send_with_headers)
 
     @abstractmethod
-    async def _find_visitor(self, secret: str, connection: Connection) -> Any:
-        """Tell whose session it is; None where it is nobody's, or over."""
+    async def _find_visitor(
+        self, secret: str, connection: Connection, *, is_seen: bool = True
+    ) -> Any:
+        """Tell whose session it is; None where it is nobody's, or over.
+
+        `is_seen`: that keeps it from ending for want of use.
+        """
+
+    async def _is_still_in(self, secret: str, connection: Connection) -> bool:
+        """Tell whether who was let in would be let in again, for an answer that goes on and on."""
+        return await self._find_visitor(secret, connection, is_seen=False) is not None
 
     async def _refusal(self, scope: Any) -> ASGIResponse | None:
         path: str = scope["path"]
@@ -100,6 +110,7 @@ class Gate(ABC):
             secret = connection.cookies.get(self._site.cookie(scope["scheme"]))
             if secret:
                 scope["user"] = await self._find_visitor(secret, connection)
+                scope["is_still_in"] = partial(self._is_still_in, secret, connection)
         except Exception as error:  # noqa: BLE001 (told in the log; nobody is let in)
             log_failure(log, "html.not_asked", error)
             status = (

@@ -66,6 +66,11 @@ class SitePage(msgspec.Struct, frozen=True):
     def spell(self) -> Speller:
         return Speller(LOCALES[self.language], self.zone, self.currency)
 
+    async def is_still_in(self) -> bool:
+        """Tell whether the visitor would be let in again: its session may have ended meanwhile."""
+        still: bool = await self.request.scope["is_still_in"]()
+        return still
+
     def say(self, message: str, **values: object) -> str:
         """Translate a sentence of the code's, which is in the catalogues as those of templates."""
         found = translations(self.language).gettext(message)

@@ -72,10 +72,12 @@ async def open_session(
     return secret
 
 
-async def find_visitor(session: AsyncSession, secret: str) -> Visitor | None:
+async def find_visitor(
+    session: AsyncSession, secret: str, *, is_seen: bool = True
+) -> Visitor | None:
     """Tell whose session it is; None where it is nobody's, or over.
 
-    Writes when it was last seen, once a minute.
+    Writes when it was last seen, once a minute, unless `is_seen` says that nobody looks.
     """
     was_not_seen = WebSession.seen_at < func.now() - SEEN_EVERY
     query = _live().add_columns(was_not_seen).where(WebSession.session_hash == hash_secret(secret))
@@ -83,7 +85,7 @@ async def find_visitor(session: AsyncSession, secret: str) -> Visitor | None:
     if found is None:
         return None
     row, operator, is_to_be_touched = found
-    if is_to_be_touched:
+    if is_seen and is_to_be_touched:
         # Asked again in it: of the requests of one page only the first is to write.
         await session.execute(
             update(WebSession)

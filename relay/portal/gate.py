@@ -38,9 +38,11 @@ class PortalGate(Gate):
         self._sessions = sessions
         self._authenticator = authenticator
 
-    async def _find_visitor(self, secret: str, connection: Connection) -> PortalVisitor | None:
+    async def _find_visitor(
+        self, secret: str, connection: Connection, *, is_seen: bool = True
+    ) -> PortalVisitor | None:
         async with self._sessions.begin() as session:
-            found = await find_tenant_visitor(session, secret)
+            found = await find_tenant_visitor(session, secret, is_seen=is_seen)
         if found is None:
             return None
         try:

@@ -79,7 +79,7 @@ class Tasks(Controller):
         async def look() -> object:
             return (await asking.get("/tasks", pageSize=AT_ONCE))["tasks"]
 
-        events = page.portal.streams.changes(tenant_id, look)
+        events = page.portal.streams.changes(tenant_id, look, page.is_still_in)
         return ServerSentEvent(until_stopping(events, page.portal.stopping))
 
     @get("/{task_id:str}")

@@ -41,6 +41,8 @@ function follow() {
     if (waiting) waiting.hidden = true;
     htmx.ajax("GET", location.href, { source: list, target: list, select: "#" + list.id, swap: "outerHTML" });
   };
+  // Whoever looks on has been logged out elsewhere: the page then leads to the door.
+  stream.addEventListener("over", () => location.reload());
   stream.addEventListener("changed", () => {
     if (!isRead()) show();
     else if (waiting) waiting.hidden = false;
