@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
@@ -37,12 +38,23 @@ class PortalOfTenants(Controller):
 
     @post("/{tenant:str}/portal-links", **acts("tenant.link", 404, 409))
     async def make_portal_link(
-        self, desk: NamedDependency[AtDesk], tenant: PathName
+        self,
+        desk: NamedDependency[AtDesk],
+        tenant: PathName,
+        *,
+        for_support: FromQuery[bool] = False,
     ) -> Response[NewPortalLink]:
-        """Make a link by which somebody of a tenant enters the portal, once; shown this once."""
+        """Make a link by which somebody of a tenant enters the portal, once; shown this once.
+
+        `for_support`: you enter by it yourself, and the tenant is told that somebody of its
+        provider's is in, and not from where.
+        """
 
         async def work(session: AsyncSession, actor: Actor) -> NewPortalLink:
-            made = await link_tenant(session, actor, await tenant_of(session, tenant), desk.keys)
+            made = await link_tenant(
+                *(session, actor, await tenant_of(session, tenant), desk.keys),
+                is_for_support=for_support,
+            )
             settings = desk.office.settings
             return NewPortalLink(portal_link(settings, made.key), made.token_id, made.expires_at)
 

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", help="The tenant's name.")
+@click.option(
+    "--support",
+    "is_for_support",
+    is_flag=True,
+    help="To enter yourself: the tenant sees that you are in, and not from where.",
+)
 @json_option
-@examples("relay tenant link acme")
-def link(name: str, *, as_json: bool) -> None:
+@examples("relay tenant link acme", "relay tenant link acme --support")
+def link(name: str, *, is_for_support: bool, as_json: bool) -> None:
     """Print a link by which somebody of a tenant enters the portal, without a key.
 
     It is good once, for an hour. Who enters by it may see and change all that is the tenant's
@@ -32,7 +38,7 @@ def link(name: str, *, as_json: bool) -> None:
     async def work(session: AsyncSession, actor: Actor) -> PortalLink:
         from relay.desk.portal import link_tenant
 
-        return await link_tenant(session, actor, name, database.keys)
+        return await link_tenant(session, actor, name, database.keys, is_for_support=is_for_support)
 
     with open_database() as database:
         from relay.desk.portal import portal_link
@@ -44,7 +50,10 @@ def link(name: str, *, as_json: bool) -> None:
         print_json({"link": address, "token_id": made.token_id, "expires_at": made.expires_at})
         return
     click.echo(address)
-    note("It is good once, for an hour: send it to one person, by a way that only they read.")
+    if is_for_support:
+        note("It is good once, for an hour, and for you: send it to nobody.")
+    else:
+        note("It is good once, for an hour: send it to one person, by a way that only they read.")
     if not settings.portal:
         note("The portal is switched off: it opens nothing before RELAY_PORTAL=true is set.")
     elif not (settings.public_url or "").startswith("https://"):

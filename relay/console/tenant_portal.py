@@ -32,12 +32,16 @@ class TenantPortal(Controller):
     ) -> Response[Any]:
         """Make a link, and show it this once."""
         form = await read_form(request, page.say)
+        is_for_support = form.is_checked("support")
         if not page.office.settings.portal:
             form.errors[""] = page.say("The portal is switched off.")
 
         async def work(session: AsyncSession) -> PortalLink:
             tenant = await tenant_numbered(session, tenant_id)
-            return await link_tenant(session, page.actor, tenant.name, page.office.keys)
+            return await link_tenant(
+                *(session, page.actor, tenant.name, page.office.keys),
+                is_for_support=is_for_support,
+            )
 
         made, status = await attempt(page, form, work)
         return await _ask(page, tenant_id, form, made=made, status=status)

@@ -3,15 +3,16 @@
 A session is of one of the tenant's tokens, and may what that may. By a link it is that of the token
 `portal`, which is made when the first link is: its keys are shown to nobody, so that what is made
 in a browser has a key of its own in every report, with limits of its own, and ends when that is
-revoked. Who shows a key of the tenant's enters as that key, and has its limits: the portal's own
-would be a way past them.
+revoked. The one that is made after that has the limits of the one before, and what they count: a
+tenant may revoke it, and would else be rid of what its operator bounded. Who shows a key of the
+tenant's enters as that key, and has its limits: the portal's own would be a way past them.
 """
 
 from datetime import datetime
 
 import msgspec
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
@@ -32,7 +33,9 @@ from relay.logins.portal import (
 from relay.logins.tables import PortalSession
 from relay.secrets import KeyRing
 from relay.settings import Settings
+from relay.tasks.limit_books import lock_limits
 from relay.tenants.caller import Caller
+from relay.tenants.gate import COLUMNS as GATES
 from relay.tenants.scope import Scope
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import as_new_api_reads, hash_api_key, issue_token
@@ -55,9 +58,17 @@ class PortalLink(msgspec.Struct, frozen=True):
 
 @act("tenant.link")
 async def link_tenant(
-    session: AsyncSession, actor: Actor, tenant_name: str, keys: KeyRing
+    session: AsyncSession,
+    actor: Actor,
+    tenant_name: str,
+    keys: KeyRing,
+    *,
+    is_for_support: bool = False,
 ) -> PortalLink:
     """Make a link by which somebody of a tenant enters the portal, once, and may all there.
+
+    `is_for_support`: the actor enters by it himself, to see what the tenant sees; the tenant is
+    told that somebody of its provider's is in, and not from where.
 
     Raises:
         NoSuch, NotPossible: the tenant was removed.
@@ -69,9 +80,10 @@ async def link_tenant(
     is_made = token_id is None
     if token_id is None:
         await check_secret_keys(session, keys)
-        token_id = (await issue_token(session, tenant, keys, scope=Scope.MANAGE)).id
-        (await session.get_one(Token, token_id)).name = PORTAL
-    key, expires_at = await make_portal_link(session, token_id)
+        token_id = await _make_token(session, tenant, keys)
+    key, expires_at = await make_portal_link(
+        session, token_id, support_by=str(actor) if is_for_support else None
+    )
     await note_change(
         *(session, actor, "tenant.link"),
         kind="tenant",
@@ -81,6 +93,7 @@ async def link_tenant(
             "token": token_id,
             "is_made": is_made,
             "expires_at": expires_at.isoformat(),
+            "is_for_support": is_for_support,
         },
     )
     return PortalLink(tenant.name, token_id, key, expires_at)
@@ -137,14 +150,16 @@ async def enter_portal_by_link(sessions: Sessions, key: str, *, address: str, ag
         WrongLogin: the link is used up, over, or none; nothing was written.
     """
     async with sessions.begin() as session:
-        token_id = await take_portal_link(session, key)
-        if token_id is None:
+        link = await take_portal_link(session, key)
+        if link is None:
             log.info("portal.log_in_refused", why="link")
             raise WrongLogin
-        secret = await open_portal_session(session, token_id, address=address, agent=agent)
-        token = await session.get_one(Token, token_id)
+        secret = await open_portal_session(
+            *(session, link.token_id), address=address, agent=agent, support_by=link.support_by
+        )
+        token = await session.get_one(Token, link.token_id)
         tenant = await session.get_one(Tenant, token.tenant_id)
-        await _note(session, token_id, tenant.name, address)
+        await _note(session, link.token_id, tenant.name, address, support_by=link.support_by)
     return secret
 
 
@@ -191,28 +206,54 @@ def portal_link(settings: Settings, key: str) -> str:
     return f"{base.rstrip('/')}/portal/enter?key={key}"
 
 
-async def _find_token(session: AsyncSession, tenant: Tenant) -> int | None:
-    return await session.scalar(
-        select(Token.id)
-        .where(
-            Token.tenant_id == tenant.id,
-            Token.name == PORTAL,
-            Token.scope == Scope.MANAGE.value,
-            Token.made_by_id.is_(None),
-            Token.is_test.is_(False),
-            Token.revoked_at.is_(None),
-        )
-        .order_by(Token.id)
-        .limit(1)
+def _of_portal(tenant: Tenant) -> Select[Token]:
+    """Select what sessions by link had and have; nobody but this desk makes such a one."""
+    return select(Token).where(
+        Token.tenant_id == tenant.id,
+        Token.name == PORTAL,
+        Token.scope == Scope.MANAGE.value,
+        Token.made_by_id.is_(None),
+        Token.is_test.is_(False),
     )
 
 
-async def _note(session: AsyncSession, token_id: int, tenant: str, address: str) -> None:
+async def _find_token(session: AsyncSession, tenant: Tenant) -> int | None:
+    query = _of_portal(tenant).where(Token.revoked_at.is_(None)).order_by(Token.id).limit(1)
+    return await session.scalar(query.with_only_columns(Token.id))
+
+
+async def _make_token(session: AsyncSession, tenant: Tenant, keys: KeyRing) -> int:
+    """Make the token of sessions by link, as bounded as the one before it was."""
+    former = await session.scalar(
+        _of_portal(tenant).order_by(Token.revoked_at.desc(), Token.id.desc()).limit(1)
+    )
+    token_id = (await issue_token(session, tenant, keys, scope=Scope.MANAGE)).id
+    token = await session.get_one(Token, token_id)
+    token.name = PORTAL
+    if former is not None:
+        for column in ("groups", "queue_s", *GATES):
+            setattr(token, column, getattr(former, column))
+        # Not others of that height: what the day has seen is seen, and tasks that still run end in
+        # them.
+        for limit in (await lock_limits(session, tenant, former.id)).values():
+            limit.token_id = token_id
+        await session.flush()
+    return token_id
+
+
+async def _note(
+    session: AsyncSession,
+    token_id: int,
+    tenant: str,
+    address: str,
+    *,
+    support_by: str | None = None,
+) -> None:
     actor = Actor(ActorKind.TENANT, tenant, origin=f"portal, {address}")
     await note_change(
         *(session, actor, "portal.log_in"),
         kind="token",
         id=token_id,
         name=str(token_id),
-        after={},
+        after={} if support_by is None else {"support_by": support_by},
     )

@@ -37,15 +37,29 @@ class OpenPortalSession(msgspec.Struct, frozen=True):
     token_id: int
     address: str
     agent: str
+    support_by: str | None
+    """Who of the operator's side it is."""
     created_at: datetime
     seen_at: datetime
 
 
-async def make_portal_link(session: AsyncSession, token_id: int) -> tuple[str, datetime]:
+class TakenLink(msgspec.Struct, frozen=True):
+    """A link that was just used up."""
+
+    token_id: int
+    support_by: str | None
+
+
+async def make_portal_link(
+    session: AsyncSession, token_id: int, *, support_by: str | None = None
+) -> tuple[str, datetime]:
     """Make one for who is to act with a token; return its secret, and until when it is good."""
     secret = new_secret()
     row = PortalLink(
-        link_hash=hash_secret(secret), token_id=token_id, expires_at=func.now() + GOOD_FOR
+        link_hash=hash_secret(secret),
+        token_id=token_id,
+        support_by=support_by,
+        expires_at=func.now() + GOOD_FOR,
     )
     session.add(row)
     await session.flush()
@@ -53,9 +67,9 @@ async def make_portal_link(session: AsyncSession, token_id: int) -> tuple[str, d
     return secret, row.expires_at
 
 
-async def take_portal_link(session: AsyncSession, secret: str) -> int | None:
-    """Use one up; return its token. None: there is none, or it is used up or over."""
-    return await session.scalar(
+async def take_portal_link(session: AsyncSession, secret: str) -> TakenLink | None:
+    """Use one up. None: there is none, or it is used up or over."""
+    taken = await session.execute(
         update(PortalLink)
         .where(
             PortalLink.link_hash == hash_secret(secret),
@@ -63,12 +77,19 @@ async def take_portal_link(session: AsyncSession, secret: str) -> int | None:
             PortalLink.expires_at > func.now(),
         )
         .values(used_at=func.now())
-        .returning(PortalLink.token_id)
+        .returning(PortalLink.token_id, PortalLink.support_by)
     )
+    row = taken.one_or_none()
+    return None if row is None else TakenLink(*row)
 
 
 async def open_portal_session(
-    session: AsyncSession, token_id: int, *, address: str, agent: str
+    session: AsyncSession,
+    token_id: int,
+    *,
+    address: str,
+    agent: str,
+    support_by: str | None = None,
 ) -> str:
     """Open one; return the secret that finds it."""
     secret = new_secret()
@@ -77,16 +98,19 @@ async def open_portal_session(
         token_id=token_id,
         address=printable(address),
         agent=printable(agent[:AGENT_CHARS_MAX]),
+        support_by=support_by,
     )
     session.add(row)
     await session.flush()
     return secret
 
 
-async def find_tenant_visitor(session: AsyncSession, secret: str) -> TenantVisitor | None:
+async def find_tenant_visitor(
+    session: AsyncSession, secret: str, *, is_seen: bool = True
+) -> TenantVisitor | None:
     """Tell whose session it is; None where it is nobody's, or over.
 
-    Writes when it was last seen, once a minute.
+    Writes when it was last seen, once a minute, unless `is_seen` says that nobody looks.
     """
     was_not_seen = PortalSession.seen_at < func.now() - SEEN_EVERY
     query = _live().add_columns(was_not_seen)
@@ -95,7 +119,7 @@ async def find_tenant_visitor(session: AsyncSession, secret: str) -> TenantVisit
     if found is None:
         return None
     row, token, is_to_be_touched = found
-    if is_to_be_touched:
+    if is_seen and is_to_be_touched:
         # Asked again in it: of the requests of one page only the first is to write.
         await session.execute(
             update(PortalSession)
@@ -127,6 +151,7 @@ async def read_portal_sessions(
             token_id=token.id,
             address=row.address,
             agent=row.agent,
+            support_by=row.support_by,
             created_at=row.created_at,
             seen_at=row.seen_at,
         )

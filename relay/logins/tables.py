@@ -62,6 +62,9 @@ class PortalSession(Base):
     seen_at: Mapped[stamped]
     address: Mapped[str]
     agent: Mapped[str]
+    support_by: Mapped[str | None]
+    """Who of the operator's side is in by a link of its own, as `changes` names actors; null is
+    somebody of the tenant's. From where that is no business of the tenant's."""
     ended_at: Mapped[moment | None]
 
 
@@ -74,6 +77,8 @@ class PortalLink(Base):
     id: Mapped[identity]
     link_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    support_by: Mapped[str | None]
+    """Who made it to enter himself; null: it is for somebody of the tenant's."""
     created_at: Mapped[stamped]
     expires_at: Mapped[moment]
     used_at: Mapped[moment | None]

@@ -4,7 +4,8 @@
     POST /relay/sessions/{id}/end     log that browser out
 
 A key of scope `manage` sees all of its tenant's and ends any; each other key those that were
-entered by it, since who has it could have entered them.
+entered by it, since who has it could have entered them. Of one that is the provider's own
+(`is_support`) nobody is told from where.
 """
 
 from typing import Any
@@ -65,11 +66,13 @@ def _bound_of(caller: Caller) -> int | None:
 
 
 def _shown(one: OpenPortalSession) -> dict[str, Any]:
+    is_support = one.support_by is not None
     return {
         "id": one.id,
         "token_id": one.token_id,
-        "address": one.address,
-        "agent": one.agent,
+        "address": None if is_support else one.address,
+        "agent": None if is_support else one.agent,
+        "is_support": is_support,
         "created_at": ms_of(one.created_at),
         "seen_at": ms_of(one.seen_at),
     }

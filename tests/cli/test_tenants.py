@@ -255,6 +255,7 @@ def test_a_tenant_is_linked_into_the_portal(relay: Command) -> None:
 
     assert re.fullmatch(r"https://relay\.test/portal/enter\?key=[\w-]{43}", line)
     assert "good once, for an hour" in said.stderr
+    assert "and for you" in relay(*LINK, "--support").stderr
     assert "switched off" not in said.stderr
     assert "The portal is switched off" in off.stderr
     assert off.stdout.startswith("http://localhost:")
@@ -262,7 +263,7 @@ def test_a_tenant_is_linked_into_the_portal(relay: Command) -> None:
     assert (token["name"], token["scope"]) == ("portal", "manage")
     assert as_json["token_id"] == token["id"]
     noted = json.dumps(relay.json("changes", "list"))
-    assert noted.count('"tenant.link"') == 3
+    assert noted.count('"tenant.link"') == 4
     assert line.rpartition("=")[2] not in noted
     assert relay.json("tenant", "log-out", "acme") == {"sessions_ended": 0}
     assert relay("tenant", "log-out", "acme").stdout == "Logged acme out of 0 browsers.\n"

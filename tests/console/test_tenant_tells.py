@@ -53,7 +53,14 @@ async def test_callbacks_of_a_tenant_are_shown_signed_and_tried(database_url: st
         assert secret is not None
         assert made.headers["cache-control"] == "no-store"
         await refused(ann, f"{here}/secret", "has a webhook secret")
-        replaced = await ann.post(f"{here}/secret", rotate="on")
+        form = await ann.read(f"{here}/secret")
+        since = form.partition('name="issued_at" value="')[2].partition('"')[0]
+        replaced = await ann.post(f"{here}/secret", rotate="on", issued_at=since)
+        await refused(
+            *(ann, f"{here}/secret", "another webhook secret meanwhile"),
+            rotate="on",
+            issued_at=since,
+        )
         assert (replaced.status_code, secret[1] in replaced.text) == (200, False)
         page = await ann.read(here)
         assert ("signs beside it until" in page, "whsec_" in page) == (True, False)
@@ -131,11 +138,15 @@ async def test_a_link_into_the_portal_is_shown_once(database_url: str) -> None:
         (row,) = await relay.rows("SELECT * FROM portal_links")
         assert row["expires_at"].strftime("%H:%M:%S") in made.text
         assert link[1] not in await ann.read(here)
+        own = await ann.post(here, support="on")
+        assert "The link is yours" in own.text
+        rows = await relay.rows("SELECT support_by FROM portal_links ORDER BY id")
+        assert [one["support_by"] for one in rows] == [None, "operator:ann"]
         await done(ann, f"{here}/end")
-        acts = ["tenant.link", "portal.end_session"]
+        acts = ["tenant.link", "tenant.link", "portal.end_session"]
         assert await changes(relay, *acts) == acts
-        (ended,) = await relay.rows("SELECT used_at FROM portal_links")
-        assert ended["used_at"] is not None
+        for ended in await relay.rows("SELECT used_at FROM portal_links"):
+            assert ended["used_at"] is not None
 
 
 async def test_without_the_portal_it_says_how_there_is_one(database_url: str) -> None:

@@ -41,6 +41,7 @@ from relay.desk.errors import (
     SameAccount,
     Unusable,
     WebhookSecretKept,
+    WebhookSecretSigns,
 )
 from relay.desk.gates import GateChanges, set_gates
 from relay.desk.invoices import (
@@ -245,9 +246,9 @@ def _change_tenant(whose: str = "acme", **changes: Any) -> Do:
     return lambda _, session, actor: change_tenant(session, actor, whose, TenantChanges(**changes))
 
 
-def _webhook_secret(name: str, *, may_rotate: bool) -> Do:
+def _webhook_secret(name: str, *, may_rotate: bool, was: datetime | None = None) -> Do:
     return lambda desk, session, actor: issue_webhook_secret(
-        session, actor, name, desk.keys, may_rotate=may_rotate
+        session, actor, name, desk.keys, may_rotate=may_rotate, was=was
     )
 
 
@@ -1779,7 +1780,7 @@ DONE = [
         _link(),
         lambda _: Told(
             *("tenant.link", "tenant", "idle", None),
-            {"token": int, "is_made": True, "expires_at": str},
+            {"token": int, "is_made": True, "expires_at": str, "is_for_support": False},
         ),
     ),
     Case(
@@ -1961,6 +1962,10 @@ REFUSED = [
     Refusal(change_tenant, Unusable, _change_tenant(tasks_max=-1), "limit"),
     Refusal(issue_webhook_secret, NoSuch, _webhook_secret("acmee", may_rotate=False)),
     Refusal(issue_webhook_secret, WebhookSecretKept, _webhook_secret("beta", may_rotate=False)),
+    Refusal(
+        *(issue_webhook_secret, WebhookSecretSigns),
+        _webhook_secret("beta", may_rotate=True, was=LATER),
+    ),
     Refusal(add_quota, NoSuch, _add_quota("acmee")),
     Refusal(add_quota, ReferenceUsed, _add_quota(amount=6, reference="invoice 1")),
     Refusal(

@@ -1,14 +1,17 @@
 """The portal's door: who comes in, as what, and what is believed of a form."""
 
 import asyncio
+from datetime import UTC
 from typing import Any
 
 import httpx
 import pytest
 
 from relay.desk.gates import GateChanges, set_gates
+from relay.desk.limits import set_limits
 from relay.desk.portal import end_sessions_of, link_tenant
 from relay.desk.tokens import revoke_token, rotate_token
+from relay.limits.tables import LimitKind
 from relay.logins.links import make_link
 from relay.logins.portal import make_portal_link
 from relay.tenants.scope import Scope
@@ -101,6 +104,36 @@ async def test_a_link_lets_in_once(database_url: str) -> None:
         await relay.rows("UPDATE portal_links SET expires_at = now() WHERE used_at IS NULL")
         late = await client.post("/portal/enter", data={"key": first}, headers=OURS)
         assert late.status_code == 403
+
+
+async def test_a_portal_token_that_comes_again_is_bounded_as_before(database_url: str) -> None:
+    """Its tenant revokes it, and the next link is of one with its limits, and what they count."""
+    async with fixture_relay(database_url, portal=True) as relay:
+        await relay.add_channel()
+        await relay.add_tenant()
+        async with relay.sessions.begin() as session:
+            first = (await link_tenant(session, ACTOR, "acme", relay.keys)).token_id
+        keys = await act(relay, rotate_token, first, relay.keys)
+        allowed = {LimitKind.DAY: 600_000, LimitKind.IN_FLIGHT: 1, LimitKind.RATE: 5}
+        await act(relay, set_limits, allowed, token_id=first, zone=UTC)
+        await act(relay, set_gates, GateChanges(models=["kling-v3"]), token_id=first)
+        assert (await relay.submit(keys)).status_code == 200
+        bounds = "SELECT id, kind, allowed, taken FROM limits ORDER BY id"
+        before = await relay.rows(bounds)
+
+        of_link = first
+        for _ in range(2):
+            await act(relay, revoke_token, of_link)
+            async with relay.sessions.begin() as session:
+                of_link = (await link_tenant(session, ACTOR, "acme", relay.keys)).token_id
+        assert of_link == first + 2
+        keys = await act(relay, rotate_token, of_link, relay.keys)
+        refused = await relay.submit(keys)
+
+        assert await relay.rows(bounds) == before
+        assert {row["taken"] for row in before if row["kind"] == "in_flight"} == {1}
+        row = await relay.row("SELECT models FROM tokens WHERE id = $1", of_link)
+        assert (refused.status_code, row["models"]) == (429, ["kling-v3"])
 
 
 async def test_a_link_into_one_site_opens_no_other(database_url: str) -> None:

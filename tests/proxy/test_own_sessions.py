@@ -1,13 +1,14 @@
 """Who is in the portal, as a tenant's programs are told it."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from relay.desk.portal import end_own_session
+from relay.desk.portal import end_own_session, enter_portal_by_link, link_tenant
 from relay.desk.tokens import issue_token, rotate_token
-from relay.logins.portal import open_portal_session
+from relay.logins.portal import open_portal_session, read_portal_sessions
 from relay.tenants.scope import Scope
 from tests.admin.office import act
 from tests.relay_app import ACTOR, Relay, bearer, fixture_relay
@@ -60,6 +61,30 @@ async def test_a_key_sees_those_who_entered_by_it(relay: Relay) -> None:
     (shown,) = (await asked(relay, call, "GET", ""))[2]
     assert (shown["token_id"], shown["address"], shown["agent"]) == (call.id, "10.0.0.7", "Firefox")
     assert shown["seen_at"] >= shown["created_at"] > 0
+
+
+async def test_of_support_it_is_told_that_it_is_in(relay: Relay) -> None:
+    """By a link of its own: to be logged out as any, and neither its address nor its browser."""
+    manage = await key(relay, Scope.MANAGE)
+    made = await act(relay, link_tenant, "acme", relay.keys, is_for_support=True)
+    sent = await act(relay, link_tenant, "acme", relay.keys)
+    for link in (made, sent):
+        await enter_portal_by_link(
+            relay.sessions, link.key, address="198.51.100.9", agent="Support's own"
+        )
+
+    tenants, support = (await asked(relay, manage, "GET", ""))[2]
+    assert (tenants["is_support"], tenants["address"]) == (False, "198.51.100.9")
+    assert (support["is_support"], support["address"], support["agent"]) == (True, None, None)
+    noted = await relay.rows("SELECT after FROM changes WHERE act = 'portal.log_in' ORDER BY id")
+    assert [json.loads(row["after"]) for row in noted] == [{"support_by": str(ACTOR)}, {}]
+    async with relay.sessions() as session:
+        row = await relay.row("SELECT id FROM tenants WHERE name = 'acme'")
+        listed = await read_portal_sessions(session, row["id"])
+    assert [one.support_by for one in listed] == [None, str(ACTOR)]
+    assert {one.address for one in listed} == {"198.51.100.9"}, "operators are told all"
+    ended = await asked(relay, manage, "POST", f"/{support['id']}/end")
+    assert ended[:2] == (200, 0)
 
 
 async def test_a_session_is_ended_by_whom_it_is_shown_to(relay: Relay) -> None:
