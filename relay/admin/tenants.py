@@ -110,7 +110,9 @@ class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SecretWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     may_rotate: bool = False
-    """Take the place of one that there is, which signs beside it for a day."""
+    """Take the place of one that there is, which signs beside it for 7 days."""
+    ends_former: bool = False
+    """Though one before it still signs, which ends then."""
 
 
 class NewSecret(msgspec.Struct, frozen=True):
@@ -338,6 +340,7 @@ class Tenants(Controller):
             issued: IssuedSecret = await issue_webhook_secret(
                 *(session, actor, await tenant_of(session, tenant), desk.keys),
                 may_rotate=data.may_rotate,
+                ends_former=data.ends_former,
             )
             return NewSecret(issued.secret, issued.replaced_signs_until)
 

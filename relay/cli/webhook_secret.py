@@ -25,16 +25,24 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Make a new one; the old one signs beside it for 7 days.",
 )
+@click.option(
+    "--end-former",
+    "ends_former",
+    is_flag=True,
+    help="With --rotate: though a former one still signs, which ends then.",
+)
 @json_option
 @examples("relay tenant webhook-secret acme", "relay tenant webhook-secret acme --rotate")
-def webhook_secret(name: str, *, may_rotate: bool, as_json: bool) -> None:
+def webhook_secret(name: str, *, may_rotate: bool, ends_former: bool, as_json: bool) -> None:
     """Make the secret that signs a tenant's callbacks, and show it this once."""
 
     async def work(session: AsyncSession, actor: Actor) -> IssuedSecret:
         from relay.desk.tenants import issue_webhook_secret
 
         return await issue_webhook_secret(
-            session, actor, name, database.keys, may_rotate=may_rotate
+            *(session, actor, name, database.keys),
+            may_rotate=may_rotate,
+            ends_former=ends_former,
         )
 
     with open_database() as database:

@@ -12,6 +12,7 @@ from relay.desk.errors import (
     ReferenceUsed,
     SameAccount,
     WebhookSecretKept,
+    WebhookSecretSigns,
 )
 from relay.money import decimal_of, money
 
@@ -51,8 +52,8 @@ def worded(error: DeskError, currency: str) -> str:
         case NotTheirs():
             named = ", ".join(error.ids[:SHOWN_MAX]) + (", …" if len(error.ids) > SHOWN_MAX else "")
             said = f"{error} ({named}); nothing was written"
-        case WebhookSecretKept():
-            said = f"{error}, which was shown when it was made; --rotate makes a new one"
+        case WebhookSecretKept() | WebhookSecretSigns():
+            said = f"{error}{_what_takes_its_place(error)}"
         case SameAccount():
             said = (
                 f"{error}, and two channels of one account share its limits; nothing was written:"
@@ -68,6 +69,12 @@ def worded(error: DeskError, currency: str) -> str:
         case _:
             said = f"{error}; nothing was written"
     return said
+
+
+def _what_takes_its_place(error: WebhookSecretKept | WebhookSecretSigns) -> str:
+    if isinstance(error, WebhookSecretKept):
+        return ", which was shown when it was made; --rotate makes a new one"
+    return "; nothing was changed: --end-former ends that one now"
 
 
 def _what_is_live(error: InUse, currency: str) -> str:

@@ -20,6 +20,7 @@ from relay.desk.find import tenant_numbered
 from relay.desk.tenants import IssuedSecret, issue_webhook_secret
 from relay.html.form import Form, read_form
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
+from relay.moments import MS_MAX, moment_of, ms_of
 from relay.pages.rows import cut
 
 AT_ONCE = 50
@@ -71,11 +72,14 @@ class TenantCallbacks(Controller):
         """Make a secret, and show it this once; one in place of another only if that is meant."""
         form = await read_form(request, page.say)
         may_rotate = form.is_checked("rotate")
+        was_ms = form.whole("issued_at", most=MS_MAX)
 
         async def work(session: AsyncSession) -> IssuedSecret:
             tenant = await tenant_numbered(session, tenant_id)
             return await issue_webhook_secret(
-                *(session, page.actor, tenant.name, page.office.keys), may_rotate=may_rotate
+                *(session, page.actor, tenant.name, page.office.keys),
+                may_rotate=may_rotate,
+                was=None if was_ms is None else moment_of(was_ms),
             )
 
         issued, status = await attempt(page, form, work)
@@ -113,4 +117,11 @@ async def _ask_secret(page: Page, tenant_id: int, form: Form, *, status: int = O
     async with page.reading() as session:
         tenant = await read_head(session, page, tenant_id)
         kept = await read_kept(session, tenant_id)
-    return await render_of(page, "tenants/secret.html", tenant, status=status, form=form, kept=kept)
+    issued_at = ms_of(kept[0].created_at) if kept else None
+    return await render_of(
+        *(page, "tenants/secret.html", tenant),
+        status=status,
+        form=form,
+        kept=kept,
+        issued_at=issued_at,
+    )

@@ -1,7 +1,9 @@
 """Making tenants' webhook secrets.
 
 A secret is sealed at rest and shown once. A rotation leaves the old one signing beside the new one
-for 7 days, and ends the one before it: there are at most two.
+for 7 days, and ends the one before it: there are at most two. Where one before it still signs,
+whoever rotates says which one he replaces, or that he means it: asked twice for one rotation, the
+second would end the secret that the tenant's server checks by.
 """
 
 import base64
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.deliveries.signature import secret_context
 from relay.deliveries.tables import WebhookSecret
+from relay.moments import ms_of
 from relay.secrets import KeyRing
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 (of every secret, by the standard)
@@ -33,7 +36,8 @@ async def read_dates(
     session: AsyncSession, tenant_id: int
 ) -> tuple[datetime | None, datetime | None]:
     """Tell since when a tenant has its secret, and until when the one before signs beside it."""
-    issued_at = replaced_until = None
+    issued_at: datetime | None = None
+    replaced_until: datetime | None = None
     rows = select(WebhookSecret.created_at, WebhookSecret.expires_at).where(
         WebhookSecret.tenant_id == tenant_id,
         or_(WebhookSecret.expires_at.is_(None), WebhookSecret.expires_at > func.now()),
@@ -46,18 +50,46 @@ async def read_dates(
     return issued_at, replaced_until
 
 
+class OtherSecretSigns(Exception):
+    """A secret is not replaced: nothing was written."""
+
+    def __init__(self, until: datetime | None) -> None:
+        """`until`: until when the one before signs, which would end; None: another is in force."""
+        super().__init__(until)
+        self.until = until
+
+
 async def issue_secret(
-    session: AsyncSession, tenant_id: int, keys: KeyRing, *, may_rotate: bool
+    session: AsyncSession,
+    tenant_id: int,
+    keys: KeyRing,
+    *,
+    may_rotate: bool,
+    was: datetime | None = None,
+    ends_former: bool = False,
 ) -> IssuedSecret | None:
-    """Make a tenant's secret. None, and nothing is written, if it has one and may not rotate."""
+    """Make a tenant's secret. None, and nothing is written, if it has one and may not rotate.
+
+    `was`: when the one was issued that is to be replaced, to the millisecond; None is not said.
+    `ends_former`: though the one before it still signs.
+
+    Raises:
+        OtherSecretSigns: another one is in force by now; or the one before it still signs, and
+            neither is said.
+    """
     # Two at once would leave two that never end.
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhook_secrets/{tenant_id}", 0)))
     )
     of_tenant = WebhookSecret.tenant_id == tenant_id
     is_current = of_tenant & WebhookSecret.expires_at.is_(None)
-    if not may_rotate and await session.scalar(select(WebhookSecret.id).where(is_current)):
+    issued_at, until = await read_dates(session, tenant_id)
+    if not may_rotate and issued_at is not None:
         return None
+    if was is not None and (issued_at is None or ms_of(issued_at) != ms_of(was)):
+        raise OtherSecretSigns(None)
+    if was is None and until is not None and not ends_former:
+        raise OtherSecretSigns(until)
     await session.execute(
         delete(WebhookSecret).where(of_tenant, WebhookSecret.expires_at.is_not(None))
     )

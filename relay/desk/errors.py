@@ -9,6 +9,7 @@
     ├── NotPossible        the thing is not in a state for it
     ├── NotTheirs          things that another tenant has
     ├── WebhookSecretKept  the tenant has one, which was shown when it was made
+    ├── WebhookSecretSigns another one is in force, or a former one would end by it
     ├── Unusable           what was given cannot be taken
     ├── NotAllowed         the operator's role may not do it
     ├── OverCeiling        it would come to more than the operator may in 24 hours
@@ -21,6 +22,7 @@ words them for its reader.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from relay.money import decimal_of
 
@@ -118,6 +120,20 @@ class WebhookSecretKept(DeskError):
     def __init__(self, tenant: str) -> None:
         super().__init__(f"'{tenant}' has a webhook secret")
         self.tenant = tenant
+
+
+class WebhookSecretSigns(DeskError):
+    """Another secret is in force than was to be replaced, or a former one would end unsaid."""
+
+    def __init__(self, tenant: str, until: datetime | None) -> None:
+        """`until`: of the former one; None: the one in force is another."""
+        why = "was given another webhook secret meanwhile"
+        if until is not None:
+            at = f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            why = f"has a former webhook secret that signs until {at}"
+        super().__init__(f"'{tenant}' {why}")
+        self.tenant = tenant
+        self.until = until
 
 
 class Unusable(DeskError):

@@ -1,5 +1,6 @@
 """Opening tenants, changing what they are, may and are told, and removing them."""
 
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -8,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import AccountId
 from relay.deliveries.read import count_due
-from relay.deliveries.webhook_secrets import IssuedSecret, issue_secret
+from relay.deliveries.webhook_secrets import IssuedSecret, OtherSecretSigns, issue_secret
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import State, differing, note_change
-from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept
+from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept, WebhookSecretSigns
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
@@ -256,18 +257,35 @@ async def remove_tenant(session: AsyncSession, actor: Actor, name: str) -> Tenan
 
 @act("tenant.issue_webhook_secret")
 async def issue_webhook_secret(
-    session: AsyncSession, actor: Actor, name: str, keys: KeyRing, *, may_rotate: bool
+    session: AsyncSession,
+    actor: Actor,
+    name: str,
+    keys: KeyRing,
+    *,
+    may_rotate: bool,
+    was: datetime | None = None,
+    ends_former: bool = False,
 ) -> IssuedSecret:
     """Make the secret that signs a tenant's callbacks; it is shown this once.
+
+    `was`: when the one was issued that is to be replaced; None is not said. `ends_former`: though
+    one before it still signs, which ends then.
 
     Raises:
         NoSuch, NotPossible: it was removed.
         WebhookSecretKept
+        WebhookSecretSigns: another one is in force; or one before it still signs, and neither is
+            said.
         SecretKeyError: the secret keys are not this database's.
     """
     tenant = await tenant_to_act_on(session, name)
     await check_secret_keys(session, keys)
-    issued = await issue_secret(session, tenant.id, keys, may_rotate=may_rotate)
+    try:
+        issued = await issue_secret(
+            *(session, tenant.id, keys), may_rotate=may_rotate, was=was, ends_former=ends_former
+        )
+    except OtherSecretSigns as error:
+        raise WebhookSecretSigns(name, error.until) from error
     if issued is None:
         raise WebhookSecretKept(name)
     until = issued.replaced_signs_until

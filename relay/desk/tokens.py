@@ -129,14 +129,20 @@ async def _within_its_maker(
         if groups is not None:
             raise Unusable("a key for tests makes keys for tests, which name no groups")
         return maker, None, True
+    await _check_groups_within(session, maker, tenant, groups)
+    if groups is None and not is_test:
+        groups = maker.groups
+    return maker, groups, is_test
+
+
+async def _check_groups_within(
+    session: AsyncSession, maker: Token, tenant: Tenant, groups: Iterable[str] | None
+) -> None:
     served = tenant.groups if maker.groups is None else maker.groups
     if served is None and tenant.parent_id is not None:
         served = (await session.get_one(Tenant, tenant.parent_id)).groups
     if served is not None and (beyond := sorted(set(groups or ()) - set(served))):
         raise Unusable(f"the key that makes it is not in the group {beyond[0]}", field="groups")
-    if groups is None and not is_test:
-        groups = maker.groups
-    return maker, groups, is_test
 
 
 async def _bound_as(session: AsyncSession, maker: Token, token_id: int) -> None:
@@ -156,16 +162,21 @@ async def change_token(
     queue_s: int | msgspec.UnsetType | None = msgspec.UNSET,
     name: str | msgspec.UnsetType | None = msgspec.UNSET,
     groups: Iterable[str] | msgspec.UnsetType | None = msgspec.UNSET,
+    scope: Scope | msgspec.UnsetType = msgspec.UNSET,
+    by_id: int | None = None,
 ) -> Token:
-    """Change for how long creates with a token wait for room, what people call it, and its groups.
+    """Change for how long creates with a token wait, what people call it, its groups and scope.
 
-    `queue_s`, `groups`: None is as its tenant's. `name`: None is nothing.
+    `queue_s`, `groups`: None is as its tenant's. `name`: None is nothing. `by_id`: the tenant's
+    token that says so, of one that came of it and so ends with it: who finds a key is not to have
+    another one left that does more for him.
 
     What is so already is not noted.
 
     Raises:
         NoSuch, NotPossible: it was revoked.
-        Unusable: the wait is out of bounds, it cannot be called that, or not have these groups.
+        Unusable: the wait is out of bounds, it cannot be called that, or not have these groups; or
+            it is not the token's to say.
     """
     check_wait(queue_s)
     if isinstance(name, str):
@@ -179,7 +190,10 @@ async def change_token(
         raise NotPossible("token", token_id, "it was revoked")
     if token.is_test and groups:
         raise Unusable(TESTS_NAME_NONE, field="groups")
-    given = {"queue_s": queue_s, "name": name, "groups": groups}
+    if by_id is not None:
+        await _check_is_of(session, token, by_id, groups)
+    of_scope = scope if isinstance(scope, msgspec.UnsetType) else scope.value
+    given = {"queue_s": queue_s, "name": name, "groups": groups, "scope": of_scope}
     wanted = {field: value for field, value in given.items() if value is not msgspec.UNSET}
     before, after = differing({field: getattr(token, field) for field in given}, wanted)
     for field, value in after.items():
@@ -197,6 +211,24 @@ async def change_token(
             after=after,
         )
     return token
+
+
+async def _check_is_of(
+    session: AsyncSession,
+    token: Token,
+    by_id: int,
+    groups: Iterable[str] | msgspec.UnsetType | None,
+) -> None:
+    """Refuse what a token may not say of another one."""
+    if by_id not in await tokens.read_makers(session, token.id) - {token.id}:
+        raise Unusable("a key changes keys that came of it, and no others")
+    maker = await session.get_one(Token, by_id)
+    if isinstance(groups, msgspec.UnsetType):
+        return
+    if groups is None and maker.groups is not None:
+        raise Unusable("the key that changes it is bound to groups itself", field="groups")
+    tenant = await session.get_one(Tenant, token.tenant_id)
+    await _check_groups_within(session, maker, tenant, groups)
 
 
 @act("token.rotate")

@@ -19,6 +19,7 @@ from relay.portal.gate import ROOT, PortalGate, PortalVisitor
 from relay.portal.guide import Guide
 from relay.portal.home import Home
 from relay.portal.invoices import Invoices
+from relay.portal.key_bounds import KeyBounds
 from relay.portal.key_limits import KeyLimits
 from relay.portal.keys import Keys
 from relay.portal.money import Money
@@ -35,7 +36,7 @@ LARGE_AT_ONCE = 2
 """Of forms with files, in each process: each takes three times its size in memory."""
 PAGES = [
     *(Door, Home, Tasks, Trying, Usage, Money, Invoices),
-    *(Keys, KeyLimits, SubTenants, Browsers, Callbacks, Notices, Prices, Guide),
+    *(Keys, KeyBounds, KeyLimits, SubTenants, Browsers, Callbacks, Notices, Prices, Guide),
 ]
 
 

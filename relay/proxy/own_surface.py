@@ -142,6 +142,7 @@ class OwnSurface(TenantSurface):
             OwnPath("PUT", profile, paper, invoices.set_profile, scopes=MANAGES),
             OwnPath("GET", (b"tokens",), keys, tokens.list, scopes=MANAGES),
             OwnPath("POST", (b"tokens",), keys, tokens.issue, scopes=MANAGES),
+            OwnPath("POST", (b"tokens", KEY), keys, tokens.change, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"limits"), keys, limits.set, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"rotate"), keys, tokens.rotate, scopes=MANAGES),
             OwnPath("POST", (b"tokens", KEY, b"revoke"), keys, tokens.revoke, scopes=MANAGES),

@@ -3,16 +3,19 @@
     GET  /relay/tokens                  all of the tenant's, without secrets
     POST /relay/tokens                  {"scope": "call", "groups": ["eu"], "queue": "5m",
                                          "expires_at": 1795795200000, "models": ["kling-v3"]}
+    POST /relay/tokens/{id}             {"scope": "read", "models": null}
     POST /relay/tokens/{id}/rotate      {"keep_hours": 24}
     POST /relay/tokens/{id}/revoke      {"leaked": false}
     GET  /relay/webhook-secret          since when there is one
-    POST /relay/webhook-secret          {"rotate": false}
+    POST /relay/webhook-secret          {"rotate": true, "issued_at": 1795795200000}
 
 A key that makes another one gives it nothing that it has not itself, and takes it along when it is
 revoked: who finds a key cannot outlive it by one of his own. For the same reason it gives new keys
-to itself and to those that it made, and to no others: they would be known to it then.
+to itself and to those that it made, and to no others: they would be known to it then; and it
+changes those that it made alone, never to more than it has itself.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
 from relay.deliveries.webhook_secrets import read_dates
-from relay.desk.errors import Busy, NoSuch, NotPossible, Unusable, WebhookSecretKept
+from relay.desk.errors import (
+    Busy,
+    NoSuch,
+    NotPossible,
+    Unusable,
+    WebhookSecretKept,
+    WebhookSecretSigns,
+)
 from relay.desk.gates import GateChanges, set_gates
 from relay.desk.tenants import issue_webhook_secret
 from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_token, rotate_token
@@ -57,17 +67,47 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
         Raises:
             InvalidParameter: there is no such moment, or no such endpoint.
         """
-        for name in self.endpoints or ():
-            if name not in catalogue.names:
-                raise InvalidParameter("endpoints", f"there is no endpoint '{name}'")
+        _check_endpoints(self.endpoints or (), catalogue)
         given: dict[str, Any] = {
             name: getattr(self, name) for name in ("addresses", "endpoints", "models")
         }
         if self.expires_at is not None:
-            if not 0 <= self.expires_at <= MS_MAX:
-                raise InvalidParameter("expires_at", "must be a moment in milliseconds")
-            given["expires_at"] = moment_of(self.expires_at)
+            given["expires_at"] = _moment(self.expires_at, "expires_at")
         return GateChanges(**{name: it for name, it in given.items() if it is not None})
+
+
+class _Changed(msgspec.Struct, forbid_unknown_fields=True):
+    """What is not named stays as it is; null is no bound of its own."""
+
+    scope: Scope | msgspec.UnsetType = msgspec.UNSET
+    groups: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    queue: str | msgspec.UnsetType | None = msgspec.UNSET
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    expires_at: int | msgspec.UnsetType | None = msgspec.UNSET
+    """Milliseconds."""
+    addresses: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    endpoints: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+
+    def gates(self, catalogue: Catalogue) -> GateChanges:
+        """Say until when, from where and for what it is to be let in.
+
+        Raises:
+            InvalidParameter: there is no such moment, or no such endpoint.
+        """
+        _check_endpoints(self.endpoints or (), catalogue)
+        given = {name: getattr(self, name) for name in ("addresses", "endpoints", "models")}
+        at = self.expires_at
+        given["expires_at"] = _moment(at, "expires_at") if isinstance(at, int) else at
+        return GateChanges(**given)
+
+    def wait_s(self) -> int | msgspec.UnsetType | None:
+        """Say for how long creates with it wait.
+
+        Raises:
+            InvalidParameter: it is no such time.
+        """
+        return _wait_s(self.queue) if isinstance(self.queue, str) else self.queue
 
 
 class _Rotated(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +122,9 @@ class _Revoked(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Secret(msgspec.Struct, forbid_unknown_fields=True):
     rotate: bool = False
+    issued_at: int | None = None
+    """Of the one that is to be replaced, milliseconds: with it, asked twice, nothing is done the
+    second time. Needed while one before it still signs, which ends then."""
 
 
 class OwnTokens:
@@ -112,10 +155,7 @@ class OwnTokens:
             InvalidParameter: nothing was made.
         """
         wanted = read_body(asked.body, _New)
-        try:
-            queue_s = None if wanted.queue is None else read_wait(wanted.queue)
-        except ValueError as error:
-            raise InvalidParameter("queue", str(error)) from error
+        queue_s = None if wanted.queue is None else _wait_s(wanted.queue)
         gates = wanted.gates(self._catalogue)
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
@@ -142,6 +182,37 @@ class OwnTokens:
             except Busy as error:
                 raise Unavailable from error
         return _issued(issued)
+
+    async def change(self, caller: Caller, asked: Asked) -> dict[str, Any]:
+        """Change what one may that came of the caller's key, never to more than that has itself.
+
+        Raises:
+            InvalidParameter: nothing was changed.
+            TokenNotFound: not one of this tenant's.
+        """
+        wanted = read_body(asked.body, _Changed)
+        gates, queue_s = wanted.gates(self._catalogue), wanted.wait_s()
+        actor, by_id = tenant_actor(caller, asked), caller.token_id
+        async with self._sessions.begin() as session:
+            token_id = await own_token(session, caller, asked.key)
+            try:
+                row = await change_token(
+                    *(session, actor, token_id),
+                    queue_s=queue_s,
+                    name=wanted.name,
+                    groups=wanted.groups,
+                    scope=wanted.scope,
+                    by_id=by_id,
+                )
+                if gates != GateChanges():
+                    await set_gates(session, actor, gates, token_id=token_id, by_id=by_id)
+            except (Unusable, NotPossible) as error:
+                field = _field(error, "id")
+                raise InvalidParameter(field, f"{error}; nothing was changed") from error
+            except Busy as error:
+                raise Unavailable from error
+            await session.refresh(row)
+            return _shown(row, await known_makers(session, caller))
 
     async def rotate(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """Give one new keys, in this answer alone; the old ones are taken a while longer.
@@ -197,7 +268,8 @@ class OwnTokens:
         """Make the secret that signs callbacks; it is in this answer alone.
 
         Raises:
-            InvalidParameter: there is one, and `rotate` does not say that it is to be replaced.
+            InvalidParameter: there is one, and `rotate` does not say that it is to be replaced, or
+                `issued_at` not which one.
         """
         wanted = read_body(asked.body, _Secret)
         async with self._sessions.begin() as session:
@@ -206,6 +278,7 @@ class OwnTokens:
                 issued = await issue_webhook_secret(
                     *(session, tenant_actor(caller, asked), name, self._keys),
                     may_rotate=wanted.rotate,
+                    was=None if wanted.issued_at is None else _moment(wanted.issued_at),
                 )
             except WebhookSecretKept as error:
                 raise InvalidParameter(
@@ -213,6 +286,8 @@ class OwnTokens:
                     "must be true to replace the secret that there is; the old one then signs"
                     " beside it for 7 days",
                 ) from error
+            except WebhookSecretSigns as error:
+                raise InvalidParameter("issued_at", _which(error)) from error
             except Busy as error:
                 raise Unavailable from error
         return {"secret": issued.secret, "replaced_signs_until": _ms(issued.replaced_signs_until)}
@@ -232,6 +307,34 @@ async def own_token(session: AsyncSession, caller: Caller, key: str) -> int:
     if caller.tenant_id not in (whose.id, whose.parent_id):
         raise TokenNotFound
     return found[0].id
+
+
+def _check_endpoints(names: Iterable[str], catalogue: Catalogue) -> None:
+    for name in names:
+        if name not in catalogue.names:
+            raise InvalidParameter("endpoints", f"there is no endpoint '{name}'")
+
+
+def _wait_s(queue: str) -> int:
+    try:
+        return read_wait(queue)
+    except ValueError as error:
+        raise InvalidParameter("queue", str(error)) from error
+
+
+def _moment(ms: int, field: str = "issued_at") -> datetime:
+    if not 0 <= ms <= MS_MAX:
+        raise InvalidParameter(field, "must be a moment in milliseconds")
+    return moment_of(ms)
+
+
+def _which(error: WebhookSecretSigns) -> str:
+    if error.until is None:
+        return "is not of the secret that is in force: it was replaced meanwhile"
+    return (
+        "must be that of the secret in force, as `GET /relay/webhook-secret` says it: a former one"
+        f" still signs, until {ms_of(error.until)}, and would end now"
+    )
 
 
 def _field(error: Unusable | NotPossible, otherwise: str) -> str:

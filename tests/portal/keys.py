@@ -97,6 +97,7 @@ async def tell_of_keys(relay: Relay) -> list[str]:
         f"/tokens/{shop.id}/rotate",
         f"/tokens/{team.id}/revoke",
         f"/tokens/{shop.id}/limits",
+        f"/tokens/{shop.id}/change",
         "/tokens/limits",
         "/tokens/sessions",
         "/tokens/tenants",

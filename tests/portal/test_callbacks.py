@@ -90,7 +90,11 @@ async def test_the_secret_is_shown_once(relay: Relay) -> None:
         kept = await ann.post("/callbacks/signature")
         assert kept.status_code == 422
         assert first not in await ann.read("/callbacks/signature")
-        made = await ann.post("/callbacks/signature", rotate="on")
+        form = await ann.read("/callbacks/signature")
+        since = form.partition('name="issued_at" value="')[2].partition('"')[0]
+        made = await ann.post("/callbacks/signature", rotate="on", issued_at=since)
+        twice = await ann.post("/callbacks/signature", rotate="on", issued_at=since)
+        assert (twice.status_code, "was made meanwhile" in twice.text) == (422, True)
         second = next(one for one in SECRET.findall(made.text) if one.startswith("whsec_"))
         async with relay.sessions() as session:
             assert await read_secrets(session, tenant["id"], relay.keys) == [second, first]

@@ -131,6 +131,32 @@ async def test_a_key_gets_new_ones_and_ends(relay: Relay) -> None:
         assert "revoked" in await ann.read("/tokens", all="on")
 
 
+async def test_what_a_key_may_is_changed_from_its_form(relay: Relay) -> None:
+    """What was typed anew alone: a day that nobody touched stays the moment that it is."""
+    await relay.add_tenant()
+    async with visiting(relay) as ann:
+        await ann.post("/tokens/make", name="ci", scope="call", models="kling-v3")
+        made = await newest_key(relay)
+        there, ends_at = f"/tokens/{made['id']}/change", datetime(2100, 1, 1, 8, tzinfo=UTC)
+        await relay.rows("UPDATE tokens SET expires_at = $2 WHERE id = $1", made["id"], ends_at)
+        page = await ann.read(there)
+        assert ('value="2100-01-01"' in page, 'value="kling-v3"' in page) == (True, True)
+        same = {"name": "ci", "scope": "call", "until": "2100-01-01", "models": "kling-v3"}
+
+        for field, value in (("until", "soon"), ("scope", "all"), ("endpoints", "x")):
+            wrong = await ann.post(there, **same | {field: value})
+            assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (422, True), field
+        changed = await ann.post(there, **same | {"scope": "read", "models": ""})
+        assert changed.headers["location"] == "/portal/tokens?said=saved"
+        row = await newest_key(relay)
+        assert (row["scope"], row["models"], row["expires_at"]) == ("read", None, ends_at)
+        assert there in await ann.read("/tokens")
+        own = f"/tokens/{ann.token_id}/change"
+        assert own not in await ann.read("/tokens")
+        assert "Your key changes those" in await ann.read(own)
+        assert (await ann.post(own, name="me", scope="manage")).status_code == 422
+
+
 async def test_limits_are_set_of_others_to_the_micro(relay: Relay) -> None:
     """What is not changed stays, and a raise with it; what is wrong stands beside its field."""
     call = await relay.add_tenant()

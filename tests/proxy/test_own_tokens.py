@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.desk.errors import Busy, NotPossible, Unusable
 from relay.desk.gates import GateChanges, set_gates
 from relay.desk.limits import set_limits
 from relay.desk.notices import NewPlace, add_notice_place
-from relay.desk.tokens import issue_token, revoke_token
+from relay.desk.tokens import change_token, issue_token, revoke_token
 from relay.limits.tables import LimitKind
 from relay.money import decimal_of
 from relay.notices.tables import PlaceKind
@@ -376,6 +377,96 @@ async def test_a_tenant_makes_its_webhook_secret(relay: Relay) -> None:
     assert again[:2] == (400, 1201)
     assert second["secret"] != first["secret"]
     assert second["replaced_signs_until"] is not None
+
+
+async def test_a_key_is_changed_by_what_made_it(relay: Relay) -> None:
+    """Its scope and bounds, never beyond its maker's; not by itself, a sibling or a stranger."""
+    await relay.add_tenant()
+    await relay.add_tenant("other")
+    top, sibling = await key(relay, Scope.MANAGE), await key(relay, Scope.MANAGE)
+    stranger = await key(relay, Scope.MANAGE, "other")
+    gates = GateChanges(
+        models=["kling-v3", "kling-v2-6"], expires_at=datetime(2100, 1, 1, tzinfo=UTC)
+    )
+    await act(relay, set_gates, gates, token_id=top.id)
+    await act(relay, change_token, top.id, groups=["eu", "us"])
+    made = await data(relay, top, "POST", "/relay/tokens", {"scope": "manage", "name": "ci"})
+    path, row = f"/relay/tokens/{made['id']}", "SELECT * FROM tokens WHERE id = $1"
+    before = await relay.row(row, made["id"])
+    child = msgspec.convert(made | {"tenant": "acme"}, IssuedToken)
+    read_tokens_anew(relay)
+
+    for token, body, code in (
+        (child, {"name": "mine"}, 1201),
+        (sibling, {"name": "mine"}, 1201),
+        (stranger, {"name": "mine"}, 1201),
+        (top, {"name": "x", "models": ["kling-v1"]}, 1201),
+        (top, {"models": None}, 1201),
+        (top, {"expires_at": None}, 1201),
+        (top, {"expires_at": 4_200_000_000_000}, 1201),
+        (top, {"expires_at": -1}, 1201),
+        (top, {"groups": None}, 1201),
+        (top, {"groups": ["asia"]}, 1201),
+        (top, {"endpoints": ["nothing"]}, 1201),
+        (top, {"queue": "long"}, 1201),
+        (top, {"scope": "all"}, 1201),
+        (top, {"quota": 1}, 1201),
+    ):
+        assert (await asked(relay, token, "POST", path, body))[1] == code, body
+    assert await relay.row(row, made["id"]) == before
+    own = f"/relay/tokens/{top.id}"
+    assert (await asked(relay, top, "POST", own, {"models": None}))[:2] == (400, 1201)
+
+    wanted = {
+        "scope": "read",
+        "name": "reports",
+        "models": ["kling-v3"],
+        "groups": ["eu"],
+        "queue": "5m",
+        "expires_at": 4_000_000_000_000,
+        "addresses": ["127.0.0.1", "::1"],
+    }
+    shown = await data(relay, top, "POST", path, wanted)
+    again = await data(relay, top, "POST", path, wanted)
+    part = await data(relay, top, "POST", path, {"addresses": None})
+
+    for name, value in (wanted | {"addresses": ["127.0.0.1/32", "::1/128"]}).items():
+        assert shown["queue_s" if name == "queue" else name] == (300 if name == "queue" else value)
+    assert again == shown
+    assert part == shown | {"addresses": None}
+    noted = await relay.rows(
+        "SELECT act FROM changes WHERE subject_id = $1 AND act <> 'token.issue' ORDER BY id",
+        made["id"],
+    )
+    assert [one["act"] for one in noted] == [
+        *("token.change", "token.change", "gate.set", "gate.set")
+    ]
+    await act(relay, revoke_token, top.id)
+    assert (await relay.row(row, made["id"]))["revoked_at"] is not None
+
+
+async def test_a_webhook_secret_is_replaced_once(relay: Relay) -> None:
+    """Asked again, or by two at once, it is refused: what the first one left signing goes on."""
+    await relay.add_tenant()
+    manage, path = await key(relay, Scope.MANAGE), "/relay/webhook-secret"
+    await data(relay, manage, "POST", path)
+    since = (await data(relay, manage, "GET", path))["issued_at"]
+
+    of_first = {"rotate": True, "issued_at": since}
+    answers = await asyncio.gather(
+        *(asked(relay, manage, "POST", path, of_first) for _ in range(3))
+    )
+    kept = await relay.rows("SELECT id FROM webhook_secrets ORDER BY id")
+    for body in ({"rotate": True}, of_first, {"rotate": True, "issued_at": -1}):
+        assert (await asked(relay, manage, "POST", path, body))[:2] == (400, 1201)
+
+    assert sorted(answer[0] for answer in answers) == [200, 400, 400]
+    assert await relay.rows("SELECT id FROM webhook_secrets ORDER BY id") == kept
+    assert len(kept) == 2
+    now = {"rotate": True, "issued_at": (await data(relay, manage, "GET", path))["issued_at"]}
+    await data(relay, manage, "POST", path, now)
+    left = await relay.rows("SELECT id FROM webhook_secrets ORDER BY id")
+    assert (left[0], len(left)) == (kept[1], 2)
 
 
 async def test_a_key_says_what_those_that_it_makes_are_let_in_for(relay: Relay) -> None:
