@@ -6,15 +6,17 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, WRONG, attempt, is_sure
+from relay.console.files import sheet_file
 from relay.console.page import Asked, Page
 from relay.console.price_form import FOR_WHOM, WHEN, fields_of, read_times, tell_as_one
 from relay.console.price_plan import Planned, attempt_prices, plan_times, try_out
 from relay.console.prices import HERE as PRICES
-from relay.console.prices import csv_of, when_of
+from relay.console.prices import when_of
 from relay.desk.multipliers import end_multiplier, set_multiplier
 from relay.desk.prices import say_amounts
 from relay.desk.shown_prices import ShownMultiplier, shown_multiplier
@@ -23,6 +25,7 @@ from relay.html.form import Form, read_form
 from relay.pricing.book import Multiplier
 from relay.pricing.in_force import Prices, read_prices
 from relay.tenants.read import names_by_id
+from relay.usage.columns import sheet_of
 
 HERE = f"{PRICES}/multipliers"
 FIELDS = (*FOR_WHOM, *WHEN, "times")
@@ -49,13 +52,14 @@ class Multipliers(Controller):
         """List those in force, and those to come."""
         return await _show(page, Form(page.say))
 
-    @get("/list.csv")
-    async def as_file(self, page: NamedDependency[Page]) -> Response[Any]:
+    @get("/list/{file_form:str}")
+    async def as_file(self, page: NamedDependency[Page], file_form: FromPath[str]) -> Response[Any]:
         """Give the same as a file."""
         prices, names = await _read(page)
         every = [*prices.standing_multipliers, *prices.coming_multipliers]
         shown = [shown_multiplier(one, names) for one in every]
-        return csv_of(shown, ShownMultiplier, name="multipliers")
+        sheet = sheet_of(page.say("Multipliers"), ShownMultiplier, shown)
+        return await sheet_file(sheet, file_form, name="multipliers")
 
     @get("/set", guards=[may("multiplier.set")])
     async def ask_set(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:

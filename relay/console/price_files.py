@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, WRONG, attempt, is_sure
 from relay.console.page import Asked, Page
+from relay.console.price_plan import read_payers
+from relay.console.price_plans import Plans, plan_all
 from relay.console.prices import HERE as PRICES
 from relay.console.problems import sentence_of
 from relay.desk.errors import Unusable
-from relay.desk.price_files import compare_file, import_prices
+from relay.desk.price_files import compare_file, import_prices, prices_of
 from relay.html.form import Form, read_form
 from relay.pricing.book import Multiplier, PriceRow
 from relay.pricing.difference import Difference
@@ -35,6 +37,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     difference: Difference
     names: dict[int, str]
+    plans: Plans
     sure: str
 
     @property
@@ -123,10 +126,17 @@ async def _compare(page: Page, form: Form, file: PriceFile | None) -> Compared |
     try:
         async with page.reading() as session:
             difference, names = await compare_file(session, file)
+            payers = await read_payers(session)
+            before = await read_prices(session, page.office.settings.zone)
+            after = await prices_of(session, file, page.office.settings.zone)
     except Unusable as error:
         form.errors["toml"] = sentence_of(error, page)
         return None
-    return Compared(difference, names, sha256(msgspec.json.encode(difference)).hexdigest()[:32])
+    both = [*difference.ended, *difference.added]
+    plans = await plan_all(page, payers, both, before=before, after=after)
+    return Compared(
+        difference, names, plans, sha256(msgspec.json.encode(difference)).hexdigest()[:32]
+    )
 
 
 def _subject(one: PriceRow | Multiplier) -> tuple[str, ...]:

@@ -11,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, attempt
 from relay.console.page import Asked, Page
+from relay.console.price_plan import read_payers
+from relay.console.price_plans import Plans, plan_all
 from relay.console.prices import HERE as PRICES
 from relay.desk.offered_lists import Offered, read_offered
 from relay.desk.prices import adopt_list
 from relay.html.form import Form, read_form
 from relay.html.problems import took_too_long
+from relay.pricing.in_force import read_prices
 from relay.pricing.lists import OFFERED, RowChange
 from relay.pricing.standing import stand
 from relay.tasks.sold import SOLD_DAYS
@@ -64,13 +67,16 @@ async def _show(page: Page, form: Form, *, status: int = OK) -> Response[Any]:
     if found is None:
         found, has_sold = await _read(page, with_sold=False), False
         assert found is not None, "without the tasks there is little to read"
+    is_newer = found.adopted.name != OFFERED.name
+    plans = await _plan(page, found) if is_newer else None
     return await page.render(
         "prices/official.html",
         status=status,
         form=form,
         found=found,
         brought=OFFERED.name,
-        is_newer=found.adopted.name != OFFERED.name,
+        is_newer=is_newer,
+        plans=plans,
         changes=[_told(change, tasks, found, page) for change, tasks in found.difference.rows],
         has_sold=has_sold,
         days=SOLD_DAYS,
@@ -86,6 +92,16 @@ async def _read(page: Page, *, with_sold: bool = True) -> Offered | None:
         if with_sold and took_too_long(error):
             return None
         raise
+
+
+async def _plan(page: Page, found: Offered) -> Plans:
+    """Tell what adopting it changes for whom; what was sold is told with its cost beside this."""
+    async with page.reading() as session:
+        payers = await read_payers(session)
+        before = await read_prices(session, page.office.settings.zone)
+    rows = [change.either for change, _ in found.difference.rows]
+    after = before.with_list(OFFERED.rows)
+    return await plan_all(page, payers, rows, before=before, after=after, with_sold=False)
 
 
 def _told(change: RowChange, tasks: int, found: Offered, page: Page) -> ToldChange:

@@ -68,6 +68,8 @@ class Planned(msgspec.Struct, frozen=True):
     """It is an amount, there are multipliers, and nobody ever said whether they apply."""
     sure: str
     """What a visitor is to be sure of: another one, where it comes to something else by now."""
+    is_weighed: bool = True
+    """What was sold of late was looked for."""
 
 
 async def try_out(
@@ -78,11 +80,7 @@ async def try_out(
 
     async def work_and_undo(session: AsyncSession) -> Tried:
         before = await read_prices(session, zone)
-        payers = [
-            Payer(one.id, one.name, one.price_group)
-            for one in await read_tenants(session)
-            if one.parent_id is None
-        ]
+        payers = await read_payers(session)
         undone = await session.begin_nested()
         try:
             done = await work(session)
@@ -92,6 +90,15 @@ async def try_out(
         return Tried(before, after, payers, done)
 
     return await attempt_prices(page, form, work_and_undo)
+
+
+async def read_payers(session: AsyncSession) -> list[Payer]:
+    """Read who has prices: sub-tenants have their parent's."""
+    return [
+        Payer(one.id, one.name, one.price_group)
+        for one in await read_tenants(session)
+        if one.parent_id is None
+    ]
 
 
 async def attempt_prices(
@@ -115,7 +122,7 @@ async def plan_row(page: Page, tried: Tried, row: PriceRow, *, is_set: bool) -> 
     # In a thread: of many tenants with prices of their own it is a second's work.
     found = await asyncio.to_thread(
         effects,
-        *(row, tried.payers),
+        *([row], tried.payers),
         before=before,
         after=after,
         endpoints=catalogue.endpoints,
@@ -127,7 +134,7 @@ async def plan_row(page: Page, tried: Tried, row: PriceRow, *, is_set: bool) -> 
         book = after.book(row.tenant_id, row.price_group or group)
         doubts = await asyncio.to_thread(doubts_about, row, book, catalogue.endpoints, unit_prices)
     every = [one.name for one in catalogue.endpoints]
-    sold = await _weigh(
+    sold = await weigh(
         page, before, after, every if row.endpoint == ANY_ENDPOINT else [row.endpoint]
     )
     is_unsaid = row.amount_micros is not None and after.multiplies_amounts is None
@@ -157,7 +164,7 @@ async def plan_times(page: Page, tried: Tried, one: Multiplier) -> Planned:
         effects=[],
         unseen=0,
         times=found,
-        sold=await _weigh(
+        sold=await weigh(
             page, before, after, [one.name for one in page.office.catalogue.endpoints]
         ),
         sold_days=SOLD_DAYS,
@@ -167,7 +174,7 @@ async def plan_times(page: Page, tried: Tried, one: Multiplier) -> Planned:
     )
 
 
-async def _weigh(
+async def weigh(
     page: Page, before: Prices, after: Prices, endpoints: Iterable[str]
 ) -> list[SoldChange] | None:
     """Weigh what was sold of late; in a transaction of its own, which is given up soon."""

@@ -1,6 +1,6 @@
 """The price book: what is in force and to come, every row of yours ever, and what is missing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.response import Stream
+from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.files import sheet_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.price_form import endpoints_of, fields_of, key_of
@@ -21,8 +22,6 @@ from relay.html.days import read_moment
 from relay.html.form import Form
 from relay.kling.models import RETIRED
 from relay.kling.wanted import Wanted
-from relay.pages.rows import CSV, as_csv
-from relay.pages.streams import Pieces
 from relay.pricing.book import ANY_ENDPOINT, Multiplier, PriceBook, PriceRow
 from relay.pricing.in_force import Prices, read_prices
 from relay.pricing.lists import OFFERED, read_adopted
@@ -32,6 +31,7 @@ from relay.pricing.quote import UnitPrices, quoted_per
 from relay.pricing.validity import holds
 from relay.tenants.read import tenants_by_id
 from relay.tenants.tables import Tenant
+from relay.usage.columns import sheet_of
 
 HERE = f"{ROOT}/prices"
 AT_ONCE = 100
@@ -122,8 +122,10 @@ class PriceBooks(Controller):
             **_choices(page, found.prices),
         )
 
-    @get("/list.csv")
-    async def as_file(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    @get("/list/{file_form:str}")
+    async def as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
         """Give the book, or the history, as a file, all of it."""
         form = Form(page.say, values=dict(request.query_params.items()))
         at, is_history = (
@@ -134,14 +136,15 @@ class PriceBooks(Controller):
             found = await _read(session, page, at=at, with_over=is_history)
         official = [] if is_history else _official(found.prices, form)
         if not form.is_right:
-            return page.go(page.address(history=None).replace("/list.csv", "", 1))
+            return page.go(page.moved_to(f"{HERE}/history" if is_history else HERE))
         names = {id_: one.name for id_, one in found.tenants.items()}
         book = found.prices.book()
         shown = [
             shown_price(row, book.rise(row), names)
             for row in _fitting(form, [*found.rows, *official], found.tenants)
         ]
-        return csv_of(shown, ShownPrice, name="prices")
+        sheet = sheet_of(page.say("Prices"), ShownPrice, shown)
+        return await sheet_file(sheet, file_form, name="prices")
 
     @get("/missing")
     async def show_missing(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -203,19 +206,6 @@ def when_of(one: PriceRow | Multiplier, prices: Prices) -> str:
     if one.valid_to is not None and one.valid_to <= prices.at:
         return "over"
     return "now" if holds(one, prices.at, prices.zone) else "other"
-
-
-def csv_of(rows: Sequence[Any], row: type[msgspec.Struct], *, name: str) -> Response[Any]:
-    """Answer a whole list as a file."""
-
-    async def pages() -> AsyncIterator[Sequence[Any]]:
-        yield rows
-
-    return Stream(
-        Pieces(as_csv(pages(), row)),
-        media_type=CSV,
-        headers={"content-disposition": f'attachment; filename="{name}.csv"'},
-    )
 
 
 async def _read(

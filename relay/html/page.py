@@ -87,6 +87,11 @@ class SitePage(msgspec.Struct, frozen=True):
         path: str = self.request.scope["path"]
         return f"{path}?{urlencode(query)}" if query else path
 
+    def moved_to(self, place: str, **changed: object) -> str:
+        """Spell another address with this page's query: a list as a file, or the way back to it."""
+        _, mark, query = self.address(cursor=None, **changed).partition("?")
+        return f"{place}{mark}{query}"
+
     def compose(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
         """Answer with a template."""
         theme = self.request.cookies.get(THEME_COOKIE)

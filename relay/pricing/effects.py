@@ -47,6 +47,8 @@ class EffectOn(msgspec.Struct, frozen=True):
     """What is alike for some tenants."""
 
     names: list[str]
+    groups: list[str]
+    """Price groups of which all tenants are among them."""
     is_for_others: bool
     """For tenants without prices of their own too, such as those that are opened yet."""
     shifts: list[Shift]
@@ -64,6 +66,8 @@ class TimesChange(msgspec.Struct, frozen=True):
     before: Decimal
     after: Decimal
     names: list[str]
+    groups: list[str]
+    """Price groups of which all tenants are among them."""
     is_for_others: bool
     """For tenants without one of their own too, such as those that are opened yet."""
 
@@ -79,25 +83,26 @@ class SoldChange(msgspec.Struct, frozen=True):
 
 
 def effects(
-    row: PriceRow,
-    payers: Iterable[Payer],
+    changed: Sequence[PriceRow],
+    payers: Sequence[Payer],
     *,
     before: Prices,
     after: Prices,
     endpoints: Iterable[Endpoint],
     unit_prices: UnitPrices,
 ) -> Effects:
-    """Tell what differs between two sets of prices at one moment, of the tasks that a row fits.
+    """Tell what differs between two sets of prices at one moment, of the tasks that rows fit.
 
     Whoever notices nothing is left out. Those who are most stand first. Of `*` one task of each
     endpoint is looked at, with a model that no row names beside it.
     """
     sides = [
-        (one, before.of_endpoint(one.name), after.of_endpoint(one.name))
+        (one, rows, before.of_endpoint(one.name), after.of_endpoint(one.name))
         for one in endpoints
-        if not one.is_free and row.endpoint in (one.name, ANY_ENDPOINT)
+        if not one.is_free
+        and (rows := [row for row in changed if row.endpoint in (one.name, ANY_ENDPOINT)])
     ]
-    every = {one for _, *both in sides for side in both for one in side.rows}
+    every = {one for _, _, *both in sides for side in both for one in side.rows}
     tenants, groups = ({getattr(one, of) for one in every} for of in ("tenant_id", "price_group"))
     pairs: dict[Whom, list[Pair]] = {}
     known: dict[tuple[Whom, Decimal, Decimal], tuple[Shift, ...]] = {}
@@ -105,7 +110,10 @@ def effects(
     unseen = 0
     for payer in (None, *payers):
         tenant_id, group = (None, None) if payer is None else (payer.id, payer.price_group)
-        if row.tenant_id not in (None, tenant_id) or row.price_group not in (None, group):
+        if not any(
+            row.tenant_id in (None, tenant_id) and row.price_group in (None, group)
+            for row in changed
+        ):
             continue
         # Whose rows are the same has the same row for each task, by whatever multiplier.
         whom = (tenant_id if tenant_id in tenants else None, group if group in groups else None)
@@ -113,28 +121,43 @@ def effects(
             if len(pairs) == WHOM_MAX:
                 unseen += 1
                 continue
-            pairs[whom] = list(_pairs(row, whom, sides))
+            pairs[whom] = list(_pairs(whom, sides))
         times = [_times(side, tenant_id, group) for side in (before, after)]
         key = (whom, times[0], times[1])
         if key not in known:
             known[key] = tuple(_shifts(pairs[whom], times, after, unit_prices))
         if known[key]:
             shifts = known[key]
-            on = found.setdefault(shifts, EffectOn([], payer is None, list(shifts)))
+            on = found.setdefault(shifts, EffectOn([], [], payer is None, list(shifts)))
             on.names.extend([] if payer is None else [payer.name])
+    members = _members(payers)
+    for on in found.values():
+        on.groups.extend(group for group, names in members.items() if names <= set(on.names))
     ordered = sorted(found.values(), key=lambda one: (not one.is_for_others, -len(one.names)))
     return Effects(ordered, unseen)
 
 
-def times_effects(payers: Iterable[Payer], *, before: Prices, after: Prices) -> list[TimesChange]:
+def _members(payers: Iterable[Payer]) -> dict[str, set[str]]:
+    """Name the tenants of each price group."""
+    found: dict[str, set[str]] = {}
+    for payer in payers:
+        if payer.price_group is not None:
+            found.setdefault(payer.price_group, set()).add(payer.name)
+    return found
+
+
+def times_effects(payers: Sequence[Payer], *, before: Prices, after: Prices) -> list[TimesChange]:
     """Tell of whom another multiplier counts at the moment of both; those who are most first."""
     found: dict[tuple[Decimal, Decimal], TimesChange] = {}
     for payer in (None, *payers):
         whose = (None, None) if payer is None else (payer.id, payer.price_group)
         one, other = (_times(side, *whose) for side in (before, after))
         if one != other:
-            change = found.setdefault((one, other), TimesChange(one, other, [], payer is None))
+            change = found.setdefault((one, other), TimesChange(one, other, [], [], payer is None))
             change.names.extend([] if payer is None else [payer.name])
+    members = _members(payers)
+    for change in found.values():
+        change.groups.extend(g for g, names in members.items() if names <= set(change.names))
     return sorted(found.values(), key=lambda one: (not one.is_for_others, -len(one.names)))
 
 
@@ -170,17 +193,18 @@ def weigh_sold(
 
 
 def _pairs(
-    row: PriceRow, whom: Whom, sides: Sequence[tuple[Endpoint, Prices, Prices]]
+    whom: Whom, sides: Sequence[tuple[Endpoint, Sequence[PriceRow], Prices, Prices]]
 ) -> Iterator[Pair]:
     """Yield each pair of rows, of which the one prices some kind of task now, with such a task."""
-    for endpoint, *both in sides:
+    for endpoint, changed, *both in sides:
         before, after = (side.book(*whom) for side in both)
         seen: set[tuple[PriceRow | None, PriceRow | None]] = set()
-        for wanted in _kinds(row, endpoint, before, after):
-            rows = (before.find(wanted), after.find(wanted))
-            if rows not in seen and row.fits(wanted):
-                seen.add(rows)
-                yield wanted, *rows
+        for row in changed:
+            for wanted in _kinds(row, endpoint, before, after):
+                rows = (before.find(wanted), after.find(wanted))
+                if rows not in seen and row.fits(wanted):
+                    seen.add(rows)
+                    yield wanted, *rows
 
 
 def _shifts(

@@ -69,10 +69,10 @@ async def test_the_book_says_what_holds_for_whom_and_when(database_url: str) -> 
         assert history.index("3 units a task") < history.index("0.4 units"), "the newest first"
         assert "over text2video kling-v3 std without sound 0.4 units a second" in history
 
-        file = (await vic.get("/prices/list.csv", whose="tenant")).text
+        file = (await vic.get("/prices/list/csv", whose="tenant")).text
         assert (file.count("acme"), file.count("vip")) == (2, 0)
-        assert "vip" in (await vic.get("/prices/list.csv", history="on")).text
-        assert "vip" in (await vic.get("/prices/multipliers/list.csv")).text
+        assert "vip" in (await vic.get("/prices/list/csv", history="on")).text
+        assert "vip" in (await vic.get("/prices/multipliers/list/csv")).text
         for wrong in ("at=never", "whose=nobody"):
             name, _, value = wrong.partition("=")
             assert "cannot be used" in await read(vic, "/prices", **{name: value})

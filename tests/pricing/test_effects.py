@@ -26,7 +26,7 @@ def prices(*rows: PriceRow, times: tuple[Multiplier, ...] = ()) -> Prices:
 
 def told(row: PriceRow, before: Prices, after: Prices) -> list[EffectOn]:
     found = effects(
-        *(row, [ACME, BOB, VIP]),
+        *([row], [ACME, BOB, VIP]),
         before=before,
         after=after,
         endpoints=ENDPOINTS,
@@ -54,6 +54,7 @@ def test_those_for_whom_all_is_alike_stand_together() -> None:
         (["acme"], True, [(840_000, 420_000)]),
         (["vip"], False, [(1_680_000, 840_000)]),
     ]
+    assert [one.groups for one in found] == [[], ["vips"]], "all tenants of that group"
 
 
 def test_a_vague_row_is_told_by_each_row_that_it_takes_tasks_from() -> None:
@@ -91,7 +92,7 @@ def test_so_many_with_rows_of_their_own_are_looked_at_and_no_more() -> None:
     cheap = msgspec.structs.replace(CLIPS, units=Decimal("0.3"))
 
     found = effects(
-        *(cheap, payers),
+        *([cheap], payers),
         before=prices(*rows),
         after=prices(*rows, cheap),
         endpoints=ENDPOINTS,
