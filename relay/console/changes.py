@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.desk.changes import find_change, list_changes
@@ -19,6 +20,7 @@ from relay.desk.roles import ACTS, READS
 from relay.desk.shown import ShownChange, shown_change
 from relay.html.days import read_day
 from relay.html.form import Form
+from relay.pages.rows import Read, cut
 
 AT_ONCE = 50
 HERE = f"{ROOT}/changes"
@@ -51,15 +53,30 @@ class Changes(Controller):
     async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """List changes by any filter, newest first."""
         form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            found = await _read_list(session, page, form)
-        changes = found[:AT_ONCE]
+        read, cursor = _read_of(page, form), form.whole("cursor", most=2**53)
+        found: tuple[list[ShownChange], int | None] = ([], None)
+        if form.is_right:
+            async with page.reading() as session:
+                found = await read(session, cursor, AT_ONCE)
         return await page.render(
             "changes/list.html",
             form=form,
-            changes=[(one, lay(one, page)) for one in changes],
-            next_cursor=changes[-1].id if len(found) > AT_ONCE else None,
+            changes=[(one, lay(one, page)) for one in found[0]],
+            next_cursor=found[1],
             kinds=sorted({act.partition(".")[0] for act in ACTS if act not in READS}),
+        )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        read = _read_of(page, form)
+        if not form.is_right:
+            return page.go(page.moved_to(HERE))
+        return await list_file(
+            *(page, read, ShownChange, file_form), name="changes", title=page.say("Changes")
         )
 
     @get("/{change_id:int}")
@@ -99,13 +116,17 @@ def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-async def _read_list(session: AsyncSession, page: Page, form: Form) -> list[ShownChange]:
-    """Read one more than is shown; nothing where a field of the filter cannot be."""
+def _read_of(page: Page, form: Form) -> Read[ShownChange]:
+    """Read what is asked for; what cannot be is told beside its field."""
     zone = page.office.settings.zone
     wanted: dict[str, Any] = {name: form.text(name) for name in ("actor", "act", "subject")}
     wanted["since"] = read_day(form, "since", zone)
     wanted["until"] = read_day(form, "until", zone, is_end=True)
-    wanted["before_id"] = form.whole("cursor", most=2**53)
-    if not form.is_right:
-        return []
-    return [shown_change(row) for row in await list_changes(session, limit=AT_ONCE + 1, **wanted)]
+
+    async def read(
+        session: AsyncSession, before_id: int | None, most: int
+    ) -> tuple[list[ShownChange], int | None]:
+        found = await list_changes(session, limit=most + 1, before_id=before_id, **wanted)
+        return cut([shown_change(row) for row in found], most)
+
+    return read

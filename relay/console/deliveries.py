@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
@@ -18,6 +19,7 @@ from relay.desk.deliveries import replay_delivery
 from relay.desk.errors import DeskError, NoSuch
 from relay.desk.find import delivery_named, tenant_named
 from relay.html.form import Form
+from relay.pages.rows import Read, cut
 from relay.tasks.inspect import find_tasks
 
 AT_ONCE = 50
@@ -32,15 +34,34 @@ class Deliveries(Controller):
     async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """List callbacks by any filter, newest first."""
         form = Form(page.say, values=dict(request.query_params.items()))
+        cursor = form.whole("cursor", most=2**53)
+        found: tuple[list[ListedDelivery], int | None] = ([], None)
         async with page.reading() as session:
-            found = await _read_list(session, page, form)
-        deliveries = found[:AT_ONCE]
+            read = await _read_of(session, page, form)
+            if form.is_right:
+                found = await read(session, cursor, AT_ONCE)
         return await page.render(
             "deliveries/list.html",
             form=form,
-            deliveries=deliveries,
-            next_cursor=deliveries[-1].id if len(found) > AT_ONCE else None,
+            deliveries=found[0],
+            next_cursor=found[1],
             states=[state.value for state in DeliveryState],
+        )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        async with page.reading() as session:
+            read = await _read_of(session, page, form)
+        if not form.is_right:
+            return page.go(page.moved_to(HERE))
+        return await list_file(
+            *(page, read, ListedDelivery, file_form),
+            name="callbacks",
+            title=page.say("Deliveries"),
         )
 
     @get("/{delivery:str}")
@@ -77,10 +98,9 @@ async def _read(page: Page, key: str) -> ShownDelivery:
         return await read_delivery(session, await delivery_named(session, key))
 
 
-async def _read_list(session: AsyncSession, page: Page, form: Form) -> list[ListedDelivery]:
-    """Read one more than is shown; nothing where a field of the filter cannot be."""
+async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[ListedDelivery]:
+    """Read what is asked for; what cannot be is told beside its field."""
     tenant, task = form.text("tenant"), form.text("task")
-    cursor = form.whole("cursor", most=2**53)
     state = form.choice("state", {state.value for state in DeliveryState})
     tenant_id = task_id = None
     if tenant is not None:
@@ -94,13 +114,18 @@ async def _read_list(session: AsyncSession, page: Page, form: Form) -> list[List
             task_id = TaskId(tasks[0].id)
         else:
             form.errors["task"] = page.say("No task has this id, or more than one has.")
-    if not form.is_right:
-        return []
-    return await list_deliveries(
-        session,
-        tenant_id=tenant_id,
-        state=state,
-        task_id=task_id,
-        before_id=cursor,
-        limit=AT_ONCE + 1,
-    )
+
+    async def read(
+        session: AsyncSession, before_id: int | None, most: int
+    ) -> tuple[list[ListedDelivery], int | None]:
+        found = await list_deliveries(
+            session,
+            tenant_id=tenant_id,
+            state=state,
+            task_id=task_id,
+            before_id=before_id,
+            limit=most + 1,
+        )
+        return cut(found, most)
+
+    return read

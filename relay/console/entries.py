@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import LISTS, list_file
+from relay.console.files import list_file
 from relay.console.money import HERE, render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
@@ -52,13 +52,11 @@ class Entries(Controller):
         self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        if file_form not in LISTS:
-            raise NoSuch("page", file_form)
         form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
             read = _read_of(await _read_filter(session, page, form))
         if not form.is_right:
-            return page.go(page.address().replace(f"/entries/{file_form}", "/entries", 1))
+            return page.go(page.moved_to(self.path))
         return await list_file(
             *(page, read, ListedEntry, file_form), name="entries", title="Entries"
         )

@@ -39,6 +39,8 @@ async def list_file(
 ) -> Response[Any]:
     """Answer all rows of a list; `name`: of the file, without its ending.
 
+    CSV is streamed page by page, and holds no transaction meanwhile.
+
     Raises:
         NoSuch: there is no such form.
     """

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.files import LISTS, attached, list_file
+from relay.console.files import attached, list_file
 from relay.console.money import HERE as MONEY
 from relay.console.money import render_of
 from relay.console.page import Asked, Page
@@ -75,13 +75,11 @@ class Invoices(Controller):
         self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, with all of each buyer: for tax software."""
-        if file_form not in LISTS:
-            raise NoSuch("page", file_form)
         form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
             read = await _read_of(session, page, form)
         if not form.is_right:
-            return page.go(page.address().replace(f"/invoices/list/{file_form}", "/invoices", 1))
+            return page.go(page.moved_to(HERE))
         return await list_file(
             *(page, read, ListedInvoice, file_form),
             name="invoices",

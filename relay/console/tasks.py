@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
 from relay.console.access import may
+from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
@@ -34,10 +35,10 @@ from relay.html.days import read_day
 from relay.html.following import changes
 from relay.html.form import Form, read_form
 from relay.pages.streams import until_stopping
-from relay.tasks.inspect import TaskFilter, find_tasks
+from relay.tasks.inspect import ListedTask, TaskFilter, find_tasks
 from relay.tasks.recent import read_newest
 from relay.tasks.tables import TaskState
-from relay.tasks.walk import walk_tasks
+from relay.tasks.walk import Walked, walk_tasks
 
 AT_ONCE = 50
 """Rows of a page."""
@@ -79,6 +80,24 @@ class Tasks(Controller):
             channels=channels,
             states=[state.value for state in TaskState],
             endpoints=[one.name for one in page.office.catalogue.endpoints],
+        )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        async with page.reading() as session:
+            wanted = await _read_filter(session, page, form)
+        if wanted is None:
+            return page.go(page.moved_to(HERE))
+
+        async def read(session: AsyncSession, last_id: int | None, most: int) -> Walked:
+            return await walk_tasks(session, wanted.behind(last_id), limit=most)
+
+        return await list_file(
+            *(page, read, ListedTask, file_form), name="tasks", title=page.say("Tasks")
         )
 
     @get("/find")

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import FILES, sheet_file
+from relay.console.files import FILES, list_file, sheet_file
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, read_near, read_used, render_of
 from relay.database.ids import AccountId
@@ -21,7 +21,7 @@ from relay.html.days import read_month_of
 from relay.html.form import Form
 from relay.ledger.tables import EntryKind, TopupKind
 from relay.months import Month, month_of, read_month
-from relay.pages.rows import Read, csv_file, cut
+from relay.pages.rows import Read, cut
 from relay.tenants.read import TenantFilter
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
@@ -54,14 +54,18 @@ class Tenants(Controller):
             "tenants/list.html", form=form, tenants=found[0], next_cursor=found[1]
         )
 
-    @get("/list.csv")
-    async def list_as_csv(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
         """Give the same list as a file, all of it."""
         form = Form(page.say, values=dict(request.query_params.items()))
         read = _tenants(page, form)
         if not form.is_right:
-            return page.go(page.address().replace("/list.csv", "", 1))
-        return await csv_file(page.reading, read, ShownTenant, name="tenants")
+            return page.go(page.moved_to(HERE))
+        return await list_file(
+            *(page, read, ShownTenant, file_form), name="tenants", title=page.say("Tenants")
+        )
 
     @get("/{tenant_id:int}")
     async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
@@ -108,17 +112,25 @@ class Tenants(Controller):
             kinds=KINDS,
         )
 
-    @get("/{tenant_id:int}/entries.csv", guards=[may("entry.read")])
-    async def entries_as_csv(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+    @get("/{tenant_id:int}/entries/{file_form:str}", guards=[may("entry.read")])
+    async def entries_as_file(
+        self,
+        page: NamedDependency[Page],
+        request: Asked,
+        tenant_id: FromPath[int],
+        file_form: FromPath[str],
     ) -> Response[Any]:
         """Give the same entries as a file, all of them."""
         form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
             read = await _entries(session, page, form, tenant_id)
         if not form.is_right:
-            return page.go(page.address().replace("/entries.csv", "/entries", 1))
-        return await csv_file(page.reading, read, ListedEntry, name=f"entries-{tenant_id}")
+            return page.go(page.moved_to(f"{HERE}/{tenant_id}/entries"))
+        return await list_file(
+            *(page, read, ListedEntry, file_form),
+            name=f"entries-{tenant_id}",
+            title=page.say("Entries"),
+        )
 
     @get("/{tenant_id:int}/statement", guards=[may("statement.read")])
     async def show_statement(

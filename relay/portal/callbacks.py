@@ -1,5 +1,6 @@
 """Callbacks: what the tenant's URLs were told, what they answered, and how they are signed."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -9,15 +10,25 @@ from litestar.params import FromPath
 
 from relay.deliveries.tables import DeliveryState
 from relay.html.form import Form, read_form
+from relay.moments import MS_MAX
 from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.examples import example
+from relay.portal.files import OF_FILE, Columns, list_file
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
 from relay.tenants.scope import Scope
 
 HERE = f"{ROOT}/callbacks"
 AT_ONCE = 50
+COLUMNS = Columns(
+    (
+        *("id", "task_id", "external_task_id", "task_status", "url", "state", "attempts"),
+        *("reason", "created_at", "ended_at", "next_attempt_at"),
+    ),
+    counts=("attempts",),
+    moments=("created_at", "ended_at", "next_attempt_at"),
+)
 STATES = {state.value for state in DeliveryState}
 
 
@@ -28,18 +39,23 @@ class Callbacks(Controller):
     async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """List callbacks, newest first."""
         form = Form(page.say, values=dict(request.query_params.items()))
-        state, task, cursor = form.choice("state", STATES), form.text("task"), form.text("cursor")
-        found = []
-        if form.is_right:
-            found = await page.asking.get(
-                "/deliveries", state=state, task_id=task, before=cursor, pageSize=AT_ONCE + 1
-            )
-        deliveries = found[:AT_ONCE]
+        ask, cursor = _asked_of(page, form, AT_ONCE), form.text("cursor")
+        found: tuple[list[Any], object] = await ask(cursor) if form.is_right else ([], None)
         return await page.render(
-            "callbacks/list.html",
-            form=form,
-            deliveries=deliveries,
-            next_cursor=deliveries[-1]["id"] if len(found) > AT_ONCE else None,
+            "callbacks/list.html", form=form, deliveries=found[0], next_cursor=found[1]
+        )
+
+    @get("/list/{form_name:str}")
+    async def show_file(
+        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        ask = _asked_of(page, form, OF_FILE - 1)
+        if not form.is_right:
+            return page.go(page.moved_to(HERE))
+        return await list_file(
+            *(page, ask, COLUMNS, form_name), name="callbacks", title=page.say("Callbacks")
         )
 
     @get("/ping", guards=[may(Scope.CALL)])
@@ -64,8 +80,15 @@ class Callbacks(Controller):
     async def make_secret(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Make the secret, or another one beside it; it is shown this once."""
         form = await read_form(request, page.say)
-        body = {"rotate": form.is_checked("rotate")}
-        made, status = await attempt(page, form, lambda: page.asking.post("/webhook-secret", body))
+        body = {
+            "rotate": form.is_checked("rotate"),
+            # By which a second click ends no secret that the first one left signing.
+            "issued_at": form.whole("issued_at", most=MS_MAX),
+        }
+        made, status = await attempt(
+            *(page, form, lambda: page.asking.post("/webhook-secret", body)),
+            issued_at="",
+        )
         return await _show_signature(page, form, made, status=status)
 
     @get("/{delivery:str}")
@@ -95,6 +118,22 @@ class Callbacks(Controller):
         return await page.render("callbacks/replay.html", status=status, shown=shown, form=form)
 
 
+def _asked_of(
+    page: Page, form: Form, most: int
+) -> Callable[[object], Awaitable[tuple[list[Any], object]]]:
+    """Read which callbacks are asked for, and ask for so many of them at a time."""
+    state, task = form.choice("state", STATES), form.text("task")
+
+    async def ask(before: object) -> tuple[list[Any], object]:
+        found = await page.asking.get(
+            "/deliveries", state=state, task_id=task, before=before, pageSize=most + 1
+        )
+        rows = found[:most]
+        return rows, rows[-1]["id"] if len(found) > most else None
+
+    return ask
+
+
 async def _read(page: Page, key: str) -> dict[str, Any]:
     found: dict[str, Any] = await page.asking.get(f"/deliveries/{quote(key, safe='')}")
     return found
@@ -110,6 +149,9 @@ async def _show_signature(
     page: Page, form: Form, made: dict[str, Any] | None = None, *, status: int = OK
 ) -> Response[Any]:
     kept = await page.asking.get("/webhook-secret") if page.may("manage") else None
+    given = form.values.get("issued_at")
+    if kept and made is None and given not in (None, str(kept["issued_at"])):
+        form.errors[""] = page.say("Another one was made meanwhile. Nothing was changed.")
     return await page.render(
         "callbacks/signature.html",
         status=status,

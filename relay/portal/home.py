@@ -24,7 +24,7 @@ class Home(Controller):
         limits = (await asking.get("/limits"))["limits"]
         notices = await asking.get("/notices") if page.may("manage") else None
         coming = (await asking.get("/prices"))["coming"]
-        waiting = await asking.get("/queue", pageSize=WAITING)
+        waiting = await asking.get("/queue", pageSize=WAITING + 1)
         running = [
             one
             for state in ("submitted", "processing")
@@ -37,7 +37,8 @@ class Home(Controller):
             balance=await asking.get("/balance"),
             limits=[one for one in limits if _is_nearly_taken(one)],
             notices=notices["notices"][:LATELY] if notices else [],
-            waiting=waiting,
+            waiting=waiting[:WAITING],
+            are_more_waiting=len(waiting) > WAITING,
             running=running,
             is_more=len(running) >= AT_WORK,
             lately=lately["tasks"],

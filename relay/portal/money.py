@@ -1,38 +1,34 @@
 """Money: what there is, each change of it, a month's statement, and a code turned into quota."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 from litestar.status_codes import HTTP_422_UNPROCESSABLE_ENTITY
 
 from relay.errors import InvalidParameter, RelayError
 from relay.html.days import read_month_of
 from relay.html.form import Form, read_form
-from relay.moments import moment_of
 from relay.months import month_of
-from relay.pages.streams import Pieces
-from relay.portal.files import as_file
+from relay.portal.files import OF_FILE, Columns, as_file, list_file
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
 from relay.portal.problems import sentence_of
 from relay.portal.windows import read_window
-from relay.usage.sheet import Cell, csv_line
 
 HERE = f"{ROOT}/money"
-AT_ONCE, OF_FILE = 50, 500
+AT_ONCE = 50
 KINDS = ("topup", "adjust", "charge", "refund", "correction")
 FORMATS = ("html", "xlsx", "csv")
-COLUMNS = (
-    *("id", "created_at", "kind", "topup_kind", "amount", "quota_after", "tenant", "task_id"),
-    *("token_id", "model_name", "reference"),
+COLUMNS = Columns(
+    (
+        *("id", "created_at", "kind", "topup_kind", "amount", "quota_after", "tenant", "task_id"),
+        *("token_id", "model_name", "reference", "currency"),
+    ),
+    amounts=("amount", "quota_after"),
 )
-AMOUNTS = ("amount", "quota_after")
 
 
 class Money(Controller):
@@ -43,18 +39,23 @@ class Money(Controller):
         """Show what there is, and what changed it."""
         return await _show(page, dict(request.query_params.items()), Form(page.say))
 
-    @get("/entries.csv")
-    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
-        """Give all entries that a filter leaves as a file; the first page is asked before it."""
+    @get("/entries/{form_name:str}")
+    async def show_file(
+        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give all entries that a filter leaves as a file."""
         form = Form(page.say, values=dict(request.query_params.items()))
         query = _read_filter(form)
         if not form.is_right:
-            return await _show(page, form.values, Form(page.say))
-        first = await page.asking.get("/entries", pageSize=OF_FILE, **query)
-        return Stream(
-            Pieces(_lines(page, first, query)),
-            media_type="text/csv",
-            headers={"content-disposition": 'attachment; filename="entries.csv"'},
+            return page.go(page.moved_to(HERE))
+
+        async def ask(before: object) -> tuple[list[Any], object]:
+            told = await page.asking.get("/entries", pageSize=OF_FILE, **query | {"before": before})
+            rows = [one | {"currency": told["currency"]} for one in told["entries"]]
+            return rows, told["next_before"]
+
+        return await list_file(
+            *(page, ask, COLUMNS, form_name), name="entries", title=page.say("Entries")
         )
 
     @post("/redeem")
@@ -131,28 +132,3 @@ def _read_filter(form: Form) -> dict[str, object]:
         "before": form.whole("cursor", least=1, most=2**53),
         **read_window(form),
     }
-
-
-async def _lines(
-    page: Page, told: dict[str, Any], query: dict[str, object]
-) -> AsyncGenerator[bytes, None]:
-    yield ("\ufeff" + csv_line([*COLUMNS, "currency"])).encode()
-    while True:
-        rows = [_row(one, told["currency"]) for one in told["entries"]]
-        yield "".join(map(csv_line, rows)).encode()
-        if told["next_before"] is None:
-            return
-        query = query | {"before": told["next_before"]}
-        told = await page.asking.get("/entries", pageSize=OF_FILE, **query)
-
-
-def _row(one: dict[str, Any], currency: str) -> list[Cell]:
-    return [*(_cell(name, one[name]) for name in COLUMNS), currency]
-
-
-def _cell(name: str, value: Any) -> Cell:
-    if value is None:
-        return ""
-    if name == "created_at":
-        return moment_of(value).isoformat(timespec="milliseconds")
-    return Decimal(value) if name in AMOUNTS else str(value)

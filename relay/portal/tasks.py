@@ -14,6 +14,7 @@ from relay.errors import InvalidParameter, TaskNotFound
 from relay.html.form import Form
 from relay.html.results import result_of
 from relay.pages.streams import until_stopping
+from relay.portal.files import OF_FILE, Columns, list_file
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
 from relay.portal.problems import sentence_of
@@ -23,6 +24,15 @@ AT_ONCE = 50
 """Rows of a page."""
 HERE = f"{ROOT}/tasks"
 STATES = ("queued", "submitted", "processing", "succeed", "failed")
+COLUMNS = Columns(
+    (
+        *("task_id", "external_task_id", "endpoint", "model_name", "task_status"),
+        *("task_status_msg", "token_id", "is_test", "held", "charged", "currency"),
+        *("created_at", "ended_at"),
+    ),
+    amounts=("held", "charged"),
+)
+"""Of a file; where the money is not the visitor's to see, it has none."""
 KLING_KEEPS = timedelta(days=30)
 """Results, from when they are made (docs/kling-api.md 12)."""
 ID_CHARS_MAX = 300
@@ -51,6 +61,28 @@ class Tasks(Controller):
             endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
             below=form.values.get("tenant", ""),
         )
+
+    @get("/list/{form_name:str}")
+    async def show_file(
+        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        query = _read_filter(form)
+        if not form.is_right:
+            return page.go(page.moved_to(HERE))
+
+        async def ask(before: object) -> tuple[list[Any], object]:
+            told = await page.asking.get("/tasks", pageSize=OF_FILE, **query | {"before": before})
+            rows = [one | {"currency": told["currency"]} for one in told["tasks"]]
+            return rows, told["next_before"]
+
+        try:
+            return await list_file(
+                *(page, ask, COLUMNS, form_name), name="tasks", title=page.say("Tasks")
+            )
+        except InvalidParameter:
+            return page.go(page.moved_to(HERE))  # which says it beside its field
 
     @get("/find")
     async def find(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:

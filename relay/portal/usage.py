@@ -1,23 +1,23 @@
 """Usage: what was made and charged in a window, by day, model and key; chart, tables and CSV."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_400_BAD_REQUEST
 
 from relay.html.form import Form
 from relay.months import Window, days_of, first_moment, month_of
-from relay.portal.files import as_file
+from relay.portal.files import Columns, table_file
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
 from relay.portal.windows import read_window
-from relay.usage.sheet import Cell, csv_line
 
 HERE = f"{ROOT}/usage"
-FIGURES = ("tasks", "succeeded", "failed", "refused", "seconds", "images", "charged")
+COUNTS, AMOUNTS = ("tasks", "succeeded", "failed", "refused", "seconds", "images"), ("charged",)
+FIGURES = COUNTS + AMOUNTS
 KEYS = {"day": ("day",), "model": ("endpoint", "model"), "token": ("token",), "tenant": ("tenant",)}
 """What a table is by, in the words of `GET /relay/usage`."""
 
@@ -42,8 +42,10 @@ class Usage(Controller):
             values["names"] = await _names(page)
         return await page.render("usage/usage.html", **values)
 
-    @get("/csv")
-    async def show_csv(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    @get("/{form_name:str}")
+    async def show_file(
+        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+    ) -> Response[Any]:
         """Give one of the tables as a file."""
         form = Form(page.say, values=dict(request.query_params.items()))
         by = form.choice("by", _keys(page), must=True)
@@ -52,13 +54,11 @@ class Usage(Controller):
             why = next(iter(form.errors.values()))
             return page.compose("problem.html", status=HTTP_400_BAD_REQUEST, why=why)
         told = await _ask(page, by, window)
-        head: list[Cell] = [*KEYS[by], *FIGURES, "currency"]
-        rows = [
-            [*(str(one[name] or "") for name in KEYS[by]), *_cells(one), told["currency"]]
-            for one in told["usage"]
-        ]
-        content = "\ufeff" + "".join(map(csv_line, [head, *rows]))
-        return as_file(content.encode(), "text/csv", name=f"usage-by-{by}.csv")
+        columns = Columns((*KEYS[by], *FIGURES, "currency"), amounts=AMOUNTS, counts=COUNTS)
+        rows = [one | {"currency": told["currency"]} for one in told["usage"]]
+        return await table_file(
+            *(page, columns, rows, form_name), name=f"usage-by-{by}", title=page.say("Usage")
+        )
 
 
 def _keys(page: Page) -> list[str]:
@@ -69,10 +69,6 @@ def _keys(page: Page) -> list[str]:
 
 async def _ask(page: Page, by: str, window: dict[str, str]) -> Any:
     return await page.asking.get("/usage", by=list(KEYS[by]), **window)
-
-
-def _cells(one: dict[str, Any]) -> list[Cell]:
-    return [Decimal(one[name]) if name == "charged" else one[name] for name in FIGURES]
 
 
 def _days(told: dict[str, Any], page: Page, now: datetime) -> list[tuple[float, dict[str, Any]]]:

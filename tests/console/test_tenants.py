@@ -96,20 +96,20 @@ async def check_list(ann: Visit, acme: int) -> None:
         ({"price_group": "none such"}, set()),
     ]
     for query, names in filters:
-        rows = await rows_of_csv(ann, "/tenants/list.csv", **query)
+        rows = await rows_of_csv(ann, "/tenants/list/csv", **query)
         assert {row["name"] for row in rows} == names, query
         shown = (await ann.get("/tenants", **query)).text
         assert shown.count("<tr>") == (1 + len(names) if names else 0)
         assert ("No tenant fits" in shown, "<img src=x" in shown) == (not names, False)
     wrong = await ann.read("/tenants", below="much")
     assert "A number such as 12.50." in wrong
-    assert (await ann.get("/tenants/list.csv", below="much")).status_code == 303
+    assert (await ann.get("/tenants/list/csv", below="much")).status_code == 303
 
 
 async def check_entries(ann: Visit, low: int) -> None:
     where = f"/tenants/{low}/entries"
     assert "<img src=x" not in (await ann.get(where)).text
-    rows = await rows_of_csv(ann, f"{where}.csv")
+    rows = await rows_of_csv(ann, f"{where}/csv")
     assert [Decimal(row["amount"]) for row in rows] == [Decimal(it) for it in ("-0.5", "1.5", "2")]
     assert [Decimal(row["quota_after"]) for row in rows] == [3, Decimal("3.5"), 2]
     for kind, number in {"adjust": 1, "topup.bonus": 1, "topup.paid": 1, "charge": 0}.items():
@@ -151,4 +151,4 @@ async def test_lists_of_tenants_go_on_by_page(database_url: str) -> None:
         second = await vic.read("/tenants", cursor=cursor)
         assert (first.count("<tr>"), second.count("<tr>")) == (51, 2)
         assert "Newest" in second
-        assert len(await rows_of_csv(vic, "/tenants/list.csv")) == 51
+        assert len(await rows_of_csv(vic, "/tenants/list/csv")) == 51

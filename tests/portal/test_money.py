@@ -78,8 +78,8 @@ async def test_entries_are_shown_and_are_a_file(relay: Relay) -> None:
     async with visiting(relay) as ann:
         page = await ann.read("/money")
         charges = await ann.read("/money", kind="charge")
-        whole = await rows_of(ann, "/money/entries.csv")
-        paid = await rows_of(ann, "/money/entries.csv", kind="topup")
+        whole = await rows_of(ann, "/money/entries/csv")
+        paid = await rows_of(ann, "/money/entries/csv", kind="topup")
         wrong = await ann.read("/money", month="soon", kind="gift")
 
     assert "10.580001" in page

@@ -1,0 +1,72 @@
+"""Every list as a file: what the page shows, all of it, as CSV and as Excel; nothing that runs."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from zipfile import ZipFile
+
+import pytest
+
+from tests.console.visiting import visiting
+from tests.relay_app import CLIP, Relay, fixture_relay
+
+EVIL = "=cmd|' /C calc'!A0"
+LISTS = {
+    "/tasks/list": "status",
+    "/tenants/list": "name",
+    "/tenants/1/entries": "kind",
+    "/deliveries/list": "state",
+    "/changes/list": "act",
+    "/prices/list": "endpoint",
+    "/prices/multipliers/list": "times",
+    "/money/entries": "kind",
+}
+"""Each with a column that it has."""
+
+
+@pytest.fixture
+async def relay(database_url: str) -> AsyncIterator[Relay]:
+    async with fixture_relay(database_url) as running:
+        await running.add_channel()
+        token = await running.add_tenant()
+        for _ in range(2):
+            assert (await running.submit(token, CLIP)).status_code == 200
+        await running.rows("UPDATE tenants SET name = $1, contact = $1", EVIL)
+        await running.rows("UPDATE tasks SET is_flagged = true WHERE id = 2")
+        await running.rows(
+            "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state, reason)"
+            " SELECT id, tenant_id, 'https://acme.test', 'succeed', '{}', 'dead', $1 FROM tasks",
+            EVIL,
+        )
+        yield running
+
+
+async def test_each_list_is_a_file(relay: Relay) -> None:
+    """By its filter; a name that a spreadsheet would run is a text; money is a number."""
+    async with visiting(relay) as ann:
+        read = {}
+        for place, column in LISTS.items():
+            as_csv, as_xlsx = [await ann.get(f"{place}/{form}") for form in ("csv", "xlsx")]
+            assert (as_csv.status_code, as_xlsx.status_code) == (200, 200), place
+            rows = list(csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
+            assert not rows or column in rows[0], (place, rows[:1])
+            assert not any(cell.startswith(("=", "@")) for row in rows for cell in row.values()), (
+                place
+            )
+            with ZipFile(io.BytesIO(as_xlsx.content)) as packed:
+                sheet = packed.read("xl/worksheets/sheet1.xml").decode()
+            assert (sheet.count("<row "), "<f>" in sheet) == (2 + len(rows), False), place
+            assert "attachment" in as_csv.headers["content-disposition"]
+            assert (await ann.get(f"{place}/exe")).status_code == 404
+            read[place] = rows
+        assert len(read["/tasks/list"]) == len(read["/deliveries/list"]) == 2
+        assert {row["reason"] for row in read["/deliveries/list"]} == {f"'{EVIL}"}
+        assert read["/tenants/list"][0]["name"] == f"'{EVIL}"
+        assert read["/tasks/list"][0]["created_at"].endswith("Z")
+        stuck = await ann.get("/tasks/list/csv", stuck="on")
+        assert stuck.text.count("\r\n") == 1 + 1
+        assert (
+            'href="/console/tasks/list/csv?stuck=on"' in (await ann.get("/tasks", stuck="on")).text
+        )
+        wrong = await ann.get("/tasks/list/csv", since="soon")
+        assert wrong.headers["location"] == "/console/tasks?since=soon"
