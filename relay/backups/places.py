@@ -7,26 +7,23 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from relay.backups.handed import Handed, in_thread
 from relay.backups.sealed_file import HEAD_BYTES_MAX, BackupUnusable, Header, read_header
+from relay.buckets.opened import S3, BucketUnusable, first_line, open_bucket
+from relay.buckets.threads import Handed, in_thread
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-S3 = "s3://"
 SUFFIX = ".backup"
 NAME = re.compile(r"kling-relay-(?P<deployment>[a-z0-9]+)-(?P<at>\d{8}T\d{6}Z)\.backup")
 READ_BYTES = 1024 * 1024
 PART_BYTES, PARTS_AT_ONCE = 16 * 1024 * 1024, 2
 """Of an upload, which has at most 10,000 parts: 160 GB, in 48 MB of memory."""
-ANSWER_MAX_S, RETRIED_S = 120, 60
-"""For one part to arrive; and how long what failed at once is tried again."""
 PARTIAL = ".partial-"
 PARTIAL_DAYS_MAX = 1
 """Older ones were left by a process that was killed."""
@@ -119,21 +116,10 @@ def open_place(spelt: str, reach: Mapping[str, str]) -> Place:
 
 
 def _store(url: str, reach: Mapping[str, str]) -> "ObjectStore":
-    from obstore.exceptions import BaseError  # noqa: PLC0415 (megabytes, for who has a bucket)
-    from obstore.store import S3Store  # noqa: PLC0415
-
-    config: Any = reach
-    # A server of one's own may have no TLS; what goes there is sealed.
-    is_plain = reach.get("AWS_ENDPOINT_URL", "").startswith("http://")
     try:
-        return S3Store.from_url(
-            url,
-            config=config,
-            client_options={"allow_http": is_plain, "timeout": timedelta(seconds=ANSWER_MAX_S)},
-            retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=RETRIED_S)},
-        )
-    except (BaseError, ValueError) as error:
-        raise PlaceFailed(f"{url}: {_first_line(error)}") from error
+        return open_bucket(url, reach)
+    except BucketUnusable as error:
+        raise PlaceFailed(str(error)) from error
 
 
 class FileFolder:
@@ -299,7 +285,7 @@ class BucketFolder:
         except FileNotFoundError as error:  # also of a bucket
             raise PlaceFailed(f"{self.spell(name)}: there is no such thing") from error
         except (BaseError, OSError) as error:
-            raise PlaceFailed(f"{self.spell(name)}: {_first_line(error)}") from error
+            raise PlaceFailed(f"{self.spell(name)}: {first_line(error)}") from error
 
 
 async def read_header_of(folder: Folder, name: str) -> Header:
@@ -312,10 +298,6 @@ async def read_header_of(folder: Folder, name: str) -> Header:
     async for chunk in folder.get(name, first=HEAD_BYTES_MAX):
         head += chunk
     return read_header(head)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -9,10 +9,10 @@ import structlog
 from relay.backups.keep import delete_older
 from relay.backups.pg_dump import DumpFailed
 from relay.backups.places import Place, PlaceFailed, open_place
-from relay.backups.reach import read_reach
 from relay.backups.read import LastBackups, read_last_backups
 from relay.backups.record import record_failed, record_taken
 from relay.backups.take import Taken, copy_snapshot, snapshot_of
+from relay.buckets.reach import read_reach
 from relay.database.engine import Sessions
 from relay.ledger.entries import BY_RELAY
 from relay.machine import Machine

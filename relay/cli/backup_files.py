@@ -55,7 +55,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 def place_at(spelt: str) -> Place:
     """Read where something is to be; a bucket is reached as the AWS_ variables say."""
     from relay.backups.places import PlaceFailed, open_place
-    from relay.backups.reach import read_reach
+    from relay.buckets.reach import read_reach
     from relay.settings import SettingsError
 
     try:

@@ -8,7 +8,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from relay.backups.places import BucketFolder, FileFolder, Folder, PlaceFailed, open_place
-from relay.backups.reach import read_reach
+from relay.buckets.reach import read_reach
 from relay.machine import Machine
 from tests.backups.test_sealed_file import header, sealed
 
