@@ -206,6 +206,12 @@ class Counts:
             "How long tenants' servers took to answer, or not to.",
             bounds=CALLS_S,
         )
+        self.asset_copies = Counter(
+            "relay_asset_copies_total",
+            "Tries to copy a file of a result, by what became of them.",
+            "result",
+        )
+        self.asset_bytes = Counter("relay_asset_bytes_total", "Bytes of results that were copied.")
         self.database_waits = Timing(
             "relay_database_wait_seconds",
             "How long statements waited for a connection, by what the connection is for.",

@@ -7,10 +7,12 @@ import msgspec
 
 from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface
-from relay.parts import Parts, unit_prices
+from relay.parts import Parts
 from relay.portal.app import Portal
 from relay.portal.behind import open_behind
+from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
+from relay.proxy.asset_surface import AssetSurface
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.new_api_usage import NewApiUsage
@@ -33,7 +35,6 @@ from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface, TenantSurface
 from relay.proxy.unified import UnifiedSurface
 from relay.proxy.unified_content import ContentSurface
-from relay.results.files import Files
 from relay.settings import Settings
 from relay.stopping import Stopping
 from relay.tasks.queue.place import Places
@@ -51,6 +52,7 @@ class Faces(msgspec.Struct, frozen=True):
     portal: Portal | None
     """None where it is not switched on."""
     callbacks: CallbackSurface
+    assets: AssetSurface
     receiver: CallbackReceiver
 
 
@@ -63,7 +65,8 @@ async def open_faces(
     async with AsyncExitStack() as closing:
         authenticator = Authenticator(store.lines.reads, store.keys)
         closing.push_async_callback(authenticator.aclose)
-        queries = Queries(store.lines.reads, store.pool, tasks.looker, tasks.seeker)
+        assets = parts.assets
+        queries = Queries(store.lines.reads, store.pool, tasks.looker, tasks.seeker, assets.urls)
         closing.push_async_callback(queries.aclose)
         receiver = CallbackReceiver(
             store.lines.reads,
@@ -79,7 +82,8 @@ async def open_faces(
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
         router = Router(kling.catalogue)
-        accounts = Accounts(store.pool, prices=unit_prices(settings), currency=settings.currency)
+        units = UnitPrices.in_force(settings)
+        accounts = Accounts(store.pool, prices=units, currency=settings.currency)
         surface_of = UnifiedSurface if settings.new_api_paths else KlingSurface
         surface = surface_of(
             authenticator=authenticator,
@@ -96,12 +100,10 @@ async def open_faces(
         )
         content: TenantSurface = surface
         if settings.new_api_paths:
-            files = Files()
-            closing.push_async_callback(files.aclose)
             content = ContentSurface(
                 queries=queries,
                 directory=kling.directory,
-                files=files,
+                files=assets.files,
                 authenticator=authenticator,
                 budget=budget,
                 body_limit_bytes=body_limit_bytes,
@@ -121,7 +123,7 @@ async def open_faces(
                 tasks.prices,
                 tasks.quoter,
                 router=router,
-                unit_prices=unit_prices(settings),
+                unit_prices=units,
                 currency=settings.currency,
                 timezone=settings.timezone,
             ),
@@ -162,4 +164,12 @@ async def open_faces(
                 stopping=stopping,
             )
             portal = Portal(behind)
-        yield Faces(surface, content, own, portal, callbacks, receiver)
+        asset_surface = AssetSurface(
+            store.pool,
+            store=assets.store,
+            links=assets.links,
+            own_origin=settings.asset_url,
+            is_led=settings.asset_redirects,
+            counts=parts.counts,
+        )
+        yield Faces(surface, content, own, portal, callbacks, asset_surface, receiver)

@@ -5,6 +5,7 @@
     /relay[/…]                    own        what a tenant asks of the relay itself
     /api/usage/token, …           own        what clients of new-api ask about their money
     /v1/videos/task_…/content     content    the bytes of a video, for clients of new-api
+    …/assets/{a uuid}.{suffix}    assets     a file that is kept, by a link of ours
     /portal[/…]                   portal     a tenant in its browser, where it is switched on
     every other path              kling      Kling's surface, as its one Router finds it
 
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from relay.assets.links import PATH as ASSET
 from relay.new_api.unified import PREFIX as TASK
 from relay.proxy.new_api_usage import NEW_API
 from relay.tasks.callback_path import PREFIX
@@ -35,6 +37,8 @@ class Application(StrEnum):
     """A tenant with its bearer, about the relay itself (`proxy/own_surface.py`)."""
     CONTENT = "content"
     """A tenant with its bearer, about the file of a task: as it comes, piece by piece."""
+    ASSETS = "assets"
+    """Whoever has a link to a kept file: as it is read, piece by piece."""
     PORTAL = "portal"
     """A tenant with a session, in its browser (`relay/portal`)."""
     KLING = "kling"
@@ -80,6 +84,11 @@ def _is_of_content(raw_path: bytes) -> bool:
             return False
 
 
+def _is_of_assets(raw_path: bytes) -> bool:
+    """Find our links, whose ids no path of Kling's has; a base URL may have a path."""
+    return ASSET.search(raw_path) is not None
+
+
 def _is_below_portal(raw_path: bytes) -> bool:
     return raw_path == b"/portal" or raw_path.startswith(b"/portal/")
 
@@ -91,11 +100,12 @@ TABLE = (
     Row(Application.OWN, "api", _is_of_new_api),
     Row(Application.OWN, "dashboard", _is_of_new_api),
     Row(Application.CONTENT, "content", _is_of_content),
+    Row(Application.ASSETS, "assets", _is_of_assets),
     Row(Application.PORTAL, "portal", _is_below_portal),
 )
 OTHERS = Application.KLING
 
-STREAMING = (Application.PAGES, Application.CONTENT, Application.PORTAL)
+STREAMING = (Application.PAGES, Application.CONTENT, Application.ASSETS, Application.PORTAL)
 
 _find_root = re.compile(b"/(?:%b)" % b"|".join(row.root.encode() for row in TABLE)).search
 """Tells nearly every path of Kling's from all others at once, in a sixth of a microsecond."""

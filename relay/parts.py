@@ -10,15 +10,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
+from relay.assets.opened import Assets, open_assets
+from relay.assets.statements import FOLLOWER as ASSETS
 from relay.backups.schedule import schedule_of
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
 from relay.database.cached import Cached
-from relay.database.driver import Pool
-from relay.database.engine import Sessions, open_engine, open_pool, open_sessions
-from relay.database.line import connector
-from relay.database.lines import Lines, share
-from relay.database.opener import SESSION_TIMEOUT_S, Opener
+from relay.database.store import Store, open_store
 from relay.deliveries.deliver import Deliverer
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.send import Sender
@@ -67,25 +65,6 @@ from relay.worker.read_units import UnitsReader
 
 log = structlog.get_logger()
 
-CLOSE_TIMEOUT_S = 2.0
-"""Of all that is closed when a process ends. What still waits for the database then never had an
-answer, and what it was about is found again: the connections are dropped."""
-
-
-class Store(msgspec.Struct, frozen=True):
-    """The database, and what seals secrets in it."""
-
-    openers: tuple[Opener, ...]
-    """Of all its connections."""
-    sessions: Sessions
-    chores: Sessions
-    """For what takes minutes."""
-    pool: Pool
-    lines: Lines
-    """Of batched statements."""
-    keys: KeyRing
-    close_timeout_s: float
-
 
 class Kling(msgspec.Struct, frozen=True):
     """Kling as it is asked: what there is, on whose account, by which wire."""
@@ -132,6 +111,7 @@ class Parts(msgspec.Struct, frozen=True):
     kling: Kling
     deliveries: Deliveries
     tasks: Tasks
+    assets: Assets
     loops: Loops
     ability: Ability
     counts: Counts
@@ -155,10 +135,12 @@ async def open_parts(
     """
     async with AsyncExitStack() as closing:
         counts = Counts(code_word)
-        store = await _open_store(settings, database_url, keys, closing, counts=counts)
+        store = await open_store(settings, database_url, keys, closing, counts=counts)
         kling = _open_kling(settings, store, catalogue, transport, closing, counts=counts)
-        deliveries = _open_deliveries(settings, store, closing, counts=counts)
+        assets = open_assets(settings, store.pool, keys, kling.directory, closing, counts=counts)
+        deliveries = _open_deliveries(settings, store, assets, closing, counts=counts)
         prices = cached_prices(store.sessions, settings.zone)
+        units = UnitPrices.in_force(settings)
         tasks = _open_tasks(
             *(settings, store, kling, deliveries.guard, closing),
             counts=counts,
@@ -170,7 +152,9 @@ async def open_parts(
         loops = Loops(
             tasks.looker,
             deliveries.deliverer,
-            Outbox(store.pool, followers or {}),
+            Outbox(store.pool, {ASSETS: assets.noter.follow, **(followers or {})}),
+            assets.copier,
+            assets.remover,
             tasks.queue_sender,
             ChannelKeeper(
                 store.pool,
@@ -195,11 +179,11 @@ async def open_parts(
             zone=settings.zone,
             close_after_days=settings.close_after_days,
             ages=Ages.of(settings),
-            noticer=Noticer(store.sessions, prices, unit_prices(settings), zone=settings.zone),
+            noticer=Noticer(store.sessions, prices, units, zone=settings.zone),
             notices=deliveries.notices,
             backups=schedule_of(settings, database_url, keys, store.sessions),
         )
-        yield Parts(store, kling, deliveries, tasks, loops, ability, counts)
+        yield Parts(store, kling, deliveries, tasks, assets, loops, ability, counts)
 
 
 async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
@@ -210,38 +194,6 @@ async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _open_store(
-    settings: Settings,
-    database_url: str,
-    keys: KeyRing,
-    closing: AsyncExitStack,
-    *,
-    counts: Counts,
-) -> Store:
-    shares = share(settings.database_connections)
-    direct = other = Opener(database_url)
-    if settings.database_pool_url is not None:
-        other = Opener(settings.database_pool_url, is_shared=True)
-    engine = open_engine(other, connections=shares.sessions, statement_timeout_s=SESSION_TIMEOUT_S)
-    closing.push_async_callback(engine.dispose)
-    patient = open_engine(other, connections=shares.chores)
-    closing.push_async_callback(patient.dispose)
-    pool = await open_pool(other, connections=shares.pool, counts=counts)
-    closing.push_async_callback(pool.close)
-    # Never through a pooler: their statements stay prepared, with settings of their own.
-    lines = Lines(connector(direct), count=shares.lines, counts=counts)
-    closing.push_async_callback(lines.aclose)
-    return Store(
-        (direct, other),
-        open_sessions(engine),
-        open_sessions(patient),
-        pool,
-        lines,
-        keys,
-        close_timeout_s=min(CLOSE_TIMEOUT_S, settings.drain_s / 4),
-    )
 
 
 def _open_kling(
@@ -279,12 +231,19 @@ def _open_kling(
 
 
 def _open_deliveries(
-    settings: Settings, store: Store, closing: AsyncExitStack, *, counts: Counts
+    settings: Settings, store: Store, assets: Assets, closing: AsyncExitStack, *, counts: Counts
 ) -> Deliveries:
     guard = CallbackGuard(settings.callback_networks)
     sender = Sender(guard)
     closing.push_async_callback(sender.aclose)
-    deliverer = Deliverer(store.pool, store.sessions, sender=sender, keys=store.keys, counts=counts)
+    deliverer = Deliverer(
+        store.pool,
+        store.sessions,
+        sender=sender,
+        keys=store.keys,
+        counts=counts,
+        show=assets.urls.for_callback,
+    )
     notices = NoticeSender(store.sessions, sender, store.keys, settings, counts=counts)
     return Deliveries(guard, sender, deliverer, notices)
 
@@ -349,7 +308,8 @@ def _open_tasks(
         kling_timeout_s=settings.kling_timeout_s,
     )
     closing.push_async_callback(dispatcher.aclose)
-    quoter = Quoter(store.sessions, prices, unit_prices(settings), underquoted=settings.underquoted)
+    units = UnitPrices.in_force(settings)
+    quoter = Quoter(store.sessions, prices, units, underquoted=settings.underquoted)
     submitter = Submitter(
         lines.holds,
         quoter=quoter,
@@ -392,9 +352,3 @@ def _open_tasks(
         *(door, learner, looker, seeker, flags, prices, quoter, submitter, retries),
         *(pass_through, sender),
     )
-
-
-def unit_prices(settings: Settings) -> UnitPrices:
-    """Read the list prices of Kling's units."""
-    video_micros, image_micros = settings.unit_prices_micros
-    return UnitPrices(video_micros=video_micros, image_micros=image_micros)

@@ -1,6 +1,7 @@
 """Every package's tables, imported once: what Alembic and the tests read."""
 
 from relay.alerts import tables as alerts
+from relay.assets import tables as assets
 from relay.backups import tables as backups
 from relay.channels import tables as channels
 from relay.codes import tables as codes
@@ -28,6 +29,7 @@ from relay.usage import tables as usage
 
 __all__ = [
     "alerts",
+    "assets",
     "backups",
     "channels",
     "codes",

@@ -6,7 +6,7 @@ the old one wrote, and drop the old one when no live task names it.
 
 Guarantees:
 - A sealed value opens only in the place it was sealed for (its context is authenticated).
-- A callback path can be made only with one of the keys.
+- A callback path, or a link to a kept file, can be made only with one of the keys.
 """
 
 import base64
@@ -47,6 +47,9 @@ class KeyRing:
         self._macs = {
             name: hmac.new(_derive(key, b"callback"), digestmod="sha256")
             for name, key in keys.items()
+        }
+        self._links = {
+            name: hmac.new(_derive(key, b"asset"), digestmod="sha256") for name, key in keys.items()
         }
         self._files = {name: _derive(key, b"file") for name, key in keys.items()}
         self.names = tuple(keys)
@@ -119,12 +122,11 @@ class KeyRing:
 
     def mac(self, message: str, *, key_id: str) -> str | None:
         """Authenticate a callback path under one key; None if that key is not configured."""
-        keyed = self._macs.get(key_id)
-        if keyed is None:
-            return None
-        mac = keyed.copy()
-        mac.update(message.encode())
-        return mac.hexdigest()[:MAC_CHARS]
+        return _mac(self._macs.get(key_id), message)
+
+    def asset_mac(self, message: str, *, key_id: str) -> str | None:
+        """Authenticate a link to a kept file, as `mac` a callback path, and never the same."""
+        return _mac(self._links.get(key_id), message)
 
     def macs(self, message: str) -> list[str]:
         """Authenticate it under each key: one of them is what a path of any age has."""
@@ -134,6 +136,14 @@ class KeyRing:
 def new_secret_key(name: str = "k1") -> str:
     """Make one fresh `id:key`."""
     return f"{name}:{base64.b64encode(entropy.token_bytes(32)).decode()}"
+
+
+def _mac(keyed: hmac.HMAC | None, message: str) -> str | None:
+    if keyed is None:
+        return None
+    mac = keyed.copy()
+    mac.update(message.encode())
+    return mac.hexdigest()[:MAC_CHARS]
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

@@ -14,7 +14,6 @@ import typing
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from decimal import Decimal
-from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import msgspec
 
 from relay.choices import BOUNDS, RoomScope, Underquoted
 from relay.machine import Machine, UnreadableEnvFile
+from relay.misspelt import find_misspelt, meant
 from relay.money import micros_of
 from relay.months import read_zone
 from relay.networks import check_networks
@@ -45,9 +45,6 @@ CONNECTIONS_MIN, CONNECTIONS_MAX = 7, 12
 """Fewer would wait for each other (`database/lines.py`); more make nothing faster."""
 LEAST_UNIT_PRICE, GREATEST_UNIT_PRICE = Decimal("0.000001"), Decimal(10) ** 6
 """A unit below one micro would be free."""
-
-KUBERNETES = re.compile(r"RELAY_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)")
-"""What Kubernetes puts into each container beside a service called `relay`."""
 
 
 class SettingsError(ValueError):
@@ -143,6 +140,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     backup_every_s: float = 86400.0
     backup_keep: int = 14
     """How many of this database are kept there; older ones are deleted."""
+    asset_store: str | None = None
+    """Where copied results and uploads lie: a folder, or `s3://bucket/folder`. None: the folder
+    `assets` under `data_dir`, or under the system's usual place."""
+    asset_url: str | None = None
+    """Where links to them lead, an origin of its own that alone serves them; None: `public_url`."""
+    asset_link_days: int = 7
+    """How long a link to one is good."""
+    asset_redirects: bool = False
+    """Whether a bucket's files are fetched from the bucket itself, by links that it checks."""
     alert_heartbeat_url: str | None = None
     """Asked for each minute in which a worker judged the rules of alerts; may be a secret."""
     mail_url: str | None = None
@@ -243,8 +249,8 @@ def read_file(path: str | None) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     for name in values:
         if name not in Settings.__struct_fields__:
-            meant = _meant(name, Settings.__struct_fields__)
-            raise SettingsError(f"{path} has an unknown setting '{name}'{meant}")
+            is_like = meant(name, Settings.__struct_fields__)
+            raise SettingsError(f"{path} has an unknown setting '{name}'{is_like}")
     return values
 
 
@@ -252,27 +258,10 @@ def _refuse_misspelt(names: Iterable[str]) -> None:
     """Refuse variables that are meant for us and set nothing, in whatever letters."""
     known = {ENV_PREFIX + name.upper() for name in set(Settings.__struct_fields__) - FILE_ONLY}
     known |= {CONFIG_ENV, *SETTING_OF}
-    by_letters = {_letters(name): name for name in known}
-    wrong = []
-    for name in sorted(set(names) - known):
-        same = by_letters.get(_letters(name))
-        if same is not None:
-            wrong.append(f"{name} is spelt {same}")
-        elif name.removeprefix(ENV_PREFIX).lower() in FILE_ONLY:
-            wrong.append(f"{name} can stand in the file only that {CONFIG_ENV} names")
-        elif name.startswith(ENV_PREFIX) and not KUBERNETES.fullmatch(name):
-            wrong.append(f"{name} is no setting{_meant(name, known)}")
+    in_file = dict.fromkeys(FILE_ONLY, f"in the file only that {CONFIG_ENV} names")
+    wrong = find_misspelt(names, known, prefix=ENV_PREFIX, not_here=in_file)
     if wrong:
         raise SettingsError("; ".join(wrong))
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", name.upper())
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _from_text(name: str, text: str) -> Any:
@@ -316,7 +305,8 @@ def _check(settings: Settings) -> None:
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    _check_backup_place(settings.backup_to)
+    _check_place(name("BACKUP_TO"), settings.backup_to)
+    _check_place(name("ASSET_STORE"), settings.asset_store)
     for endpoint in settings.endpoints:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", endpoint.name):
             raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")
@@ -328,6 +318,8 @@ def _check_urls(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
     if settings.public_url is not None and not is_base_url(settings.public_url):
         raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
+    if settings.asset_url is not None and not is_base_url(settings.asset_url):
+        raise SettingsError(f"{name('ASSET_URL')} must be a URL such as https://files.example.com")
     if settings.alert_heartbeat_url is not None and not is_url(settings.alert_heartbeat_url):
         raise SettingsError(f"{name('ALERT_HEARTBEAT_URL')} must be a URL such as https://host/ID")
     if settings.mail_url is not None and not is_mail_server(settings.mail_url):
@@ -357,12 +349,10 @@ def _check_zone(zone: str) -> None:
         raise SettingsError(said) from error
 
 
-def _check_backup_place(place: str | None) -> None:
+def _check_place(name: str, place: str | None) -> None:
     """Refuse what a process reads otherwise than a person: a path from wherever it was started."""
     if place is not None and not place.startswith(("/", "s3://")):
-        raise SettingsError(
-            f"{ENV_PREFIX}BACKUP_TO must be the full path of a folder, or s3://bucket/folder"
-        )
+        raise SettingsError(f"{name} must be the full path of a folder, or s3://bucket/folder")
 
 
 def _check_numbers(settings: Settings) -> None:

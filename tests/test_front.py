@@ -25,7 +25,13 @@ PATHS = {
         *("//v1/dashboard/billing/usage/", "/dashboard/billing/usage"),
     ),
     Application.CONTENT: (*("/v1/videos/task_1/content", "//v1/videos//task_a%2Fb/content/"),),
+    Application.ASSETS: (
+        "/assets/0192f0c1-0000-4000-8000-0123456789ab.mp4",
+        "/eu/assets/0192f0c1-0000-4000-8000-0123456789ab.png",
+    ),
     Application.KLING: (
+        *("/assets", "/assets/1.mp4", "/v1/assets/0192f0c1-0000-4000-8000-0123456789ab"),
+        "/assets/0192f0c1-0000-4000-8000-0123456789ab.mp4/x",
         *("/v1/videos/1/content", "/content", "/kling/v1/videos/task_1/content"),
         *("/v1/videos/task_1", "/v1/videos/task_1/content/x", "/v1/images/task_1/content"),
         *(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
@@ -79,6 +79,11 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_s: Count | UnsetType | None = UNSET
     queue_weight: Count | UnsetType = UNSET
     room_min: Count | UnsetType = UNSET
+    keep_results_days: Count | UnsetType | None = UNSET
+    """For how many days files of its results are kept; null is not at all."""
+    asset_bytes_max: Micros | UnsetType | None = UNSET
+    result_urls: Literal["kling", "ours"] | UnsetType = UNSET
+    """Whose its tasks show of files that are kept."""
     factor: Number | UnsetType = UNSET
     """Of a sub-tenant: how many times its parent's prices its own are."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from relay.cli.asset_options import asset_options, read_kept
 from relay.cli.database import open_database
 from relay.cli.examples import examples
 from relay.cli.parameters import Amount, Name, Words
@@ -167,6 +168,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     help="Served by channels of this group alone; again for more, `all` for all.",
 )
 @queue_options
+@asset_options
 @click.option(
     "--contact",
     type=Words("contact"),
@@ -189,6 +191,7 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     "relay tenant set acme --show-quote",
     "relay tenant set acme --group eu --group spare",
     "relay tenant set acme --queue 8m --queue-weight 2",
+    "relay tenant set acme --keep-results 90 --keep-gb 50 --result-urls ours",
     "relay tenant set acme --credit 500 --reason 'pays by the month'",
     "relay tenant set acme/eu --factor 1.4",
 )
@@ -202,6 +205,9 @@ def set_tenant(
     queue_s: int | None,
     queue_weight: int | None,
     room_min: int | None,
+    keep_results_days: int | str | None,
+    asset_bytes_max: int | str | None,
+    result_urls: str | None,
     contact: str | None,
     credit_micros: int | None,
     reason: str | None,
@@ -213,7 +219,8 @@ def set_tenant(
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
     money = (multiplier, price_group, tasks_max, factor, credit_micros)
-    given = (*money, show_quote, join_retries, *waits, contact)
+    kept = read_kept(keep_results_days, asset_bytes_max, result_urls)
+    given = (*money, show_quote, join_retries, *waits, contact, *kept)
     if all(one is None for one in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
     if (credit_micros is None) != (reason is None):
@@ -235,6 +242,7 @@ def set_tenant(
         queue_weight=UNSET if queue_weight is None else queue_weight,
         room_min=UNSET if room_min is None else room_min,
         contact=UNSET if contact is None else unless_none(contact),
+        **kept,
         groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )
     _change(name, changes, credit=(credit_micros, reason), as_json=as_json)

@@ -16,10 +16,12 @@ from relay.desk.find import tenant_numbered
 from relay.desk.shown import ShownTenant
 from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
 from relay.html.form import Form, read_form
+from relay.money import plain
 
 WAS = "was."
 """Before a field's name: as the page showed it, so that only what a visitor changes is changed."""
 CHECKS = ("enabled", "shows_quote", "joins_retries")
+GB = 10**9
 PRICING = ("multiplier", "price_group", "factor")
 """What needs the role for prices."""
 
@@ -85,7 +87,7 @@ async def _ask(
 
 def _was(tenant: ShownTenant) -> dict[str, str]:
     """Spell what stands in the fields of the form."""
-    numbers = ("queue_s", "queue_weight", "room_min", "tasks_max")
+    numbers = ("queue_s", "queue_weight", "room_min", "tasks_max", "keep_results_days")
     return (
         {name: "on" if getattr(tenant, name) else "" for name in CHECKS}
         | {name: _spelt(getattr(tenant, name)) for name in numbers}
@@ -96,8 +98,14 @@ def _was(tenant: ShownTenant) -> dict[str, str]:
             "multiplier": tenant.own_multiplier or "",
             "price_group": tenant.price_group or "",
             "factor": tenant.factor or "",
+            "asset_gb_max": _spelt_gb(tenant.asset_bytes_max),
+            "result_urls": tenant.result_urls,
         }
     )
+
+
+def _spelt_gb(value: int | None) -> str:
+    return "" if value is None else plain(Decimal(value) / GB)
 
 
 def _spelt(value: int | None) -> str:
@@ -114,11 +122,16 @@ def _read_changes(form: Form) -> dict[str, Any]:
     }
     given: dict[str, Any] = {name: form.is_checked(name) for name in CHECKS}
     given |= {name: form.text(name) for name in ("contact", "price_group")}
-    given |= {name: form.whole(name) for name in ("queue_s", "tasks_max")}
+    given |= {name: form.whole(name) for name in ("queue_s", "tasks_max", "keep_results_days")}
     if "name" in changed:
         given["name"] = form.text("name", must=True)
     for name in ("queue_weight", "room_min"):
         given[name] = form.whole(name, must=name in changed)
+    given["result_urls"] = form.choice("result_urls", ("kling", "ours"))
+    if "asset_gb_max" in changed:
+        changed = changed - {"asset_gb_max"} | {"asset_bytes_max"}
+        most = form.decimal("asset_gb_max")
+        given["asset_bytes_max"] = None if most is None else int(most * GB)
     given["multiplier"] = form.decimal("multiplier")
     given["groups"] = read_names(form, "groups")
     if "factor" in changed:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ from relay.deliveries.names import until_looked_up
 from relay.deliveries.schedule import RetrySchedule
 from relay.deliveries.send import TIMEOUT_S, Outcome, Sender
 from relay.deliveries.signature import read_secrets, sign
-from relay.deliveries.statements import CLAIM, COMPLETE, LEASE_S, TAKE_TURN
+from relay.deliveries.statements import CLAIM, COMPLETE, LEASE_S, PUT_BACK, TAKE_TURN
 from relay.deliveries.tables import DeliveryState
 from relay.secrets import KeyRing, SecretKeyError
 
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 START = (0, "")
 URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
+SHOWN_AGAIN_S = 1.0
 DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
 REFUSED, UNREACHABLE, LEASE_LOST = "refused", "unreachable", "lease_lost"
 RESULTS = (DELIVERED, REFUSED, UNREACHABLE, DeliveryState.SUPERSEDED.value, DEAD, LEASE_LOST)
@@ -62,6 +64,16 @@ class LeasedDelivery(msgspec.Struct, frozen=True):
     """Since the first attempt."""
     claimed_at: float
     """On the monotonic clock."""
+    shows_ours: bool = False
+    """Its tenant wants our links in place of Kling's URLs."""
+
+
+class Show(Protocol):
+    """Makes of a body what its tenant is shown of it; None if it is to be asked again."""
+
+    async def __call__(
+        self, body: bytes, /, *, task_id: int, tenant_id: int, waited_s: float, now_s: float
+    ) -> bytes | None: ...
 
 
 class Deliverer:
@@ -79,8 +91,9 @@ class Deliverer:
         lease_s: float = LEASE_S,
         timeout_s: float = TIMEOUT_S,
         counts: Counts | None = None,
+        show: Show | None = None,
     ) -> None:
-        """`timeout_s`: the sender's. `pool`: asyncpg's."""
+        """`timeout_s`: the sender's. `pool`: asyncpg's. `show`: of whom our links are wanted."""
         self._pool = pool
         self._sessions = sessions
         self._sender = sender
@@ -89,6 +102,7 @@ class Deliverer:
         self.limits = limits or AttemptLimits()
         self._lease_s = lease_s
         self._send_within_s = lease_s - timeout_s
+        self._show = show
         self._counts = counts or Counts()
         for result in RESULTS:
             self._counts.deliveries.begin(result)
@@ -149,11 +163,27 @@ class Deliverer:
             # This process slept: the lease may end before the attempt, and another has the row.
             log.warning("delivery.lease_nearly_over", id=leased.id)
             return
-        headers = sign(
-            secrets, webhook_id=leased.webhook_id, at=datetime.now(UTC), body=leased.body
-        )
-        outcome = await self._sender.post(url, body=leased.body, headers=headers)
+        body = await self._shown(leased)
+        if body is None:
+            await self._pool.execute(
+                PUT_BACK, leased.id, leased.lease, leased.attempt, SHOWN_AGAIN_S
+            )
+            return
+        headers = sign(secrets, webhook_id=leased.webhook_id, at=datetime.now(UTC), body=body)
+        outcome = await self._sender.post(url, body=body, headers=headers)
         await self._record(leased, outcome)
+
+    async def _shown(self, leased: LeasedDelivery) -> bytes | None:
+        """Say what is sent; None if that is known only in a moment."""
+        if self._show is None or not leased.shows_ours:
+            return leased.body
+        return await self._show(
+            leased.body,
+            task_id=leased.task_id,
+            tenant_id=leased.tenant_id,
+            waited_s=leased.elapsed_s,
+            now_s=time.time(),
+        )
 
     async def _record(self, leased: LeasedDelivery, outcome: Outcome) -> None:
         elapsed_s = leased.elapsed_s + time.monotonic() - leased.claimed_at
@@ -221,4 +251,5 @@ def _leased(row: Record, claimed_at: float) -> LeasedDelivery:
         attempt=row["attempts"],
         elapsed_s=row["elapsed_s"],
         claimed_at=claimed_at,
+        shows_ours=row["shows_ours"],
     )

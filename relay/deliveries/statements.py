@@ -93,7 +93,8 @@ claimed AS (
         attempts = d.attempts + 1, retried_since = coalesce(d.retried_since, now())
     FROM chosen c WHERE d.id = c.id
     RETURNING d.id, d.webhook_id, d.task_id, d.tenant_id, d.host, d.url, d.body, d.lease,
-        d.attempts, extract(epoch FROM now() - d.retried_since)::float8 AS elapsed_s
+        d.attempts, extract(epoch FROM now() - d.retried_since)::float8 AS elapsed_s,
+        (SELECT n.result_urls = 'ours' FROM tenants n WHERE n.id = d.tenant_id) AS shows_ours
 ),
 -- What a worker left behind when it died, and has a newer status now.
 older AS MATERIALIZED (
@@ -113,7 +114,7 @@ attempted AS (
 SELECT c.*, NULL::bigint AS lanes, NULL::bigint AS last_tenant_id, NULL::text AS last_host
 FROM claimed c
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*), max(l.tenant_id),
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*), max(l.tenant_id),
     (SELECT e.host FROM some_lanes e ORDER BY e.tenant_id DESC, e.host DESC LIMIT 1)
 FROM some_lanes l
 """
@@ -122,6 +123,19 @@ FROM some_lanes l
 $2 and $3 name what this worker has in hand. It looks at $6 lanes after ($4, $5); the record without
 an id says how many there were and which was the last.
 """
+
+PUT_BACK = """
+WITH attempted AS (
+    DELETE FROM delivery_attempts
+    WHERE delivery_id = $1 AND number = $3
+        AND EXISTS (SELECT FROM deliveries WHERE id = $1 AND lease = $2)
+)
+UPDATE deliveries
+SET lease = NULL, attempts = attempts - 1,
+    next_attempt_at = now() + $4::float8 * interval '1 second'
+WHERE id = $1 AND lease = $2
+"""
+"""Leave a row that cannot be sent yet, as if nobody had claimed it."""
 
 COMPLETE = """
 WITH attempted AS (

@@ -283,6 +283,35 @@ TOLD = (
         "在那里保留本数据库的多少份备份，更旧的会删除",
     ),
     ToldSetting(
+        ("RELAY_ASSET_STORE",),
+        "the folder `assets` in `RELAY_DATA_DIR`",
+        "where [kept files](assets.md) lie: a folder, or `s3://bucket/folder` of whatever speaks "
+        "S3, reached as backups are. Several processes need one that all of them reach",
+        "[保留的文件](assets.md)存放处：一个文件夹，或任何兼容 S3 的 `s3://bucket/folder`（访问方"
+        "式与备份相同）。多个进程须共用同一处",
+    ),
+    ToldSetting(
+        ("RELAY_ASSET_URL",),
+        "`RELAY_PUBLIC_URL`",
+        "where links to kept files lead, such as `https://files.example.com`: an origin of its "
+        "own, which alone serves them then",
+        "保留文件的链接指向的地址，例如 `https://files.example.com`：单独的源，设置后只有它提供这"
+        "些文件",
+    ),
+    ToldSetting(
+        ("RELAY_ASSET_LINK_DAYS",),
+        "`7`",
+        "how many days a link to a kept file is good, 1 to 7",
+        "保留文件的链接有效多少天，1 到 7",
+    ),
+    ToldSetting(
+        ("RELAY_ASSET_REDIRECTS",),
+        "`false`",
+        "whether who follows a link is led to the bucket, by a URL that it signs, good for 15 "
+        "minutes; only where clients reach the bucket",
+        "访问链接时是否跳转到存储桶自己签名的地址（15 分钟内有效）；仅在客户端能访问存储桶时使用",
+    ),
+    ToldSetting(
         ("RELAY_ALERT_HEARTBEAT_URL",),
         "none",
         "asked for each minute by a worker that has judged the rules of [alerts](#alerts), for a "

@@ -65,6 +65,11 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     queue_s: int | None
     queue_weight: int
     room_min: int
+    keep_results_days: int | None
+    """For how many days files of its results are kept; null is not at all."""
+    asset_bytes_max: int | None
+    result_urls: str
+    """Whose its tasks show of files that are kept: `kling` or `ours`."""
     tasks_max: int | None
     expires_at: datetime | None
     """Let in until then, with all its tokens; null is for good."""
@@ -264,6 +269,9 @@ def _shown_tenant(
         queue_s=row.queue_s,
         queue_weight=row.queue_weight,
         room_min=row.room_min,
+        keep_results_days=row.keep_results_days,
+        asset_bytes_max=row.asset_bytes_max,
+        result_urls=row.result_urls,
         tasks_max=account.tasks_max,
         **{name: getattr(row, name) for name in GATES},
         open_holds=account.open_holds,

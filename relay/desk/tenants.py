@@ -16,6 +16,7 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import InUse, NameTaken, Unusable, WebhookSecretKept, WebhookSecretSigns
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
+from relay.desk.kept_files import check_kept_files
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
 from relay.desk.names import check_name, check_new_name, check_words, removed_name
 from relay.desk.permit import admit
@@ -57,6 +58,7 @@ __all__ = [
 OF_ITS_ROW = (
     *("price_group", "shows_quote", "joins_retries", "enabled"),
     *("queue_s", "queue_weight", "room_min", "contact"),
+    *("keep_results_days", "asset_bytes_max", "result_urls"),
 )
 """What is put into a tenant's row as it is given."""
 WEIGHT_MAX = 1000
@@ -87,6 +89,10 @@ class TenantChanges(msgspec.Struct, frozen=True):
     room_min: int | msgspec.UnsetType = msgspec.UNSET
     contact: str | msgspec.UnsetType | None = msgspec.UNSET
     """Who is written to about it."""
+    keep_results_days: int | msgspec.UnsetType | None = msgspec.UNSET
+    """For how many days files of its results are kept; None is not at all."""
+    asset_bytes_max: int | msgspec.UnsetType | None = msgspec.UNSET
+    result_urls: str | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     resale: Decimal | msgspec.UnsetType = msgspec.UNSET
     """Of a sub-tenant: how many times its parent's prices its own are."""
@@ -322,6 +328,7 @@ def _check_changes(name: str, changes: TenantChanges) -> None:
     if changes.tasks_max is not msgspec.UNSET:
         _check_tasks_max(changes.tasks_max)
     check_wait(changes.queue_s)
+    check_kept_files(changes)
     if isinstance(changes.contact, str):
         check_words(changes.contact, what="contact")
     if changes.queue_weight is not msgspec.UNSET and not 1 <= changes.queue_weight <= WEIGHT_MAX:
@@ -357,6 +364,9 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "room_min": tenant.room_min,
         "groups": tenant.groups,
         "contact": tenant.contact,
+        "keep_results_days": tenant.keep_results_days,
+        "asset_bytes_max": tenant.asset_bytes_max,
+        "result_urls": tenant.result_urls,
         "factor": None if tenant.resale is None else plain(tenant.resale),
         "enabled": tenant.enabled,
     }

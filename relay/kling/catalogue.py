@@ -6,7 +6,9 @@ from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import BY_NAME, ENDPOINTS, QUERY_PATHS
 from relay.settings import AddedEndpoint
 
-OURS = frozenset({"account", "api", "dashboard", "health", "internal", "kling", "portal", "relay"})
+OURS = frozenset(
+    {"account", "api", "assets", "dashboard", "health", "internal", "kling", "portal", "relay"}
+)
 """First parts of paths that are answered before the catalogue is asked."""
 
 

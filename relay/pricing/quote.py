@@ -11,6 +11,7 @@ import msgspec
 from relay.kling.wanted import Wanted
 from relay.money import AMOUNTS_MAX, plain, rounded
 from relay.pricing.book import ANY_ENDPOINT, Pack, Per, PriceKind, PriceRow
+from relay.settings import Settings
 
 AS_IS = Decimal(1)
 
@@ -27,6 +28,12 @@ class UnitPrices(msgspec.Struct, frozen=True):
                 return self.video_micros
             case Pack.IMAGE:
                 return self.image_micros
+
+    @classmethod
+    def in_force(cls, settings: Settings) -> "UnitPrices":
+        """Read Kling's list prices in the operator's currency."""
+        video_micros, image_micros = settings.unit_prices_micros
+        return cls(video_micros=video_micros, image_micros=image_micros)
 
 
 class Quote(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ class ManyQueries:
             )
         )
         shown = [self._shown(task, generation) for task in tasks if task is not None]
-        return b"[" + b",".join(shown) + b"]"
+        return await self._queries.linked(caller, b"[%b]" % b",".join(shown))
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
         """Show one page, newest first; `product_type` filters nothing that we know."""
@@ -118,12 +118,13 @@ class ManyQueries:
             page.limit + 1,
         )
         tasks = [TaskRow.of(record) for record in records[: page.limit]]
-        return spell_page(
+        page_of_tasks = spell_page(
             [shown_data(task, generation) for task in tasks],
             name="result",
             last_id=tasks[-1].id if tasks else None,
             has_more=len(records) > page.limit,
         )
+        return await self._queries.linked(caller, page_of_tasks)
 
     async def _one(
         self, caller: Caller, generation: Generation, key: str, task: TaskRow, *, by_kling: bool

@@ -1,5 +1,8 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
+import time
+
+from relay.assets.links import ResultUrls
 from relay.database.batch import Batcher
 from relay.database.driver import Pool, Record
 from relay.database.line import Line
@@ -44,11 +47,14 @@ What a synchronous call made and a later one deleted is left out; of tasks Kling
 class Queries:
     """Answers what tenants ask about their tasks."""
 
-    def __init__(self, line: Line, pool: Pool, looker: Looker, seeker: Seeker) -> None:
+    def __init__(
+        self, line: Line, pool: Pool, looker: Looker, seeker: Seeker, urls: ResultUrls
+    ) -> None:
         self._reads = Batcher(line, READ, is_idempotent=True)
         self._pool = pool
         self._looker = looker
         self._seeker = seeker
+        self._urls = urls
 
     async def query(self, caller: Caller, endpoint: Endpoint | None, key: str) -> bytes:
         """Show one task's `data`.
@@ -69,7 +75,14 @@ class Queries:
         if not _belongs(task, endpoint, key):
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
-        return shown_data(task, Generation.LEGACY if endpoint is None else endpoint.generation)
+        generation = Generation.LEGACY if endpoint is None else endpoint.generation
+        return await self.linked(caller, shown_data(task, generation))
+
+    async def linked(self, caller: Caller, data: bytes) -> bytes:
+        """Put our links in place of Kling's URLs of kept files, for a caller who wants them."""
+        if caller.result_urls != "ours":
+            return data
+        return await self._urls.put_ours(data, tenant_id=caller.tenant_id, now_s=time.time())
 
     async def moved(self, caller: Caller, key: str) -> Record | None:
         """Find a task that was made before its tenant moved here, by the id that it had there."""
@@ -131,7 +144,8 @@ class Queries:
             endpoint.kind is EndpointKind.CALL,
         )
         tasks = [TaskRow.of(record) for record in records]
-        return b"[" + b",".join(shown_data(task, endpoint.generation) for task in tasks) + b"]"
+        shown = b",".join(shown_data(task, endpoint.generation) for task in tasks)
+        return await self.linked(caller, b"[%b]" % shown)
 
     async def aclose(self) -> None:
         await self._reads.aclose()

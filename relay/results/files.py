@@ -7,6 +7,7 @@ kept connection would have been judged for an earlier one.
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_network
+from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp import hdrs
@@ -21,6 +22,7 @@ WHOLE_S = 900.0
 CONNECT_S, SILENCE_S = 10.0, 30.0
 GONE = frozenset({403, 404, 410})
 """What a store says of a file that is no more, or of a signature whose days are over."""
+MOVED = frozenset({301, 302, 303, 307, 308})
 PASSED = frozenset({200, 206, 416})
 ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 USER_AGENT = "kling-client/1.0"
@@ -32,6 +34,14 @@ class FileGone(Exception):
 
 class FileUnreachable(Exception):
     """No answer that has a file in it; says why in words of ours, without the URL."""
+
+
+class FileMoved(FileUnreachable):
+    """It is said to lie elsewhere; who wants it there asks whether it may."""
+
+    def __init__(self, status: int, url: str) -> None:
+        super().__init__(f"HTTP {status}")
+        self.url = url
 
 
 class File:
@@ -79,7 +89,7 @@ class Files:
         """Ask for a file that `may_open` allowed.
 
         Raises:
-            FileGone, FileUnreachable
+            FileGone, FileMoved, FileUnreachable
         """
         session = self._session_for(url, sandbox_url)
         assert session is not None, "whoever opens it has asked whether it may"
@@ -98,6 +108,8 @@ class Files:
             response.close()
             if response.status in GONE:
                 raise FileGone
+            if response.status in MOVED and (place := response.headers.get(hdrs.LOCATION)):
+                raise FileMoved(response.status, urljoin(url, place))
             raise FileUnreachable(f"HTTP {response.status}")
         return File(response)
 

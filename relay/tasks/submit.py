@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from relay.assets.statements import FOLLOWER as ASSETS
 from relay.channels.opened import OpenedChannel
 from relay.database.ids import TaskId
 from relay.database.line import Line
@@ -127,7 +128,7 @@ class Submitter:
             RelayError: refused before the hold; nothing was written.
             ValueError: `follows` are no names of followers; nothing was written.
         """
-        followed_by = spell_follows(follows)
+        followed_by = spell_follows((*follows, *_followers_of(caller)))
         tenant_external_id = take_text(
             fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
         )
@@ -292,6 +293,11 @@ def _kept(address: str) -> str | None:
     """Spell an address for its row; None if there is none, or it can be none."""
     is_one = 0 < len(address) <= ADDRESS_CHARS_MAX and address.isprintable()
     return address if is_one else None
+
+
+def _followers_of(caller: Caller) -> tuple[str, ...]:
+    """Name who follows all tasks of a caller's."""
+    return (ASSETS,) if caller.keeps_results else ()
 
 
 def _need_of(caller: Caller, endpoint: Endpoint, quote: Quote) -> Need:

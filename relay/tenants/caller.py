@@ -46,6 +46,11 @@ class Caller(msgspec.Struct, frozen=True):
     joins_retries: bool = True
     """Whether a create like one whose answer nobody heard is answered by that one's task."""
 
+    keeps_results: bool = False
+    """Whether files of its tasks' results are copied (`assets/`)."""
+    result_urls: str = "kling"
+    """Whose URLs its tasks show of files that were copied: `kling` or `ours`."""
+
     @property
     def payer_id(self) -> TenantId:
         """Whose account pays, by whose prices; all who have the same one are one customer."""

@@ -70,6 +70,12 @@ class Tenant(Base):
     """That it may create at, by name; null is all."""
     models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """That it may ask for, in lower case; null is all."""
+    keep_results_days: Mapped[int | None] = mapped_column(Integer)
+    """For how many days files of its tasks' results are kept (`assets/`); null is not at all."""
+    asset_bytes_max: Mapped[int | None]
+    """How many bytes of them it may have; null is any."""
+    result_urls: Mapped[str] = mapped_column(server_default=text("'kling'"))
+    """Whose URLs its tasks show of what is kept: `kling` or `ours`."""
     contact: Mapped[str | None]
     """Who is written to about it, as an operator put it; forgotten when it is removed."""
     created_at: Mapped[stamped]

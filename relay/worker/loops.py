@@ -9,6 +9,8 @@ import structlog
 
 from relay.alerts.judge import EVERY_S as JUDGE_EVERY_S
 from relay.alerts.outgoing import SEND_EVERY_S
+from relay.assets.copier import COPIES_AT_ONCE, Copier
+from relay.assets.remover import REMOVE_EVERY_S, Remover
 from relay.backups.schedule import ASKED_EVERY_S, Schedule, back_up_if_due
 from relay.database.engine import Sessions
 from relay.deliveries.deliver import Deliverer
@@ -41,6 +43,8 @@ class Loops(msgspec.Struct, frozen=True):
     looker: Looker
     deliverer: Deliverer
     outbox: Outbox
+    copier: Copier
+    remover: Remover
     queue: QueueSender
     keeper: ChannelKeeper
     units: UnitsReader
@@ -86,6 +90,10 @@ class Loops(msgspec.Struct, frozen=True):
                         at_once=FOLLOWED_AT_ONCE,
                     )
                 )
+            loops.create_task(
+                sweep("assets", self.copier.claim_due, self.copier.copy, at_once=COPIES_AT_ONCE)
+            )
+            loops.create_task(repeat("assets", self.remover.turn, every_s=REMOVE_EVERY_S))
             loops.create_task(repeat("queue", self.queue.turn, every_s=QUEUE_EVERY_S))
             loops.create_task(repeat("channels", self.keeper.keep, every_s=KEEP_EVERY_S))
             loops.create_task(repeat("units", self.units.read_next, every_s=UNITS_EVERY_S))

@@ -18,6 +18,16 @@ _CONDITIONS = "what was learned of the channels, a few rows of each"
 COLD = {
     # Not statements of their own.
     "relay.results.files:Files.open": "dials a host, and no database",
+    # Files that stay.
+    "relay.assets.kept:find_kept": "an asset by its public id, and its tenant",
+    "relay.assets.links:ResultUrls.put_ours": "what is kept of one answer's URLs, by an index",
+    "relay.assets.links:ResultUrls.for_callback": "a task and its assets, by its key",
+    "relay.assets.copier:Noter.note": "a task and its files, by the key of the task",
+    "relay.assets.copier:Copier.claim_due": "what is to be copied, along an index of that alone",
+    "relay.assets.copier:Copier.copy": "one asset, by primary key",
+    "relay.assets.copier:Copier._copy": "one asset and its content, by primary key",
+    "relay.assets.copier:Copier._reserve": "a tenant, by key, and the content that it has",
+    "relay.assets.remover:Remover.turn": "what is over, along indexes of that alone",
     "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
     "relay.database.line:Line._fetch": "runs what it is given by a Batcher",
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",

@@ -133,6 +133,9 @@ class TenantEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=T
     joins_retries: bool | None = None
     queue_weight: int | None = None
     room_min: int | None = None
+    keep_results_days: int | str | None = None
+    asset_bytes_max: int | str | None = None
+    result_urls: str | None = None
 
 
 class TokenEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=True):
