@@ -17,6 +17,7 @@ from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.new_api_usage import NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_assets import OwnAssets
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
@@ -119,6 +120,7 @@ async def open_faces(
                 guard=parts.deliveries.guard,
                 keys=store.keys,
             ),
+            assets=OwnAssets(store.sessions, assets.links),
             prices=OwnPrices(
                 tasks.prices,
                 tasks.quoter,

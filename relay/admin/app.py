@@ -13,6 +13,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.admin.acting import at_desk, office_of
+from relay.admin.assets import Assets
 from relay.admin.bounds import Bounds
 from relay.admin.channels import Channels
 from relay.admin.codes import Codes
@@ -63,7 +64,7 @@ CONTROLLERS = [
         PricesOf,
         Priced,
     ),
-    *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Changes),
+    *(Multipliers, Operators, Alerts, Notices, Pauses, Owners, Queue, Deliveries, Assets, Changes),
     *(Months, Invoices, Codes, Setup, Exports, Checks, AtKling, Trials),
 ]
 

@@ -46,11 +46,15 @@ def open_assets(
     closing.push_async_callback(files.aclose)
     store = open_store(settings)
     copier = Copier(pool, files=files, store=store, directory=directory, counts=counts)
-    links = AssetLinks(
-        keys, settings.asset_url or settings.public_url, days=settings.asset_link_days
-    )
+    links = links_of(settings, keys)
     urls = ResultUrls(pool, links)
     return Assets(store, files, Noter(pool), copier, Remover(pool, store), links, urls)
+
+
+def links_of(settings: Settings, keys: KeyRing) -> AssetLinks:
+    """Make what makes links, and reads them."""
+    base_url = settings.asset_url or settings.public_url
+    return AssetLinks(keys, base_url, days=settings.asset_link_days)
 
 
 def open_store(settings: Settings) -> AssetStore:

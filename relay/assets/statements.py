@@ -138,8 +138,11 @@ EXPIRE = _END.format(
 )
 """End what was kept for its time, so many at once; returns how many they were."""
 
-DELETE = _END.format(which="id = $1 AND state IN ('due', 'stored') FOR UPDATE", reason="$2::text")
-"""The same of one, by somebody's word."""
+END_ONE = _END.format(
+    which="id = :id AND state IN ('due', 'stored') FOR UPDATE",
+    reason="CAST(:reason AS text)",
+)
+"""The same of one, by somebody's word, in a transaction of the desk."""
 
 DOOM = """
 UPDATE asset_objects o

@@ -1,6 +1,7 @@
 """What Kling has no path for: tenants ask the relay itself, under `/relay/`.
 
     …    /relay/deliveries…      a tenant's own callbacks (`own_deliveries.py`)
+    …    /relay/assets…          its files that stay (`own_assets.py`)
     GET  /relay/prices           what it pays, and what it will (`own_prices.py`)
     POST /relay/quote            what a create would hold
     GET  /relay/queue            what waits for room, by pages (`own_queue.py`)
@@ -40,6 +41,7 @@ from relay.proxy.asked import Asked, name_now
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
+from relay.proxy.own_assets import OwnAssets
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
@@ -90,6 +92,7 @@ class OwnSurface(TenantSurface):
         *,
         authenticator: Authenticator,
         deliveries: OwnDeliveries,
+        assets: OwnAssets,
         prices: OwnPrices,
         queue: OwnQueue,
         tokens: OwnTokens,
@@ -122,6 +125,11 @@ class OwnSurface(TenantSurface):
             OwnPath("POST", (b"deliveries", b"ping"), label, deliveries.ping, scopes=ACTS),
             OwnPath("GET", (b"deliveries", KEY), label, deliveries.show),
             OwnPath("POST", (b"deliveries", KEY, b"replay"), label, deliveries.replay, scopes=ACTS),
+            OwnPath("GET", (b"assets",), "relay.assets", assets.list),
+            OwnPath("GET", (b"assets", KEY), "relay.assets", assets.show),
+            OwnPath(
+                "POST", (b"assets", KEY, b"delete"), "relay.assets", assets.delete, scopes=ACTS
+            ),
             OwnPath("GET", (b"prices",), "relay.prices", prices.list),
             OwnPath("POST", (b"quote",), "relay.quote", prices.quote),
             OwnPath("GET", (b"queue",), "relay.queue", queue.list),

@@ -11,6 +11,7 @@ from uuid import UUID
 import relay.sandbox
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.sandbox.settings import SandboxSettings
+from relay.secrets import KeyRing, new_secret_key
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import ACTOR, Relay, fixture_relay
 from tests.waiting import wait_until
@@ -69,11 +70,13 @@ def told(content: bytes, *, length: int | None = None) -> bytes:
 class Keeper:
     """A relay whose worker copies what is noted, from `host`."""
 
-    def __init__(self, relay: Relay, host: Host, folder: Path) -> None:
+    def __init__(self, relay: Relay, host: Host, folder: Path, secret: str) -> None:
         self.relay = relay
         self.host = host
         self.folder = folder
         """Of its store."""
+        self.secret = secret
+        """Its RELAY_SECRET_KEY."""
 
     async def add_tenant(self, name: str, **changes: Any) -> IssuedToken:
         """Open one that keeps its results for 30 days, unless told otherwise."""
@@ -154,6 +157,7 @@ async def open_keeper(
     database_url: str, folder: Path, *, with_worker: bool = True, **settings: Any
 ) -> AsyncIterator[Keeper]:
     """Run a relay with its worker; Kling's files lie on a host of the test's, on a socket."""
+    secret = new_secret_key()
     async with open_host() as host:
         sandbox = SandboxSettings(task_seconds=0.1, concurrency=10_000, public_url=host.url)
         async with fixture_relay(
@@ -162,7 +166,8 @@ async def open_keeper(
             with_worker=with_worker,
             refresh_s=0.0,
             asset_store=str(folder),
+            keys=KeyRing.parse(secret),
             **settings,
         ) as relay:
             await relay.add_channel(base_url=host.url)
-            yield Keeper(relay, host, folder)
+            yield Keeper(relay, host, folder, secret)

@@ -17,6 +17,7 @@ from relay.codes.edit import NewCode
 from relay.database.ids import AccountId, TaskId
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
+from relay.desk.assets import delete_asset
 from relay.desk.backups import mark_restored, note_backup
 from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import (
@@ -120,11 +121,13 @@ from tests.desk.world import (
     CHANNEL_KEYS,
     CODE,
     CURRENCY,
+    DELETED_ASSET,
     FIXED,
     FORMER_CHANNEL,
     FORMER_OPERATOR,
     FORMER_TENANT,
     PROXY,
+    STORED_ASSET,
     Desk,
 )
 from tests.relay_app import CLIP_MICROS
@@ -533,6 +536,10 @@ def _replay(state: str, tenant_id: int | None = None) -> Do:
     return lambda desk, session, actor: replay_delivery(
         session, actor, str(desk.deliveries.get(state, 4711)), tenant_id=tenant_id
     )
+
+
+def _delete_asset(key: str, tenant_id: int | None = None) -> Do:
+    return lambda _, session, actor: delete_asset(session, actor, key, tenant_id=tenant_id)
 
 
 def _add_place(url: str = "json://place-secret-9:x@hooks.test/place-secret-9") -> Do:
@@ -1636,6 +1643,15 @@ DONE = [
         ),
     ),
     Case(
+        delete_asset,
+        _delete_asset(STORED_ASSET),
+        lambda _: Told(
+            *("asset.delete", "asset", STORED_ASSET),
+            {"state": "stored", "tenant": "acme", "bytes": 4711},
+            {"state": "deleted"},
+        ),
+    ),
+    Case(
         replay_delivery,
         _replay("dead", tenant_id=None),
         lambda desk: Told(
@@ -1878,6 +1894,10 @@ REFUSED = [
     Refusal(change_channel, Unusable, _change_channel(room={"video/": 5}), "no model"),
     Refusal(change_channel, Unusable, _change_channel(room={"video": -1}), "room below zero"),
     Refusal(end_pause, NoSuch, _end_pause(4711)),
+    Refusal(delete_asset, NoSuch, _delete_asset("00000000-0000-4000-8000-000000000000")),
+    Refusal(delete_asset, NoSuch, _delete_asset("no uuid"), "no uuid"),
+    Refusal(delete_asset, NoSuch, _delete_asset(STORED_ASSET, tenant_id=2), "of another tenant"),
+    Refusal(delete_asset, NotPossible, _delete_asset(DELETED_ASSET)),
     Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
     Refusal(remove_place, NoSuch, _remove_place(4711)),
     Refusal(add_notice_place, NoSuch, _add_notice(tenant="bete")),

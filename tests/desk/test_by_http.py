@@ -15,7 +15,7 @@ from relay.months import month_of
 from relay.operators.tables import Role
 from tests.admin.office import asking, office
 from tests.desk.acts import AGED
-from tests.desk.world import CODE, Desk
+from tests.desk.world import CODE, STORED_ASSET, Desk
 from tests.relay_app import fixture_relay
 
 NOT_BY_HTTP = {
@@ -141,6 +141,7 @@ ASKED: dict[str, Asked] = {
     "delivery.replay": Asked(
         "POST", lambda desk: f"deliveries/{desk.deliveries['dead']}/replay", {}
     ),
+    "asset.delete": Asked("DELETE", f"assets/{STORED_ASSET}"),
     "notice.add": Asked(
         *("POST", "notices/places"),
         {"tenant": "beta", "kind": "webhook", "to": "https://hooks.test/x", "lang": "en"},

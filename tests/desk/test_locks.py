@@ -114,6 +114,7 @@ HELD = {
     "end_pause": "SELECT 1 FROM pauses FOR NO KEY UPDATE",
     "claim_owners": "INSERT INTO owners (kind, resource_id, channel_id, tenant_id)"
     " VALUES ('element', 'two', 1, 2)",
+    "delete_asset": "SELECT 1 FROM assets FOR NO KEY UPDATE",
     "replay_delivery": "SELECT 1 FROM deliveries FOR NO KEY UPDATE",
     "reseal_values": "SELECT 1 FROM channels FOR NO KEY UPDATE",
     "retire_keys": "SELECT 1 FROM secret_keys FOR NO KEY UPDATE",

@@ -86,6 +86,8 @@ CHANNEL_KEYS = ChannelKeys(
 )
 PASSWORD_HASH = "$argon2id$of-sue"
 SECOND_FACTOR = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+STORED_ASSET = "5f0c1a2b-0000-4000-8000-00000000000a"
+DELETED_ASSET = "5f0c1a2b-0000-4000-8000-00000000000b"
 CODE = "SPR1N-G0001-AAAAA-BBBBB-CCCCC"
 FIXED = PriceRow("text2video", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=3_000_000)
 FORMER_TENANT, FORMER_CHANNEL = "former (removed #4)", "former (removed #3)"
@@ -229,6 +231,22 @@ async def furnish(desk: Desk) -> None:
         "INSERT INTO queue (task_id, body_sealed, channel_ids, until)"
         " VALUES ($1, $2, '{1}', now())",
         *(unsent, desk.keys.seal("{}", context=body_context(unsent))),
+    )
+    await desk.rows(
+        "INSERT INTO asset_objects (tenant_id, sha256, bytes, stored_at)"
+        " VALUES (1, repeat('ab', 32), 4711, now())"
+    )
+    await desk.rows(
+        "INSERT INTO assets (public_id, tenant_id, task_id, source, source_url, state, object_id,"
+        " sha256, bytes, content_type, stored_at, kept_until)"
+        " VALUES ($1, 1, $2, 'result', 'https://cdn.klingai.com/a.mp4?sign=1', 'stored', 1,"
+        " repeat('ab', 32), 4711, 'video/mp4', now(), now() + interval '1 day')",
+        *(STORED_ASSET, charged),
+    )
+    await desk.rows(
+        "INSERT INTO assets (public_id, tenant_id, task_id, source, source_url, state, ended_at)"
+        " VALUES ($1, 1, $2, 'result', 'https://cdn.klingai.com/b.mp4', 'deleted', now())",
+        *(DELETED_ASSET, charged),
     )
     for state in ("due", "dead", "delivered"):
         inserted = await desk.row(

@@ -19,6 +19,12 @@ COLD = {
     # Not statements of their own.
     "relay.results.files:Files.open": "dials a host, and no database",
     # Files that stay.
+    "relay.assets.edit:end_asset": "one asset, by primary key",
+    "relay.assets.read:list_assets": _SELDOM,
+    "relay.assets.read:find_asset": "an asset by its public id",
+    "relay.assets.read:read_kept_sum": "the content of one tenant, by index, or by a command",
+    "relay.assets.read:read_objects": _COMMAND,
+    "relay.proxy.own_assets:OwnAssets.list": "its tenant, by primary key",
     "relay.assets.kept:find_kept": "an asset by its public id, and its tenant",
     "relay.assets.links:ResultUrls.put_ours": "what is kept of one answer's URLs, by an index",
     "relay.assets.links:ResultUrls.for_callback": "a task and its assets, by its key",
