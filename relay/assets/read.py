@@ -11,6 +11,8 @@ from relay.assets.store import key_of
 from relay.assets.tables import Asset, AssetObject, AssetState, Source
 from relay.tenants.tables import Tenant
 
+TRIED_IN_VAIN = 3
+
 
 class AssetFilter(msgspec.Struct, frozen=True):
     """Which assets a list has; what is None wants nothing."""
@@ -52,6 +54,18 @@ class KeptSum(msgspec.Struct, frozen=True):
 
     bytes: int
     objects: int
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """How much of it there is."""
+
+    tenants: int
+    """That keep results."""
+    shows_ours: bool
+    """Some of them are shown links of ours."""
+    waiting: int
+    """Files that were tried three times at least, and are still to be copied."""
+    bytes: int
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -102,6 +116,22 @@ async def read_kept_sum(session: AsyncSession, tenant_id: int | None = None) -> 
         query = query.where(AssetObject.tenant_id == tenant_id)
     size, objects = (await session.execute(query)).one()
     return KeptSum(int(size), objects)
+
+
+async def read_keeping(session: AsyncSession) -> Keeping:
+    """Sum up what there is to keep, and what could not be so far."""
+    keeps = Tenant.keep_results_days.is_not(None) & Tenant.removed_at.is_(None)
+    tenants = select(func.count(), func.bool_or(Tenant.result_urls == "ours")).where(keeps)
+    count, shows_ours = (await session.execute(tenants)).one()
+    waiting = select(func.count()).where(
+        Asset.state == AssetState.DUE.value, Asset.attempts >= TRIED_IN_VAIN
+    )
+    return Keeping(
+        tenants=count,
+        shows_ours=bool(shows_ours),
+        waiting=await session.scalar(waiting) or 0,
+        bytes=(await read_kept_sum(session)).bytes,
+    )
 
 
 async def read_objects(

@@ -23,7 +23,7 @@ READ_BYTES = 1024 * 1024
 PART_BYTES, PARTS_AT_ONCE = 8 * 1024 * 1024, 2
 """Of an upload to a bucket: 80 GB at most, in 24 MB of memory."""
 LEFT_S = 86400.0
-TRIED = ".reachable"
+TRIED = "0/check"
 """What a check puts and takes away."""
 
 
@@ -42,11 +42,11 @@ class AssetStore:
         """`place`: a folder or `s3://bucket/folder`; `read_reach` tells how a bucket is reached."""
         self.place = place
         self._read_reach = read_reach
-        self._folder = None if place.startswith(S3) else Path(place).expanduser()
+        self.folder = None if place.startswith(S3) else Path(place).expanduser()
 
     @property
     def is_bucket(self) -> bool:
-        return self._folder is None
+        return self.folder is None
 
     def spool_folder(self) -> Path | None:
         """Find where to write what is to be put: on the store's own disk; None is anywhere.
@@ -54,9 +54,9 @@ class AssetStore:
         Raises:
             StoreFailed: the folder cannot be made.
         """
-        if self._folder is not None:
-            self._make_folder(self._folder)
-        return self._folder
+        if self.folder is not None:
+            self._make_folder(self.folder)
+        return self.folder
 
     async def put(self, key: str, content: BinaryIO, *, size: int, content_type: str) -> None:
         """Put a file of this size, from its beginning; once it returns it is there for good.
@@ -77,8 +77,8 @@ class AssetStore:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
-            if self._folder is not None:
-                _flush(self._folder / key)
+            if self.folder is not None:
+                _flush(self.folder / key)
             return obstore.head(store, key)["size"]
 
         with self._told(key):
@@ -117,7 +117,7 @@ class AssetStore:
 
         Of a bucket that is for a rule of its own: parts of an upload are not to be seen in it.
         """
-        folder = self._folder
+        folder = self.folder
         if folder is None or not folder.is_dir():
             return
 
@@ -153,7 +153,7 @@ class AssetStore:
         import io  # noqa: PLC0415
 
         content = os.urandom(16).hex().encode()
-        key = f"{TRIED}-{content[:16].decode()}"
+        key = f"{TRIED}/{content[:16].decode()}"
         await self.put(
             key, io.BytesIO(content), size=len(content), content_type="application/octet-stream"
         )
@@ -166,12 +166,12 @@ class AssetStore:
 
     @cached_property
     def _opened(self) -> "S3Store | LocalStore":
-        if self._folder is None:
+        if self.folder is None:
             return open_bucket(self.place, self._read_reach())
         from obstore.store import LocalStore  # noqa: PLC0415
 
-        self._make_folder(self._folder)
-        return LocalStore(prefix=self._folder)
+        self._make_folder(self.folder)
+        return LocalStore(prefix=self.folder)
 
     def _make_folder(self, folder: Path) -> None:
         try:

@@ -99,6 +99,12 @@ async def test_commands_tell_what_is_kept_and_what_is_not_there(keeper: Keeper) 
         assert wrong["why_not"] == "it is not in the store"
         path.write_bytes(VIDEO)
 
+        checked = command.json("check")["findings"]
+        [said] = [one for one in checked if one["subject"] == "kept files"]
+        assert (said["level"], str(keeper.folder) in said["said"]) == ("good", True)
+        nowhere = command.json("check", code=1, RELAY_ASSET_STORE="/proc/nowhere")["findings"]
+        assert ("kept files", "bad") in {(one["subject"], one["level"]) for one in nowhere}
+
         assert "no asset" in command.refused("asset", "show", "nothing")
         command("asset", "delete", str(row["public_id"]), "--yes")
         assert "over already" in command.refused("asset", "delete", str(row["public_id"]), "--yes")

@@ -57,6 +57,22 @@ async def test_a_task_shows_our_link_once_its_file_is_kept(keeper: Keeper) -> No
     assert await keeper.relay.account("shows-ours") == await keeper.relay.account("shows-klings")
 
 
+async def test_nobody_is_shown_a_link_to_another_tenants_file(keeper: Keeper) -> None:
+    """Not even of whom a task names the very URL that was copied for another one."""
+    mine = await keeper.add_tenant("has-it", result_urls="ours")
+    other = await keeper.add_tenant("names-it", result_urls="ours")
+    key, theirs = await keeper.make(mine), await keeper.make(other)
+    [row], [others] = await keeper.stored(key), await keeper.stored(theirs)
+    await keeper.relay.rows(
+        "UPDATE tasks SET reply = replace(reply, $2, $3) WHERE kling_id = $1",
+        *(theirs, others["source_url"], row["source_url"]),
+    )
+
+    shown = url_in((await keeper.relay.get(other, theirs)).json()["data"])
+
+    assert shown == row["source_url"]
+
+
 async def test_a_callback_waits_for_what_is_copied(keeper: Keeper) -> None:
     """It has our link in it where Kling's would be; the state before it is told at once."""
     token = await keeper.add_tenant("told-ours", result_urls="ours")

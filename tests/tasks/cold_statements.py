@@ -24,6 +24,7 @@ COLD = {
     "relay.assets.read:find_asset": "an asset by its public id",
     "relay.assets.read:read_kept_sum": "the content of one tenant, by index, or by a command",
     "relay.assets.read:read_objects": _COMMAND,
+    "relay.assets.read:read_keeping": _COMMAND,
     "relay.proxy.own_assets:OwnAssets.list": "its tenant, by primary key",
     "relay.assets.kept:find_kept": "an asset by its public id, and its tenant",
     "relay.assets.links:ResultUrls.put_ours": "what is kept of one answer's URLs, by an index",
