@@ -19,6 +19,8 @@ COLD = {
     # Not statements of their own.
     "relay.results.files:Files.open": "dials a host, and no database",
     # Files that stay.
+    "relay.assets.store:AssetStore.read": "of the store, and of no database",
+    "relay.deliveries.deliver:Deliverer._deliver": "one delivery, by primary key, put back",
     "relay.assets.edit:end_asset": "one asset, by primary key",
     "relay.assets.read:list_assets": _SELDOM,
     "relay.assets.read:find_asset": "an asset by its public id",
