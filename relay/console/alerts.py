@@ -108,7 +108,9 @@ class Alerts(Controller):
         if form.is_right and url is not None and least is not None:
             why = await asyncio.to_thread(_why_unusable, url)
             if why is not None:
-                form.errors["url"] = page.say("Nothing can be sent there: %(why)s.", why=why)
+                form.errors["url"] = page.say(
+                    "Nothing can be sent there: %(why)s.", why=page.hear(why)
+                )
         if not form.is_right or url is None or least is None:
             return await page.render("alerts/place.html", status=422, form=form)
         try:

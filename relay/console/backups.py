@@ -122,4 +122,4 @@ async def _list(page: Page) -> tuple[Listing | None, str | None]:
     except TimeoutError:
         return None, page.say("It did not answer in %(s)s seconds.", s=int(LISTED_IN_S))
     except (PlaceFailed, SettingsError, OSError) as error:
-        return None, reason_of(error)
+        return None, page.hear(reason_of(error))

@@ -115,8 +115,7 @@ async def read_prices_form(page: Page, request: Asked) -> tuple[Form, PriceFile 
     try:
         return form, read_file(text, page.office.settings.zone, page.office.catalogue)
     except FileError as error:
-        told = str(error)
-        form.errors["toml"] = f"{told[:1].upper()}{told[1:]}."
+        form.errors["toml"] = page.sentence(str(error))
         return form, None
 
 

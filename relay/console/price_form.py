@@ -112,7 +112,7 @@ def read_row(form: Form, page: Page) -> Given | None:
     try:
         line = read_price(_said(table), 1, office.settings.zone, office.catalogue)
     except FileError as error:
-        _refuse(form, error, table)
+        _refuse(page, form, error, table)
         return None
     return Given(line.one, line.tenant)
 
@@ -133,7 +133,7 @@ def read_key(form: Form, page: Page) -> Given | None:
             *(1, page.office.settings.zone),
         )
     except FileError as error:
-        _refuse(form, error, table)
+        _refuse(page, form, error, table)
         return None
     one = of_whom.one
     return Given(PriceRow(**key, price_group=one.price_group, hours=one.hours), of_whom.tenant)
@@ -148,7 +148,7 @@ def read_times(form: Form, page: Page, *, must: bool = True) -> GivenTimes | Non
     try:
         line = read_multiplier(_said(table), 1, page.office.settings.zone)
     except FileError as error:
-        _refuse(form, error, table)
+        _refuse(page, form, error, table)
         return None
     return GivenTimes(line.one, line.tenant)
 
@@ -256,8 +256,8 @@ def _said(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 
 
-def _refuse(form: Form, error: FileError, table: Mapping[str, Any]) -> None:
+def _refuse(page: Page, form: Form, error: FileError, table: Mapping[str, Any]) -> None:
     """Say what the reader of files says, which is the same of all faces."""
     why = str(error).partition(": ")[2] or str(error)
     first = why.partition(" ")[0]
-    form.errors[first if first in table else ""] = f"{why[:1].upper()}{why[1:]}."
+    form.errors[first if first in table else ""] = page.sentence(why)

@@ -17,6 +17,7 @@ from relay.desk.errors import (
     NameTaken,
     NoSuch,
     NotAllowed,
+    NotPossible,
     Occupied,
     OverCeiling,
     ReferenceUsed,
@@ -38,10 +39,12 @@ def status_of(error: DeskError) -> int:
 
 
 def sentence_of(error: DeskError, page: Page) -> str:
-    """Word why an act was not done; of what is rare, in English."""
+    """Word why an act was not done."""
     match error:
         case NoSuch():
-            said = page.say("There is no %(kind)s %(name)s.", kind=error.kind, name=error.name)
+            said = page.say(
+                "There is no %(kind)s %(name)s.", kind=page.hear(error.kind), name=error.name
+            )
         case Occupied():
             said = page.say(
                 "Something else that takes as long is under way here. Try again in a minute."
@@ -60,14 +63,23 @@ def sentence_of(error: DeskError, page: Page) -> str:
             said = page.say(
                 "It stands for %(money)s (%(kind)s) already: this would be something else.",
                 money=page.spell.money(error.before_micros),
-                kind=error.before_kind,
+                kind=page.hear(error.before_kind),
             )
         case NameTaken():
             said = page.say("Another one is called that.")
+        case NotPossible():
+            said = _of_thing(error, page)
         case _:
-            told = str(error)
-            said = f"{told[:1].upper()}{told[1:]}."
+            said = page.sentence(str(error))
     return said
+
+
+def _of_thing(error: NotPossible, page: Page) -> str:
+    if error.name == "":
+        return page.sentence(error.why)
+    kind, name, why = page.hear(error.kind), repr(error.name), page.hear(error.why)
+    kind = kind[:1].upper() + kind[1:]
+    return page.say("%(kind)s %(name)s: %(why)s.", kind=kind, name=name, why=why)
 
 
 def show_failure(request: Asked, error: Exception) -> Response[Any]:

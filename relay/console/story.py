@@ -81,8 +81,8 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
     return Told(
         listed=listed,
         story=story,
-        timeline=[_moved(one, currency) for one in story.timeline],
-        flags=[_moved(one, currency) for one in story.flags],
+        timeline=[_moved(one, page) for one in story.timeline],
+        flags=[_moved(one, page) for one in story.flags],
         results=[result_of(url) for url in task.result_urls],
         why=_why(msgspec.convert(task.quote, Quote), currency),
         callback_url=task.callback_url and show_url(task.callback_url),
@@ -107,8 +107,8 @@ async def _tells(session: AsyncSession, page: Page, task_id: TaskId) -> int | No
     return found[0].id if found and not is_due else None
 
 
-def _moved(one: Happening, currency: str) -> Moved:
-    detail = MICROS.sub(lambda found: money(int(found[1]), currency), one.detail)
+def _moved(one: Happening, page: Page) -> Moved:
+    detail = MICROS.sub(lambda found: page.spell.money(int(found[1])), page.hear(one.detail))
     tone = ""
     if one.what == "charged" or (one.what == "ended" and one.detail.startswith("succeed")):
         tone = "good"

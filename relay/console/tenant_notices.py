@@ -218,5 +218,5 @@ def _why_unusable(page: Page, kind: str | None, to: str | None) -> str | None:
         is_mail = kind == PlaceKind.MAIL
         check_sender(mail_to(settings.mail_url or "", url) if is_mail else url)
     except (PlaceUnusable, CannotSend) as error:
-        return str(error).rstrip(".")
+        return page.hear(str(error)).rstrip(".")
     return None

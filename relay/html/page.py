@@ -18,6 +18,7 @@ from relay.html.form import Form
 from relay.html.site import Site
 from relay.html.spelling import Speller
 from relay.html.words import LANGUAGES, LOCALES, choose, translations
+from relay.html.words.heard import hear, sentence
 from relay.money import decimal_of
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -48,6 +49,7 @@ def environment(site: Site, language: str) -> Environment:
         "LANGUAGES": LANGUAGES,
     }
     found.filters["decimal"] = Decimal
+    found.filters["heard"] = partial(hear, language)
     return found
 
 
@@ -75,6 +77,14 @@ class SitePage(msgspec.Struct, frozen=True):
         """Translate a sentence of the code's, which is in the catalogues as those of templates."""
         found = translations(self.language).gettext(message)
         return found % values if values else found
+
+    def hear(self, told: str) -> str:
+        """Translate what the rest of the relay said, as the filter `heard` does in templates."""
+        return hear(self.language, told)
+
+    def sentence(self, told: str) -> str:
+        """Make a whole sentence, in the visitor's language, of why something was not done."""
+        return sentence(self.language, told)
 
     def address(self, **changed: object) -> str:
         """Spell this page's address with some of its query changed; None takes one away."""

@@ -44,7 +44,7 @@ async def attempt(
         name = fields.get(error.field, error.field)
         beside = name if name in form.values else ""
         told = str(error).removeprefix(f"{error.field}: ") if beside else str(error)
-        form.errors[beside] = f"{told[:1].upper()}{told[1:]}."
+        form.errors[beside] = page.sentence(told)
         return None, WRONG
     except (RelayError, KlingSaid) as error:
         form.errors[""] = sentence_of(error, page)

@@ -19,10 +19,11 @@ from relay.portal.page import Asked, Page, page_of
 
 
 def sentence_of(error: RelayError | KlingSaid, page: Page) -> str:
-    """Word a refusal as the tenant's programs are told it, in Kling's words."""
-    _ = page
-    told = error.message if isinstance(error, KlingSaid) else str(error)
-    return f"{told[:1].upper()}{told[1:]}."
+    """Word a refusal as the tenant's programs are told it, in the visitor's language.
+
+    What Kling itself says stays in Kling's words.
+    """
+    return page.sentence(error.message if isinstance(error, KlingSaid) else str(error))
 
 
 def show_failure(request: Asked, error: Exception) -> Response[Any]:

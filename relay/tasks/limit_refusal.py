@@ -32,8 +32,8 @@ def refuse_by_limit(record: Record, *, needed: int, currency: str) -> RelayError
     kind = LimitKind(record["limit_kind"])
     if record["is_of_parent"]:
         return _refuse_by_parents(kind)
-    whose = "this key's" if record["is_of_token"] else "your"
-    limit, allowed = f"{whose} {OF[kind]}", record["allowed"]
+    limit = f"this key's {OF[kind]}" if record["is_of_token"] else f"your {OF[kind]}"
+    allowed = record["allowed"]
 
     def amount(micros: int) -> str:
         return f"{decimal_of(micros)} {currency}"

@@ -73,11 +73,15 @@ def _steps(task: Task, *, first_channel: str) -> list[Happening]:
         Happening(task.created_at, "held", f"{task.hold_micros} micros"),
     ]
     if task.submitted_at is not None:
-        known = f"as {task.kling_id}" if task.kling_id else "without an id so far"
-        steps.append(Happening(task.submitted_at, "submitted", f"Kling has it {known}"))
+        known = "Kling has it without an id so far"
+        if task.kling_id:
+            known = f"Kling has it as {task.kling_id}"
+        steps.append(Happening(task.submitted_at, "submitted", known))
     if task.ended_at is not None:
-        why = f": {task.fail_message}" if task.fail_message else ""
-        steps.append(Happening(task.ended_at, "ended", f"{task.state} by {task.ended_via}{why}"))
+        how = f"{task.state} by {task.ended_via}"
+        if task.fail_message:
+            how = f"{task.state} by {task.ended_via}: {task.fail_message}"
+        steps.append(Happening(task.ended_at, "ended", how))
     return steps
 
 

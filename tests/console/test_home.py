@@ -3,12 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from relay.alerts.rules import RULES
-from relay.console.gate import SITE
 from relay.desk.backups import mark_restored
 from relay.desk.invoices import ProfileChanges, request_invoice, set_invoice_profile
 from relay.desk.money import add_quota
-from relay.html.page import environment
 from relay.operators.tables import Role
 from tests.admin.office import act
 from tests.console.test_gate import charged_task
@@ -110,8 +107,3 @@ async def every_trouble_is_told(relay: Relay) -> None:
         assert "pause is in force" not in page, "it is the same, said better"
         answer: Any = await eve.post("/figures")
         assert answer.status_code == 405
-
-
-def test_every_rule_of_alerts_has_its_title_in_a_readers_language() -> None:
-    english: Any = environment(SITE, "en").get_template("alerts/titles.html").module
-    assert english.titles == {rule.name: rule.title for rule in RULES}

@@ -4,21 +4,35 @@ import re
 from collections import Counter, defaultdict
 
 from relay.html.words import LANGUAGES, choose, translations
-from tests.html.words import said, translated
+from tests.html.told import told
+from tests.html.words import Said, said, translated
 
 HOLES = re.compile(r"%\((\w+)\)s|%\(num\)d|</?\w+")
 OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
 def test_every_sentence_is_translated() -> None:
-    """Each one of templates and code is in a catalogue once, and nothing else is."""
-    wanted = said()
+    """Each one of pages, and of what pages are told, is in a catalogue once; nothing else is.
+
+    What pages are told stands in `told/`, and a word of theirs that means something else beside it.
+    """
+    pages, others = said(), told()
 
     for language in OTHERS:
-        have = Counter(message.id for _, message in translated(language))
-        assert {one: file for one, file in wanted.items() if one not in have} == {}
-        assert set(have) - set(wanted) == set(), "nobody says this any more"
-        assert {one for one, times in have.items() if times > 1} == set()
+        have = {True: Counter[Said](), False: Counter[Said]()}
+        words: dict[Said, list[str]] = {}
+        for file, message in translated(language):
+            one = message.id if isinstance(message.id, str) else tuple(message.id)
+            have[file.startswith("told/")][one] += 1
+            words.setdefault(one, []).append(str(message.string))
+        both = have[True] + have[False]
+        assert {one: file for one, file in pages.items() if one not in both} == {}
+        assert {one: file for one, file in others.items() if one not in have[True]} == {}
+        assert set(have[False]) - set(pages) == set(), "no page says this any more"
+        assert set(have[True]) - set(others) == set(), "nobody else says this any more"
+        for counter in have.values():
+            assert {one for one, times in counter.items() if times > 1} == set()
+        assert {one for one, given in words.items() if len(given) != len(set(given))} == set()
 
 
 def test_translations_have_the_same_holes() -> None:

@@ -12,6 +12,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from relay.html.words import FOLDER, LANGUAGES
+from tests.html.told import told
 
 RELAY = FOLDER.parents[1]
 SITES = ("html", "console", "portal")
@@ -34,10 +35,12 @@ def said() -> dict[Said, str]:
 def translated(language: str) -> list[tuple[str, Message]]:
     """Read every message of a language's catalogues, with the name of its file."""
     found = []
-    for file in sorted((FOLDER / language).glob("*.po")):
+    folder = FOLDER / language
+    for file in sorted(folder.rglob("*.po")):
         with file.open("rb") as opened:
             catalog = read_po(opened, locale=language, abort_invalid=True)
-        found += [(file.name, message) for message in catalog if message.id]
+        name = str(file.relative_to(folder))
+        found += [(name, message) for message in catalog if message.id]
     return found
 
 
@@ -53,7 +56,7 @@ def main() -> None:
     for language in [one for one in LANGUAGES if one != "en"]:
         known = {message.id for _, message in translated(language)}
         missing = Catalog(locale=language)
-        for message, file in said().items():
+        for message, file in (said() | told()).items():
             if message not in known:
                 missing.add(message, auto_comments=[file])
         write_po(sys.stdout.buffer, missing, omit_header=True)

@@ -24,7 +24,7 @@ def check_alerts(found: Standing) -> Iterator[Finding]:
         yield warning(SUBJECT, f"could not be judged: {'; '.join(unjudged)}", to_do)
     firing = [rule for rule in found.rules if rule.state == "firing"]
     if firing:
-        named = ", ".join(f"{rule.name} since {spelt_moment(rule.since)}" for rule in firing)
+        named = ", ".join(f"{rule.name} ({spelt_moment(rule.since)})" for rule in firing)
         yield warning(SUBJECT, f"firing: {named}", "`relay alert list` says what, and since when")
     elif found.places and not trouble and not unjudged:
         yield good(SUBJECT, f"none is firing; {len(found.places)} places are told")

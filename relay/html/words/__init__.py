@@ -1,8 +1,9 @@
 """What the pages say, in each language.
 
 English is what the templates have; a language beside it is a folder of catalogues of GNU gettext, a
-file for each folder of templates. They are read as they stand: nothing is compiled, so that a page
-can never show an older sentence than its catalogue has.
+file for each folder of templates, and in `told/` a file for each part of the relay whose sentences
+pages show (`heard.py`). They are read as they stand: nothing is compiled, so that a page can never
+show an older sentence than its catalogue has.
 """
 
 from functools import lru_cache
@@ -22,9 +23,13 @@ LOCALES = {"en": Locale("en"), "zh": Locale("zh", script="Hans")}
 
 @lru_cache
 def translations(language: str) -> NullTranslations:
-    """Read all catalogues of a language as one; English has none."""
+    """Read all catalogues of a language as one; English has none.
+
+    What a page says goes before what it is told, whose words may mean something else there.
+    """
     merged = NullTranslations()
-    for file in sorted((FOLDER / language).glob("*.po")):
+    folder = FOLDER / language
+    for file in [*sorted(folder.glob("*/*.po")), *sorted(folder.glob("*.po"))]:
         compiled = BytesIO()
         with file.open("rb") as opened:
             write_mo(compiled, read_po(opened, locale=language, abort_invalid=True))

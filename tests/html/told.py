@@ -1,0 +1,179 @@
+"""What the rest of the relay says and pages show, read off its code: each sentence with its holes.
+
+A sentence is a text in code with two words next to each other, in a module that speaks to people.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from relay.deliveries.tables import DeliveryState
+from relay.health.rules import State
+from relay.html.words import FOLDER
+from relay.invoices.tables import Basis, InvoiceState
+from relay.kling.endpoint import Resource
+from relay.ledger.tables import TopupKind
+from relay.limits.tables import LimitKind
+from relay.tasks.door import Via
+from relay.tasks.tables import TaskState
+
+RELAY = FOLDER.parents[1]
+
+VOICES = (
+    "errors.py",
+    "months.py",
+    *(f"alerts/{one}.py" for one in ("notes", "of_*", "places", "rule", "rules", "send")),
+    *(f"backups/{one}.py" for one in ("pg_dump", "places", "take")),
+    *(f"channels/{one}.py" for one in ("checks", "probe")),
+    *(f"deliveries/{one}.py" for one in ("deliver", "guard", "replay", "send")),
+    *("desk/*.py", "desk/check/*.py"),
+    *("health/edit.py", "health/observer.py"),
+    *(
+        f"kling/{one}.py"
+        for one in (
+            *("alike", "bare", "body", "http1_connection", "http1_transport", "httpx_transport"),
+            *("mend", "proxy", "readings", "references", "strays", "transport", "tunnel"),
+            "verdicts",
+        )
+    ),
+    "logins/passwords.py",
+    *("notices/outgoing.py", "notices/places.py"),
+    "pricing/file.py",
+    *("proxy/own_*.py", "proxy/asked.py", "proxy/body.py", "proxy/page.py"),
+    *(
+        f"tasks/{one}.py"
+        for one in (
+            *("ask", "conclude", "dispatch", "failover", "hold", "learn", "limit_refusal", "look"),
+            *("outlook", "pass_through", "retries", "submit", "timeline", "underquotes"),
+            *("upstream", "queue/end", "queue/place", "queue/send", "queue/wait"),
+        )
+    ),
+    "tenants/tokens.py",
+    *(f"trial/{one}.py" for one in ("callbacks", "findings", "kept", "observe", "report")),
+)
+"""Modules whose sentences pages show."""
+SILENT = {
+    *("desk/explained.py", "desk/exported.py", "desk/move_in.py", "desk/told_settings.py"),
+    *("desk/actor.py", "desk/setting_texts.py", "proxy/own_prices.py"),
+}
+"""Of them: what they say is for commands and programs alone, or has its languages beside it."""
+KINDS = {"NoSuch", "NotPossible", "NameTaken", "InUse", "good", "warning", "bad", "ThingNotFound"}
+"""Whose first argument is a word for a thing."""
+STATES = (TaskState, Via, DeliveryState, InvoiceState, Basis, LimitKind, State, TopupKind)
+"""Whose values sentences are filled with."""
+SUBJECT = re.compile("subject|batch", re.IGNORECASE)
+WORDS = re.compile(r"[A-Za-z]{2,}('s)?,? [a-z]|[a-z]{2,}:? \{|\} [a-z]{2,}")
+NO_WORDS = re.compile(
+    r"[A-Z]{2,} [a-z_]+[.(]|SELECT |[a-z_]+\.[a-z_]+ |\(?(extract|coalesce|num_nonnulls)\b"
+    r"|code \{\} \{\}$|DELETE FROM |SET [a-z_]+ = |https?://|Basic |Bearer |GET |#"
+    r"|api, token |already exist$"
+)
+"""Statements of SQL, headers and the like, and what is looked for in a reply of Kling's."""
+QUIET_CALLS = {"text", "compile", "bindparam", "cast"}
+
+
+def told() -> dict[str, str]:
+    """Find every sentence, with its holes numbered, and a file that has it."""
+    found: dict[str, str] = {}
+    for pattern in VOICES:
+        for file in sorted(RELAY.glob(pattern)):
+            name = str(file.relative_to(RELAY))
+            if name not in SILENT:
+                for said in _said_in(ast.parse(file.read_text("utf-8"))):
+                    found.setdefault(said, name)
+    for resource in Resource:
+        found.setdefault(resource.value.capitalize(), "kling/endpoint.py")
+    for states in STATES:
+        for state in states:
+            found.setdefault(state.value, f"{states.__name__}.{state.name}")
+    return found
+
+
+def _said_in(tree: ast.Module) -> Iterator[str]:
+    skipped = set(_parts_to_skip(tree))
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            said, shape = _spelt(node)
+            if WORDS.search(shape) and not NO_WORDS.match(shape) and shape.isprintable():
+                yield said
+        for kind in _kinds(node):
+            if kind.islower():
+                yield _spelt(ast.Constant(kind))[0]
+
+
+def _kinds(node: ast.AST) -> Iterator[str]:
+    """Find the words for things."""
+    value: ast.AST | None = None
+    if isinstance(node, ast.Call) and node.args and _name(node.func) in KINDS:
+        value = node.args[0]
+    elif isinstance(node, ast.Call) and _name(node.func).startswith("check_"):
+        value = next((one.value for one in node.keywords if one.arg == "what"), None)
+    elif isinstance(node, ast.Assign) and SUBJECT.fullmatch(_name(node.targets[0])):
+        value = node.value
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value
+
+
+def _spelt(node: ast.JoinedStr | ast.Constant) -> tuple[str, str]:
+    """Spell it as a catalogue does, and with braces for holes."""
+    if isinstance(node, ast.Constant):
+        said = node.value if isinstance(node.value, str) else ""
+        return said.replace("%", "%%"), said
+    spelt, shape, number = "", "", 0
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            spelt += str(part.value).replace("%", "%%")
+            shape += str(part.value)
+        else:
+            number += 1
+            spelt += f"%({number})s"
+            shape += "{}"
+    return spelt, shape
+
+
+def _parts_to_skip(tree: ast.Module) -> Iterator[int]:
+    """Find what nobody is told: docstrings, what asserts say, SQL and logs."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield from map(id, node.values)
+            for part in node.values:
+                if isinstance(part, ast.FormattedValue) and part.format_spec:
+                    yield from map(id, ast.walk(part.format_spec))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield id(node.value)
+        elif isinstance(node, ast.Assert):
+            yield from map(id, ast.walk(node.msg) if node.msg else ())
+        elif _is_quiet(node):
+            yield from map(id, ast.walk(node))
+
+
+def _is_quiet(node: ast.AST) -> bool:
+    """Tell statements, expressions, logs and bugs."""
+    match node:
+        case ast.Raise():
+            return _name(node.exc) == "AssertionError"
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+            return True
+        case ast.Call():
+            return _name(node.func) in QUIET_CALLS
+        case _:
+            return False
+
+
+def _name(node: ast.AST | None) -> str:
+    match node:
+        case ast.Name():
+            return node.id
+        case ast.Attribute():
+            return node.attr
+        case ast.Call():
+            return _name(node.func)
+        case _:
+            return ""
+
+
+if __name__ == "__main__":
+    for said, file in told().items():
+        print(f"{file}\t{said!r}")  # noqa: T201
