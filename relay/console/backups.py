@@ -82,7 +82,7 @@ class Backups(Controller):
         scope: Any = page.request.scope
         copier: Copier = scope["copier"]
         if not copier.begin(page.actor):
-            why = "one is being made, or no setting names a place"
+            why = page.say("one is being made, or no setting names a place")
             raise NotPossible("backup", page.office.settings.backup_to or "", why)
         return page.go(HERE, said="backup-begun")
 

@@ -1,6 +1,7 @@
 """What the rest of the relay says and pages show, read off its code: each sentence with its holes.
 
-A sentence is a text in code with two words next to each other, in a module that speaks to people.
+A sentence is a text in code with two words next to each other: of any refusal, and of all else in
+modules that speak to people.
 """
 
 import ast
@@ -8,6 +9,8 @@ import re
 from collections.abc import Iterator
 
 from relay.deliveries.tables import DeliveryState
+from relay.desk.errors import DeskError
+from relay.errors import RelayError
 from relay.health.rules import State
 from relay.html.words import FOLDER
 from relay.invoices.tables import Basis, InvoiceState
@@ -53,10 +56,15 @@ VOICES = (
 )
 """Modules whose sentences pages show."""
 SILENT = {
-    *("desk/explained.py", "desk/exported.py", "desk/move_in.py", "desk/told_settings.py"),
+    *("desk/explained.py", "desk/exported.py", "desk/told_settings.py"),
     *("desk/actor.py", "desk/setting_texts.py", "proxy/own_prices.py"),
 }
 """Of them: what they say is for commands and programs alone, or has its languages beside it."""
+WITHOUT_PAGES = (
+    *("admin/", "callbacks/", "cli/", "new_api/", "sandbox/"),
+    *("desk/move_in.py", "desk/moving/", "desk/setup/"),
+)
+"""Where refusals are told to programs and at terminals alone."""
 KINDS = {"NoSuch", "NotPossible", "NameTaken", "InUse", "good", "warning", "bad", "ThingNotFound"}
 """Whose first argument is a word for a thing."""
 STATES = (TaskState, Via, DeliveryState, InvoiceState, Basis, LimitKind, State, TopupKind)
@@ -75,11 +83,15 @@ QUIET_CALLS = {"text", "compile", "bindparam", "cast"}
 def told() -> dict[str, str]:
     """Find every sentence, with its holes numbered, and a file that has it."""
     found: dict[str, str] = {}
-    for pattern in VOICES:
-        for file in sorted(RELAY.glob(pattern)):
-            name = str(file.relative_to(RELAY))
-            if name not in SILENT:
-                for said in _said_in(ast.parse(file.read_text("utf-8"))):
+    voices = {file for pattern in VOICES for file in RELAY.glob(pattern)}
+    refusals = _leaves(RelayError) | _leaves(DeskError)
+    for file in sorted(RELAY.rglob("*.py")):
+        name = str(file.relative_to(RELAY))
+        if not name.startswith(WITHOUT_PAGES):
+            tree = ast.parse(file.read_text("utf-8"))
+            is_voice = file in voices and name not in SILENT
+            for one in [tree] if is_voice else _raised_in(tree, refusals):
+                for said in _said_in(one):
                     found.setdefault(said, name)
     for resource in Resource:
         found.setdefault(resource.value.capitalize(), "kling/endpoint.py")
@@ -89,7 +101,18 @@ def told() -> dict[str, str]:
     return found
 
 
-def _said_in(tree: ast.Module) -> Iterator[str]:
+def _leaves(family: type[Exception]) -> set[str]:
+    return {family.__name__}.union(*map(_leaves, family.__subclasses__()))
+
+
+def _raised_in(tree: ast.Module, errors: set[str]) -> Iterator[ast.AST]:
+    """Find the refusals of a module that is no voice else."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and _name(node.exc) in errors:
+            yield node
+
+
+def _said_in(tree: ast.AST) -> Iterator[str]:
     skipped = set(_parts_to_skip(tree))
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -133,7 +156,7 @@ def _spelt(node: ast.JoinedStr | ast.Constant) -> tuple[str, str]:
     return spelt, shape
 
 
-def _parts_to_skip(tree: ast.Module) -> Iterator[int]:
+def _parts_to_skip(tree: ast.AST) -> Iterator[int]:
     """Find what nobody is told: docstrings, what asserts say, SQL and logs."""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
