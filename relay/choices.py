@@ -53,3 +53,18 @@ class RoomScope(StrEnum):
     """Each model of a pack has its own (2026-09)."""
     PACK = "pack"
     """All models of a pack share them (2026-03)."""
+
+
+class Language(StrEnum):
+    """Which languages people are written to in."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+CHOICES: dict[type, str] = {
+    Language: "en or zh",
+    RoomScope: "model or pack",
+    Underquoted: "hold, charge or pause",
+}
+"""What may be said, for whoever said something else."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from relay.choices import BOUNDS, RoomScope, Underquoted
+from relay.choices import BOUNDS, CHOICES, Language, RoomScope, Underquoted
 from relay.machine import Machine, UnreadableEnvFile
 from relay.misspelt import find_misspelt, meant
 from relay.money import micros_of
@@ -92,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """USD, CNY or a word of the operator's such as points; fixed with the first ledger entry."""
     timezone: str = "UTC"
     """IANA name, such as Asia/Shanghai: where days and months of usage and statements begin."""
+    language: Language = Language.EN
+    """Of pages for browsers that ask for none of ours."""
     close_after_days: int = 5
     """When a worker closes the accounts' month by itself, after its end; 0: by command alone."""
     video_unit_price: Decimal | None = None
@@ -270,9 +272,8 @@ def _from_text(name: str, text: str) -> Any:
     try:
         return msgspec.convert(text, options[0], strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        words = {int: "a whole number", float: "a number", Decimal: "a decimal number"}
-        words[Underquoted] = "hold, charge or pause"
-        words[RoomScope] = "model or pack"
+        words: dict[type, str] = {int: "a whole number", float: "a number", **CHOICES}
+        words[Decimal] = "a decimal number"
         shown = "" if name == "secret_key" else f", not '{text}'"
         raise SettingsError(
             f"{ENV_PREFIX}{name.upper()} must be {words.get(options[0], 'text')}{shown}"

@@ -14,9 +14,10 @@ from relay.admin.bodies import Count, Micros, Name, Number, Words, decimal_or_no
 from relay.admin.bounding import LimitsPatch, allowed_of
 from relay.admin.problems import WrongField
 from relay.admin.routes import acts
+from relay.choices import Language
 from relay.desk.actor import Actor
 from relay.desk.opening.paper import to_html, to_markdown
-from relay.desk.opening.welcome import Language, lay_out, read_welcome
+from relay.desk.opening.welcome import lay_out, read_welcome
 from relay.desk.opening.whole import Opening, open_whole
 from relay.desk.shown import ShownTenant, read_shown_tenant
 from relay.desk.tokens import IssuedToken

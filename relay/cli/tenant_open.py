@@ -106,8 +106,9 @@ def open_command(
         return origin
 
     async def work(session: AsyncSession, actor: Actor) -> tuple[ShownTenant, str]:
+        from relay.choices import Language
         from relay.desk.opening.paper import to_html, to_markdown
-        from relay.desk.opening.welcome import Language, lay_out, read_welcome
+        from relay.desk.opening.welcome import lay_out, read_welcome
         from relay.desk.opening.whole import Opening, open_whole
 
         opening = Opening(

@@ -135,7 +135,7 @@ def page_of(request: Asked) -> Page:
     scope: Any = request.scope
     settings = scope["office"].settings
     return Page(
-        *(request, SITE, language_of(request)),
+        *(request, SITE, language_of(request, settings.language)),
         *(settings.zone, settings.timezone, settings.currency),
         office=scope["office"],
     )

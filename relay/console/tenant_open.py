@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.choices import Language
 from relay.console.access import may
 from relay.console.acting import OK, attempt, is_sure
 from relay.console.page import Asked, Page
@@ -17,7 +18,7 @@ from relay.console.tenant_change import read_names
 from relay.console.tenant_limits import read_allowed
 from relay.desk.find import tenant_numbered
 from relay.desk.opening.paper import to_markdown
-from relay.desk.opening.welcome import Language, lay_out, read_welcome
+from relay.desk.opening.welcome import lay_out, read_welcome
 from relay.desk.opening.whole import Opened, Opening, open_whole
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.html.form import Form, read_form

@@ -133,6 +133,14 @@ TOLD = (
         "；其余均以 UTC 显示",
     ),
     ToldSetting(
+        ("RELAY_LANGUAGE",),
+        "`en`",
+        "`en` or `zh`: of [pages](console.md) for browsers that ask for neither and in which none "
+        "was chosen; what the API, commands and logs say is English",
+        "`en` 或 `zh`：浏览器未要求其中一种、也没有人选择时，页面所用的语言；API、命令和日志始终为"
+        "英文",
+    ),
+    ToldSetting(
         ("RELAY_CLOSE_AFTER_DAYS",),
         "`5`",
         "so many days after a month a worker closes it; `0`: by `relay statement close` alone",

@@ -151,6 +151,7 @@ class SitePage(msgspec.Struct, frozen=True):
         return answer
 
 
-def language_of(request: Any) -> str:
-    """Say in which language a browser wants its pages."""
-    return choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+def language_of(request: Any, usual: str) -> str:
+    """Say in which language a browser wants its pages; `usual`: where it does not say."""
+    accepted = request.headers.get("accept-language", "")
+    return choose(request.cookies.get(LANGUAGE_COOKIE), accepted, usual)

@@ -82,7 +82,7 @@ def page_of(request: Asked) -> Page:
     portal: Behind = scope["portal"]
     settings = portal.settings
     return Page(
-        *(request, portal.site, language_of(request)),
+        *(request, portal.site, language_of(request, settings.language)),
         *(settings.zone, settings.timezone, settings.currency),
         portal=portal,
     )

@@ -1,5 +1,6 @@
 """What no page may have, in any look: looked for in a real browser."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,17 @@ from tests.console.browsing import PHONE, WIDE, Browsing
 
 LOOKS = [("en", "light", WIDE), ("zh", "dark", PHONE)]
 ONLY_WRONGS = {"resultTypes": ["violations"]}
+TEXTS = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest("code, pre, script, textarea, .mono"))
+      found.push(walker.currentNode.data);
+  for (const one of document.querySelectorAll("[title], [aria-label], [placeholder]"))
+    found.push(one.title, one.ariaLabel ?? "", one.placeholder ?? "");
+  return found;
+}"""
+ENGLISH = re.compile(r"(?<![\w'-])(?!relay )[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}(?![\w=-])")
+"""Commands begin with `relay`."""
 DARK_EVERY = 5
 """Of the pages: all are of the same colours, and axe takes longer than a page does."""
 
@@ -22,6 +34,8 @@ async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str
                 answer = await page.goto(f"{browser.root}{address}")
                 assert answer.status in (200, 404), address
                 found |= await _width_of(page, f"{language} {address}")
+                if language != "en":
+                    found |= await _english_of(page, f"{language} {address}")
                 if scheme == "dark" and number % DARK_EVERY:
                     continue
                 # The frame is the same on all; in the dark, only what is seen differs.
@@ -35,6 +49,13 @@ async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str
                 found |= await _width_of(page, f"{language} {address}")
                 found |= await _wrongs_of(page, Axe(), f"{language} {address}")
     return found
+
+
+async def _english_of(page: Any, name: str) -> dict[str, Any]:
+    """Find sentences that nobody translated: three words in a row, of which two are no names."""
+    texts = await page.evaluate(TEXTS)
+    said = [text for text in texts if ENGLISH.search(text)]
+    return {f"{name}: English": said} if said else {}
 
 
 async def _width_of(page: Any, name: str) -> dict[str, Any]:

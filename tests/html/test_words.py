@@ -60,4 +60,6 @@ def test_a_language_is_chosen_as_a_browser_asks() -> None:
     }
 
     assert {asked: choose(*asked) for asked in cases} == cases
+    assert choose(None, "fr, de", "zh") == "zh", "as the relay is set"
+    assert choose(None, "fr, en", "zh") == choose("en", "zh", "zh") == "en"
     assert translations("zh").gettext("Tasks") == "任务"

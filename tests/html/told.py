@@ -24,7 +24,7 @@ RELAY = FOLDER.parents[1]
 
 VOICES = (
     "errors.py",
-    "months.py",
+    *("months.py", "networks.py"),
     *(f"alerts/{one}.py" for one in ("notes", "of_*", "places", "rule", "rules", "send")),
     *(f"backups/{one}.py" for one in ("pg_dump", "places", "take")),
     *(f"channels/{one}.py" for one in ("checks", "probe")),

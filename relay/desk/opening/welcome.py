@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.choices import Language
 from relay.desk.opening.paper import Code, Facts, Grid, Head, Paper, Part, Says
 from relay.desk.opening.whole import Opened
 from relay.desk.opening.words import EN, Words
@@ -61,13 +61,6 @@ const task = await kling.textToVideo({{
   prompt: 'a paper boat', model_name: '{model}', duration: '5',
 }});
 const done = await kling.waitForVideoResult(task.data.task_id);"""
-
-
-class Language(StrEnum):
-    """In which the sheet is."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 WORDS = {Language.EN: EN, Language.ZH: ZH}

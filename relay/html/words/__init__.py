@@ -40,8 +40,11 @@ def translations(language: str) -> NullTranslations:
     return merged
 
 
-def choose(cookie: str | None, accepted: str) -> str:
-    """Choose a language: what was chosen, else the first of ours that the browser names."""
+def choose(cookie: str | None, accepted: str, usual: str = "en") -> str:
+    """Choose a language: what was chosen, else the first of ours that the browser names.
+
+    `usual`: as the relay is set, where it names none.
+    """
     if cookie in LANGUAGES:
         return cookie
     weighed = []
@@ -51,4 +54,4 @@ def choose(cookie: str | None, accepted: str) -> str:
             weighed.append((-float(weight or 1), place, name.lower().partition("-")[0]))
         except ValueError:
             continue
-    return next((name for _, _, name in sorted(weighed) if name in LANGUAGES), "en")
+    return next((name for _, _, name in sorted(weighed) if name in LANGUAGES), usual)
