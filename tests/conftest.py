@@ -27,7 +27,8 @@ MEMORY_BYTES_MIN = 12 * 2**30
 
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:  # they have the controller's environment
-        config.add_cleanup(run.set_up_processes())
+        assert config.cache is not None
+        config.add_cleanup(run.set_up_processes(config.cache.mkdir("bytecode")))
 
 
 def pytest_xdist_auto_num_workers() -> int | None:

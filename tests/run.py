@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -50,20 +51,28 @@ def _rank(file: str) -> int:
     return next((at for at, start in enumerate(FIRST) if file.startswith(start)), len(FIRST))
 
 
-def set_up_processes() -> Callable[[], None]:
+def set_up_processes(kept: Path) -> Callable[[], None]:
     """Spare the workers, and the commands that tests start, what takes most of a start.
 
-    Returns what cleans up. An environment may forbid to keep compiled code; it is kept for this
-    run then, beside the others', or each of a hundred commands would compile all of it. And they
-    trust one certificate of nobody's: to read a machine's takes 20 ms, for each relay.
+    Returns what cleans up. An environment may forbid to keep compiled code. It is kept in `kept`
+    then, from run to run, or each of the workers and of a hundred commands would compile all of it:
+    29 s of a core where 9 are enough. And they trust one certificate of nobody's: to read a
+    machine's takes 20 ms, for each relay.
     """
     top = tempfile.TemporaryDirectory(prefix="kling-relay-run-")
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        os.environ["PYTHONPYCACHEPREFIX"] = f"{top.name}/bytecode"
+        os.environ["PYTHONPYCACHEPREFIX"] = str(kept)
     trusted = Path(top.name, "trusted.pem")
     self_signed(trusted, x509.DNSName("nobody.invalid"))
     os.environ["SSL_CERT_FILE"] = str(trusted)
-    return top.cleanup
+
+    def clean_up() -> None:
+        top.cleanup()
+        # What tests installed somewhere for a moment has a path of its own in each run.
+        passing = Path(tempfile.gettempdir()).relative_to("/")
+        shutil.rmtree(kept / passing, ignore_errors=True)
+
+    return clean_up
 
 
 def spare_the_collector() -> None:
