@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from relay.counts import Counts
+from relay.database import compiled
 from relay.database.driver import Connection, Pool
 from relay.database.opener import (
     FREE_TIMEOUT_S,
@@ -53,8 +54,9 @@ def open_engine(
         return await opener.open(statement_timeout_s=statement_timeout_s)
 
     engine = create_async_engine(
-        "postgresql+asyncpg://",
+        compiled.URL,
         async_creator=connect,
+        execution_options={"compiled_cache": compiled.COMPILED},
         pool_size=connections,
         max_overflow=0,
         pool_timeout=FREE_TIMEOUT_S,

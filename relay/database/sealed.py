@@ -1,9 +1,9 @@
 """Columns whose values are sealed with the operator's secret keys, found by the key that sealed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, literal, select, text, update
+from sqlalchemy import Select, func, literal, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.secrets import KeyRing, SecretKeyError
@@ -46,12 +46,15 @@ class Resealed(NamedTuple):
 
 
 async def find_sealed(
-    session: AsyncSession, column: SealedColumn, *, by: str
-) -> SealedValue | None:
-    """Find one value that this key sealed."""
-    query = _values(column).where(_key_of(column) == by).limit(1)
-    row = (await session.execute(query)).first()
-    return None if row is None else SealedValue(row[0], row[1], column.context(row[2]))
+    session: AsyncSession, columns: Sequence[SealedColumn], *, by: str
+) -> list[SealedValue]:
+    """Find one value of each column that this key sealed, if there is one; in one statement."""
+    queries = [
+        select(literal(at), _values(column).where(_key_of(column) == by).limit(1).subquery())
+        for at, column in enumerate(columns)
+    ]
+    rows = await session.execute(union_all(*queries))
+    return [SealedValue(id_, sealed, columns[at].context(owner)) for at, id_, sealed, owner in rows]
 
 
 async def count_sealed(session: AsyncSession, column: SealedColumn) -> dict[str, int]:

@@ -89,10 +89,7 @@ async def _open_samples(
     session: AsyncSession, keys: KeyRing, name: str, columns: Sequence[SealedColumn]
 ) -> None:
     """Try what a key of this id sealed before there were proofs."""
-    for column in columns:
-        sample = await find_sealed(session, column, by=name)
-        if sample is None:
-            continue
+    for sample in await find_sealed(session, columns, by=name):
         try:
             keys.open(sample.sealed, context=sample.context)
         except SecretKeyError as error:
