@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0156"
-down_revision: str | None = "0149"
+revision: str = "0151"
+down_revision: str | None = "0150"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 oldest_code = "0116"  # the index that goes begins as the one that comes
