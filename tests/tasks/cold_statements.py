@@ -19,8 +19,6 @@ COLD = {
     # Not statements of their own.
     "relay.results.files:Files.open": "dials a host, and no database",
     # Files that stay.
-    "relay.assets.store:AssetStore.read": "of the store, and of no database",
-    "relay.deliveries.deliver:Deliverer._deliver": "one delivery, by primary key, put back",
     "relay.assets.edit:end_asset": "one asset, by primary key",
     "relay.assets.read:list_assets": _SELDOM,
     "relay.assets.read:find_asset": "an asset by its public id",
@@ -37,6 +35,8 @@ COLD = {
     "relay.assets.copier:Copier._copy": "one asset and its content, by primary key",
     "relay.assets.copier:Copier._reserve": "a tenant, by key, and the content that it has",
     "relay.assets.remover:Remover.turn": "what is over, along indexes of that alone",
+    "relay.assets.store:AssetStore.read": "of the store, and of no database",
+    "relay.deliveries.deliver:Deliverer._deliver": "one delivery, by primary key, put back",
     "relay.database.batch:Batcher._run_batch": "runs what a Batcher was made with",
     "relay.database.line:Line._fetch": "runs what it is given by a Batcher",
     "relay.database.line:Line._prepare": "prepares it, and a SET when a batch is split",
