@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import DeskError
+from relay.desk.roles import ACTS
 from relay.errors import RelayError
 from relay.health.rules import State
 from relay.html.words import FOLDER
@@ -77,6 +78,7 @@ NO_WORDS = re.compile(
     r"|api, token |already exist$"
 )
 """Statements of SQL, headers and the like, and what is looked for in a reply of Kling's."""
+ACT = re.compile(r"[a-z_]+\.[a-z_]+")
 QUIET_CALLS = {"text", "compile", "bindparam", "cast"}
 
 
@@ -93,6 +95,8 @@ def told() -> dict[str, str]:
             for one in [tree] if is_voice else _raised_in(tree, refusals):
                 for said in _said_in(one):
                     found.setdefault(said, name)
+    for act in ACTS:
+        found.setdefault(act, "desk/roles.py")
     for resource in Resource:
         found.setdefault(resource.value.capitalize(), "kling/endpoint.py")
     for states in STATES:
@@ -127,16 +131,30 @@ def _said_in(tree: ast.AST) -> Iterator[str]:
 
 
 def _kinds(node: ast.AST) -> Iterator[str]:
-    """Find the words for things."""
+    """Find the words for things, and what is noted of them."""
     value: ast.AST | None = None
+    if isinstance(node, ast.Call) and _name(node.func) == "note_change":
+        yield from _noted(node)
     if isinstance(node, ast.Call) and node.args and _name(node.func) in KINDS:
         value = node.args[0]
+    elif isinstance(node, ast.Call) and _name(node.func) == "Bound":
+        value = node.args[1] if len(node.args) > 1 else None
     elif isinstance(node, ast.Call) and _name(node.func).startswith("check_"):
         value = next((one.value for one in node.keywords if one.arg == "what"), None)
     elif isinstance(node, ast.Assign) and SUBJECT.fullmatch(_name(node.targets[0])):
         value = node.value
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield value.value
+
+
+def _noted(call: ast.Call) -> Iterator[str]:
+    """Find an act that no role is asked for, and what kind of thing it is noted of."""
+    for part in (one for argument in call.args for one in ast.walk(argument)):
+        if isinstance(part, ast.Constant) and ACT.fullmatch(str(part.value)):
+            yield str(part.value)
+    for keyword in call.keywords:
+        if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant):
+            yield str(keyword.value.value).replace("_", " ")
 
 
 def _spelt(node: ast.JoinedStr | ast.Constant) -> tuple[str, str]:

@@ -54,11 +54,16 @@ def _files() -> Iterator[tuple[Path, str]]:
 
 def main() -> None:
     for language in [one for one in LANGUAGES if one != "en"]:
-        known = {message.id for _, message in translated(language)}
+        have = translated(language)
+        others = {message.id for file, message in have if file.startswith("told/")}
+        known = {message.id for _, message in have}
         missing = Catalog(locale=language)
-        for message, file in (said() | told()).items():
+        for message, file in said().items():
             if message not in known:
                 missing.add(message, auto_comments=[file])
+        for one, file in told().items():
+            if one not in others:
+                missing.add(one, auto_comments=[f"told/, {file}"])
         write_po(sys.stdout.buffer, missing, omit_header=True)
 
 

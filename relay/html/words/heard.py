@@ -28,7 +28,6 @@ LOOKUPS_MAX = 50
 LETTER = re.compile("[A-Za-z]")
 LETTERS_MIN = 8
 STOPS = {"; ": "；", ": ": "："}
-COMMA = {", ": "，"}
 BETWEEN = re.compile(r"(?<=[\u3001-\u9fff\uff00-\uffef]) (?=[\u3001-\u9fff\uff00-\uffef])")
 """What stands in a hole may be of the language too, which has no spaces there."""
 END = {"zh": "。"}
@@ -148,10 +147,10 @@ class _Ear:
         if not said or self._left < 0:
             return None
         return (
-            self._hear_row(said, COMMA, are_all=True)
+            self._hear_list(said)
             or self._hear_sentence(said)
             or self._hear_tail(said)
-            or self._hear_row(said, STOPS, are_all=False)
+            or self._hear_two(said)
         )
 
     def _hear_sentence(self, said: str) -> str | None:
@@ -177,15 +176,17 @@ class _Ear:
                 return (self.hear(said[:at]) or said[:at]) + one.translated % filled
         return None
 
-    def _hear_row(self, said: str, stops: dict[str, str], *, are_all: bool) -> str | None:
-        """Translate several sentences in a row, or a name and what is said of it.
+    def _hear_list(self, said: str) -> str | None:
+        """Translate several in a row, if all are known: names have commas between them too."""
+        parts = said.split(", ")
+        heard = [self.hear(part) for part in parts] if len(parts) > 1 else [None]
+        return "，".join(map(str, heard)) if all(heard) else None
 
-        `are_all`: names have commas between them, and one of them may be a word of ours.
-        """
-        for stop, other in stops.items():
-            if stop in said:
-                parts = said.split(stop)
-                heard = [self.hear(part) for part in parts]
-                if all(heard) if are_all else any(heard):
-                    return other.join(one or part for one, part in zip(heard, parts, strict=True))
+    def _hear_two(self, said: str) -> str | None:
+        """Translate two sentences, or what is said of a name, if either is known."""
+        for stop, other in STOPS.items():
+            first, found, rest = said.partition(stop)
+            heard = (self.hear(first), self.hear(rest)) if found else (None, None)
+            if any(heard):
+                return f"{heard[0] or first}{other}{heard[1] or rest}"
         return None
