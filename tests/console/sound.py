@@ -7,7 +7,6 @@ from typing import Any
 from tests.console.browsing import PHONE, WIDE, Browsing
 
 LOOKS = [("en", "light", WIDE), ("zh", "dark", PHONE)]
-ONLY_WRONGS = {"resultTypes": ["violations"]}
 TEXTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
   while (walker.nextNode())
