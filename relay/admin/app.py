@@ -44,6 +44,7 @@ from relay.database.driver import Pool
 from relay.database.line import Line
 from relay.desk.office import Office
 from relay.operators.authenticate import OperatorAuthenticator
+from relay.pages.later import Later
 
 BEARER = SecurityScheme(
     type="http", scheme="bearer", description="`ro-…`, by `relay operator token add`."
@@ -91,7 +92,7 @@ async def open_admin(office: Office, line: Line, pool: Pool) -> AsyncIterator[Ga
     """Open it for a relay."""
     operators = OperatorAuthenticator(line, pool)
     try:
-        yield Gate(admin_app(), operators, office)
+        yield Gate(Later(admin_app), operators, office)
     finally:
         await operators.aclose()
 

@@ -58,6 +58,7 @@ from relay.console.tenants import Tenants
 from relay.desk.office import Office
 from relay.html.assets import assets_below
 from relay.html.gate import check_form
+from relay.pages.later import Later
 from relay.tries import Tries
 
 FORM_BYTES_MAX = 256 * 1024
@@ -78,7 +79,7 @@ class Console:
     """The pages of one relay, for as long as it runs."""
 
     def __init__(self, office: Office, stopping: asyncio.Event) -> None:
-        self._gate = ConsoleGate(console_app(), office)
+        self._gate = ConsoleGate(Later(console_app), office)
         self._given = {
             "stopping": stopping,
             "figures": Figures(office),

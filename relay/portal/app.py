@@ -10,6 +10,7 @@ from litestar.di import Provide
 
 from relay.html.assets import assets_below
 from relay.html.gate import SAFE, check_form
+from relay.pages.later import Later
 from relay.portal.behind import Behind
 from relay.portal.below import SubTenants
 from relay.portal.browsers import Browsers
@@ -45,7 +46,7 @@ class Portal:
 
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
-        self._pages = portal_app()
+        self._pages = Later(portal_app)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._large_of: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         """By who pays: of each one at a time."""
