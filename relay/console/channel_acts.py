@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.costs import Cost, CostUnit
-from relay.console.access import may
+from relay.console.access import may, may_each
 from relay.console.channels import HERE
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
@@ -17,7 +17,7 @@ from relay.console.standing import read_told
 from relay.desk.actor import Actor
 from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import ChannelChanges, change_channel, remove_channel
-from relay.desk.errors import DeskError, NoSuch, NotAllowed, Unusable
+from relay.desk.errors import DeskError, NoSuch, Unusable
 from relay.desk.find import channel_numbered
 from relay.html.days import read_day
 from relay.html.form import Form, read_form
@@ -25,6 +25,7 @@ from relay.secrets import KeyRing
 
 Do = Callable[[AsyncSession, Actor, KeyRing, str], Awaitable[object]]
 UNITS = [unit.value for unit in CostUnit]
+MAY_EACH = may_each(lambda act: ACTS[act][0] if act in ACTS else None)
 
 
 class ChannelActs(Controller):
@@ -69,15 +70,16 @@ class ChannelActs(Controller):
             return page.go(f"{HERE}/{channel_id}", said="saved")
         return await _ask(page, channel_id, "cost", form, status=422)
 
-    @get("/{channel_id:int}/{act:str}")
+    @get("/{channel_id:int}/{act:str}", guards=[MAY_EACH])
     async def ask(
         self, page: NamedDependency[Page], channel_id: FromPath[int], act: FromPath[str]
     ) -> Response[Any]:
         """Say what an act does to whose tasks, before it is done."""
-        _check(page, act)
+        if act not in ACTS:
+            raise NoSuch("page", act)
         return await _ask(page, channel_id, act, Form(page.say))
 
-    @post("/{channel_id:int}/{act:str}")
+    @post("/{channel_id:int}/{act:str}", guards=[MAY_EACH])
     async def do(
         self, page: NamedDependency[Page], channel_id: FromPath[int], act: FromPath[str]
     ) -> Response[Any]:
@@ -107,14 +109,6 @@ async def _ask(
         told = await read_told(session, page, channel_id)
     template = "channels/cost.html" if act == "cost" else "channels/act.html"
     return await page.render(template, status=status, told=told, act=act, form=form)
-
-
-def _check(page: Page, act: str) -> None:
-    if act not in ACTS:
-        raise NoSuch("page", act)
-    needed, _ = ACTS[act]
-    if not page.may(needed):
-        raise NotAllowed(needed, page.visitor.role.value)
 
 
 async def _enable(session: AsyncSession, actor: Actor, keys: KeyRing, name: str) -> object:

@@ -56,7 +56,7 @@ class Codes(Controller):
         """Ask how many, of how much, and until when."""
         return await _ask_make(page, Form(page.say))
 
-    @post("/make")
+    @post("/make", guards=[may("code.make")])
     async def make(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Make a batch, and show its codes this once."""
         form = await read_form(request, page.say)
@@ -99,7 +99,7 @@ class Codes(Controller):
         """Ask for a code, and for whom it is."""
         return await render_of(page, "money/redeem.html", form=Form(page.say), redeemed=None)
 
-    @post("/redeem")
+    @post("/redeem", guards=[may("code.redeem")])
     async def redeem(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Redeem a code for a tenant, once; again for the same account changes nothing."""
         form = await read_form(request, page.say)
@@ -156,7 +156,7 @@ class Codes(Controller):
         form = Form(page.say, values=dict(request.query_params.items()))
         return await _ask_revoke(page, batch_id, form)
 
-    @post("/{batch_id:int}/revoke")
+    @post("/{batch_id:int}/revoke", guards=[may("code.revoke")])
     async def revoke(
         self, page: NamedDependency[Page], request: Asked, batch_id: FromPath[int]
     ) -> Response[Any]:

@@ -71,7 +71,7 @@ class Profiles(Controller):
         """Show whom the invoices of a tenant's account name, and what is on none."""
         return await _show(page, tenant_id, Form(page.say))
 
-    @post("/{tenant_id:int}/request")
+    @post("/{tenant_id:int}/request", guards=[may("invoice.request")])
     async def request_one(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -104,7 +104,7 @@ class Profiles(Controller):
         """Ask whom invoices are to name."""
         return await _ask(page, tenant_id, Form(page.say))
 
-    @post("/{tenant_id:int}/change")
+    @post("/{tenant_id:int}/change", guards=[may("invoice.set_profile")])
     async def change(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.console.access import may
+from relay.console.access import may, may_each
 from relay.console.acting import OK, attempt
 from relay.console.files import attached, list_file
 from relay.console.money import HERE as MONEY
@@ -46,6 +46,7 @@ ENDINGS: dict[str, tuple[str, Ending, InvoiceState]] = {
     "reverse": ("invoice.reverse", reverse_invoice, InvoiceState.ISSUED),
 }
 """How an invoice ends: the act, and of which state."""
+MAY_EACH = may_each(lambda act: ENDINGS[act][0] if act in ENDINGS else None)
 
 
 class Invoices(Controller):
@@ -113,7 +114,11 @@ class Invoices(Controller):
         """Ask for its number and its file."""
         return await _ask(page, invoice_id, "issue", Form(page.say))
 
-    @post("/{invoice_id:int}/issue", request_max_body_size=FORM_BYTES_MAX)
+    @post(
+        "/{invoice_id:int}/issue",
+        guards=[may("invoice.issue")],
+        request_max_body_size=FORM_BYTES_MAX,
+    )
     async def issue(
         self, page: NamedDependency[Page], request: Asked, invoice_id: FromPath[int]
     ) -> Response[Any]:
@@ -126,14 +131,14 @@ class Invoices(Controller):
         do = partial(issue_invoice, number=number or "", paper=paper)
         return await _do(page, invoice_id, "issue", form, do)
 
-    @get("/{invoice_id:int}/{act:str}")
+    @get("/{invoice_id:int}/{act:str}", guards=[MAY_EACH])
     async def ask(
         self, page: NamedDependency[Page], invoice_id: FromPath[int], act: FromPath[str]
     ) -> Response[Any]:
         """Ask why it is rejected, or was reversed."""
         return await _ask(page, invoice_id, act, Form(page.say))
 
-    @post("/{invoice_id:int}/{act:str}")
+    @post("/{invoice_id:int}/{act:str}", guards=[MAY_EACH])
     async def end(
         self,
         page: NamedDependency[Page],

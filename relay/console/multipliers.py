@@ -66,7 +66,7 @@ class Multipliers(Controller):
         """Ask for whom, when, and how many times; the address may say some of it."""
         return await _ask(page, "set", Form(page.say, values=_given(request)))
 
-    @post("/set")
+    @post("/set", guards=[may("multiplier.set")])
     async def set(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Say of whom another multiplier counts then; and set it, once that was seen."""
         form = await read_form(request, page.say)
@@ -93,7 +93,7 @@ class Multipliers(Controller):
         """Ask when one is to end."""
         return await _ask(page, "end", Form(page.say, values=_given(request)))
 
-    @post("/end")
+    @post("/end", guards=[may("multiplier.end")])
     async def end(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Say of whom another multiplier counts then; and end it, once that was seen."""
         form = await read_form(request, page.say)
@@ -117,7 +117,7 @@ class Multipliers(Controller):
             return page.go(HERE, said="ended")
         return await _ask(page, "end", form, status=status)
 
-    @post("/amounts")
+    @post("/amounts", guards=[may("price.amounts")])
     async def say_amounts(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Say, once for all rows, whether multipliers apply to those with an amount."""
         form = await read_form(request, page.say)

@@ -36,7 +36,7 @@ class PriceActs(Controller):
         """Ask for which tasks, for whom, when and how much; the address may say some of it."""
         return await _ask_set(page, Form(page.say, values=_given(request)))
 
-    @post("/set")
+    @post("/set", guards=[may("price.set")])
     async def set(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Say what the row changes for whom; and put it in force, once that was seen."""
         form = await read_form(request, page.say)
@@ -63,7 +63,7 @@ class PriceActs(Controller):
         """Ask when a row is to end."""
         return await _ask_end(page, Form(page.say, values=_given(request)))
 
-    @post("/end")
+    @post("/end", guards=[may("price.remove")])
     async def end(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Say what the end of a row changes for whom; and end it, once that was seen."""
         form = await read_form(request, page.say)

@@ -47,7 +47,7 @@ class PriceLists(Controller):
         """Compare both lists, and say what the new one means for whom."""
         return await _show(page, Form(page.say))
 
-    @post("/adopt")
+    @post("/adopt", guards=[may("price.adopt")])
     async def adopt(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Price by the list that this version brings, in place of the one that was seen."""
         form = await read_form(request, page.say)

@@ -10,7 +10,7 @@ from litestar.response import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
-from relay.console.access import may
+from relay.console.access import may, may_each
 from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
@@ -56,6 +56,7 @@ REASONS = {
     "other": "Other",
 }
 """What acts are done for, as it is kept: in the operator's business language, not the reader's."""
+MAY_EACH = may_each(lambda act: f"task.{act}" if act in ACTS else None)
 
 
 class Tasks(Controller):
@@ -133,14 +134,14 @@ class Tasks(Controller):
             told = await read_told(session, page, TaskId(task_id))
         return await page.render("tasks/raw.html", told=told)
 
-    @get("/{task_id:int}/{act:str}")
+    @get("/{task_id:int}/{act:str}", guards=[MAY_EACH])
     async def ask(
         self, page: NamedDependency[Page], task_id: FromPath[int], act: FromPath[str]
     ) -> Response[Any]:
         """Ask for the reason of an act, and say what it does to whose money."""
         return await _ask(page, task_id, act, Form(page.say))
 
-    @post("/{task_id:int}/{act:str}")
+    @post("/{task_id:int}/{act:str}", guards=[MAY_EACH])
     async def do(
         self,
         page: NamedDependency[Page],

@@ -34,7 +34,7 @@ class TenantChange(Controller):
         """Show what may be changed."""
         return await _ask(page, tenant_id, "tenants/change.html", Form(page.say))
 
-    @post("/{tenant_id:int}/change")
+    @post("/{tenant_id:int}/change", guards=[may("tenant.change")])
     async def change(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -58,7 +58,7 @@ class TenantChange(Controller):
         """Say what a removal is, before it."""
         return await _ask(page, tenant_id, "tenants/remove.html", Form(page.say))
 
-    @post("/{tenant_id:int}/remove")
+    @post("/{tenant_id:int}/remove", guards=[may("tenant.remove")])
     async def remove(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:

@@ -44,7 +44,7 @@ class TenantLimits(Controller):
         form = Form(page.say, values=dict(request.query_params.items()))
         return await _ask(page, tenant_id, "set", form)
 
-    @post("/{tenant_id:int}/limits/set")
+    @post("/{tenant_id:int}/limits/set", guards=[may("limit.set")])
     async def set(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -76,7 +76,7 @@ class TenantLimits(Controller):
         form = Form(page.say, values=dict(request.query_params.items()))
         return await _ask(page, tenant_id, "raise", form)
 
-    @post("/{tenant_id:int}/limits/raise")
+    @post("/{tenant_id:int}/limits/raise", guards=[may("limit.raise")])
     async def raise_one(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:

@@ -39,7 +39,7 @@ class TenantMoney(Controller):
         """Ask how much was paid or given, and under which reference."""
         return await _ask(page, tenant_id, "top-up", Form(page.say))
 
-    @post("/{tenant_id:int}/top-up")
+    @post("/{tenant_id:int}/top-up", guards=[may("tenant.top_up")])
     async def top_up(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -74,7 +74,7 @@ class TenantMoney(Controller):
         """Ask what a quota is off by, and why."""
         return await _ask(page, tenant_id, "adjust", Form(page.say))
 
-    @post("/{tenant_id:int}/adjust")
+    @post("/{tenant_id:int}/adjust", guards=[may("tenant.adjust")])
     async def adjust(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -110,7 +110,7 @@ class TenantMoney(Controller):
         """Ask how much a tenant may owe."""
         return await _ask(page, tenant_id, "credit", Form(page.say))
 
-    @post("/{tenant_id:int}/credit")
+    @post("/{tenant_id:int}/credit", guards=[may("tenant.set_credit")])
     async def credit(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:

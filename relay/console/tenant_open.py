@@ -45,7 +45,7 @@ class TenantOpen(Controller):
         """Ask what a tenant begins with."""
         return await _ask(page, Form(page.say))
 
-    @post("/open")
+    @post("/open", guards=[may("tenant.open")])
     async def open(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Open it, and show its keys and its sheet this once."""
         form, settings = await read_form(request, page.say), page.office.settings
@@ -79,7 +79,7 @@ class TenantOpen(Controller):
         """Ask how a sub-tenant is called, and what it pays."""
         return await _ask_below(page, tenant_id, Form(page.say))
 
-    @post("/{tenant_id:int}/open-below")
+    @post("/{tenant_id:int}/open-below", guards=[may("sub_tenant.open")])
     async def open_below(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:

@@ -73,7 +73,7 @@ class TenantTokens(Controller):
         """Ask what a new token is for."""
         return await _ask_issue(page, tenant_id, Form(page.say))
 
-    @post("/{tenant_id:int}/tokens/issue")
+    @post("/{tenant_id:int}/tokens/issue", guards=[may("token.issue")])
     async def issue(
         self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
     ) -> Response[Any]:
@@ -122,7 +122,7 @@ class TenantTokens(Controller):
         """Say what an end of a token comes to."""
         return await _ask(page, tenant_id, token_id, "revoke", Form(page.say))
 
-    @post("/{tenant_id:int}/tokens/{token_id:int}/rotate")
+    @post("/{tenant_id:int}/tokens/{token_id:int}/rotate", guards=[may("token.rotate")])
     async def rotate(
         self,
         page: NamedDependency[Page],
@@ -147,7 +147,7 @@ class TenantTokens(Controller):
             return await _ask(page, tenant_id, token_id, "rotate", form, status=status)
         return await _show_issued(page, tenant_id, issued)
 
-    @post("/{tenant_id:int}/tokens/{token_id:int}/revoke")
+    @post("/{tenant_id:int}/tokens/{token_id:int}/revoke", guards=[may("token.revoke")])
     async def revoke(
         self,
         page: NamedDependency[Page],
