@@ -267,8 +267,11 @@ async def running_relay(
         transport = HttpxTransport(httpx.ASGITransport(app=kling))  # type: ignore[arg-type]  # a Litestar is an ASGI app
     app = create_app(
         Settings(
-            public_url=PUBLIC_URL if with_callbacks else None,
-            **{"submit_retry_s": 0.0} | settings,
+            **{
+                "public_url": PUBLIC_URL if with_callbacks else None,
+                "submit_retry_s": 0.0,
+            }
+            | settings
         ),
         database_url=database_url,
         keys=keys,

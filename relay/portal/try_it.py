@@ -156,7 +156,7 @@ async def _confirm(
         is_changed=is_changed,
         body=msgspec.json.encode(body).decode(),
         shown=spelt(body),
-        code=as_code(base_url_of(page), path, spelt(body)),
+        code=as_code(page.base_url, path, spelt(body)),
         key=key or _new_key(),
     )
 
@@ -169,13 +169,6 @@ async def _quote(
         return None
     told: dict[str, Any] = await page.asking.post("/quote", {"path": path, "body": body})
     return told
-
-
-def base_url_of(page: Page) -> str:
-    """Say where a tenant's program finds the relay."""
-    if page.portal.settings.public_url:
-        return page.portal.settings.public_url
-    return f"{page.request.scope['scheme']}://{page.request.headers.get('host', '')}"
 
 
 def _sum_of(told: dict[str, Any] | None) -> str:

@@ -103,23 +103,42 @@ async def browsing_at(
     relay: Relay, app: Any, root: str, new_key: NewKey
 ) -> AsyncIterator[Browsing]:
     """Serve an application of a relay's on a socket, and start a browser at a site of it."""
+    async with serving(app) as origin:
+        try:
+            async with chromium() as one:
+                yield Browsing(one, origin, root, new_key)
+        finally:
+            relay.app.state.stopping.set()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Any]:
+    """Start a browser."""
     from playwright.async_api import async_playwright  # noqa: PLC0415 (not on every machine)
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with async_playwright() as playwright:
+        one = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield one
+        await one.close()
+
+
+@asynccontextmanager
+async def serving(app: Any, listener: socket.socket | None = None) -> AsyncIterator[str]:
+    """Serve an application on a socket, by default of its own; what it is given is its origin."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, interface="asgi3", lifespan="off", log_config=None, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     # Not `serve`, which takes the signals of the process that runs the tests.
-    serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
+    running = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
     try:
-        async with async_playwright() as playwright:
-            chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-            yield Browsing(chromium, origin, root, new_key)
-            await chromium.close()
+        yield origin_of(listener)
     finally:
-        relay.app.state.stopping.set()
         server.should_exit = True
-        await serving
+        await running
         listener.close()
+
+
+def origin_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -38,7 +38,7 @@ PAINTED = """
 
 
 async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str, Any]:
-    """Find pages of a site that are wider than their window, or break a rule of axe's."""
+    """Find pages that are wider than their window, take a name for markup, or break axe's rules."""
     from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 (not everywhere)
 
     found: dict[str, Any] = {}
@@ -51,6 +51,7 @@ async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str
                 found |= await _width_of(page, f"{language} {address}")
                 if language != "en":
                     found |= await _english_of(page, f"{language} {address}")
+                found |= await _markup_of(page, f"{language} {address}")
                 if scheme == "dark" and number % DARK_EVERY:
                     continue
                 # The frame is the same on all; in the dark, only what is seen differs.
@@ -80,6 +81,12 @@ async def _english_of(page: Any, name: str) -> dict[str, Any]:
 async def _width_of(page: Any, name: str) -> dict[str, Any]:
     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return {f"{name}: too wide": wide} if wide > 0 else {}
+
+
+async def _markup_of(page: Any, name: str) -> dict[str, Any]:
+    """What somebody called his things (MARKUP of the stories) is text, wherever it stands."""
+    made = await page.evaluate("document.querySelectorAll('img[src=x], [onerror]').length")
+    return {f"{name}: markup": made} if made else {}
 
 
 async def _wrongs_of(page: Any, axe: Any, name: str, **given: Any) -> dict[str, Any]:

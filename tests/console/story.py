@@ -1,9 +1,12 @@
 """What stands in a relay whose console is looked at: something of everything that pages show."""
 
+import json
+
 from relay.database.ids import TaskId
 from relay.desk.logins import set_password
 from relay.desk.notices import NewPlace, add_notice_place
 from relay.desk.operators import add_operator, issue_operator_token
+from relay.desk.pauses import pause_creates
 from relay.desk.tasks import refund, release, settle
 from relay.desk.tenants import issue_webhook_secret
 from relay.logins.sessions import open_session
@@ -44,6 +47,7 @@ async def tell_story(relay: Relay) -> list[str]:
     await relay.rows("UPDATE tasks SET is_flagged = true WHERE id = $1", ids[0])
     unpriced = CLIP | {"model_name": f"kling-9 {MARKUP}"}
     assert (await relay.submit(acme, unpriced)).status_code == 404
+    await tell_marked(relay, channel_id, ids)
     prices = await tell_prices(relay, f"b {MARKUP}")
     owner, marked_one = await operators(relay)
     await tell_tenants(relay, ids[1])
@@ -67,7 +71,7 @@ async def tell_story(relay: Relay) -> list[str]:
         *(f"/channels/{channel_id}/{one}" for one in ("edit", "test", "cost", "drain", "remove")),
         "/channels/add",
         "/pauses",
-        "/pauses/add",
+        *("/pauses/add", "/pauses/1/end"),
         "/deliveries",
         "/deliveries?state=dead",
         *("/deliveries/1", "/deliveries/1/replay"),
@@ -92,6 +96,26 @@ async def tell_story(relay: Relay) -> list[str]:
     ]
 
 
+async def tell_marked(relay: Relay, channel_id: int, ids: list[int]) -> None:
+    """Have others say markup: Kling of tasks and of a channel, an operator, an alert."""
+    failed, waiting = ids[2], ids[3]
+    await relay.rows("UPDATE tasks SET fail_message = $2 WHERE id = $1", failed, MARKUP)
+    said = json.dumps({"task_status": "processing", "task_status_msg": MARKUP})
+    await relay.rows("UPDATE tasks SET reply = $2 WHERE id = $1", waiting, said)
+    await act(relay, pause_creates, reason=MARKUP, tenant=f"b {MARKUP}", model="none")
+    await relay.rows(
+        "INSERT INTO channel_conditions"
+        " (channel_id, pack, model, state, code, reason, since, failed_at, try_at)"
+        " VALUES ($1, 'video', $2, 'cooling', 1303, $2, now(), now(), now())",
+        *(channel_id, MARKUP),
+    )
+    await relay.rows(
+        "INSERT INTO alert_rules (name, is_firing, found, checked_at)"
+        " VALUES ('deliveries-dead', true, jsonb_build_object($1::text, $1::text), now())",
+        MARKUP,
+    )
+
+
 async def tell_tenants(relay: Relay, task_id: int) -> None:
     """A callback that arrived and one that was given up, and a place that notices do not reach."""
     await act(relay, issue_webhook_secret, "acme", relay.keys, may_rotate=False)
@@ -99,9 +123,14 @@ async def tell_tenants(relay: Relay, task_id: int) -> None:
     for state, reason in (("delivered", None), ("dead", MARKUP)):
         await relay.rows(
             "INSERT INTO deliveries (task_id, tenant_id, url, task_status, body, state, attempts,"
-            " reason, ended_at) VALUES ($1, 1, $2, 'succeed', '{}', $3, 2, $4, now())",
-            *(task_id, url, state, reason),
+            " reason, ended_at) VALUES ($1, 1, $2, 'succeed', $5, $3, 2, $4, now())",
+            *(task_id, url, state, reason, MARKUP),
         )
+    await relay.rows(
+        "INSERT INTO delivery_attempts (delivery_id, number, http_status, duration_ms, response)"
+        " SELECT id, 1, 500, 12, $1 FROM deliveries",
+        MARKUP,
+    )
     events = [Event.QUOTA_LOW, Event.TASK_REFUNDED]
     place = NewPlace(kind=PlaceKind.WEBHOOK, to="https://acme.test/notices", events=events)
     settings = Settings(currency="USD")

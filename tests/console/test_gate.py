@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 
 from relay.console.gate import SITE
 from relay.desk.logins import set_password
@@ -159,24 +158,6 @@ async def test_only_forms_of_ours_are_taken(database_url: str) -> None:
 
         assert await send(OURS) == 303
         assert len(await relay.rows("SELECT 1 FROM changes WHERE act = 'task.refund'")) == 1
-
-
-@pytest.mark.parametrize(
-    ("given", "there"),
-    [
-        ("/console/tasks?state=failed", "/console/tasks?state=failed"),
-        ("/console", "/console"),
-        ("//evil.test/console", "/console"),
-        ("https://evil.test/console/", "/console"),
-        ("/console/../admin", "/console"),
-        ("/console/\\evil.test", "/console"),
-        ("/console/\r\nset-cookie: a=b", "/console"),
-        ("/consoles", "/console"),
-        ("", "/console"),
-    ],
-)
-def test_one_is_led_to_our_own_pages_only(given: str, there: str) -> None:
-    assert SITE.own_address(given) == there
 
 
 async def test_roles_hold(database_url: str) -> None:
