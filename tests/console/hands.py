@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.console.browsing import PHONE
+from tests.waiting import PATIENCE_S
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 FOCUS = """() => {
   const one = document.activeElement, style = getComputedStyle(one);

@@ -128,7 +128,7 @@ async def tell_tenants(relay: Relay, task_id: int) -> None:
         )
     await relay.rows(
         "INSERT INTO delivery_attempts (delivery_id, number, http_status, duration_ms, response)"
-        " SELECT id, 1, 500, 12, $1 FROM deliveries",
+        " SELECT id, 1, 500, 12, $1 FROM deliveries ON CONFLICT DO NOTHING",
         MARKUP,
     )
     events = [Event.QUOTA_LOW, Event.TASK_REFUNDED]

@@ -124,7 +124,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("htmx:after:swap", (event) => { enhance(event.target?.isConnected ? event.target : document); follow(); });
-document.addEventListener("DOMContentLoaded", () => { enhance(document); follow(); });
+// On a phone the pages stand in one line that is wider than it: where one is has to be in sight.
+function showPlace() {
+  const menu = document.querySelector("nav.menu:not(.aside)");
+  const here = menu?.querySelector("[aria-current]");
+  if (here && menu.scrollWidth > menu.clientWidth) menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+}
+
+document.addEventListener("DOMContentLoaded", () => { enhance(document); follow(); showPlace(); });
 addEventListener("pagehide", () => stream?.close());
 
 // How hard a password is to guess, roughly, while it is typed: it leaves the page when it is sent, and not before.
