@@ -55,7 +55,7 @@ async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str
                 if scheme == "dark" and number % DARK_EVERY:
                     continue
                 # The frame is the same on all; in the dark, only what is seen differs.
-                options = {"runOnly": [CONTRAST]} if scheme == "dark" else {}
+                options: dict[str, Any] = {"runOnly": [CONTRAST]} if scheme == "dark" else {}
                 before = len(painted)
                 painted |= set(await page.evaluate(PAINTED))
                 if scheme == "light" and len(painted) == before:
