@@ -1,5 +1,5 @@
-"""What entries and tasks come to, for whoever asks: lists of them, and sums. Reads only.
+"""What entries and tasks come to, for whoever asks: lists of them, and sums.
 
-Guarantee: nothing here is kept. Each figure is summed up from entries and tasks while it is asked
-for, so that there are no second books that could say otherwise.
+Guarantee: there are no second books that could say otherwise. Each figure is summed up from entries
+and tasks while it is asked for, or was so before and is shown to be the same still (`rolled.py`).
 """

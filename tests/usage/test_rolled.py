@@ -13,10 +13,10 @@ from relay.desk.channel_costs import set_channel_cost
 from relay.desk.tokens import issue_token
 from relay.months import Window, first_moment, read_zone
 from relay.usage.audit import RULE
-from relay.usage.sums import UsageKey
+from relay.usage.sums import UsageKey, read_dearest
 from tests.relay_app import ACTOR, Relay, running_relay
 from tests.usage.business import make_business
-from tests.usage.keeping import held, read_both, roll_all
+from tests.usage.keeping import held, read, read_both, roll_all
 
 ZONE = read_zone("Asia/Shanghai")
 DAYS = 9
@@ -171,6 +171,11 @@ async def _prices_of_the_past(relay: Relay, window: Window, over: list[datetime]
     await roll_all(relay, window, ZONE)
     kept, raw = await read_both(relay, [UsageKey.MONTH], window, ZONE)
     assert kept == raw
+    by_tenant = await read(relay, [UsageKey.TENANT], window, ZONE)
+    async with relay.sessions() as session:
+        dearest = await read_dearest(session, window, count=2, zone=ZONE, currency="USD")
+    assert len(dearest) == 2
+    assert dearest == by_tenant[:2]
     then, raw = await read_both(relay, [UsageKey.MONTH], window, ZONE, as_of=known)
     assert then == raw
     assert then != kept
