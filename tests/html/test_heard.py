@@ -35,6 +35,14 @@ HEARD = {
         "没有渠道服务于租户 a（x, y）等另外 3 个：创建会得到 503/5001"
     ),
     "channel main": "渠道 main",
+    "video: not sent: the proxy http://p:1 cannot be reached: no address": (
+        "video：未发送：无法连接代理 http://p:1：没有地址"
+    ),
+    "main: not sent, closed without a reply; backup: takes none now": (
+        "main：未发送，连接关闭，没有应答；backup：暂不接收"
+    ),
+    "month: must be a month such as 2026-11": "month：须为月份，如 2026-11",
+    str(NoSuch("channel", "backup")): "没有渠道 'backup'",
 }
 
 

@@ -47,6 +47,15 @@ class Heard(msgspec.Struct, frozen=True):
         return sum(map(len, self.parts))
 
     @property
+    def of_names(self) -> list[tuple[str, bool]]:
+        """Tell of each hole whether one word in it is a name, and no word of ours."""
+        around = pairwise(self.parts)
+        return [
+            (hole, before.endswith("'") or (not before and after.startswith(": ")))
+            for hole, (before, after) in zip(self.holes, around, strict=True)
+        ]
+
+    @property
     def is_weak(self) -> bool:
         """Tell whether words of others may look like it: it says little, and behind a hole.
 
@@ -159,7 +168,10 @@ class _Ear:
             found = one.fit(said)
             if found is None:
                 continue
-            heard = {hole: self.hear(value) for hole, value in found.items()}
+            heard = {
+                hole: None if is_name and " " not in found[hole] else self.hear(found[hole])
+                for hole, is_name in one.of_names
+            }
             first = one.holes[0]
             if one.is_weak and LETTER.search(found[first]) and heard[first] is None:
                 continue
@@ -183,10 +195,14 @@ class _Ear:
         return "，".join(map(str, heard)) if all(heard) else None
 
     def _hear_two(self, said: str) -> str | None:
-        """Translate two sentences, or what is said of a name, if either is known."""
+        """Translate two sentences, or what is said of a name, if either is known.
+
+        One word is a name, also where it is a word of ours.
+        """
         for stop, other in STOPS.items():
             first, found, rest = said.partition(stop)
-            heard = (self.hear(first), self.hear(rest)) if found else (None, None)
-            if any(heard):
-                return f"{heard[0] or first}{other}{heard[1] or rest}"
+            if found:
+                heard = [self.hear(part) if " " in part else None for part in (first, rest)]
+                if any(heard):
+                    return f"{heard[0] or first}{other}{heard[1] or rest}"
         return None
