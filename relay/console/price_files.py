@@ -132,6 +132,8 @@ async def _compare(page: Page, form: Form, file: PriceFile | None) -> Compared |
         form.errors["toml"] = sentence_of(error, page)
         return None
     both = [*difference.ended, *difference.added]
+    if difference.multiplies_amounts is not None:
+        both += [row for row in after.standing_rows if row.amount_micros is not None]
     plans = await plan_all(page, payers, both, before=before, after=after)
     return Compared(
         difference, names, plans, sha256(msgspec.json.encode(difference)).hexdigest()[:32]

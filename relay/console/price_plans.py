@@ -14,8 +14,8 @@ from relay.pricing.in_force import Prices
 from relay.pricing.quote import UnitPrices
 from relay.tasks.sold import SOLD_DAYS
 
-MOMENTS_MAX = 3
-"""At which something begins or ends to hold, that are told one by one."""
+MOMENTS_MAX, LOOKED_AT_MAX = 3, 12
+"""At which something else counts than before: those that are told, and that are looked at."""
 
 Changed = PriceRow | Multiplier
 
@@ -36,13 +36,19 @@ async def plan_all(
     after: Prices,
     with_sold: bool = True,
 ) -> Plans:
-    """Tell what all that is changed at once comes to, at each moment at which it does."""
+    """Tell what all that is changed at once comes to, at each moment at which that is another."""
     begins = _moments(changed, after)
-    planned = []
-    for at, until_then in list(begins.items())[:MOMENTS_MAX]:
+    planned: list[Planned] = []
+    looked_at = 0
+    for at, until_then in list(begins.items())[:LOOKED_AT_MAX]:
+        if len(planned) == MOMENTS_MAX:
+            break
+        looked_at += 1
         sides = before.moved(at), after.moved(at)
         # In a thread: of a whole book it is a second's work.
         found, times = await asyncio.to_thread(_effects, page, payers, until_then, *sides)
+        if planned and (planned[-1].effects, planned[-1].times) == (found.on, times):
+            continue
         planned.append(
             Planned(
                 at=at,
@@ -58,7 +64,7 @@ async def plan_all(
                 is_weighed=with_sold,
             )
         )
-    return Plans(planned, len(begins) - len(planned))
+    return Plans(planned, len(begins) - looked_at)
 
 
 def _moments(changed: Iterable[Changed], prices: Prices) -> dict[datetime, list[Changed]]:

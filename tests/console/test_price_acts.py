@@ -248,6 +248,8 @@ async def test_a_list_of_klings_is_adopted_once_it_was_seen(database_url: str) -
         assert "3 rows differ" in page
         assert "0.5 units a second 0.6 units a second +20% – 1" in page
         assert "acme 1 0.35 0.42 0.35 0.42 0% 0% -20%" in page
+        assert "What it changes for whom Tenants without prices of their own: acme" in page
+        assert "0.84 +20%" in page
         other = await ann.post("/prices/official/adopt", instead_of="another")
         assert (other.status_code, "look again" in other.text) == (409, True)
         for status in (303, 409):
@@ -275,6 +277,9 @@ async def test_a_file_is_compared_and_put_in_force(database_url: str) -> None:
         )
         shown = unescape(words(answer.text))
         assert "1 row or multiplier ends, 2 are new." in shown
+        # For acme by its own row and the multiplier; for everybody by the multiplier.
+        for told in ("What it changes for whom", "0.14 0.42 +200%", "× 1 × 1.5 +50%"):
+            assert told in shown, told
         assert await state_of(relay) == before
         sure = re.findall(r'name="sure" value="(\w+)"', answer.text)[0]
         await act(relay, set_price, PriceRow("tts", units=Decimal(9)))
