@@ -20,7 +20,7 @@ UPDATE tokens SET expires_at = now() - interval '1 second' WHERE id = 2;
 """One more of what there is one of."""
 PAGED = (
     *("tenants", "tokens", "channels", "owners", "invoices", "pauses", "limits", "notices"),
-    "notices/places",
+    *("notices/places", "assets"),
 )
 WHOLE = (
     *("codes", "operators", "operator-tokens", "prices", "prices/missing", "multipliers"),
@@ -41,6 +41,8 @@ FILTERED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("channels", {"model": "kling-v3"}, ["main", "spare"]),
     ("notices", {"event": "quota.low", "state": "due"}, []),
     ("invoices", {"month": "2020-01"}, []),
+    ("assets", {"tenant": "beta"}, []),
+    ("assets", {"tenant": "acme", "state": "lost"}, []),
 ]
 
 
