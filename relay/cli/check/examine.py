@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+from relay.assets.read import read_keeping
 from relay.channels.directory import read_channels
 from relay.cli.check.outside import check_public_url
 from relay.cli.database import (
@@ -36,6 +37,7 @@ from relay.desk.check.judge import (
     judge_pool,
     judge_pooler,
 )
+from relay.desk.check.kept_files import check_kept_files
 from relay.desk.check.proxies import check_proxies
 from relay.desk.check.settings import check_settings
 from relay.secrets import KeyRing, new_secret_key
@@ -107,6 +109,8 @@ def _check_opened(settings: Settings, url: str) -> Iterator[Finding]:
         yield from database.read(
             lambda session: check_arrivals(session, settings, directory=directory)
         )
+        keeping = database.read(read_keeping)
+        yield from asyncio.run(check_kept_files(keeping, settings))
     yield from check_disk(directory, database_bytes=facts.bytes)
 
 

@@ -20,7 +20,6 @@ from relay.desk.check.judge import (
     judge_queue,
     judge_recent,
 )
-from relay.desk.check.kept_files import check_kept_files
 from relay.desk.sealed import open_what_is_used
 from relay.health.read import read_standings
 from relay.ledger.audits import find_last_audit
@@ -76,7 +75,6 @@ async def check_arrivals(
         *judge_recent(await read_recent(session), are_on=settings.public_url is not None),
         check_backups(await read_last_backups(session), settings, directory),
         *check_alerts(await read_alerts(session)),
-        *await check_kept_files(session, settings),
     ]
 
 

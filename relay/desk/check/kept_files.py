@@ -4,10 +4,8 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from relay.assets.opened import open_store
-from relay.assets.read import Keeping, read_keeping
+from relay.assets.read import Keeping
 from relay.assets.store import AssetStore, StoreFailed
 from relay.desk.check.disk import judge_disk
 from relay.desk.check.finding import Finding, bad, good, warning
@@ -18,9 +16,8 @@ WAITED_S = 15.0
 SEE = "`relay asset list --state due` says why"
 
 
-async def check_kept_files(session: AsyncSession, settings: Settings) -> list[Finding]:
+async def check_kept_files(keeping: Keeping, settings: Settings) -> list[Finding]:
     """Put something small into the store and take it out, and judge what waits to be copied."""
-    keeping = await read_keeping(session)
     if not keeping.tenants and not keeping.bytes and not keeping.waiting:
         return []
     store = open_store(settings)

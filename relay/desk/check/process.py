@@ -2,12 +2,14 @@
 
 from sqlalchemy import text
 
+from relay.assets.read import read_keeping
 from relay.channels.directory import read_channels
 from relay.database.facts import read_facts
 from relay.desk.check.business import check_arrivals, check_business, check_keys
 from relay.desk.check.disk import check_disk
 from relay.desk.check.finding import Finding
 from relay.desk.check.judge import judge_clock, judge_database
+from relay.desk.check.kept_files import check_kept_files
 from relay.desk.check.proxies import check_proxies
 from relay.desk.check.settings import check_settings
 from relay.desk.office import Office
@@ -39,8 +41,10 @@ async def check_process(office: Office, *, timeout_ms: int | None = None) -> lis
             *await check_arrivals(session, settings, directory=facts.directory),
             *check_disk(facts.directory, database_bytes=facts.bytes),
         ]
+        keeping = await read_keeping(session)
         try:
             channels = await read_channels(session, office.keys)
         except SecretKeyError:
             channels = []  # the line about the secret key says it
+    findings += await check_kept_files(keeping, settings)
     return findings + await check_proxies(channels)
