@@ -27,6 +27,9 @@ FIRST = (
     "tests/test_private_parts.py",
     "tests/cli/test_processes.py",
     "tests/cli/test_import_new_api.py",
+    "tests/portal/test_isolation.py",
+    "tests/logins/test_log_in.py",
+    "tests/cli/test_backup.py",
 )
 """Files of minutes in few tests. Begun last, one of them would have a core for itself."""
 
