@@ -32,9 +32,10 @@ HEARD = {
         "最近一次备份为 Monday，位于 /b；noon 有一次失败：不是 URL，且没有定时备份"
     ),
     "no channel serves tenant a (x, y) and 3 more: creates are 503/5001": (
-        "没有渠道服务于租户 a（x, y）等另外 3 个：创建会得到 503/5001"
+        "没有渠道可服务：租户 a（x, y），另有 3 个。其创建会得到 503/5001"
     ),
     "channel main": "渠道 main",
+    "channel 主 要": "渠道主 要",
     "video: not sent: the proxy http://p:1 cannot be reached: no address": (
         "video：未发送：无法连接代理 http://p:1：没有地址"
     ),
@@ -62,6 +63,7 @@ def test_what_others_say_stays_as_it_is() -> None:
         "tenant, acme",
         "<b>channel</b>",
         "%(1)s %s 100%",
+        "张 三: ok",
         "",
     ):
         assert hear("zh", said) == said

@@ -28,8 +28,8 @@ LOOKUPS_MAX = 50
 LETTER = re.compile("[A-Za-z]")
 LETTERS_MIN = 8
 STOPS = {"; ": "；", ": ": "："}
-BETWEEN = re.compile(r"(?<=[\u3001-\u9fff\uff00-\uffef]) (?=[\u3001-\u9fff\uff00-\uffef])")
-"""What stands in a hole may be of the language too, which has no spaces there."""
+SPACED_HOLE = re.compile(r"( ?)%\((\d+)\)s( ?)")
+WIDE = re.compile("[\u3001-\u9fff\uff00-\uffef]")
 END = {"zh": "。"}
 ENDS = (".", "?", "!", "。", "？", "！")
 
@@ -83,6 +83,18 @@ class Heard(msgspec.Struct, frozen=True):
         filled = [text[before[1] : after[0]] for before, after in pairwise(marks)]
         return dict(zip(self.holes, filled, strict=True))
 
+    def fill(self, values: dict[str, str]) -> str:
+        """Say the translation, with these in its holes."""
+        return SPACED_HOLE.sub(lambda found: _placed(found, values[found[2]]), self.translated)
+
+
+def _placed(found: re.Match[str], value: str) -> str:
+    """Leave out the spaces around what is of the language too, which has none within a sentence."""
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    left = "" if WIDE.match(before) and WIDE.match(value[:1]) else found[1]
+    right = "" if WIDE.match(after) and WIDE.match(value[-1:]) else found[3]
+    return f"{left}{value}{right}"
+
 
 class Catalogue(msgspec.Struct, frozen=True):
     whole: dict[str, str]
@@ -110,7 +122,7 @@ def catalogue(language: str) -> Catalogue:
             if one.holes:
                 holed.append(one)
             else:
-                whole[one.parts[0]] = one.translated % {}
+                whole[one.parts[0]] = one.translated
     return Catalogue(
         whole,
         sorted(holed, key=lambda one: -one.weight),
@@ -121,7 +133,7 @@ def catalogue(language: str) -> Catalogue:
 def _read(said: str, translated: str) -> Heard:
     parts = HOLE.split(said)
     around = tuple(part.replace("%%", "%") for part in parts[::2])
-    return Heard(around, tuple(parts[1::2]), translated)
+    return Heard(around, tuple(parts[1::2]), translated.replace("%%", "%"))
 
 
 @lru_cache(maxsize=2000)
@@ -129,7 +141,7 @@ def hear(language: str, text: str) -> str:
     """Say in a language what the relay said in English; what is not known is given back."""
     if language == "en" or len(text) > CHARS_MAX:
         return text
-    return BETWEEN.sub("", _Ear(catalogue(language)).hear(text) or text)
+    return _Ear(catalogue(language)).hear(text) or text
 
 
 def sentence(language: str, text: str) -> str:
@@ -175,7 +187,7 @@ class _Ear:
             first = one.holes[0]
             if one.is_weak and LETTER.search(found[first]) and heard[first] is None:
                 continue
-            return one.translated % {hole: heard[hole] or found[hole] for hole in found}
+            return one.fill({hole: heard[hole] or found[hole] for hole in found})
         return None
 
     def _hear_tail(self, said: str) -> str | None:
@@ -185,7 +197,7 @@ class _Ear:
             found = one.fit(said[at:]) if at > 0 else None
             if found is not None:
                 filled = {hole: self.hear(value) or value for hole, value in found.items()}
-                return (self.hear(said[:at]) or said[:at]) + one.translated % filled
+                return (self.hear(said[:at]) or said[:at]) + one.fill(filled)
         return None
 
     def _hear_list(self, said: str) -> str | None:
