@@ -5,12 +5,14 @@ from typing import Any
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import read_rows
 from relay.console.access import may
+from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
-from relay.console.standing import read_shown, read_told
+from relay.console.standing import ChannelRow, read_shown, read_told, row_of
 from relay.html.form import Form
 
 HERE = f"{ROOT}/channels"
@@ -31,6 +33,25 @@ class Channels(Controller):
             fitting = [row for row in rows if group is None or group in row.groups]
             shown = await read_shown(session, fitting)
         return await page.render("channels/list.html", form=form, channels=shown, groups=known)
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file: each channel, and how it does now."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        is_with_removed, group = form.is_checked("removed"), form.text("group")
+
+        async def read(
+            session: AsyncSession, _: int | None, __: int
+        ) -> tuple[list[ChannelRow], None]:
+            rows = await read_rows(session, with_removed=is_with_removed)
+            fitting = [row for row in rows if group is None or group in row.groups]
+            return [row_of(one) for one in await read_shown(session, fitting)], None
+
+        return await list_file(
+            *(page, read, ChannelRow, file_form), name="channels", title=page.say("Channels")
+        )
 
     @get("/{channel_id:int}")
     async def show(self, page: NamedDependency[Page], channel_id: FromPath[int]) -> Response[Any]:

@@ -6,15 +6,18 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import read_rows
 from relay.console.access import may
+from relay.console.files import list_file
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.errors import DeskError, NoSuch, Unusable
 from relay.desk.pauses import end_pause, pause_creates
 from relay.html.form import Form, read_form
+from relay.pages.rows import Read, cut
 from relay.pauses.read import ListedPause, list_pauses
 
 HERE = f"{ROOT}/pauses"
@@ -32,14 +35,23 @@ class Pauses(Controller):
     async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """List those in force, or with those that are over, newest first."""
         form = Form(page.say, values=dict(request.query_params.items()))
-        with_ended, cursor = form.is_checked("ended"), form.whole("cursor")
+        cursor = form.whole("cursor")
         async with page.reading() as session:
-            found = await list_pauses(
-                session, with_ended=with_ended, before_id=cursor, limit=AT_ONCE + 1
-            )
-        next_cursor = found[AT_ONCE - 1].id if len(found) > AT_ONCE else None
+            found, next_cursor = await _read_of(form)(session, cursor, AT_ONCE)
         return await page.render(
-            "pauses/list.html", form=form, found=found[:AT_ONCE], next_cursor=next_cursor
+            "pauses/list.html", form=form, found=found, next_cursor=next_cursor
+        )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        return await list_file(
+            *(page, _read_of(form), ListedPause, file_form),
+            name="pauses",
+            title=page.say("Pauses"),
         )
 
     @get("/add", guards=[may("pause.add")])
@@ -104,6 +116,20 @@ class Pauses(Controller):
             one = await _read(page, pause_id)
             return await page.render("pauses/end.html", status=status_of(error), one=one, form=form)
         return page.go(HERE, said="pause-ended")
+
+
+def _read_of(form: Form) -> Read[ListedPause]:
+    with_ended = form.is_checked("ended")
+
+    async def read(
+        session: AsyncSession, before_id: int | None, limit: int
+    ) -> tuple[list[ListedPause], int | None]:
+        found = await list_pauses(
+            session, with_ended=with_ended, before_id=before_id, limit=limit + 1
+        )
+        return cut(found, limit)
+
+    return read
 
 
 async def _ask(page: Page, form: Form, *, status: int = 200) -> Response[Any]:

@@ -1,5 +1,8 @@
 """One channel as its pages tell it: how it stands, in a word, and what there is to do with it."""
 
+from datetime import datetime
+from decimal import Decimal
+
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -58,6 +61,32 @@ class Shown(msgspec.Struct, frozen=True):
         return self.standing.succeeded / ended if ended else None
 
 
+class ChannelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel of the list, as a file has it; how it does is of now."""
+
+    id: int
+    name: str
+    base_url: str
+    state: str
+    reason: str | None
+    running: int
+    room: dict[str, int]
+    units_left: dict[str, Decimal]
+    """By kind."""
+    succeeded: int
+    ended: int
+    """Both in the last hour."""
+    median_s: float | None
+    priority: int
+    weight: int
+    groups: list[str]
+    models: list[str]
+    is_sandbox: bool
+    callback_at: datetime | None
+    created_at: datetime
+    removed_at: datetime | None
+
+
 class Noted(msgspec.Struct, frozen=True):
     """What was done to it at the desk."""
 
@@ -92,6 +121,32 @@ async def read_shown(session: AsyncSession, rows: list[Channel]) -> list[Shown]:
         _shown(row, standings[row.id], [one for one in pauses if one.channel == row.name])
         for row in rows
     ]
+
+
+def row_of(shown: Shown) -> ChannelRow:
+    """Lay out a channel of the list for a file."""
+    channel, standing = shown.channel, shown.standing
+    return ChannelRow(
+        id=channel.id,
+        name=channel.name,
+        base_url=channel.base_url,
+        state=shown.state,
+        reason=shown.reason,
+        running=shown.running,
+        room=standing.room,
+        units_left={one.kind: one.remaining for one in standing.units},
+        succeeded=standing.succeeded,
+        ended=standing.ended,
+        median_s=standing.median_s,
+        priority=channel.priority,
+        weight=channel.weight,
+        groups=channel.groups,
+        models=channel.models,
+        is_sandbox=channel.is_sandbox,
+        callback_at=channel.callback_at,
+        created_at=channel.created_at,
+        removed_at=channel.removed_at,
+    )
 
 
 async def read_told(session: AsyncSession, page: Page, channel_id: int) -> Told:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -12,6 +13,7 @@ from relay.alerts.places import PlaceUnusable
 from relay.alerts.send import CannotSend, check_sender
 from relay.console.access import may
 from relay.console.acting import OK, attempt
+from relay.console.files import list_file
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.errors import NoSuch
@@ -26,7 +28,7 @@ from relay.desk.notices import (
 from relay.html.form import Form, read_form
 from relay.notices.events import WANTED, Event
 from relay.notices.places import Means, mail_to, read_address
-from relay.notices.read import ListedPlace, NoticeFilter, list_notices, list_places
+from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, NoticeState, PlaceKind
 from relay.pages.rows import cut
 
@@ -48,6 +50,32 @@ class TenantNotices(Controller):
         """List the places, and what was told there, newest first."""
         form = Form(page.say, values=dict(request.query_params.items()))
         return await _show(page, tenant_id, form)
+
+    @get("/{tenant_id:int}/notices/list/{file_form:str}")
+    async def list_as_file(
+        self,
+        page: NamedDependency[Page],
+        request: Asked,
+        tenant_id: FromPath[int],
+        file_form: FromPath[str],
+    ) -> Response[Any]:
+        """Give what was told as a file, all of it."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        wanted = _wanted(form, tenant_id)
+        async with page.reading() as session:
+            tenant = await read_head(session, page, tenant_id)
+
+        async def read(
+            session: AsyncSession, before_id: int | None, limit: int
+        ) -> tuple[list[ListedNotice], int | None]:
+            within = msgspec.structs.replace(wanted, before_id=before_id)
+            return cut(await list_notices(session, within, limit=limit + 1), limit)
+
+        return await list_file(
+            *(page, read, ListedNotice, file_form),
+            name=f"notices-of-{tenant.name}",
+            title=page.say("Notices"),
+        )
 
     @get("/{tenant_id:int}/notices/add", guards=[may("notice.add")])
     async def ask_place(
@@ -158,18 +186,10 @@ class TenantNotices(Controller):
 
 
 async def _show(page: Page, tenant_id: int, form: Form, *, status: int = OK) -> Response[Any]:
-    event, state = form.choice("event", EVENTS), form.choice("state", STATES)
-    wanted = NoticeFilter(
-        tenant_id=tenant_id,
-        place_id=form.whole("place", most=2**53),
-        event=None if event is None else Event(event),
-        state=None if state is None else NoticeState(state),
-        before_id=form.whole("cursor", most=2**53),
-    )
     async with page.reading() as session:
         tenant = await read_head(session, page, tenant_id)
         places = await list_places(session, tenant_id=tenant_id)
-        found = await list_notices(session, wanted, limit=AT_ONCE + 1)
+        found = await list_notices(session, _wanted(form, tenant_id), limit=AT_ONCE + 1)
     notices, next_id = cut(found, AT_ONCE)
     return await render_of(
         *(page, "tenants/notices.html", tenant),
@@ -179,6 +199,17 @@ async def _show(page: Page, tenant_id: int, form: Form, *, status: int = OK) -> 
         notices=notices,
         next_cursor=next_id,
         events=EVENTS,
+    )
+
+
+def _wanted(form: Form, tenant_id: int) -> NoticeFilter:
+    event, state = form.choice("event", EVENTS), form.choice("state", STATES)
+    return NoticeFilter(
+        tenant_id=tenant_id,
+        place_id=form.whole("place", most=2**53),
+        event=None if event is None else Event(event),
+        state=None if state is None else NoticeState(state),
+        before_id=form.whole("cursor", most=2**53),
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
+from relay.console.files import list_file
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.console.tenant_change import read_names
@@ -64,6 +65,33 @@ class TenantTokens(Controller):
         tokens, next_id = cut([shown_token(row, name) for row, name in found], AT_ONCE)
         return await render_of(
             page, "tenants/tokens.html", tenant, form=form, tokens=tokens, next_cursor=next_id
+        )
+
+    @get("/{tenant_id:int}/tokens/list/{file_form:str}")
+    async def list_as_file(
+        self,
+        page: NamedDependency[Page],
+        request: Asked,
+        tenant_id: FromPath[int],
+        file_form: FromPath[str],
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it; what they are signed with is in none."""
+        form = Form(page.say, values=dict(request.query_params.items()))
+        is_live = None if form.is_checked("all") else True
+        async with page.reading() as session:
+            tenant = await read_head(session, page, tenant_id)
+
+        async def read(
+            session: AsyncSession, before_id: int | None, limit: int
+        ) -> tuple[list[ShownToken], int | None]:
+            wanted = TokenFilter(tenant_id=tenant_id, is_live=is_live, before_id=before_id)
+            found = await list_tokens(session, wanted, limit=limit + 1)
+            return cut([shown_token(row, name) for row, name in found], limit)
+
+        return await list_file(
+            *(page, read, ShownToken, file_form),
+            name=f"tokens-of-{tenant.name}",
+            title=page.say("Tokens"),
         )
 
     @get("/{tenant_id:int}/tokens/issue", guards=[may("token.issue")])

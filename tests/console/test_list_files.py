@@ -20,6 +20,10 @@ LISTS = {
     "/prices/list": "endpoint",
     "/prices/multipliers/list": "times",
     "/money/entries": "kind",
+    "/channels/list": "state",
+    "/pauses/list": "reason",
+    "/tenants/1/tokens/list": "api_key_hint",
+    "/tenants/1/notices/list": "event",
 }
 """Each with a column that it has."""
 
