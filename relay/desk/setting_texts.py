@@ -295,8 +295,8 @@ TOLD = (
         "the folder `assets` in `RELAY_DATA_DIR`",
         "where [kept files](assets.md) lie: a folder, or `s3://bucket/folder` of whatever speaks "
         "S3, reached as backups are. Several processes need one that all of them reach",
-        "[保留的文件](assets.md)存放处：一个文件夹，或任何兼容 S3 的 `s3://bucket/folder`（访问方"
-        "式与备份相同）。多个进程须共用同一处",
+        "存放[保留的文件](assets.md)的位置：一个文件夹，或任何兼容 S3 的 `s3://bucket/folder`（访问"
+        "方式与备份相同）。多个进程须共用同一处",
     ),
     ToldSetting(
         ("RELAY_ASSET_URL",),

@@ -26,6 +26,7 @@ GIVEN = {
     ("alert", "unmute"): ("disk-low",),
     ("alert", "set"): ("disk-low", "--above", "1"),
     ("tenant", "remove"): ("acme", "--yes"),
+    ("asset", "delete"): ("0192f0c1-0000-7000-8000-000000000000", "--yes"),
     ("operator", "remove"): ("ann", "--yes"),
     ("operator", "set"): ("ann", "--role", "viewer"),
     ("operator", "password"): ("ann", "--remove"),

@@ -1,5 +1,6 @@
 """Check, settings and backup in the console: what they show, and the one thing that is done."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ async def test_settings_are_shown_and_secrets_are_not(database_url: str) -> None
         assert ("hush" in page, "mail.test" in page) == (False, False)
         vic.client.headers["accept-language"] = "zh"
         page = await vic.read("/settings")
-        assert all(told.zh.partition("`")[0] in page for told in TOLD)
+        assert [
+            re.split("[`[]", told.zh)[0]
+            for told in TOLD
+            if re.split("[`[]", told.zh)[0] not in page
+        ] == []
 
 
 def test_where_a_setting_comes_from(tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ class Bench:
 
     async def add_secret(self, tenant_id: int) -> str:
         async with self.sessions.begin() as session:
-            issued = await issue_secret(session, tenant_id, self.keys, may_rotate=True)
+            issued = await issue_secret(
+                session, tenant_id, self.keys, may_rotate=True, ends_former=True
+            )
         assert issued is not None
         return issued.secret
 

@@ -197,13 +197,15 @@ def test_a_webhook_secret_is_shown_once(relay: Command) -> None:
 
     said = relay.refused("tenant", "webhook-secret", "acme")
     second = relay.json("tenant", "webhook-secret", "acme", "--rotate")
-    text = relay("tenant", "webhook-secret", "acme", "--rotate").stdout
+    too_soon = relay.refused("tenant", "webhook-secret", "acme", "--rotate")
+    text = relay("tenant", "webhook-secret", "acme", "--rotate", "--end-former").stdout
 
     assert first["replaced_signs_until"] is None
     assert first["secret"].startswith("whsec_")
     assert "--rotate makes a new one" in said
     assert second["secret"] != first["secret"]
     assert second["replaced_signs_until"] is not None
+    assert "has a former webhook secret that signs until" in too_soon
     assert "the old one signs until" in text
     assert second["secret"] not in text
 
