@@ -96,3 +96,17 @@ def _root_of(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error
+
+
+def end_if_cancelled(error: Exception) -> None:
+    """Go on with a cancellation whose place another error took; for whoever goes on after errors.
+
+    A statement that is cancelled is rolled back, and a database that is gone fails that: what comes
+    out is that failure. A loop that takes it for one of its turns would never end.
+
+    Raises:
+        CancelledError: the task was told to end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error

@@ -88,7 +88,10 @@ class BoundedPool:
             except LOST:  # a rollback would wait for an answer as long again
                 raise
             except BaseException:
-                await transaction.rollback()
+                try:
+                    await transaction.rollback()
+                except Exception:  # noqa: BLE001 (what happened is told, above all a cancellation)
+                    connection.terminate()
                 raise
             await transaction.commit()
 

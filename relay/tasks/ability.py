@@ -12,6 +12,7 @@ from relay.channels.directory import ChannelDirectory
 from relay.database.batch import Batcher
 from relay.database.cached import Cached
 from relay.database.driver import Pool
+from relay.database.faults import end_if_cancelled
 from relay.database.lines import Lines
 from relay.database.opener import SettingsDropped
 from relay.database.rows import unnest
@@ -87,6 +88,7 @@ class Ability:
         except Unable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+            end_if_cancelled(error)
             cause = error.__cause__ or error
             said = str(cause) if isinstance(cause, SettingsDropped) else type(cause).__name__
             return f"the database cannot be used: {said}"

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
-from relay.database.faults import log_failure
+from relay.database.faults import end_if_cancelled, log_failure
 from relay.ledger.audits import note_audit
 from relay.ledger.entries import BY_RELAY
 from relay.ledger.invariants import SNAPSHOT
@@ -69,6 +69,7 @@ async def repeat(name: str, chore: Callable[[], Awaitable[None]], *, every_s: fl
         try:
             await chore()
         except Exception as error:  # noqa: BLE001 (told in the log)
+            end_if_cancelled(error)
             log_failure(log, "chore.failed", error, chore=name)
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from relay.database.faults import log_failure
+from relay.database.faults import end_if_cancelled, log_failure
 
 log = structlog.get_logger()
 
@@ -35,6 +35,7 @@ async def sweep(
             try:
                 rows = await claim(at_once - len(in_hand))
             except Exception as error:  # noqa: BLE001 (told in the log)
+                end_if_cancelled(error)
                 log_failure(log, "sweep.claim_failed", error, sweep=name)
                 await asyncio.sleep(AFTER_FAILURE_S)
                 continue
