@@ -3,6 +3,9 @@
 import gc
 import os
 import shutil
+import subprocess
+import sys
+import sysconfig
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from cryptography import x509
 
 from tests.kling.certificates import self_signed
 
+ROOT = Path(__file__).parents[1]
 FIRST = (
     "tests/benchmarks/test_plans.py",
     "tests/e2e/",
@@ -65,6 +69,8 @@ def set_up_processes(kept: Path) -> Callable[[], None]:
     top = tempfile.TemporaryDirectory(prefix="kling-relay-run-")
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = str(kept)
+        if not any(kept.iterdir()):
+            _compile()
     trusted = Path(top.name, "trusted.pem")
     self_signed(trusted, x509.DNSName("nobody.invalid"))
     os.environ["SSL_CERT_FILE"] = str(trusted)
@@ -76,6 +82,14 @@ def set_up_processes(kept: Path) -> Callable[[], None]:
         shutil.rmtree(kept / passing, ignore_errors=True)
 
     return clean_up
+
+
+def _compile() -> None:
+    """Compile ourselves and all libraries, by all cores, before several workers do so each."""
+    places = [*(ROOT / name for name in ("relay", "tests")), sysconfig.get_path("purelib")]
+    command = [sys.executable, "-m", "compileall", "-q", "-j", "0", *map(str, places)]
+    # What some library ships that is no Python of this version is none of ours.
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def spare_the_collector() -> None:

@@ -19,7 +19,7 @@ from relay.operators.tables import Role
 from tests.admin.office import office, token_of
 from tests.relay_app import fixture_relay
 
-CASES = 3
+CASES = 2
 """Of an operation and a kind: it is asked about sixty of them."""
 CHECKS = [
     *(not_a_server_error, status_code_conformance, content_type_conformance),
