@@ -27,7 +27,7 @@ log = structlog.get_logger()
 START = (0, "")
 URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
-SHOWN_AGAIN_S = 1.0
+SHOWN_AGAIN_S = 3.0
 DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
 REFUSED, UNREACHABLE, LEASE_LOST = "refused", "unreachable", "lease_lost"
 RESULTS = (DELIVERED, REFUSED, UNREACHABLE, DeliveryState.SUPERSEDED.value, DEAD, LEASE_LOST)

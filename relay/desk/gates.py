@@ -18,7 +18,7 @@ from relay.desk.names import check_name
 from relay.networks import read_networks
 from relay.tenants.gate import COLUMNS
 from relay.tenants.tables import Tenant, Token
-from relay.tenants.tokens import read_makers
+from relay.tenants.tokens import lock_maker, read_makers
 
 NAMES_MAX = 100
 """Of networks, endpoints or models."""
@@ -59,6 +59,9 @@ async def set_gates(
     expires_at = wanted.get("expires_at")
     if expires_at is not None and expires_at <= await session.scalar(select(func.now())):
         raise Unusable("it expires at a moment that is still to come", field="expires_at")
+    # Before the other one, as whoever ends both does.
+    if by_id is not None and await lock_maker(session, by_id) is None:
+        raise NotPossible("token", by_id, "it was revoked")
     row = await _lock(session, tenant, token_id)
     if by_id is not None:
         await _check_within(session, by_id, row, wanted)
@@ -104,13 +107,15 @@ async def _check_within(
     session: AsyncSession, by_id: int, row: Tenant | Token, wanted: State
 ) -> None:
     """Refuse what a token may not say of another one."""
-    if not isinstance(row, Token) or by_id not in await read_makers(session, row.id) - {row.id}:
+    makers = await read_makers(session, row.id) - {row.id} if isinstance(row, Token) else set()
+    if by_id not in makers:
         raise Unusable("a key says what keys that came of it are let in for, and no others")
-    maker = await session.get_one(Token, by_id)
-    for name, value in wanted.items():
-        own = getattr(maker, name)
-        if own is not None and not _is_no_more(name, value, own):
-            raise Unusable("the key that makes it has less itself", field=name)
+    # Those between them too: each gives new keys to what came of it, and is shown them.
+    for maker in await session.scalars(select(Token).where(Token.id.in_(makers))):
+        for name, value in wanted.items():
+            own = getattr(maker, name)
+            if own is not None and not _is_no_more(name, value, own):
+                raise Unusable("the key that makes it has less itself", field=name)
 
 
 def _is_no_more(name: str, value: Any, own: Any) -> bool:

@@ -183,6 +183,9 @@ async def change_token(
         check_name(name)
     if not isinstance(groups, msgspec.UnsetType):
         groups = checked_groups_of_callers(groups)
+    # Before the other one, as whoever ends both does.
+    if by_id is not None and await tokens.lock_maker(session, by_id) is None:
+        raise NotPossible("token", by_id, "it was revoked")
     token = await session.get(Token, token_id, with_for_update={"key_share": True})
     if token is None:
         raise NoSuch("token", token_id)
@@ -220,15 +223,17 @@ async def _check_is_of(
     groups: Iterable[str] | msgspec.UnsetType | None,
 ) -> None:
     """Refuse what a token may not say of another one."""
-    if by_id not in await tokens.read_makers(session, token.id) - {token.id}:
+    makers = await tokens.read_makers(session, token.id) - {token.id}
+    if by_id not in makers:
         raise Unusable("a key changes keys that came of it, and no others")
-    maker = await session.get_one(Token, by_id)
     if isinstance(groups, msgspec.UnsetType):
         return
-    if groups is None and maker.groups is not None:
-        raise Unusable("the key that changes it is bound to groups itself", field="groups")
     tenant = await session.get_one(Tenant, token.tenant_id)
-    await _check_groups_within(session, maker, tenant, groups)
+    # Those between them too: each gives new keys to what came of it, and is shown them.
+    for maker in await session.scalars(select(Token).where(Token.id.in_(makers))):
+        if groups is None and maker.groups is not None:
+            raise Unusable("the key that changes it is bound to groups itself", field="groups")
+        await _check_groups_within(session, maker, tenant, groups)
 
 
 @act("token.rotate")

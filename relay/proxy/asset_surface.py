@@ -159,11 +159,16 @@ class AssetSurface:
         if is_full or self._open.total() >= IN_ALL_MAX:
             return _refused(429, (b"retry-after", b"%d" % AGAIN_S))
         pieces = self._store.read(kept.key, first=first, last=last)
+        self._open[kept.tenant_id] += 1  # before anything is waited for, and until it is sent
         try:
             begun = await anext(pieces, b"")
         except ContentMissing as error:
+            self._ended(kept)
             log.error("asset.missing", key=kept.key, reason=str(error))  # noqa: TRY400 (a sentence)
             return _refused(404)
+        except BaseException:
+            self._ended(kept)
+            raise
         answer.pieces = _with_first(begun, pieces)
         return answer
 
@@ -185,7 +190,6 @@ class AssetSurface:
             body = b"" if is_head else answer.body
             await send({"type": "http.response.body", "body": body, "more_body": False})
             return
-        self._open[kept.tenant_id] += 1
         watch = asyncio.create_task(_until_gone(receive))
         try:
             with elsewhere():
@@ -200,8 +204,11 @@ class AssetSurface:
             log.warning("asset.broken_off", key=kept.key, reason=str(error))
         finally:
             watch.cancel()
-            self._open[kept.tenant_id] -= 1
-            self._open += Counter()  # drops those of whom nothing is open
+            self._ended(kept)
+
+    def _ended(self, kept: Kept) -> None:
+        self._open[kept.tenant_id] -= 1
+        self._open += Counter()  # drops those of whom nothing is open
 
 
 async def _until_gone(receive: Receive) -> None:

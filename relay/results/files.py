@@ -109,7 +109,7 @@ class Files:
             if response.status in GONE:
                 raise FileGone
             if response.status in MOVED and (place := response.headers.get(hdrs.LOCATION)):
-                raise FileMoved(response.status, urljoin(url, place))
+                raise FileMoved(response.status, _joined(url, place))
             raise FileUnreachable(f"HTTP {response.status}")
         return File(response)
 
@@ -144,3 +144,10 @@ def _session(guard: CallbackGuard, names: Lookup) -> aiohttp.ClientSession:
             hdrs.USER_AGENT: USER_AGENT,
         },
     )
+
+
+def _joined(url: str, place: str) -> str:
+    try:
+        return urljoin(url, place)
+    except ValueError:
+        raise FileUnreachable("it was said to lie where no URL leads") from None

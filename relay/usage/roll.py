@@ -46,7 +46,9 @@ ENTER_DAY = text(
     f"""
     INSERT INTO rolled_days (start_at, until_at, currency, costs, ended_until)
     SELECT :start, :until, :currency,
-           (SELECT count(*) FROM channel_costs WHERE valid_from <= read.ended_until),
+           (SELECT count(*) FROM channel_costs
+            -- As many as SUM_UP reads: one from a clock that was ahead makes the day stale later.
+            WHERE valid_from <= read.ended_until AND created_at <= :as_of),
            read.ended_until
     FROM (
         SELECT greatest(

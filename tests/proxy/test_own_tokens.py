@@ -445,6 +445,25 @@ async def test_a_key_is_changed_by_what_made_it(relay: Relay) -> None:
     assert (await relay.row(row, made["id"]))["revoked_at"] is not None
 
 
+async def test_a_key_is_changed_to_no_more_than_any_that_it_came_of(relay: Relay) -> None:
+    """One between them gives it new keys, and is shown them: it would have more by them."""
+    await relay.add_tenant()
+    top = await key(relay, Scope.MANAGE)
+    narrow = {"scope": "manage", "models": ["kling-v3"]}
+    middle = await data(relay, top, "POST", "/relay/tokens", narrow)
+    between = msgspec.convert(middle | {"tenant": "acme"}, IssuedToken)
+    last = await data(relay, between, "POST", "/relay/tokens", narrow)
+    path = f"/relay/tokens/{last['id']}"
+    read_tokens_anew(relay)
+
+    for wider in (None, ["kling-v3", "kling-v2-6"]):
+        assert (await asked(relay, top, "POST", path, {"models": wider}))[1] == 1201
+    await act(relay, change_token, middle["id"], groups=["eu"])
+    for wider in (None, ["us"]):
+        assert (await asked(relay, top, "POST", path, {"groups": wider}))[1] == 1201
+    assert (await data(relay, top, "POST", path, {"groups": ["eu"]}))["groups"] == ["eu"]
+
+
 async def test_a_webhook_secret_is_replaced_once(relay: Relay) -> None:
     """Asked again, or by two at once, it is refused: what the first one left signing goes on."""
     await relay.add_tenant()
