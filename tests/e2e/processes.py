@@ -2,15 +2,18 @@
 
 Each ends with its context, and on Linux with the test's process too, should that be killed.
 Nothing waits without a limit.
+
+They are forked off one that has imported the relay: two of the three seconds of a core that a start
+takes are imports. What a start as a new program does is held by `tests/cli/test_processes.py`.
 """
 
 import contextlib
 import json
+import multiprocessing
 import os
 import random
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +22,30 @@ from typing import Any
 from tests.waiting import PATIENCE_S, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BEGIN = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: it survives the exec below
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)  # the test has ended meanwhile
-os.execv(sys.executable, [sys.executable, "-m", "relay", *sys.argv[2:]])
-"""
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["relay.app", "relay.cli.serve", "relay.sandbox.serve", __name__])
+
+
+def _begin(
+    arguments: tuple[str, ...], environ: dict[str, str], log_path: Path, code: Path
+) -> None:
+    """Be the command, in a process that was just forked."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; it survives an exec
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(log_path.parent)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for descriptor, file in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
+        os.dup2(file, descriptor)
+    if code != REPOSITORY:  # it has modules of its own
+        os.execv(sys.executable, [sys.executable, "-m", "relay", *arguments])
+    from relay.cli import main  # noqa: PLC0415
+
+    sys.argv[:] = ["relay", *arguments]
+    main()
 
 
 class Process:
@@ -41,19 +59,19 @@ class Process:
         environ = {name: value for name, value in os.environ.items() if name[:6] != "RELAY_"}
         environ |= {"PYTHONPATH": str(code)}
         environ |= {f"RELAY_{name.upper()}": str(value) for name, value in settings.items()}
-        with log_path.open("wb") as log:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-S", "-c", BEGIN, str(os.getpid()), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environ,
-                cwd=log_path.parent,
-            )
+        log_path.write_bytes(b"")
+        given = (arguments, environ, log_path, code)
+        self._process = FORKING.Process(target=_begin, args=given, daemon=True)
+        self._process.start()
 
     @property
     def pid(self) -> int:
-        return self.popen.pid
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.exitcode is None
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of its log with this event, the oldest first."""
@@ -66,7 +84,7 @@ class Process:
 
         async def first() -> dict[str, Any] | None:
             events = self.events(name)
-            assert events or self.popen.poll() is None, self.tail()
+            assert events or self.is_running, self.tail()
             return events[0] if events else None
 
         return await wait_until(first, what=lambda: f"no {name} in {self.tail()}")
@@ -75,18 +93,19 @@ class Process:
         """Wait for its end; the exit code, negative if a signal ended it."""
 
         async def has_ended() -> bool:
-            return self.popen.poll() is not None
+            return not self.is_running
 
         await wait_until(has_ended, what=lambda: f"still running: {self.tail()}")
-        return int(self.popen.returncode)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
 
     def kill(self) -> None:
         """SIGKILL it: nothing of it runs any more when this returns."""
-        self.popen.kill()
-        self.popen.wait(timeout=PATIENCE_S)
+        self._process.kill()
+        self._process.join(timeout=PATIENCE_S)
 
     def terminate(self) -> None:
-        self.popen.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     def memory_peak_mb(self) -> float:
         """The most that was resident at a time (Linux)."""
@@ -95,7 +114,7 @@ class Process:
 
     def tail(self) -> str:
         """What to show of it when a test fails."""
-        return f"exit code {self.popen.poll()}, log: {self.log_path.read_text()[-3000:]}"
+        return f"exit code {self._process.exitcode}, log: {self.log_path.read_text()[-3000:]}"
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ async def test_one_of_them_drains_and_the_other_goes_on(world: World) -> None:
         first.terminate()
         await wait_until(lambda: is_refused(office_port(first)))  # so it takes nobody any more
         meanwhile = [await ask(world, token.api_key) for _ in range(20)]
-        was_draining = first.popen.poll() is None
+        was_draining = first.is_running
         submitted = [await client.answer() for client in clients]
         exit_code = await first.ended()
         afterwards = [await ask(world, token.api_key) for _ in range(20)]
