@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 
 from relay.counts import Counts
 from relay.database import compiled
+from relay.database.arrays import know_arrays
 from relay.database.driver import Connection, Pool
 from relay.database.opener import (
     FREE_TIMEOUT_S,
@@ -61,6 +62,7 @@ def open_engine(
         max_overflow=0,
         pool_timeout=FREE_TIMEOUT_S,
     )
+    event.listen(engine.sync_engine, "connect", _know_arrays)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "handle_error", _give_up_lost)
     return engine
@@ -110,6 +112,11 @@ async def open_pool(
 
 def open_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def _know_arrays(connection: object, _record: object) -> None:
+    """Once more: SQLAlchemy has just said how it reads json, and asyncpg forgot them."""
+    know_arrays(connection.driver_connection)  # type: ignore[attr-defined]  # asyncpg's, adapted
 
 
 def _refuse_closed(connection: object, _record: object, _proxy: object) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from relay.database.arrays import know_arrays
 from relay.database.driver import Connection
 from relay.database.url import Place, read_url
 
@@ -116,6 +117,7 @@ class Opener:
             if "startup parameter" in str(error):  # PgBouncer's words
                 raise SettingsDropped(", ".join(wanted)) from error
             raise
+        know_arrays(connection)
         await _read_back(connection, wanted)
         self._opened.add(connection)
         if self._is_shut:

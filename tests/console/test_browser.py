@@ -8,7 +8,7 @@ import pytest
 from relay.database.embedded import EmbeddedPostgres
 from tests.clones import cloned
 from tests.console.browsing import Browsing, browsing, skip_without_browser
-from tests.console.sound import wrongs_of_all
+from tests.console.sound import wrongs_in_all_looks, wrongs_of_all
 from tests.console.story import tell_story
 from tests.relay_app import Relay, fixture_relay
 
@@ -118,9 +118,18 @@ async def test_keys_alone_are_enough(world: World) -> None:
         assert browser.wrongs == []
 
 
-async def test_every_page_is_sound_in_every_look(world: World) -> None:
+async def test_every_page_is_sound(world: World) -> None:
     """No page is wider than its window, breaks a rule of axe's, complains, or asks anybody else."""
     _, browser, addresses = world
 
     assert await wrongs_of_all(browser, addresses) == {}
+    assert browser.wrongs == []
+
+
+@pytest.mark.soak
+async def test_every_page_is_sound_in_every_look(world: World) -> None:
+    """The same in each language, scheme and width, which takes eight times as long."""
+    _, browser, addresses = world
+
+    assert await wrongs_in_all_looks(browser, addresses) == {}
     assert browser.wrongs == []

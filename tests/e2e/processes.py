@@ -26,9 +26,7 @@ FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["relay.app", "relay.cli.serve", "relay.sandbox.serve", __name__])
 
 
-def _begin(
-    arguments: tuple[str, ...], environ: dict[str, str], log_path: Path, code: Path
-) -> None:
+def _begin(arguments: tuple[str, ...], environ: dict[str, str], log_path: Path, code: Path) -> None:
     """Be the command, in a process that was just forked."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415

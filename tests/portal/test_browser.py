@@ -8,7 +8,7 @@ import pytest
 from relay.database.embedded import EmbeddedPostgres
 from tests.clones import cloned
 from tests.console.browsing import Browsing, skip_without_browser
-from tests.console.sound import wrongs_of_all
+from tests.console.sound import wrongs_in_all_looks, wrongs_of_all
 from tests.console.story import tell_story
 from tests.portal.story import tell_tenants_story
 from tests.portal.visiting import browsing_portal
@@ -36,9 +36,18 @@ async def world(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterat
             yield World(relay, browser, addresses)
 
 
-async def test_every_page_is_sound_in_every_look(world: World) -> None:
+async def test_every_page_is_sound(world: World) -> None:
     """No page is wider than its window, breaks a rule of axe's, complains, or asks anybody else."""
     _, browser, addresses = world
 
     assert await wrongs_of_all(browser, addresses) == {}
+    assert browser.wrongs == []
+
+
+@pytest.mark.soak
+async def test_every_page_is_sound_in_every_look(world: World) -> None:
+    """The same in each language, scheme and width, which takes eight times as long."""
+    _, browser, addresses = world
+
+    assert await wrongs_in_all_looks(browser, addresses) == {}
     assert browser.wrongs == []
