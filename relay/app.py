@@ -24,7 +24,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.metrics.business import BusinessMetrics
 from relay.metrics.process import ProcessMetrics
-from relay.office import create_office
+from relay.office import OfficeSite
 from relay.pages.health import Readiness, health_live, health_ready
 from relay.pages.metrics import metrics_of_business, metrics_of_process
 from relay.parts import Parts, end, open_parts
@@ -256,7 +256,7 @@ def _add_office(
 ) -> None:
     app.state.readiness = readiness
     app.state.stopping = stopping = Stopping(settings.drain_s)
-    app.state.office = create_office(
+    app.state.office = OfficeSite(
         [health_live, health_ready, metrics_of_process, metrics_of_business, *pages],
         host=settings.office_host,
         dependencies={

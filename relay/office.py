@@ -20,6 +20,7 @@ from litestar.status_codes import HTTP_421_MISDIRECTED_REQUEST
 from litestar.types import ControllerRouterHandler
 
 from relay.networks import is_address
+from relay.pages.later import Later
 
 TITLE = "The office of a Kling Relay: for its operators. Tenants have a port of their own.\n\n"
 ADMIN, CONSOLE = "/admin", "/console"
@@ -28,15 +29,37 @@ ABOUT_CONSOLE = f"{CONSOLE:<24}Pages to work in, in a browser: `relay console op
 MISDIRECTED = b"This office answers to its address and to localhost, and to no other name.\n"
 
 
-class Office(Litestar):
-    """Litestar, for whoever calls it by an address or by a name that is its own."""
+class OfficeSite:
+    """An ASGI application for whoever calls it by an address or by a name that is its own."""
 
-    admin: Any = None
-    """What answers `/admin`, an ASGI application; None while the process has none."""
-    console: Any = None
-    """What answers `/console`, likewise."""
-    own_name = ""
-    """What it was told to listen on, be it an address or a name."""
+    def __init__(
+        self,
+        handlers: Sequence[ControllerRouterHandler],
+        *,
+        host: str,
+        dependencies: Mapping[str, Provide],
+        stopping: asyncio.Event,
+    ) -> None:
+        """`handlers`: of its pages; the first one, `/`, says what they are.
+
+        `host` is what it was told to listen on, be it an address or a name. `stopping` is set when
+        the process begins to stop: streams of events end then.
+        """
+        self.admin: Any = None
+        """What answers `/admin`, an ASGI application; None while the process has none."""
+        self.console: Any = None
+        """What answers `/console`, likewise."""
+        self._own_name = host.lower()
+        state = State({"stopping": stopping, "office": self})
+        self._pages = Later(
+            lambda: Litestar(
+                [index, *handlers],
+                dependencies=dependencies,
+                state=state,
+                openapi_config=None,
+                logging_config=None,
+            )
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, unless a browser was led here under another name; only browsers are."""
@@ -50,18 +73,15 @@ class Office(Litestar):
             )
             await refusal(scope, receive, send)
         else:
-            answer = self._answering(scope) or super().__call__
-            await answer(scope, receive, send)
+            await self._answering(scope)(scope, receive, send)
 
     def _answering(self, scope: Any) -> Any:
-        """Find which application beside Litestar's pages answers a path, if one does."""
-        if scope["type"] != ScopeType.HTTP:
-            return None
-        path: str = scope["path"]
+        """Find which application answers a path."""
+        path: str = scope["path"] if scope["type"] == ScopeType.HTTP else ""
         for root, application in ((ADMIN, self.admin), (CONSOLE, self.console)):
-            if path == root or path.startswith(f"{root}/"):
+            if application is not None and (path == root or path.startswith(f"{root}/")):
                 return application
-        return None
+        return self._pages
 
     def _is_ours(self, host: bytes) -> bool:
         try:
@@ -69,37 +89,15 @@ class Office(Litestar):
         except ValueError:  # no UTF-8, or brackets that are not closed
             return False
         return (
-            name in ("localhost", self.own_name) or name.endswith(".localhost") or is_address(name)
+            name in ("localhost", self._own_name) or name.endswith(".localhost") or is_address(name)
         )
-
-
-def create_office(
-    handlers: Sequence[ControllerRouterHandler],
-    *,
-    host: str,
-    dependencies: Mapping[str, Provide],
-    stopping: asyncio.Event,
-) -> Litestar:
-    """Build it of its pages; the first one, `/`, says what they are.
-
-    `stopping` is set when the process begins to stop: streams of events end then.
-    """
-    office = Office(
-        [index, *handlers],
-        dependencies=dependencies,
-        state=State({"stopping": stopping}),
-        openapi_config=None,
-        logging_config=None,
-    )
-    office.own_name = host.lower()
-    return office
 
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def index(request: Request[Any, Any, Any]) -> str:
     """What is here."""
     lines = sorted(_pages(request.app))
-    if isinstance(request.app, Office) and request.app.admin is not None:
+    if request.app.state.office.admin is not None:
         lines += [ABOUT_ADMIN, ABOUT_CONSOLE]
     return TITLE + "".join(lines)
 

@@ -25,7 +25,7 @@ from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Transport
 from relay.ledger.invariants import AuditReport
 from relay.parts import Parts
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
 from relay.sandbox.settings import Account as SandboxAccount
 from relay.secrets import KeyRing, new_secret_key
@@ -59,7 +59,7 @@ class Relay:
         self.keys = keys
         self._idle: list[Any] = []
         """Connections for the next `rows`: to open one takes longer than most of its statements."""
-        self.sandbox: Litestar | None = None
+        self.sandbox: Sandbox | None = None
         """The Kling behind it; its `state.ledger` and `state.requests` are the truth."""
         self.database_url = ""
 
@@ -261,10 +261,10 @@ async def running_relay(
         keys = beside.keys if beside else KeyRing.parse(new_secret_key())
     kling = beside.sandbox if beside else None
     if transport is None:
-        kling = kling or create_sandbox(
+        kling = kling or Sandbox(
             sandbox or SandboxSettings(task_seconds=0.2, public_url=SANDBOX_URL)
         )
-        transport = HttpxTransport(httpx.ASGITransport(app=kling))  # type: ignore[arg-type]  # a Litestar is an ASGI app
+        transport = HttpxTransport(httpx.ASGITransport(app=kling))
     app = create_app(
         Settings(
             **{
@@ -299,11 +299,7 @@ async def running_relay(
     finally:
         await engine.dispose()
         if beside is None and kling is not None:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=kling),  # type: ignore[arg-type]  # a Litestar is an ASGI app
-                base_url=SANDBOX_URL,
-            ) as client:
-                await client.post("/sandbox/reset")  # its timers end with the test
+            await kling.reset()  # its timers end with the test
 
 
 @asynccontextmanager

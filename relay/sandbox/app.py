@@ -3,17 +3,17 @@
 import re
 from dataclasses import asdict
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from litestar import Litestar, Request, Response, get, post
-from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
-from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+from litestar.types import Scope
 
 from relay.sandbox.books import Books
 from relay.sandbox.callbacks import Callbacks
@@ -41,77 +41,94 @@ _FILES = {
 _RANGE = re.compile(r"bytes=(\d{1,12})-(\d{1,12})?")
 
 
-class Sandbox(Litestar):
-    """Sends what is not below `/sandbox` to Kling's surface, before Litestar routes it."""
+class Sandbox:
+    """A Kling of its own, with no tasks; an ASGI application that needs no lifespan.
 
-    async def __call__(
+    What is not below `/sandbox` is Kling's surface, and is not Litestar's to route. Timers and
+    callbacks use the loop of the request, and end with `aclose` or a reset.
+    """
+
+    def __init__(
         self,
-        scope: Scope | LifeSpanScope,
-        receive: Receive | LifeSpanReceive,
-        send: Send | LifeSpanSend,
+        settings: SandboxSettings,
+        *,
+        callback_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        """`callback_transport` sends callbacks elsewhere than to sockets, as to an app in process.
+
+        `ledger` is what it did, `requests` what it was asked.
+        """
+        self.settings = settings
+        self.ledger, self.requests = Ledger(settings.log_path), Requests()
+        ids = Ids()
+        self.books = Books(
+            Tasks(ids, concurrency=settings.concurrency),
+            self.ledger,
+            ids,
+            charges=Charges(video_units=settings.video_units),
+        )
+        self._callbacks = Callbacks(self.ledger, callback_transport)
+        self._timeline = Timeline(self.books, self._callbacks, task_seconds=settings.task_seconds)
+        self._surface = Surface(settings, self.books, self._timeline, self.requests)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         path = str(scope.get("path", ""))
         if scope["type"] == ScopeType.HTTP and not f"{path}/".startswith("/sandbox/"):
-            await self.state.surface(scope, receive, send)
+            await self._surface(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            scope["sandbox"] = self
+            await _pages()(scope, receive, send)
+
+    async def reset(self) -> None:
+        """Forget all, and end what was to come."""
+        await self.aclose()
+        self.books.clear()
+        self.ledger.clear()
+        self.requests.entries.clear()
+
+    async def aclose(self) -> None:
+        """End its timers and what it was calling back."""
+        self._timeline.stop()
+        await self._callbacks.close()
 
 
-def create_sandbox(
-    settings: SandboxSettings, *, callback_transport: httpx.AsyncBaseTransport | None = None
-) -> Litestar:
-    """Build a sandbox with no tasks; each call is a Kling of its own.
+def _sandbox_of(scope: Scope) -> Sandbox:
+    sandbox = scope["sandbox"]  # type: ignore[typeddict-item]  # set above
+    assert isinstance(sandbox, Sandbox)
+    return sandbox
 
-    `app.state.ledger` is its `Ledger`, `app.state.requests` its `Requests`. Works through
-    `httpx.ASGITransport` without a lifespan too: timers and callbacks use the loop of the request.
-    `callback_transport` sends callbacks elsewhere than to sockets, as to an app in process.
-    """
-    ledger, requests = Ledger(settings.log_path), Requests()
-    ids = Ids()
-    books = Books(
-        Tasks(ids, concurrency=settings.concurrency),
-        ledger,
-        ids,
-        charges=Charges(video_units=settings.video_units),
-    )
-    callbacks = Callbacks(ledger, callback_transport)
-    timeline = Timeline(books, callbacks, task_seconds=settings.task_seconds)
-    surface = Surface(settings, books, timeline, requests)
 
-    async def stop() -> None:
-        timeline.stop()
-        await callbacks.close()
-
-    @post("/sandbox/reset", status_code=204)
-    async def reset() -> None:
-        await stop()
-        books.clear()
-        ledger.clear()
-        requests.entries.clear()
-
-    @post("/sandbox/units", status_code=204)
-    async def buy_units(access_key: FromQuery[str], units: FromQuery[int]) -> None:
-        books.charges.buy(access_key, "video", Decimal(units))
-
-    return Sandbox(
-        route_handlers=[show_overview, show_log, show_requests, serve_file, reset, buy_units],
-        dependencies={
-            "ledger": Provide(lambda: ledger, sync_to_thread=False),
-            "requests": Provide(lambda: requests, sync_to_thread=False),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
-        },
-        state=State({"ledger": ledger, "requests": requests, "surface": surface}),
-        on_shutdown=[stop],
+@cache
+def _pages() -> Litestar:
+    """Build the sandbox's own pages, for all of a process: whose they are, a request says."""
+    return Litestar(
+        [show_overview, show_log, show_requests, serve_file, reset, buy_units],
+        dependencies={"sandbox": Provide(_sandbox_of, sync_to_thread=False)},
         request_max_body_size=None,  # 67 MB of base64 are legal at Kling
         openapi_config=None,
         logging_config=None,
     )
 
 
+@post("/sandbox/reset", status_code=204)
+async def reset(sandbox: NamedDependency[Sandbox]) -> None:
+    """Forget all tasks, and all that was bought."""
+    await sandbox.reset()
+
+
+@post("/sandbox/units", status_code=204)
+async def buy_units(
+    sandbox: NamedDependency[Sandbox], access_key: FromQuery[str], units: FromQuery[int]
+) -> None:
+    """Add to what an account has."""
+    sandbox.books.charges.buy(access_key, "video", Decimal(units))
+
+
 @get("/sandbox")
-async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str, object]:
+async def show_overview(sandbox: NamedDependency[Sandbox]) -> dict[str, object]:
     """Say what this is, what it can be asked for, and which accounts it knows."""
+    settings = sandbox.settings
     return {
         "sandbox": "A Kling to test against. Nothing here costs money or makes a new video.",
         "access_keys": [account.access_key for account in settings.accounts],
@@ -130,15 +147,15 @@ async def show_overview(settings: NamedDependency[SandboxSettings]) -> dict[str,
 
 
 @get("/sandbox/log")
-async def show_log(ledger: NamedDependency[Ledger]) -> list[dict[str, object]]:
+async def show_log(sandbox: NamedDependency[Sandbox]) -> list[dict[str, object]]:
     """List what was accepted, ended and called back, the oldest first."""
-    return ledger.entries
+    return sandbox.ledger.entries
 
 
 @get("/sandbox/requests")
-async def show_requests(requests: NamedDependency[Requests]) -> list[dict[str, object]]:
+async def show_requests(sandbox: NamedDependency[Sandbox]) -> list[dict[str, object]]:
     """List the last requests to Kling's paths, the oldest first."""
-    return list(requests.entries)
+    return list(sandbox.requests.entries)
 
 
 @get("/sandbox/files/{name:str}", raises=[NotFoundException])

@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.logs import configure_logs
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.replies import CLOSE_EXTENSION
 from relay.sandbox.settings import SandboxSettings
 
@@ -28,13 +28,15 @@ class SandboxServer(uvicorn.Server):
     """
 
     def __init__(self, settings: SandboxSettings, *, host: str, port: int) -> None:
-        self.app = create_sandbox(settings)
+        self.app = Sandbox(settings)
         super().__init__(
             uvicorn.Config(
                 self.app,
                 host=host,
                 port=port,
                 http=_ClosingProtocol,
+                interface="asgi3",
+                lifespan="off",
                 log_config=None,
                 log_level="critical",
                 access_log=False,
@@ -52,6 +54,11 @@ class SandboxServer(uvicorn.Server):
         """Listen, and say where."""
         await super().startup(sockets=sockets)
         structlog.get_logger().info("sandbox.started", url=self.url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and all that was to come."""
+        await super().shutdown(sockets=sockets)
+        await self.app.aclose()
 
 
 def run_sandbox(settings: SandboxSettings, *, host: str, port: int) -> None:

@@ -23,7 +23,7 @@ SLOW = SandboxSettings(task_seconds=60, public_url=SANDBOX_URL)
 
 def accepted(relay: Relay) -> int:
     assert relay.sandbox is not None
-    return sum(one["event"] == "accepted" for one in relay.sandbox.state.ledger.entries)
+    return sum(one["event"] == "accepted" for one in relay.sandbox.ledger.entries)
 
 
 async def over(ann: Asking, key: str) -> httpx.Response:
@@ -67,9 +67,7 @@ async def test_a_trial_is_begun_once_by_its_key_and_tells_how_it_went(database_u
         (row,) = await rows(relay)
         assert relay.sandbox is not None
         assert row["kling_ids"] == [
-            one["task_id"]
-            for one in relay.sandbox.state.ledger.entries
-            if one["event"] == "accepted"
+            one["task_id"] for one in relay.sandbox.ledger.entries if one["event"] == "accepted"
         ]
         month = month_of(datetime.now(UTC), UTC)
         shown = (await ann("GET", "channels/main/bill", month=str(month))).json()

@@ -7,7 +7,7 @@ import pytest
 from relay.channels.probe import Found, Probe, probe_keys
 from relay.kling.endpoint import Credential
 from relay.kling.httpx_transport import HttpxTransport
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import Account, SandboxSettings
 
 SINGAPORE = "https://api-singapore.klingai.com"
@@ -31,7 +31,7 @@ class Regions(httpx.AsyncBaseTransport):
 
 
 def kling(account: Account) -> httpx.AsyncBaseTransport:
-    app: Any = create_sandbox(SandboxSettings(accounts=(account,)))
+    app: Any = Sandbox(SandboxSettings(accounts=(account,)))
     return httpx.ASGITransport(app)
 
 

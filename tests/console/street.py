@@ -13,7 +13,7 @@ import httpx
 from relay.desk.portal import link_tenant
 from relay.kling.httpx_transport import HttpxTransport
 from relay.logins.links import make_link
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import SandboxSettings
 from tests.console.browsing import Browsing, chromium, origin_of, serving
 from tests.relay_app import ACTOR, CLIP, TEXT2VIDEO, Relay, fixture_relay
@@ -123,7 +123,7 @@ async def open_street(database_url: str, *, task_seconds: float = 0.3) -> AsyncI
     """Open it, with nothing in it yet: no channel, no tenant, nobody."""
     public = socket.create_server(("127.0.0.1", 0))
     hook = Hook()
-    sandbox = create_sandbox(SandboxSettings(task_seconds=task_seconds))
+    sandbox = Sandbox(SandboxSettings(task_seconds=task_seconds))
     transport = HttpxTransport()
     async with (
         httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client,

@@ -169,10 +169,10 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
     assert relay.sandbox is not None
 
     async with visiting(relay) as ann:
-        before = len(relay.sandbox.state.requests.entries)
+        before = len(relay.sandbox.requests.entries)
         asked = await ann.read("/money/bill")
         assert "Ask Kling and compare" in asked
-        assert len(relay.sandbox.state.requests.entries) == before
+        assert len(relay.sandbox.requests.entries) == before
         fields = {"channel": "main", "month": str(this_month())}
         answer = await ann.post("/money/bill", **fields)
         assert (answer.status_code, "They agree, task by task." in answer.text) == (200, True)

@@ -207,7 +207,7 @@ async def _read_books(world: World, token: IssuedToken, one: Recorded) -> None:
     one.deliveries = [
         dict(row) | {"url": open_url(row["url"], keys, tenant_id=row["tenant_id"])} for row in told
     ]
-    ledger = world.sandbox.state.ledger
+    ledger = world.sandbox.ledger
     ends = [entry for entry in ledger.of("ended") if entry["task_id"] == one.kling_id]
     calls = [entry for entry in ledger.of("answered") if entry["endpoint"] == one.example.path]
     one.units = next((entry["units"] for entry in (*ends, *calls)), None)

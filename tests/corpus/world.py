@@ -14,7 +14,7 @@ from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Body, Reply, Transport
 from relay.pricing.book import Pack, Per, PriceRow
 from relay.pricing.edit import set_price
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import SandboxSettings
 from relay.tenants.tokens import IssuedToken
 from tests.corpus.examples import UNPRICED
@@ -113,7 +113,7 @@ class World(NamedTuple):
 
     def arrived(self, mark: str) -> dict[str, Any] | None:
         """The last request at the sandbox whose body has these characters."""
-        for entry in reversed(self.sandbox.state.requests.entries):
+        for entry in reversed(self.sandbox.requests.entries):
             if entry["method"] == "POST" and mark in entry["body"]:
                 found: dict[str, Any] = entry
                 return found
@@ -148,11 +148,11 @@ async def set_prices(relay: Relay) -> None:
 async def open_world(database_url: str) -> AsyncIterator[World]:
     """Start all of it in process; two tenants at list price on one channel."""
     ear = CallbackEar()
-    sandbox = create_sandbox(
+    sandbox = Sandbox(
         SandboxSettings(task_seconds=0.3, public_url=SANDBOX_URL, concurrency=500),
         callback_transport=ear,
     )
-    tap = Tap(HttpxTransport(httpx.ASGITransport(app=sandbox)))  # type: ignore[arg-type]  # a Litestar is an ASGI app
+    tap = Tap(HttpxTransport(httpx.ASGITransport(app=sandbox)))
     async with fixture_relay(database_url, transport=tap, with_callbacks=True) as relay:
         relay.sandbox, ear.app = sandbox, relay.app
         await relay.add_channel()
@@ -160,7 +160,7 @@ async def open_world(database_url: str) -> AsyncIterator[World]:
         other = await relay.add_tenant("other", quota_micros=1_000_000_000)
         yield World(relay, tap, ear, acme, other)
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=sandbox),  # type: ignore[arg-type]  # a Litestar is an ASGI app
+            transport=httpx.ASGITransport(app=sandbox),
             base_url=SANDBOX_URL,
         ) as client:
             await client.post("/sandbox/reset")  # its timers end with the recording

@@ -1,9 +1,8 @@
 """The books of a test's database, recomputed and held against the sandbox's own ledger."""
 
-from litestar import Litestar
-
 from relay.database.engine import open_engine, open_sessions
 from relay.ledger.invariants import AuditReport, audit
+from relay.sandbox.app import Sandbox
 
 
 async def audit_books(database_url: str) -> AuditReport:
@@ -15,19 +14,19 @@ async def audit_books(database_url: str) -> AuditReport:
         await engine.dispose()
 
 
-def accepted_ids(sandbox: Litestar | None) -> list[str]:
+def accepted_ids(sandbox: Sandbox | None) -> list[str]:
     """The ids of the tasks that this Kling made, from its own ledger."""
     assert sandbox is not None
-    return [str(entry["task_id"]) for entry in sandbox.state.ledger.of("accepted")]
+    return [str(entry["task_id"]) for entry in sandbox.ledger.of("accepted")]
 
 
-def creates_seen(sandbox: Litestar | None) -> int:
+def creates_seen(sandbox: Sandbox | None) -> int:
     """How many creates reached this Kling, refused ones too."""
     assert sandbox is not None
-    return sum(entry["method"] == "POST" for entry in sandbox.state.requests.entries)
+    return sum(entry["method"] == "POST" for entry in sandbox.requests.entries)
 
 
-def queries_seen(sandbox: Litestar | None) -> int:
+def queries_seen(sandbox: Sandbox | None) -> int:
     """How many questions about single tasks reached this Kling."""
     assert sandbox is not None
-    return sum(entry["method"] == "GET" for entry in sandbox.state.requests.entries)
+    return sum(entry["method"] == "GET" for entry in sandbox.requests.entries)

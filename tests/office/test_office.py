@@ -9,7 +9,7 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from relay.office import MISDIRECTED, create_office
+from relay.office import MISDIRECTED, OfficeSite
 from relay.pages.health import Readiness, health_live, health_ready
 from tests.relay_app import Relay, fixture_relay
 
@@ -33,13 +33,13 @@ async def told(state: State) -> bool:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     stopping = asyncio.Event()
-    office = create_office(
+    office = OfficeSite(
         [health_live, health_ready, told],
         host="office.internal",
         dependencies={"readiness": Provide(Readiness, sync_to_thread=False)},
         stopping=stopping,
     )
-    transport = httpx.ASGITransport(app=office)  # type: ignore[arg-type]  # a Litestar is an ASGI app
+    transport = httpx.ASGITransport(app=office)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8790") as opened:
         yield opened
 

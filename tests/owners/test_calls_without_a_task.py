@@ -272,7 +272,7 @@ async def test_faults_of_the_sandbox_in_a_call_keep_the_hold(database_url: str, 
         assert response.status_code == 504
         assert await relay.account() == (QUOTA, TTS_MICROS)
         assert relay.sandbox is not None
-        calls = [one for one in relay.sandbox.state.requests.entries if one["path"] == PAID]
+        calls = [one for one in relay.sandbox.requests.entries if one["path"] == PAID]
         assert len(calls) == 1
 
 

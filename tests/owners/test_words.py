@@ -27,7 +27,7 @@ async def test_relay_and_sandbox_refuse_in_the_same_words(shop: Shop) -> None:
         ("POST", "/v1/audio/tts", TTS | {"voice_id": voice}),
         ("POST", "/v1/videos/extend", {}),
     ]
-    asgi = httpx.ASGITransport(app=shop.kling.sandbox)  # type: ignore[arg-type]  # a Litestar is one
+    asgi = httpx.ASGITransport(app=shop.kling.sandbox)
     async with httpx.AsyncClient(transport=asgi, base_url=SANDBOX_URL) as sandbox:
         for method, path, body in questions[1:4]:
             await shop.post(token, path, body, on="one")

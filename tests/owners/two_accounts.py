@@ -13,7 +13,7 @@ from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.transport import Body, NotSent, Reply
 from relay.pricing.book import Per, PriceKind, PriceRow
 from relay.pricing.edit import set_price
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import Account, SandboxSettings
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import SANDBOX_URL, Relay, bearer, fixture_relay
@@ -44,12 +44,12 @@ class Steered:
     """A transport to a sandbox that keeps what was asked, and turns creates away from accounts."""
 
     def __init__(self) -> None:
-        self.sandbox = create_sandbox(
+        self.sandbox = Sandbox(
             SandboxSettings(
                 accounts=(ONE, TWO), task_seconds=0.05, public_url=SANDBOX_URL, concurrency=1000
             )
         )
-        asgi = httpx.ASGITransport(app=self.sandbox)  # type: ignore[arg-type]  # a Litestar is an ASGI app
+        asgi = httpx.ASGITransport(app=self.sandbox)
         self._kling = HttpxTransport(asgi)
         self.asked: list[Asked] = []
         self.down: set[str] = set()
@@ -172,7 +172,7 @@ async def open_shop(database_url: str) -> AsyncIterator[Shop]:
                 PriceRow(endpoint="*", kind=PriceKind.FIXED, per=Per.TASK, amount_micros=1_000_000),
             )
         yield Shop(relay, kling, channels)
-        asgi = httpx.ASGITransport(app=kling.sandbox)  # type: ignore[arg-type]  # a Litestar is an ASGI app
+        asgi = httpx.ASGITransport(app=kling.sandbox)
         async with httpx.AsyncClient(transport=asgi, base_url=SANDBOX_URL) as client:
             await client.post("/sandbox/reset")
 

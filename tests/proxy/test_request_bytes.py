@@ -51,7 +51,7 @@ def fields_of(body: bytes) -> dict[str, bytes]:
 
 def last_create(relay: Relay) -> dict[str, Any]:
     assert relay.sandbox is not None
-    creates = [one for one in relay.sandbox.state.requests.entries if one["method"] == "POST"]
+    creates = [one for one in relay.sandbox.requests.entries if one["method"] == "POST"]
     last: dict[str, Any] = creates[-1]
     return last
 

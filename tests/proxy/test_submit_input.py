@@ -20,7 +20,7 @@ async def counts(relay: Relay) -> tuple[Any, ...]:
         " (SELECT sum(held_micros) FROM accounts), (SELECT sum(quota_micros) FROM accounts)"
     )
     assert relay.sandbox is not None
-    return (*row, len(relay.sandbox.state.requests.entries))
+    return (*row, len(relay.sandbox.requests.entries))
 
 
 async def refused(relay: Relay, name: str, content: Any) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.serve import SandboxServer
 from relay.sandbox.settings import SandboxSettings
 from tests.sandbox.client import Caller
@@ -21,7 +21,7 @@ SLOW = SandboxSettings(task_seconds=60)
 
 @contextlib.asynccontextmanager
 async def open_sandbox(settings: SandboxSettings = FAST) -> AsyncIterator[Caller]:
-    app: Any = create_sandbox(settings)  # Litestar's ASGI types are stricter than httpx's
+    app: Any = Sandbox(settings)  # Litestar's ASGI types are stricter than httpx's
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://kling.test") as http:
         yield Caller(http)

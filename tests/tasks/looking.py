@@ -26,9 +26,7 @@ async def ended_at_kling(relay: Relay) -> None:
     """Wait until the sandbox has ended a task, which it tells nobody."""
     sandbox = relay.sandbox
     assert sandbox is not None
-    await wait_until(
-        lambda: [one for one in sandbox.state.ledger.entries if one["event"] == "ended"]
-    )
+    await wait_until(lambda: [one for one in sandbox.ledger.entries if one["event"] == "ended"])
 
 
 async def let_time_pass(relay: Relay, hours: float) -> None:

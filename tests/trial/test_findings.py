@@ -12,7 +12,7 @@ from relay.kling.httpx_transport import HttpxTransport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Reply
 from relay.pricing.quote import UnitPrices
-from relay.sandbox.app import create_sandbox
+from relay.sandbox.app import Sandbox
 from relay.sandbox.settings import DEFAULT_ACCOUNT, SandboxSettings
 from relay.tasks.upstream import Upstream
 from relay.trial.findings import findings, is_lookup_confirmed
@@ -46,8 +46,8 @@ async def observed(
     task_seconds: float = 0.1,
 ) -> tuple[Seen, dict[str, Finding]]:
     """Try a sandbox whose replies a test changes on their way."""
-    kling = create_sandbox(SandboxSettings(task_seconds=task_seconds, public_url=SANDBOX_URL))
-    wire = HttpxTransport(httpx.ASGITransport(app=kling))  # type: ignore[arg-type]  # a Litestar is an ASGI app
+    kling = Sandbox(SandboxSettings(task_seconds=task_seconds, public_url=SANDBOX_URL))
+    wire = HttpxTransport(httpx.ASGITransport(app=kling))
 
     async def answer(call: Call) -> Reply:
         body = json.dumps(call.body).encode() if call.method == "POST" else None
