@@ -1,14 +1,18 @@
 """Summing up days that are over, once: for `rolled.py`, which says when one of them holds.
 
-A day is summed up in one snapshot that has seen the end of whatever could have written into it
-without a mark. Triggers leave out what is younger than an hour, so such a writer had its number
-before the day was over for so long; and the snapshot has none of those numbers left to wait for.
+Until a day is over its hours are summed up likewise: nobody waits at noon for the whole morning.
+Rolling the day takes them away.
+
+A day or hour is summed up in one snapshot that has seen the end of whatever could have written
+into it without a mark. Triggers leave out what is younger than an hour, so such a writer had its
+number before it was over for so long; and the snapshot has none of those numbers left to wait for.
 """
 
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.months import Window
@@ -23,22 +27,25 @@ from relay.usage.raw import (
     span_values,
     sums_of,
 )
-from relay.usage.rolled import find_rolled, window_of_day
+from relay.usage.rolled import find_rolled, hours_of, window_of_day
 
 DAYS_BACK = 400
 AFTER = timedelta(hours=2)
-"""How long a day has been over. The triggers' hour, and an hour for clocks that are set back."""
-LOCK = 0x726F6C6C  # "roll": one replica at a time, the others skip their turn
+"""How long it has been over. The triggers' hour, and an hour for clocks that are set back."""
+AGAIN_AFTER = timedelta(minutes=5)
+"""How long an hour that was summed up is left alone, stale or not: on a day with tasks that take
+long, each turn would find some of them stale again."""
 KEYS = ("account_id", "tenant_id", "token_id", "channel_id", "model", "endpoint")
 OF_WHAT = KEYS[3:]
+ROLLED_LATELY = text("SELECT start_at, until_at FROM rolled_days WHERE rolled_at > :since")
 NUMBER = text("SELECT pg_current_xact_id()::text::bigint")
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-MAY_ROLL = text(
-    f"""
-    SELECT pg_try_advisory_xact_lock({LOCK})
-        AND pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= :number
-    """
-)
+# One replica at a time, the others skip their turn. No advisory lock: that is a query, and the
+# snapshot would be older than it. What the one before had rolled by a later snapshot would be not
+# in ours, and we would forget marks that it has no sum of.
+ALONE = text("LOCK TABLE rolled_days IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+IS_LOCKED = "55P03"
+MAY_ROLL = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= :number")
 # Only marks that the snapshot has: who commits one meanwhile leaves the day stale.
 FORGET_MARKS = text("DELETE FROM rolled_marks WHERE at >= :start AND at < :until")
 FORGET_DAYS = text("DELETE FROM rolled_days WHERE start_at < :until AND until_at > :start")
@@ -93,20 +100,29 @@ ENTER_WHOLE = text(
 async def find_due(
     session: AsyncSession, *, now: datetime, zone: tzinfo, currency: str, limit: int
 ) -> list[Window]:
-    """List days that are over and not summed up, or not any more; the newest first."""
+    """List what is over and not summed up, or not any more: hours, then days; the newest first."""
     query = select(Task.created_at).order_by(Task.id).limit(1)
     first_at = await session.scalar(query)
     if first_at is None:
         return []
     today = now.astimezone(zone).date()
-    days = [window_of_day(today - timedelta(days=ago), zone) for ago in range(1, DAYS_BACK + 1)]
-    over = [day for day in days if day.until + AFTER <= now and day.until > first_at - OUT_OF_ORDER]
-    if not over:
+    days = [window_of_day(today - timedelta(days=ago), zone) for ago in range(DAYS_BACK + 1)]
+    over = [day for day in days if _is_due(day, now)]
+    hours = [hour for day in days if day not in over for hour in reversed(hours_of(day))]
+    due = [*(hour for hour in hours if _is_due(hour, now)), *over]
+    due = [one for one in due if one.until > first_at - OUT_OF_ORDER]
+    if not due:
         return []
-    window = Window(over[-1].start, over[0].until)
+    window = Window(due[-1].start, due[0].until)
     held = await find_rolled(session, window, zone=zone, currency=currency)
-    still = {one.window for one in held}
-    return [day for day in over if day not in still][:limit]
+    values = {"since": now - AGAIN_AFTER}
+    lately = {Window(*row) for row in await session.execute(ROLLED_LATELY, values)}
+    still = {one.window for one in held} | {hour for hour in hours if hour in lately}
+    return [one for one in due if one not in still][:limit]
+
+
+def _is_due(window: Window, now: datetime) -> bool:
+    return window.until + AFTER <= now
 
 
 async def draw_number(session: AsyncSession) -> int:
@@ -123,6 +139,12 @@ async def roll_day(session: AsyncSession, day: Window, *, currency: str, number:
     number than `number`, which was drawn when the day was over, still writes.
     """
     await session.execute(SNAPSHOT)
+    try:
+        await session.execute(ALONE)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != IS_LOCKED:
+            raise
+        return False
     if not await session.scalar(MAY_ROLL, {"number": number}):
         return False
     await plan_for_values(session)

@@ -1,10 +1,11 @@
 """Days of usage that were summed up once (`roll.py`), as far as they are still what they were.
 
-A rolled day is taken only if nothing says that it may have changed:
+Of days that are not over the hours are. Such a day or hour is taken only if nothing says that it
+may have changed:
 
 - no mark of a moment in it: triggers write one with whatever changes a task or enters money late;
 - as many purchase prices as then that could count for its tasks: prices are only ever added;
-- the same two moments, so one of another time zone is none.
+- the same two moments, so a day of another time zone is none.
 
 So what is read with them is what would be read without, to the micro; and without any row here, it
 is as right and only slower.
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.months import Window, days_of, first_moment
+from relay.months import Window, first_moment
 from relay.usage.raw import FIGURES, OF_WHAT, WANTED
 
 SPANS_MAX = 6
@@ -40,8 +41,11 @@ LINES = """
     WHERE r.day_id = ANY(:day_ids) {wanted}"""
 
 
+HOUR = timedelta(hours=1)
+
+
 class Rolled(NamedTuple):
-    """A rolled day."""
+    """A rolled day, or an hour of one."""
 
     id: int
     window: Window
@@ -50,12 +54,34 @@ class Rolled(NamedTuple):
 async def find_rolled(
     session: AsyncSession, window: Window, *, zone: tzinfo, currency: str
 ) -> list[Rolled]:
-    """Find the rolled days within a window that still hold, in order."""
-    days = {window_of_day(day, zone) for day in days_of(window, zone)}
+    """Find the rolled days and hours within a window that still hold, in order.
+
+    None is within another one: what is rolled takes away all that it overlaps.
+    """
     values = {"start": window.start, "until": window.until, "currency": currency}
-    rows = await session.execute(FIND, values)
-    found = [Rolled(row.id, Window(row.start_at, row.until_at)) for row in rows]
-    return [one for one in found if one.window in days]
+    found: list[Rolled] = []
+    for row in await session.execute(FIND, values):
+        one = Rolled(row.id, Window(row.start_at, row.until_at))
+        if _is_of_zone(one.window, zone):
+            found.append(one)
+    return found
+
+
+def window_of_day(day: date, zone: tzinfo) -> Window:
+    return Window(first_moment(day, zone), first_moment(day + timedelta(days=1), zone))
+
+
+def hours_of(day: Window) -> list[Window]:
+    """Cut a day into hours from its first moment on; the last one may be shorter."""
+    hours = -((day.start - day.until) // HOUR)
+    starts = [day.start + HOUR * number for number in range(hours)]
+    return [Window(start, until) for start, until in pairwise([*starts, day.until])]
+
+
+def _is_of_zone(window: Window, zone: tzinfo) -> bool:
+    """Tell whether it is one of its days, or an hour of one."""
+    day = window_of_day(window.start.astimezone(zone).date(), zone)
+    return window == day or window in hours_of(day)
 
 
 async def were_all_known(session: AsyncSession, as_of: datetime) -> bool:
@@ -71,7 +97,8 @@ def in_few_runs(days: Sequence[Rolled]) -> list[Rolled]:
             runs[-1].append(one)
         else:
             runs.append([one])
-    longest = sorted(runs, key=len, reverse=True)[: SPANS_MAX - 1]
+    runs.sort(key=lambda run: run[-1].window.until - run[0].window.start, reverse=True)
+    longest = runs[: SPANS_MAX - 1]
     return sorted((one for run in longest for one in run), key=lambda one: one.window)
 
 
@@ -97,7 +124,3 @@ def lines_of(of_day: Sequence[str], *, is_whole: bool) -> str:
         table="rolled_whole" if is_whole else "rolled_usage",
         wanted=(OF_WHAT if is_whole else WANTED).format(row="r"),
     )
-
-
-def window_of_day(day: date, zone: tzinfo) -> Window:
-    return Window(first_moment(day, zone), first_moment(day + timedelta(days=1), zone))
