@@ -2,6 +2,7 @@
 
     GET /relay/balance
     GET /relay/usage?by=day&by=model&month=2026-11          or from=2026-11-01&to=2026-11-07
+    GET /relay/usage?table=day&table=endpoint,model&…       several at once, of one reading
     GET /relay/entries?month=2026-11&kind=…&pageSize=…&before=…       newest first
     GET /relay/statement?month=2026-11&format=json|csv|xlsx|html
 
@@ -13,6 +14,7 @@ the channels and the operator's reasons are told to nobody.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,7 +39,7 @@ from relay.tenants.read import own_name
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.sheet import WRITERS
 from relay.usage.statement import Statement, begin_snapshot, read_statement
-from relay.usage.sums import Usage, UsageKey, read_usage
+from relay.usage.sums import Usage, UsageKey, read_tables
 
 SIZE_DEFAULT, SIZE_MAX = 50, 500
 AT_ONCE = 1
@@ -46,6 +48,7 @@ KEYS = (
     *(UsageKey.DAY, UsageKey.MONTH, UsageKey.TENANT, UsageKey.TOKEN),
     *(UsageKey.MODEL, UsageKey.ENDPOINT),
 )
+TABLES_MAX = 6
 USED = ("tasks", "succeeded", "failed", "refused", "seconds", "images")
 TYPES = {
     "csv": b"text/csv; charset=utf-8",
@@ -81,23 +84,33 @@ class OwnBooks:
 
     async def usage(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         given = read_query(asked.query)
-        keys = list(dict.fromkeys(_key(name) for name in given.get("by", [])))
+        tables = _tables(given)
         window = read_own_window(given, self._zone)
         async with self._turn, self._sessions.begin() as session:
             await session.execute(text("SET TRANSACTION READ ONLY"))
-            found = await read_usage(
-                *(session, keys, window),
+            found = await read_tables(
+                *(session, tables, window),
                 zone=self._zone,
                 currency=self._currency,
                 tenant_id=caller.tenant_id,
                 token_id=None if caller.scope.sees_all else caller.token_id,
             )
+        told = [[_used(one, caller) for one in lines] for lines in found]
         return {
             "currency": self._currency,
             "timezone": self._timezone,
             "since": ms_of(window.start),
             "until": ms_of(window.until),
-            "usage": [_used(one, caller) for one in found],
+            **(
+                {
+                    "tables": [
+                        {"by": [key.value for key in keys], "usage": lines}
+                        for keys, lines in zip(tables, told, strict=True)
+                    ]
+                }
+                if "table" in given
+                else {"usage": told[0]}
+            ),
         }
 
     async def entries(self, caller: Caller, asked: Asked) -> dict[str, Any]:
@@ -164,10 +177,22 @@ class OwnBooks:
 EVER = Window(moment_of(0), moment_of(MS_MAX))
 
 
-def _key(name: str) -> UsageKey:
-    if name not in KEYS:
-        raise InvalidParameter("by", f"must be one of {', '.join(KEYS)}")
-    return UsageKey(name)
+def _tables(given: Given) -> list[list[UsageKey]]:
+    """Say what tables are asked for, each by its keys: those of `table`, else the one of `by`."""
+    spelt = given.get("table")
+    if spelt is None:
+        return [_keys("by", given.get("by", []))]
+    if "by" in given:
+        raise InvalidParameter("table", "excludes by")
+    if len(spelt) > TABLES_MAX:
+        raise InvalidParameter("table", f"may be given {TABLES_MAX} times")
+    return [_keys("table", one.split(",")) for one in dict.fromkeys(spelt)]
+
+
+def _keys(field: str, names: Sequence[str]) -> list[UsageKey]:
+    if not set(names) <= set(KEYS):
+        raise InvalidParameter(field, f"must be of {', '.join(KEYS)}")
+    return [UsageKey(name) for name in dict.fromkeys(names)]
 
 
 def _used(one: Usage, caller: Caller) -> dict[str, Any]:

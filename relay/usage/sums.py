@@ -81,9 +81,9 @@ CHARGED = "charged_micros"
 ONLY = ("tenant_ids", "token_id", "channel_id", "model")
 OF_IDS = ARRAY(BigInteger)
 READ = """{parts}
-SELECT {keys}, {sums}
+SELECT {keys}, grouping({keys}) AS of_table, {sums}
 FROM ({sources}) parts
-GROUP BY {keys}
+GROUP BY GROUPING SETS ({tables})
 {order}
 """
 LEAST_FIRST = """
@@ -143,13 +143,21 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Reading:
-    """A statement by some keys, and its rows told in words."""
+    """A statement of some tables, each by its keys, and its rows told in words."""
 
     def __init__(
-        self, keys: Sequence[UsageKey], window: Window, zone: tzinfo, *, is_dearest: bool = False
+        self,
+        tables: Sequence[Sequence[UsageKey]],
+        window: Window,
+        zone: tzinfo,
+        *,
+        is_dearest: bool = False,
     ) -> None:
         self._figures = (CHARGED,) if is_dearest else FIGURES
+        keys = dict.fromkeys(key for table in tables for key in table)
         self._keys = {f"key_{place}": key for place, key in enumerate(keys)}
+        columns = {key: name for name, key in self._keys.items()}
+        self._tables = [[columns[key] for key in table] for table in tables]
         self._pieces = {key: _pieces(key, window, zone) for key in keys if key in TIMES}
         self._of_keys = ", ".join([*self._keys, "of_all"])
         self._order = ""
@@ -177,6 +185,10 @@ class _Reading:
         return READ.format(
             parts=parts,
             keys=self._of_keys,
+            tables=", ".join(
+                f"({', '.join([*sorted(table), 'of_all'])})"
+                for table in {frozenset(table) for table in self._tables}
+            ),
             sums=", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in self._figures),
             sources="\n    UNION ALL".join(sources),
             order=self._order,
@@ -194,12 +206,12 @@ class _Reading:
             ALL,
         ]
 
-    async def told(self, session: AsyncSession, rows: Sequence[RowMapping]) -> list[Usage]:
-        """Name what rows are of, in their order."""
+    async def told(self, session: AsyncSession, rows: Sequence[RowMapping]) -> list[list[Usage]]:
+        """Name what rows are of, in their order, those of each table."""
         names: dict[UsageKey, dict[int, str]] = {}
         for column, key in self._keys.items():
             if (table := NAMED.get(key)) is not None:
-                ids = list({row[column] for row in rows})
+                ids = list({row[column] for row in rows} - {None})
                 query = select(table.id, table.name).where(table.id == any_(literal(ids, OF_IDS)))
                 names[key] = dict((await session.execute(query)).all())
 
@@ -209,12 +221,24 @@ class _Reading:
             return names[key][value] if key in names else value
 
         return [
-            Usage(
-                keys={key.value: named(key, row[column]) for column, key in self._keys.items()},
-                **{name: row[name] for name in FIGURES},
-            )
-            for row in rows
+            [
+                Usage(
+                    keys={
+                        (key := self._keys[column]).value: named(key, row[column])
+                        for column in table
+                    },
+                    **{name: row[name] for name in FIGURES},
+                )
+                for row in rows
+                if row["of_table"] == self._number_of(table)
+            ]
+            for table in self._tables
         ]
+
+    def _number_of(self, table: Sequence[str]) -> int:
+        """Say what Postgres' grouping() says of a table's rows: a bit for each key it has not."""
+        behind = enumerate([ALL, *reversed(self._keys)])
+        return sum(1 << place for place, name in behind if name not in (ALL, *table))
 
 
 async def read_usage(
@@ -239,7 +263,7 @@ async def read_usage(
 
     Days that were summed up before (`rolled.py`) are taken as they were, while that still holds.
     """
-    reading = _Reading(keys, window, zone)
+    reading = _Reading([keys], window, zone)
     rows = await _read(
         *(session, reading, window),
         zone=zone,
@@ -253,18 +277,29 @@ async def read_usage(
         as_of=as_of,
         limit=limit,
     )
-    found = await reading.told(session, rows)
-    if UsageKey.TASK in keys:
-        return found
-    times = [key.value for key in keys if key in TIMES]
-    return sorted(
-        found,
-        key=lambda one: (
-            [one.keys[name] for name in times],
-            -one.charged_micros,
-            [str(value) for value in one.keys.values()],
-        ),
-    )
+    (found,) = await reading.told(session, rows)
+    return found if UsageKey.TASK in keys else _sorted(found)
+
+
+async def read_tables(
+    session: AsyncSession,
+    tables: Sequence[Sequence[UsageKey]],
+    window: Window,
+    *,
+    zone: tzinfo,
+    currency: str,
+    tenant_id: int,
+    token_id: int | None = None,
+) -> list[list[Usage]]:
+    """Sum up a window of a tenant by several keys at once, each table as `read_usage` does.
+
+    All are of one moment, so that they come to the same. `tables`: not by tasks.
+    """
+    reading = _Reading(tables, window, zone)
+    of: dict[str, Any] = {**dict.fromkeys(ONLY), "token_id": token_id}
+    of["tenant_ids"] = await family_of(session, tenant_id)
+    rows = await _read(session, reading, window, zone=zone, currency=currency, **of)
+    return [_sorted(found) for found in await reading.told(session, rows)]
 
 
 async def read_dearest(
@@ -276,12 +311,24 @@ async def read_dearest(
     """
     keys = [UsageKey.TENANT]
     of: dict[str, Any] = {"zone": zone, "currency": currency, **dict.fromkeys(ONLY)}
-    whose = _Reading(keys, window, zone, is_dearest=True)
+    whose = _Reading([keys], window, zone, is_dearest=True)
     rows = await _read(session, whose, window, **of, limit=count)
-    reading = _Reading(keys, window, zone)
+    reading = _Reading([keys], window, zone)
     of["tenant_ids"] = [row["key_0"] for row in rows if row[CHARGED] > 0]
-    found = await reading.told(session, await _read(session, reading, window, **of))
+    (found,) = await reading.told(session, await _read(session, reading, window, **of))
     return sorted(found, key=lambda one: -one.charged_micros)
+
+
+def _sorted(found: Sequence[Usage]) -> list[Usage]:
+    """By time first, then what was charged most."""
+    return sorted(
+        found,
+        key=lambda one: (
+            [value for name, value in one.keys.items() if name in TIMES],
+            -one.charged_micros,
+            [str(value) for value in one.keys.values()],
+        ),
+    )
 
 
 async def _read(

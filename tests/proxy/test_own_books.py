@@ -70,6 +70,10 @@ async def test_money_is_told_by_scope_and_adds_up(relay: Relay) -> None:
         before = f"&before={page['next_before']}"
     used = await data(relay, read, "GET", "/relay/usage?by=token&by=model")
     own_use = await data(relay, call, "GET", "/relay/usage?by=day")
+    tables = "table=model,token&table=day&table=token,model"
+    at_once = await data(relay, read, "GET", f"/relay/usage?{tables}")
+    of_call = await data(relay, call, "GET", "/relay/usage?table=day")
+    by_day = await data(relay, read, "GET", "/relay/usage?by=day")
     stated = await data(relay, read, "GET", "/relay/statement")
     refused = await asked(relay, call, "GET", "/relay/statement")
 
@@ -89,7 +93,14 @@ async def test_money_is_told_by_scope_and_adds_up(relay: Relay) -> None:
         second.id: str(CLIP_PRICE),
     }
     assert [(line["tasks"], line["charged"]) for line in own_use["usage"]] == [(1, str(CLIP_PRICE))]
-    assert "cost" not in str(used)
+    assert [one["by"] for one in at_once["tables"]] == [
+        *(["model", "token"], ["day"], ["token", "model"])
+    ]
+    assert [one["usage"] for one in at_once["tables"]][1:] == [by_day["usage"], used["usage"]]
+    assert list(at_once["tables"][0]["usage"][0])[:2] == ["model", "token"]
+    assert of_call["tables"] == [{"by": ["day"], "usage": own_use["usage"]}]
+    assert "usage" not in at_once
+    assert "cost" not in str(used) + str(at_once)
     assert (stated["opening"], stated["closing"]) == ("0", balance["quota"])
     assert (stated["paid"], stated["bonus"]) == ("10", "1.5")
     assert refused[:2] == (403, 1103)
@@ -115,6 +126,8 @@ async def test_what_cannot_be_read_is_said(relay: Relay) -> None:
     await relay.add_tenant()
     read = await key(relay, Scope.READ)
     wrong = [
+        *("usage?table=channel", "usage?table=day&by=day", "usage?table=day,task"),
+        "usage?table=day&table=month&table=tenant&table=token&table=model&table=endpoint&table=day,model",
         *("usage?by=channel", "usage?month=2026-13", "usage?from=2026-11-01&month=2026-11"),
         *("usage?to=2026-11-01", "usage?from=2026-11-02&to=2026-11-01", "usage?from=soon"),
         *("usage?from=0001-01-01&to=0001-01-02", "usage?from=2020-01-01", "entries?kind=gift"),

@@ -14,7 +14,7 @@ from relay.desk.tokens import issue_token
 from relay.months import Window, first_moment, read_zone
 from relay.usage.audit import RULE
 from relay.usage.rolled import Rolled
-from relay.usage.sums import UsageKey, read_dearest
+from relay.usage.sums import UsageKey, read_dearest, read_tables, read_usage
 from tests.relay_app import ACTOR, Relay, running_relay
 from tests.usage.business import make_business
 from tests.usage.keeping import held, read, read_both, roll_all
@@ -102,6 +102,11 @@ async def check(relay: Relay, window: Window, rng: random.Random, *, filters_max
         kept, raw = await read_both(relay, keys, cut, ZONE, **of)
         assert kept == raw, (keys, of, cut)
         assert kept
+    tables = [[UsageKey.DAY], [UsageKey.ENDPOINT, UsageKey.MODEL], [UsageKey.TOKEN], []]
+    async with relay.sessions() as session:
+        of = {"zone": ZONE, "currency": "USD", "tenant_id": ids["acme"]}
+        together = await read_tables(session, tables, window, **of)
+        assert together == [await read_usage(session, one, window, **of) for one in tables]
 
 
 def is_day(one: Rolled) -> bool:
