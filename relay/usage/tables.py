@@ -1,16 +1,16 @@
-"""Days whose usage was summed up once and kept, and what makes one of them stale.
+"""Days, and hours of the last ones, whose usage was summed up once; and what makes them stale.
 
 All of it follows from tasks, entries and purchase prices: it may be emptied at any time.
 """
 
-from sqlalchemy import ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, micros, moment, stamped
 
 
 class RolledDay(Base):
-    """A day that was over when it was summed up.
+    """A day that was over when it was summed up, or an hour of one that was not.
 
     By its two moments and not by its date, so that one of another time zone is another day.
     """
@@ -23,6 +23,8 @@ class RolledDay(Base):
     start_at: Mapped[moment]
     until_at: Mapped[moment]
     """The first moment behind it."""
+    form: Mapped[int] = mapped_column(server_default=text("1"))
+    """Which figures its lines have: `rolled.FORM`. Of the first version, which says none, 1."""
     currency: Mapped[str]
     """Of the books."""
     costs: Mapped[int]
@@ -63,11 +65,23 @@ class RolledUsage(_Figures, Base):
     """What a day came to, of all that has the same keys."""
 
     __tablename__ = "rolled_usage"
-    __table_args__ = (Index(None, "tenant_id", "day_id"),)
+    __table_args__ = (
+        Index(None, "tenant_id", "day_id"),
+        Index(None, "account_id", "day_id"),
+        Index(  # of whom there are thousands, and few are looked for
+            "rolled_usage_by_tenant",
+            *("day_id", "tenant_id"),
+            postgresql_include=["charged_micros"],
+        ),
+    )
 
     account_id: Mapped[int]
     tenant_id: Mapped[int]
     token_id: Mapped[int]
+    charge_entries: Mapped[int] = mapped_column(server_default=text("0"))
+    """Entries of charges, also of tasks that are no success any more."""
+    charge_micros: Mapped[micros] = mapped_column(server_default=text("0"))
+    """What they come to, before refunds and corrections."""
 
 
 class RolledWhole(_Figures, Base):
