@@ -20,12 +20,12 @@ from relay.desk.shown import ShownTenant, list_shown_tenants
 from relay.html.days import read_month_of
 from relay.html.form import Form
 from relay.ledger.tables import EntryKind, TopupKind
-from relay.months import Month, month_of, read_month
+from relay.months import month_of, read_month
 from relay.pages.rows import Read, cut
 from relay.tenants.read import TenantFilter
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
-from relay.usage.statement import Statement, begin_snapshot, read_statement
+from relay.usage.statement import begin_snapshot, read_statement, read_summary
 
 AT_ONCE = 50
 """Rows of a page."""
@@ -138,19 +138,24 @@ class Tenants(Controller):
     ) -> Response[Any]:
         """Recompute a month of the account, by default the one that runs."""
         form = Form(page.say, values=dict(request.query_params.items()))
-        month = read_month_of(form, "month")
+        settings = page.office.settings
+        now = month_of(datetime.now(UTC), settings.zone)
+        month = read_month_of(form, "month") or now
         statement = None
         async with page.reading() as session:
             await begin_snapshot(session)
             tenant = await read_head(session, page, tenant_id)
             if form.is_right:
-                statement = await _statement(session, page, tenant, month)
-        now = month_of(datetime.now(UTC), page.office.settings.zone)
+                statement = await read_summary(
+                    *(session, AccountId(tenant.account_id), month),
+                    zone=settings.zone,
+                    currency=settings.currency,
+                )
         return await render_of(
             *(page, "tenants/statement.html", tenant),
             form=form,
             statement=statement,
-            month=month or now,
+            month=month,
             this_month=now,
             moves=MOVES,
         )
@@ -173,21 +178,14 @@ class Tenants(Controller):
         async with page.reading() as session:
             await begin_snapshot(session)
             tenant = await read_head(session, page, tenant_id)
-            found = await _statement(session, page, tenant, which)
+            settings = page.office.settings
+            found = await read_statement(
+                *(session, AccountId(tenant.account_id), which),
+                zone=settings.zone,
+                currency=settings.currency,
+            )
         name = f"statement-{tenant.account_id}-{which}"
         return await sheet_file(statement_sheet(found), form, name=name)
-
-
-async def _statement(
-    session: AsyncSession, page: Page, tenant: ShownTenant, month: Month | None
-) -> Statement:
-    settings = page.office.settings
-    return await read_statement(
-        *(session, AccountId(tenant.account_id)),
-        month or month_of(datetime.now(UTC), settings.zone),
-        zone=settings.zone,
-        currency=settings.currency,
-    )
 
 
 def _tenants(page: Page, form: Form) -> Read[ShownTenant]:

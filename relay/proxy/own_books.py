@@ -38,7 +38,7 @@ from relay.tenants.caller import Caller
 from relay.tenants.read import own_name
 from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.sheet import WRITERS
-from relay.usage.statement import Statement, begin_snapshot, read_statement
+from relay.usage.statement import Summary, begin_snapshot, read_statement, read_summary
 from relay.usage.sums import Usage, UsageKey, read_tables
 
 SIZE_DEFAULT, SIZE_MAX = 50, 500
@@ -154,13 +154,12 @@ class OwnBooks:
         form = last_of(given, "format") or "json"
         if form != "json" and form not in TYPES:
             raise InvalidParameter("format", f"must be one of json, {', '.join(TYPES)}")
+        of: dict[str, Any] = {"zone": self._zone, "currency": self._currency}
         async with self._turn, self._sessions.begin() as session:
             await begin_snapshot(session)
-            statement = await read_statement(
-                session, caller.account_id, month, zone=self._zone, currency=self._currency
-            )
-        if form == "json":
-            return _stated(statement)
+            if form == "json":
+                return _stated(await read_summary(session, caller.account_id, month, **of))
+            statement = await read_statement(session, caller.account_id, month, **of)
         content = await asyncio.to_thread(WRITERS[form], statement_sheet(statement))
         return Document(content, TYPES[form])
 
@@ -214,7 +213,7 @@ def _amount(micros: int | None) -> str | None:
     return None if micros is None else decimal_of(micros)
 
 
-def _stated(statement: Statement) -> dict[str, Any]:
+def _stated(statement: Summary) -> dict[str, Any]:
     figures = statement.figures
     moves = {name.replace(" ", "_"): getattr(figures, field) for name, field, _ in MOVES}
     return {

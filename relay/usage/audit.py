@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.ledger.invariants import DIFFERENCES_MAX, AuditReport, Difference, audit
 from relay.months import Window
 from relay.usage.raw import FIGURES, plan_for_values
-from relay.usage.roll import KEYS, OF_WHAT, SUM_UP, day_values
+from relay.usage.roll import KEPT, KEYS, OF_WHAT, SUM_UP, day_values
 from relay.usage.rolled import HOLDS
 
 DAYS = 3
-"""Of those that hold, at random: over time all of them."""
+"""Or hours; of those that hold, at random: over time all of them."""
 RULE = "a day that is kept summed up is what its tasks and entries come to"
 CHOOSE = text(f"SELECT d.* FROM rolled_days d WHERE {HOLDS} ORDER BY random() LIMIT {DAYS}")  # noqa: S608 (constants)
 USAGE = text("SELECT * FROM rolled_usage WHERE day_id = :day_id")
@@ -41,18 +41,19 @@ async def find_differing_days(session: AsyncSession) -> list[Difference]:
     for day in (await session.execute(CHOOSE)).all():
         window = Window(day.start_at, day.until_at)
         values = await day_values(session, window, currency=day.currency)
-        right = _lines(await session.execute(text(SUM_UP), values), KEYS)
+        right = _lines(await session.execute(text(SUM_UP), values), KEYS, KEPT)
         kept = await session.execute(USAGE, {"day_id": day.id})
         whole = await session.execute(WHOLE, {"day_id": day.id})
-        name = f"day from {day.start_at.isoformat()}"
-        found += _differing(name, right, _lines(kept, KEYS))
-        found += _differing(f"{name}, all tenants", _added_up(right), _lines(whole, OF_WHAT))
+        name = f"{day.start_at.isoformat()} to {day.until_at.isoformat()}"
+        found += _differing(name, right, _lines(kept, KEYS, KEPT), KEPT)
+        summed, whole_lines = _added_up(right), _lines(whole, OF_WHAT, FIGURES)
+        found += _differing(f"{name}, all tenants", summed, whole_lines, FIGURES)
     return found[:DIFFERENCES_MAX]
 
 
-def _lines(rows: Any, keys: tuple[str, ...]) -> Lines:
+def _lines(rows: Any, keys: tuple[str, ...], names: tuple[str, ...]) -> Lines:
     return {
-        tuple(row[key] for key in keys): {name: row[name] for name in FIGURES}
+        tuple(row[key] for key in keys): {name: row[name] for name in names}
         for row in rows.mappings()
     }
 
@@ -67,8 +68,8 @@ def _added_up(lines: Lines) -> Lines:
     return summed
 
 
-def _differing(day: str, right: Lines, kept: Lines) -> list[Difference]:
-    nothing = dict.fromkeys(FIGURES, 0)
+def _differing(day: str, right: Lines, kept: Lines, names: tuple[str, ...]) -> list[Difference]:
+    nothing = dict.fromkeys(names, 0)
     return [
         Difference(
             rule=RULE,
@@ -77,6 +78,6 @@ def _differing(day: str, right: Lines, kept: Lines) -> list[Difference]:
             actual=kept.get(key, nothing)[name],
         )
         for key in dict.fromkeys([*right, *kept])
-        for name in FIGURES
+        for name in names
         if right.get(key, nothing)[name] != kept.get(key, nothing)[name]
     ]

@@ -7,8 +7,9 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from relay.months import read_zone
+from relay.usage.charges import ChargeLine
 from relay.usage.sheet import WRITERS, Cell, Sheet, amount
-from relay.usage.statement import ChargeLine, Statement
+from relay.usage.statement import Statement
 
 RECOMPUTED = "Every sum was recomputed from the entries of the ledger when this was made."
 MOVES = (

@@ -25,6 +25,8 @@ FIGURES = (
     "without_cost_micros",
 )
 OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
+OF_CHARGES = ("charge_entries", "charge_micros")
+"""What else is kept of a day: charges as statements have them, whatever became of them later."""
 OF_WHOM = """
         AND (CAST(:tenant_ids AS bigint[]) IS NULL OR {row}.tenant_id = ANY(:tenant_ids))
         AND (CAST(:token_id AS bigint) IS NULL OR {row}.token_id = :token_id)"""
@@ -52,11 +54,11 @@ lines AS (
     SELECT {of_entry}, {taken} AS charged_micros, {taken_resold} AS resold_micros,
            -- Of one charge a success, which it still is.
            e.kind = 'charge' AND t.state = 'succeed' AND NOT k.is_test AS is_success,
-           false AS is_uncharged, {line}
+           e.kind = 'charge' AS is_charge, false AS is_uncharged, {line}
     FROM entries e JOIN tasks t ON t.id = e.task_id JOIN tokens k ON k.id = t.token_id {joins}
     WHERE ({entries_in}) {wanted}
     UNION ALL
-    SELECT {of_task}, 0, 0, false, true, {line}
+    SELECT {of_task}, 0, 0, false, false, true, {line}
     FROM tasks t JOIN tokens k ON k.id = t.token_id {joins}
     WHERE ({tasks_in}) AND NOT k.is_test AND t.state <> 'succeed' AND {was_taken} {wanted}
 ),
@@ -75,7 +77,9 @@ money AS (
                AS at_list,
            count(*) FILTER (WHERE is_uncharged) AS uncharged,
            count(*) FILTER (WHERE (is_success OR is_uncharged) AND NOT is_known) AS without_cost,
-           sum(charged_micros) FILTER (WHERE NOT is_known) AS without_cost_micros
+           sum(charged_micros) FILTER (WHERE NOT is_known) AS without_cost_micros,
+           count(*) FILTER (WHERE is_charge) AS charge_entries,
+           sum(charged_micros) FILTER (WHERE is_charge) AS charge_micros
     FROM lines
     GROUP BY {keys}
 )"""
@@ -108,15 +112,19 @@ def parts_of(*, of_task: Sequence[str], of_entry: Sequence[str], keys: str, span
     )
 
 
-def sums_of(keys: str) -> str:
-    """Compose what the parts come to: keys and FIGURES, of tasks and of money apart."""
+def sums_of(keys: str, *, also: Sequence[str] = ()) -> str:
+    """Compose what the parts come to: keys and FIGURES, of tasks and of money apart.
+
+    `also`: OF_CHARGES, or nothing.
+    """
+    money = (*OF_MONEY, *also)
     return SUMS.format(
         keys=keys,
         of_tasks=", ".join(OF_TASKS),
         # Of one type with what days have, or each of their figures is made a numeric first.
-        of_money=", ".join(f"{name}::bigint" for name in OF_MONEY),
+        of_money=", ".join(f"{name}::bigint" for name in money),
         no_tasks=", ".join("0::bigint" for _ in OF_TASKS),
-        no_money=", ".join(f"0::bigint AS {name}" for name in OF_MONEY),
+        no_money=", ".join(f"0::bigint AS {name}" for name in money),
     )
 
 

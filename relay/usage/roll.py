@@ -20,6 +20,7 @@ from relay.tasks.tables import Task
 from relay.usage.raw import (
     ENTRIES_IN,
     FIGURES,
+    OF_CHARGES,
     OUT_OF_ORDER,
     TASKS_IN,
     parts_of,
@@ -27,7 +28,7 @@ from relay.usage.raw import (
     span_values,
     sums_of,
 )
-from relay.usage.rolled import find_rolled, hours_of, window_of_day
+from relay.usage.rolled import FORM, find_rolled, hours_of, window_of_day
 
 DAYS_BACK = 400
 AFTER = timedelta(hours=2)
@@ -51,8 +52,8 @@ FORGET_MARKS = text("DELETE FROM rolled_marks WHERE at >= :start AND at < :until
 FORGET_DAYS = text("DELETE FROM rolled_days WHERE start_at < :until AND until_at > :start")
 ENTER_DAY = text(
     f"""
-    INSERT INTO rolled_days (start_at, until_at, currency, costs, ended_until)
-    SELECT :start, :until, :currency,
+    INSERT INTO rolled_days (start_at, until_at, form, currency, costs, ended_until)
+    SELECT :start, :until, {FORM}, :currency,
            (SELECT count(*) FROM channel_costs
             -- As many as SUM_UP reads: one from a clock that was ahead makes the day stale later.
             WHERE valid_from <= read.ended_until AND created_at <= :as_of),
@@ -69,18 +70,22 @@ ENTER_DAY = text(
     RETURNING id
     """  # noqa: S608 (composed of constants)
 )
-_SUMS = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in FIGURES)
+KEPT = (*FIGURES, *OF_CHARGES)
+_SUMS, _ALL_SUMS = (
+    ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
+    for names in (FIGURES, KEPT)
+)
 _COLUMNS = {key: f"of_{key}" for key in KEYS}
 _OF_TASK = [f"t.{key} AS {column}" for key, column in _COLUMNS.items()]
 _BY = ", ".join(_COLUMNS.values())
 SUM_UP = f"""
 WITH {parts_of(of_task=_OF_TASK, of_entry=_OF_TASK, keys=_BY, spans=1)}
-SELECT {", ".join(f"{column} AS {key}" for key, column in _COLUMNS.items())}, {_SUMS}
-FROM ({sums_of(_BY)}) parts
+SELECT {", ".join(f"{column} AS {key}" for key, column in _COLUMNS.items())}, {_ALL_SUMS}
+FROM ({sums_of(_BY, also=OF_CHARGES)}) parts
 GROUP BY {_BY}
 """  # noqa: S608 (composed of constants)
 """A day as its tasks and entries are."""
-_NAMES = ", ".join((*KEYS, *FIGURES))
+_NAMES = ", ".join((*KEYS, *KEPT))
 ENTER_USAGE = text(
     f"""
     INSERT INTO rolled_usage (day_id, line, {_NAMES})

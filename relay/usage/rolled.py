@@ -24,9 +24,13 @@ from relay.usage.raw import FIGURES, OF_WHAT, WANTED
 
 SPANS_MAX = 6
 """What is read raw may be cut into so many; where there are more, days between them are too."""
-HOLDS = """
-    NOT EXISTS (SELECT FROM rolled_marks m WHERE m.at >= d.start_at AND m.at < d.until_at)
-    AND d.costs = (SELECT count(*) FROM channel_costs WHERE valid_from <= d.ended_until)"""
+FORM = 2
+"""Which figures a day has; another one of an earlier or later version is none."""
+HOLDS = f"""
+    d.form = {FORM}
+    AND NOT EXISTS (SELECT FROM rolled_marks m WHERE m.at >= d.start_at AND m.at < d.until_at)
+    AND d.costs = (SELECT count(*) FROM channel_costs WHERE valid_from <= d.ended_until)
+    """  # noqa: S608 (composed of constants)
 FIND = text(
     f"""
     SELECT d.id, d.start_at, d.until_at FROM rolled_days d

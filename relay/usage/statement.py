@@ -1,6 +1,8 @@
 """An account's month, recomputed from its entries while it is read."""
 
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, select, text
@@ -9,46 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.database.ids import AccountId
 from relay.invoices.read import invoices_of_month
 from relay.ledger.closing import figures_of, find_closed, find_last_closed, next_window
-from relay.ledger.figures import CHAIN, OF_CHAIN, OF_WINDOW, Figures, read_figures
+from relay.ledger.figures import Counted, Figures, read_counted, read_figures
 from relay.ledger.invariants import SNAPSHOT
 from relay.ledger.tables import Account, Entry
 from relay.money import money
 from relay.months import Month, Window, read_month
 from relay.tenants.tables import Tenant
-
-CHARGES = text(
-    f"""
-    WITH {CHAIN}
-    SELECT n.name AS tenant, n.parent_id IS NULL AS is_payers, c.token_id, c.model,
-           c.tasks, c.amount_micros
-    FROM (
-        SELECT t.tenant_id, t.token_id, t.model,
-               count(*) AS tasks, sum(e.amount_micros)::bigint AS amount_micros
-        FROM {OF_CHAIN} JOIN tasks t ON t.id = e.task_id
-        WHERE {OF_WINDOW} AND e.kind = 'charge'
-        GROUP BY t.tenant_id, t.token_id, t.model
-    ) c JOIN tenants n ON n.id = c.tenant_id
-    ORDER BY n.name, c.token_id, c.model
-    """  # noqa: S608 (composed of constants)
-)
+from relay.usage.charges import ChargeLine, read_charges
 
 
-class ChargeLine(msgspec.Struct, frozen=True):
-    """What was charged for tasks of one token and model."""
-
-    tenant: str
-    is_payers: bool
-    """It has the account, and is no sub-tenant of whose it is."""
-    token_id: int
-    model: str | None
-    """As the tenant spelled it."""
-    tasks: int
-    amount_micros: int
-    """As entries have it: below zero."""
-
-
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """One month of one account."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One month of one account, as it is looked at."""
 
     account_id: AccountId
     tenants: list[str]
@@ -59,7 +32,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     until_at: datetime
     """The first moment that is not in it."""
     currency: str
-    figures: Figures
+    figures: Counted
     charges: list[ChargeLine]
     """They come to `figures.charge_micros`."""
     owed_micros: int
@@ -77,17 +50,31 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_right(self) -> bool:
-        """Tell whether all sums agree, and with what was kept when it was closed."""
+        """Tell whether all sums agree, and with what was kept when it was closed.
+
+        Of a statement, its hash too.
+        """
         charged = sum(line.amount_micros for line in self.charges)
+        kept = self.closed_figures
         return (
             self.figures.adds_up
             and charged == self.figures.charge_micros
-            and self.closed_figures in (None, self.figures)
+            and (kept is None or all(getattr(kept, name) == value for name, value in self._said))
         )
+
+    @property
+    def _said(self) -> Iterable[tuple[str, object]]:
+        return msgspec.structs.asdict(self.figures).items()
 
     @property
     def is_over(self) -> bool:
         return self.until_at <= self.recomputed_at
+
+
+class Statement(Summary, frozen=True, kw_only=True):
+    """The same as a document, with a hash over what its entries say."""
+
+    figures: Figures
 
 
 async def begin_snapshot(session: AsyncSession) -> None:
@@ -99,34 +86,62 @@ async def read_statement(
     session: AsyncSession, account_id: AccountId, month: Month, *, zone: tzinfo, currency: str
 ) -> Statement:
     """Recompute an account's month; in a session that began with `begin_snapshot`."""
+    of: dict[str, Any] = {"zone": zone, "currency": currency}
+    window, found = await _read(session, account_id, month, **of)
+    figures = await read_figures(session, account_id, window)
+    return Statement(
+        figures=figures,
+        charges=await read_charges(session, account_id, window, **of, is_raw=True),
+        owed_micros=max(-figures.closing_micros, 0),
+        **found,
+    )
+
+
+async def read_summary(
+    session: AsyncSession, account_id: AccountId, month: Month, *, zone: tzinfo, currency: str
+) -> Summary:
+    """Recompute it for a page, likewise; what thousands of tasks would be read for is shortened.
+
+    Its charges are told apart by what is kept of days: they still come to those of the entries, or
+    it is not right. The hash is for who keeps the document.
+    """
+    of: dict[str, Any] = {"zone": zone, "currency": currency}
+    window, found = await _read(session, account_id, month, **of)
+    figures = await read_counted(session, account_id, window)
+    return Summary(
+        figures=figures,
+        charges=await read_charges(session, account_id, window, **of),
+        owed_micros=max(-figures.closing_micros, 0),
+        **found,
+    )
+
+
+async def _read(
+    session: AsyncSession, account_id: AccountId, month: Month, *, zone: tzinfo, currency: str
+) -> tuple[Window, dict[str, Any]]:
+    """Read all but what its entries come to, and say of which window they are."""
     row = await find_closed(session, account_id, month)
     last = await find_last_closed(session, account_id)
     window = Window(row.start_at, row.until_at) if row else next_window(last, month, zone)
     account = await session.get_one(Account, account_id)
     names = select(Tenant.name).where(Tenant.account_id == account_id).order_by(Tenant.id)
-    values = {"account_id": account_id, "start": window.start, "until": window.until}
-    lines = (await session.execute(CHARGES, values)).mappings()
-    figures = await read_figures(session, account_id, window)
     recomputed_at = await session.scalar(select(func.now()))
     assert recomputed_at is not None, "it has a clock"
-    return Statement(
-        account_id=account_id,
-        tenants=list(await session.scalars(names)),
-        month=str(month),
-        timezone=str(zone),
-        start_at=window.start,
-        until_at=window.until,
-        currency=currency,
-        figures=figures,
-        charges=[ChargeLine(**line) for line in lines],
-        owed_micros=max(-figures.closing_micros, 0),
-        quota_now_micros=account.quota_micros,
-        held_now_micros=account.held_micros,
-        credit_now_micros=account.credit_micros,
-        recomputed_at=recomputed_at,
-        closed_at=row.closed_at if row else None,
-        closed_figures=figures_of(row) if row else None,
-    )
+    return window, {
+        "account_id": account_id,
+        "tenants": list(await session.scalars(names)),
+        "month": str(month),
+        "timezone": str(zone),
+        "start_at": window.start,
+        "until_at": window.until,
+        "currency": currency,
+        "quota_now_micros": account.quota_micros,
+        "held_now_micros": account.held_micros,
+        "credit_now_micros": account.credit_micros,
+        "recomputed_at": recomputed_at,
+        "closed_at": row.closed_at if row else None,
+        "closed_figures": figures_of(row) if row else None,
+    }
 
 
 async def read_invoiced(session: AsyncSession, statement: Statement) -> list[str]:

@@ -6,7 +6,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from relay.database.ids import AccountId
+from relay.ledger.figures import read_counted
 from relay.months import Window
+from relay.usage.charges import ChargeLine, read_charges
 from relay.usage.rolled import Rolled, find_rolled
 from relay.usage.sums import Usage, UsageKey, read_usage
 from relay.worker.roll_days import roll_due
@@ -32,6 +35,24 @@ async def read_both(
         kept = await read_usage(session, keys, window, zone=zone, currency="USD", **of)
         await session.execute(text("DELETE FROM rolled_days"))
         raw = await read_usage(session, keys, window, zone=zone, currency="USD", **of)
+        await session.rollback()
+        return kept, raw
+
+
+async def read_charges_both(
+    relay: Relay, tenant: str, window: Window, zone: tzinfo
+) -> tuple[list[ChargeLine], list[ChargeLine]]:
+    """The same of what the account of a tenant was charged, as its statement has it."""
+    row = await relay.row("SELECT account_id FROM tenants WHERE name = $1", tenant)
+    account_id = AccountId(row["account_id"])
+    of: dict[str, Any] = {"zone": zone, "currency": "USD"}
+    async with relay.sessions() as session:
+        await session.execute(SNAPSHOT)
+        kept = await read_charges(session, account_id, window, **of)
+        await session.execute(text("DELETE FROM rolled_days"))
+        raw = await read_charges(session, account_id, window, **of)
+        figures = await read_counted(session, account_id, window)
+        assert sum(line.amount_micros for line in raw) == figures.charge_micros
         await session.rollback()
         return kept, raw
 

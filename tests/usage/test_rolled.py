@@ -17,7 +17,7 @@ from relay.usage.rolled import Rolled
 from relay.usage.sums import UsageKey, read_dearest, read_tables, read_usage
 from tests.relay_app import ACTOR, Relay, running_relay
 from tests.usage.business import make_business
-from tests.usage.keeping import held, read, read_both, roll_all
+from tests.usage.keeping import held, read, read_both, read_charges_both, roll_all
 
 ZONE = read_zone("Asia/Shanghai")
 DAYS = 9
@@ -102,6 +102,10 @@ async def check(relay: Relay, window: Window, rng: random.Random, *, filters_max
         kept, raw = await read_both(relay, keys, cut, ZONE, **of)
         assert kept == raw, (keys, of, cut)
         assert kept
+        for tenant in ("acme", "beta"):
+            charges, raw_charges = await read_charges_both(relay, tenant, cut, ZONE)
+            assert charges == raw_charges, (tenant, cut)
+            assert charges
     tables = [[UsageKey.DAY], [UsageKey.ENDPOINT, UsageKey.MODEL], [UsageKey.TOKEN], []]
     async with relay.sessions() as session:
         of = {"zone": ZONE, "currency": "USD", "tenant_id": ids["acme"]}
@@ -159,6 +163,11 @@ async def test_what_is_kept_is_what_would_be_summed_up(database_url: str) -> Non
         flagged = "UPDATE tasks SET is_flagged = true, refresh_at = now(), refunded_micros = 0"
         assert await stale(f"{flagged} WHERE state <> 'succeed'") == set()
 
+        before = await roll_all(relay, window, ZONE)
+        await relay.rows("UPDATE rolled_days SET form = 1")  # as the version before rolls them
+        assert await held(relay, window, ZONE) == []
+        await relay.rows("UPDATE rolled_days SET rolled_at = now() - interval '1 hour'")
+        assert len(await roll_all(relay, window, ZONE)) == len(before)
         await _prices_of_the_past(relay, window, over)
         await _another_zone(relay, window)
         await _told_by_an_audit(relay, window)
@@ -215,13 +224,15 @@ async def _told_by_an_audit(relay: Relay, window: Window) -> None:
     await relay.rows("DELETE FROM rolled_days WHERE id NOT IN (SELECT day_id FROM rolled_usage)")
     await relay.rows("DELETE FROM rolled_days WHERE id <> (SELECT max(id) FROM rolled_days)")
     await relay.rows("UPDATE rolled_usage SET charged_micros = charged_micros + 1 WHERE line = 1")
+    await relay.rows("UPDATE rolled_usage SET charge_micros = charge_micros + 1 WHERE line = 1")
     await relay.rows("UPDATE rolled_whole SET tasks = tasks + 1 WHERE line = 1")
 
     found = [one for one in (await relay.audit()).differences if one.rule == RULE]
 
-    assert len(found) == 2
+    assert len(found) == 3
     assert "charged_micros of " in found[0].row
-    assert "all tenants: tasks of " in found[1].row
-    assert [(one.actual or 0) - (one.expected or 0) for one in found] == [1, 1]
+    assert "charge_micros of " in found[1].row
+    assert "all tenants: tasks of " in found[2].row
+    assert [(one.actual or 0) - (one.expected or 0) for one in found] == [1, 1, 1]
     with pytest.raises(asyncpg.RaiseError, match="issue another one"):
         await relay.rows("UPDATE tokens SET is_test = NOT is_test")
