@@ -24,7 +24,7 @@ FIGURES = (
     *("charged_micros", "resold_micros", "cost_micros", "at_list", "uncharged", "without_cost"),
     "without_cost_micros",
 )
-OF_TASKS, OF_MONEY = FIGURES[:4], FIGURES[4:]
+OF_TASKS = FIGURES[:4]
 OF_CHARGES = ("charge_entries", "charge_micros")
 """What else is kept of a day: charges as statements have them, whatever became of them later."""
 OF_WHOM = """
@@ -84,9 +84,9 @@ money AS (
     GROUP BY {keys}
 )"""
 SUMS = """
-    SELECT {keys}, {of_tasks}, {no_money} FROM made
+    SELECT {keys}, {made} FROM made
     UNION ALL
-    SELECT {keys}, {no_tasks}, {of_money} FROM money"""
+    SELECT {keys}, {money} FROM money"""
 TASKS_IN = (
     "t.id >= :first_id_{n} AND t.id < :behind_id_{n}"
     " AND t.created_at >= :start_{n} AND t.created_at < :until_{n}"
@@ -112,20 +112,16 @@ def parts_of(*, of_task: Sequence[str], of_entry: Sequence[str], keys: str, span
     )
 
 
-def sums_of(keys: str, *, also: Sequence[str] = ()) -> str:
-    """Compose what the parts come to: keys and FIGURES, of tasks and of money apart.
-
-    `also`: OF_CHARGES, or nothing.
-    """
-    money = (*OF_MONEY, *also)
-    return SUMS.format(
-        keys=keys,
-        of_tasks=", ".join(OF_TASKS),
-        # Of one type with what days have, or each of their figures is made a numeric first.
-        of_money=", ".join(f"{name}::bigint" for name in money),
-        no_tasks=", ".join("0::bigint" for _ in OF_TASKS),
-        no_money=", ".join(f"0::bigint AS {name}" for name in money),
+def sums_of(keys: str, figures: Sequence[str] = FIGURES) -> str:
+    """Compose what the parts come to: keys and figures, of tasks and of money apart."""
+    # Of one type with what days have, or each of their figures is made a numeric first.
+    made, money = (
+        ", ".join(
+            f"{name if (name in OF_TASKS) is of_tasks else 0}::bigint AS {name}" for name in figures
+        )
+        for of_tasks in (True, False)
     )
+    return SUMS.format(keys=keys, made=made, money=money)
 
 
 async def span_values(session: AsyncSession, spans: Sequence[Window]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ _BY = ", ".join(_COLUMNS.values())
 SUM_UP = f"""
 WITH {parts_of(of_task=_OF_TASK, of_entry=_OF_TASK, keys=_BY, spans=1)}
 SELECT {", ".join(f"{column} AS {key}" for key, column in _COLUMNS.items())}, {_ALL_SUMS}
-FROM ({sums_of(_BY, also=OF_CHARGES)}) parts
+FROM ({sums_of(_BY, KEPT)}) parts
 GROUP BY {_BY}
 """  # noqa: S608 (composed of constants)
 """A day as its tasks and entries are."""

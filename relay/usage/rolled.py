@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.months import Window, first_moment
-from relay.usage.raw import FIGURES, OF_WHAT, WANTED
+from relay.usage.raw import OF_WHAT, WANTED
 
 SPANS_MAX = 6
 """What is read raw may be cut into so many; where there are more, days between them are too."""
@@ -115,7 +115,7 @@ def rest_of(window: Window, days: Sequence[Rolled]) -> list[Window]:
     return [span for span in between if span.start < span.until]
 
 
-def lines_of(of_day: Sequence[str], *, is_whole: bool) -> str:
+def lines_of(of_day: Sequence[str], figures: Sequence[str], *, is_whole: bool) -> str:
     """Compose what rolled days come to; `is_whole`: of all tenants together.
 
     `of_day`: keys of the lines `r` and of the days `d`.
@@ -123,7 +123,7 @@ def lines_of(of_day: Sequence[str], *, is_whole: bool) -> str:
     needs_days = any("d." in one for one in of_day)
     return LINES.format(
         of_day=", ".join(of_day),
-        figures=", ".join(FIGURES),
+        figures=", ".join(figures),
         joins="JOIN rolled_days d ON d.id = r.day_id" if needs_days else "",
         table="rolled_whole" if is_whole else "rolled_usage",
         wanted=(OF_WHAT if is_whole else WANTED).format(row="r"),

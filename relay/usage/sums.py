@@ -173,9 +173,10 @@ class _Reading:
         """Compose it, of so many spans that are read raw and, or, of rolled days."""
         parts, sources = "", []
         if has_days:
-            sources.append(lines_of(self._spelt("r", at="d.start_at"), is_whole=is_whole))
+            of_day = self._spelt("r", at="d.start_at")
+            sources.append(lines_of(of_day, self._figures, is_whole=is_whole))
         if spans:
-            sources.append(sums_of(self._of_keys))
+            sources.append(sums_of(self._of_keys, self._figures))
             parts = "WITH" + parts_of(
                 of_task=self._spelt("t", at="t.created_at"),
                 of_entry=self._spelt("t", at="e.created_at"),
