@@ -33,8 +33,8 @@ from tests.relay_app import ACTOR, CLIP, SANDBOX_URL, TEXT2VIDEO, Relay, running
 from tests.waiting import settle_for
 
 TIMES = 5
-ROLLS = 8
-"""Of five days each, the newest first: more than a page shows."""
+ROLLS = 13
+"""Of five hours or days each, the newest first: more than a page shows."""
 ALONE_S = 10.0
 CREATORS = 4
 OF_CONSOLE = (
