@@ -200,12 +200,16 @@ async def read_standings(session: AsyncSession, channels: list[Channel]) -> dict
 
 
 async def _read_units(session: AsyncSession, ids: list[int]) -> dict[int, list[Units]]:
+    units: defaultdict[int, list[Units]] = defaultdict(list)
+    left = (await session.execute(UNITS, {"ids": ids})).mappings().all()
+    if not left:  # most accounts are billed by money
+        return units
+    of_whom = {"ids": list({row["channel_id"] for row in left})}
     used = {
         (row["channel_id"], row["kind"]): row["units"]
-        for row in (await session.execute(USED_A_DAY, {"ids": ids})).mappings()
+        for row in (await session.execute(USED_A_DAY, of_whom)).mappings()
     }
-    units: defaultdict[int, list[Units]] = defaultdict(list)
-    for row in (await session.execute(UNITS, {"ids": ids})).mappings():
+    for row in left:
         a_day = used.get((row["channel_id"], row["kind"]))
         units[row["channel_id"]].append(
             Units(

@@ -11,12 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 TROUBLES = text(
     r"""
     WITH lately AS MATERIALIZED (
-        SELECT id, channel_id, channels_tried, state, fail_message, ended_via, ended_at
-        FROM tasks ORDER BY id DESC LIMIT 20000
+        SELECT *, channel_id = :id AND state IN ('failed', 'refused') AND ended_via <> 'operator'
+            AS is_its
+        FROM (
+            SELECT id, channel_id, channels_tried, state, fail_message, ended_via, ended_at
+            FROM tasks ORDER BY id DESC LIMIT 20000
+        ) newest
+        WHERE channel_id = :id AND state IN ('failed', 'refused') OR :id = ANY (channels_tried)
     ),
     said AS (
-        SELECT ended_at AS at, fail_message AS words FROM lately
-        WHERE channel_id = :id AND state IN ('failed', 'refused') AND ended_via <> 'operator'
+        SELECT ended_at AS at, fail_message AS words FROM lately WHERE is_its
         UNION ALL
         SELECT e.created_at, e.detail FROM lately JOIN task_events e ON e.task_id = lately.id
         WHERE :id = ANY (channels_tried) AND e.kind IN ('task.channel_changed', 'queue.put_back')
