@@ -1,9 +1,7 @@
 """Until when, from where and for what tenants and their tokens are let in."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from ipaddress import ip_network
-from typing import Any
 
 import msgspec
 from sqlalchemy import func, select
@@ -15,10 +13,11 @@ from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.names import check_name
+from relay.desk.narrowed import Narrowed, check_is_of, check_within, claim_bounds, narrow_made
 from relay.networks import read_networks
 from relay.tenants.gate import COLUMNS
 from relay.tenants.tables import Tenant, Token
-from relay.tenants.tokens import lock_maker, read_makers
+from relay.tenants.tokens import lock_makers
 
 NAMES_MAX = 100
 """Of networks, endpoints or models."""
@@ -44,32 +43,44 @@ async def set_gates(
     tenant: str | None = None,
     token_id: int | None = None,
     by_id: int | None = None,
-) -> None:
+) -> Narrowed:
     """Change what a tenant or a token is let in for; tasks that run go on.
 
-    What is so already is not noted. `by_id`: the tenant's token that says so, of a token that came
-    of it: it lets that one in for no more than it is let in for itself.
+    What is so already is not noted. A token is let in for no more than those that it came of; what
+    came of it is narrowed with it, and returned. `by_id`: the tenant's token that says so, of a
+    token that came of it: what an operator set of that one stays.
 
     Raises:
         NoSuch, NotPossible: it was removed or revoked.
-        Unusable: a network or a name cannot be taken, there are too many, it expired already, or it
-            is more than the token that says so has.
+        Unusable: a network or a name cannot be taken, there are too many, it expired already, it is
+            more than a token that it came of has, an operator's to say, or would leave nothing to
+            what came of it.
     """
     wanted = check_gates(changes)
     expires_at = wanted.get("expires_at")
     if expires_at is not None and expires_at <= await session.scalar(select(func.now())):
         raise Unusable("it expires at a moment that is still to come", field="expires_at")
-    # Before the other one, as whoever ends both does.
-    if by_id is not None and await lock_maker(session, by_id) is None:
-        raise NotPossible("token", by_id, "it was revoked")
-    row = await _lock(session, tenant, token_id)
+    # Before itself, as whoever ends or narrows both does.
+    makers = [] if token_id is None else await lock_makers(session, token_id)
     if by_id is not None:
-        await _check_within(session, by_id, row, wanted)
+        check_is_of(makers, by_id, "bounds keys")
+    row = await _lock(session, tenant, token_id)
+    if isinstance(row, Token):
+        check_within(makers, wanted)
+        claim_bounds(row, wanted, is_operators=by_id is None)
     before, after = differing(_state(row), _spelt(wanted))
-    if not after:
-        return
     for name, value in wanted.items():
         setattr(row, name, value)
+    if after:
+        await _note(session, actor, row, before=before, after=after)
+    if isinstance(row, Token):
+        return await narrow_made(session, row, wanted, actor=actor)
+    return Narrowed()
+
+
+async def _note(
+    session: AsyncSession, actor: Actor, row: Tenant | Token, *, before: State, after: State
+) -> None:
     if isinstance(row, Token):
         kind, name_of = "token", str(row.id)
         after = {"tenant": (await session.get_one(Tenant, row.tenant_id)).name} | after
@@ -101,42 +112,6 @@ async def _lock(session: AsyncSession, tenant: str | None, token_id: int | None)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
     return token
-
-
-async def _check_within(
-    session: AsyncSession, by_id: int, row: Tenant | Token, wanted: State
-) -> None:
-    """Refuse what a token may not say of another one."""
-    makers = await read_makers(session, row.id) - {row.id} if isinstance(row, Token) else set()
-    if by_id not in makers:
-        raise Unusable("a key says what keys that came of it are let in for, and no others")
-    # Those between them too: each gives new keys to what came of it, and is shown them.
-    for maker in await session.scalars(select(Token).where(Token.id.in_(makers))):
-        for name, value in wanted.items():
-            own = getattr(maker, name)
-            if own is not None and not _is_no_more(name, value, own):
-                raise Unusable("the key that makes it has less itself", field=name)
-
-
-def _is_no_more(name: str, value: Any, own: Any) -> bool:
-    if value is None:
-        return False
-    if name == "expires_at":
-        return bool(value <= own)
-    if name == "addresses":
-        return all(_is_part(one, own) for one in value)
-    return set(value) <= set(own)
-
-
-def _is_part(network: str, of: Collection[str]) -> bool:
-    inner, outer = ip_network(network), map(ip_network, of)
-    # Networks of two versions are compared by none of its methods.
-    return any(
-        inner.version == one.version
-        and one.network_address <= inner.network_address  # type: ignore[operator]  # of one version
-        and inner.broadcast_address <= one.broadcast_address  # type: ignore[operator]  # as above
-        for one in outer
-    )
 
 
 def check_gates(changes: GateChanges) -> State:

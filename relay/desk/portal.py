@@ -12,14 +12,14 @@ from datetime import datetime
 
 import msgspec
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
 from relay.desk.act import act
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.changes import note_change
-from relay.desk.errors import NoSuch
+from relay.desk.errors import NoSuch, NotPossible
 from relay.desk.find import tenant_to_act_on
 from relay.desk.logins import WrongLogin
 from relay.desk.secret_keys import check_secret_keys
@@ -33,7 +33,7 @@ from relay.logins.portal import (
 from relay.logins.tables import PortalSession
 from relay.secrets import KeyRing
 from relay.settings import Settings
-from relay.tasks.limit_books import lock_limits
+from relay.tasks.limit_books import Whose, lock_limits
 from relay.tenants.caller import Caller
 from relay.tenants.gate import COLUMNS as GATES
 from relay.tenants.scope import Scope
@@ -71,7 +71,7 @@ async def link_tenant(
     told that somebody of its provider's is in, and not from where.
 
     Raises:
-        NoSuch, NotPossible: the tenant was removed.
+        NoSuch, NotPossible: the tenant was removed, or its portal key has expired.
         SecretKeyError: the secret keys are not this database's.
     """
     # Locked: of two at once only one is to make the token.
@@ -218,12 +218,25 @@ def _of_portal(tenant: Tenant) -> Select[Token]:
 
 
 async def _find_token(session: AsyncSession, tenant: Tenant) -> int | None:
+    """Find the one that is live, or raise NotPossible where nobody would be let in by it."""
     query = _of_portal(tenant).where(Token.revoked_at.is_(None)).order_by(Token.id).limit(1)
-    return await session.scalar(query.with_only_columns(Token.id))
+    token = await session.scalar(query)
+    if token is None:
+        return None
+    now = await session.scalar(select(func.now()))
+    if token.expires_at is not None and now is not None and token.expires_at <= now:
+        raise NotPossible(
+            *("tenant", tenant.name),
+            f"its portal key {token.id} has expired: give that another expiry, or revoke it",
+        )
+    return token.id
 
 
 async def _make_token(session: AsyncSession, tenant: Tenant, keys: KeyRing) -> int:
-    """Make the token of sessions by link, as bounded as the one before it was."""
+    """Make the token of sessions by link, as bounded as the one before it was.
+
+    But for an expiry that is over: that one was let in until then, and this one is to be let in.
+    """
     former = await session.scalar(
         _of_portal(tenant).order_by(Token.revoked_at.desc(), Token.id.desc()).limit(1)
     )
@@ -233,9 +246,13 @@ async def _make_token(session: AsyncSession, tenant: Tenant, keys: KeyRing) -> i
     if former is not None:
         for column in ("groups", "queue_s", *GATES):
             setattr(token, column, getattr(former, column))
+        now = await session.scalar(select(func.now()))
+        if token.expires_at is not None and now is not None and token.expires_at <= now:
+            token.expires_at = None
         # Not others of that height: what the day has seen is seen, and tasks that still run end in
         # them.
-        for limit in (await lock_limits(session, tenant, former.id)).values():
+        (limits,) = await lock_limits(session, Whose(tenant, former.id))
+        for limit in limits.values():
             limit.token_id = token_id
         await session.flush()
     return token_id

@@ -8,11 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.act import act
 from relay.desk.actor import Actor
-from relay.desk.changes import differing, note_change
+from relay.desk.changes import State, differing, note_change
 from relay.desk.errors import NoSuch, NotPossible, Unusable
 from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.names import check_name
+from relay.desk.narrowed import (
+    BOUNDS,
+    Narrowed,
+    check_is_of,
+    check_within,
+    claim_bounds,
+    narrow_made,
+)
 from relay.desk.notices import remove_places_of_keys
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.tables import Change
@@ -164,40 +172,44 @@ async def change_token(
     groups: Iterable[str] | msgspec.UnsetType | None = msgspec.UNSET,
     scope: Scope | msgspec.UnsetType = msgspec.UNSET,
     by_id: int | None = None,
-) -> Token:
+) -> Narrowed:
     """Change for how long creates with a token wait, what people call it, its groups and scope.
 
-    `queue_s`, `groups`: None is as its tenant's. `name`: None is nothing. `by_id`: the tenant's
-    token that says so, of one that came of it and so ends with it: who finds a key is not to have
-    another one left that does more for him.
+    `queue_s`, `groups`: None is as its tenant's. `name`: None is nothing. It has no more than those
+    that it came of; what came of it is narrowed with it, and returned. `by_id`: the tenant's token
+    that says so, of one that came of it and so ends with it: what an operator set of that one
+    stays.
 
     What is so already is not noted.
 
     Raises:
         NoSuch, NotPossible: it was revoked.
-        Unusable: the wait is out of bounds, it cannot be called that, or not have these groups; or
-            it is not the token's to say.
+        Unusable: the wait is out of bounds, it cannot be called that, or not have these groups, it
+            is not the token's to say, or would leave nothing to what came of it.
     """
     check_wait(queue_s)
     if isinstance(name, str):
         check_name(name)
     if not isinstance(groups, msgspec.UnsetType):
         groups = checked_groups_of_callers(groups)
-    # Before the other one, as whoever ends both does.
-    if by_id is not None and await tokens.lock_maker(session, by_id) is None:
-        raise NotPossible("token", by_id, "it was revoked")
-    token = await session.get(Token, token_id, with_for_update={"key_share": True})
+    # Before itself, as whoever ends or narrows both does.
+    makers = await tokens.lock_makers(session, token_id)
+    if by_id is not None:
+        check_is_of(makers, by_id, "changes keys")
+    token = await session.get(
+        Token, token_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if token is None:
         raise NoSuch("token", token_id)
     if token.revoked_at is not None:
         raise NotPossible("token", token_id, "it was revoked")
     if token.is_test and groups:
         raise Unusable(TESTS_NAME_NONE, field="groups")
-    if by_id is not None:
-        await _check_is_of(session, token, by_id, groups)
     of_scope = scope if isinstance(scope, msgspec.UnsetType) else scope.value
     given = {"queue_s": queue_s, "name": name, "groups": groups, "scope": of_scope}
     wanted = {field: value for field, value in given.items() if value is not msgspec.UNSET}
+    await _check_within(session, token, makers, wanted)
+    claim_bounds(token, wanted, is_operators=by_id is None)
     before, after = differing({field: getattr(token, field) for field in given}, wanted)
     for field, value in after.items():
         setattr(token, field, value)
@@ -213,27 +225,22 @@ async def change_token(
             before={"tenant": tenant.name} | before,
             after=after,
         )
-    return token
+    return await narrow_made(session, token, wanted.keys() & set(BOUNDS), actor=actor)
 
 
-async def _check_is_of(
-    session: AsyncSession,
-    token: Token,
-    by_id: int,
-    groups: Iterable[str] | msgspec.UnsetType | None,
+async def _check_within(
+    session: AsyncSession, token: Token, makers: list[Token], wanted: State
 ) -> None:
-    """Refuse what a token may not say of another one."""
-    makers = await tokens.read_makers(session, token.id) - {token.id}
-    if by_id not in makers:
-        raise Unusable("a key changes keys that came of it, and no others")
-    if isinstance(groups, msgspec.UnsetType):
+    """Refuse a scope and groups that one of the makers has not itself."""
+    check_within(makers, {name: it for name, it in wanted.items() if name == "scope"})
+    if "groups" not in wanted or token.is_test:
         return
     tenant = await session.get_one(Tenant, token.tenant_id)
     # Those between them too: each gives new keys to what came of it, and is shown them.
-    for maker in await session.scalars(select(Token).where(Token.id.in_(makers))):
-        if groups is None and maker.groups is not None:
-            raise Unusable("the key that changes it is bound to groups itself", field="groups")
-        await _check_groups_within(session, maker, tenant, groups)
+    for maker in makers:
+        if wanted["groups"] is None and maker.groups is not None:
+            raise Unusable("the key that it came of is bound to groups itself", field="groups")
+        await _check_groups_within(session, maker, tenant, wanted["groups"])
 
 
 @act("token.rotate")

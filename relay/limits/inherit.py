@@ -5,8 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 INHERIT = text(
     """
-    INSERT INTO limits (tenant_id, token_id, kind, allowed, start_at, until_at)
-    SELECT CAST(:tenant_id AS bigint), CAST(:token_id AS bigint), kind, allowed, start_at, until_at
+    INSERT INTO limits (tenant_id, token_id, kind, allowed, start_at, until_at, set_by_id)
+    SELECT CAST(:tenant_id AS bigint), CAST(:token_id AS bigint), kind, allowed, start_at, until_at,
+        token_id
     FROM limits WHERE token_id = :maker_id
     """
 )

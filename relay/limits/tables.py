@@ -67,6 +67,9 @@ class Limit(Base):
     kind: Mapped[str]
     allowed: Mapped[int]
     """Micros, tasks, or creates a second."""
+    allowed_max: Mapped[int | None]
+    """What an operator allowed before a key set less: no key sets more. Null is no such bound, or
+    that an operator set it last: then it is `allowed`."""
     raised: Mapped[int | None]
     """Allowed instead until `raised_until`, if it is more."""
     raised_until: Mapped[moment | None]
@@ -80,5 +83,10 @@ class Limit(Base):
     taken_before: Mapped[int] = mapped_column(server_default=text("0"))
     """What is of it of tasks that had ended when the limit was set, and keep nothing of it."""
     set_by_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
-    """The key that set it last; null is an operator, or that it came with what a key made."""
+    """The key that set it last, or that made what it is of; null is an operator."""
     created_at: Mapped[stamped]
+
+    @property
+    def most_by_keys(self) -> int | None:
+        """What a key may set it to at most; None is any amount, and to take it away."""
+        return self.allowed if self.set_by_id is None else self.allowed_max

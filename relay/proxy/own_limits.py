@@ -84,6 +84,8 @@ class OwnLimits:
     async def set(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """Set limits of one of the tenant's keys; what is not named stays.
 
+        What came of that key is allowed no more from then on: `narrowed` has these keys.
+
         Raises:
             InvalidParameter: nothing was changed.
             TokenNotFound: not one of this tenant's.
@@ -95,7 +97,7 @@ class OwnLimits:
             token_id = await own_token(session, caller, asked.key)
             self._pace.take(caller.tenant_id)
             try:
-                await set_limits(
+                narrowed = await set_limits(
                     *(session, actor, allowed),
                     token_id=token_id,
                     by_id=caller.token_id,
@@ -107,7 +109,10 @@ class OwnLimits:
                 raise Unavailable from error
             found = await read_limits(session, token_id=token_id)
             known = await known_makers(session, caller)
-            return {"limits": [shown_limit(one, known) for one in found]}
+            return {
+                "limits": [shown_limit(one, known) for one in found],
+                "narrowed": list(narrowed.tokens),
+            }
 
 
 def shown_limit(seen: LimitSeen, known: set[int] | None = None) -> dict[str, Any]:

@@ -12,7 +12,8 @@
 A key that makes another one gives it nothing that it has not itself, and takes it along when it is
 revoked: who finds a key cannot outlive it by one of his own. For the same reason it gives new keys
 to itself and to those that it made, and to no others: they would be known to it then; and it
-changes those that it made alone, never to more than it has itself.
+changes those that it made alone, never to more than it has itself, nor what the operator set of
+them. When it is narrowed, what it made is narrowed with it; what is widened leaves that alone.
 """
 
 from collections.abc import Iterable
@@ -186,6 +187,8 @@ class OwnTokens:
     async def change(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """Change what one may that came of the caller's key, never to more than that has itself.
 
+        What came of it is narrowed with it: `narrowed` has these keys.
+
         Raises:
             InvalidParameter: nothing was changed.
             TokenNotFound: not one of this tenant's.
@@ -196,7 +199,7 @@ class OwnTokens:
         async with self._sessions.begin() as session:
             token_id = await own_token(session, caller, asked.key)
             try:
-                row = await change_token(
+                narrowed = await change_token(
                     *(session, actor, token_id),
                     queue_s=queue_s,
                     name=wanted.name,
@@ -205,14 +208,18 @@ class OwnTokens:
                     by_id=by_id,
                 )
                 if gates != GateChanges():
-                    await set_gates(session, actor, gates, token_id=token_id, by_id=by_id)
+                    narrowed |= await set_gates(
+                        session, actor, gates, token_id=token_id, by_id=by_id
+                    )
             except (Unusable, NotPossible) as error:
                 field = _field(error, "id")
                 raise InvalidParameter(field, f"{error}; nothing was changed") from error
             except Busy as error:
                 raise Unavailable from error
-            await session.refresh(row)
-            return _shown(row, await known_makers(session, caller))
+            row = await session.get_one(Token, token_id, populate_existing=True)
+            return _shown(row, await known_makers(session, caller)) | {
+                "narrowed": list(narrowed.tokens)
+            }
 
     async def rotate(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """Give one new keys, in this answer alone; the old ones are taken a while longer.
@@ -367,6 +374,7 @@ def _shown(row: Token, known: set[int] | None) -> dict[str, Any]:
         "is_test": row.is_test,
         "queue_s": row.queue_s,
         "made_by": row.made_by_id if is_told else None,
+        "set_by_provider": row.operator_set or [],
         "expires_at": _ms(row.expires_at),
         "addresses": row.addresses,
         "endpoints": row.endpoints,

@@ -7,6 +7,7 @@ limits its end is to be counted in. What had ended before keeps nothing of them.
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Numeric, and_, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,30 +23,50 @@ from relay.tenants.tables import Tenant
 Micros = ColumnElement[int] | InstrumentedAttribute[int]
 
 
-async def lock_limits(
-    session: AsyncSession, tenant: Tenant, token_id: int | None
-) -> dict[LimitKind, Limit]:
-    """Lock what is live, the account and the limits of a tenant or a token, and return these."""
+class Whose(NamedTuple):
+    """What limits are of."""
+
+    tenant: Tenant
+    token_id: int | None
+    """None is all that the tenant does."""
+
+
+async def lock_limits(session: AsyncSession, *every: Whose) -> list[dict[LimitKind, Limit]]:
+    """Lock what is live, the account and the limits of tenants or tokens, and return these."""
     live = (
         select(Task.id)
-        .where(_whose(tenant, token_id), Task.hold_ended_at.is_(None))
+        .where(or_(*(_whose(*one) for one in every)), Task.hold_ended_at.is_(None))
         .order_by(Task.id)
         .with_for_update(key_share=True)
     )
     await session.execute(live)
-    await session.execute(
-        select(Account.id).where(Account.id == tenant.account_id).with_for_update(key_share=True)
-    )
+    accounts = select(Account.id).where(Account.id.in_({one.tenant.account_id for one in every}))
+    await session.execute(accounts.order_by(Account.id).with_for_update(key_share=True))
     # Those that were held while the account was waited for.
     await session.execute(live)
     limits = await session.scalars(
         select(Limit)
-        .where(Limit.tenant_id == tenant.id, Limit.token_id.is_not_distinct_from(token_id))
+        .where(
+            or_(
+                *(
+                    and_(
+                        Limit.tenant_id == tenant.id,
+                        Limit.token_id.is_not_distinct_from(token_id),
+                    )
+                    for tenant, token_id in every
+                )
+            )
+        )
         .order_by(Limit.id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
-    return {LimitKind(limit.kind): limit for limit in limits}
+    found: dict[tuple[int, int | None], dict[LimitKind, Limit]] = {
+        (tenant.id, token_id): {} for tenant, token_id in every
+    }
+    for limit in limits:
+        found[limit.tenant_id, limit.token_id][LimitKind(limit.kind)] = limit
+    return list(found.values())
 
 
 async def put_limits(
@@ -72,6 +93,7 @@ async def put_limits(
             if limit is not None:
                 await session.delete(limit)
         elif limit is not None:
+            limit.allowed_max = None if set_by_id is None else limit.most_by_keys
             limit.allowed, limit.set_by_id = amount, set_by_id
         else:
             added += 1

@@ -128,6 +128,8 @@ class Token(Base):
     """That it may create at, by name; null is all."""
     models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """That it may ask for, in lower case; null is all."""
+    operator_set: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Which of its bounds an operator set last, by their columns: no key changes these."""
     former_access_key: Mapped[str | None]
     """What it had before it was rotated, taken until `former_until`."""
     former_secret_key_sealed: Mapped[str | None]

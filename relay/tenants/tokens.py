@@ -171,6 +171,44 @@ async def read_makers(session: AsyncSession, token_id: int) -> set[int]:
     return set(await session.scalars(select(made.c.id)))
 
 
+async def lock_makers(session: AsyncSession, token_id: int) -> list[Token]:
+    """Read which tokens one came of, without itself; none of them is narrowed until the commit.
+
+    To be called before that one is locked: a maker has the lower number, and so its turn first.
+    """
+    makers = await read_makers(session, token_id) - {token_id}
+    if not makers:
+        return []
+    query = select(Token).where(Token.id.in_(makers)).order_by(Token.id).with_for_update(read=True)
+    return list(await session.scalars(query.execution_options(populate_existing=True)))
+
+
+async def lock_made(session: AsyncSession, token_id: int) -> tuple[list[Token], list[Tenant]]:
+    """Lock what came of a locked token: live tokens by id, and tenants that any of them opened."""
+    made = select(Token.id).where(Token.made_by_id == token_id).cte(recursive=True)
+    made = made.union(select(Token.id).join(made, Token.made_by_id == made.c.id))
+    query = (
+        select(Token)
+        .where(Token.id.in_(select(made.c.id)), Token.revoked_at.is_(None))
+        .order_by(Token.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    tokens: list[Token] = []
+    # Once more: one of them may have made another while it was waited for (`lock_maker`).
+    while len(found := list(await session.scalars(query))) > len(tokens):
+        tokens = found
+    opened = (
+        select(Tenant)
+        .where(Tenant.made_by_id.in_([token_id, *(one.id for one in tokens)]))
+        .where(Tenant.removed_at.is_(None))
+        .order_by(Tenant.id)
+        .with_for_update(key_share=True)
+    )
+    tenants = await session.scalars(opened.execution_options(populate_existing=True))
+    return tokens, list(tenants)
+
+
 async def revoke_tokens(session: AsyncSession, tenant_id: int) -> list[int]:
     """End all tokens of a tenant; returns the ids of those that were live."""
     revoked = await session.scalars(

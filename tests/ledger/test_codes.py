@@ -13,7 +13,7 @@ from relay.ledger.tables import TopupKind
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.ledger.test_concurrent_holds import open_replicas
-from tests.proxy.test_own_tokens import key
+from tests.proxy.keys import key
 from tests.relay_app import ACTOR, Relay, bearer
 from tests.waiting import PATIENCE_S
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from relay.desk.money import set_credit
 from relay.desk.tasks import settle
 from tests.ledger.test_concurrent_holds import codes, open_replicas, submit_all
-from tests.proxy.test_own_tokens import data
+from tests.proxy.keys import data
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, Relay, bearer
 from tests.tasks.waiting import WAITING_FOR_A_LOCK
 from tests.waiting import wait_until

@@ -25,7 +25,7 @@ from relay.tenants.scope import Scope
 from tests.alerts.conftest import AROUND as AROUND_ALERTS
 from tests.notices.conftest import Told
 from tests.notices.mail_server import subject_of, text_of
-from tests.proxy.test_own_tokens import asked, data, key
+from tests.proxy.keys import asked, data, key
 from tests.relay_app import ACTOR, running_relay
 from tests.sandbox.receiver import Receiver
 

@@ -17,7 +17,7 @@ from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.clones import cloned
 from tests.limits.limiting import limit, read_tokens_anew, sub_tenant
-from tests.proxy.test_own_tokens import asked, data, key
+from tests.proxy.keys import asked, data, key
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
 from tests.waiting import wait_until
 

@@ -14,7 +14,7 @@ from tests.console.story import MARKUP
 from tests.limits.limiting import sub_tenant
 from tests.portal.visiting import Visit, visiting
 from tests.portal.work import add_invoice, pay, settled
-from tests.proxy.test_own_tokens import key
+from tests.proxy.keys import key
 from tests.relay_app import ACTOR, Relay, fixture_relay
 
 

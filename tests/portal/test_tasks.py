@@ -12,7 +12,7 @@ from tests.console.story import MARKUP
 from tests.limits.limiting import sub_tenant
 from tests.portal.visiting import visiting
 from tests.portal.work import RESULT, settled
-from tests.proxy.test_own_tokens import data
+from tests.proxy.keys import data
 from tests.queue.waiting_line import full_relay, queued
 from tests.relay_app import CLIP, TEXT2VIDEO, Relay, fixture_relay
 

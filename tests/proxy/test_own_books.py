@@ -13,7 +13,7 @@ from relay.desk.money import add_quota
 from relay.desk.tasks import refund
 from relay.ledger.tables import TopupKind
 from relay.tenants.scope import Scope
-from tests.proxy.test_own_tokens import asked, data, key
+from tests.proxy.keys import asked, data, key
 from tests.queue.waiting_line import full_relay, queued
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
 from tests.waiting import wait_until

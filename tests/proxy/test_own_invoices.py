@@ -17,8 +17,8 @@ from relay.desk.money import add_quota
 from relay.invoices.tables import PROFILE_FIELDS, Basis
 from relay.ledger.tables import TopupKind
 from relay.tenants.scope import Scope
+from tests.proxy.keys import NOT_FOR_IT, asked, data, key
 from tests.proxy.test_own_tenants import token_of
-from tests.proxy.test_own_tokens import NOT_FOR_IT, asked, data, key
 from tests.relay_app import ACTOR, Relay, bearer, fixture_relay
 
 INVOICES, PROFILE = "/relay/invoices", "/relay/invoice-profile"

@@ -13,8 +13,8 @@ from relay.tasks.own_list import OwnFilter, list_own
 from relay.tasks.tables import TaskState
 from relay.tenants.scope import Scope
 from tests.limits.limiting import sub_tenant
+from tests.proxy.keys import asked, data, key
 from tests.proxy.test_own_books import make
-from tests.proxy.test_own_tokens import asked, data, key
 from tests.queue.waiting_line import full_relay, queued
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, fixture_relay
 

@@ -18,7 +18,7 @@ from relay.money import decimal_of
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.limits.limiting import read_tokens_anew
-from tests.proxy.test_own_tokens import NOT_FOR_IT, asked, data, key
+from tests.proxy.keys import NOT_FOR_IT, asked, data, key
 from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, fixture_relay
 from tests.waiting import wait_until
 

@@ -12,7 +12,7 @@ from relay.desk.errors import Busy, NotPossible, Unusable
 from relay.desk.gates import GateChanges, set_gates
 from relay.desk.limits import set_limits
 from relay.desk.notices import NewPlace, add_notice_place
-from relay.desk.tokens import change_token, issue_token, revoke_token
+from relay.desk.tokens import change_token, revoke_token
 from relay.limits.tables import LimitKind
 from relay.money import decimal_of
 from relay.notices.tables import PlaceKind
@@ -21,11 +21,11 @@ from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.admin.office import act
 from tests.limits.limiting import read_tokens_anew
-from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, bearer, fixture_relay
+from tests.proxy.keys import NOT_FOR_IT, asked, data, key, made_by
+from tests.relay_app import ACTOR, CLIP, CLIP_MICROS, TEXT2VIDEO, Relay, fixture_relay
 from tests.waiting import wait_until
 
 PAGE = {"start_time": 1, "end_time": 4102444800000}
-NOT_FOR_IT = (403, 1103)
 
 
 @pytest.fixture
@@ -33,31 +33,6 @@ async def relay(database_url: str) -> AsyncIterator[Relay]:
     async with fixture_relay(database_url) as running:
         await running.add_channel()
         yield running
-
-
-async def key(relay: Relay, scope: Scope = Scope.CALL, name: str = "acme", **of: Any) -> Any:
-    async with relay.sessions.begin() as session:
-        return await issue_token(session, ACTOR, name, relay.keys, scope=scope, **of)
-
-
-async def asked(
-    relay: Relay, token: Any, method: str, path: str, body: Any = None
-) -> tuple[int, int, Any]:
-    """Status, code and data of an answer."""
-    answer = await relay.client.request(method, path, json=body, headers=bearer(token))
-    told = answer.json()
-    return answer.status_code, told["code"], told.get("data", told.get("message"))
-
-
-async def data(relay: Relay, token: Any, method: str, path: str, body: Any = None) -> Any:
-    status, code, told = await asked(relay, token, method, path, body)
-    assert (status, code) == (200, 0), told
-    return told
-
-
-async def made_by(relay: Relay, token: Any, **body: Any) -> IssuedToken:
-    made = await data(relay, token, "POST", "/relay/tokens", body)
-    return IssuedToken(tenant="acme", **{**made, "scope": Scope(made["scope"])})
 
 
 async def test_a_scope_is_what_a_key_may_do(relay: Relay) -> None:

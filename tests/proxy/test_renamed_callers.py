@@ -5,7 +5,7 @@ from relay.desk.tenants import TenantChanges, change_tenant
 from relay.money import decimal_of
 from relay.tenants.scope import Scope
 from tests.limits.limiting import read_tokens_anew
-from tests.proxy.test_own_tokens import asked, data, key
+from tests.proxy.keys import asked, data, key
 from tests.relay_app import ACTOR, CLIP_MICROS, running_relay
 
 
