@@ -1,6 +1,6 @@
 """Tasks: the list, one with what happened to it and its result, and what is done from there."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from relay.errors import InvalidParameter, TaskNotFound
 from relay.html.form import Form
 from relay.html.results import result_of
 from relay.pages.streams import until_stopping
+from relay.portal.expected import expected
 from relay.portal.files import OF_FILE, Columns, list_file
 from relay.portal.gate import ROOT
 from relay.portal.page import Asked, Page
@@ -55,7 +56,7 @@ class Tasks(Controller):
         return await page.render(
             "tasks/list.html",
             form=form,
-            tasks=told["tasks"],
+            tasks=[(one, expected(one, None, now=datetime.now(UTC))) for one in told["tasks"]],
             next_cursor=told["next_before"],
             states=STATES,
             endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
@@ -109,7 +110,9 @@ class Tasks(Controller):
             return Response(None, status_code=HTTP_204_NO_CONTENT)
 
         async def look() -> object:
-            return (await asking.get("/tasks", pageSize=AT_ONCE))["tasks"]
+            tasks = (await asking.get("/tasks", pageSize=AT_ONCE))["tasks"]
+            # How long such tasks take changes all along, and is nothing new of any of them.
+            return [one | {"usual": None} for one in tasks]
 
         events = page.portal.streams.changes(tenant_id, look, page.is_still_in)
         return ServerSentEvent(until_stopping(events, page.portal.stopping))
@@ -159,6 +162,7 @@ async def _show(page: Page, key: str) -> Response[Any]:
     return await page.render(
         "tasks/one.html",
         task=task,
+        expected=expected(task, task["queue"], now=datetime.now(UTC)),
         timeline=told["timeline"],
         deliveries=deliveries,
         results=[result_of(url) for url in task["results"]],

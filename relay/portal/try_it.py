@@ -7,7 +7,7 @@ base64: nothing of it is kept here.
 
 import secrets as entropy
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -32,6 +32,9 @@ from relay.tenants.scope import Scope
 HERE = f"{ROOT}/try"
 BYTES_MAX = 44 * 1024 * 1024
 """Of a form: some pictures as base64."""
+QUERY_CHARS_MAX = 4_000
+SENT = ("path", "sure", "key", "csrf")
+"""Fields of the second step, which nobody typed."""
 WRONG = 422
 GROUPS = ("videos", "images", "audio", "general", "solutions")
 
@@ -149,6 +152,7 @@ async def _confirm(
         "try/confirm.html",
         status=status,
         endpoint=endpoint,
+        back=_back_to(endpoint, form),
         create_path=path,
         form=form,
         quote=told,
@@ -169,6 +173,14 @@ async def _quote(
         return None
     told: dict[str, Any] = await page.asking.post("/quote", {"path": path, "body": body})
     return told
+
+
+def _back_to(endpoint: Endpoint, form: Form) -> str:
+    """Spell the form's address with what was typed there; files, and what is long, are left out."""
+    typed = {name: value for name, value in form.values.items() if value and name not in SENT}
+    query = urlencode(typed)
+    address = f"{HERE}/{endpoint.name}"
+    return f"{address}?{query}" if query and len(query) <= QUERY_CHARS_MAX else address
 
 
 def _sum_of(told: dict[str, Any] | None) -> str:

@@ -33,13 +33,14 @@ from relay.proxy.query import read_number
 from relay.proxy.query_string import read_query
 from relay.settings import Settings
 from relay.tasks.inspect import ID_MAX, read_of_task, read_story
-from relay.tasks.outlook import Awaited, Outlook, Usual
+from relay.tasks.outlook import Awaited, Outlook
 from relay.tasks.own import find_below, find_own
 from relay.tasks.own_list import STATES, OwnFilter, list_own
 from relay.tasks.own_timeline import OwnStep, Step, own_timeline, read_attempts
 from relay.tasks.queue.place import Places
 from relay.tasks.tables import Task, TaskState
 from relay.tasks.token_report import OUT_OF_ORDER, find_first_since
+from relay.tasks.usual import Alike, Usual, Usuals
 from relay.tenants.caller import Caller
 from relay.tenants.read import own_name
 
@@ -75,6 +76,7 @@ class OwnTasks:
         self._currency = settings.currency
         self._zone = settings.zone
         self._turn = asyncio.Semaphore(LISTS_AT_ONCE)
+        self._usuals = Usuals(sessions)
 
     async def list(self, caller: Caller, asked: Asked) -> dict[str, Any]:
         """List its own, or with `tenant` those of one below it, by any filter."""
@@ -83,9 +85,14 @@ class OwnTasks:
         async with self._turn:
             wanted = await self._read_filter(caller, given)
             found, next_before = await list_own(self._pool, wanted, limit=size)
+        kinds = [_kind(one) if one["ended_at"] is None else None for one in found]
+        usuals = await self._usuals.of(kind for kind in kinds if kind is not None)
         return {
             "currency": self._currency,
-            "tasks": [_listed(one, caller) for one in found],
+            "tasks": [
+                _listed(one, caller) | {"usual": _usual(usuals.get(kind) if kind else None)}
+                for one, kind in zip(found, kinds, strict=True)
+            ],
             "next_before": next_before,
         }
 
@@ -105,6 +112,7 @@ class OwnTasks:
             "model_name": task.model,
             "task_status": _status(TaskState(task.state)),
             "task_status_msg": task.fail_message or "",
+            "is_queued": task.state == TaskState.QUEUED,
             "tenant": None if task.tenant_id == caller.tenant_id else own_name(story.tenant),
             "token_id": task.token_id,
             "request_id": task.request_id,
@@ -248,6 +256,11 @@ def _is_told_money(token_id: int, caller: Caller) -> bool:
     return caller.scope.sees_all or token_id == caller.token_id
 
 
+def _kind(one: Record) -> Alike:
+    quote = _quote.decode(one["quote"])
+    return Alike(one["is_test"], one["endpoint"], one["model"], quote.wanted.mode, quote.seconds)
+
+
 def _listed(one: Record, caller: Caller) -> dict[str, Any]:
     """Spell a row of a list; the tenant of all of them is the one that was asked for."""
     state = TaskState(one["state"])
@@ -268,6 +281,7 @@ def _listed(one: Record, caller: Caller) -> dict[str, Any]:
         "is_test": one["is_test"],
         **money,
         "created_at": ms_of(one["created_at"]),
+        "submitted_at": _ms(one["submitted_at"]),
         "ended_at": _ms(one["ended_at"]),
     }
 
@@ -312,7 +326,7 @@ def _step(one: OwnStep, task: Task, quote: Quote | None) -> dict[str, Any]:
 
 
 def _usual(usual: Usual | None) -> dict[str, Any] | None:
-    """Say how long the last successes of its endpoint and model took, in seconds."""
+    """Say how long the last successes of its kind took, in seconds."""
     if usual is None:
         return None
     return {

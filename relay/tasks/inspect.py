@@ -187,13 +187,14 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     names = {channel_id: name for channel_id, name in channels}  # noqa: C416 (rows are typed)
     of_task = await read_of_task(session, task_id)
     tried = [names[channel_id] for channel_id in task.channels_tried]
+    is_test = (await session.get_one(Token, task.token_id)).is_test
     return Story(
         task=task,
         tenant=tenant.name,
-        is_test=(await session.get_one(Token, task.token_id)).is_test,
+        is_test=is_test,
         channel=names[task.channel_id],
         channels_tried=tried,
-        outlook=await read_outlook(session, task, of_task.deliveries),
+        outlook=await read_outlook(session, task, of_task.deliveries, is_test=is_test),
         flags=flag_reasons(of_task.events) if task.is_flagged else [],
         timeline=timeline(
             task,

@@ -11,36 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.deliveries.tables import Delivery, DeliveryState
 from relay.tasks.tables import Task, TaskState
 from relay.tasks.task import BY_OPERATOR, BY_QUEUE
+from relay.tasks.usual import Alike, Usual, read_usuals
 
 OVERDUE_AFTER = timedelta(minutes=1)
 """Past its time, what a worker does is late by more than any worker is."""
 WORKER = "the worker"
-
-# The newest rows of all, by their key: an own index of models would cost each submit.
-USUAL = """
-SELECT count(*) AS tasks,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s,
-       percentile_cont(0.9) WITHIN GROUP (ORDER BY took_s) AS most_s,
-       percentile_cont(0.95) WITHIN GROUP (ORDER BY took_s) AS p95_s
-FROM (
-    SELECT extract(epoch FROM n.ended_at - coalesce(n.submitted_at, n.created_at))::float8 AS took_s
-    FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) n
-    WHERE n.state = 'succeed' AND n.endpoint = :endpoint
-        AND n.model IS NOT DISTINCT FROM :model
-        AND n.ended_via <> 'operator'
-    ORDER BY n.id DESC LIMIT 200
-) lately
-"""
-
-
-class Usual(msgspec.Struct, frozen=True):
-    """How long the last successes of one endpoint and model took, since Kling had them."""
-
-    tasks: int
-    median_s: float
-    most_s: float
-    """Nine of ten took at most this."""
-    p95_s: float
 
 
 class Awaited(StrEnum):
@@ -82,15 +57,15 @@ class Outlook(msgspec.Struct, frozen=True):
 
 
 async def read_outlook(
-    session: AsyncSession, task: Task, deliveries: Sequence[Delivery]
+    session: AsyncSession, task: Task, deliveries: Sequence[Delivery], *, is_test: bool
 ) -> Outlook:
     """Say what a task of this moment waits for; by the database's clock, which stamped its row."""
     now = await session.scalar(text("SELECT now()"))
     assert isinstance(now, datetime), "a clock tells a time"
     due = [one for one in deliveries if one.state == DeliveryState.DUE]
     awaited, waits_for, since, next_by, next_at = _awaited(task, due, now=now)
-    values = {"endpoint": task.endpoint, "model": task.model}
-    usual = (await session.execute(text(USUAL), values)).mappings().one()
+    mode, seconds = task.quote["wanted"].get("mode"), task.quote["seconds"]
+    alike = Alike(is_test, task.endpoint, task.model, mode, seconds)
     return Outlook(
         awaited=awaited,
         waits_for=waits_for,
@@ -100,7 +75,7 @@ async def read_outlook(
         is_overdue=next_at is not None and next_at < now - OVERDUE_AFTER,
         kling_asked_at=_asked_at(task),
         read_at=now,
-        usual=Usual(**usual) if usual["tasks"] else None,
+        usual=(await read_usuals(session, [alike]))[alike],
     )
 
 

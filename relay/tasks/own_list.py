@@ -55,7 +55,7 @@ FITTING = """
 SELECT t.id, t.tenant_id, t.token_id, t.endpoint, t.model, t.state,
     coalesce(t.public_id, t.kling_id) AS shown_id, t.tenant_external_id, t.hold_micros,
     t.hold_ended_at, t.charged_micros, t.refunded_micros, t.quote, t.fail_message,
-    t.created_at, t.ended_at, k.is_test
+    t.created_at, t.submitted_at, t.ended_at, k.is_test
 FROM tasks t JOIN tokens k ON k.id = t.token_id
 WHERE t.id = ANY($1::bigint[])
     AND ($2::text[] IS NULL OR t.state = ANY($2))

@@ -92,7 +92,7 @@ async def try_it(street: Street, page: Any) -> str:
     await expect(page.locator(".figure").first).to_contain_text("0.42")
     code = page.locator("details pre").first
     await expect(code).to_contain_text(f"curl -X POST {street.public_url}/kling/v1/videos")
-    await page.locator(".code .copy").first.click()
+    await page.locator("details .copy").first.click()
     taken = await page.evaluate("navigator.clipboard.readText()")
     assert taken.strip() == (await code.text_content()).strip()
     assert "in bold" in taken

@@ -14,13 +14,14 @@ function closeDrawer() {
   opener?.isConnected && opener.focus();
 }
 
-// Times are told from now, so they must not stand still.
+// Times are told from now, so they must not stand still; rounded as the server does, so that none jumps.
 function age() {
   const speller = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
   for (const one of document.querySelectorAll("time[datetime]")) {
     const s = (new Date(one.dateTime) - Date.now()) / 1000;
+    if (s < 0 && one.dataset.past) { one.textContent = one.dataset.past; continue; }
     const [size, unit] = [[31536000, "year"], [2592000, "month"], [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
-      .find(([size]) => Math.abs(s) >= size) ?? [1, "second"];
+      .find(([size]) => Math.abs(s) >= 0.85 * size) ?? [1, "second"];
     one.textContent = speller.format(Math.round(s / size), unit);
   }
 }
