@@ -1,6 +1,6 @@
 """A request as code that somebody takes along, in the languages that tenants' programs are of."""
 
-KEY = "YOUR_API_KEY"
+KEY = "KLING_API_KEY"
 
 
 def as_code(base_url: str, path: str, body: str) -> dict[str, str]:

@@ -19,11 +19,13 @@ import uvicorn
 
 from relay.deliveries.signature import sign
 from relay.kling.codes import RESELLERS_BUSINESS, Code
+from relay.portal.code import as_code
 from relay.portal.examples import BASE_URL, text_of
+from relay.portal.trying import spelt
 from relay.secrets import KeyRing, new_secret_key
 from tests.clients.test_tenants_page import OWN, SECRETS
 from tests.portal.visiting import visiting
-from tests.relay_app import PUBLIC_URL, Relay, fixture_relay
+from tests.relay_app import CLIP, PUBLIC_URL, Relay, fixture_relay
 
 NODE, CURL = shutil.which("node"), shutil.which("curl")
 TYPES = re.compile(r": (string|Buffer|boolean|Record<string, string>)(?=[,)= ])")
@@ -99,6 +101,32 @@ async def test_an_example_makes_a_video(database_url: str, tmp_path: Path, langu
                 await n8n(origin, token.api_key)
         charged = await relay.rows("SELECT state FROM tasks")
         assert [row["state"] for row in charged] == ["succeed"]
+
+
+ODD = """it's "quoted" \\ and ${KLING_API_KEY} `it`, \'\'\' in\ntwo lines: 狐狸 …"""
+
+
+async def test_the_code_of_a_try_asks_for_what_was_typed(database_url: str, tmp_path: Path) -> None:
+    """In each language, whatever stands in the prompt, Kling gets the same body."""
+    body = CLIP | {"prompt": ODD}
+    async with fixture_relay(database_url, portal=True) as relay, serving(relay) as origin:
+        await relay.add_channel()
+        key = {"KLING_API_KEY": (await relay.add_tenant()).api_key}
+        code = as_code(f"{origin}/kling", "/v1/videos/text2video", spelt(body))
+        for name, program, text in (
+            ("a.py", sys.executable, code["Python"]),
+            ("a.sh", CURL and "sh", code["curl"]),
+            ("a.mjs", NODE, code["TypeScript"]),
+        ):
+            if program is not None:
+                told = await run(program, written(tmp_path, name, text), **key)
+                assert "SUCCEED" in told, told
+        assert relay.sandbox is not None
+        heard = [one["body"] for one in relay.sandbox.state.requests.entries]
+
+    bodies = [json.loads(one) for one in heard if "prompt" in one]
+    made = [{name: one[name] for name in body} for one in bodies]
+    assert made == [body] * (1 + (CURL is not None) + (NODE is not None))
 
 
 async def curl(folder: Path, origin: str, keys: dict[str, str]) -> None:

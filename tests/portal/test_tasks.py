@@ -115,7 +115,7 @@ async def test_what_waits_is_cancelled_once(database_url: str) -> None:
             changes = await relay.rows("SELECT * FROM changes WHERE act = 'task.cancel'")
         assert "/cancel" not in await read_as(relay, Scope.READ, f"/tasks/{waiting}")
 
-    assert "Place in the queue" in page
+    assert "Place 1" in page
     assert "0.42 USD that are held for it are given back" in sure
     assert refused.status_code == 403
     assert held == (100_000_000, 420_000)
