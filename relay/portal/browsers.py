@@ -17,9 +17,7 @@ class Browsers(Controller):
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """List them, the last used first: all, or those that came in by the visitor's own key."""
         sessions = await page.asking.get("/sessions")
-        names = {}
-        if page.may("manage"):
-            names = {one["id"]: one["name"] for one in await page.asking.get("/tokens")}
+        names = await page.key_names() or {}
         return await page.render("keys/sessions.html", sessions=sessions, names=names)
 
     @post("/{session_id:int}/end")

@@ -58,6 +58,12 @@ class Page(SitePage, frozen=True, kw_only=True):
         """Tell whether the visitor's token has a scope: what it may not is not offered."""
         return self.visitor.caller.scope.has(Scope(scope))
 
+    async def key_names(self) -> dict[int, str | None] | None:
+        """Say what its tenant's keys are called, to who may know which there are."""
+        if not self.may("manage"):
+            return None
+        return {one["id"]: one["name"] for one in await self.asking.get("/tokens")}
+
     @property
     def sees_all(self) -> bool:
         """Tell whether it sees what others of its tenant's tokens made and spent."""

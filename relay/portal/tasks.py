@@ -60,7 +60,7 @@ class Tasks(Controller):
             next_cursor=told["next_before"],
             states=STATES,
             endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
-            below=form.values.get("tenant", ""),
+            names=await page.key_names() or {},
         )
 
     @get("/list/{form_name:str}")
@@ -167,6 +167,7 @@ async def _show(page: Page, key: str) -> Response[Any]:
         deliveries=deliveries,
         results=[result_of(url) for url in task["results"]],
         deleted_at=None if ended_at is None else ended_at + KLING_KEEPS,
+        names=await page.key_names() or {},
         here=_address(task["task_id"] or key),
     )
 

@@ -39,7 +39,7 @@ class Usage(Controller):
         if told:
             values["days"] = _days(told, page, now)
             values["whole"] = _whole(told["tables"]["day"], page)
-            values["names"] = await _names(page)
+            values["names"] = await page.key_names()
         return await page.render("usage/usage.html", **values)
 
     @get("/{form_name:str}")
@@ -96,10 +96,3 @@ def _days(told: dict[str, Any], page: Page, now: datetime) -> list[tuple[float, 
 def _whole(usage: list[dict[str, Any]], page: Page) -> dict[str, int]:
     whole = {name: sum(one[name] for one in usage) for name in FIGURES if name != "charged"}
     return whole | {"charged_micros": sum(page.micros(one["charged"]) or 0 for one in usage)}
-
-
-async def _names(page: Page) -> dict[int, str | None] | None:
-    """Say what its own keys are called, to who may know which there are."""
-    if not page.may("manage"):
-        return None
-    return {one["id"]: one["name"] for one in await page.asking.get("/tokens")}

@@ -7,6 +7,7 @@ import pytest
 
 from relay.moments import ms_of
 from relay.portal.expected import Expected, expected
+from relay.tenants.scope import Scope
 from tests.health.test_room import set_room
 from tests.portal.visiting import visiting
 from tests.portal.work import settled
@@ -69,7 +70,13 @@ async def test_home_tells_what_is_at_work_and_what_to_do_first(database_url: str
         running = (await data(relay, token, "POST", TEXT2VIDEO, CLIP))["task_id"]
         await set_room(relay, "main", {"video": 0})
         waiting = (await create(relay, token)).json()["data"]["task_id"]
-        async with visiting(relay) as ann, visiting(relay, "other") as other:
+        await relay.rows("UPDATE tokens SET name = 'studio' WHERE id = $1", token.id)
+        async with (
+            visiting(relay) as ann,
+            visiting(relay, "other") as other,
+            visiting(relay, scope=Scope.READ) as reader,
+        ):
+            read = await reader.read("/tasks")
             home = await ann.read("")
             pages = [await ann.read("/tasks"), await ann.read(f"/tasks/{running}")]
             others = await other.read("")
@@ -84,4 +91,5 @@ async def test_home_tells_what_is_at_work_and_what_to_do_first(database_url: str
     assert "Place 1" in at_work
     assert at_work.count("usually done") == 2
     assert "in 1 hour" in at_work
-    assert all("usually done" in page for page in pages)
+    assert all("usually done" in page and "studio" in page for page in pages)
+    assert "studio" not in read, "which keys there are is told to who may manage them"
