@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timezone: str = "UTC"
     """IANA name, such as Asia/Shanghai: where days and months of usage and statements begin."""
     language: Language = Language.EN
-    """Of pages for browsers that ask for none of ours."""
+    """Of pages for browsers that ask for none of ours, and of alerts."""
     close_after_days: int = 5
     """When a worker closes the accounts' month by itself, after its end; 0: by command alone."""
     video_unit_price: Decimal | None = None

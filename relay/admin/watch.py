@@ -37,6 +37,7 @@ from relay.desk.names import CHARS_MAX
 from relay.desk.office import Office
 from relay.desk.owners import Claimed, claim_owners
 from relay.desk.pauses import end_pause, pause_creates
+from relay.desk.voice import voice_of
 from relay.kling.endpoint import Resource
 from relay.owners.read import ListedOwner, OwnerFilter, list_owners
 from relay.pauses.read import ListedPause, list_pauses
@@ -153,7 +154,7 @@ class Alerts(Controller):
             places = await open_places(session, office.keys)
         if not places:
             raise NotPossible("alerts", "", "there is no place to send to")
-        reasons = await send_test(places, office.settings.public_url)
+        reasons = await send_test(places, voice_of(office.settings))
         return Tested(
             [
                 TestedPlace(place.id, place.shown, why is None, why)

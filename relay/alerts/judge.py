@@ -127,9 +127,9 @@ async def _tell(
         return
     words: Words
     if row.is_firing:
-        words = word_firing(rule, row.found, since=row.since, now=now, url=around.public_url)
+        words = word_firing(rule, row.found, since=row.since, now=now, voice=around.voice)
     else:
-        words = word_over(rule, row.told, since=row.since, url=around.public_url)
+        words = word_over(rule, row.told, since=row.since, voice=around.voice)
     # What did not arrive yet is no news any more.
     await session.execute(
         delete(AlertMessage).where(

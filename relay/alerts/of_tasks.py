@@ -104,7 +104,7 @@ async def success_fallen(session: AsyncSession, bound: float, _: Around) -> Foun
 
 async def callbacks_silent(session: AsyncSession, bound: float, around: Around) -> Found:
     """Ask on which channels callbacks stopped though tasks are open; `bound` in minutes."""
-    if around.public_url is None:
+    if around.voice.url is None:
         return {}
     opened: dict[int, int] = {}
     for row in (await session.execute(text(OPEN))).mappings():

@@ -13,10 +13,19 @@ Found = dict[str, str]
 """What fires, in words, by what it is about: a channel, a tenant, a model; '' is the relay."""
 
 
+class Voice(msgspec.Struct, frozen=True):
+    """How messages speak."""
+
+    url: str | None
+    """Of the relay, whose name they begin with; None: the machine's is."""
+    say: Callable[[str], str]
+    """Puts a sentence of ours in the operators' language."""
+
+
 class Around(msgspec.Struct, frozen=True):
     """What questions need of the settings."""
 
-    public_url: str | None
+    voice: Voice
     currency: str
     audit_every_s: float
     backup_every_s: float | None

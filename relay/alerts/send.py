@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Self
 
 from relay.alerts.places import OpenedPlace, PlaceUnusable, kind_of, refuse_options, secrets_of
+from relay.alerts.rule import Voice
 from relay.alerts.word import word_test
 
 TIMEOUT_S = 20.0
@@ -53,9 +54,9 @@ async def send(url: str, *, title: str, body: str, is_bad: bool) -> str | None:
         return f"no end within {TIMEOUT_S:.0f} s"
 
 
-async def send_test(places: Sequence[OpenedPlace], public_url: str | None) -> list[str | None]:
+async def send_test(places: Sequence[OpenedPlace], voice: Voice) -> list[str | None]:
     """Send a message of no rule to each at once; return why it did not arrive, or None, of each."""
-    words = word_test(public_url)
+    words = word_test(voice)
     return await asyncio.gather(
         *(send(one.url, title=words.title, body=words.body, is_bad=False) for one in places)
     )

@@ -5,11 +5,15 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from relay.alerts.rule import Found, Rule, ago, spell
+from relay.alerts.rule import Found, Rule, Voice, ago, spell
 
+NAME = "Kling Relay"
 NAMED_MAX = 8
 """Things that one message names."""
 JUST_NOW_S = 60.0
+KINDS = ("PAGE:", "TICKET:", "OVER:", "TEST:")
+"""What titles begin with."""
+DATABASE_AWAY = "The database does not answer"
 
 
 class Words(NamedTuple):
@@ -19,52 +23,61 @@ class Words(NamedTuple):
     body: str
 
 
-def word_firing(
-    rule: Rule, found: Found, *, since: datetime, now: datetime, url: str | None
-) -> Words:
+def word_firing(rule: Rule, found: Found, *, since: datetime, now: datetime, voice: Voice) -> Words:
     """Say that something is wrong."""
-    age_s = (now - since).total_seconds()
+    age_s, say = (now - since).total_seconds(), voice.say
     length = "just now" if age_s < JUST_NOW_S else ago(age_s)
+    # What a thing is called stays as it is, whatever sentence it looks like.
     lines = [
-        *(f"- {name}: {said}" if name else said for name, said in list(found.items())[:NAMED_MAX]),
-        *([f"- and {len(found) - NAMED_MAX} more"] if len(found) > NAMED_MAX else []),
-        f"Since {spell(since)} ({length}).",
-        f"What to do: {rule.to_do}. More: docs/operate.md, {rule.entry}.",
-        f"Quiet for two hours: relay alert mute {rule.name} --until 2h",
+        *(
+            f"- {name}: {say(said)}" if name else say(said)
+            for name, said in list(found.items())[:NAMED_MAX]
+        ),
+        *([f"- {say(f'and {len(found) - NAMED_MAX} more')}"] if len(found) > NAMED_MAX else []),
+        say(f"Since {spell(since)} ({length})."),
+        say(f"What to do: {rule.to_do}. More: docs/operate.md, {rule.entry}."),
+        say(f"Quiet for two hours: relay alert mute {rule.name} --until 2h"),
     ]
-    return _with_relay(f"{rule.severity.upper()}: {rule.title}", lines, url)
+    return _with_relay(f"{rule.severity.upper()}:", rule.title, lines, voice)
 
 
-def word_over(rule: Rule, told: Found, *, since: datetime, url: str | None) -> Words:
+def word_over(rule: Rule, told: Found, *, since: datetime, voice: Voice) -> Words:
     """Say that it is over."""
     named = ", ".join(name for name in told if name)
-    lines = [f"It was: {named}." if named else "", f"Over since {spell(since)}."]
-    return _with_relay(f"OVER: {rule.title}", [line for line in lines if line], url)
+    lines = [
+        *([f"{voice.say('It was:')} {named}."] if named else []),
+        voice.say(f"Over since {spell(since)}."),
+    ]
+    return _with_relay("OVER:", rule.title, lines, voice)
 
 
-def word_test(url: str | None) -> Words:
+def word_test(voice: Voice) -> Words:
     """Say nothing, to see whether it arrives."""
-    lines = ["Messages about this relay arrive here. Nothing is wrong."]
-    return _with_relay("TEST: a message of `relay alert test`", lines, url)
+    lines = [voice.say("Messages about this relay arrive here. Nothing is wrong.")]
+    return _with_relay("TEST:", "a message of `relay alert test`", lines, voice)
 
 
-def word_blind(why: str, url: str | None) -> Words:
+def word_blind(voice: Voice) -> Words:
     """Say that nothing can be known, from memory: the database tells nobody."""
     to_do = "see that Postgres runs and takes writes, and what the log says"
+    entry = "DatabaseFails"
     lines = [
-        f"{socket.gethostname()} cannot judge any rule: {why}.",
-        f"What to do: {to_do}. More: docs/operate.md, DatabaseFails.",
+        voice.say(f"{socket.gethostname()} cannot judge any rule: the database cannot be used."),
+        voice.say(f"What to do: {to_do}. More: docs/operate.md, {entry}."),
     ]
-    return _with_relay("PAGE: The database does not answer", lines, url)
+    return _with_relay("PAGE:", DATABASE_AWAY, lines, voice)
 
 
-def word_seeing(url: str | None) -> Words:
+def word_seeing(voice: Voice) -> Words:
     """Say that rules are judged again."""
-    lines = [f"{socket.gethostname()} judges the rules again."]
-    return _with_relay("OVER: The database does not answer", lines, url)
+    lines = [voice.say(f"{socket.gethostname()} judges the rules again.")]
+    return _with_relay("OVER:", DATABASE_AWAY, lines, voice)
 
 
-def _with_relay(what: str, lines: list[str], url: str | None) -> Words:
+def _with_relay(kind: str, what: str, lines: list[str], voice: Voice) -> Words:
     """Name the relay: some groups take only messages with a word that was agreed on."""
-    relay = urlsplit(url).netloc if url else socket.gethostname()
-    return Words(f"Kling Relay {relay}: {what}", "\n".join([*lines, f"Relay: {url or relay}"]))
+    relay = urlsplit(voice.url).netloc if voice.url else socket.gethostname()
+    return Words(
+        f"{NAME} {relay}: {voice.say(kind)} {voice.say(what)}",
+        "\n".join([*lines, voice.say(f"Relay: {voice.url or relay}")]),
+    )

@@ -127,6 +127,7 @@ def test(*, as_json: bool) -> None:
     import asyncio
 
     from relay.alerts.send import send_test
+    from relay.desk.voice import voice_of
 
     async def work(session: AsyncSession) -> list[OpenedPlace]:
         from relay.alerts.places import open_places
@@ -135,11 +136,11 @@ def test(*, as_json: bool) -> None:
 
     with open_database() as database:
         places = database.read(work)
-        public_url = database.settings.public_url
+        voice = voice_of(database.settings)
     if not places:
         raise Failure("there is no place to send to: `relay alert add URL` adds one")
     note(f"sending to {len(places)}, each for at most 20 seconds …")
-    reasons = asyncio.run(send_test(places, public_url))
+    reasons = asyncio.run(send_test(places, voice))
     if as_json:
         print_json(
             [

@@ -21,6 +21,7 @@ from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.errors import DeskError, NoSuch
+from relay.desk.voice import voice_of
 from relay.html.form import Form, read_form
 
 HERE = f"{ROOT}/alerts"
@@ -46,7 +47,7 @@ class Alerts(Controller):
         """Send a message to each place, now and from here, and say which arrived."""
         async with page.reading() as session:
             places = await open_places(session, page.office.keys)
-        reasons = await send_test(places, page.office.settings.public_url)
+        reasons = await send_test(places, voice_of(page.office.settings))
         arrived = {place.id: why for place, why in zip(places, reasons, strict=True)}
         return await _show(page, Form(page.say), tested=arrived)
 

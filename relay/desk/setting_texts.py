@@ -136,9 +136,9 @@ TOLD = (
         ("RELAY_LANGUAGE",),
         "`en`",
         "`en` or `zh`: of [pages](console.md) for browsers that ask for neither and in which none "
-        "was chosen; what the API, commands and logs say is English",
-        "`en` 或 `zh`：浏览器未要求其中一种、也没有人选择时，页面所用的语言；API、命令和日志始终为"
-        "英文",
+        "was chosen, and of alerts; what the API, commands and logs say is English",
+        "`en` 或 `zh`：浏览器未要求其中一种、也没有人选择时，页面所用的语言，以及告警消息的语言；"
+        "API、命令和日志始终为英文",
     ),
     ToldSetting(
         ("RELAY_CLOSE_AFTER_DAYS",),

@@ -15,6 +15,7 @@ from relay.alerts.word import Words, word_blind, word_seeing
 from relay.counts import Counts
 from relay.database.engine import Sessions
 from relay.database.faults import is_fault, log_failure
+from relay.desk.voice import voice_of
 from relay.secrets import KeyRing, SecretKeyError
 from relay.settings import Settings
 from relay.tasks.ability import Ability
@@ -59,7 +60,7 @@ class Alerter:
             await self._tell_blind()
             return
         if self._blind_turns >= BLIND_TURNS:
-            await self._tell_all(word_seeing(self._around.public_url), is_bad=False)
+            await self._tell_all(word_seeing(self._around.voice), is_bad=False)
         self._blind_turns = 0
         if self._heartbeat_url is not None:
             await beat(self._heartbeat_url)
@@ -78,7 +79,7 @@ class Alerter:
         """Tell the places that are remembered, once: without the database nobody keeps count."""
         self._blind_turns += 1
         if self._blind_turns == BLIND_TURNS:
-            words = word_blind("the database cannot be used", self._around.public_url)
+            words = word_blind(self._around.voice)
             await self._tell_all(words, is_bad=True)
 
     async def _tell_all(self, words: Words, *, is_bad: bool) -> None:
@@ -107,7 +108,7 @@ def open_alerter(
         keys,
         notes=Notes(sessions, ability=ability, counts=counts),
         around=Around(
-            public_url=settings.public_url,
+            voice=voice_of(settings),
             currency=settings.currency,
             audit_every_s=settings.audit_every_s,
             backup_every_s=settings.backup_every_s if settings.backup_to else None,

@@ -7,13 +7,15 @@ import pytest
 
 from relay.alerts.judge import judge_rules
 from relay.alerts.outgoing import send_due
-from relay.alerts.rule import Around
+from relay.alerts.rule import Around, Voice
 from relay.alerts.tables import Severity
 from relay.desk.alerts import add_place
 from tests.relay_app import ACTOR, PUBLIC_URL, Relay, fixture_relay
 from tests.sandbox.receiver import Receiver
 
-AROUND = Around(public_url=PUBLIC_URL, currency="USD", audit_every_s=3600.0, backup_every_s=None)
+AROUND = Around(
+    voice=Voice(PUBLIC_URL, str), currency="USD", audit_every_s=3600.0, backup_every_s=None
+)
 
 
 class Alerts:

@@ -2,19 +2,25 @@
 
 import asyncio
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 
 from relay.alerts.heartbeat import beat
-from relay.alerts.judge import Judged, write_judged
+from relay.alerts.judge import Judged, judge_rules, write_judged
 from relay.alerts.outgoing import CLAIM
 from relay.alerts.rules import RULES
 from relay.alerts.tables import Severity
+from relay.choices import Language
 from relay.desk.alerts import change_rule, mute_rule, remove_place
+from relay.desk.voice import voice_of
+from relay.html.words.heard import hear
+from relay.settings import Settings
 from tests.alerts.conftest import AROUND, Alerts
-from tests.relay_app import ACTOR, running_relay
+from tests.relay_app import ACTOR, PUBLIC_URL, running_relay
 from tests.sandbox.receiver import Receiver
 from tests.waiting import wait_until
 
@@ -248,3 +254,25 @@ async def test_the_heartbeat_is_asked_for_once_a_turn() -> None:
         await beat(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ping/abc")
 
     assert asked == [b"GET /ping/abc HTTP/1.1\r\n"]
+
+
+async def test_a_message_speaks_the_operators_language(alerts: Alerts) -> None:
+    """All of ours in it, as the relay is set; what things are called stays."""
+    await alerts.add_place()
+    said = "the newest is 3 days old"
+    await alerts.relay.rows(PARKED.format("host-1:7"))
+    await alerts.relay.rows("UPDATE alert_notes SET said = $1", said)
+    chinese = Settings(currency="USD", language=Language.ZH, public_url=PUBLIC_URL)
+    around = msgspec.structs.replace(AROUND, voice=voice_of(chinese))
+
+    await judge_rules(alerts.relay.sessions, around)
+    assert await alerts.send() == 1
+    (post,) = await alerts.arrived()
+
+    assert post["title"] == "Kling Relay relay.test: 【立即处理】 有进程无法处理提交"
+    lines = post["message"].splitlines()
+    assert lines[0] == f"- host-1: {hear('zh', said)}"
+    assert not re.search("[a-z]{3} [a-z]{3}", re.sub("`.*?`|relay alert .*", "", post["message"]))
+    for rule in RULES:
+        assert hear("zh", rule.title) != rule.title
+        assert hear("zh", rule.to_do) != rule.to_do

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from relay.alerts.word import KINDS as OF_MESSAGES
 from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import DeskError
 from relay.desk.roles import ACTS
@@ -26,7 +27,7 @@ RELAY = FOLDER.parents[1]
 VOICES = (
     "errors.py",
     *("months.py", "networks.py"),
-    *(f"alerts/{one}.py" for one in ("notes", "of_*", "places", "rule", "rules", "send")),
+    *(f"alerts/{one}.py" for one in ("notes", "of_*", "places", "rule", "rules", "send", "word")),
     *(f"backups/{one}.py" for one in ("pg_dump", "places", "take")),
     *(f"channels/{one}.py" for one in ("checks", "probe")),
     *(f"deliveries/{one}.py" for one in ("deliver", "guard", "replay", "send")),
@@ -66,7 +67,9 @@ WITHOUT_PAGES = (
     *("desk/move_in.py", "desk/moving/", "desk/setup/"),
 )
 """Where refusals are told to programs and at terminals alone."""
-KINDS = {"NoSuch", "NotPossible", "NameTaken", "InUse", "good", "warning", "bad", "ThingNotFound"}
+KINDS = {
+    *("NoSuch", "NotPossible", "NameTaken", "InUse", "good", "warning", "bad", "ThingNotFound"),
+}
 """Whose first argument is a word for a thing."""
 STATES = (TaskState, Via, DeliveryState, InvoiceState, Basis, LimitKind, State, TopupKind)
 """Whose values sentences are filled with."""
@@ -97,6 +100,8 @@ def told() -> dict[str, str]:
                     found.setdefault(said, name)
     for act in ACTS:
         found.setdefault(act, "desk/roles.py")
+    for kind in OF_MESSAGES:
+        found.setdefault(kind, "alerts/word.py")
     for resource in Resource:
         found.setdefault(resource.value.capitalize(), "kling/endpoint.py")
     for states in STATES:
