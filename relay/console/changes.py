@@ -1,7 +1,9 @@
 """Changes: who did what at the desk, when and why, with what was before beside what is after."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.desk.changes import find_change, list_changes
 from relay.desk.errors import NoSuch
+from relay.desk.fields import FIELDS
 from relay.desk.roles import ACTS, READS
 from relay.desk.shown import ShownChange, shown_change
 from relay.html.days import read_day
@@ -24,8 +27,11 @@ from relay.pages.rows import Read, cut
 
 AT_ONCE = 50
 HERE = f"{ROOT}/changes"
-MICROS = "_micros"
-"""How the names of amounts end."""
+MICROS, SECONDS = "_micros", "_s"
+"""How the names of amounts and of lengths end."""
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(Z|[+-]\d\d:\d\d)", re.ASCII)
+STATES = frozenset(("state", "status", "kind", "basis"))
+"""Fields whose values are words of ours."""
 PLACES = {
     "tenant": "tenants",
     "channel": "channels",
@@ -41,6 +47,8 @@ class Laid(msgspec.Struct, frozen=True):
     """One field, as it was and as it is."""
 
     field: str
+    """As programs call it."""
+    words: str
     before: str | None
     after: str | None
 
@@ -100,7 +108,10 @@ def lay(change: ShownChange, page: Page) -> list[Laid]:
     """Lay what was before beside what is after, field by field."""
     before, after = change.before or {}, change.after or {}
     return [
-        Laid(field, _spelt(field, before, page), _spelt(field, after, page))
+        Laid(
+            *(field, page.hear(FIELDS.get(field, field))),
+            *(_spelt(field, before, page), _spelt(field, after, page)),
+        )
         for field in {**before, **after}
         if before.get(field) is not None or after.get(field) is not None
     ]
@@ -109,11 +120,24 @@ def lay(change: ShownChange, page: Page) -> list[Laid]:
 def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
     """Spell a value; None where this side has none."""
     value = state.get(field)
-    if value is None:
-        return None
-    if isinstance(value, int) and field.endswith(MICROS):
-        return page.spell.money(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    match value:
+        case None:
+            spelt = None
+        case bool():
+            spelt = page.say("yes") if value else page.say("no")
+        case int() if field.endswith(MICROS):
+            spelt = page.spell.money(value)
+        case int() if field.endswith(SECONDS):
+            spelt = page.spell.lasting(value)
+        case str() if MOMENT.fullmatch(value):
+            spelt = page.spell.exact(datetime.fromisoformat(value))
+        case str():
+            spelt = page.hear(value) if field in STATES else value
+        case list() if all(isinstance(one, str) for one in value):
+            spelt = ", ".join(value) or page.say("none")
+        case _:
+            spelt = json.dumps(value, ensure_ascii=False)
+    return spelt
 
 
 def _read_of(page: Page, form: Form) -> Read[ShownChange]:

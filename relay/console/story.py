@@ -13,11 +13,12 @@ from relay.deliveries.read import list_deliveries
 from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import NoSuch
 from relay.html.results import Result, result_of
-from relay.money import money, plain
+from relay.money import plain, rounded
+from relay.pricing.book import Per
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
 from relay.tasks.kin import Kin, read_kin
-from relay.tasks.tables import TaskState
+from relay.tasks.tables import Task, TaskState
 from relay.tasks.timeline import Happening
 
 DELIVERIES_MAX = 20
@@ -37,15 +38,15 @@ class Moved(msgspec.Struct, frozen=True):
 class Why(msgspec.Struct, frozen=True):
     """Why it costs what it does, of the quote that was frozen with it."""
 
-    row: list[tuple[str, str]]
-    """What the price row names."""
-    wanted: str
-    """The words that it was priced by."""
     quote: Quote
     unit: str
     """What a unit costs this tenant, in the currency."""
     tenant_times: str | None
     """What Kling's list price and the row's own factor are multiplied by; None: an amount is."""
+    adds_up: bool
+    """The row's price, by as many as there are, is what was quoted: then the sum is shown."""
+    is_capped: bool
+    """What Kling took comes to more than the hold, and the hold was charged."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         timeline=[_moved(one, page) for one in story.timeline],
         flags=[_moved(one, page) for one in story.flags],
         results=[result_of(url) for url in task.result_urls],
-        why=_why(msgspec.convert(task.quote, Quote), currency),
+        why=_why(task, currency),
         callback_url=task.callback_url and show_url(task.callback_url),
         kin=await read_kin(session, task),
         tells=await _tells(session, page, task_id),
@@ -117,24 +118,28 @@ def _moved(one: Happening, page: Page) -> Moved:
     return Moved(one, detail, tone)
 
 
-def _why(quote: Quote, currency: str) -> Why:
-    named = msgspec.to_builtins(quote.row, str_keys=True, builtin_types=(Decimal,))
-    row = [
-        (name, plain(value) if isinstance(value, Decimal) else str(value))
-        for name, value in named.items()
-        if name not in ("tenant_id", "amount_micros")
-    ]
-    if quote.row.amount_micros is not None:
-        row.append(("amount", money(quote.row.amount_micros, currency)))
-    times = None
-    if quote.list_unit_micros and quote.row.multiplier:
-        times = plain(quote.unit_micros / quote.list_unit_micros / quote.row.multiplier)
+def _why(task: Task, currency: str) -> Why:
+    quote = msgspec.convert(task.quote, Quote)
+    row, times = quote.row, None
+    if quote.list_unit_micros and row.multiplier and row.amount_micros is None:
+        times = plain(quote.unit_micros / quote.list_unit_micros / row.multiplier)
+    count = {Per.SECOND: quote.seconds, Per.IMAGE: quote.wanted.count, Per.TASK: 1}[row.per]
+    if row.units is not None:
+        each = row.units * quote.unit_micros
+    else:
+        each = Decimal(row.amount_micros or 0) * (quote.amount_times or 1)
+    taken = task.cost_units
     return Why(
-        row=row,
-        wanted=str(quote.wanted),
         quote=quote,
         unit=f"{plain(quote.unit_micros / 1_000_000)} {currency}",
-        tenant_times=times if quote.row.amount_micros is None else None,
+        tenant_times=times,
+        adds_up=rounded(each * count) == quote.price_micros,
+        is_capped=(
+            row.units is not None
+            and task.charged_micros == quote.hold_micros
+            and taken is not None
+            and rounded(taken * quote.unit_micros) > quote.hold_micros
+        ),
     )
 
 

@@ -41,8 +41,17 @@ from relay.tasks.tables import TaskState
 from relay.tasks.walk import Walked, walk_tasks
 
 AT_ONCE = 50
+OPEN = "open"
+"""A state of the filter's own: all that are not over."""
 """Rows of a page."""
 HERE = f"{ROOT}/tasks"
+MORE = frozenset(
+    (
+        *("endpoint", "model", "mode", "failure", "charged", "token", "address"),
+        *("refunded", "by_hand", "real"),
+    )
+)
+"""Fields of the filter that are not shown at once."""
 
 Do = Callable[[AsyncSession, Actor, TaskId, Form], Awaitable[object]]
 REASONS = {
@@ -56,6 +65,14 @@ REASONS = {
     "other": "Other",
 }
 """What acts are done for, as it is kept: in the operator's business language, not the reader's."""
+REASONS_OF = {
+    "settle": ("delivered", "mistake", "asked", "other"),
+    "release": ("not-delivered", "mistake", "asked", "other"),
+    "refund": ("quality", "not-delivered", "mistake", "asked", "goodwill", "other"),
+    "cancel": ("asked", "mistake", "other"),
+    "unflag": ("read", "other"),
+}
+"""Those that an act may have."""
 MAY_EACH = may_each(lambda act: f"task.{act}" if act in ACTS else None)
 
 
@@ -80,6 +97,7 @@ class Tasks(Controller):
             next_cursor=next_id,
             channels=channels,
             states=[state.value for state in TaskState],
+            more=any(form.values.get(name) for name in MORE),
             endpoints=[one.name for one in page.office.catalogue.endpoints],
         )
 
@@ -154,7 +172,7 @@ class Tasks(Controller):
             raise NoSuch("page", act)
         form = await read_form(request, page.say)
         if act != "look":
-            _reason(form)
+            _reason(form, act)
         if act == "refund":
             form.amount("amount", must=True)
         if form.is_right:
@@ -187,38 +205,45 @@ async def _ask(
     async with page.reading() as session:
         told = await read_told(session, page, TaskId(task_id))
     return await page.render(
-        "tasks/act.html", status=status, told=told, act=act, form=form, reasons=list(REASONS)
+        "tasks/act.html",
+        status=status,
+        told=told,
+        act=act,
+        form=form,
+        reasons=REASONS_OF.get(act, ()),
     )
 
 
-def _reason(form: Form) -> str:
-    """Read a reason: one of the list, with words of the operator's own behind it."""
-    chosen = form.choice("reason", REASONS, must=True)
+def _reason(form: Form, act: str) -> str:
+    """Read a reason: one of the act's list, with words of the operator's own behind it."""
+    chosen = form.choice("reason", REASONS_OF[act], must=True)
     words = form.text("words", must=chosen == "other")
     return ": ".join(filter(None, (REASONS.get(chosen or "") if chosen != "other" else "", words)))
 
 
 async def _settle(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     tell = form.text("tell") or TOLD_OF_SETTLED
-    return await settle(session, actor, task_id, reason=_reason(form), tell=tell)
+    return await settle(session, actor, task_id, reason=_reason(form, "settle"), tell=tell)
 
 
 async def _release(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     tell = form.text("tell") or TOLD_OF_RELEASED
-    return await release(session, actor, task_id, reason=_reason(form), tell=tell)
+    return await release(session, actor, task_id, reason=_reason(form, "release"), tell=tell)
 
 
 async def _refund(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     amount_micros = form.amount("amount", must=True)
-    return await refund(session, actor, task_id, reason=_reason(form), amount_micros=amount_micros)
+    return await refund(
+        session, actor, task_id, reason=_reason(form, "refund"), amount_micros=amount_micros
+    )
 
 
 async def _cancel(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
-    return await cancel(session, actor, task_id, reason=_reason(form))
+    return await cancel(session, actor, task_id, reason=_reason(form, "cancel"))
 
 
 async def _unflag(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
-    await unflag(session, actor, task_id, reason=_reason(form))
+    await unflag(session, actor, task_id, reason=_reason(form, "unflag"))
     return None
 
 
@@ -258,6 +283,7 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFil
         form.errors["channel"] = sentence_of(error, page)
     since = read_day(form, "since", page.office.settings.zone)
     until = read_day(form, "until", page.office.settings.zone, is_end=True)
+    state = form.choice("state", {OPEN, *TaskState})
     wanted = TaskFilter(
         tenant_id=tenant_id,
         token_id=token,
@@ -265,7 +291,14 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFil
         channel_id=channel_id,
         endpoint=form.text("endpoint"),
         model=form.text("model"),
-        status=form.choice("state", {state.value for state in TaskState}),
+        mode=form.text("mode"),
+        status=None if state == OPEN else state,
+        is_open=state == OPEN,
+        failure=form.text("failure"),
+        charged_least_micros=form.amount("charged"),
+        is_refunded=form.is_checked("refunded"),
+        is_by_hand=form.is_checked("by_hand"),
+        is_real=form.is_checked("real"),
         since=since,
         until=until,
         is_flagged=form.is_checked("flagged"),

@@ -13,6 +13,7 @@ from relay.deliveries.tables import Delivery
 from relay.ledger.tables import Entry, EntryKind
 from relay.tasks.outlook import Outlook, read_outlook
 from relay.tasks.tables import Task, TaskEvent, TaskState
+from relay.tasks.task import BY_OPERATOR
 from relay.tasks.timeline import Happening, flag_reasons, timeline
 from relay.tenants.tables import Tenant, Token
 
@@ -82,10 +83,23 @@ class TaskFilter(msgspec.Struct, frozen=True):
     endpoint: str | None = None
     model: str | None = None
     """As the tenant spelled it."""
+    mode: str | None = None
+    """As it was priced."""
     status: str | None = None
+    failure: str | None = None
+    """What stands anywhere in what Kling, or an operator, said of its failure."""
+    charged_least_micros: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     """The first moment that is too late."""
+    is_open: bool = False
+    """Not over: its hold is not ended."""
+    is_refunded: bool = False
+    """In part, or wholly."""
+    is_by_hand: bool = False
+    """An operator ended it."""
+    is_real: bool = False
+    """Made with no key for tests."""
     is_flagged: bool = False
     is_stuck: bool = False
     """Lives too long, is past its deadline, or is flagged: listed from the oldest on."""
@@ -130,6 +144,9 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         (Task.endpoint == wanted.endpoint, wanted.endpoint),
         (Task.model == wanted.model, wanted.model),
         (Task.state == wanted.status, wanted.status),
+        (Task.quote["wanted"]["mode"].astext == wanted.mode, wanted.mode),
+        (Task.fail_message.icontains(wanted.failure or "", autoescape=True), wanted.failure),
+        (Task.charged_micros >= (wanted.charged_least_micros or 0), wanted.charged_least_micros),
     ]
     conditions = [condition for condition, value in equal if value is not None]
     if wanted.since is not None:
@@ -142,6 +159,16 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(Task.id > wanted.after_id)
     if wanted.from_id is not None:
         conditions.append(Task.id >= wanted.from_id)
+    conditions += [
+        condition
+        for condition, is_wanted in (
+            (Task.hold_ended_at.is_(None), wanted.is_open),
+            (Task.refunded_micros > 0, wanted.is_refunded),
+            (Task.ended_via == BY_OPERATOR, wanted.is_by_hand),
+            (~Token.is_test, wanted.is_real),
+        )
+        if is_wanted
+    ]
     if wanted.is_flagged:
         conditions.append(and_(Task.is_flagged))  # as its index has it: `IS true` reads all tasks
     if wanted.is_stuck:

@@ -189,7 +189,7 @@ async def answer_for(street: Street, page: Any, charged: str) -> None:
     drawer = page.locator("#drawer")
     for told in ("Created", "Held", "Submitted", "Kling called back", "Charged", "Why this price"):
         await expect(drawer).to_contain_text(told)
-    await expect(drawer).to_contain_text("price_group=film")
+    await expect(drawer).to_contain_text("group film")
     await follow(page, "Refund…")
     await fill(page, amount="0.2", reason="quality", words="the fox has five legs")
     await inside(page).get_by_role("button", name="Refund", exact=True).dblclick()

@@ -19,6 +19,7 @@ from relay.database.engine import dsn
 from relay.desk.act import NAMES, act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
+from relay.desk.fields import FIELDS
 from relay.desk.once import was_done
 from relay.desk.permit import admit, check_ceiling
 from relay.desk.roles import ACTS, BOUNDED, READS
@@ -109,6 +110,8 @@ async def test_an_act_writes_one_change_and_writes_it_last(desk: Desk, case: Cas
     assert matches(expected.before, decoded(change["before"])), change["before"]
     assert matches(expected.after, decoded(change["after"])), change["after"]
     assert change["reason"] == expected.reason
+    fields = {*(decoded(change["before"]) or {}), *(decoded(change["after"]) or {})}
+    assert fields <= FIELDS.keys(), "each is called something"
     assert written == marked
     assert (change["subject_id"] is None) == (
         expected.kind

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from relay.alerts.word import KINDS as OF_MESSAGES
 from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import DeskError
-from relay.desk.roles import ACTS
+from relay.desk.fields import FIELDS
+from relay.desk.roles import ACTS, READS
 from relay.errors import RelayError
 from relay.health.rules import State
 from relay.html.words import FOLDER
@@ -100,10 +101,10 @@ def told() -> dict[str, str]:
                     found.setdefault(said, name)
     for act in ACTS:
         found.setdefault(act, "desk/roles.py")
-    for kind in OF_MESSAGES:
-        found.setdefault(kind, "alerts/word.py")
-    for resource in Resource:
-        found.setdefault(resource.value.capitalize(), "kling/endpoint.py")
+    for act in ACTS.keys() - READS:
+        found.setdefault(act.partition(".")[0].replace("_", " "), "desk/roles.py")
+    for said in (*FIELDS.values(), *OF_MESSAGES, *(one.value.capitalize() for one in Resource)):
+        found.setdefault(said, "desk/fields.py, alerts/word.py or kling/endpoint.py")
     for states in STATES:
         for state in states:
             found.setdefault(state.value, f"{states.__name__}.{state.name}")

@@ -1,0 +1,89 @@
+"""The list of tasks by anything that its filter has, and a price told in words."""
+
+import re
+
+from relay.database.ids import TaskId
+from relay.desk.tasks import refund, release, settle
+from relay.desk.tokens import issue_token
+from tests.console.visiting import Visit, visiting
+from tests.relay_app import ACTOR, CLIP, Relay, fixture_relay
+
+TIMES = "\u00d7"
+PRO = CLIP | {"mode": "pro"}
+
+
+async def made(relay: Relay) -> list[int]:
+    """A charge that was refunded in part, one of another mode, a failure, and one that runs."""
+    await relay.add_channel()
+    token = await relay.add_tenant()
+    for body in (CLIP, PRO, CLIP, CLIP):
+        assert (await relay.submit(token, body)).status_code == 200
+    ids = [row["id"] for row in await relay.rows("SELECT id FROM tasks ORDER BY id")]
+    assert await relay.act(settle, TaskId(ids[0]))
+    assert await relay.act(refund, TaskId(ids[0]))
+    assert await relay.act(settle, TaskId(ids[1]))
+    assert await relay.act(release, TaskId(ids[2]))
+    said = "Failure to pass the risk control 100%_system"
+    await relay.rows("UPDATE tasks SET fail_message = $2 WHERE id = $1", ids[2], said)
+    return ids
+
+
+async def found(ann: Visit, **asked: str) -> list[int]:
+    page = await ann.read("/tasks", **asked)
+    return sorted(map(int, re.findall(r'href="/console/tasks/(\d+)"', page)))
+
+
+async def test_tasks_are_found_by_anything_and_tell_their_price(database_url: str) -> None:
+    """Each field of the filter finds its own; a price is told in words that add up."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        ids = await made(relay)
+        await _found_by_each_field(relay, ann, ids)
+        await _told_in_words(relay, ann, ids[0])
+
+        # A refund is for no reason of a flag's.
+        here = f"/tasks/{ids[1]}/refund"
+        form = await ann.read(here)
+        assert ('value="quality"' in form, 'value="read"' in form) == (True, False)
+        answer = await ann.post(here, amount="0.1", reason="read")
+        assert answer.status_code == 422
+        assert len(await relay.rows("SELECT 1 FROM entries WHERE kind = 'refund'")) == 1
+
+
+async def _found_by_each_field(relay: Relay, ann: Visit, ids: list[int]) -> None:
+    first, second, third, fourth = ids
+    assert await found(ann, state="open") == [fourth]
+    assert await found(ann, state="failed") == [third]
+    assert await found(ann, mode="pro") == [second]
+    assert await found(ann, failure="RISK control 100%_") == [third]
+    assert await found(ann, failure="risk%system") == []
+    assert await found(ann, charged="0.421") == [second]
+    assert await found(ann, refunded="on") == [first]
+    assert await found(ann, by_hand="on") == [first, second, third]
+    assert "An amount such as" in await ann.read("/tasks", charged="-1")
+    assert "state=open&channel=main" in await ann.read("/channels")
+
+    async with relay.sessions.begin() as session:
+        await issue_token(session, ACTOR, "acme", relay.keys, is_test=True)
+    await relay.rows("UPDATE tasks SET token_id = 2 WHERE id = $1", second)
+    assert await found(ann, real="on", model="kling-v3") == [first, third, fourth]
+
+
+async def _told_in_words(relay: Relay, ann: Visit, task_id: int) -> None:
+    """A cap is said where it was reached, and a sum that does not add up is not made up."""
+    capped = "what Kling took comes to more"
+    page = words_of(await ann.read(f"/tasks/{task_id}"))
+    assert "text2video kling-v3 std without sound" in page
+    assert f"0.6 units {TIMES} 5 s {TIMES} 0.14 USD = 0.42 USD" in page
+    assert capped not in page
+    await relay.rows(
+        "UPDATE tasks SET cost_units = 9, cost_pack = 'video', deduction = '{}',"
+        " quote = jsonb_set(quote, '{seconds}', '7') WHERE id = $1",
+        task_id,
+    )
+    page = words_of(await ann.read(f"/tasks/{task_id}"))
+    assert ("9 units" in page, capped in page) == (True, True)
+    assert f"{TIMES} 7 s" not in page
+
+
+def words_of(page: str) -> str:
+    return " ".join(re.sub("<[^>]+>", " ", page).split())
