@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.problems import WrongField
 from relay.channels.tables import Channel
-from relay.desk.names import CHARS_MAX, WORDS_CHARS_MAX
+from relay.desk.names import CHARS_MAX, NOTES_CHARS_MAX, WORDS_CHARS_MAX
 from relay.months import Window, WrongWindow, window_of
 from relay.tenants.tables import Tenant
 
@@ -24,6 +24,7 @@ BY_ID = "id:"
 
 Name = Annotated[str, Meta(min_length=1, max_length=CHARS_MAX)]
 Words = Annotated[str, Meta(min_length=1, max_length=WORDS_CHARS_MAX)]
+Notes = Annotated[str, Meta(min_length=1, max_length=NOTES_CHARS_MAX)]
 Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX)]
 SignedMicros = Annotated[int, Meta(ge=-MICROS_MAX, le=MICROS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]

@@ -20,6 +20,7 @@ from relay.admin.bodies import (
     Limit,
     Micros,
     Name,
+    Notes,
     Number,
     PathName,
     SignedMicros,
@@ -76,6 +77,7 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joins_retries: bool | UnsetType = UNSET
     groups: list[Name] | UnsetType | None = UNSET
     contact: Words | UnsetType | None = UNSET
+    notes: Notes | UnsetType | None = UNSET
     queue_s: Count | UnsetType | None = UNSET
     queue_weight: Count | UnsetType = UNSET
     room_min: Count | UnsetType = UNSET

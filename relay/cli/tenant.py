@@ -175,6 +175,10 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
     help="Who is written to about it: a name, a mail, a number; none for nobody.",
 )
 @click.option(
+    "--notes",
+    help="What you want to remember of it, which it never reads; none for nothing.",
+)
+@click.option(
     "--credit",
     "credit_micros",
     type=Amount(least=0),
@@ -209,6 +213,7 @@ def set_tenant(
     asset_bytes_max: int | str | None,
     result_urls: str | None,
     contact: str | None,
+    notes: str | None,
     credit_micros: int | None,
     reason: str | None,
     *,
@@ -220,7 +225,7 @@ def set_tenant(
     waits = (queue_s, queue_weight, room_min)
     money = (multiplier, price_group, tasks_max, factor, credit_micros)
     kept = read_kept(keep_results_days, asset_bytes_max, result_urls)
-    given = (*money, show_quote, join_retries, *waits, contact, *kept)
+    given = (*money, show_quote, join_retries, *waits, contact, notes, *kept)
     if all(one is None for one in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
     if (credit_micros is None) != (reason is None):
@@ -242,6 +247,7 @@ def set_tenant(
         queue_weight=UNSET if queue_weight is None else queue_weight,
         room_min=UNSET if room_min is None else room_min,
         contact=UNSET if contact is None else unless_none(contact),
+        notes=UNSET if notes is None else unless_none(notes),
         **kept,
         groups=(None if groups == ("all",) else list(groups)) if groups else UNSET,
     )

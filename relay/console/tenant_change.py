@@ -13,6 +13,7 @@ from relay.console.acting import OK, attempt
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.find import tenant_numbered
+from relay.desk.names import NOTES_CHARS_MAX
 from relay.desk.shown import ShownTenant
 from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
 from relay.html.form import Form, read_form
@@ -94,6 +95,7 @@ def _was(tenant: ShownTenant) -> dict[str, str]:
         | {
             "name": tenant.name,
             "contact": tenant.contact or "",
+            "notes": tenant.notes or "",
             "groups": ", ".join(tenant.groups or ()),
             "multiplier": tenant.own_multiplier or "",
             "price_group": tenant.price_group or "",
@@ -122,6 +124,8 @@ def _read_changes(form: Form) -> dict[str, Any]:
     }
     given: dict[str, Any] = {name: form.is_checked(name) for name in CHECKS}
     given |= {name: form.text(name) for name in ("contact", "price_group")}
+    notes = form.text("notes", most=NOTES_CHARS_MAX)
+    given["notes"] = notes and notes.replace("\r\n", "\n")
     given |= {name: form.whole(name) for name in ("queue_s", "tasks_max", "keep_results_days")}
     if "name" in changed:
         given["name"] = form.text("name", must=True)

@@ -81,6 +81,7 @@ FIELDS = {
     "new": "new ones",
     "new_keys": "new keys",
     "next_look_at": "next look",
+    "notes": "notes",
     "number": "number",
     "of": "whose",
     "old_until": "old one holds until",

@@ -6,6 +6,7 @@ from relay.desk.errors import Unusable
 
 CHARS_MAX = 64
 WORDS_CHARS_MAX = 300
+NOTES_CHARS_MAX = 2000
 FIELDS = {"text for a tenant": "tell"}
 """How the office's documents name what is called something else here."""
 _REMOVED = re.compile(r".* \(removed #\d+\)")
@@ -27,6 +28,21 @@ def check_words(text: str, *, what: str = "text for a tenant") -> None:
         Unusable: as `check_name`, only that it may be a sentence.
     """
     _check(text, what=what, chars_max=WORDS_CHARS_MAX)
+
+
+def check_notes(text: str) -> None:
+    """Check what operators want to remember, in lines.
+
+    Raises:
+        Unusable: it is empty, too long, or has what cannot be seen.
+    """
+    is_seen = all(line.isprintable() for line in text.replace("\t", " ").splitlines())
+    if not is_seen or text != text.strip() or not 0 < len(text) <= NOTES_CHARS_MAX:
+        raise Unusable(
+            f"notes are 1 to {NOTES_CHARS_MAX:,} printable characters in lines, without white space"
+            " around them",
+            field="notes",
+        )
 
 
 def check_new_name(text: str) -> None:

@@ -62,6 +62,8 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     """Of channels that serve it; null is all."""
     contact: str | None
     """Who is written to about it."""
+    notes: str | None
+    """What operators want to remember of it."""
     queue_s: int | None
     queue_weight: int
     room_min: int
@@ -266,6 +268,7 @@ def _shown_tenant(
         joins_retries=row.joins_retries,
         groups=row.groups,
         contact=row.contact,
+        notes=row.notes,
         queue_s=row.queue_s,
         queue_weight=row.queue_weight,
         room_min=row.room_min,

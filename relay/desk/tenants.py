@@ -18,7 +18,7 @@ from relay.desk.find import tenant_to_act_on
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.kept_files import check_kept_files
 from relay.desk.multipliers import check_multiplier, own_multiplier, put_own
-from relay.desk.names import check_name, check_new_name, check_words, removed_name
+from relay.desk.names import check_name, check_new_name, check_notes, check_words, removed_name
 from relay.desk.permit import admit
 from relay.desk.secret_keys import check_secret_keys
 from relay.desk.sub_tenants import (
@@ -57,7 +57,7 @@ __all__ = [
 
 OF_ITS_ROW = (
     *("price_group", "shows_quote", "joins_retries", "enabled"),
-    *("queue_s", "queue_weight", "room_min", "contact"),
+    *("queue_s", "queue_weight", "room_min", "contact", "notes"),
     *("keep_results_days", "asset_bytes_max", "result_urls"),
 )
 """What is put into a tenant's row as it is given."""
@@ -89,6 +89,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     room_min: int | msgspec.UnsetType = msgspec.UNSET
     contact: str | msgspec.UnsetType | None = msgspec.UNSET
     """Who is written to about it."""
+    notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    """What operators want to remember of it; it never reads them."""
     keep_results_days: int | msgspec.UnsetType | None = msgspec.UNSET
     """For how many days files of its results are kept; None is not at all."""
     asset_bytes_max: int | msgspec.UnsetType | None = msgspec.UNSET
@@ -331,6 +333,8 @@ def _check_changes(name: str, changes: TenantChanges) -> None:
     check_kept_files(changes)
     if isinstance(changes.contact, str):
         check_words(changes.contact, what="contact")
+    if isinstance(changes.notes, str):
+        check_notes(changes.notes)
     if changes.queue_weight is not msgspec.UNSET and not 1 <= changes.queue_weight <= WEIGHT_MAX:
         raise Unusable(f"a weight is from 1 to {WEIGHT_MAX}", field="queue_weight")
     if changes.room_min is not msgspec.UNSET and not 0 <= changes.room_min <= SLOTS_MAX:
@@ -364,6 +368,7 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "room_min": tenant.room_min,
         "groups": tenant.groups,
         "contact": tenant.contact,
+        "notes": tenant.notes,
         "keep_results_days": tenant.keep_results_days,
         "asset_bytes_max": tenant.asset_bytes_max,
         "result_urls": tenant.result_urls,

@@ -67,6 +67,6 @@ async def rename_tenant(session: AsyncSession, row: Tenant, name: str) -> bool:
 async def remove_tenant(session: AsyncSession, row: Tenant, name: str) -> None:
     """Shut a locked tenant out for good, and call it `name`."""
     row.name, row.enabled, row.removed_at = name, False, func.now()
-    row.contact = None
+    row.contact = row.notes = None
     await session.flush()
     await session.refresh(row)

@@ -78,6 +78,8 @@ class Tenant(Base):
     """Whose URLs its tasks show of what is kept: `kling` or `ours`."""
     contact: Mapped[str | None]
     """Who is written to about it, as an operator put it; forgotten when it is removed."""
+    notes: Mapped[str | None]
+    """What operators want to remember of it, in lines; forgotten when it is removed."""
     created_at: Mapped[stamped]
     removed_at: Mapped[moment | None]
     """Its tasks and entries stay, so the row does, under a name that leaves the old one free."""

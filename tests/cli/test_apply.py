@@ -63,6 +63,7 @@ price_group = "vip"
 tasks_max = 9
 groups = ["eu"]
 contact = 'Ann "the" <ann@acme.test>'
+notes = "pays by bank\\nbefore the 5th"
 queue_s = 60
 expires_at = 2100-01-01
 addresses = ["10.0.0.0/8"]

@@ -107,8 +107,14 @@ async def test_a_tenant_is_opened_paid_changed_and_removed(database_url: str) ->
         form = {"was.name": "acme", "name": "acme b", "was.enabled": "on", "was.groups": ""}
         form |= {"groups": "eu, spare", "was.multiplier": "", "multiplier": "1.5"}
         form |= {"was.contact": EVIL, "contact": EVIL, "was.queue_s": "", "queue_s": "60"}
+        form |= {"was.notes": "", "notes": "rings \a"}
+        bell = await ann.post(f"{here}/change", **form)
+        assert (bell.status_code, 'id="notes-error"' in bell.text) == (409, True)
+        form |= {"notes": f"{EVIL}\r\npays on the 5th"}
         await done(ann, f"{here}/change", **form)
+        assert f"{EVIL}\npays on the 5th" in await ann.read(here)
         now = await state(relay)
+        assert now["notes"] == f"{EVIL}\npays on the 5th"
         assert (now["name"], now["enabled"], now["groups"]) == ("acme b", False, ["eu", "spare"])
         assert (now["queue_s"], now["contact"], now["room_min"]) == (60, EVIL, 0)
         await done(ann, f"{here}/open-below", name="eu", factor="1.2")

@@ -1028,6 +1028,7 @@ DONE = [
                 "room_min": 0,
                 "groups": None,
                 "contact": None,
+                "notes": None,
                 "keep_results_days": None,
                 "asset_bytes_max": None,
                 "result_urls": "kling",

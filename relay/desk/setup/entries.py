@@ -129,6 +129,7 @@ class TenantEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=T
     price_group: str | None = None
     tasks_max: int | str | None = None
     contact: str | None = None
+    notes: str | None = None
     shows_quote: bool | None = None
     joins_retries: bool | None = None
     queue_weight: int | None = None

@@ -31,8 +31,8 @@ from relay.tenants.read import find_tenant, own_name, read_named_tokens, read_te
 from relay.tenants.tables import Tenant, Token
 
 OF_TENANT = (
-    *("enabled", "price_group", "tasks_max", "groups", "contact", "shows_quote", "joins_retries"),
-    *("queue_s", "queue_weight", "room_min"),
+    *("enabled", "price_group", "tasks_max", "groups", "contact", "notes"),
+    *("shows_quote", "joins_retries", "queue_s", "queue_weight", "room_min"),
     *("keep_results_days", "asset_bytes_max", "result_urls"),
 )
 OF_TOKEN = ("groups", "queue_s")
