@@ -5,6 +5,7 @@ import re
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle
 from relay.desk.tokens import issue_token
+from relay.html.words import FOLDER
 from tests.console.visiting import Visit, visiting
 from tests.relay_app import ACTOR, CLIP, Relay, fixture_relay
 
@@ -87,3 +88,20 @@ async def _told_in_words(relay: Relay, ann: Visit, task_id: int) -> None:
 
 def words_of(page: str) -> str:
     return " ".join(re.sub("<[^>]+>", " ", page).split())
+
+
+def test_each_step_of_a_story_has_words() -> None:
+    """Whatever statements note of a task, and what flags it, is told in words."""
+    noted = re.compile(r"SELECT (?:n\.)?id, '([a-z]+\.[a-z_]+)'|VALUES \(:id, '([a-z]+\.[a-z_]+)'")
+    flagged = re.compile(r"\.flag\(\s*[\w.]+,\s*\"([a-z]+\.[a-z_]+)\"")
+    sources = [file.read_text("utf-8") for file in FOLDER.parents[1].glob("tasks/**/*.py")]
+    kinds = {
+        "".join(found)
+        for source in sources
+        for pattern in (noted, flagged)
+        for found in pattern.findall(source)
+    }
+    bits = (FOLDER.parent / "templates/parts/bits.html").read_text("utf-8")
+
+    assert len(kinds) >= 10
+    assert {kind for kind in kinds if f'"{kind}": _(' not in bits} == set()

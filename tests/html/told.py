@@ -63,6 +63,14 @@ SILENT = {
     *("desk/actor.py", "desk/setting_texts.py", "proxy/own_prices.py"),
 }
 """Of them: what they say is for commands and programs alone, or has its languages beside it."""
+OF_STATEMENTS = (
+    "cost %(1)s micros by Kling's deduction, charged the hold",
+    "was %(1)s before",
+    "a callback said succeed, charged %(1)s micros; Kling's own reply: %(2)s",
+    "the operator charged %(1)s micros, and by Kling's figures it were %(2)s micros",
+    "the operator settled it, and Kling says %(1)s",
+)
+"""What FINISH notes by itself (`tasks/finish.py`)."""
 WITHOUT_PAGES = (
     *("admin/", "callbacks/", "cli/", "new_api/", "sandbox/"),
     *("desk/move_in.py", "desk/moving/", "desk/setup/"),
@@ -103,7 +111,12 @@ def told() -> dict[str, str]:
         found.setdefault(act, "desk/roles.py")
     for act in ACTS.keys() - READS:
         found.setdefault(act.partition(".")[0].replace("_", " "), "desk/roles.py")
-    for said in (*FIELDS.values(), *OF_MESSAGES, *(one.value.capitalize() for one in Resource)):
+    for said in (
+        *OF_STATEMENTS,
+        *FIELDS.values(),
+        *OF_MESSAGES,
+        *(one.value.capitalize() for one in Resource),
+    ):
         found.setdefault(said, "desk/fields.py, alerts/word.py or kling/endpoint.py")
     for states in STATES:
         for state in states:
