@@ -71,7 +71,7 @@ function draw(root) {
       width: place.clientWidth, height: 190, cursor: { drag: { setScale: false } }, legend: { live: true },
       scales: { y: { range: (_, least, most) => [Math.min(0, least), most > 0 ? most * 1.1 : 1] } },
       axes: [axis, { ...axis, size: 60 }],
-      series: [{ label: first, value: (_, __, ___, at) => (at == null ? "–" : rows[at].cells[0].textContent.trim()) }, ...names.map((label, at) => ({ label, stroke: colours[at % 4], width: 2, points: { show: rows.length < 40 } }))],
+      series: [{ label: first, value: (_, __, ___, at) => (at == null ? "" : rows[at].cells[0].textContent.trim()) }, ...names.map((label, at) => ({ label, stroke: colours[at % 4], width: 2, fill: at ? undefined : `${colours[0]}1f`, points: { show: rows.length < 15 }, value: (_, value) => (value == null ? "" : value) }))],
     }, data, place);
   }
 }
