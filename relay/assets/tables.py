@@ -51,18 +51,18 @@ class Asset(Base):
             "(ended_at IS NOT NULL) = (state IN ('lost', 'deleted'))", name="end_is_told"
         ),
         Index(  # a URL's query has signatures, which Kling makes anew
-            "assets_of_task",
-            *("task_id", text("split_part(source_url, '?', 1)")),
+            "assets_of_task_nth",
+            *("task_id", text("split_part(source_url, '?', 1)"), "nth"),
             unique=True,
             postgresql_where="task_id IS NOT NULL",
         ),
-        Index("assets_due", "next_attempt_at", postgresql_where="state = 'due'"),
-        Index("assets_kept", "kept_until", postgresql_where="state = 'stored'"),
         Index(
-            "assets_shown",
-            *("tenant_id", text("split_part(source_url, '?', 1)")),
-            postgresql_where="state = 'stored'",
+            "assets_of_tenant_due",
+            *("tenant_id", "next_attempt_at"),
+            postgresql_where="state = 'due'",
         ),
+        Index("assets_of_tenant_stored", "tenant_id", postgresql_where="state = 'stored'"),
+        Index("assets_kept", "kept_until", postgresql_where="state = 'stored'"),
         Index(None, "object_id", postgresql_where="object_id IS NOT NULL"),
         Index(None, "tenant_id", "id"),
     )
@@ -77,6 +77,8 @@ class Asset(Base):
     source: Mapped[str]
     source_url: Mapped[str | None]
     """Kling's."""
+    nth: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Which of its task's files it is that differ in their query alone, in the result's order."""
     state: Mapped[str] = mapped_column(server_default=text("'due'"))
     next_attempt_at: Mapped[stamped]
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
