@@ -139,6 +139,7 @@ async def open_faces(
                 accounts=accounts,
                 catalogue=kling.catalogue,
                 settings=settings,
+                urls=assets.urls,
             ),
             books=OwnBooks(store.sessions, accounts, settings),
             codes=OwnCodes(store.sessions, settings),

@@ -6,13 +6,15 @@ stored. Whatever breaks off, the lease of the row brings it back.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from relay.assets.schedule import pause_s
+from relay.assets.schedule import GONE_AFTER_S, KLING_KEEPS_S, pause_s
 from relay.assets.spool import NotKept, Spool, TooLarge
 from relay.assets.statements import (
     BYTES_OF,
@@ -24,12 +26,15 @@ from relay.assets.statements import (
     NOTE,
     PUT_OFF,
     RESERVE,
+    ROOM_OF,
+    TAKE_TURN,
     WHAT_WAS_MADE,
 )
 from relay.assets.store import AssetStore, StoreFailed, key_of
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
 from relay.database.driver import Pool, Record
+from relay.database.faults import is_fault, log_failure
 from relay.kling.made_files import read_file_urls
 from relay.results.files import FileGone, FileMoved, Files, FileUnreachable
 
@@ -76,10 +81,15 @@ class Noter:
         if reply is None:
             return
         urls = [url for url in read_file_urls(reply.encode()) if len(url) <= URL_CHARS_MAX]
-        # Two that differ in what is no part of a file's name are one file.
-        named = {url.partition("?")[0]: url for url in urls}
-        if named:
-            await self._pool.execute(NOTE, task_id, list(named.values()))
+        # One that has a newer signature has the same name, and its place among those of that name.
+        seen: Counter[str] = Counter()
+        nths = []
+        for url in urls:
+            name = url.partition("?")[0]
+            nths.append(seen[name])
+            seen[name] += 1
+        if urls:
+            await self._pool.execute(NOTE, task_id, urls, nths)
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -93,6 +103,37 @@ class Due(msgspec.Struct, frozen=True):
     lease: UUID
     age_s: float
     channel_id: int | None
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What a tenant with a bound may still keep."""
+
+    bytes_max: int
+    bytes: int
+    sizes: list[int]
+    """Of what it has: of a file of such a size nobody knows yet whether it is kept already."""
+
+    def takes(self, size: int) -> bool:
+        """Tell whether a file so large may be one that the tenant keeps."""
+        return size <= self.bytes_max - self.bytes or size in self.sizes
+
+    def check(self, size: int) -> None:
+        """Raise OverLimit if it cannot be kept."""
+        if not self.takes(size):
+            raise _over(self.bytes_max)
+
+    @property
+    def largest(self) -> int:
+        """The size that none which it takes exceeds."""
+        return max([self.bytes_max - self.bytes, *self.sizes])
+
+
+class Vain(msgspec.Struct, frozen=True):
+    """Why a try came to nothing."""
+
+    reason: str
+    is_gone: bool = False
+    is_hopeless: bool = False
 
 
 class Copier:
@@ -116,34 +157,55 @@ class Copier:
         self._counts = counts
         self._lease_s = lease_s
         self._file_bytes_max = file_bytes_max
+        self._after = 0
+        """The tenant whose turn was last."""
         for result in (STORED, PUT_OFF_, LOST):
             counts.asset_copies.begin(result)
 
     async def claim_due(self, limit: int) -> list[Due]:
         """Lease rows that are due, by turns among tenants."""
-        return [_due(record) for record in await self._pool.fetch(CLAIM, limit, self._lease_s)]
+        began_after = self._after
+        leased = await self._claim(limit)
+        if len(leased) < limit and began_after > 0:
+            leased += await self._claim(limit - len(leased))
+        return leased
+
+    async def _claim(self, limit: int) -> list[Due]:
+        """Lease those of the tenants whose turn it is, and say whose is next."""
+        async with self._pool.begin() as connection:
+            await connection.execute(TAKE_TURN)
+            records = await connection.fetch(CLAIM, limit, self._lease_s, self._after)
+        leased = [_due(record) for record in records if record["id"] is not None]
+        if len(leased) == limit:
+            self._after = max(due.tenant_id for due in leased)
+        else:
+            last = next(record["last_tenant_id"] for record in records if record["id"] is None)
+            self._after = last or 0
+        return leased
 
     async def copy(self, due: Due) -> None:
         """Make one try, and write down what came of it."""
-        is_gone = is_hopeless = False
+        if due.attempts > 1 and due.age_s > KLING_KEEPS_S + GONE_AFTER_S:
+            # Whoever tried before came to no end of it, not even in vain.
+            await self._end_try(due, "Kling has it no more", None)
+            return
         try:
             async with asyncio.timeout(COPY_S):
                 await self._copy(due)
-        except FileGone:
-            is_gone, reason = True, "its host says that it is gone"
-        except TooLarge as error:
-            is_hopeless, reason = True, str(error)
-        except (FileUnreachable, NotKept, OverLimit, StoreFailed) as error:
-            reason = str(error)
-        except TimeoutError:
-            reason = f"it took longer than {COPY_S:.0f} s"
-        except OSError as error:
-            reason = f"it could not be written to disk: {error.strerror or error}"
-        else:
-            return
-        rests_s = None
-        if not is_hopeless:
-            rests_s = pause_s(due.attempts, age_s=due.age_s, is_gone=is_gone)
+        except Exception as error:
+            vain = _vain(error)
+            if vain is None:
+                if is_fault(error):
+                    raise  # nothing can be written down either: its lease brings it back
+                log_failure(log, "asset.copy_failed", error, asset=due.id)
+                vain = Vain(f"a fault of the relay's own ({type(error).__name__})")
+            rests_s = None
+            if not vain.is_hopeless:
+                rests_s = pause_s(due.attempts, age_s=due.age_s, is_gone=vain.is_gone)
+            await self._end_try(due, vain.reason, rests_s)
+
+    async def _end_try(self, due: Due, reason: str, rests_s: float | None) -> None:
+        """Write down that it came to nothing, and when it is tried again, if ever."""
         if rests_s is None:
             await self._pool.execute(LOSE, due.id, due.lease, reason)
         else:
@@ -196,7 +258,11 @@ class Copier:
         Raises:
             FileGone, FileUnreachable
             TooLarge: it is, or says that it is.
+            OverLimit: its tenant has no room for it, nor has it already.
         """
+        room = await self._room_of(due.tenant_id)
+        if room is not None and room.largest <= 0:
+            raise _over(room.bytes_max)
         url, sandbox_url = due.url, await self._sandbox_of(due.channel_id)
         for _ in range(REDIRECTS_MAX + 1):
             if not self._files.may_open(url, sandbox_url=sandbox_url):
@@ -213,13 +279,21 @@ class Copier:
             if file.status != 200:  # noqa: PLR2004 (the whole of it)
                 raise FileUnreachable(f"HTTP {file.status}")
             told = file.header("content-length")
-            if told is not None and told.isdecimal() and int(told) > self._file_bytes_max:
-                raise TooLarge(f"it has more than {self._file_bytes_max:,} bytes")
-            await spool.take(file.pieces())
+            if told is not None and told.isdecimal():
+                if int(told) > self._file_bytes_max:
+                    raise TooLarge(f"it has more than {self._file_bytes_max:,} bytes")
+                if room is not None:
+                    room.check(int(told))
+            await spool.take(file.pieces() if room is None else _within(room, file.pieces()))
         finally:
             file.close()
         if told is not None and told != str(spool.bytes):
             raise FileUnreachable(f"{spool.bytes} bytes came, and it was said to have {told}")
+
+    async def _room_of(self, tenant_id: int) -> Room | None:
+        """Say what its tenant may still keep; None of one that may keep any."""
+        records = await self._pool.fetch(ROOM_OF, tenant_id)
+        return Room(*records[0][:]) if records else None
 
     async def _sandbox_of(self, channel_id: int | None) -> str | None:
         """Find the sandbox that made it, if one did: it may stand on a private network."""
@@ -238,9 +312,41 @@ class Copier:
             most = await connection.fetchval(LOCK_TENANT, due.tenant_id)
             found = await connection.fetchrow(RESERVE, due.tenant_id, spool.sha256, spool.bytes)
             assert found is not None, "it is found or made"
-            if most is not None and await connection.fetchval(BYTES_OF, due.tenant_id) > most:
-                raise OverLimit(f"its tenant may keep {most:,} bytes, and has them")
+            is_new = most is not None and not found["is_stored"]
+            if is_new and await connection.fetchval(BYTES_OF, due.tenant_id) > most:
+                raise _over(most)
         return found["id"], found["is_stored"]
+
+
+async def _within(room: Room, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass a file on for as long as its tenant may have it, or has it."""
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > room.largest:
+            raise _over(room.bytes_max)
+        yield piece
+
+
+def _vain(error: Exception) -> Vain | None:
+    """Say why a try came to nothing; None of what no try should come to."""
+    match error:
+        case FileGone():
+            return Vain("its host says that it is gone", is_gone=True)
+        case TooLarge():
+            return Vain(str(error), is_hopeless=True)
+        case FileUnreachable() | NotKept() | OverLimit() | StoreFailed():
+            return Vain(str(error))
+        case TimeoutError():
+            return Vain(f"it took longer than {COPY_S:.0f} s")
+        case OSError():
+            return Vain(f"it could not be written to disk: {error.strerror or error}")
+        case _:
+            return None
+
+
+def _over(bytes_max: int) -> OverLimit:
+    return OverLimit(f"its tenant may keep {bytes_max:,} bytes, and has them")
 
 
 def _due(record: Record) -> Due:

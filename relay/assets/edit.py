@@ -1,12 +1,34 @@
-"""Assets as the desk ends them."""
+"""Assets as the desk ends them, and mends what was said of them."""
 
+from collections.abc import Sequence
+
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.assets.statements import END_ONE
+from relay.assets.statements import END_ONE, MEND
 
 
 async def end_asset(session: AsyncSession, asset_id: int, *, reason: str) -> bool:
     """End one, whose content leaves the store later. False if it had ended before."""
     ended = await session.scalar(text(END_ONE), {"id": asset_id, "reason": reason})
     return bool(ended)
+
+
+class Mended(msgspec.Struct, frozen=True):
+    """What was done where the store and the rows did not agree."""
+
+    missing: int
+    """Objects that were not in the store, or not whole."""
+    anew: int
+    """Files of those that are copied again."""
+    lost: int
+    """Files of those that nobody has any more."""
+    removed: int
+    """Objects that were taken out of the store, since no row knew of them."""
+
+
+async def mend_objects(session: AsyncSession, object_ids: Sequence[int], *, removed: int) -> Mended:
+    """Have files copied again of which the content is not in the store; of others say so."""
+    found = (await session.execute(text(MEND), {"ids": list(object_ids)})).one()
+    return Mended(missing=found.objects, anew=found.anew, lost=found.lost, removed=removed)

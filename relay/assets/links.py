@@ -8,13 +8,15 @@ asset has one and the same link, so that whoever compares what a task shows find
 
 import hmac
 import re
+from collections import Counter
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 from uuid import UUID
 
 import msgspec
 
 from relay.assets.kinds import SUFFIXES
-from relay.assets.statements import IS_AWAITED, STORED
+from relay.assets.statements import IS_AWAITED, OF_TASKS
 from relay.database.driver import Pool
 from relay.kling.wire import rewrite_texts
 from relay.secrets import KeyRing
@@ -24,7 +26,6 @@ DAY_S, STEP_S = 86400, 6 * 3600
 PATH = re.compile(rb"/assets/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.[a-z0-9]{1,8}$")
 AWAITED_S = 60.0
 """How long a callback waits for files, since it was first to be sent."""
-_URL = re.compile(rb'"(https?:[^"]+)"')
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -84,35 +85,77 @@ class ResultUrls:
         self._pool = pool
         self._links = links
 
-    async def put_ours(self, body: bytes, *, tenant_id: int, now_s: float) -> bytes:
-        """Rewrite the URLs of a tenant's kept files in a JSON body; all else keeps its bytes."""
-        if not self._links.are_on:
-            return body
-        named = {url.partition(b"?")[0] for url in _URL.findall(body.replace(b"\\/", b"/"))}
-        places = [place for one in named if (place := _text(one)) is not None]
-        if not places:
-            return body
-        ours = {
-            str(row["place"]): self._links.url(row["public_id"], row["content_type"], now_s=now_s)
-            for row in await self._pool.fetch(STORED, tenant_id, places)
-        }
-        if not ours:
-            return body
-        return rewrite_texts(body, lambda text: ours.get(text.partition("?")[0]) or text)
+    async def put_ours(self, shown: Sequence[tuple[int, bytes]], *, now_s: float) -> list[bytes]:
+        """Rewrite the URLs of kept files in tasks' JSON; all else keeps its bytes.
+
+        `shown`: our id of each task, and what is shown of it.
+        """
+        ours = await self._of_tasks([task_id for task_id, _ in shown], now_s=now_s)
+        return [
+            rewrite_texts(body, ours[task_id].shown) if task_id in ours else body
+            for task_id, body in shown
+        ]
+
+    async def of_task(self, task_id: int, urls: Sequence[str], *, now_s: float) -> list[str]:
+        """Say where files of a task lie: with us, if they are kept."""
+        ours = (await self._of_tasks([task_id], now_s=now_s)).get(task_id)
+        return list(urls) if ours is None else [ours.shown(url) for url in urls]
 
     async def for_callback(
-        self, body: bytes, *, task_id: int, tenant_id: int, waited_s: float, now_s: float
+        self, body: bytes, *, task_id: int, waited_s: float, now_s: float
     ) -> bytes | None:
         """Rewrite a callback's body; None while its files are copied, for a minute at most."""
         may_wait = self._links.are_on and waited_s < AWAITED_S
         if may_wait and await self._pool.fetchval(IS_AWAITED, task_id):
             return None
-        return await self.put_ours(body, tenant_id=tenant_id, now_s=now_s)
+        return (await self.put_ours([(task_id, body)], now_s=now_s))[0]
+
+    async def _of_tasks(self, task_ids: Sequence[int], *, now_s: float) -> "dict[int, KeptLinks]":
+        """Find those of which something is kept."""
+        if not self._links.are_on or not task_ids:
+            return {}
+        files: dict[int, list[TaskFile]] = {}
+        for record in await self._pool.fetch(OF_TASKS, list(task_ids)):
+            files.setdefault(record["task_id"], []).append(TaskFile(*record[1:]))
+        return {
+            task_id: kept_links(of_one, self._links, now_s=now_s)
+            for task_id, of_one in files.items()
+            if any(file.is_stored for file in of_one)
+        }
 
 
-def _text(json: bytes) -> str | None:
-    """Read a text of JSON's without its quotes; None if it is none."""
-    try:
-        return msgspec.json.decode(b'"%b"' % json, type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+class TaskFile(msgspec.Struct, frozen=True):
+    """A file of a task's result that was noted."""
+
+    source_url: str
+    """Kling's."""
+    public_id: UUID
+    content_type: str | None
+    is_stored: bool
+
+
+class KeptLinks(msgspec.Struct, frozen=True):
+    """Our links to what is kept of one task; None of what is not."""
+
+    by_url: dict[str, str | None]
+    by_name: dict[str, str | None]
+    """Of what is told apart by more than its query: Kling may sign it anew."""
+
+    def shown(self, text: str) -> str:
+        """Say what is shown in a text's place."""
+        if text in self.by_url:
+            return self.by_url[text] or text
+        return self.by_name.get(text.partition("?")[0]) or text
+
+
+def kept_links(files: Sequence[TaskFile], links: AssetLinks, *, now_s: float) -> KeptLinks:
+    """Spell the links to what is kept of one task's files."""
+    by_url = {
+        file.source_url: links.url(file.public_id, file.content_type, now_s=now_s)
+        if file.is_stored and file.content_type is not None
+        else None
+        for file in files
+    }
+    named = Counter(url.partition("?")[0] for url in by_url)
+    by_name = {url.partition("?")[0]: link for url, link in by_url.items()}
+    return KeptLinks(by_url, {name: link for name, link in by_name.items() if named[name] == 1})

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.assets.links import TaskFile
 from relay.assets.store import key_of
 from relay.assets.tables import Asset, AssetObject, AssetState, Source
 from relay.tenants.tables import Tenant
@@ -150,6 +151,22 @@ async def read_objects(
         StoredObject(row.id, key_of(row.tenant_id, row.sha256, row.id), row.bytes, row.sha256)
         for row in rows
     ]
+
+
+async def read_task_files(session: AsyncSession, task_id: int) -> list[TaskFile]:
+    """Read which files were noted of a task."""
+    rows = await session.scalars(select(Asset).where(Asset.task_id == task_id))
+    return [
+        TaskFile(row.source_url, row.public_id, row.content_type, row.state == AssetState.STORED)
+        for row in rows
+        if row.source_url is not None
+    ]
+
+
+async def read_keys(session: AsyncSession) -> set[str]:
+    """Read all keys under which something may lie in the store, also on its way in or out."""
+    rows = await session.execute(select(AssetObject.tenant_id, AssetObject.sha256, AssetObject.id))
+    return {key_of(tenant_id, sha256, object_id) for tenant_id, sha256, object_id in rows}
 
 
 def _all() -> Select[Asset, str]:

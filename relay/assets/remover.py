@@ -4,7 +4,7 @@ import time
 
 import structlog
 
-from relay.assets.statements import CLAIM_DOOMED, DOOM, EXPIRE, REMOVED
+from relay.assets.statements import CLAIM_DOOMED, DOOM, END_OF_REMOVED, EXPIRE, REMOVED
 from relay.assets.store import AssetStore, StoreFailed, key_of
 from relay.database.driver import Pool
 
@@ -23,16 +23,17 @@ class Remover:
         self._tidy_at = 0.0
 
     async def turn(self) -> None:
-        """End what was kept for its time, and take out of the store what nobody has.
+        """End what is over, or a removed tenant's, and take out of the store what nobody has.
 
         An object that cannot be taken out is tried again; the others are none the worse.
         """
         if time.monotonic() > self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_EVERY_S
             await self._store.tidy()
-        ended = ENDED_AT_ONCE
-        while ended == ENDED_AT_ONCE:
-            ended = await self._pool.fetchval(EXPIRE, ENDED_AT_ONCE)
+        for end in (EXPIRE, END_OF_REMOVED):
+            ended = ENDED_AT_ONCE
+            while ended == ENDED_AT_ONCE:
+                ended = await self._pool.fetchval(end, ENDED_AT_ONCE)
         await self._pool.execute(DOOM, ENDED_AT_ONCE)
         while doomed := await self._pool.fetch(CLAIM_DOOMED, REMOVED_AT_ONCE):
             for one in doomed:

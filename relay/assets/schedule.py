@@ -1,9 +1,10 @@
 """When a copy that came to nothing is tried again, and when no more."""
 
+from relay.assets.statements import KLING_KEEPS_DAYS
+
 FIRST_PAUSE_S, PAUSE_MAX_S = 20.0, 6 * 3600.0
 DAY_S = 86400.0
-KLING_KEEPS_S = 30 * DAY_S
-"""For how long Kling has what it made (docs/kling-api.md 12)."""
+KLING_KEEPS_S = KLING_KEEPS_DAYS * DAY_S
 GONE_AFTER_S = DAY_S
 """What a store says to be no more is believed after that: it says so of a fault of its own too."""
 

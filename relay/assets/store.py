@@ -6,6 +6,7 @@ in it. Nothing that is put is ever overwritten by something else.
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
@@ -23,6 +24,8 @@ READ_BYTES = 1024 * 1024
 PART_BYTES, PARTS_AT_ONCE = 8 * 1024 * 1024, 2
 """Of an upload to a bucket: 80 GB at most, in 24 MB of memory."""
 LEFT_S = 86400.0
+KEY = re.compile(r"\d+/[0-9a-f]{2}/[0-9a-f]{64}\.\d+")
+"""Of assets, as `key_of` spells it: whatever else lies there is not ours to judge."""
 TRIED = "0/check"
 """What a check puts and takes away."""
 
@@ -111,6 +114,25 @@ class AssetStore:
 
         with contextlib.suppress(ContentMissing), self._told(key):
             await in_thread(lambda: obstore.delete(self._opened, key))
+
+    async def keys(self) -> dict[str, int]:
+        """List what is in it of assets, with its bytes.
+
+        Raises:
+            StoreFailed
+        """
+        import obstore  # noqa: PLC0415
+
+        def read() -> dict[str, int]:
+            return {
+                found["path"]: found["size"]
+                for some in obstore.list(self._opened)
+                for found in some
+                if KEY.fullmatch(found["path"])
+            }
+
+        with self._told("its list"):
+            return await in_thread(read)
 
     async def tidy(self) -> None:
         """Take away what writers left in a folder that were killed, a day after.

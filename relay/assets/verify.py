@@ -1,6 +1,7 @@
 """Whether what is called stored is in the store, whole: read again, byte by byte."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,10 +12,16 @@ from relay.assets.store import AssetStore, ContentMissing, StoreFailed
 class Verified(msgspec.Struct, frozen=True):
     """What became of one object."""
 
+    id: int
     key: str
     bytes: int
     why_not: str | None
     """What is wrong with it; None of one that is whole."""
+
+
+async def looked_through(store: AssetStore, wanted: Sequence[StoredObject]) -> list[Verified]:
+    """Read them, one after the other."""
+    return [await verify_object(store, one) for one in wanted]
 
 
 async def verify_object(store: AssetStore, wanted: StoredObject) -> Verified:
@@ -34,4 +41,4 @@ async def verify_object(store: AssetStore, wanted: StoredObject) -> Verified:
             why_not = f"it has {size:,} bytes, and should have {wanted.bytes:,}"
         elif hashed.hexdigest() != wanted.sha256:
             why_not = "its content is another one"
-    return Verified(wanted.key, wanted.bytes, why_not)
+    return Verified(wanted.id, wanted.key, wanted.bytes, why_not)

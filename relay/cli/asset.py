@@ -16,8 +16,11 @@ from relay.cli.sure import ask, sure_option
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.assets.edit import Mended
     from relay.assets.read import KeptSum, ListedAsset, StoredObject
+    from relay.assets.store import AssetStore
     from relay.assets.verify import Verified
+    from relay.cli.database import Database
     from relay.desk.actor import Actor
 
 STATES = ["due", "stored", "lost", "deleted"]
@@ -150,21 +153,37 @@ def delete(id: str, *, is_sure: bool, as_json: bool) -> None:  # noqa: A002 (cli
 
 
 @asset.command()
-@click.option("--tenant", help="Only this tenant's.")
+@click.option("--tenant", help="Only this tenant's; what no row knows of is not looked for then.")
+@click.option("--mend", "is_mended", is_flag=True, help="Have the rows and the store agree.")
+@click.option(
+    "--none-left",
+    "is_none_left",
+    is_flag=True,
+    help="With --mend: it is the right store, though nothing of what it should have is in it.",
+)
+@sure_option
 @json_option
-@examples("relay asset verify", "relay asset verify --tenant acme --json")
-def verify(tenant: str | None, *, as_json: bool) -> None:
-    """Read every file that is kept again, and compare its length and hash; changes nothing.
+@examples(
+    "relay asset verify", "relay asset verify --tenant acme --json", "relay asset verify --mend"
+)
+def verify(
+    tenant: str | None, *, is_mended: bool, is_none_left: bool, is_sure: bool, as_json: bool
+) -> None:
+    """Read every file that is kept again, compare its length and hash, and find what nobody has.
 
-    Exit code 0: all of them are there, whole; 1: some are not.
+    Changes nothing without --mend. With it, files of which the content is not there, or not whole,
+    are copied again while Kling has them, and lost else; and what lies in the store without a row,
+    as after a database was set back, is taken out of it.
+
+    Exit code 0: all of it is there, whole, and nothing else; 1: not so, or it was not so before.
     """
     import asyncio
 
     from relay.assets.opened import open_store
-    from relay.assets.verify import verify_object
+    from relay.assets.verify import looked_through
 
-    async def read(session: AsyncSession) -> list[StoredObject]:
-        from relay.assets.read import read_objects
+    async def read(session: AsyncSession) -> tuple[list[StoredObject], set[str]]:
+        from relay.assets.read import read_keys, read_objects
         from relay.desk.find import tenant_named
 
         tenant_id = None if tenant is None else (await tenant_named(session, tenant)).id
@@ -174,27 +193,89 @@ def verify(tenant: str | None, *, as_json: bool) -> None:
             page = await read_objects(session, tenant_id=tenant_id, after_id=after, limit=AT_ONCE)
             found += page
             if len(page) < AT_ONCE:
-                return found
+                return found, await read_keys(session)
 
     with open_database() as database:
-        objects = database.read(read)
         store = open_store(database.settings)
+        # Listed before the rows are read: of what is put a row is there first.
+        in_store = asyncio.run(store.keys()) if tenant is None else {}
+        objects, known = database.read(read)
+        looked_at = asyncio.run(looked_through(store, objects))
+        wrong = [one for one in looked_at if one.why_not is not None]
+        unknown = sorted(in_store.keys() - known)
+        _tell(looked_at, unknown, in_store, store.place, as_json=as_json)
+        if is_mended and (wrong or unknown):
+            if len(wrong) == len(looked_at) > 0 and not is_none_left:
+                raise Failure(
+                    f"nothing of what {store.place} should have is in it: it is hardly the store"
+                    " that the relay writes to; if it is, say --none-left"
+                )
+            _mend(database, store, looked_at, unknown, is_sure=is_sure)
+    if wrong:
+        raise Failure(f"{len(wrong)} of {len(looked_at)} objects are not there, or not whole")
+    if unknown:
+        raise Failure(f"{len(unknown)} objects in the store are of no row")
 
-    async def look() -> list[Verified]:
-        return [await verify_object(store, one) for one in objects]
 
-    looked_at = asyncio.run(look())
-    wrong = [one for one in looked_at if one.why_not is not None]
+def _tell(
+    looked_at: list[Verified],
+    unknown: list[str],
+    in_store: dict[str, int],
+    place: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Say what is wrong of what should be there, and what is there besides."""
+    of_no_row = [(key, in_store[key], "no row knows of it") for key in unknown]
     if as_json:
-        print_json(looked_at)
-    elif wrong:
+        more = [{"key": key, "bytes": size, "why_not": why} for key, size, why in of_no_row]
+        print_json([*looked_at, *more])
+        return
+    wrong = [(one.key, one.bytes, one.why_not) for one in looked_at if one.why_not is not None]
+    if wrong or of_no_row:
         print_table(
             ["key", ">bytes", "what is wrong"],
-            [(one.key, f"{one.bytes:,}", one.why_not or "") for one in wrong],
+            [(key, f"{size:,}", why or "") for key, size, why in (*wrong, *of_no_row)],
             empty="",
         )
     else:
         size = sum(one.bytes for one in looked_at)
-        click.echo(f"All is there: {len(looked_at)} objects, {size:,} bytes, in {store.place}.")
-    if wrong:
-        raise Failure(f"{len(wrong)} of {len(looked_at)} objects are not there, or not whole")
+        click.echo(f"All is there: {len(looked_at)} objects, {size:,} bytes, in {place}.")
+
+
+def _mend(
+    database: Database,
+    store: AssetStore,
+    looked_at: list[Verified],
+    unknown: list[str],
+    *,
+    is_sure: bool,
+) -> None:
+    """Have the rows and the store agree."""
+    import asyncio
+
+    missing = [one.id for one in looked_at if one.why_not is not None]
+    if unknown:
+        note("What is of no row here may be another relay's, if a copy of this database is in use.")
+    ask(
+        f"Give up {len(missing)} objects that are not whole, and take {len(unknown)} out of the"
+        " store?",
+        is_sure=is_sure,
+    )
+
+    async def remove() -> None:
+        for key in unknown:
+            await store.delete(key)
+
+    asyncio.run(remove())
+
+    async def work(session: AsyncSession, actor: Actor) -> Mended:
+        from relay.desk.assets import mend_store
+
+        return await mend_store(session, actor, missing=missing, removed=len(unknown))
+
+    mended = database.act(work)
+    note(
+        f"Of {mended.missing} objects {mended.anew} files are copied again and {mended.lost} are"
+        f" lost; {mended.removed} objects were taken out of the store."
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from relay.desk.office import Office
 from relay.html.gate import Connection, Gate
+from relay.html.results import files_origin
 from relay.html.site import Site
 from relay.logins.sessions import Visitor, find_visitor
 
@@ -16,7 +17,7 @@ class ConsoleGate(Gate):
     """Knows a visitor by its session; gives handlers the office."""
 
     def __init__(self, app: Any, office: Office) -> None:
-        super().__init__(app, SITE)
+        super().__init__(app, SITE, files_at=files_origin(office.settings))
         self._office = office
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -1,11 +1,15 @@
 """One task as its page tells it: what happened, where it is, and why it costs what it does."""
 
 import re
+import time
 from decimal import Decimal
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.assets.links import kept_links
+from relay.assets.opened import links_of
+from relay.assets.read import read_task_files
 from relay.console.page import Page
 from relay.database.ids import TaskId
 from relay.deliveries.kept_url import show_url
@@ -15,6 +19,8 @@ from relay.desk.errors import NoSuch
 from relay.html.results import Result, result_of
 from relay.money import plain, rounded
 from relay.pricing.book import Per
+from relay.html.results import Result, files_origin, result_of
+from relay.money import money, plain
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
 from relay.tasks.kin import Kin, read_kin
@@ -86,6 +92,8 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         flags=[_moved(one, page) for one in story.flags],
         results=[result_of(url) for url in task.result_urls],
         why=_why(task, currency),
+        results=await _results(session, page, task),
+        why=_why(msgspec.convert(task.quote, Quote), currency),
         callback_url=task.callback_url and show_url(task.callback_url),
         kin=await read_kin(session, task),
         tells=await _tells(session, page, task_id),
@@ -97,6 +105,16 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
             is_looked_at=task.next_look_at is not None and task.state != TaskState.QUEUED,
         ),
     )
+
+
+async def _results(session: AsyncSession, page: Page, task: Task) -> list[Result]:
+    """Say where its files lie: with us, of what is kept."""
+    settings = page.office.settings
+    files = await read_task_files(session, task.id)
+    links = links_of(settings, page.office.keys)
+    kept = kept_links(files, links, now_s=time.time())
+    ours_at = files_origin(settings)
+    return [result_of(kept.shown(url), ours_at=ours_at) for url in task.result_urls]
 
 
 async def _tells(session: AsyncSession, page: Page, task_id: TaskId) -> int | None:

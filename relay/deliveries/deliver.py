@@ -27,7 +27,8 @@ log = structlog.get_logger()
 START = (0, "")
 URL_BLANKED = Outcome(None, "its URL held a credential and is kept no longer", 0)
 """Before every lane."""
-SHOWN_AGAIN_S = 3.0
+SHOWN_AGAIN_MIN_S, SHOWN_AGAIN_MAX_S = 0.5, 3.0
+"""What cannot be shown yet is asked again after half of what it has waited, within these."""
 DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
 REFUSED, UNREACHABLE, LEASE_LOST = "refused", "unreachable", "lease_lost"
 RESULTS = (DELIVERED, REFUSED, UNREACHABLE, DeliveryState.SUPERSEDED.value, DEAD, LEASE_LOST)
@@ -72,7 +73,7 @@ class Show(Protocol):
     """Makes of a body what its tenant is shown of it; None if it is to be asked again."""
 
     async def __call__(
-        self, body: bytes, /, *, task_id: int, tenant_id: int, waited_s: float, now_s: float
+        self, body: bytes, /, *, task_id: int, waited_s: float, now_s: float
     ) -> bytes | None: ...
 
 
@@ -165,9 +166,8 @@ class Deliverer:
             return
         body = await self._shown(leased)
         if body is None:
-            await self._pool.execute(
-                PUT_BACK, leased.id, leased.lease, leased.attempt, SHOWN_AGAIN_S
-            )
+            rests_s = min(max(SHOWN_AGAIN_MIN_S, leased.elapsed_s / 2), SHOWN_AGAIN_MAX_S)
+            await self._pool.execute(PUT_BACK, leased.id, leased.lease, leased.attempt, rests_s)
             return
         headers = sign(secrets, webhook_id=leased.webhook_id, at=datetime.now(UTC), body=body)
         outcome = await self._sender.post(url, body=body, headers=headers)
@@ -180,7 +180,6 @@ class Deliverer:
         return await self._show(
             leased.body,
             task_id=leased.task_id,
-            tenant_id=leased.tenant_id,
             waited_s=leased.elapsed_s,
             now_s=time.time(),
         )

@@ -1,8 +1,11 @@
-"""Ending a file that is kept, before its time."""
+"""Ending a file that is kept, before its time, and mending what was said of the store."""
 
+from collections.abc import Sequence
+
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.assets.edit import end_asset
+from relay.assets.edit import Mended, end_asset, mend_objects
 from relay.assets.read import ListedAsset, find_asset
 from relay.desk.act import act
 from relay.desk.actor import Actor
@@ -47,3 +50,31 @@ async def delete_asset(
     )
     session.expire_all()
     return await asset_named(session, key)
+
+
+@act("asset.mend")
+async def mend_store(
+    session: AsyncSession, actor: Actor, *, missing: Sequence[int], removed: int = 0
+) -> Mended:
+    """Make the rows tell what is in the store, after somebody has looked.
+
+    `missing`: ids of objects that are not in it, or not whole. What Kling still has of their files
+    is copied again; of others it is said that they are lost. `removed`: so many objects were taken
+    out that no row knew of.
+
+    Raises:
+        NotPossible: the rows have none of those objects, and none was taken out.
+    """
+    mended = await mend_objects(session, missing, removed=removed)
+    if not mended.missing and not removed:
+        raise NotPossible("asset", "store", "there is nothing to be mended")
+    await note_change(
+        session,
+        actor,
+        "asset.mend",
+        kind="asset",
+        id=None,
+        name="store",
+        after=msgspec.to_builtins(mended),
+    )
+    return mended

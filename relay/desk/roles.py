@@ -87,6 +87,7 @@ ACTS: dict[str, Grants] = {
     "owner.claim": _to(OPERATOR),
     "delivery.replay": _to(OPERATOR, SUPPORT),
     "asset.delete": _to(OPERATOR),
+    "asset.mend": _to(OPERATOR),
     "notice.add": _to(OPERATOR, SUPPORT),
     "notice.remove": _to(OPERATOR, SUPPORT),
     "notice.test": _to(OPERATOR, SUPPORT),

@@ -49,6 +49,8 @@ UNSAFE_PLACE = (
     b" the way could read it.\n"
 )
 
+POLICY = "content-security-policy"
+
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
@@ -62,9 +64,11 @@ class Gate(ABC):
     A visitor has `csrf`, the word that forms of its session carry.
     """
 
-    def __init__(self, app: Any, site: Site) -> None:
+    def __init__(self, app: Any, site: Site, *, files_at: str | None) -> None:
+        """`files_at`: the origin of files that are kept, which pages may show beside Kling's."""
         self._app = app
         self._site = site
+        self._headers = HEADERS if files_at is None else headers_with(files_at)
         self._open = tuple(f"{site.root}/{page}" for page in OPEN)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -73,7 +77,7 @@ class Gate(ABC):
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableScopeHeaders.from_message(message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 if "cache-control" not in headers:
                     headers["cache-control"] = "no-store"
@@ -132,6 +136,11 @@ class Gate(ABC):
             # A script would put the door into a corner of the page.
             return ASGIResponse(headers={"hx-redirect": there})
         return ASGIResponse(status_code=HTTP_303_SEE_OTHER, headers={"location": there})
+
+
+def headers_with(origin: str) -> dict[str, str]:
+    """Let pages show pictures and play what one more origin has."""
+    return HEADERS | {POLICY: HEADERS[POLICY].replace(SOURCES, f"{SOURCES} {origin}")}
 
 
 async def check_form(request: Request[Any, Any, Any]) -> None:

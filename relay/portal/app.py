@@ -10,6 +10,7 @@ from litestar.di import Provide
 
 from relay.html.assets import assets_below
 from relay.html.gate import SAFE, check_form
+from relay.html.results import files_origin
 from relay.pages.later import Later
 from relay.portal.behind import Behind
 from relay.portal.below import SubTenants
@@ -55,6 +56,7 @@ class Portal:
             behind.site,
             sessions=behind.sessions,
             authenticator=behind.authenticator,
+            files_at=files_origin(behind.settings),
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

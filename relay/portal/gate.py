@@ -32,9 +32,15 @@ class PortalGate(Gate):
     """Knows a visitor by its session, and its token anew at each request."""
 
     def __init__(
-        self, app: Any, site: Site, *, sessions: Sessions, authenticator: Authenticator
+        self,
+        app: Any,
+        site: Site,
+        *,
+        sessions: Sessions,
+        authenticator: Authenticator,
+        files_at: str | None,
     ) -> None:
-        super().__init__(app, site)
+        super().__init__(app, site, files_at=files_at)
         self._sessions = sessions
         self._authenticator = authenticator
 

@@ -12,7 +12,7 @@ from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_422_UNPROCESSABLE_EN
 
 from relay.errors import InvalidParameter, TaskNotFound
 from relay.html.form import Form
-from relay.html.results import result_of
+from relay.html.results import files_origin, result_of
 from relay.pages.streams import until_stopping
 from relay.portal.expected import expected
 from relay.portal.files import OF_FILE, Columns, list_file
@@ -165,7 +165,9 @@ async def _show(page: Page, key: str) -> Response[Any]:
         expected=expected(task, task["queue"], now=datetime.now(UTC)),
         timeline=told["timeline"],
         deliveries=deliveries,
-        results=[result_of(url) for url in task["results"]],
+        results=[
+            result_of(url, ours_at=files_origin(page.portal.settings)) for url in task["results"]
+        ],
         deleted_at=None if ended_at is None else ended_at + KLING_KEEPS,
         names=await page.key_names() or {},
         here=_address(task["task_id"] or key),

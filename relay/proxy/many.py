@@ -100,8 +100,8 @@ class ManyQueries:
                 if task is not None
             )
         )
-        shown = [self._shown(task, generation) for task in tasks if task is not None]
-        return await self._queries.linked(caller, b"[%b]" % b",".join(shown))
+        shown = [(task.id, self._shown(task, generation)) for task in tasks if task is not None]
+        return b"[%b]" % b",".join(await self._queries.linked(caller, shown))
 
     async def list(self, caller: Caller, generation: Generation, page: Page) -> bytes:
         """Show one page, newest first; `product_type` filters nothing that we know."""
@@ -118,13 +118,13 @@ class ManyQueries:
             page.limit + 1,
         )
         tasks = [TaskRow.of(record) for record in records[: page.limit]]
-        page_of_tasks = spell_page(
-            [shown_data(task, generation) for task in tasks],
+        shown = [(task.id, shown_data(task, generation)) for task in tasks]
+        return spell_page(
+            await self._queries.linked(caller, shown),
             name="result",
             last_id=tasks[-1].id if tasks else None,
             has_more=len(records) > page.limit,
         )
-        return await self._queries.linked(caller, page_of_tasks)
 
     async def _one(
         self, caller: Caller, generation: Generation, key: str, task: TaskRow, *, by_kling: bool

@@ -11,12 +11,15 @@ everything. What others of its tenant's keys spent is told to no key of scope `c
 """
 
 import asyncio
+import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.assets.links import ResultUrls
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.database.ids import TaskId, TenantId
@@ -67,10 +70,12 @@ class OwnTasks:
         accounts: Accounts,
         catalogue: Catalogue,
         settings: Settings,
+        urls: ResultUrls,
     ) -> None:
         self._sessions = sessions
         self._pool = pool
         self._places = places
+        self._urls = urls
         self._accounts = accounts
         self._endpoints = list(dict.fromkeys(one.name for one in catalogue.endpoints))
         self._currency = settings.currency
@@ -122,7 +127,7 @@ class OwnTasks:
             "submitted_at": _ms(task.submitted_at),
             "ended_at": _ms(task.ended_at),
             "kling_asked_at": _ms(story.outlook.kling_asked_at),
-            "results": list(task.result_urls),
+            "results": await self._results(task, caller),
             **_waits(story.outlook),
             "usual": _usual(story.outlook.usual),
             "queue": await self._place(task),
@@ -215,6 +220,12 @@ class OwnTasks:
             "quote": {"hold": _spelt(task.hold_micros, quote if is_own else None)}
             | told_of(quote, resale),
         }
+
+    async def _results(self, task: Task, caller: Caller) -> Sequence[str]:
+        """Say where its files lie, by whose links the caller wants."""
+        if caller.result_urls != "ours":
+            return task.result_urls
+        return await self._urls.of_task(task.id, task.result_urls, now_s=time.time())
 
     async def _place(self, task: Task) -> dict[str, Any] | None:
         if task.state != TaskState.QUEUED:

@@ -1,6 +1,7 @@
 """GETs and lists, answered from our rows (docs/paths.md, "Poll path")."""
 
 import time
+from collections.abc import Sequence
 
 from relay.assets.links import ResultUrls
 from relay.database.batch import Batcher
@@ -76,13 +77,17 @@ class Queries:
             raise TaskNotFound
         task = await self.fresh(caller, task, key)
         generation = Generation.LEGACY if endpoint is None else endpoint.generation
-        return await self.linked(caller, shown_data(task, generation))
+        [data] = await self.linked(caller, [(task.id, shown_data(task, generation))])
+        return data
 
-    async def linked(self, caller: Caller, data: bytes) -> bytes:
-        """Put our links in place of Kling's URLs of kept files, for a caller who wants them."""
+    async def linked(self, caller: Caller, shown: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """Put our links in place of Kling's URLs of kept files, for a caller who wants them.
+
+        `shown`: our id of each task, and what is shown of it.
+        """
         if caller.result_urls != "ours":
-            return data
-        return await self._urls.put_ours(data, tenant_id=caller.tenant_id, now_s=time.time())
+            return [data for _, data in shown]
+        return await self._urls.put_ours(shown, now_s=time.time())
 
     async def moved(self, caller: Caller, key: str) -> Record | None:
         """Find a task that was made before its tenant moved here, by the id that it had there."""
@@ -144,8 +149,8 @@ class Queries:
             endpoint.kind is EndpointKind.CALL,
         )
         tasks = [TaskRow.of(record) for record in records]
-        shown = b",".join(shown_data(task, endpoint.generation) for task in tasks)
-        return await self.linked(caller, b"[%b]" % shown)
+        shown = [(task.id, shown_data(task, endpoint.generation)) for task in tasks]
+        return b"[%b]" % b",".join(await self.linked(caller, shown))
 
     async def aclose(self) -> None:
         await self._reads.aclose()

@@ -37,11 +37,10 @@ class DyingPool:
         self._pool = pool
         self._step = step
 
+        self._begun = 0
+
     async def fetch(self, *asked: Any) -> Any:
-        found = await self._pool.fetch(*asked)
-        if self._step == "claimed":
-            die()
-        return found
+        return await self._pool.fetch(*asked)
 
     async def fetchrow(self, *asked: Any) -> Any:
         found = await self._pool.fetchrow(*asked)
@@ -51,11 +50,13 @@ class DyingPool:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Any]:
-        if self._step == "fetched":
+        self._begun += 1
+        is_claim = self._begun == 1
+        if self._step == "fetched" and not is_claim:
             die()
         async with self._pool.begin() as connection:
             yield connection
-        if self._step == "reserved":
+        if self._step == ("claimed" if is_claim else "reserved"):
             die()
 
 

@@ -114,13 +114,13 @@ class Keeper:
 
         return await wait_until(found)
 
-    async def note(self, key: str, url: str) -> UUID:
+    async def note(self, key: str, url: str, *, nth: int = 0) -> UUID:
         """Have it copy one more file of a task, from somewhere."""
         rows = await self.relay.rows(
-            "INSERT INTO assets (tenant_id, task_id, source, source_url)"
-            " SELECT tenant_id, id, 'result', $2 FROM tasks WHERE kling_id = $1"
+            "INSERT INTO assets (tenant_id, task_id, source, source_url, nth)"
+            " SELECT tenant_id, id, 'result', $2, $3 FROM tasks WHERE kling_id = $1"
             " RETURNING public_id",
-            *(key, url),
+            *(key, url, nth),
         )
         return UUID(str(rows[0]["public_id"]))
 

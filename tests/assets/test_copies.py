@@ -156,6 +156,14 @@ async def test_a_tenant_has_no_more_bytes_than_it_may(keeper: Keeper) -> None:
 
     assert (await keeper.settled(same))["state"] == "stored"
     assert "may keep" in (await keeper.settled(more))["reason"]
+    keeper.host.held.clear()
+    keeper.host.answers["/held.png"] = told(PICTURE)
+    for path in ("/held.png", "/endless"):
+        # Its host never comes to an end of it: it was judged by its length, and not waited for.
+        waits = await keeper.note(key, keeper.host.url + path)
+        assert "may keep" in (await keeper.settled(waits))["reason"]
+        await keeper.relay.rows("DELETE FROM assets WHERE public_id = $1", waits)
+    keeper.host.held.set()
     await keeper.relay.rows("UPDATE tenants SET asset_bytes_max = NULL WHERE name = 'bounded'")
     await keeper.relay.rows(
         "UPDATE assets SET next_attempt_at = now() WHERE public_id = $1 AND lease IS NULL", more

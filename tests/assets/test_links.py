@@ -115,7 +115,6 @@ async def test_a_callback_waits_a_minute_at_most(keeper: Keeper) -> None:
         return await urls.for_callback(
             body,
             task_id=task["id"],
-            tenant_id=task["tenant_id"],
             waited_s=waited_s,
             now_s=time.time(),
         )

@@ -71,6 +71,27 @@ def test_what_is_not_there_whole_is_named(relay: Command, kept: Path) -> None:
     assert ("kept files", "bad") in {(one["subject"], one["level"]) for one in nowhere}
 
 
+def test_a_store_and_its_rows_are_made_to_agree(relay: Command, kept: Path) -> None:
+    """What no row knows of is taken out, and what is not there is told to be lost, once asked."""
+    strange = kept.with_name(f"{HASH}.7")
+    strange.write_bytes(CONTENT)
+    (kept.parents[2] / "backup.bin").write_bytes(b"somebody's")
+    told = relay.json("asset", "verify", code=1)
+    assert [one["why_not"] for one in told] == [None, "no row knows of it"]
+    assert relay.json("asset", "verify", "--tenant", "acme")[0]["why_not"] is None
+    assert "of no row" in relay("asset", "verify", "--mend", "--yes", code=1).stderr
+    assert "All is there" in relay("asset", "verify").stdout
+    assert (kept.exists(), strange.exists()) == (True, False)
+
+    kept.unlink()
+    assert "say --none-left" in relay.refused("asset", "verify", "--mend", "--yes")
+    relay("asset", "verify", "--mend", "--none-left", "--yes", code=1)
+    [lost] = relay.json("asset", "list")
+    assert (lost["state"], lost["reason"]) == ("lost", "its content was not in the store")
+    assert "0 objects" in relay("asset", "verify").stdout
+    assert (kept.parents[2] / "backup.bin").exists()
+
+
 def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None:
     """In days and gigabytes; what is no number is refused."""
     relay("tenant", "add", "acme")

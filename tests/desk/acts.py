@@ -17,7 +17,7 @@ from relay.codes.edit import NewCode
 from relay.database.ids import AccountId, TaskId
 from relay.desk.actor import Actor
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
-from relay.desk.assets import delete_asset
+from relay.desk.assets import delete_asset, mend_store
 from relay.desk.backups import mark_restored, note_backup
 from relay.desk.channel_costs import set_channel_cost
 from relay.desk.channels import (
@@ -540,6 +540,10 @@ def _replay(state: str, tenant_id: int | None = None) -> Do:
 
 def _delete_asset(key: str, tenant_id: int | None = None) -> Do:
     return lambda _, session, actor: delete_asset(session, actor, key, tenant_id=tenant_id)
+
+
+def _mend_store(*missing: int) -> Do:
+    return lambda _, session, actor: mend_store(session, actor, missing=missing)
 
 
 def _add_place(url: str = "json://place-secret-9:x@hooks.test/place-secret-9") -> Do:
@@ -1653,6 +1657,14 @@ DONE = [
         ),
     ),
     Case(
+        mend_store,
+        _mend_store(1),
+        lambda _: Told(
+            *("asset.mend", "asset", "store", None),
+            {"missing": 1, "anew": 1, "lost": 0, "removed": 0},
+        ),
+    ),
+    Case(
         replay_delivery,
         _replay("dead", tenant_id=None),
         lambda desk: Told(
@@ -1899,6 +1911,7 @@ REFUSED = [
     Refusal(delete_asset, NoSuch, _delete_asset("no uuid"), "no uuid"),
     Refusal(delete_asset, NoSuch, _delete_asset(STORED_ASSET, tenant_id=2), "of another tenant"),
     Refusal(delete_asset, NotPossible, _delete_asset(DELETED_ASSET)),
+    Refusal(mend_store, NotPossible, _mend_store(4711)),
     Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
     Refusal(remove_place, NoSuch, _remove_place(4711)),
     Refusal(add_notice_place, NoSuch, _add_notice(tenant="bete")),

@@ -12,6 +12,7 @@ NOT_BY_HAND = {
     "portal.end_session": "a database that was set back has logged everybody out",
     "operator.end_session": "a database that was set back has logged everybody out",
     "database.restore": "it is what set it back",
+    "asset.mend": "`relay asset verify` finds it again",
     "asset.delete": "its content left the store, as `relay asset verify` then says",
     "delivery.replay": "a callback that arrived needs no second one",
     "notice.replay": "a notice that arrived needs no second one",
