@@ -141,6 +141,7 @@ def create_app(
                     Application.CALLBACKS: faces.callbacks,
                     Application.OWN: faces.own,
                     Application.CONTENT: faces.content,
+                    Application.UPLOADS: faces.uploads,
                     Application.ASSETS: faces.assets,
                     Application.PORTAL: faces.portal or faces.kling,
                     Application.KLING: faces.kling,

@@ -27,6 +27,8 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── PortalSessionNotFound      400  1201  no browser of this tenant's under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
+    ├── UploadsNotTaken            403  1103  the operator keeps no files for this tenant
+    ├── FilesFull                  403  1103  it has as many bytes of files as it may
     ├── Withheld                   403  1103  what sub-tenants, and replaced keys, have not
     ├── AddressNotAllowed          403  1103  the token is not taken from there
     ├── EndpointNotAllowed         403  1103  the token is for other endpoints
@@ -195,6 +197,18 @@ class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
 
 class AssetNotFound(RelayError, code=Code.INVALID_PARAMETER):
     words = "Asset not found"
+
+
+class UploadsNotTaken(RelayError, code=Code.NO_PERMISSION):
+    words = "No files are kept for this account"
+
+
+class FilesFull(RelayError, code=Code.NO_PERMISSION):
+    """Nothing is kept of what was sent."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"This account may keep {bytes_max:,} bytes of files, and has them")
+        self.bytes_max = bytes_max
 
 
 class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):

@@ -36,6 +36,7 @@ from relay.proxy.query import Queries
 from relay.proxy.surface import KlingSurface, TenantSurface
 from relay.proxy.unified import UnifiedSurface
 from relay.proxy.unified_content import ContentSurface
+from relay.proxy.upload_surface import UploadSurface
 from relay.settings import Settings
 from relay.stopping import Stopping
 from relay.tasks.queue.place import Places
@@ -54,6 +55,7 @@ class Faces(msgspec.Struct, frozen=True):
     """None where it is not switched on."""
     callbacks: CallbackSurface
     assets: AssetSurface
+    uploads: UploadSurface
     receiver: CallbackReceiver
 
 
@@ -111,6 +113,7 @@ async def open_faces(
                 counts=parts.counts,
             )
         places = Places(store.pool, kling.board)
+        own_assets = OwnAssets(store.sessions, assets.links)
         own_tokens = OwnTokens(store.sessions, store.keys, kling.catalogue)
         own = OwnSurface(
             authenticator=authenticator,
@@ -120,7 +123,7 @@ async def open_faces(
                 guard=parts.deliveries.guard,
                 keys=store.keys,
             ),
-            assets=OwnAssets(store.sessions, assets.links),
+            assets=own_assets,
             prices=OwnPrices(
                 tasks.prices,
                 tasks.quoter,
@@ -175,4 +178,12 @@ async def open_faces(
             is_led=settings.asset_redirects,
             counts=parts.counts,
         )
-        yield Faces(surface, content, own, portal, callbacks, asset_surface, receiver)
+        uploads = UploadSurface(
+            authenticator=authenticator,
+            uploader=assets.uploader,
+            own=own_assets,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+            counts=parts.counts,
+        )
+        yield Faces(surface, content, own, portal, callbacks, asset_surface, uploads, receiver)

@@ -2,6 +2,7 @@
 
     /health/…                     pages      our own pages, answered by Litestar
     …/internal/callback[/…]       callbacks  what Kling tells us about one task
+    /api/assets[/{id}]            uploads    a file that a tenant sends, as it comes; and its others
     /relay[/…]                    own        what a tenant asks of the relay itself
     /api/usage/token, …           own        what clients of new-api ask about their money
     /v1/videos/task_…/content     content    the bytes of a video, for clients of new-api
@@ -37,6 +38,8 @@ class Application(StrEnum):
     """A tenant with its bearer, about the relay itself (`proxy/own_surface.py`)."""
     CONTENT = "content"
     """A tenant with its bearer, about the file of a task: as it comes, piece by piece."""
+    UPLOADS = "uploads"
+    """A tenant with its bearer, about its files: what it sends is taken as it comes."""
     ASSETS = "assets"
     """Whoever has a link to a kept file: as it is read, piece by piece."""
     PORTAL = "portal"
@@ -75,6 +78,15 @@ def _is_of_new_api(raw_path: bytes) -> bool:
     return path.removeprefix(b"v1/") in NEW_API
 
 
+def _is_of_uploads(raw_path: bytes) -> bool:
+    """Find what a tenant sends to be kept, and asks of it."""
+    match [part for part in raw_path.split(b"/") if part]:
+        case [b"api", b"assets", *rest]:
+            return len(rest) <= 1
+        case _:
+            return False
+
+
 def _is_of_content(raw_path: bytes) -> bool:
     """Find new-api's path for the bytes of a video, whose ids tell it from any of Kling's."""
     match [part for part in raw_path.split(b"/") if part]:
@@ -97,6 +109,7 @@ TABLE = (
     Row(Application.PAGES, "health", _is_below_health),
     Row(Application.CALLBACKS, "internal", _is_callback),
     Row(Application.OWN, "relay", _is_below_relay),
+    Row(Application.UPLOADS, "api", _is_of_uploads),
     Row(Application.OWN, "api", _is_of_new_api),
     Row(Application.OWN, "dashboard", _is_of_new_api),
     Row(Application.CONTENT, "content", _is_of_content),

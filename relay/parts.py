@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
+from relay.assets.given import GivenAssets
 from relay.assets.opened import Assets, open_assets
 from relay.assets.statements import FOLLOWER as ASSETS
 from relay.backups.schedule import schedule_of
@@ -143,6 +144,7 @@ async def open_parts(
         units = UnitPrices.in_force(settings)
         tasks = _open_tasks(
             *(settings, store, kling, deliveries.guard, closing),
+            given=assets.given,
             counts=counts,
             prices=prices,
             stopping=stopping or Stopping(settings.drain_s),
@@ -255,6 +257,7 @@ def _open_tasks(
     guard: CallbackGuard,
     closing: AsyncExitStack,
     *,
+    given: GivenAssets,
     counts: Counts,
     prices: Cached[Prices],
     stopping: Stopping,
@@ -305,6 +308,7 @@ def _open_tasks(
         concluder=concluder,
         queue=queue,
         callback_paths=kling.callback_paths,
+        given=given,
         kling_timeout_s=settings.kling_timeout_s,
     )
     closing.push_async_callback(dispatcher.aclose)
@@ -318,6 +322,7 @@ def _open_tasks(
         dispatcher=dispatcher,
         retries=retries,
         callback_guard=guard,
+        given=given,
         keys=store.keys,
         rules=SubmitRules(
             currency=settings.currency,
@@ -333,6 +338,7 @@ def _open_tasks(
         chooser=kling.chooser,
         board=kling.board,
         upstream=kling.upstream,
+        given=given,
         timeout_s=settings.kling_timeout_s,
         calls_per_s=settings.free_calls_per_s,
     )

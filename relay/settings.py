@@ -149,6 +149,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where links to them lead, an origin of its own that alone serves them; None: `public_url`."""
     asset_link_days: int = 7
     """How long a link to one is good."""
+    asset_upload_days: int = 7
+    """How long is kept what tenants send; 0 takes nothing."""
     asset_redirects: bool = False
     """Whether a bucket's files are fetched from the bucket itself, by links that it checks."""
     alert_heartbeat_url: str | None = None

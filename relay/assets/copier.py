@@ -14,18 +14,16 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from relay.assets.reserve import OverLimit, reserve
 from relay.assets.schedule import GONE_AFTER_S, KLING_KEEPS_S, pause_s
 from relay.assets.spool import NotKept, Spool, TooLarge
 from relay.assets.statements import (
-    BYTES_OF,
     CLAIM,
     KEEP,
     LEASE_S,
-    LOCK_TENANT,
     LOSE,
     NOTE,
     PUT_OFF,
-    RESERVE,
     ROOM_OF,
     TAKE_TURN,
     WHAT_WAS_MADE,
@@ -51,11 +49,7 @@ URL_CHARS_MAX = 2000
 """More than an index takes; Kling's have some hundred."""
 KEPT_DAYS = 30
 """Of what was begun for a tenant that keeps nothing any more."""
-STORED, PUT_OFF_, LOST = "stored", "put_off", "lost"
-
-
-class OverLimit(Exception):
-    """The tenant has as many bytes as it may; the message says so."""
+STORED, PUT_OFF_, LOST, UPLOAD = "stored", "put_off", "lost", "upload"
 
 
 class Moved(Protocol):
@@ -120,7 +114,7 @@ class Room(msgspec.Struct, frozen=True):
     def check(self, size: int) -> None:
         """Raise OverLimit if it cannot be kept."""
         if not self.takes(size):
-            raise _over(self.bytes_max)
+            raise OverLimit(self.bytes_max)
 
     @property
     def largest(self) -> int:
@@ -159,7 +153,7 @@ class Copier:
         self._file_bytes_max = file_bytes_max
         self._after = 0
         """The tenant whose turn was last."""
-        for result in (STORED, PUT_OFF_, LOST):
+        for result in (STORED, PUT_OFF_, LOST, UPLOAD):
             counts.asset_copies.begin(result)
 
     async def claim_due(self, limit: int) -> list[Due]:
@@ -225,7 +219,9 @@ class Copier:
         with Spool(self._store.spool_folder(), bytes_max=self._file_bytes_max) as spool:
             await self._fetch(due, spool)
             content_type = spool.content_type
-            object_id, is_stored = await self._reserve(due, spool)
+            object_id, is_stored = await reserve(
+                self._pool, due.tenant_id, spool.sha256, spool.bytes
+            )
             if not is_stored:
                 await self._store.put(
                     key_of(due.tenant_id, spool.sha256, object_id),
@@ -262,7 +258,7 @@ class Copier:
         """
         room = await self._room_of(due.tenant_id)
         if room is not None and room.largest <= 0:
-            raise _over(room.bytes_max)
+            raise OverLimit(room.bytes_max)
         url, sandbox_url = due.url, await self._sandbox_of(due.channel_id)
         for _ in range(REDIRECTS_MAX + 1):
             if not self._files.may_open(url, sandbox_url=sandbox_url):
@@ -302,21 +298,6 @@ class Copier:
         channel = await self._directory.get(channel_id)
         return channel.base_url if channel.is_sandbox else None
 
-    async def _reserve(self, due: Due, spool: Spool) -> tuple[int, bool]:
-        """Find the content among what its tenant has, or a place for it; tell whether it is there.
-
-        Raises:
-            OverLimit: nothing was written.
-        """
-        async with self._pool.begin() as connection:
-            most = await connection.fetchval(LOCK_TENANT, due.tenant_id)
-            found = await connection.fetchrow(RESERVE, due.tenant_id, spool.sha256, spool.bytes)
-            assert found is not None, "it is found or made"
-            is_new = most is not None and not found["is_stored"]
-            if is_new and await connection.fetchval(BYTES_OF, due.tenant_id) > most:
-                raise _over(most)
-        return found["id"], found["is_stored"]
-
 
 async def _within(room: Room, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Pass a file on for as long as its tenant may have it, or has it."""
@@ -324,7 +305,7 @@ async def _within(room: Room, pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
     async for piece in pieces:
         size += len(piece)
         if size > room.largest:
-            raise _over(room.bytes_max)
+            raise OverLimit(room.bytes_max)
         yield piece
 
 
@@ -343,10 +324,6 @@ def _vain(error: Exception) -> Vain | None:
             return Vain(f"it could not be written to disk: {error.strerror or error}")
         case _:
             return None
-
-
-def _over(bytes_max: int) -> OverLimit:
-    return OverLimit(f"its tenant may keep {bytes_max:,} bytes, and has them")
 
 
 def _due(record: Record) -> Due:

@@ -2,30 +2,17 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.assets.statements import END_ONE, MEND
+from relay.assets.verify import Mended
 
 
 async def end_asset(session: AsyncSession, asset_id: int, *, reason: str) -> bool:
     """End one, whose content leaves the store later. False if it had ended before."""
     ended = await session.scalar(text(END_ONE), {"id": asset_id, "reason": reason})
     return bool(ended)
-
-
-class Mended(msgspec.Struct, frozen=True):
-    """What was done where the store and the rows did not agree."""
-
-    missing: int
-    """Objects that were not in the store, or not whole."""
-    anew: int
-    """Files of those that are copied again."""
-    lost: int
-    """Files of those that nobody has any more."""
-    removed: int
-    """Objects that were taken out of the store, since no row knew of them."""
 
 
 async def mend_objects(session: AsyncSession, object_ids: Sequence[int], *, removed: int) -> Mended:

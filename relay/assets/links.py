@@ -24,6 +24,10 @@ from relay.secrets import KeyRing
 PREFIX = "/assets/"
 DAY_S, STEP_S = 86400, 6 * 3600
 PATH = re.compile(rb"/assets/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.[a-z0-9]{1,8}$")
+FOR_KLING = "for=kling"
+_GIVEN = re.compile(
+    r"https?://[^\s\"'<>?]*/assets/([0-9a-f-]{36})\.[a-z0-9]{1,8}\?until=\d+&for=kling[\w.&=-]*"
+)
 AWAITED_S = 60.0
 """How long a callback waits for files, since it was first to be sent."""
 
@@ -49,15 +53,21 @@ class AssetLinks:
     def are_on(self) -> bool:
         return self._base_url is not None
 
-    def url(self, public_id: UUID, content_type: str, *, now_s: float) -> str | None:
-        """Spell a link that is good for the days of the settings, and some hours at most."""
+    def url(
+        self, public_id: UUID, content_type: str, *, now_s: float, is_for_kling: bool = False
+    ) -> str | None:
+        """Spell a link that is good for the days of the settings, and some hours at most.
+
+        `is_for_kling`: it leads nowhere else, and can be told in what Kling says.
+        """
         if self._base_url is None:
             return None
         until = (int(now_s) // STEP_S + 1) * STEP_S + self._good_s
         suffix = SUFFIXES.get(content_type, "bin")
         key_id = self._keys.current
         mac = self._keys.asset_mac(_message(public_id, until), key_id=key_id)
-        return f"{self._base_url}{PREFIX}{public_id}.{suffix}?until={until}&mac={key_id}.{mac}"
+        via = f"&{FOR_KLING}" if is_for_kling else ""
+        return f"{self._base_url}{PREFIX}{public_id}.{suffix}?until={until}{via}&mac={key_id}.{mac}"
 
     def read(self, raw_path: bytes, query: bytes) -> Linked | None:
         """Read a link, however old; None if we did not make it."""
@@ -72,6 +82,13 @@ class AssetLinks:
         if expected is None or not told.isascii() or not hmac.compare_digest(expected, told):
             return None
         return Linked(public_id, int(until))
+
+
+def by_their_ids(body: bytes) -> bytes:
+    """Put `asset://…` where Kling repeats a link that was made for it, as the tenant sent it."""
+    if FOR_KLING.encode() not in body:
+        return body
+    return rewrite_texts(body, lambda text: _GIVEN.sub(r"asset://\1", text))
 
 
 def _message(public_id: UUID, until: int) -> str:

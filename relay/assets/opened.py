@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from relay.assets.copier import Copier, Noter
+from relay.assets.given import GivenAssets
 from relay.assets.links import AssetLinks, ResultUrls
 from relay.assets.remover import Remover
 from relay.assets.store import AssetStore
+from relay.assets.uploader import Uploader
 from relay.buckets.reach import read_reach
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
@@ -30,6 +32,8 @@ class Assets(msgspec.Struct, frozen=True):
     remover: Remover
     links: AssetLinks
     urls: ResultUrls
+    given: GivenAssets
+    uploader: Uploader
 
 
 def open_assets(
@@ -48,7 +52,11 @@ def open_assets(
     copier = Copier(pool, files=files, store=store, directory=directory, counts=counts)
     links = links_of(settings, keys)
     urls = ResultUrls(pool, links)
-    return Assets(store, files, Noter(pool), copier, Remover(pool, store), links, urls)
+    return Assets(
+        *(store, files, Noter(pool), copier, Remover(pool, store), links, urls),
+        GivenAssets(pool, store, links),
+        Uploader(pool, store, days=settings.asset_upload_days, counts=counts),
+    )
 
 
 def links_of(settings: Settings, keys: KeyRing) -> AssetLinks:

@@ -80,13 +80,18 @@ class Spool:
         return self._hash.hexdigest()
 
     @property
+    def kind(self) -> str | None:
+        """Tell what it is; None of what is not kept."""
+        return kind_of(self._head)
+
+    @property
     def content_type(self) -> str:
         """Tell what it is.
 
         Raises:
             NotKept
         """
-        found = kind_of(self._head)
+        found = self.kind
         if found is None:
             raise NotKept("it is no picture, video or sound of a kind that is kept")
         return found

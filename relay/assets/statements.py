@@ -10,6 +10,8 @@ VAIN_TRIES = 3
 """After which nobody waits for a file any more."""
 KLING_KEEPS_DAYS = 30
 """What it made (docs/kling-api.md 12)."""
+NAMED_DAYS = 2
+"""For how long a file stays at least that a create names, which may wait for hours."""
 UNUSED_S = 3600.0
 """How long content stays that no asset has, since somebody may just be about to put it."""
 REMOVAL_S = 600.0
@@ -162,6 +164,52 @@ RETURNING a.kept_until
 """
 """Say that the content is in the store, fenced by the lease; nothing, if it was to be removed
 meanwhile. $5: for how many days, should the tenant keep none any more."""
+
+MAY_UPLOAD = """
+SELECT asset_bytes_max FROM tenants
+WHERE id = $1 AND (asset_bytes_max IS NOT NULL OR keep_results_days IS NOT NULL)
+    AND removed_at IS NULL
+"""
+"""Of a tenant of which an operator has said that something of it may be kept."""
+
+AGAIN = """
+UPDATE assets SET kept_until = greatest(kept_until, now() + make_interval(days => $3))
+WHERE id = (
+    SELECT id FROM assets
+    WHERE object_id = $2 AND tenant_id = $1 AND source = 'upload' AND state = 'stored'
+    ORDER BY id LIMIT 1 FOR UPDATE
+)
+RETURNING public_id
+"""
+
+KEEP_UPLOAD = """
+WITH object AS (
+    UPDATE asset_objects SET stored_at = coalesce(stored_at, now()), unused_after = NULL
+    WHERE id = $2 AND tenant_id = $1 AND doomed_at IS NULL
+    RETURNING id, sha256, bytes
+)
+INSERT INTO assets (
+    tenant_id, source, state, object_id, sha256, bytes, content_type, stored_at, kept_until
+)
+SELECT $1, 'upload', 'stored', o.id, o.sha256, o.bytes, $3, now(), now() + make_interval(days => $4)
+FROM object o
+RETURNING public_id
+"""
+"""Say that the content is in the store; nothing, if it was to be removed meanwhile."""
+
+NAMED = f"""
+WITH named AS (
+    SELECT a.id, a.public_id, a.tenant_id, a.object_id, a.sha256, a.bytes, a.content_type
+    FROM assets a
+    WHERE a.public_id = ANY ($2::uuid[]) AND a.tenant_id = $1 AND a.state = 'stored'
+),
+kept_on AS (
+    UPDATE assets a SET kept_until = now() + interval '{NAMED_DAYS} days'
+    FROM named n WHERE a.id = n.id AND a.kept_until < now() + interval '{NAMED_DAYS} days'
+)
+SELECT public_id, tenant_id, object_id, sha256, bytes, content_type FROM named
+"""  # noqa: S608 (composed of constants)
+"""Find files of a tenant that a create names, and keep them until Kling must have read them."""
 
 PUT_OFF = """
 UPDATE assets

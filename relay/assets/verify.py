@@ -19,6 +19,19 @@ class Verified(msgspec.Struct, frozen=True):
     """What is wrong with it; None of one that is whole."""
 
 
+class Mended(msgspec.Struct, frozen=True):
+    """What was done where the store and the rows did not agree."""
+
+    missing: int
+    """Objects that were not in the store, or not whole."""
+    anew: int
+    """Files of those that are copied again."""
+    lost: int
+    """Files of those that nobody has any more."""
+    removed: int
+    """Objects that were taken out of the store, since no row knew of them."""
+
+
 async def looked_through(store: AssetStore, wanted: Sequence[StoredObject]) -> list[Verified]:
     """Read them, one after the other."""
     return [await verify_object(store, one) for one in wanted]

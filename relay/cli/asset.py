@@ -16,10 +16,9 @@ from relay.cli.sure import ask, sure_option
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from relay.assets.edit import Mended
     from relay.assets.read import KeptSum, ListedAsset, StoredObject
     from relay.assets.store import AssetStore
-    from relay.assets.verify import Verified
+    from relay.assets.verify import Mended, Verified
     from relay.cli.database import Database
     from relay.desk.actor import Actor
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from relay.assets.edit import Mended, end_asset, mend_objects
+from relay.assets.edit import end_asset, mend_objects
 from relay.assets.read import ListedAsset, find_asset
+from relay.assets.verify import Mended
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
@@ -72,7 +73,7 @@ async def mend_store(
         session,
         actor,
         "asset.mend",
-        kind="asset",
+        kind="asset_store",
         id=None,
         name="store",
         after=msgspec.to_builtins(mended),

@@ -313,6 +313,13 @@ TOLD = (
         "保留文件的链接有效多少天，1 到 7",
     ),
     ToldSetting(
+        ("RELAY_ASSET_UPLOAD_DAYS",),
+        "`7`",
+        "how many days [a file that a tenant sends](assets.md#files-that-tenants-send) is kept; "
+        "`0` takes none",
+        "[租户上传的文件](assets.md#files-that-tenants-send)保留多少天；`0` 表示不接受上传",
+    ),
+    ToldSetting(
         ("RELAY_ASSET_REDIRECTS",),
         "`false`",
         "whether who follows a link is led to the bucket, by a URL that it signs, good for 15 "

@@ -19,7 +19,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from relay.assets.kept import Kept, find_kept
 from relay.assets.kinds import SUFFIXES
-from relay.assets.links import AssetLinks
+from relay.assets.links import FOR_KLING, AssetLinks
 from relay.assets.store import AssetStore, ContentMissing, StoreFailed
 from relay.counts import Counts, elsewhere
 from relay.database.driver import Pool
@@ -127,7 +127,9 @@ class AssetSurface:
         ]
         if tag in _header(scope, b"if-none-match"):
             return _Answer(304, headers)
-        if self._is_led and scope["method"] == "GET":
+        # Whether Kling goes where it is led, nobody knows.
+        is_for_kling = FOR_KLING.encode() in scope["query_string"]
+        if self._is_led and scope["method"] == "GET" and not is_for_kling:
             place = await self._store.link(kept.key, good_for_s=LED_S)
             assert place is not None, "it is a bucket"
             return _Answer(302, [(b"location", place.encode()), (b"cache-control", b"no-store")])

@@ -12,6 +12,8 @@ from typing import assert_never
 import msgspec
 import structlog
 
+from relay.assets.given import GivenAssets
+from relay.assets.store import StoreFailed
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
@@ -96,6 +98,7 @@ class Dispatcher:
         concluder: Concluder,
         queue: Queue,
         callback_paths: CallbackPaths,
+        given: GivenAssets,
         kling_timeout_s: float,
     ) -> None:
         self._moves = Batcher(line, MOVE_CHANNEL, is_idempotent=True)
@@ -105,6 +108,7 @@ class Dispatcher:
         self._conclude = concluder
         self._queue = queue
         self._callback_paths = callback_paths
+        self._given = given
         self._kling_timeout_s = kling_timeout_s
 
     async def send(self, submission: Submission, channels: list[OpenedChannel]) -> Submitted:
@@ -244,10 +248,11 @@ class Dispatcher:
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
         try:
+            fields = await self._with_files(task, endpoint, submission.fields)
             reply = await self._upstream.create(
                 channel,
                 endpoint,
-                join_fields(submission.fields),
+                join_fields(fields),
                 timeout_s=min(channel.patience_s(self._kling_timeout_s), submission.time_left_s),
                 model=submission.model,
                 admission=admission,
@@ -257,9 +262,8 @@ class Dispatcher:
         except MaybeSent as error:
             unheard = Submitted(task, Unknown(error.reason), channel=channel.name)
             return await self._keep(submission, unheard)
-        if callback_url is not None:
-            mac = callback_url.rpartition(".")[2]
-            reply = reply_without_credential(reply, [mac], own_url=task.callback_url)
+        macs = [] if callback_url is None else [callback_url.rpartition(".")[2]]
+        reply = reply_without_credential(reply, macs, own_url=task.callback_url)
         if endpoint.kind is EndpointKind.CALL:
             verdict = judge_call(reply, is_listed=endpoint.is_listed)
         else:
@@ -301,6 +305,13 @@ class Dispatcher:
         if callback_url is not None:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
+
+    async def _with_files(self, task: TaskRow, endpoint: Endpoint, fields: Fields) -> Fields:
+        """Put files of ours where the create names them, or raise NotSent."""
+        try:
+            return await self._given.put(task.tenant_id, endpoint.name, fields)
+        except StoreFailed as error:
+            raise NotSent(f"a file that it names cannot be read: {error}") from error
 
     async def _keep(self, submission: Submission, submitted: Submitted) -> Submitted:
         """Keep the hold; a call has nothing to look up, so that it is given up at its deadline."""

@@ -6,6 +6,9 @@ forgotten.
 
 import msgspec
 
+from relay.assets.given import GivenAssets
+from relay.assets.links import by_their_ids
+from relay.assets.store import StoreFailed
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
@@ -46,6 +49,7 @@ class PassThrough:
         chooser: ChannelChooser,
         board: Board,
         upstream: Upstream,
+        given: GivenAssets,
         timeout_s: float,
         calls_per_s: float,
     ) -> None:
@@ -54,6 +58,7 @@ class PassThrough:
         self._chooser = chooser
         self._board = board
         self._upstream = upstream
+        self._given = given
         self._timeout_s = timeout_s
         self._pace = Pace(calls_per_s)
         self._lists: SharedLists[Passed] = SharedLists()
@@ -72,7 +77,9 @@ class PassThrough:
             documented = {reference.path for reference in endpoint.references}
             for name in fields.keys() - documented:
                 del fields[name]
+        fields = await self._given.check(caller.tenant_id, endpoint.name, fields)
         named = read_things(endpoint, fields)
+        sent = await self._with_files(caller, endpoint, fields)
 
         async def attempt(
             channel: OpenedChannel, _: PassedOn[Passed] | None
@@ -81,13 +88,15 @@ class PassThrough:
                 reply = await self._upstream.create(
                     channel,
                     endpoint,
-                    join_fields(fields),
+                    join_fields(sent),
                     timeout_s=channel.patience_s(self._timeout_s),
                 )
             except NotSent as error:
                 return PassedOn(f"{channel.name}: not sent, {error.reason}")
             except MaybeSent as error:
                 raise TimedOut from error
+            if sent is not fields:
+                reply = msgspec.structs.replace(reply, body=by_their_ids(reply.body))
             envelope = read_envelope(reply)
             if envelope is None:
                 raise no_verdict(reply)
@@ -105,6 +114,13 @@ class PassThrough:
         channels = await self._board.able_first(chosen, Need(caller.tenant_id))
         outcome = await first_to_take(channels, attempt, what="call")
         return _taken(outcome)
+
+    async def _with_files(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Fields:
+        """Put files of ours where a call names them."""
+        try:
+            return await self._given.put(caller.tenant_id, endpoint.name, fields)
+        except StoreFailed as error:
+            raise Unavailable from error
 
     async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Passed:
         """Get what all tenants share from the first channel that answers, or what it answered.

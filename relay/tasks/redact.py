@@ -4,6 +4,9 @@ Whoever has the path of a task can post that task's end. Kling may repeat it in 
 as JSON or as a URL, within quotes, or only its last part; so what is searched is the text without
 any escapes, and what is searched for is the MAC, without which the rest opens nothing.
 
+Links to files that a create names (`assets/given.py`) are others: in their place stands what the
+tenant sent.
+
 It goes where Kling's bytes come in, so that no row, event or answer has it.
 """
 
@@ -14,6 +17,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from relay.assets.links import by_their_ids
 from relay.deliveries.kept_url import show_url
 from relay.kling.transport import Reply
 from relay.kling.wire import rewrite_texts
@@ -32,6 +36,7 @@ def without_credential(body: bytes, macs: Sequence[str], *, own_url: str | None)
     Nearly always it is the body itself. `macs`: what the credential can end in, in small letters.
     `own_url`: as rows keep it; what may be a credential in it is not shown.
     """
+    body = by_their_ids(body)
     text = body.decode("latin-1")  # searched in a fifth of the time
     if not _reveals(text, macs):
         return body

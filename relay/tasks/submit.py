@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from relay.assets.given import GivenAssets
 from relay.assets.statements import FOLLOWER as ASSETS
 from relay.channels.opened import OpenedChannel
 from relay.database.ids import TaskId
@@ -91,6 +92,7 @@ class Submitter:
         dispatcher: Dispatcher,
         retries: Retries,
         callback_guard: CallbackGuard,
+        given: GivenAssets,
         keys: KeyRing,
         rules: SubmitRules,
     ) -> None:
@@ -101,6 +103,7 @@ class Submitter:
         self._dispatcher = dispatcher
         self._retries = retries
         self._callback_guard = callback_guard
+        self._given = given
         self._keys = keys
         self._rules = rules
 
@@ -141,6 +144,7 @@ class Submitter:
         _check_callback_url(endpoint, callback_url, self._callback_guard)
         if callback_url is not None:
             callback_url = keep_url(callback_url, self._keys, tenant_id=caller.tenant_id)
+        fields = await self._given.check(caller.tenant_id, endpoint.name, fields)
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         need = _need_of(caller, endpoint, quoted.quote)

@@ -1660,7 +1660,7 @@ DONE = [
         mend_store,
         _mend_store(1),
         lambda _: Told(
-            *("asset.mend", "asset", "store", None),
+            *("asset.mend", "asset_store", "store", None),
             {"missing": 1, "anew": 1, "lost": 0, "removed": 0},
         ),
     ),

@@ -115,7 +115,16 @@ async def test_an_act_writes_one_change_and_writes_it_last(desk: Desk, case: Cas
     assert written == marked
     assert (change["subject_id"] is None) == (
         expected.kind
-        in ("price", "multiplier", "secret_key", "alert_rule", "address", "source", "system_user")
+        in (
+            "price",
+            "multiplier",
+            "secret_key",
+            "alert_rule",
+            "address",
+            "source",
+            "system_user",
+            "asset_store",
+        )
     )
 
 

@@ -1,0 +1,128 @@
+"""Which fields of a create take a URL of a picture, video or sound; and files of ours in them.
+
+A tenant may put `asset://{id}` there, of a file that we keep for it. It is read in these fields
+alone: anywhere else it is a text like any other, and Kling's to refuse.
+
+Source: docs/kling-api.md 4.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+from msgspec import Raw
+
+from relay.kling.wire import Fields, value_of
+
+SCHEME = "asset://"
+_START = b'"asset:'
+"""A text that may name a file of ours, as it stands in JSON."""
+
+_fields = msgspec.json.Decoder(Fields)
+_items = msgspec.json.Decoder(list[Raw])
+
+
+class Media(msgspec.Struct, frozen=True):
+    """One field that takes a URL."""
+
+    path: str
+    """`a.b` goes into objects, `a[].b` into their lists, `a[]` is a list of texts."""
+    takes_base64: bool = True
+    """Of a picture or a sound; Kling takes no video so."""
+
+    @property
+    def steps(self) -> list[str]:
+        return self.path.replace("[]", ".[]").split(".")
+
+    @property
+    def name(self) -> str:
+        """What the field is called in a refusal."""
+        return self.path.replace("[]", "")
+
+
+def _of(*paths: str, urls: tuple[str, ...] = ()) -> tuple[Media, ...]:
+    """List fields that take base64 too, and such as take a URL alone."""
+    return (*map(Media, paths), *(Media(path, takes_base64=False) for path in urls))
+
+
+MEDIA = {
+    "image2video": _of("image", "image_tail", "static_mask", "dynamic_masks[].mask"),
+    "multi-image2video": _of("image_list[].image"),
+    "omni-video": _of("image_list[].image_url", urls=("video_list[].video_url",)),
+    "motion-control": _of("image_url", urls=("video_url",)),
+    "lip-sync": _of(urls=("input.video_url", "input.audio_url")),
+    "identify-face": _of(urls=("video_url",)),
+    "advanced-lip-sync": _of("face_choose[].sound_file"),
+    "effects": _of("input.image", "input.images[]"),
+    "avatar": _of("image", "sound_file"),
+    "multi-elements": _of("image_list[].image"),
+    "init-selection": _of(urls=("video_url",)),
+    "image-recognize": _of("image"),
+    "generations": _of("image"),
+    "omni-image": _of("image_list[].image"),
+    "multi-image2image": _of("subject_image_list[].subject_image", "scene_image", "style_image"),
+    "expand": _of("image"),
+    "kolors-virtual-try-on": _of("human_image", "cloth_image"),
+    "video-to-audio": _of(urls=("video_url",)),
+    "ai-multi-shot": _of("element_frontal_image"),
+    "custom-elements": _of("element_frontal_image", "element_refer_list[].image_url"),
+    "advanced-custom-elements": _of(
+        "element_image_list.frontal_image",
+        "element_image_list.refer_images[].image_url",
+        urls=("element_video_list.refer_videos[].video_url",),
+    ),
+    "custom-voices": _of(urls=("voice_url",)),
+    "image-to-video": _of("contents[].url"),
+    "2.0-omni-video": _of("contents[].url"),
+    "2.0-motion-control": _of("contents[].url"),
+}
+"""By the endpoint's name. An endpoint that is not here takes none, or nobody knows where."""
+
+
+def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str]) -> Fields:
+    """Put something in place of the files of ours that a create names; all else keeps its bytes.
+
+    `swap` is asked of each, by its field and `asset://…`. Returns the fields themselves where there
+    is none, and else others: those that were given are not changed.
+    """
+    swapped = fields
+    for media in MEDIA.get(endpoint, ()):
+        head, *rest = media.steps
+        raw = swapped.get(head)
+        if raw is None or not _may_name(raw):
+            continue
+        found = _swapped(raw, rest, partial(swap, media))
+        if found is not raw:
+            swapped = {**swapped, head: found}
+    return swapped
+
+
+def _may_name(raw: Raw) -> bool:
+    """Tell whether it is worth a look, by a text's first bytes: it may be megabytes of base64."""
+    start = bytes(memoryview(raw)[: len(_START)])
+    if start[:1] == b'"':
+        return start == _START
+    return start[:1] in (b"{", b"[") and SCHEME[:6].encode() in bytes(raw)
+
+
+def _swapped(raw: Raw, steps: list[str], swap: Callable[[str], str]) -> Raw:
+    try:
+        if not steps:
+            text = value_of(raw) if _may_name(raw) else None
+            if not isinstance(text, str) or not text.startswith(SCHEME):
+                return raw
+            given = swap(text)
+            return raw if given == text else Raw(msgspec.json.encode(given))
+        step, *rest = steps
+        if step == "[]":
+            items = _items.decode(raw)
+            swapped = [_swapped(item, rest, swap) for item in items]
+            is_same = all(one is other for one, other in zip(items, swapped, strict=True))
+            return raw if is_same else Raw(msgspec.json.encode(swapped))
+        fields = _fields.decode(raw)
+        if step not in fields:
+            return raw
+        found = _swapped(fields[step], rest, swap)
+    except (msgspec.MsgspecError, RecursionError):
+        return raw  # of another shape than Kling documents: it says so itself
+    return raw if found is fields[step] else Raw(msgspec.json.encode({**fields, step: found}))

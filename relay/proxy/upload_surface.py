@@ -1,0 +1,186 @@
+"""Files that tenants send to be kept, and what they have: streamed, never whole in memory.
+
+    POST   /api/assets        the file itself as the body, or as one part of multipart/form-data
+    GET    /api/assets        newest first, as GET /relay/assets
+    GET    /api/assets/{id}
+    DELETE /api/assets/{id}
+
+By a tenant's bearer; answers and refusals are in Kling's envelope, as under `/relay`. What was sent
+is read by its link alone, which leads to an origin of its own (`asset_surface.py`).
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+import structlog
+from litestar.types import HTTPScope, Receive
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from relay.assets.reserve import OverLimit
+from relay.assets.spool import NotKept
+from relay.assets.store import StoreFailed
+from relay.assets.uploader import Uploader, UploadsOff
+from relay.counts import Counts, elsewhere
+from relay.errors import (
+    FilesFull,
+    InvalidParameter,
+    ScopeTooSmall,
+    TooManyCalls,
+    Unavailable,
+    UnknownPath,
+    UploadsNotTaken,
+)
+from relay.logs import RequestLine
+from relay.proxy.answers import Sent, answer_data
+from relay.proxy.asked import Asked
+from relay.proxy.body import ClientGone, declared_length
+from relay.proxy.body_budget import BodyBudget
+from relay.proxy.own_assets import OwnAssets
+from relay.proxy.paths import shown_path
+from relay.proxy.surface import TenantSurface
+from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
+
+log = structlog.get_logger()
+
+OF_TENANT_MAX, IN_ALL_MAX = 4, 16
+"""Uploads at once in one process: each holds its file on disk until it is put away."""
+AGAIN_S = "5"
+PARTS_MAX = 20
+FIELD = "file"
+
+
+class UploadSurface(TenantSurface):
+    """An ASGI application below `/api/assets`."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        uploader: Uploader,
+        own: OwnAssets,
+        budget: BodyBudget,
+        body_limit_bytes: int,
+        counts: Counts,
+    ) -> None:
+        super().__init__(
+            authenticator=authenticator,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+            counts=counts,
+        )
+        self._uploader = uploader
+        self._own = own
+        self._open: Counter[int] = Counter()
+        """Uploads under way, by tenant."""
+
+    async def _answer(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
+    ) -> Sent:
+        line.route = "assets.own"
+        method, raw_path = scope["method"], scope["raw_path"].partition(b"?")[0]
+        keys = list(filter(None, raw_path.split(b"/")))[2:]
+        is_looked_at = method == "GET"
+        scopes = (Scope.CALL, Scope.READ) if is_looked_at else (Scope.CALL,)
+        if not any(caller.scope.has(one) for one in scopes):
+            raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))
+        key = unquote_to_bytes(keys[0]).decode(errors="replace") if keys else ""
+        asked = Asked(key, scope["query_string"], b"", line.request_id, line.client)
+        match method, len(keys):
+            case "POST", 0:
+                data = await self._take(caller, scope, receive, asked)
+            case "GET", 0:
+                data = await self._own.list(caller, asked)
+            case "GET", 1:
+                data = await self._own.show(caller, asked)
+            case "DELETE", 1:
+                data = await self._own.delete(caller, asked)
+            case _:
+                raise UnknownPath(method, shown_path(raw_path))
+        return answer_data(msgspec.json.encode(data), line.request_id)
+
+    async def _take(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, asked: Asked
+    ) -> dict[str, Any]:
+        """Keep what is sent.
+
+        Raises:
+            InvalidParameter: it is none of what is taken, or too large.
+            FilesFull, UploadsNotTaken, TooManyCalls, Unavailable
+        """
+        if self._open[caller.tenant_id] >= OF_TENANT_MAX or self._open.total() >= IN_ALL_MAX:
+            raise TooManyCalls(AGAIN_S)
+        self._open[caller.tenant_id] += 1
+        try:
+            with elsewhere():
+                pieces, size = _file_of(scope, receive)
+                kept = await self._uploader.take(caller.tenant_id, pieces, size=size)
+        except UploadsOff as error:
+            raise UploadsNotTaken from error
+        except OverLimit as error:
+            raise FilesFull(error.bytes_max) from error
+        except NotKept as error:
+            raise InvalidParameter(FIELD, str(error)) from error
+        except MultipartError as error:
+            raise InvalidParameter(FIELD, "is in a form that cannot be read") from error
+        except StoreFailed as error:
+            log.error("asset.not_uploaded", reason=str(error))  # noqa: TRY400 (a sentence)
+            raise Unavailable from error
+        finally:
+            self._open[caller.tenant_id] -= 1
+            self._open += Counter()  # drops those of whom nothing is open
+        return await self._own.show(caller, msgspec.structs.replace(asked, key=str(kept.public_id)))
+
+
+def _file_of(scope: HTTPScope, receive: Receive) -> tuple[AsyncIterator[bytes], int | None]:
+    """Find the file in a request, and how long it is said to be, if it is."""
+    headers = dict(scope["headers"])
+    kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
+    pieces = _received(receive)
+    if kind == "multipart/form-data":
+        return _in_form(pieces, options.get("boundary", "")), None
+    return pieces, declared_length(scope["headers"])
+
+
+async def _received(receive: Receive) -> AsyncIterator[bytes]:
+    """Pass the body on as it comes.
+
+    Raises:
+        ClientGone
+    """
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            yield piece
+        if not message.get("more_body", False):
+            return
+
+
+async def _in_form(pieces: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+    """Pass on the one file of a form; its other fields are not looked at.
+
+    Raises:
+        MultipartError: it is no such form, or breaks off.
+        NotKept: it has no file, or several.
+    """
+    is_file = has_file = False
+    if not boundary:
+        raise MultipartError("no boundary")
+    with PushMultipartParser(boundary, max_segment_count=PARTS_MAX, strict=True) as parser:
+        async for piece in pieces:
+            for part in parser.parse(piece):
+                if isinstance(part, MultipartSegment):
+                    is_file = part.name == FIELD or part.filename is not None
+                    if is_file and has_file:
+                        raise NotKept("must be one file at a time")
+                    has_file = has_file or is_file
+                elif part and is_file:
+                    yield bytes(part)
+    if not has_file:
+        raise NotKept("is missing: the form has no file in it")

@@ -1,0 +1,270 @@
+"""What tenants send is kept once, told by its content, and named in creates by its id."""
+
+import asyncio
+import base64
+import io
+import time
+import zipfile
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+
+import relay.proxy.upload_surface as surface
+from relay.assets.given import GivenAssets
+from relay.assets.links import AssetLinks, by_their_ids
+from relay.assets.uploader import MB
+from relay.errors import InvalidParameter
+from relay.kling.body import join_fields, read_fields
+from relay.tenants.tokens import IssuedToken
+from tests.assets.kling_files import FILES_URL, PICTURE, VIDEO, Keeper
+from tests.relay_app import CLIP, CLIP_MICROS, bearer
+
+UPLOADS = "/api/assets"
+IMAGE2VIDEO = "/kling/v1/videos/image2video"
+OMNI = "/kling/v1/videos/omni-video"
+
+
+async def send(keeper: Keeper, token: IssuedToken, content: Any, **head: str) -> httpx.Response:
+    headers = bearer(token) | {name.replace("_", "-"): value for name, value in head.items()}
+    return await keeper.relay.client.post(UPLOADS, content=content, headers=headers)
+
+
+async def ask(keeper: Keeper, token: IssuedToken, path: str, method: str = "GET") -> httpx.Response:
+    return await keeper.relay.client.request(method, UPLOADS + path, headers=bearer(token))
+
+
+class Recorded:
+    """What Kling was sent."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        upstream = keeper.relay.parts.kling.upstream
+        self._send = upstream.transport.send
+        upstream.transport.send = self.send  # type: ignore[method-assign]
+        self.bodies: list[bytes] = []
+
+    async def send(self, *args: Any, **values: Any) -> Any:
+        body = values.get("body") or next((one for one in args if isinstance(one, bytes)), b"")
+        if body:
+            self.bodies.append(body if isinstance(body, bytes) else b"".join(body))
+        return await self._send(*args, **values)
+
+
+async def test_what_is_sent_is_kept_once(keeper: Keeper) -> None:
+    """As a body or in a form: one upload, whose bytes count once, served as nothing that runs."""
+    token = await keeper.add_tenant("sends", keep_results_days=None, asset_bytes_max=10 * MB)
+    other = await keeper.add_tenant("looks-on")
+
+    first = (await send(keeper, token, PICTURE, content_type="text/html")).json()["data"]
+    form = await keeper.relay.client.post(
+        UPLOADS,
+        headers=bearer(token),
+        data={"note": "x"},
+        files={"file": ("a.svg", PICTURE, "image/svg+xml")},
+    )
+    copies = await asyncio.gather(*(send(keeper, token, VIDEO) for _ in range(4)))
+
+    assert (first["source"], first["state"], first["content_type"]) == (
+        *("upload", "stored", "image/png"),
+    )
+    assert form.json()["data"]["asset_id"] == first["asset_id"]
+    [video] = {copy.json()["data"]["asset_id"] for copy in copies}
+    listed = (await ask(keeper, token, "")).json()["data"]
+    assert [one["asset_id"] for one in listed["assets"]] == [video, first["asset_id"]]
+    assert listed["bytes"] == len(PICTURE) + len(VIDEO)
+    assert 6 < (first["kept_until"] - time.time() * 1000) / 86_400_000 < 8
+    read = await keeper.relay.client.get(first["url"])
+    assert (read.content, read.headers["content-type"]) == (PICTURE, "image/png")
+    assert first["url"].startswith(FILES_URL)
+    assert read.headers["x-content-type-options"] == "nosniff"
+    assert read.headers["content-security-policy"] == "sandbox"
+
+    assert (await ask(keeper, other, f"/{video}")).json()["message"] == "Asset not found"
+    assert (await ask(keeper, other, f"/{video}", "DELETE")).status_code == 400
+    assert (await ask(keeper, token, f"/{video}", "DELETE")).json()["data"]["state"] == "deleted"
+    assert (await ask(keeper, token, f"/{video}", "PUT")).status_code == 404
+    anew = (await send(keeper, token, VIDEO)).json()["data"]
+    assert anew["asset_id"] != video
+
+
+def zipped(before: bytes = b"") -> bytes:
+    content = io.BytesIO(before)
+    content.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.html", "<script>alert(1)</script>")
+    return content.getvalue()
+
+
+async def long(head: bytes, size: int) -> AsyncIterator[bytes]:
+    yield head
+    for _ in range(size // 65536):
+        yield b"\0" * 65536
+
+
+async def test_what_is_no_picture_video_or_sound_is_not_kept(keeper: Keeper) -> None:
+    """Whatever it is said to be."""
+    token = await keeper.add_tenant("sends-anything")
+    for content in (
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>",
+        b"<?xml version='1.0'?><svg/>",
+        b"<!doctype html><img src=x>",
+        b"GIF89a" + b"\0" * 100,
+        zipped(),
+        b"%PDF-1.7" + b"\0" * 100,
+        b"MZ" + PICTURE,
+        b" " + PICTURE,
+    ):
+        refused = await send(keeper, token, content, content_type="image/png")
+
+        body = refused.json()
+        assert (refused.status_code, body["code"]) == (400, 1201), content[:9]
+        assert "jpeg or png picture" in body["message"]
+        assert "data" not in body
+    assert (await ask(keeper, token, "")).json()["data"]["assets"] == []
+
+
+async def test_what_is_two_things_at_once_is_the_one_that_a_browser_may_have(
+    keeper: Keeper,
+) -> None:
+    """A picture with an archive or a page behind it is served as a picture, never looked into."""
+    token = await keeper.add_tenant("polyglots")
+    for content in (zipped(PICTURE), PICTURE + b"<script>alert(1)</script>"):
+        kept = (await send(keeper, token, content)).json()["data"]
+        read = await keeper.relay.client.get(kept["url"])
+        assert read.headers["content-type"] == "image/png"
+        assert read.headers["content-disposition"].endswith('.png"')
+        assert read.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_no_more_is_taken_than_may_be(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By kind, by tenant, by key and at once; none of it is kept, nor read to its end."""
+    small = await keeper.add_tenant("small", asset_bytes_max=len(PICTURE) + 5)
+    nobody = await keeper.add_tenant("keeps-none", keep_results_days=None)
+    large = await keeper.add_tenant("large")
+
+    async def code(token: IssuedToken, content: Any) -> tuple[int, int]:
+        answer = await send(keeper, token, content)
+        return answer.status_code, answer.json()["code"]
+
+    assert await code(nobody, PICTURE) == (403, 1103)
+    assert await code(small, PICTURE) == (200, 0)
+    assert await code(small, VIDEO) == (403, 1103)
+    assert await code(small, PICTURE) == (200, 0), "it is there already"
+    assert await code(large, long(b"ID3\x03", 21 * MB)) == (400, 1201)
+    declared = await keeper.relay.client.post(
+        UPLOADS, content=PICTURE, headers=bearer(large) | {"content-length": str(201 * MB)}
+    )
+    assert declared.status_code == 400
+    forms: list[dict[str, Any]] = [
+        {"files": [("file", ("a", PICTURE)), ("file", ("b", PICTURE))]},
+        {"files": {"x": (None, "no file")}},
+        {"content": b"--x\r\nbroken", "headers": {"content-type": "multipart/form-data"}},
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + PICTURE,
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+        },
+    ]
+    for form in forms:
+        given = form | {"headers": bearer(large) | form.get("headers", {})}
+        assert (await keeper.relay.client.post(UPLOADS, **given)).status_code == 400
+    assert (await ask(keeper, large, "")).json()["data"]["assets"] == []
+    monkeypatch.setattr(surface, "OF_TENANT_MAX", 0)
+    busy = await send(keeper, large, PICTURE)
+    assert (busy.status_code, busy.headers["retry-after"]) == (429, "5")
+
+
+async def test_a_create_names_a_file_that_is_kept(keeper: Keeper) -> None:
+    """Kling has a link of ours, the tenant its own words back; the price is as ever."""
+    token = await keeper.add_tenant("names")
+    picture = (await send(keeper, token, PICTURE)).json()["data"]
+    sent = Recorded(keeper)
+    name = f"asset://{picture['asset_id']}"
+    body = {"model_name": "kling-v3", "mode": "std", "duration": "5", "image": name, "prompt": name}
+
+    made = await keeper.relay.submit(token, body, path=IMAGE2VIDEO)
+
+    assert made.json()["code"] == 0, made.text
+    fields = msgspec.json.decode(sent.bodies[-1])
+    link = fields["image"]
+    assert link.startswith(f"{FILES_URL}/assets/{picture['asset_id']}.png?until=")
+    assert fields["prompt"] == name, "no field that takes a URL"
+    assert (await keeper.relay.client.get(link)).content == PICTURE
+    assert (await keeper.relay.account("names"))[1] == CLIP_MICROS
+    said = b'{"data":{"task_info":{"parent_video":{"url":"%b"}},"m":"no \\"%b\\"."}}'
+    told = by_their_ids(said % (link.encode(), link.replace("/", "\\/").encode()))
+    assert told == said % (name.encode(), name.encode())
+    assert (await keeper.relay.audit()).ok
+
+
+async def test_a_create_names_nothing_that_is_anothers_or_over(keeper: Keeper) -> None:
+    """Refused as Kling would, by the field, before anything is held or sent."""
+    token, other = await keeper.add_tenant("owns"), await keeper.add_tenant("borrows")
+    theirs = (await send(keeper, token, PICTURE)).json()["data"]["asset_id"]
+    ended = (await send(keeper, other, PICTURE)).json()["data"]["asset_id"]
+    await ask(keeper, other, f"/{ended}", "DELETE")
+    sent = Recorded(keeper)
+
+    for name in (theirs, ended, str(uuid4()), "x", f"{theirs}.mp4"):
+        body = CLIP | {"image": f"asset://{name}"}
+        refused = await keeper.relay.submit(other, body, path=IMAGE2VIDEO)
+        assert (refused.status_code, refused.json()["code"]) == (400, 1201), name
+        assert refused.json()["message"].startswith("image: "), refused.text
+        listed = CLIP | {"image_list": [{"image_url": f"asset://{name}"}]}
+        assert (await keeper.relay.submit(other, listed, path=OMNI)).status_code == 400
+        called = await keeper.relay.submit(
+            other, {"video_url": f"asset://{name}"}, path="/kling/v1/videos/identify-face"
+        )
+        assert called.status_code == 400
+
+    assert sent.bodies == []
+    assert await keeper.relay.account("borrows") == (10_000_000, 0)
+    assert not await keeper.relay.rows(
+        "SELECT FROM tasks t JOIN tenants n ON n.id = t.tenant_id WHERE n.name = 'borrows'"
+    )
+
+
+async def test_what_waits_has_a_link_that_is_made_when_it_is_sent(keeper: Keeper) -> None:
+    """Or base64, where Kling could not reach us; a file stays for two days once it is named."""
+    token = await keeper.add_tenant("waits")
+    picture = (await send(keeper, token, PICTURE)).json()["data"]["asset_id"]
+    video = (await send(keeper, token, VIDEO)).json()["data"]["asset_id"]
+    parts = keeper.relay.parts
+    row = await keeper.relay.row("SELECT * FROM assets WHERE public_id = $1", picture)
+    await keeper.relay.rows(
+        "UPDATE assets SET kept_until = now() + interval '1 minute' WHERE id = $1", row["id"]
+    )
+    body = msgspec.json.encode({"image": f"asset://{picture}"})
+    films = msgspec.json.encode({"video_list": [{"video_url": f"asset://{video}"}]})
+
+    async def through(given: GivenAssets, endpoint: str, body: bytes) -> Any:
+        checked = await given.check(row["tenant_id"], endpoint, read_fields(body))
+        kept = msgspec.json.encode(checked)  # as it waits
+        put = await given.put(row["tenant_id"], endpoint, read_fields(kept))
+        joined = join_fields(put)
+        return kept, msgspec.json.decode(joined if isinstance(joined, bytes) else b"".join(joined))
+
+    kept, sent = await through(parts.assets.given, "image2video", body)
+    assert kept == b'{"image":"asset://%b.png"}' % picture.encode()
+    assert "for=kling" in sent["image"]
+    left = await keeper.relay.row(
+        "SELECT kept_until > now() + interval '47 h' AS is_long FROM assets WHERE id = $1",
+        row["id"],
+    )
+    assert left["is_long"]
+
+    unreachable = GivenAssets(
+        parts.store.pool, parts.assets.store, AssetLinks(keeper.relay.keys, None, days=7)
+    )
+    _, sent = await through(unreachable, "image2video", body)
+    assert base64.b64decode(sent["image"]) == PICTURE
+    with pytest.raises(InvalidParameter, match="video_url: cannot be sent by its id"):
+        await through(unreachable, "omni-video", films)
+    many = {"image_list": [{"image_url": f"asset://{uuid4()}"} for _ in range(51)]}
+    with pytest.raises(InvalidParameter, match="more than 50"):
+        await through(parts.assets.given, "omni-video", msgspec.json.encode(many))
