@@ -16,11 +16,9 @@ from relay.deliveries.kept_url import show_url
 from relay.deliveries.read import list_deliveries
 from relay.deliveries.tables import DeliveryState
 from relay.desk.errors import NoSuch
-from relay.html.results import Result, result_of
+from relay.html.results import Result, files_origin, result_of
 from relay.money import plain, rounded
 from relay.pricing.book import Per
-from relay.html.results import Result, files_origin, result_of
-from relay.money import money, plain
 from relay.pricing.quote import Quote
 from relay.tasks.inspect import ListedTask, Story, find_tasks, read_story
 from relay.tasks.kin import Kin, read_kin
@@ -90,10 +88,8 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         story=story,
         timeline=[_moved(one, page) for one in story.timeline],
         flags=[_moved(one, page) for one in story.flags],
-        results=[result_of(url) for url in task.result_urls],
-        why=_why(task, currency),
         results=await _results(session, page, task),
-        why=_why(msgspec.convert(task.quote, Quote), currency),
+        why=_why(task, currency),
         callback_url=task.callback_url and show_url(task.callback_url),
         kin=await read_kin(session, task),
         tells=await _tells(session, page, task_id),

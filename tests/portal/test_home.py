@@ -11,7 +11,7 @@ from relay.tenants.scope import Scope
 from tests.health.test_room import set_room
 from tests.portal.visiting import visiting
 from tests.portal.work import settled
-from tests.proxy.test_own_tokens import data
+from tests.proxy.keys import data
 from tests.queue.waiting_line import create
 from tests.relay_app import CLIP, TEXT2VIDEO, fixture_relay
 
