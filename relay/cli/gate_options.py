@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import rich_click as click
 
 from relay.cli.endpoints import endpoint_named
 from relay.cli.parameters import NONE
+from relay.cli.show import moment
 from relay.cli.window import LocalMoment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from relay.desk.gates import GateChanges
 
@@ -22,6 +24,29 @@ class MomentOrNone(LocalMoment):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return NONE if value == NONE else super().convert(value, param, ctx)
+
+
+class Gated(Protocol):
+    """A tenant or a token, as it is shown."""
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def addresses(self) -> list[str] | None: ...
+    @property
+    def endpoints(self) -> list[str] | None: ...
+    @property
+    def models(self) -> list[str] | None: ...
+
+
+def gate_pairs(found: Gated) -> list[tuple[str, str | None]]:
+    """Spell what bounds it, for `print_pairs`; None is no bound."""
+    return [
+        ("expires", moment(found.expires_at) if found.expires_at else None),
+        ("from", ", ".join(found.addresses) if found.addresses else None),
+        ("endpoints", ", ".join(found.endpoints) if found.endpoints else None),
+        ("models", ", ".join(found.models) if found.models else None),
+    ]
 
 
 def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:

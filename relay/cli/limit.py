@@ -8,12 +8,12 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.gate_options import gate_options
-from relay.cli.limit_options import by_kind, limit_options
+from relay.cli.gate_options import gate_options, gate_pairs
+from relay.cli.limit_options import amount_of, by_kind, limit_options
+from relay.cli.narrowed import note_narrowed
 from relay.cli.parameters import ID, Words
-from relay.cli.show import json_option, moment, print_json, print_table
+from relay.cli.show import json_option, moment, print_json, print_pairs, print_table
 from relay.cli.window import LocalMoment
-from relay.money import decimal_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from relay.desk.actor import Actor
     from relay.desk.gates import GateChanges
+    from relay.desk.narrowed import Narrowed
     from relay.desk.shown_limits import ShownLimit
+    from relay.tenants.tables import Tenant, Token
 
 NOTHING = "There are no limits: `relay limit set TENANT --month 500` sets one."
 token_option = click.option(
@@ -77,23 +79,38 @@ def set_limits(
     if not allowed and gates is None:
         raise click.UsageError("Say which limit to set, such as --month 500.")
 
-    async def work(session: AsyncSession, actor: Actor) -> list[ShownLimit]:
+    async def work(
+        session: AsyncSession, actor: Actor
+    ) -> tuple[list[ShownLimit], Tenant | Token, Narrowed]:
+        from relay.desk.find import tenant_named, token_numbered
         from relay.desk.gates import set_gates
         from relay.desk.limits import set_limits
+        from relay.desk.narrowed import Narrowed
 
+        narrowed = Narrowed()
         if gates is not None:
-            await set_gates(session, actor, gates, tenant=tenant, token_id=token_id)
-        await set_limits(
+            narrowed = await set_gates(session, actor, gates, tenant=tenant, token_id=token_id)
+        narrowed |= await set_limits(
             *(session, actor, by_kind(allowed)),
             tenant=tenant,
             token_id=token_id,
             zone=database.settings.zone,
         )
-        return await _read(session, tenant, token_id)
+        row: Tenant | Token = await tenant_named(session, tenant)
+        if token_id is not None:
+            row, _ = await token_numbered(session, token_id)
+        return await _read(session, tenant, token_id), row, narrowed
 
     with open_database() as database:
-        found = database.act(work)
-    _show(found, as_json=as_json)
+        found, row, narrowed = database.act(work)
+    note_narrowed(narrowed)
+    if gates is None or as_json:
+        _show(found, as_json=as_json)
+        return
+    if found:
+        _show(found, as_json=False)
+    bounds = [pair for pair in gate_pairs(row) if pair[1] is not None]
+    print_pairs(bounds or [("let in", "until it is revoked, from everywhere, for everything")])
 
 
 @limit.command("raise")
@@ -178,12 +195,3 @@ def _show(found: list[ShownLimit], *, as_json: bool) -> None:
         ],
         empty=NOTHING,
     )
-
-
-def amount_of(one: ShownLimit, amount: int | None) -> str:
-    """Spell what a limit counts: money as a decimal number, others as they are."""
-    from relay.limits.tables import IN_MICROS
-
-    if amount is None:
-        return "-"
-    return decimal_of(amount) if one.limit in IN_MICROS else str(amount)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from relay.cli.parameters import NONE, Amount
+from relay.money import decimal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from relay.desk.shown_limits import ShownLimit
     from relay.limits.tables import LimitKind
 
 COUNT_MAX = 100_000
@@ -73,3 +75,12 @@ def by_kind(allowed: Mapping[str, int | None]) -> dict[LimitKind, int | None]:
     from relay.limits.tables import LimitKind
 
     return {LimitKind(kind): amount for kind, amount in allowed.items()}
+
+
+def amount_of(one: ShownLimit, amount: int | None) -> str:
+    """Spell what a limit counts: money as a decimal number, others as they are."""
+    from relay.limits.tables import IN_MICROS
+
+    if amount is None:
+        return "-"
+    return decimal_of(amount) if one.limit in IN_MICROS else str(amount)

@@ -143,6 +143,17 @@ def list_tenants(*, removed: bool, as_json: bool) -> None:
         print_tenants(found, currency)
 
 
+@tenant.command("show")
+@click.argument("name", help="The tenant's name.")
+@json_option
+def show_one(name: str, *, as_json: bool) -> None:
+    """Show a tenant with all that is set of it; its limits: `relay limit list NAME`."""
+    with open_database() as database:
+        found = database.read(lambda session: read_tenant(session, name, database.settings))
+        currency = database.settings.currency
+    show_tenant(found, currency, as_json=as_json)
+
+
 @tenant.command("set")
 @click.argument("name", help="The tenant's name.")
 @multiplier_option

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.cli.show import print_json, print_table, yes_no
-from relay.money import money
+from relay.cli.gate_options import gate_pairs
+from relay.cli.show import moment, print_json, print_pairs, print_table, yes_no
+from relay.money import decimal_of, money
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,10 +23,36 @@ async def read_tenant(session: AsyncSession, name: str, settings: Settings) -> S
 
 
 def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
+    """Print one with all that can be set of it; what is nothing by default, where it is set."""
     if as_json:
         print_json(found)
-    else:
-        print_tenants([found], currency)
+        return
+    own, days = found.own_multiplier, found.keep_results_days
+    print_pairs(
+        [
+            ("tenant", found.name),
+            ("enabled", yes_no(found.enabled)),
+            ("quota", money(found.quota_micros, currency)),
+            ("credit", money(found.credit_micros, currency)),
+            ("held", money(found.held_micros, currency)),
+            ("available", money(found.available_micros, currency)),
+            ("multiplier", f"{found.multiplier}, {'not its own' if own is None else 'its own'}"),
+            ("price group", found.price_group or "none"),
+            ("factor", found.factor),
+            ("tasks at most", "any" if found.tasks_max is None else str(found.tasks_max)),
+            ("open holds", str(found.open_holds)),
+            ("groups", "all" if found.groups is None else ", ".join(found.groups)),
+            ("queue", _waits(found)),
+            ("shows quotes", yes_no(found.shows_quote)),
+            ("joins retries", yes_no(found.joins_retries)),
+            ("keeps results", "no" if days is None else f"for {days} days"),
+            ("keeps at most", _kept(found.asset_bytes_max)),
+            ("result URLs", found.result_urls),
+            *gate_pairs(found),
+            ("contact", found.contact),
+            ("removed", moment(found.removed_at) if found.removed_at else None),
+        ]
+    )
 
 
 def print_tenants(found: list[ShownTenant], currency: str) -> None:
@@ -58,6 +85,10 @@ def print_tenants(found: list[ShownTenant], currency: str) -> None:
         ],
         empty="There are no tenants yet: `relay tenant add NAME --quota 100` adds one.",
     )
+
+
+def _kept(bytes_max: int | None) -> str:
+    return "any" if bytes_max is None else f"{decimal_of(bytes_max // 1000)} GB"
 
 
 def _waits(row: ShownTenant) -> str:

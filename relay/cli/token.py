@@ -10,8 +10,9 @@ import rich_click as click
 
 from relay.cli.database import open_database
 from relay.cli.examples import examples
-from relay.cli.gate_options import gate_options
-from relay.cli.limit_options import by_kind, limit_options
+from relay.cli.gate_options import gate_options, gate_pairs
+from relay.cli.limit_options import amount_of, by_kind, limit_options
+from relay.cli.narrowed import note_narrowed
 from relay.cli.parameters import ID, NONE, Name, Wait
 from relay.cli.secret_input import read_key
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from relay.desk.actor import Actor
     from relay.desk.gates import GateChanges
+    from relay.desk.narrowed import Narrowed
+    from relay.desk.shown_limits import ShownLimit
     from relay.desk.tokens import IssuedToken
     from relay.tenants.tables import Token
 
@@ -219,21 +222,29 @@ def set_token(
     if queue is None and name is None and gates is None and not (allowed or groups):
         raise click.UsageError("Say what to change, such as --queue 5m or --limit-month 100.")
 
-    async def work(session: AsyncSession, actor: Actor) -> tuple[Token, str]:
+    async def work(
+        session: AsyncSession, actor: Actor
+    ) -> tuple[Token, str, list[ShownLimit], Narrowed]:
         from relay.desk.find import token_numbered
+        from relay.desk.narrowed import Narrowed
+        from relay.desk.shown_limits import read_shown_limits
         from relay.desk.tokens import change_token
 
+        narrowed = Narrowed()
         if queue is not None:
             queue_s = None if queue == "tenant" else Wait().convert(queue, None, None)
             await change_token(session, actor, id, queue_s=queue_s)
         if groups:
             its = None if groups == ("tenant",) else groups
-            await change_token(session, actor, id, groups=its)
-        await _bound(session, actor, id, name, gates, allowed, zone=database.settings.zone)
-        return await token_numbered(session, id)
+            narrowed = await change_token(session, actor, id, groups=its)
+        zone = database.settings.zone
+        narrowed |= await _bound(session, actor, id, name, gates, allowed, zone=zone)
+        row, tenant = await token_numbered(session, id)
+        return row, tenant, await read_shown_limits(session, token_id=id), narrowed
 
     with open_database() as database:
-        row, tenant = database.act(work)
+        row, tenant, limits, narrowed = database.act(work)
+    note_narrowed(narrowed)
     if as_json:
         from relay.desk.shown import shown_token
 
@@ -248,14 +259,13 @@ def set_token(
             ("name", row.name),
             ("queue", "as its tenant's" if row.queue_s is None else spell_wait(row.queue_s)),
             ("groups", ", ".join(row.groups) if row.groups else None),
-            ("expires", moment(row.expires_at) if row.expires_at else None),
-            ("from", ", ".join(row.addresses) if row.addresses else None),
-            ("endpoints", ", ".join(row.endpoints) if row.endpoints else None),
-            ("models", ", ".join(row.models) if row.models else None),
+            *gate_pairs(row),
+            *(
+                (f"limit {one.limit.value.replace('_', ' ')}", amount_of(one, one.allowed))
+                for one in limits
+            ),
         ]
     )
-    if allowed:
-        note(f"`relay limit list {quote(tenant)}` has its limits.")
 
 
 async def _bound(
@@ -267,18 +277,24 @@ async def _bound(
     allowed: dict[str, int | None],
     *,
     zone: tzinfo,
-) -> None:
-    """Name a token, and say what it is let in for and may take, as far as that is given."""
+) -> Narrowed:
+    """Name a token, and say what it is let in for and may take, as far as that is given.
+
+    Returns what was narrowed with it.
+    """
     from relay.desk.gates import set_gates
     from relay.desk.limits import set_limits
+    from relay.desk.narrowed import Narrowed
     from relay.desk.tokens import change_token
 
+    narrowed = Narrowed()
     if name is not None:
         await change_token(session, actor, token_id, name=None if name == NONE else name)
     if gates is not None:
-        await set_gates(session, actor, gates, token_id=token_id)
+        narrowed |= await set_gates(session, actor, gates, token_id=token_id)
     if allowed:
-        await set_limits(session, actor, by_kind(allowed), token_id=token_id, zone=zone)
+        narrowed |= await set_limits(session, actor, by_kind(allowed), token_id=token_id, zone=zone)
+    return narrowed
 
 
 @token.command()

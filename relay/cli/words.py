@@ -27,7 +27,12 @@ HOW_TO_FIND = {
     "delivery": "; `relay delivery list` names them",
     "invoice": "; `relay invoice list` shows them",
     "batch of codes": "; `relay code list` shows them",
-    "code": "; nothing was changed: `relay code list` shows of which batches there are some",
+    "code": "; `relay code list` shows of which batches there are some",
+    "asset": "; `relay asset list` shows them",
+    "change": "; `relay changes list` shows them",
+    "pause": "; `relay pause list` shows them",
+    "price": "; `relay price list` shows them",
+    "multiplier": "; `relay price multipliers` shows them",
     "alert place": "; `relay alert list` shows them",
     "notice place": "; `relay notify list` shows them",
     "task": " (by our id; `relay task show` takes any id)",
@@ -104,7 +109,7 @@ def _no_such(error: NoSuch) -> str:
         otherwise = "`relay alert list` names them all"
         return no_such(error.kind, str(error.name), error.known, otherwise=otherwise)
     if error.kind not in NAMED:
-        return f"{error}{HOW_TO_FIND.get(error.kind, '; nothing was changed')}"
+        return f"{error}{HOW_TO_FIND.get(error.kind, '')}"
     otherwise = f"`relay {error.kind} list` names them all"
     if not error.known:
         otherwise = f"there are none yet, `relay {error.kind} add` makes one"

@@ -44,7 +44,9 @@ def test_what_is_kept_is_shown_and_ended(relay: Command, kept: Path) -> None:
         relay("asset", "list", "--tenant", "acme").stderr
     )
     assert f"{FILES_URL}/assets/{ID}.mp4?until=" in relay("asset", "show", ID).stdout
-    assert "no asset" in relay.refused("asset", "show", "nothing")
+    missing = relay.refused("asset", "show", "nothing")
+    assert "there is no asset 'nothing'; `relay asset list` shows them" in missing
+    assert "changed" not in missing, "it was a question"
 
     relay("asset", "delete", ID, "--yes")
 
@@ -100,6 +102,12 @@ def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None
     on = ("--keep-results", "2", "--keep-gb", "0.5", "--result-urls", "ours")
     told = relay.json("tenant", "set", "acme", *on)
     assert [told[name] for name in names] == [2, 500_000_000, "ours"]
+    shown = relay("tenant", "show", "acme").stdout
+    for pair in ("keeps results  for 2 days", "keeps at most  0.5 GB", "result URLs    ours"):
+        assert pair in shown
+    assert relay("tenant", "set", "acme", "--contact", "ann@acme.test").stdout.endswith(
+        "contact        ann@acme.test\n"
+    )
     off = ("--keep-results", "none", "--keep-gb", "none", "--result-urls", "kling")
     told = relay.json("tenant", "set", "acme", *off)
     assert [told[name] for name in names] == [None, None, "kling"]

@@ -34,7 +34,12 @@ def test_a_key_is_made_with_bounds_and_they_are_changed(relay: Command) -> None:
     relay("token", "set", "1", "--name", "none", "--queue", "5m")
     assert token() == {"name": None, "addresses": None, "endpoints": None, "models": None}
     assert relay.json("limit", "list") == []
-    relay("limit", "set", "acme", "--models", "kling-v3")
+    assert "limit day  5" in relay("token", "set", "1", "--limit-day", "5").stdout
+    relay("token", "set", "1", "--limit-day", "none")
+    bounded = relay("limit", "set", "acme", "--models", "kling-v3", "--day", "9").stdout
+    assert "models  kling-v3" in bounded
+    assert "9" in bounded
+    relay("limit", "set", "acme", "--day", "none")
 
     (before,) = relay.json("token", "list", "acme")
     new = relay.json("token", "rotate", "1")
