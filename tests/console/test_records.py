@@ -73,7 +73,7 @@ async def deliveries(relay: Relay, ann: Visit, vic: Visit, task_id: int) -> None
 
 
 async def changes(relay: Relay, ann: Visit) -> None:
-    changed = TenantChanges(contact=EVIL)
+    changed = TenantChanges(contact=EVIL, queue_s=600, joins_retries=True)
     await act(relay, change_tenant, "acme", changed)
     (row,) = await relay.rows("SELECT id, at FROM changes WHERE after::text LIKE '%script%'")
     link = f'href="/console/changes/{row["id"]}"'
@@ -93,6 +93,10 @@ async def changes(relay: Relay, ann: Visit) -> None:
     assert "<script>alert" not in page
     assert "contact" in page
     assert "Before" in page
+    chinese = {"accept-language": "zh"}
+    page = (await ann.client.get(f"/console/changes/{row['id']}", headers=chinese)).text
+    for said in ("排队等待", "queue_s", "10:00 min", "合并重试", "是", "联系方式"):
+        assert said in page, said
     (opened,) = await relay.rows("SELECT id FROM changes WHERE act = 'tenant.open'")
     assert "10.00 USD" in await ann.read(f"/changes/{opened['id']}"), "amounts are money"
     assert (await ann.get("/changes/4711")).status_code == 404
