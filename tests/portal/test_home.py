@@ -70,7 +70,7 @@ async def test_home_tells_what_is_at_work_and_what_to_do_first(database_url: str
         running = (await data(relay, token, "POST", TEXT2VIDEO, CLIP))["task_id"]
         await set_room(relay, "main", {"video": 0})
         waiting = (await create(relay, token)).json()["data"]["task_id"]
-        await relay.rows("UPDATE tokens SET name = 'studio' WHERE id = $1", token.id)
+        await relay.rows("UPDATE tokens SET name = 'night shift' WHERE id = $1", token.id)
         async with (
             visiting(relay) as ann,
             visiting(relay, "other") as other,
@@ -91,5 +91,5 @@ async def test_home_tells_what_is_at_work_and_what_to_do_first(database_url: str
     assert "Place 1" in at_work
     assert at_work.count("usually done") == 2
     assert "in 1 hour" in at_work
-    assert all("usually done" in page and "studio" in page for page in pages)
-    assert "studio" not in read, "which keys there are is told to who may manage them"
+    assert all("usually done" in page and "night shift" in page for page in pages)
+    assert "night shift" not in read, "which keys there are is told to who may manage them"
