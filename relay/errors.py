@@ -199,18 +199,6 @@ class AssetNotFound(RelayError, code=Code.INVALID_PARAMETER):
     words = "Asset not found"
 
 
-class UploadsNotTaken(RelayError, code=Code.NO_PERMISSION):
-    words = "No files are kept for this account"
-
-
-class FilesFull(RelayError, code=Code.NO_PERMISSION):
-    """Nothing is kept of what was sent."""
-
-    def __init__(self, bytes_max: int) -> None:
-        super().__init__(f"This account may keep {bytes_max:,} bytes of files, and has them")
-        self.bytes_max = bytes_max
-
-
 class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
     words = "no such place for notices"
 
@@ -228,6 +216,18 @@ class ScopeTooSmall(RelayError, code=Code.NO_PERMISSION):
         super().__init__(
             f"this key is for other things: its scope is {scope}, and this takes {needed}"
         )
+
+
+class UploadsNotTaken(RelayError, code=Code.NO_PERMISSION):
+    words = "No files are kept for this account"
+
+
+class FilesFull(RelayError, code=Code.NO_PERMISSION):
+    """Nothing is kept of what was sent."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"This account may keep {bytes_max:,} bytes of files, and has them")
+        self.bytes_max = bytes_max
 
 
 class Withheld(RelayError, code=Code.NO_PERMISSION):

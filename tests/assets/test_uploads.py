@@ -13,7 +13,6 @@ import httpx
 import msgspec
 import pytest
 
-import relay.proxy.upload_surface as surface
 from relay.assets.given import GivenAssets
 from relay.assets.links import AssetLinks, by_their_ids
 from relay.assets.uploader import MB
@@ -22,6 +21,7 @@ from relay.kling.body import join_fields, read_fields
 from relay.tenants.tokens import IssuedToken
 from tests.assets.kling_files import FILES_URL, PICTURE, VIDEO, Keeper
 from tests.relay_app import CLIP, CLIP_MICROS, bearer
+from tests.waiting import wait_until
 
 UPLOADS = "/api/assets"
 IMAGE2VIDEO = "/kling/v1/videos/image2video"
@@ -140,10 +140,8 @@ async def test_what_is_two_things_at_once_is_the_one_that_a_browser_may_have(
         assert read.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_no_more_is_taken_than_may_be(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By kind, by tenant, by key and at once; none of it is kept, nor read to its end."""
+async def test_no_more_is_taken_than_may_be(keeper: Keeper) -> None:
+    """By kind and by tenant; none of it is kept, nor read to its end."""
     small = await keeper.add_tenant("small", asset_bytes_max=len(PICTURE) + 5)
     nobody = await keeper.add_tenant("keeps-none", keep_results_days=None)
     large = await keeper.add_tenant("large")
@@ -174,9 +172,28 @@ async def test_no_more_is_taken_than_may_be(
         given = form | {"headers": bearer(large) | form.get("headers", {})}
         assert (await keeper.relay.client.post(UPLOADS, **given)).status_code == 400
     assert (await ask(keeper, large, "")).json()["data"]["assets"] == []
-    monkeypatch.setattr(surface, "OF_TENANT_MAX", 0)
-    busy = await send(keeper, large, PICTURE)
-    assert (busy.status_code, busy.headers["retry-after"]) == (429, "5")
+
+
+async def test_a_tenant_sends_four_at_once(keeper: Keeper) -> None:
+    """A fifth one is to come again; those that are under way are none the worse."""
+    token = await keeper.add_tenant("at-once")
+    goes_on, begun = asyncio.Event(), 0
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal begun
+        yield PICTURE[:9]
+        begun += 1
+        await goes_on.wait()
+        yield PICTURE[9:]
+
+    under_way = [asyncio.create_task(send(keeper, token, slow())) for _ in range(4)]
+    await wait_until(lambda: begun == 4)
+    busy = await send(keeper, token, PICTURE)
+
+    assert (busy.status_code, busy.json()["code"]) == (429, 1302)
+    assert busy.headers["retry-after"] == "5"
+    goes_on.set()
+    assert {answer.status_code for answer in await asyncio.gather(*under_way)} == {200}
 
 
 async def test_a_create_names_a_file_that_is_kept(keeper: Keeper) -> None:
