@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from relay.alerts.notes import CHARGE_FAILS, DISK_LOW, NOT_READY, charge_fails, disk_low, not_ready
+from relay.alerts.of_assets import assets_full, assets_late
 from relay.alerts.of_books import audit_stale, backup_old, books_differ, price_underquoted
 from relay.alerts.of_channels import channel_parked, channel_refused, no_channel, units_low
 from relay.alerts.of_tasks import (
@@ -188,6 +189,25 @@ RULES = (
         disk_low,
         "Make room at once: without any, Postgres stops. RELAY_KEEP_RAW_DAYS says what is kept",
         "DiskLow",
+    ),
+    Rule(
+        "assets-late",
+        "Files of results are not copied",
+        TICKET,
+        assets_late,
+        "`relay asset list --state due` says why; Kling has them for 30 days",
+        "AssetsLate",
+        Bound(Decimal(24), "hours"),
+    ),
+    Rule(
+        "assets-full",
+        "A tenant has as many bytes of files as it may",
+        TICKET,
+        assets_full,
+        "`relay tenant set NAME --keep-gb` lets it have more; `relay asset list --tenant NAME` has"
+        " what it keeps",
+        "AssetsFull",
+        Bound(Decimal(95), "percent"),
     ),
     Rule(
         "backup-old",

@@ -105,6 +105,24 @@ CASES = [
         "UPDATE deliveries SET ended_at = now() - interval '61 minutes'",
     ),
     Case(
+        "assets-late",
+        "INSERT INTO assets (tenant_id, task_id, source, source_url, created_at, reason) SELECT"
+        " tenant_id, id, 'result', 'https://a.test', now() - interval '25 hours', 'HTTP 500' FROM"
+        " tasks ORDER BY id LIMIT 1",
+        *("acme", "1 file, the oldest for 25.0 h: HTTP 500"),
+        "UPDATE assets SET created_at = now()",
+    ),
+    Case(
+        "assets-full",
+        "UPDATE assets SET reason = 'its tenant may keep 1 bytes, and has them', created_at ="
+        " now() - interval '25 hours';"
+        "UPDATE tenants SET asset_bytes_max = 2000000000;"
+        "INSERT INTO asset_objects (tenant_id, sha256, bytes) SELECT id, 'x', 1000000000 FROM"
+        " tenants WHERE name = 'acme'",
+        *("acme", "1 of 2 GB; files wait for room"),
+        "UPDATE assets SET reason = NULL, created_at = now()",
+    ),
+    Case(
         "backup-old",
         "UPDATE deployment SET created_at = now() - interval '3 days'",
         *("", "there is none"),
