@@ -1,5 +1,6 @@
 """Assets, and their content."""
 
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -125,3 +126,16 @@ class AssetObject(Base):
     """Null before it is known to be in the store."""
     doomed_at: Mapped[moment | None]
     """No asset has it, nor will: it is to be taken out of the store, and the row then goes."""
+
+
+class AssetDay(Base):
+    """The most that was seen in the store of a tenant on a day of the operator's."""
+
+    __tablename__ = "asset_days"
+    __table_args__ = (CheckConstraint("bytes >= 0", name="bytes_not_negative"),)
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    bytes: Mapped[int]
+    gb_month_micros: Mapped[int | None]
+    """What a GB-month cost when the day was first looked at; null is nothing."""

@@ -1,8 +1,9 @@
 """Accounts, entries, and the books' currency."""
 
+from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, micros, moment, stamped
@@ -183,6 +184,26 @@ class ClosedMonth(Base):
     closed_at: Mapped[stamped]
     actor: Mapped[str]
     """Who closed it, as `desk/actor.py` spells."""
+
+
+class StorageCharge(Base):
+    """What a tenant's files of a month were charged: one row, and its entry."""
+
+    __tablename__ = "storage_charges"
+    __table_args__ = (
+        CheckConstraint("amount_micros >= 0", name="is_a_charge"),
+        Index(None, "account_id"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    """Such as 2026-11: in which they were kept. It is charged in the next one."""
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    gb_months: Mapped[Decimal] = mapped_column(Numeric(20, 6))
+    amount_micros: Mapped[micros]
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("entries.id"), unique=True)
+    """Its adjustment; null of nothing."""
+    created_at: Mapped[stamped]
 
 
 class Audit(Base):
