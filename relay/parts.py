@@ -29,6 +29,7 @@ from relay.kling.codes import code_word
 from relay.kling.http1_transport import Http1Transport
 from relay.kling.jwt import JwtCache
 from relay.kling.transport import Transport
+from relay.money import micros_of
 from relay.notices.outgoing import NoticeSender
 from relay.pauses.in_force import cached_pauses
 from relay.pricing.in_force import Prices, cached_prices
@@ -60,7 +61,7 @@ from relay.tasks.upstream import Upstream
 from relay.worker.alerts import open_alerter
 from relay.worker.forget_old import Ages
 from relay.worker.keep_channels import ChannelKeeper
-from relay.worker.loops import Loops
+from relay.worker.loops import Loops, Storage
 from relay.worker.notices import Noticer
 from relay.worker.read_units import UnitsReader
 
@@ -181,6 +182,10 @@ async def open_parts(
             zone=settings.zone,
             close_after_days=settings.close_after_days,
             ages=Ages.of(settings),
+            storage=Storage(
+                None if settings.asset_gb_month is None else micros_of(settings.asset_gb_month),
+                settings.currency,
+            ),
             noticer=Noticer(store.sessions, prices, units, zone=settings.zone),
             notices=deliveries.notices,
             backups=schedule_of(settings, database_url, keys, store.sessions),

@@ -151,6 +151,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long a link to one is good."""
     asset_upload_days: int = 7
     """How long is kept what tenants send; 0 takes nothing."""
+    asset_gb_month: Decimal | None = None
+    """What 10^9 bytes of files cost that are kept for a month; None is nothing."""
     asset_redirects: bool = False
     """Whether a bucket's files are fetched from the bucket itself, by links that it checks."""
     alert_heartbeat_url: str | None = None
@@ -319,6 +321,10 @@ def _check(settings: Settings) -> None:
 
 def _check_urls(settings: Settings) -> None:
     name = ENV_PREFIX.__add__
+    if (price := settings.asset_gb_month) is not None and not (
+        price.is_finite() and LEAST_UNIT_PRICE <= price < GREATEST_UNIT_PRICE
+    ):
+        raise SettingsError(f"{name('ASSET_GB_MONTH')} must be from 0.000001 to below a million")
     if settings.public_url is not None and not is_base_url(settings.public_url):
         raise SettingsError(f"{name('PUBLIC_URL')} must be a URL such as https://relay.example.com")
     if settings.asset_url is not None and not is_base_url(settings.asset_url):

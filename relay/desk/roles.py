@@ -88,6 +88,7 @@ ACTS: dict[str, Grants] = {
     "delivery.replay": _to(OPERATOR, SUPPORT),
     "asset.delete": _to(OPERATOR),
     "asset.mend": _to(OPERATOR),
+    "storage.charge": _to(FINANCE),
     "notice.add": _to(OPERATOR, SUPPORT),
     "notice.remove": _to(OPERATOR, SUPPORT),
     "notice.test": _to(OPERATOR, SUPPORT),

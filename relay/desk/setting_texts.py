@@ -320,6 +320,14 @@ TOLD = (
         "[租户上传的文件](assets.md#files-that-tenants-send)保留多少天；`0` 表示不接受上传",
     ),
     ToldSetting(
+        ("RELAY_ASSET_GB_MONTH",),
+        "none",
+        "what 10^9 bytes of files cost that are kept for a month, in `RELAY_CURRENCY`: "
+        "[charged](assets.md#what-it-costs) once the month is over; none: nothing",
+        "每 10^9 字节文件保存一个月的价格（`RELAY_CURRENCY`），月末后"
+        "[计费](assets.md#what-it-costs)；不设置则免费",
+    ),
+    ToldSetting(
         ("RELAY_ASSET_REDIRECTS",),
         "`false`",
         "whether who follows a link is led to the bucket, by a URL that it signs, good for 15 "

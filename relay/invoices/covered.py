@@ -3,15 +3,31 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from relay.invoices.tables import Basis, Invoice, InvoiceItem, InvoiceProfile
-from relay.ledger.tables import ClosedMonth, Entry, EntryKind, TopupKind
+from relay.ledger.tables import ClosedMonth, Entry, EntryKind, StorageCharge, TopupKind
 
+StorageEntry = aliased(Entry)
 TOPUP_KIND = func.coalesce(Entry.topup_kind, TopupKind.PAID.value)
 COVERED_KINDS = (TopupKind.PAID.value, TopupKind.CORRECTION.value)
 """What was given is on no invoice; what corrects a top-up lowers what was paid."""
+
+
+STORAGE = (
+    select(func.coalesce(func.sum(-StorageEntry.amount_micros), 0).cast(BigInteger))
+    .join(StorageCharge, StorageCharge.entry_id == StorageEntry.id)
+    .where(
+        StorageCharge.account_id == ClosedMonth.account_id,
+        StorageEntry.created_at >= ClosedMonth.start_at,
+        StorageEntry.created_at < ClosedMonth.until_at,
+    )
+    .correlate(ClosedMonth)
+    .scalar_subquery()
+)
+"""What was charged in a closed month for files that were kept in the one before."""
 
 
 class Coverable(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,17 +85,19 @@ async def _months(session: AsyncSession, account_id: int) -> list[Coverable]:
         InvoiceItem.month == ClosedMonth.month,
         InvoiceItem.is_live,
     )
-    query = select(ClosedMonth).where(ClosedMonth.account_id == account_id, ~covered.exists())
+    query = select(ClosedMonth, STORAGE).where(
+        ClosedMonth.account_id == account_id, ~covered.exists()
+    )
     return [
         Coverable(
             account_id=account_id,
             entry_id=None,
             month=row.month,
-            amount_micros=-(row.charge_micros + row.refund_micros + row.correction_micros),
+            amount_micros=stored - (row.charge_micros + row.refund_micros + row.correction_micros),
             at=row.closed_at,
             what="statement",
         )
-        for row in await session.scalars(query.order_by(ClosedMonth.month))
+        for row, stored in await session.execute(query.order_by(ClosedMonth.month))
     ]
 
 

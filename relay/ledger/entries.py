@@ -55,7 +55,7 @@ async def top_up(
     Raises:
         UnknownAccount, CurrencyMismatch: nothing was written.
     """
-    return await _enter(
+    entry_id = await _enter(
         session,
         account_id,
         EntryKind.TOPUP,
@@ -66,6 +66,7 @@ async def top_up(
         currency=currency,
         actor=actor,
     )
+    return entry_id is not None
 
 
 async def adjust(
@@ -94,6 +95,37 @@ async def adjust(
         currency=currency,
         actor=actor,
     )
+
+
+async def enter_storage(
+    session: AsyncSession,
+    account_id: AccountId,
+    *,
+    amount_micros: int,
+    reference: str,
+    reason: str,
+    currency: str,
+    actor: str,
+) -> int:
+    """Take what kept files cost, as an adjustment, also below zero; returns the entry's id.
+
+    For `storage.py`, which sees to it that a month is taken once.
+
+    Raises:
+        UnknownAccount, CurrencyMismatch: nothing was written.
+    """
+    entry_id = await _enter(
+        session,
+        account_id,
+        EntryKind.ADJUST,
+        amount_micros=-amount_micros,
+        reference=reference,
+        reason=reason,
+        currency=currency,
+        actor=actor,
+    )
+    assert entry_id is not None, "only a top-up's reference is entered once"
+    return entry_id
 
 
 async def refund_charge(
@@ -133,7 +165,7 @@ async def _enter(
     reason: str | None = None,
     currency: str | None = None,
     actor: str,
-) -> bool:
+) -> int | None:
     # As LOCK_ACCOUNTS does.
     account = select(
         Account.quota_micros, func.greatest(func.now(), Account.closed_until, Account.last_entry_at)
@@ -145,7 +177,7 @@ async def _enter(
     if currency is not None:
         await session.execute(insert(Books).values(currency=currency).on_conflict_do_nothing())
         await check_currency(session, currency)
-    entered = await session.scalar(
+    entered: int | None = await session.scalar(
         insert(Entry)
         .values(
             account_id=account_id,
@@ -164,10 +196,10 @@ async def _enter(
         .returning(Entry.id)
     )
     if entered is None:
-        return False
+        return None
     await session.execute(
         update(Account)
         .where(Account.id == account_id)
         .values(quota_micros=quota_micros + amount_micros, last_entry_at=entry_at)
     )
-    return True
+    return entered

@@ -20,11 +20,12 @@ from typing import Any
 
 from sqlalchemy import text
 
+from relay.assets.storage import read_stored
 from relay.database.engine import Sessions
 from relay.errors import InvalidParameter, Withheld
 from relay.ledger.tables import EntryKind
 from relay.moments import MS_MAX, moment_of, ms_of
-from relay.money import decimal_of
+from relay.money import decimal_of, plain
 from relay.months import Month, Window, month_of, read_month
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Document
@@ -95,12 +96,19 @@ class OwnBooks:
                 tenant_id=caller.tenant_id,
                 token_id=None if caller.scope.sees_all else caller.token_id,
             )
+            stored = await read_stored(
+                session,
+                caller.tenant_id,
+                first=window.start.astimezone(self._zone).date(),
+                until=window.until.astimezone(self._zone).date(),
+            )
         told = [[_used(one, caller) for one in lines] for lines in found]
         return {
             "currency": self._currency,
             "timezone": self._timezone,
             "since": ms_of(window.start),
             "until": ms_of(window.until),
+            "gb_months": plain(stored.gb_months),
             **(
                 {
                     "tables": [
@@ -215,12 +223,22 @@ def _amount(micros: int | None) -> str | None:
 
 def _stated(statement: Summary) -> dict[str, Any]:
     figures = statement.figures
+    storage = [
+        {
+            "tenant": own_name(one.tenant),
+            "month": one.month,
+            "gb_months": plain(one.gb_months),
+            "amount": decimal_of(one.amount_micros),
+        }
+        for one in statement.storage
+    ]
     moves = {name.replace(" ", "_"): getattr(figures, field) for name, field, _ in MOVES}
     return {
         "month": statement.month,
         "timezone": statement.timezone,
         "since": ms_of(statement.start_at),
         "until": ms_of(statement.until_at),
+        "storage": storage,
         "currency": statement.currency,
         "opening": decimal_of(figures.opening_micros),
         **{name: decimal_of(micros) for name, micros in moves.items()},

@@ -6,6 +6,7 @@ from datetime import datetime
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from relay.money import plain
 from relay.months import read_zone
 from relay.usage.charges import ChargeLine
 from relay.usage.sheet import WRITERS, Cell, Sheet, amount
@@ -60,6 +61,11 @@ def statement_sheet(statement: Statement, invoiced: Sequence[str] = ()) -> Sheet
         of=[("Account", str(statement.account_id)), ("Month", statement.month)],
         notes=[
             f"{RECOMPUTED} {figures.entries} entries, SHA-256 {figures.entries_sha256}.",
+            *(
+                f"Of the adjustments {amount(one.amount_micros):f} {statement.currency} are for"
+                f" files that {one.tenant} kept in {one.month}: {plain(one.gb_months)} GB-months."
+                for one in statement.storage
+            ),
             *invoiced,
         ],
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -20,6 +21,26 @@ from relay.tenants.tables import Tenant
 from relay.usage.charges import ChargeLine, read_charges
 
 
+STORED = text(
+    """
+    SELECT n.name AS tenant, s.month, s.gb_months, e.amount_micros
+    FROM storage_charges s JOIN entries e ON e.id = s.entry_id JOIN tenants n ON n.id = s.tenant_id
+    WHERE s.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
+    ORDER BY s.month, n.name
+    """
+)
+
+
+class StorageLine(msgspec.Struct, frozen=True):
+    """What was charged for files that a tenant kept in the month before."""
+
+    tenant: str
+    month: str
+    gb_months: Decimal
+    amount_micros: int
+    """As entries have it: below zero."""
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """One month of one account, as it is looked at."""
 
@@ -35,6 +56,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     figures: Counted
     charges: list[ChargeLine]
     """They come to `figures.charge_micros`."""
+    storage: list[StorageLine]
+    """They are among `figures.adjust_micros`."""
     owed_micros: int
     """By the account, at the month's end or so far: its closing, where that is below zero."""
     quota_now_micros: int
@@ -125,6 +148,8 @@ async def _read(
     window = Window(row.start_at, row.until_at) if row else next_window(last, month, zone)
     account = await session.get_one(Account, account_id)
     names = select(Tenant.name).where(Tenant.account_id == account_id).order_by(Tenant.id)
+    values = {"account_id": account_id, "start": window.start, "until": window.until}
+    stored = (await session.execute(STORED, values)).mappings().all()
     recomputed_at = await session.scalar(select(func.now()))
     assert recomputed_at is not None, "it has a clock"
     return window, {
@@ -135,6 +160,7 @@ async def _read(
         "start_at": window.start,
         "until_at": window.until,
         "currency": currency,
+        "storage": [StorageLine(**line) for line in stored],
         "quota_now_micros": account.quota_micros,
         "held_now_micros": account.held_micros,
         "credit_now_micros": account.credit_micros,

@@ -26,6 +26,7 @@ from relay.worker.chores import FORGET_EVERY_S, check_books, forget_raw, repeat
 from relay.worker.close_months import CLOSE_EVERY_S, close_due
 from relay.worker.forget_old import Ages, forget_old
 from relay.worker.keep_channels import KEEP_EVERY_S, ChannelKeeper
+from relay.worker.keep_storage import MEASURE_EVERY_S, keep_storage
 from relay.worker.notices import LOOK_EVERY_S, Noticer
 from relay.worker.read_units import TURN_EVERY_S as UNITS_EVERY_S
 from relay.worker.read_units import UnitsReader
@@ -35,6 +36,13 @@ from relay.worker.sweep import sweep
 log = structlog.get_logger()
 
 LOOKS_AT_ONCE = 100
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """What kept files cost."""
+
+    gb_month_micros: int | None
+    currency: str
 
 
 class Loops(msgspec.Struct, frozen=True):
@@ -56,6 +64,7 @@ class Loops(msgspec.Struct, frozen=True):
     """Of months."""
     close_after_days: int
     ages: Ages
+    storage: Storage
     noticer: Noticer
     notices: NoticeSender
     backups: Schedule | None
@@ -124,6 +133,14 @@ class Loops(msgspec.Struct, frozen=True):
             loops.create_task(repeat("close months", closing, every_s=CLOSE_EVERY_S))
             rolling = partial(roll_due, chores, zone=self.zone)
             loops.create_task(repeat("roll days", rolling, every_s=ROLL_EVERY_S))
+            keeping = partial(
+                keep_storage,
+                chores,
+                zone=self.zone,
+                gb_month_micros=self.storage.gb_month_micros,
+                currency=self.storage.currency,
+            )
+            loops.create_task(repeat("storage", keeping, every_s=MEASURE_EVERY_S))
             loops.create_task(
                 repeat(
                     "forget",

@@ -87,6 +87,7 @@ from relay.desk.price_files import import_prices
 from relay.desk.prices import adopt_list, remove_price, say_amounts, set_price
 from relay.desk.refusals import note_refusal
 from relay.desk.secret_keys import SEALED, lose_key, reseal_values, retire_keys
+from relay.desk.storage import charge_storage
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.desk.tasks import cancel, look_now, refund, release, settle, unflag
 from relay.desk.tenants import (
@@ -105,7 +106,7 @@ from relay.kling.proxy import Proxy
 from relay.ledger.read import CurrencyMismatch
 from relay.ledger.tables import TopupKind
 from relay.limits.tables import LimitKind
-from relay.months import month_of
+from relay.months import Month, month_of
 from relay.notices.events import Event
 from relay.notices.tables import PlaceKind
 from relay.operators.tables import Role
@@ -540,6 +541,15 @@ def _replay(state: str, tenant_id: int | None = None) -> Do:
 
 def _delete_asset(key: str, tenant_id: int | None = None) -> Do:
     return lambda _, session, actor: delete_asset(session, actor, key, tenant_id=tenant_id)
+
+
+LAST_MONTH = month_of(datetime.now(UTC), UTC).previous
+
+
+def _charge_storage(name: str = "acme", *, month: Month | None = None) -> Do:
+    return lambda _, session, actor: charge_storage(
+        session, actor, name, month or LAST_MONTH, zone=UTC, currency=CURRENCY
+    )
 
 
 def _mend_store(*missing: int) -> Do:
@@ -1657,6 +1667,14 @@ DONE = [
         ),
     ),
     Case(
+        charge_storage,
+        _charge_storage(),
+        lambda _: Told(
+            *("storage.charge", "tenant", "acme", None),
+            {"month": str(LAST_MONTH), "gb_months": "1", "amount_micros": 1_000_000},
+        ),
+    ),
+    Case(
         mend_store,
         _mend_store(1),
         lambda _: Told(
@@ -1911,6 +1929,9 @@ REFUSED = [
     Refusal(delete_asset, NoSuch, _delete_asset("no uuid"), "no uuid"),
     Refusal(delete_asset, NoSuch, _delete_asset(STORED_ASSET, tenant_id=2), "of another tenant"),
     Refusal(delete_asset, NotPossible, _delete_asset(DELETED_ASSET)),
+    Refusal(charge_storage, NoSuch, _charge_storage("acmee")),
+    Refusal(charge_storage, NotPossible, _charge_storage(month=LAST_MONTH.next), "not over"),
+    Refusal(charge_storage, NotPossible, _charge_storage("beta"), "without a price"),
     Refusal(mend_store, NotPossible, _mend_store(4711)),
     Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
     Refusal(remove_place, NoSuch, _remove_place(4711)),

@@ -21,6 +21,7 @@ from tests.relay_app import fixture_relay
 NOT_BY_HTTP = {
     "backup.take": "writes files where the relay's machine has room for them",
     "database.restore": "needs a relay that is stopped, and the machine's shell",
+    "storage.charge": "the relay's own, once a month is over",
     "asset.mend": "follows from reading the whole store: `relay asset verify`",
     "secret_key.reseal": "needs the old keys and the new, which no request may carry",
     "secret_key.retire": "as above",

@@ -12,6 +12,7 @@ NOT_BY_HAND = {
     "portal.end_session": "a database that was set back has logged everybody out",
     "operator.end_session": "a database that was set back has logged everybody out",
     "database.restore": "it is what set it back",
+    "storage.charge": "a worker charges it again, since its days are in the backup",
     "asset.mend": "`relay asset verify` finds it again",
     "asset.delete": "its content left the store, as `relay asset verify` then says",
     "delivery.replay": "a callback that arrived needs no second one",

@@ -115,6 +115,7 @@ HELD = {
     "claim_owners": "INSERT INTO owners (kind, resource_id, channel_id, tenant_id)"
     " VALUES ('element', 'two', 1, 2)",
     "delete_asset": "SELECT 1 FROM assets FOR NO KEY UPDATE",
+    "charge_storage": ACCOUNT,
     "mend_store": "SELECT 1 FROM asset_objects FOR NO KEY UPDATE",
     "replay_delivery": "SELECT 1 FROM deliveries FOR NO KEY UPDATE",
     "reseal_values": "SELECT 1 FROM channels FOR NO KEY UPDATE",

@@ -232,6 +232,12 @@ async def furnish(desk: Desk) -> None:
         " VALUES ($1, $2, '{1}', now())",
         *(unsent, desk.keys.seal("{}", context=body_context(unsent))),
     )
+    # A GB for all of the month before, on its first day.
+    await desk.rows(
+        "INSERT INTO asset_days (tenant_id, day, bytes, gb_month_micros) SELECT 1, d,"
+        " extract(day FROM d + interval '1 month - 1 day') * 1000000000, 1000000"
+        " FROM CAST(date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month' AS date) d"
+    )
     await desk.rows(
         "INSERT INTO asset_objects (tenant_id, sha256, bytes, stored_at)"
         " VALUES (1, repeat('ab', 32), 4711, now())"
