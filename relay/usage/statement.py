@@ -20,7 +20,6 @@ from relay.months import Month, Window, read_month
 from relay.tenants.tables import Tenant
 from relay.usage.charges import ChargeLine, read_charges
 
-
 STORED = text(
     """
     SELECT n.name AS tenant, s.month, s.gb_months, e.amount_micros

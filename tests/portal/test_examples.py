@@ -122,7 +122,7 @@ async def test_the_code_of_a_try_asks_for_what_was_typed(database_url: str, tmp_
                 told = await run(program, written(tmp_path, name, text), **key)
                 assert "SUCCEED" in told, told
         assert relay.sandbox is not None
-        heard = [one["body"] for one in relay.sandbox.requests.entries]
+        heard = [str(one["body"]) for one in relay.sandbox.requests.entries]
 
     bodies = [json.loads(one) for one in heard if "prompt" in one]
     made = [{name: one[name] for name in body} for one in bodies]
