@@ -7,21 +7,25 @@ everywhere: the numbers stand in Postgres' source, in pg_type.dat, and never cha
 
 from typing import Any
 
+_OF_PG_TYPE = """
+bool 1000 16
+bytea 1001 17
+date 1182 1082
+float8 1022 701
+int2 1005 21
+int4 1007 23
+int8 1016 20
+interval 1187 1186
+numeric 1231 1700
+text 1009 25
+timestamptz 1185 1184
+uuid 2951 2950
+varchar 1015 1043
+xid8 271 5069
+"""
 ARRAYS = {
-    "bool": (1000, 16),
-    "bytea": (1001, 17),
-    "date": (1182, 1082),
-    "float8": (1022, 701),
-    "int2": (1005, 21),
-    "int4": (1007, 23),
-    "int8": (1016, 20),
-    "interval": (1187, 1186),
-    "numeric": (1231, 1700),
-    "text": (1009, 25),
-    "timestamptz": (1185, 1184),
-    "uuid": (2951, 2950),
-    "varchar": (1015, 1043),
-    "xid8": (271, 5069),
+    name: (int(array), int(element))
+    for name, array, element in map(str.split, _OF_PG_TYPE.strip().splitlines())
 }
 """The array's oid and its element's, by the element's name. No json: whoever sets how that is read
 has asyncpg forget all arrays, and they would be of the other kind."""
