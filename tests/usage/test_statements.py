@@ -5,6 +5,10 @@ import io
 import zipfile
 from datetime import UTC, date
 from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
 
 from relay.desk.money import add_quota, adjust_quota
 from relay.ledger.tables import TopupKind
@@ -13,9 +17,11 @@ from relay.usage.documents import month_sheet, owed, statement_sheet
 from relay.usage.sheet import Cell, Sheet, amount, shown, to_csv, to_html, to_xlsx
 from relay.usage.statement import (
     Statement,
+    Summary,
     accounts_of_month,
     begin_snapshot,
     read_statement,
+    read_summary,
 )
 from relay.usage.sums import UsageKey, read_usage
 from relay.worker.close_months import close_due, due_month
@@ -32,10 +38,25 @@ NASTY = '=HYPERLINK("http://x","y")<script>,\u6c34'
 async def statements_of(relay: Relay, month: Month) -> list[Statement]:
     async with relay.sessions() as session:
         await begin_snapshot(session)
-        return [
-            await read_statement(session, account_id, month, zone=ZONE, currency="USD")
-            for account_id in await accounts_of_month(session, month, zone=ZONE)
-        ]
+        found = []
+        for account_id in await accounts_of_month(session, month, zone=ZONE):
+            of: dict[str, Any] = {"zone": ZONE, "currency": "USD"}
+            statement = await read_statement(session, account_id, month, **of)
+            found.append(statement)
+            assert_same(await read_summary(session, account_id, month, **of), statement)
+        return found
+
+
+def assert_same(summary: Summary, statement: Statement) -> None:
+    """A page says what the document says, but for the hash."""
+    told, stated = asdict(summary), asdict(statement)
+    figures, in_full = asdict(told.pop("figures")), asdict(stated.pop("figures"))
+    assert len(in_full.pop("entries_sha256")) == 64
+    assert (told, figures) == (stated, in_full)
+    assert summary.is_right == statement.is_right
+    counted = msgspec.structs.replace(summary.figures, entries=summary.figures.entries + 1)
+    other = msgspec.structs.replace(summary, figures=counted)
+    assert other.is_right == (summary.closed_figures is None)
 
 
 async def test_months_chain_and_agree_with_usage(database_url: str) -> None:
