@@ -12,5 +12,7 @@ if TYPE_CHECKING:
 
 def note_narrowed(narrowed: Narrowed) -> None:
     """Name the keys that it made, and the tenants that it opened, that may no more than it now."""
-    if told := narrowed.told:
+    ids = ", ".join(map(str, narrowed.tokens))
+    keys = [f"key {ids}" if len(narrowed.tokens) == 1 else f"keys {ids}"] if ids else []
+    if told := ", ".join((*keys, *(f"tenant {name}" for name in narrowed.tenants))):
         note(f"Narrowed with it, since it came of it: {told}.")

@@ -63,7 +63,8 @@ async def set_gates(
     # Before itself, as whoever ends or narrows both does.
     makers = [] if token_id is None else await lock_makers(session, token_id)
     if by_id is not None:
-        check_is_of(makers, by_id, "bounds keys")
+        why_not = "a key says what keys that came of it are let in for, and no others"
+        check_is_of(makers, by_id, why_not)
     row = await _lock(session, tenant, token_id)
     if isinstance(row, Token):
         check_within(makers, wanted)

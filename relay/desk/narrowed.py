@@ -37,13 +37,6 @@ class Narrowed(msgspec.Struct, frozen=True):
             tuple(sorted({*self.tenants, *other.tenants})),
         )
 
-    @property
-    def told(self) -> str:
-        """Say which, for people; empty where nothing was."""
-        ids = ", ".join(map(str, self.tokens))
-        keys = [f"key {ids}" if len(self.tokens) == 1 else f"keys {ids}"] if self.tokens else []
-        return ", ".join((*keys, *(f"tenant {name}" for name in self.tenants)))
-
 
 def claim_bounds(token: Token, wanted: State, *, is_operators: bool) -> None:
     """Note which bounds of a locked token are the operator's now, before they are set.
@@ -63,17 +56,17 @@ def claim_bounds(token: Token, wanted: State, *, is_operators: bool) -> None:
     token.operator_set = sorted(its) or None
 
 
-def check_is_of(makers: Iterable[Token], by_id: int, what: str) -> None:
+def check_is_of(makers: Iterable[Token], by_id: int, why_not: str) -> None:
     """Refuse a token that says something of one that did not come of it, or may not any more.
 
-    `makers`: of that one, locked. `what`: such as "changes keys".
+    `makers`: of that one, locked. `why_not`: said of the former.
 
     Raises:
         Unusable
     """
     by = next((one for one in makers if one.id == by_id), None)
     if by is None:
-        raise Unusable(f"a key {what} that came of it, and no others")
+        raise Unusable(why_not)
     if not Scope(by.scope).has(Scope.MANAGE):
         raise Unusable(f"a key of scope {by.scope} says nothing of others")
 
@@ -151,9 +144,10 @@ def _meet(row: Token | Tenant, name: str, its: Any, most: Any) -> Any:
     else:
         left = sorted(set(its) & set(most))
     if not left:
-        named = f"key {row.id}" if isinstance(row, Token) else f"'{row.name}'"
         raise Unusable(
-            f"{named} came of it, and would be left with nothing: change or end that first",
+            f"key {row.id} came of it, and would be left with nothing: change or revoke it first"
+            if isinstance(row, Token)
+            else f"'{row.name}' was opened by it, and would be left with nothing: change it first",
             field=name,
         )
     return left

@@ -195,7 +195,7 @@ async def change_token(
     # Before itself, as whoever ends or narrows both does.
     makers = await tokens.lock_makers(session, token_id)
     if by_id is not None:
-        check_is_of(makers, by_id, "changes keys")
+        check_is_of(makers, by_id, "a key changes keys that came of it, and no others")
     token = await session.get(
         Token, token_id, with_for_update={"key_share": True}, populate_existing=True
     )
