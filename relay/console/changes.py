@@ -13,9 +13,9 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import list_file
 from relay.console.gate import ROOT
-from relay.console.page import Asked, Page
+from relay.console.lists import RowList
+from relay.console.page import Page
 from relay.desk.changes import find_change, list_changes
 from relay.desk.errors import NoSuch
 from relay.desk.fields import FIELDS
@@ -25,7 +25,6 @@ from relay.html.days import read_day
 from relay.html.form import Form
 from relay.pages.rows import Read, cut
 
-AT_ONCE = 50
 HERE = f"{ROOT}/changes"
 MICROS, SECONDS = "_micros", "_s"
 """How the names of amounts and of lengths end."""
@@ -58,34 +57,24 @@ class Changes(Controller):
     guards = (may("change.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List changes by any filter, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        read, cursor = _read_of(page, form), form.whole("cursor", most=2**53)
-        found: tuple[list[ShownChange], int | None] = ([], None)
-        if form.is_right:
-            async with page.reading() as session:
-                found = await read(session, cursor, AT_ONCE)
+        async with page.reading() as session:
+            found = await CHANGES.page(page, session)
         return await page.render(
             "changes/list.html",
-            form=form,
-            changes=[(one, lay(one, page)) for one in found[0]],
-            next_cursor=found[1],
+            form=found.form,
+            changes=[(one, lay(one, page)) for one in found.rows],
+            next_cursor=found.next_cursor,
             kinds=sorted({act.partition(".")[0] for act in ACTS if act not in READS}),
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        read = _read_of(page, form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-        return await list_file(
-            *(page, read, ShownChange, file_form), name="changes", title=page.say("Changes")
-        )
+        return await CHANGES.file(page, file_form, back=HERE)
 
     @get("/{change_id:int}")
     async def show(self, page: NamedDependency[Page], change_id: FromPath[int]) -> Response[Any]:
@@ -140,7 +129,7 @@ def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
     return spelt
 
 
-def _read_of(page: Page, form: Form) -> Read[ShownChange]:
+async def _read_of(_: AsyncSession, page: Page, form: Form) -> Read[ShownChange]:
     """Read what is asked for; what cannot be is told beside its field."""
     zone = page.office.settings.zone
     wanted: dict[str, Any] = {name: form.text(name) for name in ("actor", "act", "subject")}
@@ -154,3 +143,6 @@ def _read_of(page: Page, form: Form) -> Read[ShownChange]:
         return cut([shown_change(row) for row in found], most)
 
     return read
+
+
+CHANGES = RowList(_read_of, ShownChange, name="changes", title=lambda page: page.say("Changes"))

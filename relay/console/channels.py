@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import read_rows
 from relay.console.access import may
-from relay.console.files import list_file
 from relay.console.gate import ROOT
+from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.standing import ChannelRow, read_shown, read_told, row_of
 from relay.html.form import Form
+from relay.pages.rows import Read
 
 HERE = f"{ROOT}/channels"
 
@@ -36,22 +37,10 @@ class Channels(Controller):
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file: each channel, and how it does now."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        is_with_removed, group = form.is_checked("removed"), form.text("group")
-
-        async def read(
-            session: AsyncSession, _: int | None, __: int
-        ) -> tuple[list[ChannelRow], None]:
-            rows = await read_rows(session, with_removed=is_with_removed)
-            fitting = [row for row in rows if group is None or group in row.groups]
-            return [row_of(one) for one in await read_shown(session, fitting)], None
-
-        return await list_file(
-            *(page, read, ChannelRow, file_form), name="channels", title=page.say("Channels")
-        )
+        return await CHANNELS.file(page, file_form, back=HERE)
 
     @get("/{channel_id:int}")
     async def show(self, page: NamedDependency[Page], channel_id: FromPath[int]) -> Response[Any]:
@@ -59,3 +48,17 @@ class Channels(Controller):
         async with page.reading() as session:
             told = await read_told(session, page, channel_id)
         return await page.render("channels/one.html", told=told)
+
+
+async def _read_of(_: AsyncSession, __: Page, form: Form) -> Read[ChannelRow]:
+    is_with_removed, group = form.is_checked("removed"), form.text("group")
+
+    async def read(session: AsyncSession, _: int | None, __: int) -> tuple[list[ChannelRow], None]:
+        rows = await read_rows(session, with_removed=is_with_removed)
+        fitting = [row for row in rows if group is None or group in row.groups]
+        return [row_of(one) for one in await read_shown(session, fitting)], None
+
+    return read
+
+
+CHANNELS = RowList(_read_of, ChannelRow, name="channels", title=lambda page: page.say("Channels"))

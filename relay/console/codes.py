@@ -9,15 +9,13 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.codes.read import ListedCode, list_batches, list_codes
-from relay.codes.tables import CodeBatch
 from relay.console.access import may
 from relay.console.acting import OK, attempt, is_sure
-from relay.console.files import list_file
+from relay.console.lists import ID_MAX, RowList
 from relay.console.money import HERE as MONEY
 from relay.console.money import render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
-from relay.console.tenants import AT_ONCE
 from relay.desk.codes import (
     CODES_MAX,
     MadeCode,
@@ -37,7 +35,6 @@ from relay.usage.sheet import to_csv
 
 HERE = f"{MONEY}/codes"
 KINDS = (TopupKind.PAID.value, TopupKind.BONUS.value)
-ID_MAX = 2**53
 
 
 class Codes(Controller):
@@ -121,18 +118,17 @@ class Codes(Controller):
         )
 
     @get("/{batch_id:int}")
-    async def show(
-        self, page: NamedDependency[Page], request: Asked, batch_id: FromPath[int]
-    ) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page], batch_id: FromPath[int]) -> Response[Any]:
         """List a batch's codes, by number and last characters, and who redeemed them."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=ID_MAX)
         async with page.reading() as session:
             batch = await batch_numbered(session, batch_id)
             (summed,) = await list_batches(session, batch_id=batch.id)
-            codes, next_id = await _codes(batch)(session, cursor, AT_ONCE)
+            found = await CODES.page(page, session, batch_id=batch_id)
         return await render_of(
-            page, "money/codes_of.html", batch=summed, codes=codes, next_cursor=next_id
+            *(page, "money/codes_of.html"),
+            batch=summed,
+            codes=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/{batch_id:int}/{file_form:str}")
@@ -140,13 +136,8 @@ class Codes(Controller):
         self, page: NamedDependency[Page], batch_id: FromPath[int], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give what became of each as a file: of the codes themselves only how they end."""
-        async with page.reading() as session:
-            batch = await batch_numbered(session, batch_id)
-        return await list_file(
-            *(page, _codes(batch), ListedCode, file_form),
-            name=f"codes-{batch.id}",
-            title="Codes",
-        )
+        back = f"{HERE}/{batch_id}"
+        return await CODES.file(page, file_form, back=back, whose=str(batch_id), batch_id=batch_id)
 
     @get("/{batch_id:int}/revoke", guards=[may("code.revoke")])
     async def ask_revoke(
@@ -176,8 +167,13 @@ class Codes(Controller):
         return await _ask_revoke(page, batch_id, form, status=status)
 
 
-def _codes(batch: CodeBatch) -> Read[ListedCode]:
-    batch_id = batch.id
+async def _codes(session: AsyncSession, _: Page, __: Form, *, batch_id: int) -> Read[ListedCode]:
+    """Read what became of a batch's codes.
+
+    Raises:
+        NoSuch: there is no such batch.
+    """
+    await batch_numbered(session, batch_id)
 
     async def read(
         session: AsyncSession, before_id: int | None, most: int
@@ -209,3 +205,6 @@ async def _ask_revoke(page: Page, batch_id: int, form: Form, *, status: int = OK
     return await render_of(
         page, "money/revoke.html", status=status, batch=summed, code=code, form=form
     )
+
+
+CODES = RowList(_codes, ListedCode, name="codes", title=lambda page: page.say("Codes"))

@@ -8,9 +8,9 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import list_file
 from relay.console.gate import ROOT
-from relay.console.page import Asked, Page
+from relay.console.lists import RowList
+from relay.console.page import Page
 from relay.console.problems import sentence_of, status_of
 from relay.database.ids import TaskId
 from relay.deliveries.read import ListedDelivery, ShownDelivery, list_deliveries, read_delivery
@@ -22,7 +22,6 @@ from relay.html.form import Form
 from relay.pages.rows import Read, cut
 from relay.tasks.inspect import find_tasks
 
-AT_ONCE = 50
 HERE = f"{ROOT}/deliveries"
 
 
@@ -31,38 +30,24 @@ class Deliveries(Controller):
     guards = (may("delivery.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List callbacks by any filter, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=2**53)
-        found: tuple[list[ListedDelivery], int | None] = ([], None)
         async with page.reading() as session:
-            read = await _read_of(session, page, form)
-            if form.is_right:
-                found = await read(session, cursor, AT_ONCE)
+            found = await DELIVERIES.page(page, session)
         return await page.render(
             "deliveries/list.html",
-            form=form,
-            deliveries=found[0],
-            next_cursor=found[1],
+            form=found.form,
+            deliveries=found.rows,
+            next_cursor=found.next_cursor,
             states=[state.value for state in DeliveryState],
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            read = await _read_of(session, page, form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-        return await list_file(
-            *(page, read, ListedDelivery, file_form),
-            name="callbacks",
-            title=page.say("Deliveries"),
-        )
+        return await DELIVERIES.file(page, file_form, back=HERE)
 
     @get("/{delivery:str}")
     async def show(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
@@ -98,12 +83,14 @@ async def _read(page: Page, key: str) -> ShownDelivery:
         return await read_delivery(session, await delivery_named(session, key))
 
 
-async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[ListedDelivery]:
+async def _read_of(
+    session: AsyncSession, page: Page, form: Form, *, tenant_id: int | None = None
+) -> Read[ListedDelivery]:
     """Read what is asked for; what cannot be is told beside its field."""
     tenant, task = form.text("tenant"), form.text("task")
     state = form.choice("state", {state.value for state in DeliveryState})
-    tenant_id = task_id = None
-    if tenant is not None:
+    task_id = None
+    if tenant is not None and tenant_id is None:
         try:
             tenant_id = (await tenant_named(session, tenant)).id
         except NoSuch as error:
@@ -129,3 +116,8 @@ async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[Listed
         return cut(found, most)
 
     return read
+
+
+DELIVERIES = RowList(
+    _read_of, ListedDelivery, name="callbacks", title=lambda page: page.say("Deliveries")
+)

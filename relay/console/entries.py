@@ -2,27 +2,24 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import list_file
+from relay.console.lists import ID_MAX, RowList
 from relay.console.money import HERE, render_of
-from relay.console.page import Asked, Page
+from relay.console.page import Page
 from relay.console.problems import sentence_of
-from relay.console.tenants import AT_ONCE, KINDS
+from relay.console.tenants import KINDS, entries_of
 from relay.database.ids import TaskId
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_named
 from relay.html.days import read_day
 from relay.html.form import Form
-from relay.pages.rows import Read, cut
-from relay.usage.entries import EVERY, EntryFilter, ListedEntry, list_entries
-
-ID_MAX = 2**53
+from relay.pages.rows import Read
+from relay.usage.entries import EVERY, EntryFilter, ListedEntry
 
 
 class Entries(Controller):
@@ -30,36 +27,24 @@ class Entries(Controller):
     guards = (may("entry.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List entries, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=ID_MAX)
-        found: tuple[list[ListedEntry], int | None] = ([], None)
         async with page.reading() as session:
-            read = _read_of(await _read_filter(session, page, form))
-            if form.is_right:
-                found = await read(session, cursor, AT_ONCE)
+            found = await ENTRIES.page(page, session)
         return await render_of(
             *(page, "money/entries.html"),
-            form=form,
-            entries=found[0],
-            next_cursor=found[1],
+            form=found.form,
+            entries=found.rows,
+            next_cursor=found.next_cursor,
             kinds=KINDS,
         )
 
     @get("/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            read = _read_of(await _read_filter(session, page, form))
-        if not form.is_right:
-            return page.go(page.moved_to(self.path))
-        return await list_file(
-            *(page, read, ListedEntry, file_form), name="entries", title="Entries"
-        )
+        return await ENTRIES.file(page, file_form, back=self.path)
 
 
 async def _read_filter(session: AsyncSession, page: Page, form: Form) -> EntryFilter:
@@ -86,11 +71,8 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> EntryFi
     return wanted if form.is_right else EVERY
 
 
-def _read_of(wanted: EntryFilter) -> Read[ListedEntry]:
-    async def read(
-        session: AsyncSession, before_id: int | None, most: int
-    ) -> tuple[list[ListedEntry], int | None]:
-        asked = msgspec.structs.replace(wanted, before_id=before_id)
-        return cut(await list_entries(session, asked, limit=most + 1), most)
+async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[ListedEntry]:
+    return entries_of(await _read_filter(session, page, form))
 
-    return read
+
+ENTRIES = RowList(_read_of, ListedEntry, name="entries", title=lambda page: page.say("Entries"))

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, attempt
 from relay.console.invoices import HERE as INVOICES
+from relay.console.lists import AT_ONCE, ID_MAX
 from relay.console.money import render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
-from relay.console.tenants import AT_ONCE
 from relay.desk.errors import NoSuch
 from relay.desk.find import tenant_named, tenant_numbered
 from relay.desk.invoices import ProfileChanges, request_invoice, set_invoice_profile
@@ -24,7 +24,6 @@ from relay.invoices.read import ListedProfile, find_profile, list_profiles
 from relay.invoices.tables import Basis, Invoice, InvoiceKind, InvoiceProfile
 
 HERE = f"{INVOICES}/profiles"
-ID_MAX = 2**53
 KINDS, BASES = [kind.value for kind in InvoiceKind], [basis.value for basis in Basis]
 TEXTS = ("title", "tax_id", "address", "phone", "bank", "bank_account", "mail")
 

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may, may_each
 from relay.console.acting import OK, attempt
-from relay.console.files import attached, list_file
+from relay.console.files import attached
+from relay.console.lists import RowList
 from relay.console.money import HERE as MONEY
 from relay.console.money import render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
-from relay.console.tenants import AT_ONCE
 from relay.desk.errors import NoSuch
 from relay.desk.find import account_named
 from relay.desk.invoices import (
@@ -34,7 +34,6 @@ from relay.invoices.tables import FILE_BYTES_MAX, PROFILE_FIELDS, InvoiceState
 from relay.pages.rows import Read, cut
 
 HERE = f"{MONEY}/invoices"
-ID_MAX = 2**53
 STATES = [state.value for state in InvoiceState]
 FORM_BYTES_MAX = FILE_BYTES_MAX + 64 * 1024
 """With the fields beside the file."""
@@ -54,39 +53,24 @@ class Invoices(Controller):
     guards = (may("invoice.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List invoices, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=ID_MAX)
-        found: tuple[list[ListedInvoice], int | None] = ([], None)
         async with page.reading() as session:
-            read = await _read_of(session, page, form)
-            if form.is_right:
-                found = await read(session, cursor, AT_ONCE)
+            found = await INVOICES.page(page, session)
         return await render_of(
             *(page, "money/invoices.html"),
-            form=form,
-            invoices=found[0],
-            next_cursor=found[1],
+            form=found.form,
+            invoices=found.rows,
+            next_cursor=found.next_cursor,
             states=STATES,
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, with all of each buyer: for tax software."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            read = await _read_of(session, page, form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-        return await list_file(
-            *(page, read, ListedInvoice, file_form),
-            name="invoices",
-            title="Invoices",
-            spread={"profile": PROFILE_FIELDS},
-        )
+        return await INVOICES.file(page, file_form, back=HERE)
 
     @get("/{invoice_id:int}")
     async def show(self, page: NamedDependency[Page], invoice_id: FromPath[int]) -> Response[Any]:
@@ -203,3 +187,11 @@ async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[Listed
         return cut(found, most)
 
     return read
+
+
+INVOICES = RowList(
+    *(_read_of, ListedInvoice),
+    name="invoices",
+    title=lambda page: page.say("Invoices"),
+    spread={"profile": PROFILE_FIELDS},
+)

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import read_rows
 from relay.console.access import may
-from relay.console.files import list_file
 from relay.console.gate import ROOT
+from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.errors import DeskError, NoSuch, Unusable
@@ -21,7 +21,6 @@ from relay.pages.rows import Read, cut
 from relay.pauses.read import ListedPause, list_pauses
 
 HERE = f"{ROOT}/pauses"
-AT_ONCE = 50
 LASTING = ("30", "60", "120", "360", "1440", "4320")
 """Minutes that a pause may be made for; without any it lasts until it is ended."""
 SCOPE = ("tenant", "channel", "endpoint", "model")
@@ -32,27 +31,23 @@ class Pauses(Controller):
     guards = (may("pause.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List those in force, or with those that are over, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor")
         async with page.reading() as session:
-            found, next_cursor = await _read_of(form)(session, cursor, AT_ONCE)
+            found = await PAUSES.page(page, session)
         return await page.render(
-            "pauses/list.html", form=form, found=found, next_cursor=next_cursor
+            "pauses/list.html",
+            form=found.form,
+            found=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        return await list_file(
-            *(page, _read_of(form), ListedPause, file_form),
-            name="pauses",
-            title=page.say("Pauses"),
-        )
+        return await PAUSES.file(page, file_form, back=HERE)
 
     @get("/add", guards=[may("pause.add")])
     async def ask_new(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -118,7 +113,7 @@ class Pauses(Controller):
         return page.go(HERE, said="pause-ended")
 
 
-def _read_of(form: Form) -> Read[ListedPause]:
+async def _read_of(_: AsyncSession, __: Page, form: Form) -> Read[ListedPause]:
     with_ended = form.is_checked("ended")
 
     async def read(
@@ -151,3 +146,6 @@ async def _read(page: Page, pause_id: int) -> ListedPause:
     if not found:
         raise NoSuch("pause", pause_id)
     return found[0]
+
+
+PAUSES = RowList(_read_of, ListedPause, name="pauses", title=lambda page: page.say("Pauses"))

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
 from relay.console.access import may, may_each
-from relay.console.files import list_file
 from relay.console.gate import ROOT
+from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.console.story import read_told
@@ -34,16 +34,15 @@ from relay.desk.tasks import (
 from relay.html.days import read_day
 from relay.html.following import changes
 from relay.html.form import Form, read_form
+from relay.pages.rows import Read
 from relay.pages.streams import until_stopping
 from relay.tasks.inspect import ListedTask, TaskFilter, find_tasks
 from relay.tasks.recent import read_newest
 from relay.tasks.tables import TaskState
 from relay.tasks.walk import Walked, walk_tasks
 
-AT_ONCE = 50
 OPEN = "open"
 """A state of the filter's own: all that are not over."""
-"""Rows of a page."""
 HERE = f"{ROOT}/tasks"
 MORE = frozenset(
     (
@@ -81,43 +80,28 @@ class Tasks(Controller):
     guards = (may("task.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List tasks by any filter, which stands in the address."""
-        form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
             channels = await channel_names(session)
-            wanted = await _read_filter(session, page, form)
-            tasks, next_id = (
-                ([], None) if wanted is None else await walk_tasks(session, wanted, limit=AT_ONCE)
-            )
+            found = await TASKS.page(page, session)
         return await page.render(
             "tasks/list.html",
-            form=form,
-            tasks=tasks,
-            next_cursor=next_id,
+            form=found.form,
+            tasks=found.rows,
+            next_cursor=found.next_cursor,
             channels=channels,
             states=[state.value for state in TaskState],
-            more=any(form.values.get(name) for name in MORE),
+            more=any(found.form.values.get(name) for name in MORE),
             endpoints=[one.name for one in page.office.catalogue.endpoints],
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            wanted = await _read_filter(session, page, form)
-        if wanted is None:
-            return page.go(page.moved_to(HERE))
-
-        async def read(session: AsyncSession, last_id: int | None, most: int) -> Walked:
-            return await walk_tasks(session, wanted.behind(last_id), limit=most)
-
-        return await list_file(
-            *(page, read, ListedTask, file_form), name="tasks", title=page.say("Tasks")
-        )
+        return await TASKS.file(page, file_form, back=HERE)
 
     @get("/find")
     async def find(self, page: NamedDependency[Page], any_id: FromQuery[str] = "") -> Response[Any]:
@@ -266,10 +250,10 @@ ONCE = ("refund",)
 """What would be done again by a second press of its button: all else finds itself done."""
 
 
-async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFilter | None:
-    """Read what a list is asked for; None where a field of it cannot be, which it then says."""
+async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[ListedTask]:
+    """Read what a list is asked for; what cannot be is told beside its field."""
     tenant, channel = form.text("tenant"), form.text("channel")
-    token, cursor = form.whole("token", most=2**53), form.whole("cursor", most=2**53)
+    token = form.whole("token", most=ID_MAX)
     tenant_id = channel_id = None
     try:
         if tenant is not None:
@@ -304,4 +288,11 @@ async def _read_filter(session: AsyncSession, page: Page, form: Form) -> TaskFil
         is_flagged=form.is_checked("flagged"),
         is_stuck=form.is_checked("stuck"),
     )
-    return wanted.behind(cursor) if form.is_right else None
+
+    async def read(session: AsyncSession, last_id: int | None, most: int) -> Walked:
+        return await walk_tasks(session, wanted.behind(last_id), limit=most)
+
+    return read
+
+
+TASKS = RowList(_read_of, ListedTask, name="tasks", title=lambda page: page.say("Tasks"))

@@ -9,22 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, WRONG, attempt
+from relay.console.deliveries import DELIVERIES
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.deliveries.ping import ping
-from relay.deliveries.read import count_due, list_deliveries
+from relay.deliveries.read import count_due
 from relay.deliveries.send import Outcome
 from relay.deliveries.signature import read_kept, read_secrets
-from relay.deliveries.tables import DeliveryState
 from relay.desk.find import tenant_numbered
 from relay.desk.tenants import IssuedSecret, issue_webhook_secret
 from relay.html.form import Form, read_form
 from relay.kling.body import CALLBACK_URL_CHARS_MAX
 from relay.moments import MS_MAX, moment_of, ms_of
-from relay.pages.rows import cut
-
-AT_ONCE = 50
-STATES = [state.value for state in DeliveryState]
 
 
 class TenantCallbacks(Controller):
@@ -32,12 +28,9 @@ class TenantCallbacks(Controller):
     guards = (may("delivery.read"),)
 
     @get("/{tenant_id:int}/callbacks")
-    async def show(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
-    ) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
         """List what it was told, newest first, under the secret that signs it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        return await _show(page, tenant_id, form)
+        return await _show(page, tenant_id)
 
     @post("/{tenant_id:int}/callbacks/ping", guards=[may("delivery.replay")])
     async def ping(
@@ -91,22 +84,23 @@ class TenantCallbacks(Controller):
 
 
 async def _show(
-    page: Page, tenant_id: int, form: Form, *, outcome: Outcome | None = None, status: int = OK
+    page: Page,
+    tenant_id: int,
+    sent: Form | None = None,
+    *,
+    outcome: Outcome | None = None,
+    status: int = OK,
 ) -> Response[Any]:
-    cursor, state = form.whole("cursor", most=2**53), form.choice("state", STATES)
     async with page.reading() as session:
         tenant = await read_head(session, page, tenant_id)
-        found = await list_deliveries(
-            *(session,), tenant_id=tenant_id, state=state, before_id=cursor, limit=AT_ONCE + 1
-        )
+        found = await DELIVERIES.page(page, session, tenant_id=tenant_id)
         due, kept = await count_due(session, tenant_id), await read_kept(session, tenant_id)
-    deliveries, next_id = cut(found, AT_ONCE)
     return await render_of(
         *(page, "tenants/callbacks.html", tenant),
         status=status,
-        form=form,
-        deliveries=deliveries,
-        next_cursor=next_id,
+        form=sent or found.form,
+        deliveries=found.rows,
+        next_cursor=found.next_cursor,
         due=due,
         kept=kept,
         outcome=outcome,

@@ -1,6 +1,7 @@
 """Where a tenant is told of its business, and what it was told."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from relay.alerts.places import PlaceUnusable
 from relay.alerts.send import CannotSend, check_sender
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.files import list_file
+from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.errors import NoSuch
@@ -30,9 +31,8 @@ from relay.notices.events import WANTED, Event
 from relay.notices.places import Means, mail_to, read_address
 from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, NoticeState, PlaceKind
-from relay.pages.rows import cut
+from relay.pages.rows import Read, cut
 
-AT_ONCE = 50
 KINDS, LANGS = [kind.value for kind in PlaceKind], [lang.value for lang in Lang]
 EVENTS = [event.value for event in Event]
 STATES = [state.value for state in NoticeState if state is not NoticeState.KNOWN]
@@ -44,38 +44,19 @@ class TenantNotices(Controller):
     guards = (may("notice.read"),)
 
     @get("/{tenant_id:int}/notices")
-    async def show(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
-    ) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
         """List the places, and what was told there, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        return await _show(page, tenant_id, form)
+        return await _show(page, tenant_id)
 
     @get("/{tenant_id:int}/notices/list/{file_form:str}")
     async def list_as_file(
-        self,
-        page: NamedDependency[Page],
-        request: Asked,
-        tenant_id: FromPath[int],
-        file_form: FromPath[str],
+        self, page: NamedDependency[Page], tenant_id: FromPath[int], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give what was told as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        wanted = _wanted(form, tenant_id)
         async with page.reading() as session:
             tenant = await read_head(session, page, tenant_id)
-
-        async def read(
-            session: AsyncSession, before_id: int | None, limit: int
-        ) -> tuple[list[ListedNotice], int | None]:
-            within = msgspec.structs.replace(wanted, before_id=before_id)
-            return cut(await list_notices(session, within, limit=limit + 1), limit)
-
-        return await list_file(
-            *(page, read, ListedNotice, file_form),
-            name=f"notices-of-{tenant.name}",
-            title=page.say("Notices"),
-        )
+        back, whose = f"{HERE}/{tenant_id}/notices", f"of-{tenant.name}"
+        return await NOTICES.file(page, file_form, back=back, whose=whose, tenant_id=tenant_id)
 
     @get("/{tenant_id:int}/notices/add", guards=[may("notice.add")])
     async def ask_place(
@@ -152,15 +133,11 @@ class TenantNotices(Controller):
         place_id: FromPath[int],
     ) -> Response[Any]:
         """Have a worker send a test there; its row says what becomes of it."""
-        form = await read_form(request, page.say)
 
         async def work(session: AsyncSession) -> None:
             await send_test_notice(session, page.actor, place_id, tenant_id=tenant_id)
 
-        _, status = await attempt(page, form, work)
-        if form.is_right:
-            return page.go(f"{HERE}/{tenant_id}/notices", said="due")
-        return await _show(page, tenant_id, form, status=status)
+        return await _send(page, request, tenant_id, work)
 
     @post("/{tenant_id:int}/notices/{notice_id:int}/replay", guards=[may("notice.replay")])
     async def replay(
@@ -171,7 +148,6 @@ class TenantNotices(Controller):
         notice_id: FromPath[int],
     ) -> Response[Any]:
         """Send one again that has ended: the same words, the same id."""
-        form = await read_form(request, page.say)
 
         async def work(session: AsyncSession) -> None:
             whose = NoticeFilter(tenant_id=tenant_id, notice_id=notice_id)
@@ -179,38 +155,59 @@ class TenantNotices(Controller):
                 raise NoSuch("notice", notice_id)
             await replay_notice(session, page.actor, notice_id)
 
-        _, status = await attempt(page, form, work)
-        if form.is_right:
-            return page.go(f"{HERE}/{tenant_id}/notices", said="due")
-        return await _show(page, tenant_id, form, status=status)
+        return await _send(page, request, tenant_id, work)
 
 
-async def _show(page: Page, tenant_id: int, form: Form, *, status: int = OK) -> Response[Any]:
+async def _send(
+    page: Page,
+    request: Asked,
+    tenant_id: int,
+    work: Callable[[AsyncSession], Awaitable[None]],
+) -> Response[Any]:
+    form = await read_form(request, page.say)
+    _, status = await attempt(page, form, work)
+    if form.is_right:
+        return page.go(f"{HERE}/{tenant_id}/notices", said="due")
+    return await _show(page, tenant_id, form, status=status)
+
+
+async def _show(
+    page: Page, tenant_id: int, sent: Form | None = None, *, status: int = OK
+) -> Response[Any]:
     async with page.reading() as session:
         tenant = await read_head(session, page, tenant_id)
         places = await list_places(session, tenant_id=tenant_id)
-        found = await list_notices(session, _wanted(form, tenant_id), limit=AT_ONCE + 1)
-    notices, next_id = cut(found, AT_ONCE)
+        found = await NOTICES.page(page, session, tenant_id=tenant_id)
     return await render_of(
         *(page, "tenants/notices.html", tenant),
         status=status,
-        form=form,
+        form=sent or found.form,
         places=places,
-        notices=notices,
-        next_cursor=next_id,
+        notices=found.rows,
+        next_cursor=found.next_cursor,
         events=EVENTS,
     )
 
 
-def _wanted(form: Form, tenant_id: int) -> NoticeFilter:
+async def _read_of(_: AsyncSession, __: Page, form: Form, *, tenant_id: int) -> Read[ListedNotice]:
     event, state = form.choice("event", EVENTS), form.choice("state", STATES)
-    return NoticeFilter(
+    wanted = NoticeFilter(
         tenant_id=tenant_id,
-        place_id=form.whole("place", most=2**53),
+        place_id=form.whole("place", most=ID_MAX),
         event=None if event is None else Event(event),
         state=None if state is None else NoticeState(state),
-        before_id=form.whole("cursor", most=2**53),
     )
+
+    async def read(
+        session: AsyncSession, before_id: int | None, most: int
+    ) -> tuple[list[ListedNotice], int | None]:
+        within = msgspec.structs.replace(wanted, before_id=before_id)
+        return cut(await list_notices(session, within, limit=most + 1), most)
+
+    return read
+
+
+NOTICES = RowList(_read_of, ListedNotice, name="notices", title=lambda page: page.say("Notices"))
 
 
 async def _ask_place(page: Page, tenant_id: int, form: Form, *, status: int = OK) -> Response[Any]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
-from relay.console.files import list_file
+from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.console.tenant_change import read_names
@@ -33,12 +33,11 @@ from relay.desk.tokens import (
 from relay.html.days import read_day
 from relay.html.form import Form, read_form
 from relay.limits.tables import LimitKind
-from relay.pages.rows import cut
+from relay.pages.rows import Read, cut
 from relay.tasks.live import read_held
 from relay.tenants.read import TokenFilter, list_tokens
 from relay.tenants.scope import Scope
 
-AT_ONCE = 50
 HOUR_S = 3600
 SCOPES = [scope.value for scope in Scope]
 
@@ -48,51 +47,27 @@ class TenantTokens(Controller):
     guards = (may("token.read"),)
 
     @get("/{tenant_id:int}/tokens")
-    async def show(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
-    ) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
         """List tokens, newest first; by default those that are taken."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=2**53)
-        wanted = TokenFilter(
-            tenant_id=tenant_id,
-            is_live=None if form.is_checked("all") else True,
-            before_id=cursor,
-        )
         async with page.reading() as session:
             tenant = await read_head(session, page, tenant_id)
-            found = await list_tokens(session, wanted, limit=AT_ONCE + 1)
-        tokens, next_id = cut([shown_token(row, name) for row, name in found], AT_ONCE)
+            found = await TOKENS.page(page, session, tenant_id=tenant_id)
         return await render_of(
-            page, "tenants/tokens.html", tenant, form=form, tokens=tokens, next_cursor=next_id
+            *(page, "tenants/tokens.html", tenant),
+            form=found.form,
+            tokens=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/{tenant_id:int}/tokens/list/{file_form:str}")
     async def list_as_file(
-        self,
-        page: NamedDependency[Page],
-        request: Asked,
-        tenant_id: FromPath[int],
-        file_form: FromPath[str],
+        self, page: NamedDependency[Page], tenant_id: FromPath[int], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it; what they are signed with is in none."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        is_live = None if form.is_checked("all") else True
         async with page.reading() as session:
             tenant = await read_head(session, page, tenant_id)
-
-        async def read(
-            session: AsyncSession, before_id: int | None, limit: int
-        ) -> tuple[list[ShownToken], int | None]:
-            wanted = TokenFilter(tenant_id=tenant_id, is_live=is_live, before_id=before_id)
-            found = await list_tokens(session, wanted, limit=limit + 1)
-            return cut([shown_token(row, name) for row, name in found], limit)
-
-        return await list_file(
-            *(page, read, ShownToken, file_form),
-            name=f"tokens-of-{tenant.name}",
-            title=page.say("Tokens"),
-        )
+        back, whose = f"{HERE}/{tenant_id}/tokens", f"of-{tenant.name}"
+        return await TOKENS.file(page, file_form, back=back, whose=whose, tenant_id=tenant_id)
 
     @get("/{tenant_id:int}/tokens/issue", guards=[may("token.issue")])
     async def ask_issue(
@@ -246,3 +221,19 @@ async def _show_issued(page: Page, tenant_id: int, issued: IssuedToken) -> Respo
     async with page.reading() as session:
         tenant: ShownTenant = await read_head(session, page, tenant_id)
     return await render_of(page, "tenants/issued.html", tenant, issued=issued)
+
+
+async def _read_of(_: AsyncSession, __: Page, form: Form, *, tenant_id: int) -> Read[ShownToken]:
+    is_live = None if form.is_checked("all") else True
+
+    async def read(
+        session: AsyncSession, before_id: int | None, most: int
+    ) -> tuple[list[ShownToken], int | None]:
+        wanted = TokenFilter(tenant_id=tenant_id, is_live=is_live, before_id=before_id)
+        found = await list_tokens(session, wanted, limit=most + 1)
+        return cut([shown_token(row, name) for row, name in found], most)
+
+    return read
+
+
+TOKENS = RowList(_read_of, ShownToken, name="tokens", title=lambda page: page.say("Tokens"))

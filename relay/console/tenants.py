@@ -10,7 +10,8 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import FILES, list_file, sheet_file
+from relay.console.files import FILES, sheet_file
+from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, read_near, read_used, render_of
 from relay.database.ids import AccountId
@@ -27,8 +28,6 @@ from relay.usage.documents import MOVES, statement_sheet
 from relay.usage.entries import EntryFilter, ListedEntry, list_entries
 from relay.usage.statement import begin_snapshot, read_statement, read_summary
 
-AT_ONCE = 50
-"""Rows of a page."""
 KINDS = (
     *(kind.value for kind in EntryKind if kind is not EntryKind.TOPUP),
     *(f"{EntryKind.TOPUP}.{kind}" for kind in TopupKind),
@@ -42,30 +41,23 @@ class Tenants(Controller):
     guards = (may("tenant.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List tenants with what is left of what they paid."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        read, cursor = _tenants(page, form), form.whole("cursor", most=2**53)
-        found: tuple[list[ShownTenant], int | None] = ([], None)
-        if form.is_right:
-            async with page.reading() as session:
-                found = await read(session, cursor, AT_ONCE)
+        async with page.reading() as session:
+            found = await TENANTS.page(page, session)
         return await page.render(
-            "tenants/list.html", form=form, tenants=found[0], next_cursor=found[1]
+            "tenants/list.html",
+            form=found.form,
+            tenants=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/list/{file_form:str}")
     async def list_as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        read = _tenants(page, form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-        return await list_file(
-            *(page, read, ShownTenant, file_form), name="tenants", title=page.say("Tenants")
-        )
+        return await TENANTS.file(page, file_form, back=HERE)
 
     @get("/{tenant_id:int}")
     async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
@@ -78,58 +70,42 @@ class Tenants(Controller):
 
     @get("/{tenant_id:int}/below")
     async def show_below(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+        self, page: NamedDependency[Page], tenant_id: FromPath[int]
     ) -> Response[Any]:
         """List the sub-tenants of a tenant."""
-        query = dict(request.query_params.items())
-        form = Form(page.say, values=query | {"parent": str(tenant_id)})
-        read, cursor = _tenants(page, form), form.whole("cursor", most=2**53)
         async with page.reading() as session:
             tenant = await read_head(session, page, tenant_id)
-            found, next_id = await read(session, cursor, AT_ONCE)
+            found = await TENANTS.page(page, session, parent_id=tenant_id)
         return await render_of(
-            page, "tenants/below.html", tenant, tenants=found, next_cursor=next_id
+            *(page, "tenants/below.html", tenant),
+            tenants=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/{tenant_id:int}/entries", guards=[may("entry.read")])
     async def show_entries(
-        self, page: NamedDependency[Page], request: Asked, tenant_id: FromPath[int]
+        self, page: NamedDependency[Page], tenant_id: FromPath[int]
     ) -> Response[Any]:
         """List what changed the account that a tenant draws on, with the quota after each."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        cursor = form.whole("cursor", most=2**53)
-        found: tuple[list[ListedEntry], int | None] = ([], None)
         async with page.reading() as session:
             tenant = await read_head(session, page, tenant_id)
-            read = await _entries(session, page, form, tenant_id)
-            if form.is_right:
-                found = await read(session, cursor, AT_ONCE)
+            found = await ENTRIES.page(page, session, tenant_id=tenant_id)
         return await render_of(
             *(page, "tenants/entries.html", tenant),
-            form=form,
-            entries=found[0],
-            next_cursor=found[1],
+            form=found.form,
+            entries=found.rows,
+            next_cursor=found.next_cursor,
             kinds=KINDS,
         )
 
     @get("/{tenant_id:int}/entries/{file_form:str}", guards=[may("entry.read")])
     async def entries_as_file(
-        self,
-        page: NamedDependency[Page],
-        request: Asked,
-        tenant_id: FromPath[int],
-        file_form: FromPath[str],
+        self, page: NamedDependency[Page], tenant_id: FromPath[int], file_form: FromPath[str]
     ) -> Response[Any]:
         """Give the same entries as a file, all of them."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            read = await _entries(session, page, form, tenant_id)
-        if not form.is_right:
-            return page.go(page.moved_to(f"{HERE}/{tenant_id}/entries"))
-        return await list_file(
-            *(page, read, ListedEntry, file_form),
-            name=f"entries-{tenant_id}",
-            title=page.say("Entries"),
+        back = f"{HERE}/{tenant_id}/entries"
+        return await ENTRIES.file(
+            page, file_form, back=back, whose=str(tenant_id), tenant_id=tenant_id
         )
 
     @get("/{tenant_id:int}/statement", guards=[may("statement.read")])
@@ -188,7 +164,9 @@ class Tenants(Controller):
         return await sheet_file(statement_sheet(found), form, name=name)
 
 
-def _tenants(page: Page, form: Form) -> Read[ShownTenant]:
+async def _tenants(
+    _: AsyncSession, page: Page, form: Form, *, parent_id: int | None = None
+) -> Read[ShownTenant]:
     """Read what a list of tenants is asked for; what cannot be is told beside its field."""
     settings = page.office.settings
     enabled, which = form.choice("enabled", ("yes", "no")), form.choice("which", WHICH)
@@ -197,7 +175,7 @@ def _tenants(page: Page, form: Form) -> Read[ShownTenant]:
         with_removed=form.is_checked("removed"),
         is_enabled=None if enabled is None else enabled == "yes",
         price_group=form.text("price_group"),
-        parent_id=form.whole("parent", most=2**53),
+        parent_id=parent_id or form.whole("parent", most=ID_MAX),
         is_sub_tenant=None if which is None else which == "sub",
         like=form.text("like"),
     )
@@ -219,7 +197,7 @@ def _tenants(page: Page, form: Form) -> Read[ShownTenant]:
 
 
 async def _entries(
-    session: AsyncSession, page: Page, form: Form, tenant_id: int
+    session: AsyncSession, page: Page, form: Form, *, tenant_id: int
 ) -> Read[ListedEntry]:
     """Read which entries of a tenant's are asked for.
 
@@ -236,6 +214,11 @@ async def _entries(
         since=None if window is None else window.start,
         until=None if window is None else window.until,
     )
+    return entries_of(wanted)
+
+
+def entries_of(wanted: EntryFilter) -> Read[ListedEntry]:
+    """Read entries by a filter, newest first."""
 
     async def read(
         session: AsyncSession, before_id: int | None, most: int
@@ -244,3 +227,7 @@ async def _entries(
         return cut(await list_entries(session, asked, limit=most + 1), most)
 
     return read
+
+
+TENANTS = RowList(_tenants, ShownTenant, name="tenants", title=lambda page: page.say("Tenants"))
+ENTRIES = RowList(_entries, ListedEntry, name="entries", title=lambda page: page.say("Entries"))

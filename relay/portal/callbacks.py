@@ -1,6 +1,5 @@
 """Callbacks: what the tenant's URLs were told, what they answered, and how they are signed."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,13 +13,13 @@ from relay.moments import MS_MAX
 from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.examples import example
-from relay.portal.files import OF_FILE, Columns, list_file
+from relay.portal.files import Columns
 from relay.portal.gate import ROOT
+from relay.portal.lists import AnswerList, AskFor
 from relay.portal.page import Asked, Page
 from relay.tenants.scope import Scope
 
 HERE = f"{ROOT}/callbacks"
-AT_ONCE = 50
 COLUMNS = Columns(
     (
         *("id", "task_id", "external_task_id", "task_status", "url", "state", "attempts"),
@@ -36,27 +35,22 @@ class Callbacks(Controller):
     path = HERE
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List callbacks, newest first."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        ask, cursor = _asked_of(page, form, AT_ONCE), form.text("cursor")
-        found: tuple[list[Any], object] = await ask(cursor) if form.is_right else ([], None)
+        found = await CALLBACKS.page(page)
         return await page.render(
-            "callbacks/list.html", form=form, deliveries=found[0], next_cursor=found[1]
+            "callbacks/list.html",
+            form=found.form,
+            deliveries=found.rows,
+            next_cursor=found.next_cursor,
         )
 
     @get("/list/{form_name:str}")
     async def show_file(
-        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+        self, page: NamedDependency[Page], form_name: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        ask = _asked_of(page, form, OF_FILE - 1)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-        return await list_file(
-            *(page, ask, COLUMNS, form_name), name="callbacks", title=page.say("Callbacks")
-        )
+        return await CALLBACKS.file(page, form_name, back=HERE)
 
     @get("/ping", guards=[may(Scope.CALL)])
     async def ask_ping(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -118,13 +112,10 @@ class Callbacks(Controller):
         return await page.render("callbacks/replay.html", status=status, shown=shown, form=form)
 
 
-def _asked_of(
-    page: Page, form: Form, most: int
-) -> Callable[[object], Awaitable[tuple[list[Any], object]]]:
-    """Read which callbacks are asked for, and ask for so many of them at a time."""
+def _asked_of(page: Page, form: Form) -> AskFor:
     state, task = form.choice("state", STATES), form.text("task")
 
-    async def ask(before: object) -> tuple[list[Any], object]:
+    async def ask(before: object, most: int) -> tuple[list[Any], object]:
         found = await page.asking.get(
             "/deliveries", state=state, task_id=task, before=before, pageSize=most + 1
         )
@@ -132,6 +123,11 @@ def _asked_of(
         return rows, rows[-1]["id"] if len(found) > most else None
 
     return ask
+
+
+CALLBACKS = AnswerList(
+    _asked_of, COLUMNS, name="callbacks", title=lambda page: page.say("Callbacks")
+)
 
 
 async def _read(page: Page, key: str) -> dict[str, Any]:

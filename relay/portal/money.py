@@ -12,14 +12,14 @@ from relay.errors import InvalidParameter, RelayError
 from relay.html.days import read_month_of
 from relay.html.form import Form, read_form
 from relay.months import month_of
-from relay.portal.files import OF_FILE, Columns, as_file, list_file
+from relay.portal.files import Columns, as_file
 from relay.portal.gate import ROOT
+from relay.portal.lists import AnswerList, AskFor
 from relay.portal.page import Asked, Page
 from relay.portal.problems import sentence_of
 from relay.portal.windows import read_window
 
 HERE = f"{ROOT}/money"
-AT_ONCE = 50
 KINDS = ("topup", "adjust", "charge", "refund", "correction")
 FORMATS = ("html", "xlsx", "csv")
 COLUMNS = Columns(
@@ -35,28 +35,16 @@ class Money(Controller):
     path = HERE
 
     @get()
-    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """Show what there is, and what changed it."""
-        return await _show(page, dict(request.query_params.items()), Form(page.say))
+        return await _show(page, Form(page.say))
 
     @get("/entries/{form_name:str}")
     async def show_file(
-        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+        self, page: NamedDependency[Page], form_name: FromPath[str]
     ) -> Response[Any]:
         """Give all entries that a filter leaves as a file."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        query = _read_filter(form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-
-        async def ask(before: object) -> tuple[list[Any], object]:
-            told = await page.asking.get("/entries", pageSize=OF_FILE, **query | {"before": before})
-            rows = [one | {"currency": told["currency"]} for one in told["entries"]]
-            return rows, told["next_before"]
-
-        return await list_file(
-            *(page, ask, COLUMNS, form_name), name="entries", title=page.say("Entries")
-        )
+        return await ENTRIES.file(page, form_name, back=HERE)
 
     @post("/redeem")
     async def redeem(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -75,7 +63,7 @@ class Money(Controller):
             else:
                 is_new = told["added"] != "0"
                 return page.go(HERE, said="redeemed" if is_new else "redeemed-before")
-        return await _show(page, {}, form, status=HTTP_422_UNPROCESSABLE_ENTITY)
+        return await _show(page, form, status=HTTP_422_UNPROCESSABLE_ENTITY)
 
     @get("/statement")
     async def show_statement(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -105,30 +93,30 @@ class Money(Controller):
         )
 
 
-async def _show(
-    page: Page, query: dict[str, str], redeem: Form, *, status: int = 200
-) -> Response[Any]:
-    form = Form(page.say, values=query)
-    wanted = _read_filter(form)
-    told: dict[str, Any] = {"entries": [], "next_before": None}
-    if form.is_right:
-        told = await page.asking.get("/entries", pageSize=AT_ONCE, **wanted)
+async def _show(page: Page, redeem: Form, *, status: int = 200) -> Response[Any]:
+    found = await ENTRIES.page(page)
     return await page.render(
         "money/money.html",
         status=status,
         balance=await page.asking.get("/balance"),
-        form=form,
+        form=found.form,
         redeem=redeem,
-        entries=told["entries"],
-        next_cursor=told["next_before"],
+        entries=found.rows,
+        next_cursor=found.next_cursor,
         kinds=KINDS,
     )
 
 
-def _read_filter(form: Form) -> dict[str, object]:
-    """Read what entries are asked for, in the words of `GET /relay/entries`."""
-    return {
-        "kind": form.choice("kind", KINDS),
-        "before": form.whole("cursor", least=1, most=2**53),
-        **read_window(form),
-    }
+def _asked_of(page: Page, form: Form) -> AskFor:
+    """Read which entries are asked for, in the words of `GET /relay/entries`."""
+    wanted = {"kind": form.choice("kind", KINDS), **read_window(form)}
+
+    async def ask(before: object, most: int) -> tuple[list[Any], object]:
+        told = await page.asking.get("/entries", pageSize=most, before=before, **wanted)
+        rows = [one | {"currency": told["currency"]} for one in told["entries"]]
+        return rows, told["next_before"]
+
+    return ask
+
+
+ENTRIES = AnswerList(_asked_of, COLUMNS, name="entries", title=lambda page: page.say("Entries"))

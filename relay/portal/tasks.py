@@ -15,14 +15,12 @@ from relay.html.form import Form
 from relay.html.results import files_origin, result_of
 from relay.pages.streams import until_stopping
 from relay.portal.expected import expected
-from relay.portal.files import OF_FILE, Columns, list_file
+from relay.portal.files import Columns
 from relay.portal.gate import ROOT
+from relay.portal.lists import AT_ONCE, AnswerList, AskFor
 from relay.portal.page import Asked, Page
-from relay.portal.problems import sentence_of
 from relay.portal.windows import read_window
 
-AT_ONCE = 50
-"""Rows of a page."""
 HERE = f"{ROOT}/tasks"
 STATES = ("queued", "submitted", "processing", "succeed", "failed")
 COLUMNS = Columns(
@@ -43,47 +41,26 @@ class Tasks(Controller):
     path = HERE
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List tasks by any filter, which stands in the address."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        query = _read_filter(form)
-        told: dict[str, Any] = {"tasks": [], "next_before": None}
-        if form.is_right:
-            try:
-                told = await page.asking.get("/tasks", pageSize=AT_ONCE, **query)
-            except InvalidParameter as error:
-                form.errors[error.field] = sentence_of(error, page)
+        found = await TASKS.page(page)
         return await page.render(
             "tasks/list.html",
-            form=form,
-            tasks=[(one, expected(one, None, now=datetime.now(UTC))) for one in told["tasks"]],
-            next_cursor=told["next_before"],
+            form=found.form,
+            tasks=[(one, expected(one, None, now=datetime.now(UTC))) for one in found.rows],
+            next_cursor=found.next_cursor,
             states=STATES,
             endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
+            below=found.form.values.get("tenant", ""),
             names=await page.key_names() or {},
         )
 
     @get("/list/{form_name:str}")
     async def show_file(
-        self, page: NamedDependency[Page], request: Asked, form_name: FromPath[str]
+        self, page: NamedDependency[Page], form_name: FromPath[str]
     ) -> Response[Any]:
         """Give the same list as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        query = _read_filter(form)
-        if not form.is_right:
-            return page.go(page.moved_to(HERE))
-
-        async def ask(before: object) -> tuple[list[Any], object]:
-            told = await page.asking.get("/tasks", pageSize=OF_FILE, **query | {"before": before})
-            rows = [one | {"currency": told["currency"]} for one in told["tasks"]]
-            return rows, told["next_before"]
-
-        try:
-            return await list_file(
-                *(page, ask, COLUMNS, form_name), name="tasks", title=page.say("Tasks")
-            )
-        except InvalidParameter:
-            return page.go(page.moved_to(HERE))  # which says it beside its field
+        return await TASKS.file(page, form_name, back=HERE)
 
     @get("/find")
     async def find(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -183,18 +160,27 @@ async def _ask_to_cancel(
     )
 
 
-def _read_filter(form: Form) -> dict[str, object]:
+def _asked_of(page: Page, form: Form) -> AskFor:
     """Read what a list is asked for, in the words of `GET /relay/tasks`."""
-    return {
+    wanted = {
         "state": form.choice("state", STATES),
         "endpoint": form.text("endpoint"),
         "model": form.text("model"),
         "token": form.whole("token", least=1),
         "tenant": form.text("tenant"),
         "external_task_id": form.text("external_task_id"),
-        "before": form.whole("cursor", least=1, most=2**53),
         **read_window(form),
     }
+
+    async def ask(before: object, most: int) -> tuple[list[Any], object]:
+        told = await page.asking.get("/tasks", pageSize=most, before=before, **wanted)
+        rows = [one | {"currency": told["currency"]} for one in told["tasks"]]
+        return rows, told["next_before"]
+
+    return ask
+
+
+TASKS = AnswerList(_asked_of, COLUMNS, name="tasks", title=lambda page: page.say("Tasks"))
 
 
 def _quoted(key: str) -> str:
