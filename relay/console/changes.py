@@ -113,7 +113,7 @@ def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
         case None:
             spelt = None
         case bool():
-            spelt = page.say("yes") if value else page.say("no")
+            spelt = page.say("Yes") if value else page.say("No")
         case int() if field.endswith(MICROS):
             spelt = page.spell.money(value)
         case int() if field.endswith(SECONDS):
