@@ -201,6 +201,8 @@ COLD = {
     "relay.alerts.of_tasks:success_fallen": "once a minute: the newest 20,000 rows by their key",
     "relay.alerts.of_tasks:task_old": "once a minute: live tasks, the newest 5,000 by key",
     "relay.alerts.of_tenants:content_refused": "once a minute: the newest 20,000 rows by their key",
+    "relay.desk.storage:charge_storage": "its clock, once a tenant's month",
+    "relay.worker.keep_storage:keep_storage": "its clock, four times an hour",
     "relay.assets.storage:measure": "what all tenants keep, four times an hour",
     "relay.assets.storage:read_stored": "the days of one tenant, by its key",
     "relay.assets.storage:read_uncharged": "days of the last months, four times an hour",
