@@ -46,7 +46,9 @@ class GivenAssets:
         self._links = links
 
     async def check(self, tenant_id: int, endpoint: str, fields: Fields) -> Fields:
-        """Look up what a create names; returns the fields with the suffixes of those files.
+        """Look up what a create names; returns fields anew, with the suffixes of those files.
+
+        Those that were given come back if it names none: then there is nothing to `put`.
 
         Raises:
             InvalidParameter: it names what its tenant has not, or what cannot be sent from here.
@@ -67,7 +69,7 @@ class GivenAssets:
             suffix = SUFFIXES.get(found.content_type, "bin")
             return f"{SCHEME}{named[text].public_id}.{suffix}"
 
-        return swap_media(endpoint, fields, with_suffix)
+        return dict(swap_media(endpoint, fields, with_suffix))
 
     async def put(self, tenant_id: int, endpoint: str, fields: Fields) -> Fields:
         """Put links, or the content itself, where a create that was checked names files.

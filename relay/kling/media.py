@@ -79,6 +79,12 @@ MEDIA = {
 """By the endpoint's name. An endpoint that is not here takes none, or nobody knows where."""
 
 
+_WAYS = {
+    name: [(media, media.steps[0], media.steps[1:]) for media in fields]
+    for name, fields in MEDIA.items()
+}
+
+
 def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str]) -> Fields:
     """Put something in place of the files of ours that a create names; all else keeps its bytes.
 
@@ -86,8 +92,7 @@ def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str])
     is none, and else others: those that were given are not changed.
     """
     swapped = fields
-    for media in MEDIA.get(endpoint, ()):
-        head, *rest = media.steps
+    for media, head, rest in _WAYS.get(endpoint, ()):
         raw = swapped.get(head)
         if raw is None or not _may_name(raw):
             continue

@@ -63,6 +63,8 @@ class Submission(msgspec.Struct):
     """On the monotonic clock."""
     retry_until: float
     model: str | None = None
+    may_name_files: bool = True
+    """Files of ours; False once it was looked through, which takes a while of a large body."""
     is_tried: bool = False
     """It may have been sent before: then the row is asked first whether it still may be."""
     passed: PassedOn[Submitted] | None = None
@@ -248,7 +250,7 @@ class Dispatcher:
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
         try:
-            fields = await self._with_files(task, endpoint, submission.fields)
+            fields = await self._with_files(submission)
             reply = await self._upstream.create(
                 channel,
                 endpoint,
@@ -306,10 +308,13 @@ class Dispatcher:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
 
-    async def _with_files(self, task: TaskRow, endpoint: Endpoint, fields: Fields) -> Fields:
+    async def _with_files(self, submission: Submission) -> Fields:
         """Put files of ours where the create names them, or raise NotSent."""
+        task, name, fields = submission.task, submission.endpoint.name, submission.fields
+        if not submission.may_name_files:
+            return fields
         try:
-            return await self._given.put(task.tenant_id, endpoint.name, fields)
+            return await self._given.put(task.tenant_id, name, fields)
         except StoreFailed as error:
             raise NotSent(f"a file that it names cannot be read: {error}") from error
 

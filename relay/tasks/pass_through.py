@@ -77,7 +77,6 @@ class PassThrough:
             documented = {reference.path for reference in endpoint.references}
             for name in fields.keys() - documented:
                 del fields[name]
-        fields = await self._given.check(caller.tenant_id, endpoint.name, fields)
         named = read_things(endpoint, fields)
         sent = await self._with_files(caller, endpoint, fields)
 
@@ -116,9 +115,12 @@ class PassThrough:
         return _taken(outcome)
 
     async def _with_files(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Fields:
-        """Put files of ours where a call names them."""
+        """Put files of ours where a call names them; the fields themselves if it names none."""
+        checked = await self._given.check(caller.tenant_id, endpoint.name, fields)
+        if checked is fields:
+            return fields
         try:
-            return await self._given.put(caller.tenant_id, endpoint.name, fields)
+            return await self._given.put(caller.tenant_id, endpoint.name, checked)
         except StoreFailed as error:
             raise Unavailable from error
 

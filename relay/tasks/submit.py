@@ -144,7 +144,8 @@ class Submitter:
         _check_callback_url(endpoint, callback_url, self._callback_guard)
         if callback_url is not None:
             callback_url = keep_url(callback_url, self._keys, tenant_id=caller.tenant_id)
-        fields = await self._given.check(caller.tenant_id, endpoint.name, fields)
+        with_files = await self._given.check(caller.tenant_id, endpoint.name, fields)
+        names_files, fields = with_files is not fields, with_files
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
         need = _need_of(caller, endpoint, quoted.quote)
@@ -191,7 +192,8 @@ class Submitter:
         if client is not None:
             client.await_task(task.id)
         submission = Submission(
-            task, endpoint, fields, need, deadline, retry_until, model, wait_s=wait_s
+            *(task, endpoint, fields, need, deadline, retry_until, model, names_files),
+            wait_s=wait_s,
         )
         if chosen.refusal is None:
             submitted = await self._dispatcher.send(submission, chosen.channels)
