@@ -51,7 +51,6 @@ class Tasks(Controller):
             next_cursor=found.next_cursor,
             states=STATES,
             endpoints=sorted({one.name for one in page.portal.catalogue.endpoints}),
-            below=found.form.values.get("tenant", ""),
             names=await page.key_names() or {},
         )
 
