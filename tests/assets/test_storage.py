@@ -17,16 +17,22 @@ from relay.desk.storage import charge_storage
 from relay.desk.tenants import open_tenant
 from relay.invoices.covered import read_uncovered
 from relay.invoices.tables import Basis
-from relay.months import month_of
+from relay.months import Month, month_of
 from relay.usage.audit import audit_all
 from relay.usage.documents import statement_sheet
 from relay.usage.statement import begin_snapshot, read_statement
 from relay.worker.keep_storage import keep_storage
 from tests.relay_app import ACTOR
 
-THIS = month_of(datetime.now(UTC), UTC)
-LAST = THIS.previous
 QUOTA = 10_000_000
+
+
+def this_month() -> Month:
+    return month_of(datetime.now(UTC), UTC)
+
+
+def last_month() -> Month:
+    return this_month().previous
 
 
 @pytest.fixture
@@ -40,17 +46,17 @@ async def add_tenant(sessions: Sessions, name: str) -> tuple[int, AccountId]:
     """Open one that kept 1.5 GB-months in the month before: all of it on its first day, at 2."""
     async with sessions.begin() as session:
         tenant = await open_tenant(session, ACTOR, name, quota_micros=QUOTA, currency="USD")
-        days = (LAST.next.first - LAST.first).days
+        days = (last_month().next.first - last_month().first).days
         await session.execute(
             text("INSERT INTO asset_days VALUES (:id, :day, :bytes, 2000000)"),
-            {"id": tenant.id, "day": LAST.first, "bytes": days * 1_500_000_000},
+            {"id": tenant.id, "day": last_month().first, "bytes": days * 1_500_000_000},
         )
         return tenant.id, AccountId(tenant.account_id)
 
 
 async def charge(sessions: Sessions, name: str) -> Stored:
     async with sessions.begin() as session:
-        return await charge_storage(session, ACTOR, name, LAST, zone=UTC, currency="USD")
+        return await charge_storage(session, ACTOR, name, last_month(), zone=UTC, currency="USD")
 
 
 async def rows(sessions: Sessions, query: str, **values: Any) -> list[Any]:
@@ -70,19 +76,25 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
     assert done == [Stored(Decimal("1.5"), 3_000_000, is_priced=True)]
     assert sum(isinstance(one, NotPossible) for one in outcomes) == 9
     [entry] = await rows(sessions, "SELECT * FROM entries WHERE kind = 'adjust'")
-    assert (entry["amount_micros"], entry["reference"]) == (-3_000_000, f"storage {LAST}")
+    assert (entry["amount_micros"], entry["reference"]) == (-3_000_000, f"storage {last_month()}")
     [row] = await rows(sessions, "SELECT * FROM storage_charges")
-    assert (row["tenant_id"], row["entry_id"], row["month"]) == (tenant_id, entry["id"], str(LAST))
+    assert (row["tenant_id"], row["entry_id"], row["month"]) == (
+        tenant_id,
+        entry["id"],
+        str(last_month()),
+    )
     [account] = await rows(sessions, "SELECT quota_micros FROM accounts")
     assert account["quota_micros"] == QUOTA - 3_000_000
 
     async with sessions.begin() as session:
         await begin_snapshot(session)
         assert (await audit_all(session)).ok
-        statement = await read_statement(session, account_id, THIS, zone=UTC, currency="USD")
+        statement = await read_statement(
+            session, account_id, this_month(), zone=UTC, currency="USD"
+        )
     assert statement.is_right
     [line] = statement.storage
-    assert (line.tenant, line.month, line.amount_micros) == ("acme", str(LAST), -3_000_000)
+    assert (line.tenant, line.month, line.amount_micros) == ("acme", str(last_month()), -3_000_000)
     assert any("1.5 GB-months" in note for note in statement_sheet(statement).notes)
     async with sessions.begin() as session:
         await session.execute(
@@ -90,7 +102,11 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
                 "INSERT INTO closed_months SELECT :account, :month, :start, :until,"
                 " 0, 0, 0, 0, -7, 0, 0, 0, 0, 1, 'x', now(), 'relay'"
             ),
-            {"account": account_id, "month": str(THIS), **THIS.window(UTC)._asdict()},
+            {
+                "account": account_id,
+                "month": str(this_month()),
+                **this_month().window(UTC)._asdict(),
+            },
         )
         [month] = await read_uncovered(session, account_id, Basis.STATEMENTS)
     assert month.amount_micros == 3_000_000 + 7
@@ -102,7 +118,7 @@ async def test_a_charge_that_breaks_off_is_made_again(sessions: Sessions) -> Non
 
     async def break_off() -> None:
         async with sessions.begin() as session:
-            await charge_storage(session, ACTOR, "acme", LAST, zone=UTC, currency="USD")
+            await charge_storage(session, ACTOR, "acme", last_month(), zone=UTC, currency="USD")
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -149,6 +165,6 @@ async def test_workers_measure_and_charge_together(sessions: Sessions) -> None:
         await charge(sessions, "beta")
     async with sessions.begin() as session:
         await measure(session, date(2026, 2, 1), gb_month_micros=280_000_000)
-        month = LAST._replace(year=2026, number=2)
+        month = last_month()._replace(year=2026, number=2)
         stored = await read_month_stored(session, tenant_id, month)
     assert stored == (Decimal(0), 0, True), "20 bytes for a day of 28 are half a micro at most"

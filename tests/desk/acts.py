@@ -543,13 +543,14 @@ def _delete_asset(key: str, tenant_id: int | None = None) -> Do:
     return lambda _, session, actor: delete_asset(session, actor, key, tenant_id=tenant_id)
 
 
-LAST_MONTH = month_of(datetime.now(UTC), UTC).previous
-
-
 def _charge_storage(name: str = "acme", *, month: Month | None = None) -> Do:
-    return lambda _, session, actor: charge_storage(
-        session, actor, name, month or LAST_MONTH, zone=UTC, currency=CURRENCY
-    )
+    async def do(_: Desk, session: AsyncSession, actor: Actor) -> object:
+        now = await session.scalar(text("SELECT now()"))
+        assert isinstance(now, datetime)
+        wanted = month or month_of(now, UTC).previous
+        return await charge_storage(session, actor, name, wanted, zone=UTC, currency=CURRENCY)
+
+    return do
 
 
 def _mend_store(*missing: int) -> Do:
@@ -1671,7 +1672,11 @@ DONE = [
         _charge_storage(),
         lambda _: Told(
             *("storage.charge", "tenant", "acme", None),
-            {"month": str(LAST_MONTH), "gb_months": "1", "amount_micros": 1_000_000},
+            {
+                "month": str(month_of(datetime.now(UTC), UTC).previous),
+                "gb_months": "1",
+                "amount_micros": 1_000_000,
+            },
         ),
     ),
     Case(
@@ -1930,7 +1935,7 @@ REFUSED = [
     Refusal(delete_asset, NoSuch, _delete_asset(STORED_ASSET, tenant_id=2), "of another tenant"),
     Refusal(delete_asset, NotPossible, _delete_asset(DELETED_ASSET)),
     Refusal(charge_storage, NoSuch, _charge_storage("acmee")),
-    Refusal(charge_storage, NotPossible, _charge_storage(month=LAST_MONTH.next), "not over"),
+    Refusal(charge_storage, NotPossible, _charge_storage(month=Month(2100, 1)), "not over"),
     Refusal(charge_storage, NotPossible, _charge_storage("beta"), "without a price"),
     Refusal(mend_store, NotPossible, _mend_store(4711)),
     Refusal(add_place, Unusable, _add_place("syslog://place-secret-9@localhost")),
