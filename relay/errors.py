@@ -223,11 +223,7 @@ class UploadsNotTaken(RelayError, code=Code.NO_PERMISSION):
 
 
 class FilesFull(RelayError, code=Code.NO_PERMISSION):
-    """Nothing is kept of what was sent."""
-
-    def __init__(self, bytes_max: int) -> None:
-        super().__init__(f"This account may keep {bytes_max:,} bytes of files, and has them")
-        self.bytes_max = bytes_max
+    words = "This account has as many bytes of files as it may keep"
 
 
 class Withheld(RelayError, code=Code.NO_PERMISSION):

@@ -122,7 +122,7 @@ class UploadSurface(TenantSurface):
         except UploadsOff as error:
             raise UploadsNotTaken from error
         except OverLimit as error:
-            raise FilesFull(error.bytes_max) from error
+            raise FilesFull from error
         except NotKept as error:
             raise InvalidParameter(FIELD, str(error)) from error
         except MultipartError as error:
