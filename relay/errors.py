@@ -76,8 +76,7 @@ class RelayError(Exception):
     def __init_subclass__(cls, *, code: Code | None = None) -> None:
         """Give a leaf its code, and with it the status that Kling sends with that code."""
         if code is not None:
-            cls.code = code
-            cls.http_status = code.http_status
+            cls.code, cls.http_status = code, code.http_status
 
     words: ClassVar[str] = ""
     """What a leaf says that always says the same."""
