@@ -51,7 +51,8 @@ async def _fill(connection: Any, quote: str) -> None:
     for table in LARGE:
         # Else it is analyzed anew in the midst of the tests, and waits for a lock or is waited for.
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    for table in ("queue", "invoice_items", "codes", "assets"):  # they reference tasks and entries
+    # They reference tasks and entries.
+    for table in ("queue", "invoice_items", "codes", "assets", "storage_charges"):
         await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")
     for table in MILLION:
         await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")  # a log of it helps nobody
