@@ -186,6 +186,7 @@ async def _open_office(
         turn=asyncio.Semaphore(1),
         refusals=Refusals(store.sessions),
         trials=trials,
+        passing=parts.assets.passing,
         backups=parts.loops.backups,
     )
     async with (

@@ -21,6 +21,7 @@ from relay.proxy.own_assets import OwnAssets
 from relay.proxy.own_books import OwnBooks
 from relay.proxy.own_codes import OwnCodes
 from relay.proxy.own_deliveries import OwnDeliveries
+from relay.proxy.own_files import OwnFiles
 from relay.proxy.own_invoices import OwnInvoices
 from relay.proxy.own_limits import OwnLimits
 from relay.proxy.own_notices import OwnNotices
@@ -106,7 +107,7 @@ async def open_faces(
             content = ContentSurface(
                 queries=queries,
                 directory=kling.directory,
-                files=assets.files,
+                passing=assets.passing,
                 authenticator=authenticator,
                 budget=budget,
                 body_limit_bytes=body_limit_bytes,
@@ -166,6 +167,7 @@ async def open_faces(
                 authenticator=authenticator,
                 own=own,
                 kling=surface,
+                files=OwnFiles(store.sessions, kling.directory, assets.passing),
                 catalogue=kling.catalogue,
                 stopping=stopping,
             )

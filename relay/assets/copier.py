@@ -259,7 +259,7 @@ class Copier:
         room = await self._room_of(due.tenant_id)
         if room is not None and room.largest <= 0:
             raise OverLimit(room.bytes_max)
-        url, sandbox_url = due.url, await self._sandbox_of(due.channel_id)
+        url, sandbox_url = due.url, await self._directory.sandbox_url(due.channel_id)
         for _ in range(REDIRECTS_MAX + 1):
             if not self._files.may_open(url, sandbox_url=sandbox_url):
                 raise FileUnreachable("its host is not one of Kling's")
@@ -290,13 +290,6 @@ class Copier:
         """Say what its tenant may still keep; None of one that may keep any."""
         records = await self._pool.fetch(ROOM_OF, tenant_id)
         return Room(*records[0][:]) if records else None
-
-    async def _sandbox_of(self, channel_id: int | None) -> str | None:
-        """Find the sandbox that made it, if one did: it may stand on a private network."""
-        if channel_id is None:
-            return None
-        channel = await self._directory.get(channel_id)
-        return channel.base_url if channel.is_sandbox else None
 
 
 async def _within(room: Room, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -25,6 +25,8 @@ PREFIX = "/assets/"
 DAY_S, STEP_S = 86400, 6 * 3600
 PATH = re.compile(rb"/assets/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.[a-z0-9]{1,8}$")
 FOR_KLING = "for=kling"
+TO_SAVE = re.compile(rb"(?:^|&)save=([A-Za-z0-9_-]{1,100})(?:&|$)")
+"""A file's name without its ending, in a link at which browsers save it."""
 _GIVEN = re.compile(
     r"https?://[^\s\"'<>?]*/assets/([0-9a-f-]{36})\.[a-z0-9]{1,8}\?until=\d+&for=kling[\w.&=-]*"
 )
@@ -82,6 +84,11 @@ class AssetLinks:
         if expected is None or not told.isascii() or not hmac.compare_digest(expected, told):
             return None
         return Linked(public_id, int(until))
+
+
+def to_save(url: str, stem: str) -> str:
+    """Spell a link so that a browser saves its file; `stem`: as `TO_SAVE` has it."""
+    return f"{url}&save={stem}"
 
 
 def by_their_ids(body: bytes) -> bytes:

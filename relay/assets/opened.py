@@ -17,6 +17,7 @@ from relay.database.driver import Pool
 from relay.database.embedded import default_data_dir
 from relay.machine import Machine
 from relay.results.files import Files
+from relay.results.passing import Passing
 from relay.secrets import KeyRing
 from relay.settings import Settings
 
@@ -27,6 +28,8 @@ class Assets(msgspec.Struct, frozen=True):
     store: AssetStore
     files: Files
     """Of Kling's."""
+    passing: Passing
+    """The same, for whoever they are passed on to."""
     noter: Noter
     copier: Copier
     remover: Remover
@@ -53,7 +56,7 @@ def open_assets(
     links = links_of(settings, keys)
     urls = ResultUrls(pool, links)
     return Assets(
-        *(store, files, Noter(pool), copier, Remover(pool, store), links, urls),
+        *(store, files, Passing(files), Noter(pool), copier, Remover(pool, store), links, urls),
         GivenAssets(pool, store, links),
         Uploader(pool, store, days=settings.asset_upload_days, counts=counts),
     )

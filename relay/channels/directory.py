@@ -66,6 +66,16 @@ class ChannelDirectory:
             channels = (await self._channels.get()).by_id
         return channels[channel_id]
 
+    async def sandbox_url(self, channel_id: int | None) -> str | None:
+        """Say where the sandbox is that a channel stands for, if it does.
+
+        Its files may be read there, though it may stand on a private network.
+        """
+        if channel_id is None:
+            return None
+        channel = await self.get(channel_id)
+        return channel.base_url if channel.is_sandbox else None
+
     def known(self, channel_id: int) -> OpenedChannel | None:
         """Return a channel as it was last read, however long ago, without asking the database."""
         return self._last_by_id.get(channel_id)

@@ -88,7 +88,7 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
         story=story,
         timeline=[_moved(one, page) for one in story.timeline],
         flags=[_moved(one, page) for one in story.flags],
-        results=await _results(session, page, task),
+        results=await _results(session, page, story),
         why=_why(task, currency),
         callback_url=task.callback_url and show_url(task.callback_url),
         kin=await read_kin(session, task),
@@ -103,14 +103,17 @@ async def read_told(session: AsyncSession, page: Page, task_id: TaskId) -> Told:
     )
 
 
-async def _results(session: AsyncSession, page: Page, task: Task) -> list[Result]:
+async def _results(session: AsyncSession, page: Page, story: Story) -> list[Result]:
     """Say where its files lie: with us, of what is kept."""
-    settings = page.office.settings
+    task, settings = story.task, page.office.settings
     files = await read_task_files(session, task.id)
     links = links_of(settings, page.office.keys)
     kept = kept_links(files, links, now_s=time.time())
     ours_at = files_origin(settings)
-    return [result_of(kept.shown(url), ours_at=ours_at) for url in task.result_urls]
+    return [
+        result_of(kept.shown(url), ours_at=ours_at, sandbox_url=story.sandbox_url)
+        for url in task.result_urls
+    ]
 
 
 async def _tells(session: AsyncSession, page: Page, task_id: TaskId) -> int | None:

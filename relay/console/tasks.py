@@ -5,12 +5,14 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
 from relay.console.access import may, may_each
+from relay.console.acting import is_sure
 from relay.console.gate import ROOT
 from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
@@ -32,6 +34,7 @@ from relay.desk.tasks import (
     unflag,
 )
 from relay.html.days import read_day
+from relay.html.downloads import hand_out
 from relay.html.following import changes
 from relay.html.form import Form, read_form
 from relay.pages.rows import Read
@@ -136,6 +139,23 @@ class Tasks(Controller):
             told = await read_told(session, page, TaskId(task_id))
         return await page.render("tasks/raw.html", told=told)
 
+    @get("/{task_id:int}/files/{number:int}")
+    async def hand_out(
+        self, page: NamedDependency[Page], task_id: FromPath[int], number: FromPath[int]
+    ) -> Response[Any]:
+        """Hand out a file of its result, the first one being 1."""
+        async with page.reading() as session:
+            told = await read_told(session, page, TaskId(task_id))
+        result = told.results[number - 1] if 1 <= number <= len(told.results) else None
+        if result is None or not result.is_known:
+            raise NotFoundException
+        return await hand_out(
+            *(page, page.office.passing, result),
+            sandbox_url=told.story.sandbox_url,
+            whose=f"operator {page.visitor.name}",
+            stem=f"{task_id}-{number}",
+        )
+
     @get("/{task_id:int}/{act:str}", guards=[MAY_EACH])
     async def ask(
         self, page: NamedDependency[Page], task_id: FromPath[int], act: FromPath[str]
@@ -157,8 +177,9 @@ class Tasks(Controller):
         form = await read_form(request, page.say)
         if act != "look":
             _reason(form, act)
-        if act == "refund":
-            form.amount("amount", must=True)
+        amount_micros = form.amount("amount", must=True) if act == "refund" else None
+        if form.is_right and amount_micros is not None and not is_sure(form, amount_micros):
+            return await _ask(page, task_id, act, form)
         if form.is_right:
             actor = page.actor_by(form) if act in ONCE else page.actor
             try:
@@ -194,6 +215,7 @@ async def _ask(
         told=told,
         act=act,
         form=form,
+        amount_micros=form.amount("amount") if form.is_right else None,
         reasons=REASONS_OF.get(act, ()),
     )
 

@@ -17,6 +17,7 @@ from relay.desk.refusals import Refusals
 from relay.desk.trial_runs import TrialRuns
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
+from relay.results.passing import Passing
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.usage.statement import begin_snapshot
@@ -41,6 +42,8 @@ class Office(msgspec.Struct, frozen=True):
     refusals: Refusals
     trials: TrialRuns
     """Those that this process makes."""
+    passing: Passing
+    """Of files to who asks for them."""
     backups: Schedule | None = None
     """Where copies are kept; None: no setting names a place."""
 

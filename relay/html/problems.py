@@ -6,8 +6,11 @@ from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_403_FORBIDDEN,
     HTTP_404_NOT_FOUND,
+    HTTP_410_GONE,
     HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+    HTTP_429_TOO_MANY_REQUESTS,
     HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_502_BAD_GATEWAY,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from relay.database.faults import is_fault, is_of_a_text, log_failure
 from relay.html.gate import StaleForm
 from relay.html.page import SitePage
+from relay.results.files import FileGone, FileUnreachable
+from relay.results.passing import TooManyFiles
 
 log = structlog.get_logger()
 
@@ -32,6 +37,8 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
             told = HTTP_403_FORBIDDEN, why
         case HTTPException(status_code=403):
             told = HTTP_403_FORBIDDEN, page.say("Your role may not do this.")
+        case FileGone() | TooManyFiles() | FileUnreachable():
+            told = _of_a_file(error, page)
         case HTTPException(status_code=413):
             told = HTTP_413_REQUEST_ENTITY_TOO_LARGE, page.say("That is too large to be sent here.")
         case HTTPException():
@@ -55,6 +62,22 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
                 )
             )
     return told
+
+
+def _of_a_file(error: FileGone | TooManyFiles | FileUnreachable, page: SitePage) -> tuple[int, str]:
+    match error:
+        case FileGone():
+            why = page.say("This file is gone: Kling keeps what it made for 30 days.")
+            return HTTP_410_GONE, why
+        case TooManyFiles():
+            why = page.say(
+                "As many files as may be at once are being read. Try again when one is done."
+            )
+            return HTTP_429_TOO_MANY_REQUESTS, why
+        case _:
+            log.warning("html.file_unreachable", path=page.request.scope["path"], reason=str(error))
+            why = page.say("The host of this file does not give it now. Try again in a moment.")
+            return HTTP_502_BAD_GATEWAY, why
 
 
 def took_too_long(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from relay.html.site import Site
 from relay.kling.catalogue import Catalogue
 from relay.portal.gate import ROOT, TEMPLATES
 from relay.portal.streams import Streams
+from relay.proxy.own_files import OwnFiles
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.surface import KlingSurface
 from relay.settings import Settings, SettingsError
@@ -44,6 +45,7 @@ class Behind(msgspec.Struct, frozen=True):
     own: OwnSurface
     """What `/relay/…` answers."""
     kling: KlingSurface
+    files: OwnFiles
     catalogue: Catalogue
     stopping: asyncio.Event
     """Set when the process begins to stop: streams of events end then."""
@@ -60,6 +62,7 @@ def open_behind(
     authenticator: Authenticator,
     own: OwnSurface,
     kling: KlingSurface,
+    files: OwnFiles,
     catalogue: Catalogue,
     stopping: asyncio.Event,
 ) -> Behind:
@@ -74,6 +77,7 @@ def open_behind(
         authenticator=authenticator,
         own=own,
         kling=kling,
+        files=files,
         catalogue=catalogue,
         stopping=stopping,
         site=Site(ROOT, settings.portal_name, TEMPLATES),

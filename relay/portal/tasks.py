@@ -6,13 +6,15 @@ from urllib.parse import quote
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_422_UNPROCESSABLE_ENTITY
 
 from relay.errors import InvalidParameter, TaskNotFound
+from relay.html.downloads import hand_out
 from relay.html.form import Form
-from relay.html.results import files_origin, result_of
+from relay.html.results import Result, files_origin, result_of
 from relay.pages.streams import until_stopping
 from relay.portal.expected import expected
 from relay.portal.files import Columns
@@ -118,6 +120,26 @@ class Tasks(Controller):
             return await _ask_to_cancel(page, task_id, form, status=HTTP_422_UNPROCESSABLE_ENTITY)
         return page.go(_address(task_id), said="done")
 
+    @get("/{task_id:str}/files/{number:int}")
+    async def hand_out(
+        self, page: NamedDependency[Page], task_id: FromPath[str], number: FromPath[int]
+    ) -> Response[Any]:
+        """Hand out a file of its result, the first one being 1."""
+        task = await page.asking.get(f"/tasks/{_quoted(task_id)}")
+        if not 1 <= number <= len(task["results"]):
+            raise NotFoundException
+        caller, files = page.visitor.caller, page.portal.files
+        sandbox_url = await files.sandbox_url(caller, task_id)
+        result = _result(page, task["results"][number - 1], sandbox_url)
+        if not result.is_known:
+            raise NotFoundException
+        return await hand_out(
+            *(page, files.passing, result),
+            sandbox_url=sandbox_url,
+            whose=caller.tenant_id,
+            stem=f"{task['task_id']}-{number}",
+        )
+
     @post("/{task_id:str}/callbacks/{delivery_id:str}")
     async def call_again(
         self, page: NamedDependency[Page], task_id: FromPath[str], delivery_id: FromPath[str]
@@ -135,19 +157,24 @@ async def _show(page: Page, key: str) -> Response[Any]:
     if task["tenant"] is None and task["task_id"] is not None:
         deliveries = await asking.get("/deliveries", task_id=task["task_id"])
     ended_at = page.at(task["ended_at"])
+    sandbox_url = None
+    if task["results"]:
+        sandbox_url = await page.portal.files.sandbox_url(page.visitor.caller, key)
     return await page.render(
         "tasks/one.html",
         task=task,
         expected=expected(task, task["queue"], now=datetime.now(UTC)),
         timeline=told["timeline"],
         deliveries=deliveries,
-        results=[
-            result_of(url, ours_at=files_origin(page.portal.settings)) for url in task["results"]
-        ],
+        results=[_result(page, url, sandbox_url) for url in task["results"]],
         deleted_at=None if ended_at is None else ended_at + KLING_KEEPS,
         names=await page.key_names() or {},
         here=_address(task["task_id"] or key),
     )
+
+
+def _result(page: Page, url: str, sandbox_url: str | None) -> Result:
+    return result_of(url, ours_at=files_origin(page.portal.settings), sandbox_url=sandbox_url)
 
 
 async def _ask_to_cancel(

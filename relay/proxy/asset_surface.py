@@ -19,7 +19,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from relay.assets.kept import Kept, find_kept
 from relay.assets.kinds import SUFFIXES
-from relay.assets.links import FOR_KLING, AssetLinks
+from relay.assets.links import FOR_KLING, TO_SAVE, AssetLinks
 from relay.assets.store import AssetStore, ContentMissing, StoreFailed
 from relay.counts import Counts, elsewhere
 from relay.database.driver import Pool
@@ -129,7 +129,9 @@ class AssetSurface:
             return _Answer(304, headers)
         # Whether Kling goes where it is led, nobody knows.
         is_for_kling = FOR_KLING.encode() in scope["query_string"]
-        if self._is_led and scope["method"] == "GET" and not is_for_kling:
+        stem = TO_SAVE.search(scope["query_string"])
+        # A bucket would not say that it is to be saved.
+        if self._is_led and scope["method"] == "GET" and not is_for_kling and not stem:
             place = await self._store.link(kept.key, good_for_s=LED_S)
             assert place is not None, "it is a bucket"
             return _Answer(302, [(b"location", place.encode()), (b"cache-control", b"no-store")])
@@ -147,7 +149,7 @@ class AssetSurface:
             (b"content-type", kept.content_type.encode()),
             (b"content-length", b"%d" % (last - first + 1)),
             (b"accept-ranges", b"bytes"),
-            (b"content-disposition", f'inline; filename="{_name(scope, kept)}"'.encode()),
+            (b"content-disposition", _disposition(scope, kept, stem and stem[1].decode())),
         ]
         return await self._read(kept, first, last, _Answer(206 if part else 200, headers), scope)
 
@@ -242,7 +244,9 @@ def _header(scope: HTTPScope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
-def _name(scope: HTTPScope, kept: Kept) -> str:
+def _disposition(scope: HTTPScope, kept: Kept, stem: str | None) -> bytes:
     """Call it as its link does, whose every character was checked."""
     name = scope["raw_path"].partition(b"?")[0].rpartition(b"/")[2].decode("ascii", "replace")
-    return f"{name.partition('.')[0]}.{SUFFIXES.get(kept.content_type, 'bin')}"
+    how = "inline" if stem is None else "attachment"
+    suffix = SUFFIXES.get(kept.content_type, "bin")
+    return f'{how}; filename="{stem or name.partition(".")[0]}.{suffix}"'.encode()

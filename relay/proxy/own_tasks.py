@@ -108,7 +108,7 @@ class OwnTasks:
             TaskNotFound
         """
         async with self._sessions() as session:
-            story = await read_story(session, await _find(session, caller, asked.key))
+            story = await read_story(session, await find_told(session, caller, asked.key))
         task = story.task
         return {
             "task_id": task.public_id or task.kling_id,
@@ -140,7 +140,7 @@ class OwnTasks:
             TaskNotFound
         """
         async with self._sessions() as session:
-            task_id = await _find(session, caller, asked.key)
+            task_id = await find_told(session, caller, asked.key)
             task = await session.get_one(Task, task_id)
             of_task = await read_of_task(session, task_id)
             is_own = task.tenant_id == caller.tenant_id
@@ -254,7 +254,12 @@ def _status(state: TaskState) -> str:
     return TaskState.FAILED.value if state is TaskState.REFUSED else state.value
 
 
-async def _find(session: AsyncSession, caller: Caller, key: str) -> TaskId:
+async def find_told(session: AsyncSession, caller: Caller, key: str) -> TaskId:
+    """Find a task that a caller may be told of.
+
+    Raises:
+        TaskNotFound
+    """
     task_id = await find_own(session, caller.tenant_id, key)
     if task_id is None and caller.scope.sees_all:
         task_id = await find_below(session, caller.tenant_id, key)

@@ -59,6 +59,8 @@ class Story(msgspec.Struct, frozen=True):
     is_test: bool
     channel: str
     channels_tried: list[str]
+    sandbox_url: str | None
+    """Where the sandbox is that made it, if one did."""
     outlook: Outlook
     flags: list[Happening]
     """Why it is flagged."""
@@ -210,8 +212,12 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
     """Read one task that exists."""
     task = await session.get_one(Task, task_id)
     tenant = await session.get_one(Tenant, task.tenant_id)
-    channels = await session.execute(select(Channel.id, Channel.name))
-    names = {channel_id: name for channel_id, name in channels}  # noqa: C416 (rows are typed)
+    channels = await session.execute(
+        select(Channel.id, Channel.name, Channel.base_url, Channel.is_sandbox)
+    )
+    by_id = {one.id: one for one in channels}
+    names = {channel_id: one.name for channel_id, one in by_id.items()}
+    channel = by_id[task.channel_id]
     of_task = await read_of_task(session, task_id)
     tried = [names[channel_id] for channel_id in task.channels_tried]
     is_test = (await session.get_one(Token, task.token_id)).is_test
@@ -219,13 +225,14 @@ async def read_story(session: AsyncSession, task_id: TaskId) -> Story:
         task=task,
         tenant=tenant.name,
         is_test=is_test,
-        channel=names[task.channel_id],
+        channel=channel.name,
         channels_tried=tried,
+        sandbox_url=channel.base_url if channel.is_sandbox else None,
         outlook=await read_outlook(session, task, of_task.deliveries, is_test=is_test),
         flags=flag_reasons(of_task.events) if task.is_flagged else [],
         timeline=timeline(
             task,
-            first_channel=[*tried, names[task.channel_id]][0],
+            first_channel=[*tried, channel.name][0],
             events=of_task.events,
             entries=of_task.entries,
             deliveries=of_task.deliveries,

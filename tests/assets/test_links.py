@@ -43,6 +43,12 @@ async def test_a_task_shows_our_link_once_its_file_is_kept(keeper: Keeper) -> No
 
     whole = await keeper.relay.client.get(link)
     assert (whole.status_code, whole.content) == (200, VIDEO)
+    saved = [await keeper.relay.client.get(f"{link}&save={name}") for name in ("95-1", "9%22;x")]
+    own = f'inline; filename="{row["public_id"]}.mp4"'
+    assert [one.headers["content-disposition"] for one in saved] == [
+        *('attachment; filename="95-1.mp4"', own)
+    ]
+    assert saved[0].content == VIDEO
 
     async with keeper.relay.sessions.begin() as session:
         await change_tenant(session, ACTOR, "shows-ours", TenantChanges(result_urls="kling"))

@@ -35,6 +35,7 @@ PAGES = {
         *("/changes", "/changes/list/csv", "/changes/{change}"),
         *("/deliveries", "/deliveries/list/csv", "/deliveries/{delivery}"),
         *("/tasks", "/tasks/list/csv", "/tasks/find", "/tasks/{task}", "/tasks/{task}/raw"),
+        "/tasks/{task}/files/9",
         *("/channels", "/channels/list/csv", "/channels/{channel}"),
         *("/tenants", "/tenants/list/csv", "/tenants/{tenant}"),
         *(f"/tenants/{{tenant}}/{tab}" for tab in ("below", "limits", "tokens", "prices")),

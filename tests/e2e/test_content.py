@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import relay.sandbox
-from relay.proxy.unified_content import PER_TENANT_MAX
+from relay.results.passing import EACH_MAX
 from tests.e2e.world import World
 from tests.relay_app import bearer
 from tests.waiting import PATIENCE_S, wait_until
@@ -149,11 +149,11 @@ async def test_what_cannot_be_had_is_said_and_nothing_else_is_dialled(world: Wor
 
         await reader.say_that_it_lies_at(f"{host.url}/endless", other)
         async with contextlib.AsyncExitStack() as streams:
-            for _ in range(PER_TENANT_MAX):
+            for _ in range(EACH_MAX):
                 await reader.begin(streams)
             async with asyncio.timeout(PATIENCE_S):
                 busy = await reader.ask()
-            assert host.reading >= PER_TENANT_MAX
+            assert host.reading >= EACH_MAX
             assert (busy.status_code, busy.headers["retry-after"]) == (429, "5")
 
         async def nobody_reads() -> bool:

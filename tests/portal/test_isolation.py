@@ -87,6 +87,9 @@ PAGES = (
 )
 """Asked with another tenant's, each is answered as with nobody's."""
 
+FILES = ("/tasks/{task}/files/1", "/tasks/{external}/files/1")
+"""Likewise; one's own are Kling's to answer: tests with a host of their own ask for those."""
+
 FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/tasks/{task}/cancel", {}),
     ("/tasks/{external}/cancel", {"task_id": "{task}"}),
@@ -266,7 +269,7 @@ async def state_of(relay: Relay) -> dict[str, str]:
 async def test_no_page_shows_what_is_another_tenants(town: Town, scope: Scope) -> None:
     """With another tenant's ids in it, each is as with ids that nobody has."""
     async with visiting(town.relay, OWN, scope) as ann:
-        for page in PAGES:
+        for page in (*PAGES, *FILES):
             theirs = await ann.get(page.format(**town.theirs))
             nobodys = await ann.get(page.format(**IDS))
             assert told(theirs, town.theirs) == told(nobodys, IDS), page
@@ -365,7 +368,7 @@ def test_every_page_and_form_is_asked_about() -> None:
     def as_pattern(address: str) -> str:
         return re.sub(r"\{\w+(:\w+)?\}", "{}", address.partition("?")[0])
 
-    asked = {("GET", as_pattern(page)) for page in PAGES}
+    asked = {("GET", as_pattern(page)) for page in (*PAGES, *FILES)}
     asked |= {("POST", as_pattern(path)) for path, _ in FORMS}
     asked |= NO_ID
     known = {(method, as_pattern(path)) for method, path in routes()}
