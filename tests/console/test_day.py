@@ -337,6 +337,8 @@ async def test_on_a_phone_in_chinese_in_the_dark(street: Street) -> None:
         await drawer.locator("a[href$='/refund']").click()
         await fill(page, amount="0.01", reason="goodwill")
         await inside(page).locator("button.main").click()
+        await expect(inside(page).locator("button.main")).to_contain_text("0.01")
+        await inside(page).locator("button.main").click()
         await is_done(page)
         await fits_in_the_dark(page)
         await page.goto("/console/tasks")

@@ -136,7 +136,7 @@ async def test_only_forms_of_ours_are_taken(database_url: str) -> None:
         visiting(relay, "bob") as bob,
     ):
         task_id = await charged_task(relay)
-        fields = {"csrf": ann.csrf, "amount": "0.1", "reason": "goodwill"}
+        fields = {"csrf": ann.csrf, "amount": "0.1", "sure": "100000", "reason": "goodwill"}
         path = f"/console/tasks/{task_id}/refund"
 
         async def send(headers: dict[str, str], **changed: str) -> int:
