@@ -25,16 +25,19 @@ from relay.kling.media import SCHEME, Media, swap_media
 from relay.kling.wire import Fields
 
 NAMED_MAX = 50
-"""In one create; Kling's own limits are far below."""
+"""In one create, each as often as it is named; Kling's own limits are far below."""
 BASE64_BYTES_MAX = 10 * 1024 * 1024
 """What Kling takes of a picture (docs/kling-api.md 12), and a request of ours should hold."""
+BASE64_IN_ALL_MAX = 5 * BASE64_BYTES_MAX
+"""Of what a create names, each as often as it does: it is all in memory at once, several times."""
 _NAME = re.compile(r"asset://([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.([a-z0-9]{1,8}))?")
 _TYPES = {suffix: content_type for content_type, suffix in SUFFIXES.items()}
 
 
-class _Named(msgspec.Struct, frozen=True):
+class _Named(msgspec.Struct):
     media: Media
     public_id: UUID
+    times: int = 0
 
 
 class GivenAssets:
@@ -57,11 +60,14 @@ class GivenAssets:
         if not named:
             return fields
         kept = await self._find(tenant_id, named)
+        in_all = 0
         for text, one in named.items():
             found = kept.get(one.public_id)
             if found is None:
                 raise InvalidParameter(one.media.name, f"names no file that is kept: {text}")
-            if not (self._links.are_on or _fits_base64(one.media, found)):
+            in_all += one.times * found.bytes
+            is_too_much = not _fits_base64(one.media, found) or in_all > BASE64_IN_ALL_MAX
+            if is_too_much and not self._links.are_on:
                 raise InvalidParameter(one.media.name, f"cannot be sent by its id: {text}")
 
         def with_suffix(_: Media, text: str) -> str:
@@ -118,14 +124,17 @@ def _read(endpoint: str, fields: Fields) -> dict[str, _Named]:
         InvalidParameter: it is no id, or they are too many.
     """
     named: dict[str, _Named] = {}
+    times = 0
 
     def note(media: Media, text: str) -> str:
+        nonlocal times
         found = _NAME.fullmatch(text)
         if found is None:
             raise InvalidParameter(media.name, "names no file that is kept")
-        if len(named) == NAMED_MAX and text not in named:
-            raise InvalidParameter(media.name, f"names more than {NAMED_MAX} files")
-        named.setdefault(text, _Named(media, UUID(found[1])))
+        times += 1
+        if times > NAMED_MAX:
+            raise InvalidParameter(media.name, f"names files more than {NAMED_MAX} times")
+        named.setdefault(text, _Named(media, UUID(found[1]))).times += 1
         return text
 
     swap_media(endpoint, fields, note)

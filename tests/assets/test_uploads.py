@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from relay.assets.given import GivenAssets
+from relay.assets.given import BASE64_IN_ALL_MAX, GivenAssets
 from relay.assets.links import AssetLinks, by_their_ids
 from relay.assets.uploader import MB
 from relay.errors import InvalidParameter
@@ -285,3 +285,29 @@ async def test_what_waits_has_a_link_that_is_made_when_it_is_sent(keeper: Keeper
     many = {"image_list": [{"image_url": f"asset://{uuid4()}"} for _ in range(51)]}
     with pytest.raises(InvalidParameter, match="more than 50"):
         await through(parts.assets.given, "omni-video", msgspec.json.encode(many))
+
+
+async def test_a_file_that_is_named_often_is_as_many(keeper: Keeper) -> None:
+    """A small body would else be gigabytes of base64, or seconds of the loop that all share."""
+    token = await keeper.add_tenant("repeats")
+    name = f"asset://{(await send(keeper, token, PICTURE)).json()['data']['asset_id']}"
+    row = await keeper.relay.row("SELECT * FROM assets WHERE public_id = $1", name[8:])
+    parts, large = keeper.relay.parts, BASE64_IN_ALL_MAX // 5
+    await keeper.relay.rows("UPDATE assets SET bytes = $2 WHERE id = $1", row["id"], large)
+    unreachable = GivenAssets(
+        parts.store.pool, parts.assets.store, AssetLinks(keeper.relay.keys, None, days=7)
+    )
+
+    async def check(given: GivenAssets, times: int) -> Any:
+        body = msgspec.json.encode({"image_list": [{"image_url": name}] * times})
+        return await given.check(row["tenant_id"], "omni-video", read_fields(body))
+
+    assert b".png" in bytes((await check(unreachable, 5))["image_list"])
+    with pytest.raises(InvalidParameter, match="image_url: cannot be sent by its id"):
+        await check(unreachable, 6)
+    assert b".png" in bytes((await check(parts.assets.given, 50))["image_list"])
+    with pytest.raises(InvalidParameter, match="more than 50 times"):
+        await check(parts.assets.given, 51)
+    await keeper.relay.rows(
+        "UPDATE assets SET bytes = $2 WHERE id = $1", row["id"], len(PICTURE)
+    )
