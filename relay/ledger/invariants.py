@@ -115,19 +115,37 @@ RULES = (
     Rule(
         "what an invoice covers is its account's, paid or charged, and of that amount",
         """
-        SELECT 'invoice ' || i.invoice_id,
-               coalesce(e.amount_micros, -(c.charge_micros + c.refund_micros
-                   + c.correction_micros)), i.amount_micros
+        SELECT 'invoice ' || i.invoice_id, coalesce(e.amount_micros, c.charged_micros),
+               i.amount_micros
         FROM invoice_items i JOIN invoices v ON v.id = i.invoice_id
         LEFT JOIN entries e ON e.id = i.entry_id
-        LEFT JOIN closed_months c ON c.account_id = i.account_id AND c.month = i.month
+        LEFT JOIN (
+            SELECT m.account_id, m.month, -(m.charge_micros + m.refund_micros
+                + m.correction_micros + coalesce(sum(k.amount_micros), 0)) AS charged_micros
+            FROM closed_months m
+            LEFT JOIN storage_charges s ON s.account_id = m.account_id
+            LEFT JOIN entries k ON k.id = s.entry_id
+                AND k.created_at >= m.start_at AND k.created_at < m.until_at
+            GROUP BY m.account_id, m.month
+        ) c ON c.account_id = i.account_id AND c.month = i.month
         WHERE v.account_id <> i.account_id OR v.month IS DISTINCT FROM i.month
             OR e.id IS NOT NULL AND (e.account_id <> i.account_id OR e.kind <> 'topup'
                 OR e.topup_kind = 'bonus' OR e.amount_micros <> i.amount_micros)
-            OR c.month IS NOT NULL AND i.amount_micros
-                <> -(c.charge_micros + c.refund_micros + c.correction_micros)
+            OR c.month IS NOT NULL AND i.amount_micros <> c.charged_micros
         """,
         is_money=False,
+    ),
+    Rule(
+        "what a month of kept files was charged is one adjustment, of its amount",
+        """
+        SELECT 'files of tenant ' || s.tenant_id || ' in ' || s.month, s.amount_micros,
+               -e.amount_micros
+        FROM storage_charges s LEFT JOIN entries e ON e.id = s.entry_id
+        WHERE coalesce(-e.amount_micros, 0) <> s.amount_micros
+            OR e.kind <> 'adjust' OR e.account_id <> s.account_id
+            OR e.reference IS DISTINCT FROM 'storage ' || s.month AND e.id IS NOT NULL
+        """,
+        is_money=False,  # it moves no quota: its entry does
     ),
     Rule(
         "held is the sum of the account's open holds",

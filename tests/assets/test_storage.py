@@ -12,7 +12,7 @@ from sqlalchemy import text
 from relay.assets.storage import Stored, measure, read_month_stored
 from relay.database.engine import Sessions, open_engine, open_sessions
 from relay.database.ids import AccountId
-from relay.desk.errors import NotPossible
+from relay.desk.errors import Busy, NotPossible
 from relay.desk.storage import charge_storage
 from relay.desk.tenants import open_tenant
 from relay.invoices.covered import read_uncovered
@@ -74,7 +74,8 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
 
     done = [one for one in outcomes if isinstance(one, Stored)]
     assert done == [Stored(Decimal("1.5"), 3_000_000, is_priced=True)]
-    assert sum(isinstance(one, NotPossible) for one in outcomes) == 9
+    # On a slow machine some give up waiting for the one.
+    assert sum(isinstance(one, NotPossible | Busy) for one in outcomes) == 9
     [entry] = await rows(sessions, "SELECT * FROM entries WHERE kind = 'adjust'")
     assert (entry["amount_micros"], entry["reference"]) == (-3_000_000, f"storage {last_month()}")
     [row] = await rows(sessions, "SELECT * FROM storage_charges")
@@ -110,6 +111,12 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
         )
         [month] = await read_uncovered(session, account_id, Basis.STATEMENTS)
     assert month.amount_micros == 3_000_000 + 7
+    await rows(sessions, "UPDATE storage_charges SET amount_micros = 1 RETURNING 1")
+    async with sessions.begin() as session:
+        found = {one.rule: one.actual for one in (await audit_all(session)).differences}
+    assert found["what a month of kept files was charged is one adjustment, of its amount"] == (
+        3_000_000
+    )
 
 
 async def test_a_charge_that_breaks_off_is_made_again(sessions: Sessions) -> None:

@@ -308,6 +308,4 @@ async def test_a_file_that_is_named_often_is_as_many(keeper: Keeper) -> None:
     assert b".png" in bytes((await check(parts.assets.given, 50))["image_list"])
     with pytest.raises(InvalidParameter, match="more than 50 times"):
         await check(parts.assets.given, 51)
-    await keeper.relay.rows(
-        "UPDATE assets SET bytes = $2 WHERE id = $1", row["id"], len(PICTURE)
-    )
+    await keeper.relay.rows("UPDATE assets SET bytes = $2 WHERE id = $1", row["id"], len(PICTURE))

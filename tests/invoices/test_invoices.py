@@ -32,6 +32,11 @@ UNITS = 1_000_000
 AGED = """
 UPDATE entries SET created_at = created_at - interval '40 days' WHERE account_id = $1
 """
+STORAGE = """
+INSERT INTO storage_charges (tenant_id, month, account_id, gb_months, amount_micros, entry_id)
+SELECT t.id, '2000-01', t.account_id, 1, -e.amount_micros, e.id
+FROM entries e JOIN tenants t USING (account_id) WHERE e.kind = 'adjust'
+"""
 RAW_ITEM = """
 INSERT INTO invoice_items (invoice_id, is_live, account_id, entry_id, amount_micros)
 SELECT invoice_id, is_live, account_id, entry_id, amount_micros FROM invoice_items LIMIT 1
@@ -149,8 +154,8 @@ async def _corrected_later(relay: Relay, invoice: Invoice) -> None:
 
 
 async def test_a_closed_month_is_invoiced_once_and_never_beside_topups(relay: Relay) -> None:
-    """Charges of the month, less refunds; one that is open is none; who is invoiced by top-ups is
-    not by months meanwhile, and what was paid in it is on no second one."""
+    """Charges of the month and of files, less refunds; one that is open is none; who is invoiced by
+    top-ups is not by months meanwhile, and what was paid in it is on no second one."""
     account_id = await account_of(relay, "beta")
     await pay(relay, 50 * UNITS, "paid", to="beta")
     await relay.add_channel()
@@ -163,6 +168,8 @@ async def test_a_closed_month_is_invoiced_once_and_never_beside_topups(relay: Re
     assert task is not None
     for kind, amount in (("charge", -900_000), ("refund", 100_000)):
         await connection.execute(FILL_ENTRY, account_id, kind, amount, task["id"], "why", now)
+    await connection.execute(FILL_ENTRY, account_id, "adjust", -300_000, None, "files", now)
+    await connection.execute(STORAGE)
     await connection.execute("ALTER TABLE entries DISABLE TRIGGER entries_are_final")
     await connection.execute(AGED, account_id)
     await connection.execute("UPDATE entries SET created_at = $1, quota_after_micros = NULL", now)
@@ -188,7 +195,7 @@ async def test_a_closed_month_is_invoiced_once_and_never_beside_topups(relay: Re
     )
 
     made = [one for one in asked if isinstance(one, Invoice)]
-    assert [(one.amount_micros, one.month) for one in made] == [(800_000, str(month))]
+    assert [(one.amount_micros, one.month) for one in made] == [(1_100_000, str(month))]
     with pytest.raises(NotPossible, match="invoiced by statements: say a month"):
         await ask(relay, "beta")
     assert await due(relay, "beta", Basis.STATEMENTS) == []
