@@ -27,8 +27,11 @@ PATH = re.compile(rb"/assets/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.[a-z
 FOR_KLING = "for=kling"
 TO_SAVE = re.compile(rb"(?:^|&)save=([A-Za-z0-9_-]{1,100})(?:&|$)")
 """A file's name without its ending, in a link at which browsers save it."""
+_TOLD = re.compile(rb"for(?:=|\\u003[dD])kling")
+# Bounded before the path: who has a text of many beginnings told would else stop the loop.
 _GIVEN = re.compile(
-    r"https?://[^\s\"'<>?]*/assets/([0-9a-f-]{36})\.[a-z0-9]{1,8}\?until=\d+&for=kling[\w.&=-]*"
+    r"https?://[^\s\"'<>?]{1,300}?/assets/([0-9a-f-]{36})\.[a-z0-9]{1,8}"
+    r"\?until=\d+&for=kling[\w.&=-]*"
 )
 AWAITED_S = 60.0
 """How long a callback waits for files, since it was first to be sent."""
@@ -93,7 +96,7 @@ def to_save(url: str, stem: str) -> str:
 
 def by_their_ids(body: bytes) -> bytes:
     """Put `asset://…` where Kling repeats a link that was made for it, as the tenant sent it."""
-    if FOR_KLING.encode() not in body:
+    if _TOLD.search(body) is None:
         return body
     return rewrite_texts(body, lambda text: _GIVEN.sub(r"asset://\1", text))
 

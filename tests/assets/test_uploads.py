@@ -216,6 +216,11 @@ async def test_a_create_names_a_file_that_is_kept(keeper: Keeper) -> None:
     said = b'{"data":{"task_info":{"parent_video":{"url":"%b"}},"m":"no \\"%b\\"."}}'
     told = by_their_ids(said % (link.encode(), link.replace("/", "\\/").encode()))
     assert told == said % (name.encode(), name.encode())
+    escaped = link.replace("=", "\\u003d").replace("&", "\\u0026")
+    assert by_their_ids(b'["%b"]' % escaped.encode()) == b'["%b"]' % name.encode()
+    began = time.perf_counter()
+    by_their_ids(b'["for=kling %b"]' % (b"http://" * 20_000))
+    assert time.perf_counter() - began < 10, "a second, where it was a minute"
     assert (await keeper.relay.audit()).ok
 
 

@@ -39,3 +39,21 @@ async def test_many_first_requests_build_it_once_and_hold_up_nobody() -> None:
     assert sorted(asked) == [f"/{number}" for number in range(8)]
     assert len(built) == 1
     assert built != [threading.get_ident()]
+
+
+async def test_what_is_a_relays_own_is_built_once_too() -> None:
+    """As the office, whose first requests may be a monitor's and a scraper's at once."""
+    built: list[int] = []
+
+    def build() -> Any:
+        built.append(1)
+
+        async def answer(_scope: Any, _receive: Any, _send: Any) -> None:
+            pass
+
+        return answer
+
+    office = Later(build)
+    await asyncio.gather(*(office({}, None, None) for _ in range(8)))
+
+    assert built == [1]
