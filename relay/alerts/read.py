@@ -59,12 +59,16 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 async def read_alerts(session: AsyncSession) -> Standing:
-    """Read all rules, those of which no row is there yet too, and all places."""
+    """Read all rules and all places."""
+    return Standing(await read_rules(session), await list_places(session))
+
+
+async def read_rules(session: AsyncSession) -> list[ListedRule]:
+    """Read all rules, those of which no row is there yet too."""
     now = await session.scalar(select(func.now()))
     assert now is not None, "there is a time"
     rows = {row.name: row for row in await session.scalars(select(AlertRule))}
-    rules = [_rule(rule, rows.get(rule.name), now) for rule in RULES]
-    return Standing(rules, await list_places(session))
+    return [_rule(rule, rows.get(rule.name), now) for rule in RULES]
 
 
 async def list_places(session: AsyncSession, *, place_id: int | None = None) -> list[ListedPlace]:

@@ -59,14 +59,30 @@ async def read_last_backups(session: AsyncSession) -> LastBackups:
     )
 
 
+class RecordedBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """One that was made, or failed."""
+
+    id: int
+    ended_at: datetime
+    made_at: datetime
+    """What was committed before is in it; of one that failed, when it began."""
+    place: str
+    bytes: int | None
+    error: str | None
+    """Why there is none."""
+    actor: str
+
+
 async def list_recorded(
     session: AsyncSession, *, before_id: int | None = None, limit: int
-) -> list[Backup]:
+) -> list[RecordedBackup]:
     """List what was made and what failed, the newest first: of this database, as it knows."""
     query = select(Backup).order_by(Backup.id.desc()).limit(limit)
-    return list(
-        await session.scalars(query if before_id is None else query.where(Backup.id < before_id))
-    )
+    rows = await session.scalars(query if before_id is None else query.where(Backup.id < before_id))
+    return [
+        RecordedBackup(**{name: getattr(row, name) for name in RecordedBackup.__struct_fields__})
+        for row in rows
+    ]
 
 
 class OpenRestore(msgspec.Struct, frozen=True):

@@ -11,18 +11,20 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.alerts.places import PlaceUnusable, open_places, read_place
-from relay.alerts.read import ListedPlace, ListedRule, list_places, read_alerts
+from relay.alerts.read import ListedPlace, ListedRule, list_places, read_rules
 from relay.alerts.rules import BY_NAME
 from relay.alerts.send import CannotSend, check_sender, send_test
 from relay.alerts.tables import Severity
 from relay.console.access import may
 from relay.console.gate import ROOT
+from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
 from relay.desk.errors import DeskError, NoSuch
 from relay.desk.voice import voice_of
 from relay.html.form import Form, read_form
+from relay.pages.rows import Read, at_once
 
 HERE = f"{ROOT}/alerts"
 STATES = ("firing", "resolved", "unjudged")
@@ -37,10 +39,23 @@ class Alerts(Controller):
     guards = (may("alert.read"),)
 
     @get()
-    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """List the rules, those that fire first, and the places."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        return await _show(page, form)
+        return await _show(page)
+
+    @get("/rules/list/{file_form:str}")
+    async def rules_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the rules as a file, as they stand."""
+        return await RULES.file(page, file_form, back=HERE)
+
+    @get("/places/list/{file_form:str}")
+    async def places_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the places as a file; what of their addresses is secret is in none."""
+        return await PLACES.file(page, file_form, back=HERE)
 
     @post("/test", guards=[may("alert.add")])
     async def test(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -49,7 +64,7 @@ class Alerts(Controller):
             places = await open_places(session, page.office.keys)
         reasons = await send_test(places, voice_of(page.office.settings))
         arrived = {place.id: why for place, why in zip(places, reasons, strict=True)}
-        return await _show(page, Form(page.say), tested=arrived)
+        return await _show(page, tested=arrived)
 
     @get("/rules/{rule:str}", guards=[may("alert.set")])
     async def ask_rule(self, page: NamedDependency[Page], rule: FromPath[str]) -> Response[Any]:
@@ -139,21 +154,34 @@ class Alerts(Controller):
         return page.go(HERE, said="removed")
 
 
-async def _show(
-    page: Page, form: Form, *, tested: dict[int, str | None] | None = None
-) -> Response[Any]:
-    state = form.choice("state", STATES)
+async def _show(page: Page, *, tested: dict[int, str | None] | None = None) -> Response[Any]:
     async with page.reading() as session:
-        found = await read_alerts(session)
-    rules = sorted(found.rules, key=lambda rule: rule.state != "firing")
+        rules = await RULES.page(page, session)
+        places = await PLACES.page(page, session)
     return await page.render(
         "alerts/list.html",
-        form=form,
-        rules=[rule for rule in rules if state in (None, rule.state)],
-        places=found.places,
+        form=rules.form,
+        rules=rules.rows,
+        places=places.rows,
         to_do={name: rule.to_do for name, rule in BY_NAME.items()},
         tested=tested,
     )
+
+
+async def _rules_of(session: AsyncSession, _: Page, form: Form) -> Read[ListedRule]:
+    state = form.choice("state", STATES)
+    rules = sorted(await read_rules(session), key=lambda rule: rule.state != "firing")
+    return at_once([rule for rule in rules if state in (None, rule.state)])
+
+
+RULES = RowList(_rules_of, ListedRule, name="rules", title=lambda page: page.say("Rules"))
+
+
+async def _places_of(session: AsyncSession, _: Page, __: Form) -> Read[ListedPlace]:
+    return at_once(await list_places(session))
+
+
+PLACES = RowList(_places_of, ListedPlace, name="places", title=lambda page: page.say("Who is told"))
 
 
 async def _ask_rule(page: Page, name: str, form: Form, *, status: int = 200) -> Response[Any]:
@@ -173,7 +201,7 @@ async def _ask_rule(page: Page, name: str, form: Form, *, status: int = 200) -> 
 
 
 async def _rule(session: AsyncSession, name: str) -> ListedRule:
-    for rule in (await read_alerts(session)).rules:
+    for rule in await read_rules(session):
         if rule.name == name:
             return rule
     raise NoSuch("alert rule", name)

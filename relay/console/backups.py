@@ -9,25 +9,34 @@ import msgspec
 import structlog
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.backups.listed import Listing, list_backups
 from relay.backups.places import PlaceFailed
-from relay.backups.read import LastBackups, list_recorded, old_after_s, read_last_backups
+from relay.backups.read import (
+    LastBackups,
+    RecordedBackup,
+    list_recorded,
+    old_after_s,
+    read_last_backups,
+)
 from relay.backups.schedule import FAILURES, UnderWay, reason_of
 from relay.console.access import may
 from relay.console.gate import ROOT
-from relay.console.page import Asked, Page
+from relay.console.lists import RowList
+from relay.console.page import Page
 from relay.desk.actor import Actor
 from relay.desk.backups import back_up
 from relay.desk.errors import NotAllowed, NotPossible
 from relay.desk.office import Office
 from relay.html.form import Form
+from relay.pages.rows import Read, cut
 from relay.settings import SettingsError
 
 log = structlog.get_logger()
 
 HERE = f"{ROOT}/backup"
-AT_ONCE = 30
 LISTED_IN_S = 5.0
 """A bucket that does not answer is given up, so that the page is still one."""
 
@@ -72,9 +81,16 @@ class Backups(Controller):
     guards = (may("check.read"),)
 
     @get()
-    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """Show the last one, what is kept, and what became of each."""
-        return await _show(page, Form(page.say, values=dict(request.query_params.items())))
+        return await _show(page)
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give what became of each as a file, all of it."""
+        return await RECORDED.file(page, file_form, back=HERE)
 
     @post(guards=[may("backup.take")])
     async def take(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -87,28 +103,38 @@ class Backups(Controller):
         return page.go(HERE, said="backup-begun")
 
 
-async def _show(page: Page, form: Form) -> Response[Any]:
+async def _show(page: Page) -> Response[Any]:
     scope: Any = page.request.scope
     copier: Copier = scope["copier"]
-    cursor, settings = form.whole("cursor", most=2**53), page.office.settings
+    settings = page.office.settings
     async with page.reading() as session:
         last: LastBackups = await read_last_backups(session)
-        found = await list_recorded(session, before_id=cursor, limit=AT_ONCE + 1)
-    recorded = found[:AT_ONCE]
+        found = await RECORDED.page(page, session)
     listing, why_not = await _list(page)
     every_s = None if settings.backup_to is None else settings.backup_every_s
     return await page.render(
         "backup/backup.html",
-        form=form,
         last=last,
         is_old=last.age_s is None or last.age_s > old_after_s(every_s),
-        recorded=recorded,
-        next_cursor=recorded[-1].id if len(found) > AT_ONCE else None,
+        recorded=found.rows,
+        next_cursor=found.next_cursor,
         listing=listing,
         why_not=why_not,
         making=copier.making,
         key_id=page.office.keys.current,
     )
+
+
+async def _read_of(_: AsyncSession, __: Page, ___: Form) -> Read[RecordedBackup]:
+    async def read(
+        session: AsyncSession, before_id: int | None, most: int
+    ) -> tuple[list[RecordedBackup], int | None]:
+        return cut(await list_recorded(session, before_id=before_id, limit=most + 1), most)
+
+    return read
+
+
+RECORDED = RowList(_read_of, RecordedBackup, name="backups", title=lambda page: page.say("Backup"))
 
 
 async def _list(page: Page) -> tuple[Listing | None, str | None]:

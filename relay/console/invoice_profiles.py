@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, attempt
 from relay.console.invoices import HERE as INVOICES
-from relay.console.lists import AT_ONCE, ID_MAX
+from relay.console.lists import RowList
 from relay.console.money import render_of
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
@@ -20,18 +20,32 @@ from relay.desk.find import tenant_named, tenant_numbered
 from relay.desk.invoices import ProfileChanges, request_invoice, set_invoice_profile
 from relay.html.form import Form, read_form
 from relay.invoices.covered import Coverable, read_uncovered
-from relay.invoices.read import ListedProfile, find_profile, list_profiles
+from relay.invoices.read import find_profile, list_profiles
 from relay.invoices.tables import Basis, Invoice, InvoiceKind, InvoiceProfile
+from relay.pages.rows import Read
 
 HERE = f"{INVOICES}/profiles"
 KINDS, BASES = [kind.value for kind in InvoiceKind], [basis.value for basis in Basis]
 TEXTS = ("title", "tax_id", "address", "phone", "bank", "bank_account", "mail")
 
 
-class Due(msgspec.Struct, frozen=True):
+class Due(msgspec.Struct, frozen=True, kw_only=True):
     """A profile of the list."""
 
-    listed: ListedProfile
+    account_id: int
+    tenant_id: int
+    """Whose account it is."""
+    tenants: str
+    """Who draws on the account."""
+    kind: str
+    basis: str
+    title: str
+    tax_id: str | None
+    address: str | None
+    phone: str | None
+    bank: str | None
+    bank_account: str | None
+    mail: str | None
     due_micros: int
     """What is on no invoice yet."""
 
@@ -43,27 +57,28 @@ class Profiles(Controller):
     @get()
     async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """List who has a profile, and what is on no invoice of each."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        behind_id, name = form.whole("cursor", most=ID_MAX) or 0, form.text("tenant")
-        found: list[Due] = []
-        next_id = None
+        name = request.query_params.get("tenant", "").strip()
         async with page.reading() as session:
-            if name is not None:
+            found = await PROFILES.page(page, session)
+            if name:
                 try:
                     tenant = await tenant_named(session, name)
                     return page.go(f"{HERE}/{tenant.id}")
                 except NoSuch as error:
-                    form.errors["tenant"] = sentence_of(error, page)
-            listed = await list_profiles(session, behind_id=behind_id, limit=AT_ONCE + 1)
-            for one in listed[:AT_ONCE]:
-                of = one.profile
-                free = await read_uncovered(session, of.account_id, Basis(of.basis))
-                found.append(Due(one, sum(item.amount_micros for item in free)))
-        if len(listed) > AT_ONCE:
-            next_id = listed[AT_ONCE - 1].profile.account_id
+                    found.form.errors["tenant"] = sentence_of(error, page)
         return await render_of(
-            page, "money/profiles.html", form=form, profiles=found, next_cursor=next_id
+            *(page, "money/profiles.html"),
+            form=found.form,
+            profiles=found.rows,
+            next_cursor=found.next_cursor,
         )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        return await PROFILES.file(page, file_form, back=HERE)
 
     @get("/{tenant_id:int}")
     async def show(self, page: NamedDependency[Page], tenant_id: FromPath[int]) -> Response[Any]:
@@ -123,6 +138,34 @@ class Profiles(Controller):
         if form.is_right:
             return page.go(f"{HERE}/{tenant_id}", said="saved")
         return await _ask(page, tenant_id, form, status=status)
+
+
+async def _read_of(_: AsyncSession, __: Page, ___: Form) -> Read[Due]:
+    async def read(
+        session: AsyncSession, behind_id: int | None, most: int
+    ) -> tuple[list[Due], int | None]:
+        listed = await list_profiles(session, behind_id=behind_id or 0, limit=most + 1)
+        found: list[Due] = []
+        for one in listed[:most]:
+            of = one.profile
+            free = await read_uncovered(session, of.account_id, Basis(of.basis))
+            found.append(
+                Due(
+                    account_id=of.account_id,
+                    tenant_id=one.tenant_id,
+                    tenants=one.tenants,
+                    due_micros=sum(item.amount_micros for item in free),
+                    **{name: getattr(of, name) for name in ("kind", "basis", *TEXTS)},
+                )
+            )
+        return found, found[-1].account_id if len(listed) > most else None
+
+    return read
+
+
+PROFILES = RowList(
+    _read_of, Due, name="invoice-profiles", title=lambda page: page.say("Whom invoices name")
+)
 
 
 async def _show(page: Page, tenant_id: int, form: Form, *, status: int = OK) -> Response[Any]:

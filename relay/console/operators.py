@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.console.access import may
 from relay.console.acting import OK, attempt
 from relay.console.gate import ROOT
+from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.desk.errors import Stale
 from relay.desk.operators import (
@@ -34,6 +35,7 @@ from relay.html.form import Form, read_form
 from relay.logins.sessions import OpenSession, read_sessions
 from relay.operators.read import read_operator_tokens, read_operators
 from relay.operators.tables import Role
+from relay.pages.rows import Read, at_once
 
 HERE = f"{ROOT}/operators"
 ROLES = [role.value for role in Role]
@@ -66,27 +68,33 @@ class Operators(Controller):
     guards = (may("operator.read"),)
 
     @get()
-    async def show_list(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show_list(self, page: NamedDependency[Page]) -> Response[Any]:
         """List operators, and who is in by a link of the machine's."""
-        form = Form(page.say, values=dict(request.query_params.items()))
         async with page.reading() as session:
-            found = await read_operators(session, with_removed=form.is_checked("removed"))
+            found = await OPERATORS.page(page, session)
             sessions = await read_sessions(session)
             tokens = [row for row, _ in await read_operator_tokens(session)]
         live = [row.operator_id for row in tokens if row.revoked_at is None]
         return await page.render(
             "operators/list.html",
-            form=form,
+            form=found.form,
             operators=[
                 Listed(
-                    shown_operator(row),
-                    [one for one in sessions if one.operator_id == row.id],
-                    live.count(row.id),
+                    one,
+                    [session for session in sessions if session.operator_id == one.id],
+                    live.count(one.id),
                 )
-                for row in found
+                for one in found.rows
             ],
             of_machine=[one for one in sessions if one.is_system],
         )
+
+    @get("/list/{file_form:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same list as a file, all of it."""
+        return await OPERATORS.file(page, file_form, back=HERE)
 
     @get("/roles")
     async def show_roles(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -218,6 +226,16 @@ class Operators(Controller):
 
 
 CONFLICT = 409
+
+
+async def _read_of(session: AsyncSession, _: Page, form: Form) -> Read[ShownOperator]:
+    found = await read_operators(session, with_removed=form.is_checked("removed"))
+    return at_once([shown_operator(row) for row in found])
+
+
+OPERATORS = RowList(
+    _read_of, ShownOperator, name="operators", title=lambda page: page.say("Operators")
+)
 
 
 async def read_operator(page: Page, operator_id: int) -> ShownOperator:

@@ -35,6 +35,15 @@ def cut(found: list[Row], most: int) -> tuple[list[Row], int | None]:
     return rows, rows[-1].id if len(found) > most else None
 
 
+def at_once(found: list[Row]) -> Read[Row]:
+    """Read a list that is never long, and is there as a whole: no row is behind its first page."""
+
+    async def read(_: AsyncSession, __: int | None, ___: int) -> tuple[list[Row], int | None]:
+        return found, None
+
+    return read
+
+
 async def read_on(
     reading: Reading, read: Read[Row], rows: Sequence[Row], next_id: int | None
 ) -> AsyncIterator[Sequence[Row]]:

@@ -10,15 +10,25 @@ from litestar.status_codes import HTTP_422_UNPROCESSABLE_ENTITY
 
 from relay.errors import InvalidParameter, RelayError
 from relay.html.form import Form, read_form
-from relay.portal.files import as_file
+from relay.portal.files import Columns, as_file
 from relay.portal.gate import ROOT
+from relay.portal.lists import AnswerList, AskFor
 from relay.portal.page import Asked, Page
 from relay.portal.problems import sentence_of
 
 HERE = f"{ROOT}/money/invoices"
-AT_ONCE = 20
+ANSWERED_MAX = 50
+"""Invoices in an answer of `GET /relay/invoices`."""
 KINDS = ("special", "general", "plain")
 FIELDS = ("title", "tax_id", "address", "phone", "bank", "bank_account", "mail")
+COLUMNS = Columns(
+    (
+        *("id", "number", "state", "reason", "covers", "amount", "currency"),
+        *("requested_at", "issued_at", "ended_at", "file_name", "kind", *FIELDS),
+    ),
+    amounts=("amount",),
+    moments=("requested_at", "issued_at", "ended_at"),
+)
 ENDINGS = {
     "application/pdf": "pdf",
     "application/ofd": "ofd",
@@ -32,10 +42,16 @@ class Invoices(Controller):
     path = HERE
 
     @get()
-    async def show(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+    async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """List those that were asked for, and what is on none."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        return await _show(page, Form(page.say), before=form.whole("cursor", least=1, most=2**53))
+        return await _show(page, Form(page.say))
+
+    @get("/list/{form_name:str}")
+    async def list_as_file(
+        self, page: NamedDependency[Page], form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give those that were asked for as a file, all of them."""
+        return await INVOICES.file(page, form_name, back=HERE)
 
     @post()
     async def request_one(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -96,10 +112,9 @@ class Invoices(Controller):
         return as_file(file.content, kind, name=f"invoice-{invoice_id}.{ENDINGS.get(kind, 'bin')}")
 
 
-async def _show(
-    page: Page, form: Form, *, before: int | None = None, status: int = 200
-) -> Response[Any]:
-    told = await page.asking.get("/invoices", pageSize=AT_ONCE, before=before)
+async def _show(page: Page, form: Form, *, status: int = 200) -> Response[Any]:
+    found = await INVOICES.page(page)
+    told = await page.asking.get("/invoices", pageSize=1)
     profile = await page.asking.get("/invoice-profile")
     return await page.render(
         "money/invoices.html",
@@ -107,8 +122,24 @@ async def _show(
         form=form,
         by=told["by"],
         free=told["free"],
-        invoices=told["invoices"],
-        next_cursor=told["next_before"],
+        invoices=found.rows,
+        next_cursor=found.next_cursor,
         profile=profile["profile"],
         chosen=set(form.lists.get("entry", []) + form.lists.get("month", [])),
     )
+
+
+def _asked_of(page: Page, _: Form) -> AskFor:
+    async def ask(before: object, most: int) -> tuple[list[Any], object]:
+        size = min(most, ANSWERED_MAX)
+        told = await page.asking.get("/invoices", pageSize=size, before=before)
+        rows = [
+            one | one["profile"] | {"file_name": one["file"] and one["file"]["name"]}
+            for one in told["invoices"]
+        ]
+        return rows, told["next_before"]
+
+    return ask
+
+
+INVOICES = AnswerList(_asked_of, COLUMNS, name="invoices", title=lambda page: page.say("Invoices"))

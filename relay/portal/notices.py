@@ -14,6 +14,8 @@ from relay.notices.tables import Lang, PlaceKind
 from relay.portal.access import may
 from relay.portal.acting import OK, attempt
 from relay.portal.callbacks import HERE as CALLBACKS
+from relay.portal.files import Columns
+from relay.portal.lists import AnswerList, AskFor
 from relay.portal.page import Asked, Page
 from relay.tenants.scope import Scope
 
@@ -21,6 +23,15 @@ HERE = f"{CALLBACKS}/notices"
 KINDS = [kind.value for kind in PlaceKind]
 LANGS = [lang.value for lang in Lang]
 EVENTS = [event.value for event in WANTED]
+COLUMNS = Columns(
+    ("id", "created_at", "event", "place", "place_id", "state", "attempts", "error", "ended_at"),
+    counts=("attempts",),
+)
+PLACE_COLUMNS = Columns(
+    ("id", "kind", "to", "lang", "events", "low", "created_at", "sent_at", "error"),
+    amounts=("low",),
+    moments=("created_at", "sent_at"),
+)
 
 
 class Notices(Controller):
@@ -31,6 +42,20 @@ class Notices(Controller):
     async def show(self, page: NamedDependency[Page]) -> Response[Any]:
         """List places, and what was told there."""
         return await _show(page)
+
+    @get("/list/{form_name:str}")
+    async def show_file(
+        self, page: NamedDependency[Page], form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give what was told as a file, all of it."""
+        return await NOTICES.file(page, form_name, back=HERE)
+
+    @get("/places/{form_name:str}")
+    async def show_places_file(
+        self, page: NamedDependency[Page], form_name: FromPath[str]
+    ) -> Response[Any]:
+        """Give the places as a file, by what of their addresses is shown."""
+        return await PLACES.file(page, form_name, back=HERE)
 
     @get("/add")
     async def ask_add(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -83,15 +108,41 @@ class Notices(Controller):
 
 
 async def _show(page: Page, form: Form | None = None, status: int = OK) -> Response[Any]:
-    told = await page.asking.get("/notices")
+    found = await NOTICES.page(page)
+    places = await PLACES.page(page)
     return await page.render(
         "callbacks/notices.html",
         status=status,
-        form=form or Form(page.say),
-        places=told["places"],
-        notices=told["notices"],
-        shown={place["id"]: place["to"] for place in told["places"]},
+        form=form or found.form,
+        places=places.rows,
+        notices=found.rows,
+        next_cursor=found.next_cursor,
     )
+
+
+def _asked_of(page: Page, _: Form) -> AskFor:
+    async def ask(before: object, most: int) -> tuple[list[Any], object]:
+        told = await page.asking.get("/notices", pageSize=most, before=before)
+        shown = {place["id"]: place["to"] for place in told["places"]}
+        rows = [one | {"place": shown.get(one["place_id"])} for one in told["notices"]]
+        return rows, told["next_before"]
+
+    return ask
+
+
+NOTICES = AnswerList(_asked_of, COLUMNS, name="notices", title=lambda page: page.say("Notices"))
+
+
+def _places_of(page: Page, _: Form) -> AskFor:
+    async def ask(_: object, __: int) -> tuple[list[Any], object]:
+        return (await page.asking.get("/notices", pageSize=1))["places"], None
+
+    return ask
+
+
+PLACES = AnswerList(
+    _places_of, PLACE_COLUMNS, name="notice-places", title=lambda page: page.say("Place")
+)
 
 
 async def _ask_add(page: Page, form: Form, *, status: int = OK) -> Response[Any]:

@@ -1,6 +1,6 @@
 """Where a tenant is told of its own business, under `/relay/notices`, for keys of scope `manage`.
 
-GET  /relay/notices                 its places, and what was told there lately
+GET  /relay/notices?pageSize=…&before=…   its places, and what was told there, newest first
 POST /relay/notices                 {"kind": "mail", "to": "ops@acme.example", "lang": "zh"}
 POST /relay/notices/{id}/test       send a test there; the list says what became of it
 POST /relay/notices/{id}/remove
@@ -27,12 +27,14 @@ from relay.notices.events import Event
 from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind
 from relay.proxy.asked import Asked, name_now, read_body, read_micros, tenant_actor
+from relay.proxy.query import read_number
+from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.tenants.caller import Caller
 
 ID_DIGITS_MAX = 18
-LATELY = 50
+SIZE_DEFAULT, SIZE_MAX = 50, 500
 FIELDS = {"low_micros": "low"}
 """As the desk names them, and as a tenant does."""
 
@@ -58,15 +60,19 @@ class OwnNotices:
         self._settings = settings
 
     async def list(self, caller: Caller, asked: Asked) -> dict[str, Any]:
-        _ = asked
+        given = dict(read_query(asked.query))
+        size = read_number(given, "pageSize", default=SIZE_DEFAULT, largest=SIZE_MAX)
+        before_id = read_number(given, "before", default=2**63 - 1, largest=2**63 - 1)
+        mine = NoticeFilter(tenant_id=caller.tenant_id, before_id=before_id)
         async with self._sessions() as session:
-            mine = NoticeFilter(tenant_id=caller.tenant_id)
             places = await list_places(session, tenant_id=caller.tenant_id)
-            notices = await list_notices(session, mine, limit=LATELY)
+            notices = await list_notices(session, mine, limit=size + 1)
+        page = notices[:size]
         return {
             "currency": self._settings.currency,
             "places": [_place(one) for one in places],
-            "notices": [_notice(one) for one in notices],
+            "notices": [_notice(one) for one in page],
+            "next_before": page[-1].id if len(notices) > size else None,
         }
 
     async def add(self, caller: Caller, asked: Asked) -> dict[str, Any]:

@@ -189,6 +189,12 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
         assert (difference["Task"], difference["Kling's id"]) == (str(row["id"]), row["kling_id"])
         assert Decimal(difference["Units here"]) == row["cost_units"]
         assert Decimal(difference["Units at Kling"]) == row["cost_units"] - Decimal("0.000001")
+        file = await ann.post("/money/bill/csv", **fields)
+        (line,) = csv.DictReader(io.StringIO(file.content.decode("utf-8-sig")))
+        assert (line["differs"], line["ours_id"]) == ("another amount", str(row["id"]))
+        assert Decimal(line["ours_units"]) == row["cost_units"]
+        assert (await ann.post("/money/bill/xlsx", **fields)).content[:2] == b"PK"
+        assert (await ann.post("/money/bill/exe", **fields)).status_code == 404
         for wrong, status, says in (
             ({"channel": "main", "month": "x"}, 422, "A month such as"),
             ({"channel": "", "month": str(this_month())}, 422, "Fill this in."),
@@ -198,8 +204,9 @@ async def test_klings_bill_is_held_against_our_tasks(relay: Relay) -> None:
                 "There is no channel nowhere.",
             ),
         ):
-            answer = await ann.post("/money/bill", **wrong)
-            assert (answer.status_code, says in unescape(answer.text)) == (status, True)
+            for place in ("/money/bill", "/money/bill/csv"):
+                answer = await ann.post(place, **wrong)
+                assert (answer.status_code, says in unescape(answer.text)) == (status, True)
 
 
 async def test_what_takes_too_long_is_said_and_had_as_a_file(relay: Relay) -> None:

@@ -204,7 +204,13 @@ async def test_a_file_is_handed_out_as_one(relay: Relay) -> None:
         file = await ann.get(f"/money/invoices/{invoice}/file")
         none = await ann.get("/money/invoices/4711/file")
         page = await ann.read("/money/invoices")
+        head, line = await rows_of(ann, "/money/invoices/list/csv")
+        as_xlsx = await ann.get("/money/invoices/list/xlsx")
 
+    told = dict(zip(head, line, strict=True))
+    assert (told["id"], told["number"], told["amount"]) == (str(invoice), "26-1", "2")
+    assert (told["state"], told["file_name"]) == ("issued", "fapiao.pdf")
+    assert as_xlsx.content[:2] == b"PK"
     assert (file.status_code, file.content) == (200, b"%PDF-1.7 of acme")
     assert file.headers["content-type"].startswith("application/pdf")
     assert file.headers["content-disposition"] == f'attachment; filename="invoice-{invoice}.pdf"'
