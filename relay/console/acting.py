@@ -7,7 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.page import Page
 from relay.console.problems import sentence_of, status_of
-from relay.desk.errors import DeskError, NameTaken, NoSuch, ReferenceUsed, Stale, Unusable
+from relay.desk.errors import (
+    DeskError,
+    DoneBefore,
+    NameTaken,
+    NoSuch,
+    ReferenceUsed,
+    Stale,
+    Unusable,
+)
 from relay.html.form import Form
 
 Done = TypeVar("Done")
@@ -25,13 +33,14 @@ async def attempt(
     Raises:
         NoSuch: what it is about is not there any more.
         Stale: it is not as the form showed it.
+        DoneBefore: by the same form.
     """
     if not form.is_right:
         return None, WRONG
     try:
-        async with page.acting() as session:
+        async with page.acting(form) as session:
             return await work(session), OK
-    except (NoSuch, Stale):
+    except (NoSuch, Stale, DoneBefore):
         raise
     except DeskError as error:
         field = _field_of(error)

@@ -21,7 +21,7 @@ from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
 from relay.desk.alerts import add_place, change_rule, mute_rule, remove_place
-from relay.desk.errors import DeskError, NoSuch
+from relay.desk.errors import DeskError, DoneBefore, NoSuch
 from relay.desk.voice import voice_of
 from relay.html.form import Form, read_form
 from relay.pages.rows import Read, at_once
@@ -130,8 +130,12 @@ class Alerts(Controller):
         if not form.is_right or url is None or least is None:
             return await page.render("alerts/place.html", status=422, form=form)
         try:
-            async with page.acting() as session:
-                await add_place(session, page.actor, url, page.office.keys, least=Severity(least))
+            async with page.acting(form) as session:
+                await add_place(
+                    session, page.actor_by(form), url, page.office.keys, least=Severity(least)
+                )
+        except DoneBefore:
+            raise
         except DeskError as error:
             form.errors[""] = sentence_of(error, page)
             return await page.render("alerts/place.html", status=status_of(error), form=form)

@@ -46,7 +46,9 @@ class OperatorTokens(Controller):
         async def work(session: AsyncSession) -> IssuedOperatorToken:
             operator = await operator_numbered(session, operator_id)
             return await issue_operator_token(
-                *(session, page.actor, operator.name), expires_at=until, addresses=addresses
+                *(session, page.actor_by(form), operator.name),
+                expires_at=until,
+                addresses=addresses,
             )
 
         issued, status = await attempt(page, form, work)

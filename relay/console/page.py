@@ -19,7 +19,7 @@ from relay.desk.actor import Actor
 from relay.desk.errors import Busy, NotAllowed, OverCeiling
 from relay.desk.logins import actor_of
 from relay.desk.office import Office
-from relay.desk.once import is_key, new_key
+from relay.desk.once import is_key, new_key, refuse_again
 from relay.desk.roles import ACTS
 from relay.html.form import Form
 from relay.html.page import SitePage, language_of
@@ -56,12 +56,9 @@ class Page(SitePage, frozen=True, kw_only=True):
         )
 
     def actor_by(self, form: Form) -> Actor:
-        """Who acts by a form that is done once, under its own key.
-
-        A form that brought none has one from now on, which is good once too.
-        """
+        """Who acts by a form: under its own key, where it has one."""
         given = form.values.get(ONCE, "")
-        return structs.replace(self.actor, request_id=given if is_key(given) else new_key())
+        return structs.replace(self.actor, request_id=given) if is_key(given) else self.actor
 
     def may(self, act: str) -> bool:
         """Tell whether the visitor's role may do it: what it may not is not offered."""
@@ -74,14 +71,19 @@ class Page(SitePage, frozen=True, kw_only=True):
             yield session
 
     @asynccontextmanager
-    async def acting(self) -> AsyncIterator[AsyncSession]:
+    async def acting(self, form: Form | None = None) -> AsyncIterator[AsyncSession]:
         """Open the transaction of an act of the desk; who may not do it is noted.
+
+        `form`: what has a key of its own is done once, by `actor_by` it.
 
         Raises:
             DeskError: nothing was written.
+            DoneBefore: by the same form.
         """
         try:
             async with self.office.sessions.begin() as session:
+                if form is not None and is_key(form.values.get(ONCE, "")):
+                    await refuse_again(session, self.actor_by(form))
                 yield session
         except (NotAllowed, OverCeiling):
             visitor, actor = self.visitor, self.actor

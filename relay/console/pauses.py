@@ -14,7 +14,7 @@ from relay.console.gate import ROOT
 from relay.console.lists import RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
-from relay.desk.errors import DeskError, NoSuch, Unusable
+from relay.desk.errors import DeskError, DoneBefore, NoSuch, Unusable
 from relay.desk.pauses import end_pause, pause_creates
 from relay.html.form import Form, read_form
 from relay.pages.rows import Read, cut
@@ -71,9 +71,9 @@ class Pauses(Controller):
             if minutes is not None:
                 until = datetime.now(UTC) + timedelta(minutes=int(minutes))
             try:
-                async with page.acting() as session:
+                async with page.acting(form) as session:
                     await pause_creates(
-                        *(session, page.actor),
+                        *(session, page.actor_by(form)),
                         reason=reason,
                         tenant=tenant,
                         channel=channel,
@@ -81,6 +81,8 @@ class Pauses(Controller):
                         model=model,
                         until=until,
                     )
+            except DoneBefore:
+                raise
             except DeskError as error:
                 field = ""
                 if isinstance(error, NoSuch):

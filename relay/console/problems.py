@@ -14,6 +14,7 @@ from relay.console.page import Asked, Page, page_of
 from relay.desk.errors import (
     Busy,
     DeskError,
+    DoneBefore,
     NameTaken,
     NoSuch,
     NotAllowed,
@@ -86,6 +87,8 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
     """Answer whatever a handler raised."""
     page = page_of(request)
     match error:
+        case DoneBefore():
+            return page.compose("done_before.html", before=error)
         case DeskError():
             status, why = status_of(error), sentence_of(error, page)
         case _:

@@ -20,9 +20,8 @@ from relay.console.problems import sentence_of, status_of
 from relay.console.story import read_told
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
-from relay.desk.errors import DeskError, NoSuch
+from relay.desk.errors import DeskError, DoneBefore, NoSuch
 from relay.desk.find import channel_named, tenant_named
-from relay.desk.once import was_done
 from relay.desk.tasks import (
     TOLD_OF_RELEASED,
     TOLD_OF_SETTLED,
@@ -181,18 +180,17 @@ class Tasks(Controller):
         if form.is_right and amount_micros is not None and not is_sure(form, amount_micros):
             return await _ask(page, task_id, act, form)
         if form.is_right:
-            actor = page.actor_by(form) if act in ONCE else page.actor
             try:
-                async with page.acting() as session:
-                    is_done = act in ONCE and await was_done(session, actor)
-                    if not is_done:
-                        await ACTS[act](session, actor, TaskId(task_id), form)
+                async with page.acting(form) as session:
+                    await ACTS[act](session, page.actor_by(form), TaskId(task_id), form)
+            except DoneBefore:
+                return page.go(f"{HERE}/{task_id}", said="done-before")
             except NoSuch:
                 raise
             except DeskError as error:
                 form.errors[""] = sentence_of(error, page)
                 return await _ask(page, task_id, act, form, status=status_of(error))
-            return page.go(f"{HERE}/{task_id}", said="done-before" if is_done else "done")
+            return page.go(f"{HERE}/{task_id}", said="done")
         return await _ask(page, task_id, act, form, status=422)
 
 
@@ -266,10 +264,6 @@ ACTS: dict[str, Do] = {
     "unflag": _unflag,
     "look": _look,
 }
-
-
-ONCE = ("refund",)
-"""What would be done again by a second press of its button: all else finds itself done."""
 
 
 async def _read_of(session: AsyncSession, page: Page, form: Form) -> Read[ListedTask]:

@@ -13,9 +13,9 @@ from relay.console.access import may
 from relay.console.acting import OK, attempt, is_sure
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
+from relay.desk.errors import DoneBefore
 from relay.desk.find import tenant_numbered
 from relay.desk.money import add_quota, adjust_quota, set_credit
-from relay.desk.once import was_done
 from relay.html.form import Form, read_form
 from relay.ledger.tables import TopupKind
 
@@ -83,24 +83,23 @@ class TenantMoney(Controller):
         amount_micros = form.amount("amount", must=True, signed=True) or 0
         reason = form.text("reason", must=True)
 
-        async def work(session: AsyncSession) -> bool:
-            actor = page.actor_by(form)
-            if await was_done(session, actor):
-                return False
+        async def work(session: AsyncSession) -> None:
             tenant = await tenant_numbered(session, tenant_id)
             await adjust_quota(
-                *(session, actor, tenant.name),
+                *(session, page.actor_by(form), tenant.name),
                 amount_micros=amount_micros,
                 reason=reason or "",
                 currency=page.office.settings.currency,
             )
-            return True
 
         if form.is_right and not is_sure(form, amount_micros):
             return await _ask(page, tenant_id, "adjust", form, planned=Planned(amount_micros))
-        is_news, status = await attempt(page, form, work)
+        try:
+            _, status = await attempt(page, form, work)
+        except DoneBefore:
+            return page.go(f"{HERE}/{tenant_id}", said="done-before")
         if form.is_right:
-            return page.go(f"{HERE}/{tenant_id}", said="done" if is_news else "done-before")
+            return page.go(f"{HERE}/{tenant_id}", said="done")
         return await _ask(page, tenant_id, "adjust", form, status=status)
 
     @get("/{tenant_id:int}/credit", guards=[may("tenant.set_credit")])

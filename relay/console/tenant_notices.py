@@ -89,7 +89,7 @@ class TenantNotices(Controller):
                 low_micros=low_micros,
             )
             return await add_notice_place(
-                *(session, page.actor, tenant.name, wanted, page.office.keys),
+                *(session, page.actor_by(form), tenant.name, wanted, page.office.keys),
                 settings=page.office.settings,
             )
 

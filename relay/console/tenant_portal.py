@@ -39,7 +39,7 @@ class TenantPortal(Controller):
         async def work(session: AsyncSession) -> PortalLink:
             tenant = await tenant_numbered(session, tenant_id)
             return await link_tenant(
-                *(session, page.actor, tenant.name, page.office.keys),
+                *(session, page.actor_by(form), tenant.name, page.office.keys),
                 is_for_support=is_for_support,
             )
 

@@ -89,7 +89,7 @@ class TenantTokens(Controller):
         limits = {kind: it for kind, it in read_allowed(form).items() if it is not None}
 
         async def work(session: AsyncSession) -> IssuedToken:
-            actor: Actor = page.actor
+            actor: Actor = page.actor_by(form)
             tenant = await tenant_numbered(session, tenant_id)
             issued = await issue_token(
                 *(session, actor, tenant.name, page.office.keys),

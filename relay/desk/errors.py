@@ -13,6 +13,7 @@
     ├── Unusable           what was given cannot be taken
     ├── NotAllowed         the operator's role may not do it
     ├── OverCeiling        it would come to more than the operator may in 24 hours
+    ├── DoneBefore         the same form was sent before, and done
     ├── Stale              it was changed since whoever acts has read it
     └── Busy               somebody else is writing the same just now
         └── Occupied       something else that takes as long is under way here
@@ -171,6 +172,17 @@ class Stale(DeskError):
 
     def __init__(self) -> None:
         super().__init__("it was changed since it was read")
+
+
+class DoneBefore(DeskError):
+    """The same form was sent before, and done."""
+
+    def __init__(self, act: str, kind: str, name: str, at: datetime) -> None:
+        super().__init__("it was done before, by the same form")
+        self.act = act
+        self.kind = kind
+        self.name = name
+        self.at = at
 
 
 class Busy(DeskError):

@@ -16,6 +16,7 @@ class Change(Base):
     __table_args__ = (
         Index(None, "subject", "id"),
         Index(None, "actor", "id"),
+        Index("changes_forms", "request_id", postgresql_where=text("request_id LIKE 'form-%'")),
         Index("changes_amounts", "actor", "at", postgresql_where=text("amount_micros IS NOT NULL")),
     )
 

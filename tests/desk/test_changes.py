@@ -20,7 +20,7 @@ from relay.desk.act import NAMES, act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.fields import FIELDS
-from relay.desk.once import was_done
+from relay.desk.once import refuse_again
 from relay.desk.permit import admit, check_ceiling
 from relay.desk.roles import ACTS, BOUNDED, READS
 from relay.desk.versions import refuse_stale
@@ -37,7 +37,7 @@ END $$;
 CREATE TRIGGER marked AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION mark()
 """
 """Notes how much a transaction had written when it wrote its change."""
-OF_EVERY_ACT = (note_change, admit, check_ceiling, refuse_stale, was_done)
+OF_EVERY_ACT = (note_change, admit, check_ceiling, refuse_stale, refuse_again)
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -89,7 +89,7 @@ COLD = {
     "relay.desk.check.process:check_process": "sets what holds in a transaction",
     "relay.desk.logins:knows_password": "an operator, by primary key",
     "relay.desk.logins:step_shown": "asks the clock",
-    "relay.desk.once:was_done": "an operator's act of the last day, by the index of amounts",
+    "relay.desk.once:refuse_again": "what one form did, by the index of forms",
     "relay.desk.operators:operator_numbered": "an operator, by primary key",
     "relay.desk.versions:refuse_stale": "sets what holds in a transaction",
     "relay.tasks.kin:_children_of": "at most 1,500 tasks, by the index of lists",
