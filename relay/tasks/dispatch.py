@@ -250,7 +250,7 @@ class Dispatcher:
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
         try:
-            fields = await self._with_files(submission)
+            fields = await self._with_files(submission, admission)
             reply = await self._upstream.create(
                 channel,
                 endpoint,
@@ -308,7 +308,7 @@ class Dispatcher:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
 
-    async def _with_files(self, submission: Submission) -> Fields:
+    async def _with_files(self, submission: Submission, admission: Admission) -> Fields:
         """Put files of ours where the create names them, or raise NotSent."""
         task, name, fields = submission.task, submission.endpoint.name, submission.fields
         if not submission.may_name_files:
@@ -316,6 +316,7 @@ class Dispatcher:
         try:
             return await self._given.put(task.tenant_id, name, fields)
         except StoreFailed as error:
+            self._board.withdraw(admission)  # nothing was asked of the channel
             raise NotSent(f"a file that it names cannot be read: {error}") from error
 
     async def _keep(self, submission: Submission, submitted: Submitted) -> Submitted:

@@ -1,5 +1,6 @@
 """What tenants keep is measured through the day, and charged once a month is over."""
 
+import random
 from datetime import timedelta, tzinfo
 
 import structlog
@@ -33,7 +34,8 @@ async def keep_storage(
         assert now is not None, "it has a clock"
         await measure(session, now.astimezone(zone).date(), gb_month_micros=gb_month_micros)
     async with sessions() as session:
-        due = await read_uncharged(session, month_of(now - AFTER, zone))
+        due = list(await read_uncharged(session, month_of(now - AFTER, zone)))
+    random.shuffle(due)  # whoever cannot be charged holds up other ones each time
     for name, month in due:
         try:
             async with sessions.begin() as session:
