@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from relay.console.gate import SITE
+from relay.desk.tenants import issue_webhook_secret
+from tests.admin.office import act
 from tests.console.test_gate import charged_task
 from tests.console.test_records import PLACE
 from tests.console.test_tenants import id_of
