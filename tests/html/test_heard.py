@@ -34,6 +34,7 @@ HEARD = {
     "no channel serves tenant a (x, y) and 3 more: creates are 503/5001": (
         "没有渠道可服务：租户 a（x, y），另有 3 个。其创建会得到 503/5001"
     ),
+    "8.88 USD left, for 7.9 h": "剩 8.88 USD，可用 7.9 h",
     "channel main": "渠道 main",
     "channel 主 要": "渠道主 要",
     "video: not sent: the proxy http://p:1 cannot be reached: no address": (
@@ -64,6 +65,7 @@ def test_what_others_say_stays_as_it_is() -> None:
         "<b>channel</b>",
         "%(1)s %s 100%",
         "张 三: ok",
+        "an email left, for Monday",
         "",
     ):
         assert hear("zh", said) == said

@@ -26,6 +26,8 @@ CHARS_MAX = 600
 LOOKUPS_MAX = 50
 """Of texts within one: words of Kling's and of tenants may look like any number of sentences."""
 LETTER = re.compile("[A-Za-z]")
+AMOUNT = re.compile(r"-?[0-9][0-9.,]* \S+")
+"""Of a currency, whose letters are no words."""
 LETTERS_MIN = 8
 STOPS = {"; ": "；", ": ": "："}
 SPACED_HOLE = re.compile(r"( ?)%\((\d+)\)s( ?)")
@@ -185,7 +187,8 @@ class _Ear:
                 for hole, is_name in one.of_names
             }
             first = one.holes[0]
-            if one.is_weak and LETTER.search(found[first]) and heard[first] is None:
+            has_words = LETTER.search(found[first]) and not AMOUNT.fullmatch(found[first])
+            if one.is_weak and has_words and heard[first] is None:
                 continue
             return one.fill({hole: heard[hole] or found[hole] for hole in found})
         return None
