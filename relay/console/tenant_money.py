@@ -29,6 +29,14 @@ class Planned(msgspec.Struct, frozen=True):
     """Added, or the credit that is to be."""
 
 
+def _read_change(page: Page, form: Form) -> int:
+    """Read what a quota is changed by, up or down; nothing is refused before one is asked."""
+    amount_micros = form.amount("amount", must=True, signed=True)
+    if amount_micros == 0:
+        form.errors["amount"] = page.sentence("0 changes nothing")
+    return amount_micros or 0
+
+
 class TenantMoney(Controller):
     path = HERE
 
@@ -46,7 +54,7 @@ class TenantMoney(Controller):
         """Add quota, once per reference."""
         form = await read_form(request, page.say)
         kind = form.choice("kind", KINDS, must=True)
-        amount_micros = form.amount("amount", must=True, signed=True) or 0
+        amount_micros = _read_change(page, form)
         reference, reason = form.text("reference", must=True, most=64), form.text("reason")
 
         async def work(session: AsyncSession) -> bool:
@@ -80,7 +88,7 @@ class TenantMoney(Controller):
     ) -> Response[Any]:
         """Correct a quota, up or down."""
         form = await read_form(request, page.say)
-        amount_micros = form.amount("amount", must=True, signed=True) or 0
+        amount_micros = _read_change(page, form)
         reason = form.text("reason", must=True)
 
         async def work(session: AsyncSession) -> None:
