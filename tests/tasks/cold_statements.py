@@ -28,6 +28,7 @@ COLD = {
     "relay.assets.read:read_kept_sum": "the content of one tenant, by index, or by a command",
     "relay.assets.read:read_objects": _COMMAND,
     "relay.assets.read:read_keeping": _COMMAND,
+    "relay.proxy.own_files:OwnFiles.sandbox_url": "one task, by primary key",
     "relay.proxy.own_assets:OwnAssets.list": "its tenant, by primary key",
     "relay.assets.kept:find_kept": "an asset by its public id, and its tenant",
     "relay.assets.links:ResultUrls._of_tasks": "files of the tasks that are shown, by an index",
