@@ -20,8 +20,9 @@ async def test_a_hundred_submits_to_two_processes_stop_at_a_limit_to_the_micro(
     token = await world.add_tenant(quota_micros=200 * CLIP_MICROS)
     other_port = free_port()
     urls = (world.url, f"http://127.0.0.1:{other_port}")
-    with world.relay(port=other_port) as other:
-        async with world.started_relay():
+    patience = {"submit_timeout_s": 20}  # on a busy machine a hundred take longer than one
+    with world.relay(port=other_port, **patience) as other:
+        async with world.started_relay(**patience):
             await other.logged("serve.started")
             for url in urls:  # both have read the token, and have connections open
                 assert (await world.send(token, {}, url=url)).is_success
