@@ -322,9 +322,9 @@ TOLD = (
     ToldSetting(
         ("RELAY_ASSET_GB_MONTH",),
         "none",
-        "what 10^9 bytes of files cost that are kept for a month, in `RELAY_CURRENCY`: "
+        "what 10^9 bytes of files cost that are kept for a month, in the relay's currency: "
         "[charged](assets.md#what-it-costs) once the month is over; none: nothing",
-        "每 10^9 字节文件保存一个月的价格（`RELAY_CURRENCY`），月末后"
+        "每 10^9 字节文件保存一个月的价格（本系统货币），月末后"
         "[计费](assets.md#what-it-costs)；不设置则免费",
     ),
     ToldSetting(

@@ -70,7 +70,7 @@ async def test_a_refund_is_made_once_however_often_it_is_sent(database_url: str)
     async with fixture_relay(database_url) as relay, visiting(relay) as ann:
         here = f"/tasks/{await charged_task(relay)}/refund"
         once = key_of((await ann.get(here)).text)
-        fields = {"amount": "0.1", "reason": "goodwill"}
+        fields = {"amount": "0.1", "reason": "goodwill", "sure": "100000"}
         assert await press(ann, here, 4, **fields, once=once) == ["done", *["done-before"] * 3]
         assert await entries(relay, "refund") == [100_000]
         again = key_of((await ann.get(here)).text)
@@ -85,9 +85,9 @@ async def test_a_refusal_leaves_the_form_to_be_sent_again(database_url: str) -> 
         here = f"/tasks/{await charged_task(relay)}/refund"
         once = key_of((await ann.get(here)).text)
         fields = {"reason": "goodwill", "once": once}
-        answer = await ann.post(here, **fields, amount="4711")
+        answer = await ann.post(here, **fields, amount="4711", sure="4711000000")
         assert (answer.status_code, key_of(answer.text)) == (409, once)
-        assert await press(ann, here, 1, **fields, amount="0.1") == ["done"]
+        assert await press(ann, here, 1, **fields, amount="0.1", sure="100000") == ["done"]
 
 
 def test_each_form_that_makes_something_is_done_once() -> None:
