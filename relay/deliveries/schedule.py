@@ -5,7 +5,6 @@ import random
 import msgspec
 
 HOUR_S = 3600.0
-_chance = random.Random()  # noqa: S311 (spreads load, guards nothing)
 
 
 class RetrySchedule(msgspec.Struct, frozen=True):
@@ -28,7 +27,7 @@ class RetrySchedule(msgspec.Struct, frozen=True):
         if elapsed_s >= self.window_s:
             return None
         pause = min(max(self.first_s, elapsed_s), self.longest_s)
-        pause *= _chance.uniform(1 - self.jitter, 1 + self.jitter)
+        pause *= random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 (spreads load)
         return min(pause, self.window_s - elapsed_s)
 
     @property

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from litestar.types import Send
 
 JSON = b"application/json"
-_chance = random.Random()  # noqa: S311 (unique, not secret; seeded by the system)
 _LOW = (1 << 62) - 1
 
 
@@ -61,7 +60,8 @@ def new_request_id() -> str:
     They begin with the time, so that the index of tasks by them grows at its end.
     """
     ms = time.time_ns() // 1_000_000
-    bits = _chance.getrandbits(74)
+    # Not a generator of our own: Python seeds this one anew in a process that is forked.
+    bits = random.getrandbits(74)
     text = f"{ms << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & _LOW:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

@@ -38,7 +38,7 @@ async def follow(page: Any, *names: str | re.Pattern[str]) -> None:
         await inside(page).get_by_role("link", name=name, exact=True).first.click()
 
 
-async def press(page: Any, name: str) -> None:
+async def press(page: Any, name: str | re.Pattern[str]) -> None:
     await inside(page).get_by_role("button", name=name, exact=True).click()
 
 
@@ -57,13 +57,13 @@ async def is_done(page: Any) -> None:
     await inside(page).locator(".banner.good").first.wait_for()
 
 
-async def tab_to(page: Any, name: str) -> None:
+async def tab_to(page: Any, name: str | re.Pattern[str]) -> None:
     """Press Tab until something has the focus; whatever has it on the way shows that it has."""
     for _ in range(80):
         await page.keyboard.press("Tab")
         there = await page.evaluate(FOCUS)
         assert there["shown"], there["tag"]
-        if there["is"] == name:
+        if re.fullmatch(re.escape(name) if isinstance(name, str) else name, there["is"]):
             return
     pytest.fail(f"no Tab leads to {name}")
 

@@ -33,12 +33,14 @@ NO_FILE = "/tasks/{task}/files/9"
 PAGES = {
     "ofsv": (
         *("/", "/figures", "/me", "/me/password", "/me/second-factor", "/me/second-factor/remove"),
-        *("/alerts", "/pauses", "/pauses/list/csv"),
+        *("/alerts", "/alerts/places/list/csv", "/alerts/rules/list/csv"),
+        *("/pauses", "/pauses/list/csv"),
         *("/changes", "/changes/list/csv", "/changes/{change}"),
         *("/deliveries", "/deliveries/list/csv", "/deliveries/{delivery}"),
         *("/tasks", "/tasks/list/csv", "/tasks/find", "/tasks/{task}", "/tasks/{task}/raw"),
         NO_FILE,
         *("/channels", "/channels/list/csv", "/channels/{channel}"),
+        "/channels/{channel}/trial/csv",
         *("/tenants", "/tenants/list/csv", "/tenants/{tenant}"),
         *(f"/tenants/{{tenant}}/{tab}" for tab in ("below", "limits", "tokens", "prices")),
         *(f"/tenants/{{tenant}}/{tab}" for tab in ("entries", "entries/csv", "statement")),
@@ -53,11 +55,12 @@ PAGES = {
         *("/money/month", "/money/month/{month}/csv", "/money/month/{month}/statements"),
         *("/money/invoices", "/money/invoices/list/csv", "/money/invoices/{invoice}"),
         *("/money/invoices/{issued}/file", "/money/invoices/profiles"),
+        "/money/invoices/profiles/list/csv",
         "/money/invoices/profiles/{tenant}",
     ),
     "ofv": (
         *("/operators", "/operators/roles", "/operators/{operator}"),
-        *("/check", "/settings", "/backup"),
+        *("/check", "/settings", "/backup", "/backup/list/csv", "/operators/list/csv"),
         *("/money/margin", "/money/margin/csv", "/money/losses", "/money/losses/csv"),
     ),
     "ofs": (
@@ -119,7 +122,10 @@ FORMS = {
         "/tenants/{tenant}/notices/places/{place}/test",
         "/tenants/{tenant}/notices/{notice}/replay",
     ),
-    "of": (*PAGES["of"], "/money/invoices/profiles/{tenant}/request"),
+    "of": (
+        *PAGES["of"],
+        *("/money/bill/csv", "/money/invoices/profiles/{tenant}/request"),
+    ),
     "o": (
         *PAGES["o"],
         *("/channels/{channel}/enable", "/channels/{channel}/undrain"),

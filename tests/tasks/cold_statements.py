@@ -97,7 +97,7 @@ COLD = {
     "relay.tasks.kin:read_kin": "an owner, by its key",
     # Small tables, and seldom.
     "relay.tenants.tokens:lock_makers": "a token and those that it came of, by primary key",
-    "relay.tenants.tokens:lock_made": "what a token made, of all of them, at a change of its bounds",
+    "relay.tenants.tokens:lock_made": "what a token made, of all, at a change of its bounds",
     "relay.desk.limits:_lock_made": "likewise, as it is limited",
     "relay.desk.limits:_lock_tokens": "likewise, by primary key",
     "relay.desk.limits:_check_is_its": "a limit of a token, by its key",
