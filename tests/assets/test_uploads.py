@@ -37,20 +37,11 @@ async def ask(keeper: Keeper, token: IssuedToken, path: str, method: str = "GET"
     return await keeper.relay.client.request(method, UPLOADS + path, headers=bearer(token))
 
 
-class Recorded:
-    """What Kling was sent."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        upstream = keeper.relay.parts.kling.upstream
-        self._send = upstream.transport.send
-        upstream.transport.send = self.send  # type: ignore[method-assign]
-        self.bodies: list[bytes] = []
-
-    async def send(self, *args: Any, **values: Any) -> Any:
-        body = values.get("body") or next((one for one in args if isinstance(one, bytes)), b"")
-        if body:
-            self.bodies.append(body if isinstance(body, bytes) else b"".join(body))
-        return await self._send(*args, **values)
+def creates_of(keeper: Keeper) -> list[str]:
+    """The bodies of creates that Kling was sent, the oldest first."""
+    assert keeper.relay.sandbox is not None
+    asked = keeper.relay.sandbox.requests.entries
+    return [str(one["body"]) for one in asked if one["method"] == "POST"]
 
 
 async def test_what_is_sent_is_kept_once(keeper: Keeper) -> None:
@@ -200,14 +191,13 @@ async def test_a_create_names_a_file_that_is_kept(keeper: Keeper) -> None:
     """Kling has a link of ours, the tenant its own words back; the price is as ever."""
     token = await keeper.add_tenant("names")
     picture = (await send(keeper, token, PICTURE)).json()["data"]
-    sent = Recorded(keeper)
     name = f"asset://{picture['asset_id']}"
     body = {"model_name": "kling-v3", "mode": "std", "duration": "5", "image": name, "prompt": name}
 
     made = await keeper.relay.submit(token, body, path=IMAGE2VIDEO)
 
     assert made.json()["code"] == 0, made.text
-    fields = msgspec.json.decode(sent.bodies[-1])
+    fields = msgspec.json.decode(creates_of(keeper)[-1])
     link = fields["image"]
     assert link.startswith(f"{FILES_URL}/assets/{picture['asset_id']}.png?until=")
     assert fields["prompt"] == name, "no field that takes a URL"
@@ -230,7 +220,7 @@ async def test_a_create_names_nothing_that_is_anothers_or_over(keeper: Keeper) -
     theirs = (await send(keeper, token, PICTURE)).json()["data"]["asset_id"]
     ended = (await send(keeper, other, PICTURE)).json()["data"]["asset_id"]
     await ask(keeper, other, f"/{ended}", "DELETE")
-    sent = Recorded(keeper)
+    before = creates_of(keeper)
 
     for name in (theirs, ended, str(uuid4()), "x", f"{theirs}.mp4"):
         body = CLIP | {"image": f"asset://{name}"}
@@ -244,7 +234,7 @@ async def test_a_create_names_nothing_that_is_anothers_or_over(keeper: Keeper) -
         )
         assert called.status_code == 400
 
-    assert sent.bodies == []
+    assert creates_of(keeper) == before
     assert await keeper.relay.account("borrows") == (10_000_000, 0)
     assert not await keeper.relay.rows(
         "SELECT FROM tasks t JOIN tenants n ON n.id = t.tenant_id WHERE n.name = 'borrows'"
