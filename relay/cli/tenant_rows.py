@@ -50,6 +50,7 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
             ("result URLs", found.result_urls),
             *gate_pairs(found),
             ("contact", found.contact),
+            ("notes", None if found.notes is None else " / ".join(found.notes.splitlines())),
             ("removed", moment(found.removed_at) if found.removed_at else None),
         ]
     )

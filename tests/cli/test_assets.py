@@ -108,6 +108,8 @@ def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None
     assert relay("tenant", "set", "acme", "--contact", "ann@acme.test").stdout.endswith(
         "contact        ann@acme.test\n"
     )
+    noted = relay("tenant", "set", "acme", "--notes", "pays by bank\nbefore the 5th").stdout
+    assert noted.endswith("notes          pays by bank / before the 5th\n")
     off = ("--keep-results", "none", "--keep-gb", "none", "--result-urls", "kling")
     told = relay.json("tenant", "set", "acme", *off)
     assert [told[name] for name in names] == [None, None, "kling"]
