@@ -39,6 +39,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── QuotaWithheld              429  1102  the same of a sub-tenant, by what its parent has
     ├── SpendLimited               429  1102  the rest of a limit of money is less than the quote
     ├── TaskTooDear                403  1103  a limit of what one task may cost is
+    ├── OverCap                    403  1103  a step of a run, over what is left of its cap
     ├── TooDear                    403  1103  the same of a sub-tenant, by a limit of its parent's
     ├── TooManyPings               429  1302  a second test callback within seconds
     ├── TooManyCalls               429  1302  free calls, wrong codes, creates by a parent's
@@ -303,6 +304,12 @@ class TaskTooDear(RelayError, code=Code.NO_PERMISSION):
     def __init__(self, limit: str, *, allowed: str, needed: str) -> None:
         super().__init__(f"No permission: {limit} is {allowed}, and this one may cost {needed}")
         self.limit = limit
+
+
+class OverCap(RelayError, code=Code.NO_PERMISSION):
+    """Nothing was written. Of a step of a run: what was made before it stays."""
+
+    words = "No permission: this step would cost more than is left of what its run may cost"
 
 
 class TooDear(RelayError, code=Code.NO_PERMISSION):

@@ -34,6 +34,8 @@ from relay.notices.outgoing import NoticeSender
 from relay.pauses.in_force import cached_pauses
 from relay.pricing.in_force import Prices, cached_prices
 from relay.pricing.quote import UnitPrices
+from relay.runs.opened import RunParts, open_runs
+from relay.runs.statements import FOLLOWER as RUNS
 from relay.secrets import KeyRing
 from relay.settings import Settings
 from relay.stopping import Stopping
@@ -114,6 +116,7 @@ class Parts(msgspec.Struct, frozen=True):
     deliveries: Deliveries
     tasks: Tasks
     assets: Assets
+    runs: RunParts
     loops: Loops
     ability: Ability
     counts: Counts
@@ -150,14 +153,28 @@ async def open_parts(
             prices=prices,
             stopping=stopping or Stopping(settings.drain_s),
         )
+        runs = open_runs(
+            settings,
+            store,
+            closing,
+            submitter=tasks.submitter,
+            pass_through=tasks.pass_through,
+            quoter=tasks.quoter,
+            retries=tasks.retries,
+            catalogue=catalogue,
+        )
         ability = Ability(store.lines, store.pool, directory=kling.directory, prices=prices)
         closing.push_async_callback(ability.aclose)
         loops = Loops(
             tasks.looker,
             deliveries.deliverer,
-            Outbox(store.pool, {ASSETS: assets.noter.follow, **(followers or {})}),
+            Outbox(
+                store.pool,
+                {ASSETS: assets.noter.follow, RUNS: runs.runner.follow, **(followers or {})},
+            ),
             assets.copier,
             assets.remover,
+            runs.runner,
             tasks.queue_sender,
             ChannelKeeper(
                 store.pool,
@@ -190,7 +207,7 @@ async def open_parts(
             notices=deliveries.notices,
             backups=schedule_of(settings, database_url, keys, store.sessions),
         )
-        yield Parts(store, kling, deliveries, tasks, assets, loops, ability, counts)
+        yield Parts(store, kling, deliveries, tasks, assets, runs, loops, ability, counts)
 
 
 async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:

@@ -20,6 +20,7 @@ from relay.operators import tables as operators
 from relay.owners import tables as owners
 from relay.pauses import tables as pauses
 from relay.pricing import tables as pricing
+from relay.runs import tables as runs
 from relay.secret_keys import tables as secret_keys
 from relay.tasks import tables as tasks
 from relay.tasks.queue import tables as queue
@@ -49,6 +50,7 @@ __all__ = [
     "pauses",
     "pricing",
     "queue",
+    "runs",
     "secret_keys",
     "tasks",
     "tenants",

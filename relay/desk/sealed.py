@@ -17,6 +17,8 @@ from relay.notices.places import url_context as notice_context
 from relay.notices.tables import NoticePlace
 from relay.operators.answers import answer_context
 from relay.operators.tables import Operator, OperatorAnswer
+from relay.runs.tables import Run, RunStep, input_context
+from relay.runs.tables import body_context as step_context
 from relay.secret_keys.proofs import judge_keys
 from relay.secrets import KeyRing
 from relay.tasks.queue.tables import Queued, body_context
@@ -31,6 +33,8 @@ SECRETS: tuple[tuple[Any, Any], ...] = (
     (AlertPlace.url_sealed, url_context),
     (NoticePlace.url_sealed, notice_context),
     (Queued.body_sealed, body_context),
+    (Run.input_sealed, input_context),
+    (RunStep.body_sealed, step_context),
     (OperatorAnswer.answer_sealed, answer_context),
     (Operator.totp_sealed, second_factor_context),
 )

@@ -20,6 +20,7 @@ from relay.desk.errors import NoSuch, Unusable
 from relay.logins import second_factor
 from relay.notices import places as notices
 from relay.operators import answers
+from relay.runs import tables as runs
 from relay.secret_keys.proofs import check_keys, read_keys, retire
 from relay.secrets import KeyRing
 from relay.tasks.queue import tables as queue
@@ -30,7 +31,14 @@ SEALED: tuple[SealedColumn, ...] = (
     *(*channels.SEALED, *tokens.SEALED, *deliveries.SEALED),
     SealedColumn(Task, "callback_url", url_context, owner="tenant_id", is_behind=True),
     SealedColumn(Delivery, "url", url_context, owner="tenant_id", is_behind=True),
-    *(*alerts.SEALED, *notices.SEALED, *queue.SEALED, *answers.SEALED, *second_factor.SEALED),
+    *(
+        *alerts.SEALED,
+        *notices.SEALED,
+        *queue.SEALED,
+        *runs.SEALED,
+        *answers.SEALED,
+        *second_factor.SEALED,
+    ),
 )
 """Whatever is sealed in this database."""
 VALUES_AT_ONCE = 500

@@ -1,7 +1,5 @@
 """Answers in Kling's envelope, and how they are sent."""
 
-import random
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -12,7 +10,6 @@ if TYPE_CHECKING:
     from litestar.types import Send
 
 JSON = b"application/json"
-_LOW = (1 << 62) - 1
 
 
 class Document(NamedTuple):
@@ -52,18 +49,6 @@ def answer_data(data: bytes, request_id: str) -> Sent:
         200,
         b'{"code":0,"message":"SUCCEED","request_id":"%b","data":%b}' % (request_id.encode(), data),
     )
-
-
-def new_request_id() -> str:
-    """Make a UUID, as Kling's are: of version 7, which Python has no function for yet.
-
-    They begin with the time, so that the index of tasks by them grows at its end.
-    """
-    ms = time.time_ns() // 1_000_000
-    # Not a generator of our own: Python seeds this one anew in a process that is forked.
-    bits = random.getrandbits(74)
-    text = f"{ms << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & _LOW:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 async def send_answer(send: "Send", answer: Sent, request_id: str) -> None:

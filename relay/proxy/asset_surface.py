@@ -25,8 +25,8 @@ from relay.counts import Counts, elsewhere
 from relay.database.driver import Pool
 from relay.database.faults import is_fault, log_failure
 from relay.logs import RequestLine, log_request
-from relay.proxy.answers import new_request_id
 from relay.proxy.ranges import Unsatisfiable, read_range
+from relay.request_ids import new_request_id
 
 log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ from relay.kling.wire import Fields
 from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
 from relay.proxy.account import Accounts
-from relay.proxy.answers import Sent, answer_data, answer_error, new_request_id, send_answer
+from relay.proxy.answers import Sent, answer_data, answer_error, send_answer
 from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
@@ -33,6 +33,7 @@ from relay.proxy.own_headers import KEY_HEADER, read_own_headers
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
+from relay.request_ids import new_request_id
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.retries import Client, Retries
 from relay.tasks.submit import Submitter

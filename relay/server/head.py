@@ -3,7 +3,8 @@
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from relay.errors import BadRequest
-from relay.proxy.answers import answer_error, new_request_id
+from relay.proxy.answers import answer_error
+from relay.request_ids import new_request_id
 from relay.server.exchange import USUAL, Headers, spell_common
 
 HEAD_BYTES_MAX = 64 * 1024

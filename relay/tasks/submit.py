@@ -22,7 +22,7 @@ from relay.database.ids import TaskId
 from relay.database.line import Line
 from relay.deliveries.guard import CallbackGuard
 from relay.deliveries.kept_url import keep_url
-from relay.errors import InvalidParameter, NoRoom, Paused, Unavailable
+from relay.errors import InvalidParameter, NoRoom, OverCap, Paused, Unavailable
 from relay.health.board import Board
 from relay.health.condition import Need
 from relay.kling.body import (
@@ -119,13 +119,14 @@ class Submitter:
         follows: tuple[str, ...] = (),
         client: Client | None = None,
         queue: str | None = None,
+        hold_max_micros: int | None = None,
     ) -> Submitted:
         """Hold, send and record one task or one paid call, or find that an earlier create did.
 
         `model`: as it stands in the path of a 2.0 create. `address`: the caller's, behind proxies
         that are believed. `follows`: who is told of every move of the task (`outbox.py`). `client`:
         who awaits the answer, if it may be sent again. `queue`: the header that says for how long
-        it may wait for room.
+        it may wait for room. `hold_max_micros`: what a run has left for it.
 
         Raises:
             RelayError: refused before the hold; nothing was written.
@@ -148,6 +149,7 @@ class Submitter:
         names_files, fields = with_files is not fields, with_files
         named = read_things(endpoint, fields)
         quoted = await self._quoter.quote(caller, endpoint, fields, model)
+        _check_cap(quoted.quote, hold_max_micros)
         need = _need_of(caller, endpoint, quoted.quote)
         model_asked = quoted.quote.wanted.model
         caller.check_model(model_asked)
@@ -304,6 +306,11 @@ def _kept(address: str) -> str | None:
 def _followers_of(caller: Caller) -> tuple[str, ...]:
     """Name who follows all tasks of a caller's."""
     return (ASSETS,) if caller.keeps_results else ()
+
+
+def _check_cap(quote: Quote, hold_max_micros: int | None) -> None:
+    if hold_max_micros is not None and quote.hold_micros > hold_max_micros:
+        raise OverCap
 
 
 def _need_of(caller: Caller, endpoint: Endpoint, quote: Quote) -> Need:

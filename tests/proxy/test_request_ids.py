@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from relay.proxy.answers import new_request_id
+from relay.request_ids import new_request_id
 from tests.waiting import block_for
 
 MANY = 100_000

@@ -5,7 +5,7 @@ from typing import Any
 
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.proxy.answers import new_request_id
+from relay.request_ids import new_request_id
 from relay.tasks.conclude import Submitted
 from relay.tenants.caller import Caller
 from relay.tenants.tokens import IssuedToken

@@ -1,0 +1,64 @@
+"""What a process does with runs, made of its settings."""
+
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from relay.database.store import Store
+from relay.kling.catalogue import Catalogue
+from relay.runs.begin import Beginner
+from relay.runs.read import Runs
+from relay.runs.runner import Runner
+from relay.settings import Settings
+from relay.tasks.pass_through import PassThrough
+from relay.tasks.quoter import Quoter
+from relay.tasks.retries import Retries
+from relay.tasks.submit import Submitter
+from relay.tasks.usual import Usuals
+from relay.tenants.authenticate import Authenticator
+
+
+class RunParts(msgspec.Struct, frozen=True):
+    """Runs."""
+
+    beginner: Beginner
+    runner: Runner
+    runs: Runs
+
+
+def open_runs(
+    settings: Settings,
+    store: Store,
+    closing: AsyncExitStack,
+    *,
+    submitter: Submitter,
+    pass_through: PassThrough,
+    quoter: Quoter,
+    retries: Retries,
+    catalogue: Catalogue,
+) -> RunParts:
+    """Make them; what they hold open closes with `closing`."""
+    # Of its own: runs are sent by a worker too, which has no face.
+    authenticator = Authenticator(store.lines.reads, store.keys)
+    closing.push_async_callback(authenticator.aclose)
+    return RunParts(
+        Beginner(
+            store.sessions,
+            quoter=quoter,
+            catalogue=catalogue,
+            keys=store.keys,
+            currency=settings.currency,
+        ),
+        Runner(
+            store.sessions,
+            store.pool,
+            authenticator=authenticator,
+            submitter=submitter,
+            pass_through=pass_through,
+            quoter=quoter,
+            retries=retries,
+            catalogue=catalogue,
+            keys=store.keys,
+        ),
+        Runs(store.keys, Usuals(store.sessions)),
+    )

@@ -1,0 +1,412 @@
+"""What moves runs on: a sweep over steps that are due, and the request that began one.
+
+A step that is due is sent, or its task is looked at, or its files are awaited. Whatever breaks off,
+the lease of its row brings it back: before it is sent again, the task is looked for that was made
+under its key, so that a crash between the two makes no second one.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.driver import Pool, Record
+from relay.database.engine import Sessions
+from relay.errors import CredentialUnknown, OverCap, RelayError
+from relay.kling.catalogue import Catalogue
+from relay.kling.codes import Code
+from relay.kling.endpoint import EndpointKind
+from relay.kling.transport import Reply
+from relay.kling.verdicts import Refused
+from relay.kling.wire import Fields, read_any, read_envelope
+from relay.request_ids import new_request_id
+from relay.runs.moves import end_step, lock_step, note, settle
+from relay.runs.plan import NotMade, filled
+from relay.runs.statements import (
+    CLAIM,
+    CREDENTIAL,
+    FILES,
+    FIRST_REPLY,
+    FOLLOWER,
+    KEEPS,
+    MADE,
+    TASK,
+    WAKE,
+)
+from relay.runs.tables import Run, RunStep, StepState, body_context
+from relay.secrets import KeyRing
+from relay.tasks.conclude import NotTaken, Submitted
+from relay.tasks.outbox import Move
+from relay.tasks.pass_through import PassThrough
+from relay.tasks.quoter import Quoter
+from relay.tasks.retries import Client, Retries
+from relay.tasks.submit import Submitter
+from relay.tasks.tables import TaskState
+from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
+
+log = structlog.get_logger()
+
+RUNS_AT_ONCE = 50
+"""Steps in hand of one worker."""
+ATTEMPTS_MAX = 3
+"""How often a step is tried that surely made nothing; then somebody has to ask."""
+PAUSES_S = (10.0, 60.0, 600.0)
+"""Before the next try."""
+LOOK_EVERY_S = 30.0
+"""At a step's task that nothing was heard of: its moves wake the step long before."""
+FILES_EVERY_S, FILES_S = 1.0, 600.0
+"""How often copies are asked for, and how long a run is held up by them."""
+PASSING = frozenset(
+    {
+        *(Code.RATE_LIMITED, Code.CONCURRENCY_LIMITED),
+        *(Code.INTERNAL_ERROR, Code.UNAVAILABLE, Code.INTERNAL_TIMEOUT),
+    }
+)
+"""Refusals that may be others a minute later; each is told of what made nothing."""
+
+_fields = msgspec.json.Decoder(Fields)
+
+
+class DueStep(NamedTuple):
+    """A step that this process alone moves until its lease ends."""
+
+    id: int
+    lease: UUID
+
+
+class _Sent(NamedTuple):
+    """What sending needs of a step, as it was read under the lock."""
+
+    caller: Caller
+    run: Run
+    step: RunStep
+    fields: Fields
+    hold_micros: int
+    """What is reserved for it."""
+
+
+class Runner:
+    """Moves steps."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        pool: Pool,
+        *,
+        authenticator: Authenticator,
+        submitter: Submitter,
+        pass_through: PassThrough,
+        quoter: Quoter,
+        retries: Retries,
+        catalogue: Catalogue,
+        keys: KeyRing,
+    ) -> None:
+        self._sessions = sessions
+        self._pool = pool
+        self._authenticator = authenticator
+        self._submitter = submitter
+        self._pass_through = pass_through
+        self._quoter = quoter
+        self._retries = retries
+        self._catalogue = catalogue
+        self._keys = keys
+
+    async def claim_due(self, limit: int) -> list[DueStep]:
+        """Take steps that are due; no other worker gets them while the lease lasts."""
+        return [DueStep(row["id"], row["lease"]) for row in await self._pool.fetch(CLAIM, limit)]
+
+    async def follow(self, move: Move) -> None:
+        """Have the step looked at whose task moved; done twice it does no harm."""
+        await self._pool.execute(WAKE, move.task_id)
+
+    async def advance(self, due: DueStep) -> None:
+        """Move a step as far as it goes now."""
+        async with self._sessions() as session:
+            step = await session.get(RunStep, due.id)
+        if step is None or step.lease != due.lease:
+            return
+        match StepState(step.state):
+            case StepState.READY:
+                await self._send(due)
+            case StepState.SENT:
+                await self._look(due, step)
+            case StepState.KEEPING:
+                await self._await_files(due, step)
+            case _:
+                pass  # it ended meanwhile
+
+    async def _send(self, due: DueStep) -> None:
+        """Send a step, unless its task is there already."""
+        async with self._sessions() as session:
+            step = await session.get_one(RunStep, due.id)
+            run = await session.get_one(Run, step.run_id)
+        made = await self._pool.fetchval(MADE, run.token_id, str(step.key))
+        if made is not None:
+            await self._note_sent(due, made)
+            return
+        try:
+            sent = await self._prepare(due, run, step)
+            if sent is None:
+                return
+            if not self._catalogue.of(step.endpoint).makes_a_row:
+                await self._call(due, sent)
+                return
+            submitted = await self._submit(sent)
+        except RelayError as error:
+            await self._came_to_nothing(due, int(error.code), error.message)
+            return
+        except NotMade as error:
+            await self._fail(due, None, str(error))
+            return
+        await self._conclude(due, submitted)
+
+    async def _prepare(self, due: DueStep, run: Run, step: RunStep) -> _Sent | None:
+        """Fill a step's holes, quote it, and reserve that of the run's cap; None if it is over.
+
+        Raises:
+            RelayError: whoever asked for the run may not go on, or the cap is reached.
+            NotMade
+        """
+        caller = await self._caller(run)
+        endpoint = self._catalogue.of(step.endpoint)
+        caller.check_endpoint(endpoint.name)
+        async with self._sessions() as session:
+            outputs = await _outputs(session, run.id, step.needs)
+        if step.body_sealed is None:
+            raise NotMade("what was to be sent is forgotten by now")
+        body = msgspec.json.decode(self._keys.open(step.body_sealed, context=body_context(step.id)))
+        fields = _fields.decode(msgspec.json.encode(filled(body, outputs)))
+        quoted = await self._quoter.quote(caller, endpoint, fields, step.model)
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return None
+            locked = moving.step(due.id)
+            if moving.run.cancelled_at is not None:
+                locked.lease = None
+                settle(moving)
+                note(session, moving)
+                return None
+            others = moving.reserved_micros - locked.reserved_micros
+            if others + quoted.quote.hold_micros > moving.run.cap_micros:
+                raise OverCap
+            locked.reserved_micros = quoted.quote.hold_micros
+        return _Sent(caller, run, step, fields, quoted.quote.hold_micros)
+
+    async def _call(self, due: DueStep, sent: _Sent) -> None:
+        """Make a free call, which leaves no task: done twice it costs nothing.
+
+        Raises:
+            RelayError
+        """
+        endpoint = self._catalogue.of(sent.step.endpoint)
+        passed = await self._pass_through.call(sent.caller, endpoint, sent.fields)
+        envelope = passed.envelope
+        if envelope.code != 0:
+            await self._came_to_nothing(due, envelope.code, envelope.message)
+            return
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            step = moving.step(due.id)
+            step.output, step.sent_at = _data_of(passed.reply.body), moving.now
+            end_step(moving, step, StepState.DONE)
+            note(session, moving)
+
+    async def _submit(self, sent: _Sent) -> Submitted:
+        run, step = sent.run, sent.step
+        client = Client(
+            self._retries,
+            request_id=run.request_id,
+            path=f"runs/{step.id}",
+            # The same at each try, though links in its body are newer then.
+            body=step.key.bytes,
+            key=str(step.key),
+        )
+        return await self._submitter.submit(
+            sent.caller,
+            self._catalogue.of(step.endpoint),
+            sent.fields,
+            request_id=new_request_id(),
+            model=step.model,
+            address=run.caller_address or "",
+            follows=(FOLLOWER,),
+            client=client,
+            hold_max_micros=sent.hold_micros,
+        )
+
+    async def _conclude(self, due: DueStep, submitted: Submitted) -> None:
+        """Note what became of a submit; what a call made is read as if it were found later."""
+        verdict, task = submitted.verdict, submitted.task
+        match verdict:
+            case Refused():
+                message = verdict.message.replace(task.injected_id, "")
+                await self._came_to_nothing(due, verdict.code, message)
+            case NotTaken():
+                await self._came_to_nothing(due, int(verdict.told.code), verdict.told.message)
+            case _:
+                await self._note_sent(due, task.id)
+
+    async def _note_sent(self, due: DueStep, task_id: int) -> None:
+        """Note which task a step has, and look at it at once: it may have moved before."""
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            step = moving.step(due.id)
+            step.state, step.task_id, step.sent_at = StepState.SENT, task_id, moving.now
+            step.task_state = "submitted"
+            settle(moving)
+            note(session, moving)
+        async with self._sessions() as session:
+            await self._look(due, await session.get_one(RunStep, due.id))
+
+    async def _look(self, due: DueStep, step: RunStep) -> None:
+        """Read how a step's task stands, and move the step if that has moved."""
+        task = await self._pool.fetchrow(TASK, step.task_id)
+        assert task is not None, "tasks are never deleted"
+        match TaskState(task["state"]):
+            case TaskState.SUCCEED:
+                await self._made(due, step, task)
+            case TaskState.FAILED:
+                await self._fail(due, None, task["fail_message"] or "Kling made nothing")
+            case TaskState.REFUSED:
+                message = task["fail_message"] or "nothing was made"
+                await self._came_to_nothing(due, None, message)
+            case state:
+                await self._lives(
+                    due, "processing" if state is TaskState.PROCESSING else "submitted"
+                )
+
+    async def _lives(self, due: DueStep, task_state: str) -> None:
+        """Leave a step until its task moves."""
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            step = moving.step(due.id)
+            step.lease, step.next_attempt_at = None, moving.now + timedelta(seconds=LOOK_EVERY_S)
+            if step.task_state != task_state:
+                step.task_state = task_state
+                note(session, moving)
+
+    async def _made(self, due: DueStep, step: RunStep, task: Record) -> None:
+        """Keep what a step made, and free what needs it; its files may be awaited before."""
+        output = task["reply"]
+        if self._catalogue.kind_of(step.endpoint) is EndpointKind.CALL:
+            output = _data_of(await self._pool.fetchval(FIRST_REPLY, step.task_id))
+        caller = await self._keeper(step.run_id)
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            locked = moving.step(due.id)
+            locked.output, locked.made_at = output, moving.now
+            locked.reserved_micros = task["charged_micros"] - task["refunded_micros"]
+            if caller and step.is_result:
+                locked.state, locked.lease, locked.next_attempt_at = (
+                    *(StepState.KEEPING, None),
+                    moving.now + timedelta(seconds=FILES_EVERY_S),
+                )
+            else:
+                end_step(moving, locked, StepState.DONE)
+            note(session, moving)
+
+    async def _await_files(self, due: DueStep, step: RunStep) -> None:
+        """End a step whose files are copied; for a copy that fails nothing is held up for long."""
+        files = await self._pool.fetchrow(FILES, step.task_id)
+        assert files is not None, "it counts"
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            locked = moving.step(due.id)
+            assert locked.made_at is not None, "its task ended well"
+            waited_s = (moving.now - locked.made_at).total_seconds()
+            is_over = files["files"] > 0 and not files["due"]
+            if is_over or waited_s > FILES_S:
+                end_step(moving, locked, StepState.DONE)
+                note(session, moving)
+            else:
+                locked.lease = None
+                locked.next_attempt_at = moving.now + timedelta(seconds=FILES_EVERY_S)
+
+    async def _came_to_nothing(self, due: DueStep, code: int | None, message: str) -> None:
+        """Try again later what surely made nothing and may go well then, or let it fail."""
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            step = moving.step(due.id)
+            step.reserved_micros, step.attempts = 0, step.attempts + 1
+            is_passing = code is None or code in PASSING
+            if not is_passing or step.attempts > ATTEMPTS_MAX or moving.run.cancelled_at:
+                end_step(moving, step, StepState.FAILED, error_code=code, error_message=message)
+            else:
+                # Its task, if it had one, was given up: the next one is another.
+                step.state, step.lease, step.task_id = StepState.READY, None, None
+                step.error_code, step.error_message = code, message
+                pause_s = PAUSES_S[step.attempts - 1]
+                step.next_attempt_at = moving.now + timedelta(seconds=pause_s)
+            note(session, moving)
+
+    async def _fail(self, due: DueStep, code: int | None, message: str) -> None:
+        """Let a step fail that is not tried again by itself."""
+        async with self._sessions.begin() as session:
+            moving = await lock_step(session, due.id, due.lease)
+            if moving is None:
+                return
+            step = moving.step(due.id)
+            step.reserved_micros = 0
+            end_step(moving, step, StepState.FAILED, error_code=code, error_message=message)
+            note(session, moving)
+
+    async def _caller(self, run: Run) -> Caller:
+        """Let in whoever asked for a run, as its token is now.
+
+        Raises:
+            RelayError: it ended, or may not come in any more.
+        """
+        token = await self._pool.fetchrow(CREDENTIAL, run.token_id)
+        key = token and (token["access_key"] or token["api_key_hash"])
+        if not key:
+            raise CredentialUnknown
+        caller = await self._authenticator.admit(
+            key, now_s=time.time(), address=run.caller_address or ""
+        )
+        if caller.token_id != run.token_id:
+            raise CredentialUnknown
+        return caller
+
+    async def _keeper(self, run_id: int) -> bool:
+        return bool(await self._pool.fetchval(KEEPS, run_id))
+
+
+async def _outputs(session: AsyncSession, run_id: int, names: Sequence[str]) -> dict[str, Any]:
+    """Read what steps of a run made."""
+    if not names:
+        return {}
+    rows = await session.execute(
+        select(RunStep.name, RunStep.output).where(
+            RunStep.run_id == run_id, RunStep.name.in_(names)
+        )
+    )
+    return {name: read_any(output.encode()) for name, output in rows if output is not None}
+
+
+def _data_of(reply: bytes | None) -> str | None:
+    """Take what a call made out of the reply that was kept of it."""
+    if reply is None:
+        return None
+    envelope = read_envelope(Reply(200, "application/json", reply))
+    if envelope is None or not isinstance(envelope.data, msgspec.Raw):
+        return None
+    return bytes(envelope.data).decode()

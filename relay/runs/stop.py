@@ -1,0 +1,72 @@
+"""Ending a run before its time, and going on with one that failed; by its tenant."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from relay.database.ids import TaskId
+from relay.runs.moves import Moving, lock_run, note, settle
+from relay.runs.tables import ENDED_RUNS, Run, RunState, StepState
+from relay.tasks.queue.end import CANCELLED, end_waiting
+
+
+async def find_run(session: AsyncSession, public_id: str, *, tenant_id: int) -> int | None:
+    """Find a run by the id that its tenant knows; None of one that is another's, or is none."""
+    try:
+        key = uuid.UUID(public_id)
+    except ValueError:
+        return None
+    query = select(Run.id).where(Run.public_id == key, Run.tenant_id == tenant_id)
+    return await session.scalar(query)
+
+
+async def cancel_run(session: AsyncSession, run_id: int, *, actor: str) -> Moving:
+    """Begin no new step, and take back what waits for room; what Kling has goes on.
+
+    Returns it as it is then: it has ended if nothing of it was at Kling. Of one that had ended
+    nothing is changed.
+    """
+    moving = await lock_run(session, run_id)
+    run = moving.run
+    if run.state in ENDED_RUNS or run.cancelled_at is not None:
+        return moving
+    run.cancelled_at = moving.now
+    for step in moving.steps:
+        if step.state == StepState.SENT and step.task_id is not None:
+            _, is_ended = await end_waiting(
+                session,
+                TaskId(step.task_id),
+                reason="its tenant cancelled the run",
+                told=CANCELLED,
+                actor=actor,
+            )
+            if is_ended:
+                step.state, step.lease, step.ended_at = StepState.SKIPPED, None, moving.now
+                step.reserved_micros = 0
+    settle(moving)
+    note(session, moving)
+    return moving
+
+
+async def retry_run(session: AsyncSession, run_id: int) -> Moving:
+    """Send what failed once more, each as a new task; what ended well is kept.
+
+    Of one that did not fail nothing is changed.
+    """
+    moving = await lock_run(session, run_id)
+    run = moving.run
+    if run.state not in (RunState.FAILED, RunState.CANCELLED):
+        return moving
+    again = [step for step in moving.steps if step.state in (StepState.FAILED, StepState.SKIPPED)]
+    if any(step.body_sealed is None for step in again):
+        return moving
+    for step in again:
+        step.state, step.key, step.task_id = StepState.WAITING, uuid.uuid4(), None
+        step.task_state = step.error_code = step.error_message = step.ended_at = None
+        step.attempts = 0
+    run.cancelled_at = run.ended_at = run.error_code = run.error_message = None
+    run.state = RunState.PROCESSING if run.started_at is not None else RunState.PENDING
+    settle(moving)
+    note(session, moving)
+    return moving
