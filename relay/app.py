@@ -142,6 +142,7 @@ def create_app(
                     Application.OWN: faces.own,
                     Application.CONTENT: faces.content,
                     Application.UPLOADS: faces.uploads,
+                    Application.STUDIO: faces.studio or faces.kling,
                     Application.ASSETS: faces.assets,
                     Application.PORTAL: faces.portal or faces.kling,
                     Application.KLING: faces.kling,

@@ -24,6 +24,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── AssetNotFound              400  1201  no file of this tenant's that stays under that id
+    ├── RunNotFound            400  1201  no task of the studio's of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── PortalSessionNotFound      400  1201  no browser of this tenant's under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
@@ -197,6 +198,10 @@ class DeliveryNotFound(RelayError, code=Code.INVALID_PARAMETER):
 
 class AssetNotFound(RelayError, code=Code.INVALID_PARAMETER):
     words = "Asset not found"
+
+
+class RunNotFound(RelayError, code=Code.INVALID_PARAMETER):
+    words = "Task not found"
 
 
 class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):

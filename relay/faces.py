@@ -7,6 +7,7 @@ import msgspec
 
 from relay.callbacks.receive import CallbackReceiver
 from relay.callbacks.surface import CallbackSurface
+from relay.pages.later import Later
 from relay.parts import Parts
 from relay.portal.app import Portal
 from relay.portal.behind import open_behind
@@ -40,6 +41,11 @@ from relay.proxy.unified_content import ContentSurface
 from relay.proxy.upload_surface import UploadSurface
 from relay.settings import Settings
 from relay.stopping import Stopping
+from relay.studio.app import studio_app
+from relay.studio.behind import Behind as StudioBehind
+from relay.studio.gate import Studio
+from relay.studio.media import Files
+from relay.studio.rules import read_rules
 from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
 from relay.trial.callbacks import TrialCallbacks
@@ -53,6 +59,8 @@ class Faces(msgspec.Struct, frozen=True):
     """Kling's surface too, where new-api's paths are not served."""
     own: OwnSurface
     portal: Portal | None
+    """None where it is not switched on."""
+    studio: Studio | None
     """None where it is not switched on."""
     callbacks: CallbackSurface
     assets: AssetSurface
@@ -188,4 +196,26 @@ async def open_faces(
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
         )
-        yield Faces(surface, content, own, portal, callbacks, asset_surface, uploads, receiver)
+        studio = None
+        if settings.studio:
+            studio = Studio(
+                Later(studio_app),
+                StudioBehind(
+                    store.sessions,
+                    parts.runs,
+                    Files(assets.uploader),
+                    assets.urls,
+                    tasks.quoter,
+                    kling.catalogue,
+                    settings,
+                    read_rules(settings.studio_prompts),
+                    stopping,
+                ),
+                authenticator=authenticator,
+                budget=budget,
+                body_limit_bytes=body_limit_bytes,
+                counts=parts.counts,
+            )
+        yield Faces(
+            surface, content, own, portal, studio, callbacks, asset_surface, uploads, receiver
+        )

@@ -3,6 +3,7 @@
     /health/…                     pages      our own pages, answered by Litestar
     …/internal/callback[/…]       callbacks  what Kling tells us about one task
     /api/assets[/{id}]            uploads    a file that a tenant sends, as it comes; and its others
+    /api/kling/…, /api/v1/…       studio     a tenant with its bearer, in words that are not Kling's
     /relay[/…]                    own        what a tenant asks of the relay itself
     /api/usage/token, …           own        what clients of new-api ask about their money
     /v1/videos/task_…/content     content    the bytes of a video, for clients of new-api
@@ -40,6 +41,8 @@ class Application(StrEnum):
     """A tenant with its bearer, about the file of a task: as it comes, piece by piece."""
     UPLOADS = "uploads"
     """A tenant with its bearer, about its files: what it sends is taken as it comes."""
+    STUDIO = "studio"
+    """A tenant with its bearer, on friendlier paths, where they are switched on (`studio/`)."""
     ASSETS = "assets"
     """Whoever has a link to a kept file: as it is read, piece by piece."""
     PORTAL = "portal"
@@ -87,6 +90,15 @@ def _is_of_uploads(raw_path: bytes) -> bool:
             return False
 
 
+def _is_of_studio(raw_path: bytes) -> bool:
+    """Find the friendly paths."""
+    match [part for part in raw_path.split(b"/") if part]:
+        case [b"api", b"kling" | b"v1", _, *_]:
+            return True
+        case _:
+            return False
+
+
 def _is_of_content(raw_path: bytes) -> bool:
     """Find new-api's path for the bytes of a video, whose ids tell it from any of Kling's."""
     match [part for part in raw_path.split(b"/") if part]:
@@ -110,6 +122,7 @@ TABLE = (
     Row(Application.CALLBACKS, "internal", _is_callback),
     Row(Application.OWN, "relay", _is_below_relay),
     Row(Application.UPLOADS, "api", _is_of_uploads),
+    Row(Application.STUDIO, "api", _is_of_studio),
     Row(Application.OWN, "api", _is_of_new_api),
     Row(Application.OWN, "dashboard", _is_of_new_api),
     Row(Application.CONTENT, "content", _is_of_content),
@@ -118,7 +131,10 @@ TABLE = (
 )
 OTHERS = Application.KLING
 
-STREAMING = (Application.PAGES, Application.CONTENT, Application.ASSETS, Application.PORTAL)
+STREAMING = (
+    *(Application.PAGES, Application.CONTENT, Application.ASSETS, Application.PORTAL),
+    Application.STUDIO,
+)
 
 _find_root = re.compile(b"/(?:%b)" % b"|".join(row.root.encode() for row in TABLE)).search
 """Tells nearly every path of Kling's from all others at once, in a sixth of a microsecond."""

@@ -161,6 +161,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of the server by which mail goes to tenants: `mailtos://USER:PASSWORD@HOST?from=ADDRESS`."""
     owners_need_code: bool = False
     """Whether owners log in to the console with a second factor only."""
+    studio: bool = False
+    """Whether tenants may use the friendly paths, `/api/kling/` and `/api/v1/`."""
+    studio_prompts: str | None = None
+    """A file that goes before `relay/studio/prompts.toml`, text by text."""
     portal: bool = False
     """Whether tenants have pages, under `/portal` of the public listener."""
     portal_name: str = "Portal"

@@ -60,5 +60,5 @@ def open_runs(
             catalogue=catalogue,
             keys=store.keys,
         ),
-        Runs(store.keys, Usuals(store.sessions)),
+        Runs(store.sessions, store.keys, Usuals(store.sessions)),
     )

@@ -5,13 +5,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.assets.tables import Asset, AssetState
+from relay.database.engine import Sessions
 from relay.kling.made_files import read_file_urls
 from relay.kling.wire import read_any
 from relay.pricing.quote import Quote
+from relay.runs.find import find_run
 from relay.runs.progress import Known, Progress, progress_of
 from relay.runs.stages import Stage, stage_of
 from relay.runs.tables import Run, RunState, RunStep, StepState, input_context
@@ -20,6 +22,8 @@ from relay.tasks.tables import Task
 from relay.tasks.usual import Alike, Usuals
 from relay.tenants.tables import Token
 
+SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+"""A run and its steps as they were at one moment."""
 COUNTED_MAX = 10_000
 """Runs that a list counts; more are told as that many."""
 
@@ -41,6 +45,8 @@ class SeenStep(msgspec.Struct, frozen=True):
     state: StepState
     task_id: str | None
     """Kling's, or ours of one that waited for room."""
+    row_id: int | None
+    """Our id of its task's row."""
     reserved_micros: int
     attempts: int
     error_code: int | None
@@ -84,52 +90,55 @@ class RunFilter(NamedTuple):
 class Runs:
     """Reads them for tenants."""
 
-    def __init__(self, keys: KeyRing, usuals: Usuals) -> None:
+    def __init__(self, sessions: Sessions, keys: KeyRing, usuals: Usuals) -> None:
+        self._sessions = sessions
         self._keys = keys
         self._usuals = usuals
 
-    async def read(self, session: AsyncSession, ids: Sequence[int]) -> list[SeenRun]:
+    async def find(self, public_id: str, *, tenant_id: int) -> SeenRun | None:
+        """Read a run by the id that its tenant knows; None of one that is another's, or is none."""
+        async with self._sessions() as session:
+            await session.execute(SNAPSHOT)
+            run_id = await find_run(session, public_id, tenant_id=tenant_id)
+            rows = None if run_id is None else await _read_rows(session, [run_id])
+        return None if rows is None else (await self._see(rows))[0]
+
+    async def of(self, ids: Sequence[int]) -> list[SeenRun]:
         """Read runs, in the order that is given."""
-        if not ids:
-            return []
-        found = {run.id: run for run in await session.scalars(select(Run).where(Run.id.in_(ids)))}
-        steps: dict[int, list[RunStep]] = {id_: [] for id_ in ids}
-        query = select(RunStep).where(RunStep.run_id.in_(ids)).order_by(RunStep.place)
-        for step in await session.scalars(query):
-            steps[step.run_id].append(step)
-        every = [step for of_one in steps.values() for step in of_one]
-        task_ids = [step.task_id for step in every if step.task_id is not None]
-        tasks = {
-            task.id: task
-            for task in await session.scalars(select(Task).where(Task.id.in_(task_ids)))
-        }
-        assets = await _assets_of(session, task_ids)
-        test = set(
-            await session.scalars(
-                select(Token.id).where(
-                    Token.id.in_({run.token_id for run in found.values()}), Token.is_test
-                )
-            )
-        )
+        async with self._sessions() as session:
+            await session.execute(SNAPSHOT)
+            rows = await _read_rows(session, ids)
+        return await self._see(rows)
+
+    async def page(
+        self, wanted: RunFilter, *, limit: int, offset: int
+    ) -> tuple[list[SeenRun], int]:
+        """Read runs, newest first, and say how many there are, up to `COUNTED_MAX`."""
+        async with self._sessions() as session:
+            await session.execute(SNAPSHOT)
+            ids, total = await _list_runs(session, wanted, limit=limit, offset=offset)
+            rows = await _read_rows(session, ids)
+        return await self._see(rows), total
+
+    async def _see(self, rows: "_Rows") -> list[SeenRun]:
+        """Say how far runs are; no connection is held meanwhile."""
         kinds = {
-            step.id: _alike(tasks[step.task_id], is_test=found[step.run_id].token_id in test)
-            for step in every
-            if step.task_id in tasks and step.state == StepState.SENT
+            step.id: _alike(rows.tasks[step.task_id], is_test=run.token_id in rows.test_tokens)
+            for run, steps in rows.runs
+            for step in steps
+            if step.state == StepState.SENT and step.task_id in rows.tasks
         }
-        now = await session.scalar(select(func.now()))
-        assert now is not None, "a clock tells a time"
         usual = await self._usuals.of(kinds.values())
         known: Known = {step_id: usual.get(kind) for step_id, kind in kinds.items()}
         return [
             SeenRun(
-                found[id_],
-                [_seen(step, tasks.get(step.task_id or 0), assets) for step in steps[id_]],
-                stage_of(steps[id_]),
-                progress_of(found[id_], steps[id_], known, now=now),
-                self._input(found[id_]),
+                run,
+                [_seen(step, rows.tasks.get(step.task_id or 0), rows.assets) for step in steps],
+                stage_of(steps),
+                progress_of(run, steps, known, now=rows.now),
+                self._input(run),
             )
-            for id_ in ids
-            if id_ in found
+            for run, steps in rows.runs
         ]
 
     def _input(self, run: Run) -> dict[str, Any] | None:
@@ -143,7 +152,41 @@ class Runs:
         return read
 
 
-async def list_runs(
+class _Rows(NamedTuple):
+    """Runs of one snapshot, and what belongs to them."""
+
+    runs: list[tuple[Run, list[RunStep]]]
+    tasks: dict[int, Task]
+    assets: dict[int, dict[str, str]]
+    test_tokens: set[int]
+    now: datetime
+
+
+async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
+    runs = {run.id: run for run in await session.scalars(select(Run).where(Run.id.in_(ids)))}
+    steps: dict[int, list[RunStep]] = {id_: [] for id_ in runs}
+    query = select(RunStep).where(RunStep.run_id.in_(runs)).order_by(RunStep.place)
+    for step in await session.scalars(query):
+        steps[step.run_id].append(step)
+    task_ids = [
+        step.task_id for of_one in steps.values() for step in of_one if step.task_id is not None
+    ]
+    tasks = await session.scalars(select(Task).where(Task.id.in_(task_ids)))
+    test = await session.scalars(
+        select(Token.id).where(Token.id.in_({run.token_id for run in runs.values()}), Token.is_test)
+    )
+    now = await session.scalar(select(func.now()))
+    assert now is not None, "a clock tells a time"
+    return _Rows(
+        [(runs[id_], steps[id_]) for id_ in ids if id_ in runs],
+        {task.id: task for task in tasks},
+        await _assets_of(session, task_ids),
+        set(test),
+        now,
+    )
+
+
+async def _list_runs(
     session: AsyncSession, wanted: RunFilter, *, limit: int, offset: int
 ) -> tuple[list[int], int]:
     """List ids of runs, newest first, and say how many there are, up to `COUNTED_MAX`."""
@@ -173,6 +216,7 @@ def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -
         step.endpoint,
         StepState(step.state),
         None if task is None else (task.public_id or task.kling_id),
+        step.task_id,
         step.reserved_micros,
         step.attempts,
         step.error_code,

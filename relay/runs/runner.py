@@ -267,7 +267,8 @@ class Runner:
             settle(moving)
             note(session, moving)
         async with self._sessions() as session:
-            await self._look(due, await session.get_one(RunStep, due.id))
+            step = await session.get_one(RunStep, due.id)
+        await self._look(due, step)
 
     async def _look(self, due: DueStep, step: RunStep) -> None:
         """Read how a step's task stands, and move the step if that has moved."""

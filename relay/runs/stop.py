@@ -2,23 +2,12 @@
 
 import uuid
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.ids import TaskId
 from relay.runs.moves import Moving, lock_run, note, settle
-from relay.runs.tables import ENDED_RUNS, Run, RunState, StepState
+from relay.runs.tables import ENDED_RUNS, RunState, StepState
 from relay.tasks.queue.end import CANCELLED, end_waiting
-
-
-async def find_run(session: AsyncSession, public_id: str, *, tenant_id: int) -> int | None:
-    """Find a run by the id that its tenant knows; None of one that is another's, or is none."""
-    try:
-        key = uuid.UUID(public_id)
-    except ValueError:
-        return None
-    query = select(Run.id).where(Run.public_id == key, Run.tenant_id == tenant_id)
-    return await session.scalar(query)
 
 
 async def cancel_run(session: AsyncSession, run_id: int, *, actor: str) -> Moving:

@@ -1,0 +1,125 @@
+"""`POST /api/kling/{what}`: each capability's path, made of its row."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
+
+from relay.kling.codes import Code
+from relay.proxy.own_headers import KEY_HEADER
+from relay.runs.begin import Wish
+from relay.runs.plan import Plan
+from relay.runs.tables import Run, RunState
+from relay.studio.behind import Visit
+from relay.studio.capabilities import CAPABILITIES, Capability
+from relay.studio.refusals import Refusal
+
+PREFIX = "/api/kling"
+SOURCE = "api"
+
+
+class CreateAnswer(msgspec.Struct, frozen=True):
+    """What a create is answered."""
+
+    success: bool
+    task_id: UUID
+    status: str
+    notes: list[str]
+    """What of the request was taken, and does nothing."""
+
+
+def creates() -> list[HTTPRouteHandler]:
+    """Make the handlers of all capabilities."""
+    return [_handler(capability) for capability in CAPABILITIES]
+
+
+def _handler(capability: Capability) -> HTTPRouteHandler:
+    async def create(data: Any, request: Request[Any, Any, Any]) -> Response[Any]:
+        visit: Visit = request.scope["user"]
+        shown = await visit.behind.files.put(visit.caller.tenant_id, capability, data)
+        steps = capability.steps(data, visit.behind.rules)
+        plan = Plan(capability.name, tuple(steps))
+        key = request.headers.get(KEY_HEADER)
+        notes = [
+            f"{name} has no effect: Kling has nothing of the kind"
+            for name in capability.without_effect
+            if shown.get(name) not in (None, "")
+        ]
+        return await start(visit, plan, shown, key=key, notes=notes)
+
+    body: Any = capability.body
+    create.__annotations__["data"] = JSONBody[body]
+    create.__doc__ = capability.summary
+    name = capability.name
+    create.__name__ = name
+    return post(
+        f"{PREFIX}/{capability.path}",
+        operation_id=name,
+        summary=capability.summary,
+        status_code=200,
+        tags=["create"],
+    )(create)
+
+
+async def start(
+    visit: Visit,
+    plan: Plan,
+    shown: dict[str, Any],
+    *,
+    key: str | None,
+    notes: list[str] | None = None,
+    source: str = SOURCE,
+    cap_micros: int | None = None,
+) -> Response[Any]:
+    """Begin a run, send its first step, and say so; or what Kling said to that.
+
+    Raises:
+        RelayError: nothing was written.
+    """
+    run = await begin(visit, plan, shown, key=key, source=source, cap_micros=cap_micros)
+    if run.state == RunState.FAILED:
+        code = Code(run.error_code) if run.error_code in set(Code) else Code.INTERNAL_ERROR
+        refusal = Refusal(
+            int(code), run.error_message or "", visit.request_id, task_id=str(run.public_id)
+        )
+        return Response(refusal, status_code=code.http_status)
+    status = RunState.PENDING if run.ended_at is None else RunState(run.state)
+    return Response(
+        CreateAnswer(success=True, task_id=run.public_id, status=status.value, notes=notes or [])
+    )
+
+
+async def begin(
+    visit: Visit,
+    plan: Plan,
+    shown: dict[str, Any],
+    *,
+    key: str | None,
+    source: str,
+    cap_micros: int | None = None,
+) -> Run:
+    """Begin a run, and send its first step; returns it as it stands then.
+
+    Raises:
+        RelayError: nothing was written.
+    """
+    behind = visit.behind
+    wish = Wish(
+        plan,
+        source,
+        shown,
+        request_id=visit.request_id,
+        address=visit.address,
+        key=key or None,
+        cap_micros=cap_micros,
+    )
+    begun = await behind.runs.beginner.begin(visit.caller, wish)
+    if begun.due is not None:
+        # Whatever becomes of the request, what was begun is told of in its row.
+        await asyncio.shield(behind.runs.runner.advance(begun.due))
+    async with behind.sessions() as session:
+        return await session.get_one(Run, begun.id)

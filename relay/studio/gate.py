@@ -1,0 +1,134 @@
+"""Who comes in: the bearers and scopes of Kling's own paths, told in the studio's words."""
+
+import time
+from typing import Any
+
+import msgspec
+import structlog
+
+from relay.counts import Counts, elsewhere
+from relay.database.faults import is_fault, log_failure
+from relay.errors import InternalError, RelayError, ScopeTooSmall, Unavailable
+from relay.html.words import choose
+from relay.logs import RequestLine, log_request
+from relay.pages.later import Later
+from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
+from relay.proxy.body_budget import BodyBudget
+from relay.request_ids import new_request_id
+from relay.studio.behind import Behind, Visit
+from relay.studio.refusals import Refusal, refusal_of, status_of
+from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
+
+log = structlog.get_logger()
+
+ROUTE = "studio"
+READS = ("GET", "HEAD")
+
+
+class Studio:
+    """The studio of one relay; an ASGI application."""
+
+    def __init__(
+        self,
+        pages: Later,
+        behind: Behind,
+        *,
+        authenticator: Authenticator,
+        budget: BodyBudget,
+        body_limit_bytes: int,
+        counts: Counts,
+    ) -> None:
+        self._pages = pages
+        self._behind = behind
+        self._authenticator = authenticator
+        self._budget = budget
+        self._body_limit_bytes = body_limit_bytes
+        self._counts = counts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or say why not."""
+        began = time.perf_counter()
+        client = scope.get("client")
+        line = RequestLine(new_request_id(), scope["method"], client[0] if client else "")
+        line.route = ROUTE
+        body = ReadBody()
+
+        async def note(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                line.status = message["status"]
+                headers = [*message["headers"], (b"x-request-id", line.request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            with elsewhere():
+                visit = await self._let_in(scope, line)
+                body = await read_body(
+                    receive,
+                    declared=declared_length(scope["headers"]),
+                    budget=self._budget,
+                    tenant_id=visit.caller.payer_id,
+                    limit_bytes=self._body_limit_bytes,
+                )
+                scope["user"], scope["line"] = visit, line
+                await self._pages(scope, _again(body, receive), note)
+        except ClientGone:
+            log.info("request.abandoned", request_id=line.request_id, route=ROUTE)
+            return
+        except RelayError as error:
+            await _answer(note, error, refusal_of(error, line))
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            log_failure(log, "request.failed", error, request_id=line.request_id)
+            told = Unavailable() if is_fault(error) else InternalError()
+            await _answer(note, told, refusal_of(told, line))
+        finally:
+            body.release()
+        line.ms = round((time.perf_counter() - began) * 1000, 1)
+        log_request(line)
+        self._counts.note_answer(line.route, line.status, line.code, 0.0)
+
+    async def _let_in(self, scope: Any, line: RequestLine) -> Visit:
+        """Tell who asks.
+
+        Raises:
+            RelayError
+        """
+        headers = dict(scope["headers"])
+        authorization = headers.get(b"authorization")
+        caller: Caller = await self._authenticator.authenticate(
+            None if authorization is None else authorization.decode("latin-1"),
+            now_s=time.time(),
+            address=line.client,
+        )
+        line.tenant, line.token_id = caller.tenant, caller.token_id
+        scopes = (Scope.CALL, Scope.READ) if scope["method"] in READS else (Scope.CALL,)
+        if not any(caller.scope.has(one) for one in scopes):
+            raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))
+        accepted = headers.get(b"accept-language", b"").decode("latin-1")
+        language = choose(None, accepted, usual=self._behind.settings.language)
+        return Visit(caller, self._behind, line.request_id, line.client, language)
+
+
+def _again(body: ReadBody, receive: Any) -> Any:
+    """Give a body that was read once more, and then what comes behind it."""
+    is_given = False
+
+    async def give() -> Any:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": bytes(body.content), "more_body": False}
+
+    return give
+
+
+async def _answer(send: Any, error: RelayError, refusal: Refusal) -> None:
+    body = msgspec.json.encode(refusal)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if error.retry_after:
+        headers.append((b"retry-after", error.retry_after.encode()))
+    await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,89 @@
+"""Refusals in the studio's words: Kling's code and message, in an envelope of its own.
+
+    {"success": false, "error_code": 1201, "error_message": "image: must be given",
+     "request_id": "…"}
+
+The HTTP status is the one that Kling sends with the code (docs/kling-api.md 8).
+"""
+
+import re
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from relay.database.faults import is_fault, log_failure
+from relay.errors import (
+    BadRequest,
+    InternalError,
+    InvalidParameter,
+    RelayError,
+    Unavailable,
+    UnknownPath,
+)
+from relay.logs import RequestLine
+
+log = structlog.get_logger()
+
+NOT_FOUND, NOT_ALLOWED = 404, 405
+_FIELD = re.compile(r"^Object missing required field `(\w+)`")
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What is told of a request that was refused."""
+
+    error_code: int
+    error_message: str
+    request_id: str
+    success: bool = False
+    task_id: str | None = None
+    """Of a create that Kling refused: by which it is found all the same."""
+
+
+def refusal_of(error: RelayError, line: RequestLine, *, task_id: str | None = None) -> Refusal:
+    """Spell a refusal, and note it in the request's line."""
+    line.code, line.error = int(error.code), type(error).__name__
+    return Refusal(int(error.code), error.message, line.request_id, task_id=task_id)
+
+
+def status_of(error: RelayError) -> int:
+    return error.http_status
+
+
+def answer_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer what a handler raised."""
+    line: RequestLine = request.scope["line"]  # type: ignore[typeddict-item]
+    told = _told(request, error)
+    if isinstance(told, InternalError | Unavailable) and not isinstance(error, RelayError):
+        log_failure(log, "request.failed", error, request_id=line.request_id)
+    headers = {"retry-after": told.retry_after} if told.retry_after else {}
+    return Response(refusal_of(told, line), status_code=status_of(told), headers=headers)
+
+
+def _told(request: Request[Any, Any, Any], error: Exception) -> RelayError:
+    if isinstance(error, RelayError):
+        return error
+    if isinstance(error, ValidationException):
+        return _wrong_field(error)
+    if isinstance(error, HTTPException):
+        if error.status_code in (NOT_FOUND, NOT_ALLOWED):
+            return UnknownPath(request.method, request.url.path)
+        return BadRequest(error.detail)
+    return Unavailable() if is_fault(error) else InternalError()
+
+
+def _wrong_field(error: ValidationException) -> RelayError:
+    """Name the field that Litestar found wrong."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    for one in extra:
+        if not isinstance(one, dict):
+            continue
+        message = str(one.get("message", ""))
+        missing = _FIELD.match(message)
+        if missing is not None:
+            return InvalidParameter(missing[1], "must be given")
+        key = str(one.get("key", "body")).removeprefix("data.")
+        return InvalidParameter(key, message[:1].lower() + message[1:])
+    return BadRequest(error.detail)

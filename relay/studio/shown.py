@@ -1,0 +1,174 @@
+"""A run in the studio's words: what `GET ai-task/{id}` answers."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from relay.assets.links import ResultUrls
+from relay.html.words import translations
+from relay.money import decimal_of
+from relay.runs.read import SeenRun, SeenStep
+from relay.runs.stages import Stage
+from relay.runs.tables import RunState, StepState
+from relay.tenants.caller import Caller
+
+_NOTHING: dict[str, Any] = {}
+
+
+class ShownStep(msgspec.Struct, frozen=True):
+    """One create of Kling's in a task of the studio's."""
+
+    name: str
+    state: str
+    endpoint: str
+    provider_task_id: str | None
+    attempts: int
+    next_attempt_at: datetime | None
+    error_code: int | None
+    error_message: str | None
+    output_url: str | None
+
+
+class AiTask(msgspec.Struct, frozen=True):
+    """One task of the studio's; moments are in UTC, amounts in the relay's currency."""
+
+    task_id: str
+    task_type: str
+    source: str
+    status: str
+    """`pending`, `processing`, `completed`, `failed` or `cancelled`."""
+    progress: int
+    """Percent: 100 when it is completed, and not before."""
+    stage: str
+    status_message: str
+    eta_seconds: int | None
+    output_url: str | None
+    output_asset_id: str | None
+    result_metadata: dict[str, Any]
+    input_params: dict[str, Any] | None
+    """Null once it is forgotten."""
+    error_code: int | None
+    error_message: str | None
+    provider_task_id: str | None
+    """Kling's id of what made the output, which Kling's own paths know too."""
+    quote: str
+    charged: str
+    steps: list[ShownStep]
+    can_retry: bool
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime
+
+
+def say(text: str) -> str:
+    """Mark a sentence as one that is translated."""
+    return text
+
+
+STAGES = {
+    Stage.PREPARING: say("Preparing"),
+    Stage.SUBMITTED: say("Sent, and waiting to be worked on"),
+    Stage.PROCESSING: say("Being made"),
+    Stage.DOWNLOADING: say("Made; the files are being copied"),
+    Stage.STORING: say("Made; the files are being stored"),
+}
+ENDS = {
+    RunState.COMPLETED: say("Done"),
+    RunState.FAILED: say("Failed"),
+    RunState.CANCELLED: say("Cancelled"),
+}
+CANCELLING = say("Cancelled: what is being made is finished and charged, and nothing new begins")
+AGAIN = say("It did not work, and is tried again by itself")
+
+
+async def show(
+    seen: SeenRun, urls: ResultUrls, caller: Caller, *, language: str, now_s: float
+) -> AiTask:
+    """Show a run to its tenant."""
+    run = seen.run
+    links = {step.name: await _links(step, urls, caller, now_s=now_s) for step in seen.steps}
+    results = [step for step in seen.steps if step.is_result]
+    made = [step for step in results if step.files]
+    files = [file for step in made for file in step.files]
+    return AiTask(
+        task_id=str(run.public_id),
+        task_type=run.kind,
+        source=run.source,
+        status=run.state,
+        progress=seen.progress.percent,
+        stage=seen.stage.value,
+        status_message=message_of(seen, language),
+        eta_seconds=seen.progress.eta_s,
+        output_url=links[made[0].name][0] if made else None,
+        output_asset_id=next((file.asset for file in files if file.asset), None),
+        result_metadata={
+            "urls": [url for step in made for url in links[step.name]],
+            "assets": [file.asset for file in files if file.asset],
+            "results": [result for step in results for result in _results(step)],
+        },
+        input_params=seen.input,
+        error_code=run.error_code,
+        error_message=run.error_message,
+        provider_task_id=next((step.task_id for step in results if step.task_id), None),
+        quote=decimal_of(run.quote_micros),
+        charged=decimal_of(
+            sum(step.reserved_micros for step in seen.steps if step.state in _CHARGED)
+        ),
+        steps=[
+            ShownStep(
+                step.name,
+                step.state.value,
+                step.endpoint,
+                step.task_id,
+                step.attempts,
+                step.next_attempt_at,
+                step.error_code,
+                step.error_message,
+                next(iter(links[step.name]), None),
+            )
+            for step in seen.steps
+        ],
+        can_retry=seen.can_retry,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        completed_at=run.ended_at,
+        updated_at=run.updated_at,
+    )
+
+
+_CHARGED = (StepState.DONE, StepState.KEEPING)
+
+
+def message_of(seen: SeenRun, language: str) -> str:
+    """Say in one sentence how it stands."""
+    words, run = translations(language), seen.run
+    if run.ended_at is not None:
+        said = words.gettext(ENDS[RunState(run.state)])
+        return f"{said}: {run.error_message}" if run.error_message else said
+    if run.cancelled_at is not None:
+        return words.gettext(CANCELLING)
+    if any(step.next_attempt_at is not None for step in seen.steps):
+        return words.gettext(AGAIN)
+    said = words.gettext(STAGES[seen.stage])
+    if len(seen.steps) == 1:
+        return said
+    done = sum(step.state is StepState.DONE for step in seen.steps)
+    return f"{said} ({done}/{len(seen.steps)})"
+
+
+async def _links(step: SeenStep, urls: ResultUrls, caller: Caller, *, now_s: float) -> list[str]:
+    """Say where a step's files lie: with us, where the tenant wants that and they are kept."""
+    theirs = [file.url for file in step.files]
+    if caller.result_urls != "ours" or step.row_id is None or not theirs:
+        return theirs
+    return await urls.of_task(step.row_id, theirs, now_s=now_s)
+
+
+def _results(step: SeenStep) -> list[Any]:
+    """List what Kling says of what it made, without what it says of money."""
+    output = step.output if isinstance(step.output, dict) else _NOTHING
+    made = output.get("task_result") or output.get("outputs") or _NOTHING
+    groups = made.values() if isinstance(made, dict) else [made]
+    return [one for group in groups if isinstance(group, list) for one in group]
