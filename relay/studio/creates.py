@@ -52,7 +52,7 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
         return await start(visit, plan, shown, key=key, notes=notes)
 
     body: Any = capability.body
-    create.__annotations__["data"] = JSONBody[body]
+    create.__annotations__["data"] = JSONBody[body]  # type: ignore[misc]
     create.__doc__ = capability.summary
     name = capability.name
     create.__name__ = name
