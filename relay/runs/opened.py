@@ -7,6 +7,7 @@ import msgspec
 from relay.database.store import Store
 from relay.kling.catalogue import Catalogue
 from relay.runs.begin import Beginner
+from relay.runs.callers import Callers
 from relay.runs.read import Runs
 from relay.runs.runner import Runner
 from relay.settings import Settings
@@ -52,7 +53,7 @@ def open_runs(
         Runner(
             store.sessions,
             store.pool,
-            authenticator=authenticator,
+            callers=Callers(store.pool, authenticator),
             submitter=submitter,
             pass_through=pass_through,
             quoter=quoter,

@@ -5,32 +5,28 @@ the lease of its row brings it back: before it is sent again, the task is looked
 under its key, so that a crash between the two makes no second one.
 """
 
-import time
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
-from relay.errors import CredentialUnknown, OverCap, RelayError
+from relay.errors import OverCap, RelayError
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import Code
 from relay.kling.endpoint import EndpointKind
-from relay.kling.transport import Reply
 from relay.kling.verdicts import Refused
-from relay.kling.wire import Fields, read_any, read_envelope
+from relay.kling.wire import Fields
 from relay.request_ids import new_request_id
+from relay.runs.callers import Callers
 from relay.runs.moves import end_step, lock_step, note, settle
+from relay.runs.outputs import data_of, outputs_of
 from relay.runs.plan import NotMade, filled
 from relay.runs.statements import (
     CLAIM,
-    CREDENTIAL,
     FILES,
     FIRST_REPLY,
     FOLLOWER,
@@ -48,7 +44,6 @@ from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client, Retries
 from relay.tasks.submit import Submitter
 from relay.tasks.tables import TaskState
-from relay.tenants.authenticate import Authenticator
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
@@ -100,7 +95,7 @@ class Runner:
         sessions: Sessions,
         pool: Pool,
         *,
-        authenticator: Authenticator,
+        callers: Callers,
         submitter: Submitter,
         pass_through: PassThrough,
         quoter: Quoter,
@@ -110,7 +105,7 @@ class Runner:
     ) -> None:
         self._sessions = sessions
         self._pool = pool
-        self._authenticator = authenticator
+        self._callers = callers
         self._submitter = submitter
         self._pass_through = pass_through
         self._quoter = quoter
@@ -174,11 +169,11 @@ class Runner:
             RelayError: whoever asked for the run may not go on, or the cap is reached.
             NotMade
         """
-        caller = await self._caller(run)
+        caller = await self._callers.admit(run)
         endpoint = self._catalogue.of(step.endpoint)
         caller.check_endpoint(endpoint.name)
         async with self._sessions() as session:
-            outputs = await _outputs(session, run.id, step.needs)
+            outputs = await outputs_of(session, run.id, step.needs)
         if step.body_sealed is None:
             raise NotMade("what was to be sent is forgotten by now")
         body = msgspec.json.decode(self._keys.open(step.body_sealed, context=body_context(step.id)))
@@ -217,7 +212,7 @@ class Runner:
             if moving is None:
                 return
             step = moving.step(due.id)
-            step.output, step.sent_at = _data_of(passed.reply.body), moving.now
+            step.output, step.sent_at = data_of(passed.reply.body), moving.now
             end_step(moving, step, StepState.DONE)
             note(session, moving)
 
@@ -303,7 +298,7 @@ class Runner:
         """Keep what a step made, and free what needs it; its files may be awaited before."""
         output = task["reply"]
         if self._catalogue.kind_of(step.endpoint) is EndpointKind.CALL:
-            output = _data_of(await self._pool.fetchval(FIRST_REPLY, step.task_id))
+            output = data_of(await self._pool.fetchval(FIRST_REPLY, step.task_id))
         caller = await self._keeper(step.run_id)
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
@@ -370,44 +365,5 @@ class Runner:
             end_step(moving, step, StepState.FAILED, error_code=code, error_message=message)
             note(session, moving)
 
-    async def _caller(self, run: Run) -> Caller:
-        """Let in whoever asked for a run, as its token is now.
-
-        Raises:
-            RelayError: it ended, or may not come in any more.
-        """
-        token = await self._pool.fetchrow(CREDENTIAL, run.token_id)
-        key = token and (token["access_key"] or token["api_key_hash"])
-        if not key:
-            raise CredentialUnknown
-        caller = await self._authenticator.admit(
-            key, now_s=time.time(), address=run.caller_address or ""
-        )
-        if caller.token_id != run.token_id:
-            raise CredentialUnknown
-        return caller
-
     async def _keeper(self, run_id: int) -> bool:
         return bool(await self._pool.fetchval(KEEPS, run_id))
-
-
-async def _outputs(session: AsyncSession, run_id: int, names: Sequence[str]) -> dict[str, Any]:
-    """Read what steps of a run made."""
-    if not names:
-        return {}
-    rows = await session.execute(
-        select(RunStep.name, RunStep.output).where(
-            RunStep.run_id == run_id, RunStep.name.in_(names)
-        )
-    )
-    return {name: read_any(output.encode()) for name, output in rows if output is not None}
-
-
-def _data_of(reply: bytes | None) -> str | None:
-    """Take what a call made out of the reply that was kept of it."""
-    if reply is None:
-        return None
-    envelope = read_envelope(Reply(200, "application/json", reply))
-    if envelope is None or not isinstance(envelope.data, msgspec.Raw):
-        return None
-    return bytes(envelope.data).decode()
