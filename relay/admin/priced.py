@@ -59,8 +59,8 @@ def task_wanted(
     duration: Seconds = None,
 ) -> Wanted:
     """Read a task from a query; what it leaves out has Kling's defaults."""
-    office.check_endpoint(endpoint)
-    found = office.catalogue.of(endpoint)
+    office.check_priced(endpoint)
+    found = office.catalogue.priced_as(endpoint)
     given: dict[str, Any] = {"model": model, "mode": mode, "sound": sound, "voice": voice}
     given |= {"video_input": video_input, "duration": duration}
     priced_by = fields_priced_by(found.pricing)

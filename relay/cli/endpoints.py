@@ -21,12 +21,22 @@ def catalogue() -> Catalogue:
         raise WrongSettings(str(error)) from error
 
 
-def endpoint_named(name: str, *, or_any: bool = False) -> str:
-    """Check an endpoint's name; Failure names close matches. `or_any` takes `*` too."""
-    names = catalogue().names
-    if name in names or (or_any and name == "*"):
+def endpoint_named(name: str) -> str:
+    """Check an endpoint's name; Failure names close matches."""
+    return _named(name, catalogue().names)
+
+
+def priced_named(name: str, *, or_any: bool = False) -> str:
+    """Check a name that price rows may have; `or_any` takes `*` too."""
+    names = [one.name for one in catalogue().priced]
+    if or_any and name == "*":
         return name
-    otherwise = f"the endpoints are {', '.join(names)}" + (
-        ", and '*' (in quotes) for what has no row" if or_any else ""
-    )
+    more = ", and '*' (in quotes) for what has no row" if or_any else ""
+    return _named(name, names, more=more)
+
+
+def _named(name: str, names: list[str], *, more: str = "") -> str:
+    if name in names:
+        return name
+    otherwise = f"the endpoints are {', '.join(names)}{more}"
     raise Failure(no_such("endpoint", name, names, otherwise=otherwise))

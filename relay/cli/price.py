@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.database import open_database
-from relay.cli.endpoints import catalogue, endpoint_named
+from relay.cli.endpoints import catalogue, priced_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.price_adopt import adopt
@@ -85,7 +85,7 @@ def list_prices(
     `relay price set` sets the row anew; nothing else lowers it.
     """
     if endpoint is not None:
-        endpoint_named(endpoint, or_any=True)
+        priced_named(endpoint, or_any=True)
     if history and at is not None:
         raise click.UsageError("--history shows all moments; leave --at out.")
     from relay.pricing.in_force import read_prices
@@ -234,7 +234,7 @@ def show_quote(key: Key, tenant: str | None, *, as_json: bool) -> None:
     from relay.pricing.standing import task_of
 
     refuse_unpriced(key)
-    wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
+    wanted = task_of(PriceRow(**key.fields()), catalogue().priced_as(key.endpoint))
 
     async def work(session: AsyncSession) -> Explained:
         return await explain_price(

@@ -102,7 +102,7 @@ def _cells(change: RowChange, tasks: int, book: PriceBook, currency: str) -> tup
     from relay.pricing.standing import stand
 
     row = change.either
-    standing = stand(row, book, catalogue().endpoints)
+    standing = stand(row, book, catalogue().priced)
     before = [one for one in standing.before if one.is_own]
     return (
         row.endpoint,

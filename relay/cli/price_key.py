@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from relay.cli.endpoints import catalogue, endpoint_named
+from relay.cli.endpoints import catalogue, priced_named
 from relay.cli.parameters import Switch
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def key_options(
         def with_key(**values: Any) -> Any:
             fields = {name: values.pop(name) for name in Key.__dataclass_fields__}
             if not or_gone:
-                fields["endpoint"] = endpoint_named(fields["endpoint"], or_any=or_any)
+                fields["endpoint"] = priced_named(fields["endpoint"], or_any=or_any)
             return function(key=Key(**fields), **values)
 
         for option in reversed(options):
@@ -77,7 +77,7 @@ def refuse_unpriced(key: Key) -> None:
             raise click.UsageError(f"{option} is empty; left out, it fits any.")
     if key.endpoint == "*":
         return
-    pricing = catalogue().of(key.endpoint).pricing
+    pricing = catalogue().priced_as(key.endpoint).pricing
     contents = pricing.contents
     known = {
         "--model": (key.model, pricing.model or contents),

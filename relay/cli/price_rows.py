@@ -66,7 +66,7 @@ def warnings(row: PriceRow, book: PriceBook, settings: Settings) -> list[str]:
     from relay.pricing.quote import UnitPrices
 
     unit_prices = UnitPrices(*settings.unit_prices_micros)
-    found = doubts_about(row, book, catalogue().endpoints, unit_prices)
+    found = doubts_about(row, book, catalogue().priced, unit_prices)
     return [*_about_use(row, found, settings.currency), *_about_words(row, found)]
 
 

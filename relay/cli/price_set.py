@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.database import open_database
-from relay.cli.endpoints import catalogue, endpoint_named
+from relay.cli.endpoints import catalogue, priced_named
 from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.parameters import Amount, Number
@@ -135,7 +135,7 @@ def set_price(
     # As of when it is in force, so that a price of tomorrow is judged among those of tomorrow.
     then = in_force.moved(in_force_at(stored, in_force.at, settings.zone))
     book = then.book(stored.tenant_id, stored.price_group or tenants_group)
-    wins = winner(stored, book, catalogue().endpoints)
+    wins = winner(stored, book, catalogue().priced)
     said = warnings(stored, book, settings)
     names = {} if stored.tenant_id is None else {stored.tenant_id: whom.tenant or ""}
     if as_json:
@@ -204,7 +204,7 @@ def _read_row(
     if hold_seconds is not None and per is not Per.SECOND:
         raise click.UsageError("--hold-seconds goes with a price per second.")
     if input_floor is not None and (
-        per is not Per.SECOND or not catalogue().of(key.endpoint).pricing.contents
+        per is not Per.SECOND or not catalogue().priced_as(key.endpoint).pricing.contents
     ):
         raise click.UsageError(
             "--input-floor goes with a price per second, where Kling bills input (Kling 4.0)."
@@ -252,7 +252,7 @@ def unset(key: Key, whom: ForWhom, at: datetime | None) -> None:
         except NoSuch as error:
             if error.kind != "price":
                 raise
-            endpoint_named(key.endpoint, or_any=True)
+            priced_named(key.endpoint, or_any=True)
             raise Failure(
                 f"there is no row of yours with exactly the key {quoted_key(row)}"
                 f"{_spelt_whom(whom)}; `relay price list` shows them"

@@ -49,7 +49,7 @@ def why(key: Key, tenant: str | None, at: datetime | None, *, as_json: bool) -> 
     from relay.pricing.standing import task_of
 
     refuse_unpriced(key)
-    wanted = task_of(PriceRow(**key.fields()), catalogue().of(key.endpoint))
+    wanted = task_of(PriceRow(**key.fields()), catalogue().priced_as(key.endpoint))
 
     async def work(session: AsyncSession) -> Explained:
         from relay.desk.explained import explain_price

@@ -60,7 +60,7 @@ def _read_task(form: Form, page: Page) -> Wanted | None:
     count = form.whole("count", least=1, most=IMAGES_MAX)
     if not form.is_right:
         return None
-    endpoint = catalogue.of(given["endpoint"])
+    endpoint = catalogue.priced_as(given["endpoint"])
     given["duration_s"] = given.pop("duration")
     wanted = task_of(PriceRow(**given), endpoint)
     if count is not None and wanted.is_image:

@@ -57,7 +57,7 @@ class GivenTimes(msgspec.Struct, frozen=True):
 
 def endpoints_of(page: Page) -> list[str]:
     """List the endpoints that a price can be for, `*` not among them."""
-    return [one.name for one in page.office.catalogue.endpoints if not one.is_free]
+    return [one.name for one in page.office.catalogue.priced if not one.is_free]
 
 
 def read_task_fields(form: Form, catalogue: Catalogue, *, or_any: bool) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def read_task_fields(form: Form, catalogue: Catalogue, *, or_any: bool) -> dict[
 
     What its endpoint is not priced by is told beside its field.
     """
-    known = {one.name: one for one in catalogue.endpoints}
+    known = {one.name: one for one in catalogue.priced}
     endpoint = form.choice("endpoint", [*known, *([ANY_ENDPOINT] if or_any else [])], must=True)
     given: dict[str, Any] = {name: form.text(name, most=WORD_MAX) for name in ("model", "mode")}
     for name in SWITCHES:

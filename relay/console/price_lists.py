@@ -105,7 +105,7 @@ async def _plan(page: Page, found: Offered) -> Plans:
 
 
 def _told(change: RowChange, tasks: int, found: Offered, page: Page) -> ToldChange:
-    standing = stand(change.either, found.book, page.office.catalogue.endpoints)
+    standing = stand(change.either, found.book, page.office.catalogue.priced)
     has_before = any(one.is_own for one in standing.before)
     behind = "none" if not has_before else "some" if standing.is_used else "all"
     return ToldChange(change, _share(change), behind, tasks)

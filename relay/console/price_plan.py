@@ -125,15 +125,15 @@ async def plan_row(page: Page, tried: Tried, row: PriceRow, *, is_set: bool) -> 
         *([row], tried.payers),
         before=before,
         after=after,
-        endpoints=catalogue.endpoints,
+        endpoints=catalogue.priced,
         unit_prices=unit_prices,
     )
     doubts = None
     if is_set:
         group = next((one.price_group for one in tried.payers if one.id == row.tenant_id), None)
         book = after.book(row.tenant_id, row.price_group or group)
-        doubts = await asyncio.to_thread(doubts_about, row, book, catalogue.endpoints, unit_prices)
-    every = [one.name for one in catalogue.endpoints]
+        doubts = await asyncio.to_thread(doubts_about, row, book, catalogue.priced, unit_prices)
+    every = [one.name for one in catalogue.priced]
     sold = await weigh(
         page, before, after, every if row.endpoint == ANY_ENDPOINT else [row.endpoint]
     )
@@ -164,9 +164,7 @@ async def plan_times(page: Page, tried: Tried, one: Multiplier) -> Planned:
         effects=[],
         unseen=0,
         times=found,
-        sold=await weigh(
-            page, before, after, [one.name for one in page.office.catalogue.endpoints]
-        ),
+        sold=await weigh(page, before, after, [one.name for one in page.office.catalogue.priced]),
         sold_days=SOLD_DAYS,
         doubts=None,
         has_unsaid_amounts=False,

@@ -87,7 +87,7 @@ def _effects(
         *(rows, payers),
         before=before,
         after=after,
-        endpoints=page.office.catalogue.endpoints,
+        endpoints=page.office.catalogue.priced,
         unit_prices=UnitPrices(*page.office.settings.unit_prices_micros),
     )
     return found, times_effects(payers, before=before, after=after)
@@ -114,5 +114,5 @@ def _as_vague(rows: Iterable[PriceRow]) -> list[PriceRow]:
 def _endpoints(page: Page, changed: Iterable[Changed]) -> list[str]:
     named = {one.endpoint if isinstance(one, PriceRow) else ANY_ENDPOINT for one in changed}
     if ANY_ENDPOINT in named:
-        return [one.name for one in page.office.catalogue.endpoints]
+        return [one.name for one in page.office.catalogue.priced]
     return sorted(named)

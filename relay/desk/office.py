@@ -52,6 +52,11 @@ class Office(msgspec.Struct, frozen=True):
         if name not in {one.name for one in self.catalogue.endpoints}:
             raise NoSuch("endpoint", name)
 
+    def check_priced(self, name: str) -> None:
+        """Refuse what no price row can be for."""
+        if name not in {one.name for one in self.catalogue.priced}:
+            raise NoSuch("endpoint", name)
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """Open one in which all is of one moment."""

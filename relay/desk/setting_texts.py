@@ -59,6 +59,18 @@ TOLD = (
         "`id:key,id:key`：加密保存的密钥并签名回调路径，第一个用于写入。用 `relay secret-key` 生成",
     ),
     ToldSetting(
+        ("RELAY_STUDIO",),
+        "`false`",
+        "tenants may use the friendly paths, `/api/kling/` and `/api/v1/` ([studio.md](studio.md))",
+        "租户可使用更易用的路径 `/api/kling/` 与 `/api/v1/`",
+    ),
+    ToldSetting(
+        ("RELAY_STUDIO_PROMPTS",),
+        "none",
+        "a file of texts that go before those of `relay/studio/prompts.toml`",
+        "提示词模板文件，其中的文本优先于 `relay/studio/prompts.toml`",
+    ),
+    ToldSetting(
         ("RELAY_PORTAL",),
         "`false`",
         "tenants have pages at `/portal` of the public listener ([portal.md](portal.md))",

@@ -1,7 +1,11 @@
 """The endpoints that one process serves: Kling's, and plain ones that the operator added."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
+import msgspec
+
+from relay.kling.capabilities import PRICED_LIKE
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import BY_NAME, ENDPOINTS, QUERY_PATHS
 from relay.settings import AddedEndpoint
@@ -59,6 +63,22 @@ class Catalogue:
     @property
     def names(self) -> list[str]:
         return list(self._by_name)
+
+    @cached_property
+    def priced(self) -> tuple[Endpoint, ...]:
+        """What price rows may be for: the endpoints, and what the studio makes by them."""
+        capabilities = (
+            msgspec.structs.replace(self._by_name[endpoint], name=name)
+            for name, endpoint in PRICED_LIKE.items()
+        )
+        return (*self.endpoints, *capabilities)
+
+    def priced_as(self, name: str) -> Endpoint:
+        """Find what a price row is for; raise LookupError if there is no such thing."""
+        found = next((one for one in self.priced if one.name == name), None)
+        if found is None:
+            raise LookupError(name)
+        return found
 
 
 def _address(path: str) -> tuple[str, ...]:

@@ -246,6 +246,10 @@ class PriceBook:
         """Say how many times its price a task of a row is held: 1, but where Kling took more."""
         return self._rises.get(row.fingerprint, AS_PRICED) if self._rises else AS_PRICED
 
+    def has(self, name: str) -> bool:
+        """Tell whether something has a row of its own."""
+        return any(row.endpoint == name for row in self.rows)
+
     def rows_of(self, endpoint: str) -> list[PriceRow]:
         """List the rows that may price a task of one endpoint."""
         return [row for row in self.rows if row.endpoint in (endpoint, ANY_ENDPOINT)]

@@ -254,7 +254,7 @@ def _refuse_unknown(label: str, read: _PriceTable, catalogue: Catalogue) -> None
     """Refuse an endpoint that is not there, and fields that it is not priced by."""
     if read.endpoint == ANY_ENDPOINT:
         return
-    endpoints = {endpoint.name: endpoint for endpoint in catalogue.endpoints}
+    endpoints = {endpoint.name: endpoint for endpoint in catalogue.priced}
     if read.endpoint not in endpoints:
         close = get_close_matches(read.endpoint, endpoints, n=1)
         meant = f"; did you mean '{close[0]}'?" if close else ""

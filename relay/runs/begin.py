@@ -81,8 +81,22 @@ class Beginner:
         self._keys = keys
         self._currency = currency
 
+    async def price(self, caller: Caller, plan: Plan) -> Plan:
+        """Say by whose rows each step is priced.
+
+        A run with a price of its own is charged that with its last step, and the others are free.
+        """
+        if not await self._quoter.has_price(caller, plan.kind):
+            return plan
+        names = [*([""] * (len(plan.steps) - 1)), plan.kind]
+        steps = tuple(
+            msgspec.structs.replace(step, price_name=name)
+            for step, name in zip(plan.steps, names, strict=True)
+        )
+        return msgspec.structs.replace(plan, steps=steps)
+
     async def quote(self, caller: Caller, plan: Plan) -> list[int]:
-        """Say what each step may cost, in micros; in the plan's order.
+        """Say what each step may cost, in micros; in the order of a plan that was priced.
 
         Raises:
             RelayError: a step is not this caller's to ask for, or has no price.
@@ -92,9 +106,11 @@ class Beginner:
             endpoint = self._catalogue.of(step.endpoint)
             caller.check_endpoint(endpoint.name)
             fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
-            quote = (await self._quoter.quote(caller, endpoint, fields, step.model)).quote
-            caller.check_model(quote.wanted.model)
-            quoted.append(quote.hold_micros)
+            found = await self._quoter.quote(
+                caller, endpoint, fields, step.model, priced_as=step.price_name
+            )
+            caller.check_model(found.quote.wanted.model)
+            quoted.append(found.quote.hold_micros)
         return quoted
 
     async def begin(self, caller: Caller, wish: Wish) -> Begun:
@@ -111,6 +127,7 @@ class Beginner:
             before = await _find_by_key(session, caller, wish)
         if before is not None:
             return before
+        wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
         quoted = await self.quote(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]
         if any(len(body) > BODY_BYTES_MAX for body in bodies):

@@ -26,7 +26,7 @@ class PlannedStep(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
     """Beside those that its body takes something from."""
     price_name: str | None = None
-    """The capability by whose price it is charged, where that has one."""
+    """Of what price rows it is charged by, if not its endpoint's; "" is free of charge."""
     is_result: bool = True
 
     @property

@@ -178,7 +178,9 @@ class Runner:
             raise NotMade("what was to be sent is forgotten by now")
         body = msgspec.json.decode(self._keys.open(step.body_sealed, context=body_context(step.id)))
         fields = _fields.decode(msgspec.json.encode(filled(body, outputs)))
-        quoted = await self._quoter.quote(caller, endpoint, fields, step.model)
+        quoted = await self._quoter.quote(
+            caller, endpoint, fields, step.model, priced_as=step.price_name
+        )
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
             if moving is None:
@@ -236,6 +238,7 @@ class Runner:
             follows=(FOLLOWER,),
             client=client,
             hold_max_micros=sent.hold_micros,
+            priced_as=step.price_name,
         )
 
     async def _conclude(self, due: DueStep, submitted: Submitted) -> None:

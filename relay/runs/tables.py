@@ -144,7 +144,7 @@ class RunStep(Base):
     model: Mapped[str | None]
     """As it stands in the path of a 2.0 create."""
     price_name: Mapped[str | None]
-    """The capability by whose price it is charged, where there is one."""
+    """Of what price rows it is charged by, if not its endpoint's; "" is free of charge."""
     is_result: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether what it makes is what the run was asked for."""
     body_sealed: Mapped[str | None]

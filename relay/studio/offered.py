@@ -86,6 +86,7 @@ async def _price(visit: Visit, capability: Capability) -> str | None:
             _fields.decode(msgspec.json.encode(body)),
             None,
             notes_misses=False,
+            priced_as=capability.name,
         )
     except Unpriced:
         return None

@@ -19,7 +19,7 @@ from relay.errors import Unavailable, Unpriced
 from relay.kling.alike import Reading, names_alike
 from relay.kling.endpoint import Endpoint
 from relay.kling.models import takes_ids
-from relay.kling.wanted import Asked, read_wanted
+from relay.kling.wanted import Asked, Wanted, read_wanted
 from relay.kling.wire import Fields
 from relay.pricing.book import AS_PRICED, FREE, PriceBook
 from relay.pricing.in_force import Prices
@@ -75,9 +75,12 @@ class Quoter:
         model: str | None,
         *,
         notes_misses: bool = True,
+        priced_as: str | None = None,
     ) -> Quoted:
         """Price what a body asks for, at the dearest that it may mean.
 
+        `priced_as`: what of the studio's it is made for, by whose rows it is priced if there are
+        any; "" is free of charge, since another step of its run is charged for all.
         `notes_misses`: what no row fits was wanted in earnest, and is for the operator to see.
 
         Raises:
@@ -92,15 +95,17 @@ class Quoter:
             self._known_of = prices
         whom = (caller.parent_id or caller.tenant_id, caller.price_group)
         book = prices.opened.get(whom) or prices.book(*whom)
-        about = (endpoint.name, model, book, caller.is_test, caller.resale)
+        if priced_as and not book.has(priced_as):
+            priced_as = None
+        about = (endpoint.name, model, book, caller.is_test, caller.resale, priced_as)
         for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))
             if known is not None and _has_only(fields, names, harmless):
                 return known
         reading = Reading(fields)
-        words = book.words(endpoint.name)
+        words = book.words(priced_as or endpoint.name)
         asked = read_wanted(endpoint, reading, model=model, words=words)
-        quoted = self._dearest(book, endpoint, asked, caller)
+        quoted = self._dearest(book, endpoint, asked, caller, priced_as)
         if quoted is None:
             if notes_misses:
                 async with self._sessions.begin() as session:
@@ -113,13 +118,24 @@ class Quoter:
             self._remember(about, tuple(reading.names), fields, found)
         return found
 
+    async def has_price(self, caller: Caller, name: str) -> bool:
+        """Tell whether what the studio makes has a price of its own, for this caller."""
+        prices = await self._in_force.get()
+        return prices.book(caller.parent_id or caller.tenant_id, caller.price_group).has(name)
+
     def _dearest(
-        self, book: PriceBook, endpoint: Endpoint, asked: Asked, caller: Caller
+        self,
+        book: PriceBook,
+        endpoint: Endpoint,
+        asked: Asked,
+        caller: Caller,
+        priced_as: str | None,
     ) -> Quote | None:
         """Quote each thing that is perhaps asked for, and take the one that costs most."""
         dearest: Quote | None = None
         for wanted in asked.wanted:
-            row = FREE if endpoint.is_free or caller.is_test else book.find(wanted)
+            is_free = endpoint.is_free or caller.is_test or priced_as == ""
+            row = FREE if is_free else book.find(_for_row(wanted, priced_as))
             if row is None:
                 continue
             rise = book.rise(row)
@@ -146,7 +162,7 @@ class Quoter:
 
     def _remember(
         self,
-        about: tuple[str, str | None, PriceBook, bool, Decimal | None],
+        about: tuple[str, str | None, PriceBook, bool, Decimal | None, str | None],
         names: tuple[str, ...],
         fields: Fields,
         quoted: Quoted,
@@ -162,6 +178,10 @@ class Quoter:
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
         self._known[(about, names, *values)] = quoted
+
+
+def _for_row(wanted: Wanted, priced_as: str | None) -> Wanted:
+    return wanted if priced_as is None else msgspec.structs.replace(wanted, endpoint=priced_as)
 
 
 def _has_only(fields: Fields, names: tuple[str, ...], harmless: set[str]) -> bool:

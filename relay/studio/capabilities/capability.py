@@ -74,6 +74,7 @@ class Capability(msgspec.Struct, frozen=True):
     endpoint: str
     """Whose models and prices are told of it: that of its result."""
     default_model: str | None = None
+
     without_effect: tuple[str, ...] = ()
     """Fields that are taken and do nothing, since Kling has nothing of the kind."""
 
