@@ -163,6 +163,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether owners log in to the console with a second factor only."""
     studio: bool = False
     """Whether tenants may use the friendly paths, `/api/kling/` and `/api/v1/`."""
+    studio_days: int = 30
+    """After the end of what was asked for there: then what it was asked with is forgotten."""
     studio_prompts: str | None = None
     """A file that goes before `relay/studio/prompts.toml`, text by text."""
     portal: bool = False

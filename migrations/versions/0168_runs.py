@@ -134,10 +134,21 @@ def upgrade() -> None:
     op.create_index(op.f("run_events_created_at_idx"), "run_events", ["created_at"], unique=False)
     op.create_index("run_events_in_order", "run_events", ["xact", "id"], unique=False)
     op.create_index("run_events_of_tenant", "run_events", ["tenant_id", "xact", "id"], unique=False)
+    op.create_table(
+        "run_retentions",
+        sa.Column("tenant_id", sa.BigInteger(), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.CheckConstraint("days >= 0", name=op.f("run_retentions_days_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("run_retentions_tenant_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("run_retentions_pkey")),
+    )
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_table("run_retentions")
     op.drop_table("run_events")
     op.drop_table("run_steps")
     op.drop_table("runs")

@@ -65,6 +65,12 @@ TOLD = (
         "租户可使用更易用的路径 `/api/kling/` 与 `/api/v1/`",
     ),
     ToldSetting(
+        ("RELAY_STUDIO_DAYS",),
+        "`30`",
+        "for how many days after its end it is kept what a task of the studio's was asked with",
+        "studio 任务结束后，其输入内容保留的天数",
+    ),
+    ToldSetting(
         ("RELAY_STUDIO_PROMPTS",),
         "none",
         "a file of texts that go before those of `relay/studio/prompts.toml`",

@@ -86,7 +86,9 @@ class Beginner:
 
         A run with a price of its own is charged that with its last step, and the others are free.
         """
-        if not await self._quoter.has_price(caller, plan.kind):
+        # What has an endpoint's own name has that one's price.
+        is_own = plan.kind not in self._catalogue.names
+        if not (is_own and await self._quoter.has_price(caller, plan.kind)):
             return plan
         names = [*([""] * (len(plan.steps) - 1)), plan.kind]
         steps = tuple(

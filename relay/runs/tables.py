@@ -195,6 +195,20 @@ class RunEvent(Base):
     created_at: Mapped[stamped]
 
 
+class RunRetention(Base):
+    """For how long a tenant has its inputs kept; without a row it is as the settings say.
+
+    A table of its own: whoever writes a tenant's row has all processes read all tokens anew.
+    """
+
+    __tablename__ = "run_retentions"
+    __table_args__ = (CheckConstraint("days >= 0", name="days_not_negative"),)
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    days: Mapped[int] = mapped_column(Integer)
+    """After the end of a run; never more than the settings say."""
+
+
 def input_context(run_id: int) -> str:
     return f"runs/{run_id}/input"
 

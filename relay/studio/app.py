@@ -13,6 +13,7 @@ from relay.studio.ai_tasks import AiTaskPaths
 from relay.studio.creates import PREFIX, creates
 from relay.studio.offered import list_capabilities
 from relay.studio.refusals import answer_refusal
+from relay.studio.retention import RetentionPaths
 
 BEARER = SecurityScheme(
     type="http", scheme="bearer", description="A key of the relay's, or a JWT as Kling's SDKs sign."
@@ -31,7 +32,7 @@ OPENAPI = OpenAPIConfig(
 def studio_app() -> Litestar:
     """Build the paths; whose relay it is, the gate says of each request."""
     return Litestar(
-        [show_document, *creates(), AiTaskPaths, list_capabilities],
+        [show_document, *creates(), AiTaskPaths, RetentionPaths, list_capabilities],
         exception_handlers={Exception: answer_refusal},
         request_max_body_size=None,  # the gate has read it, within its bounds
         openapi_config=OPENAPI,

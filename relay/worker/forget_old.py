@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from relay.database.engine import Sessions
+from relay.runs.retention import FORGET
 from relay.settings import Settings
 
 AT_ONCE = 1000
@@ -134,6 +135,8 @@ class Ages(msgspec.Struct, frozen=True):
     """After they expired."""
     callback_urls_days: int
     addresses_days: int
+    inputs_days: int
+    """Of runs, where their tenant has them kept for as long."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Ages":
@@ -143,6 +146,7 @@ class Ages(msgspec.Struct, frozen=True):
             owners_days=settings.keep_owners_days,
             callback_urls_days=settings.keep_callback_urls_days,
             addresses_days=settings.keep_addresses_days,
+            inputs_days=settings.studio_days,
         )
 
 
@@ -156,6 +160,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (URLS_OF_TASKS, ages.callback_urls_days),
         (URLS_OF_DELIVERIES, ages.callback_urls_days),
         (ADDRESSES, ages.addresses_days),
+        (FORGET, ages.inputs_days),
         (ANSWERS, 1),
         (NOTICES, NOTICES_DAYS),
         (SESSIONS, SESSIONS_DAYS),
