@@ -93,7 +93,7 @@ async def open_faces(
         closing.push_async_callback(receiver.aclose)
         budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
-        router = Router(kling.catalogue)
+        router = Router(kling.catalogue, settings.native_prefixes)
         units = UnitPrices.in_force(settings)
         accounts = Accounts(store.pool, prices=units, currency=settings.currency)
         surface_of = UnifiedSurface if settings.new_api_paths else KlingSurface

@@ -32,6 +32,13 @@ from relay.urls import is_base_url, is_mail_server, is_url
 ENV_PREFIX = "RELAY_"
 CONFIG_ENV = "RELAY_CONFIG"
 FILE_ONLY = {"endpoints"}
+NO_PREFIXES = frozenset(
+    (
+        *("account", "api", "assets", "dashboard", "health", "internal", "portal", "relay"),
+        *("v1", "tasks", "solutions", "videos", "images", "audio", "general"),
+    )
+)
+"""First parts of paths that mean something by themselves."""
 NAMING_A_DATABASE = {"database_url", "data_dir"}
 
 LIST_UNIT_PRICES = {
@@ -161,6 +168,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of the server by which mail goes to tenants: `mailtos://USER:PASSWORD@HOST?from=ADDRESS`."""
     owners_need_code: bool = False
     """Whether owners log in to the console with a second factor only."""
+    kling_prefixes: str = ""
+    """What may stand in front of Kling's paths beside `/kling`, comma separated."""
     studio: bool = False
     """Whether tenants may use the friendly paths, `/api/kling/` and `/api/v1/`."""
     studio_days: int = 30
@@ -190,6 +199,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def zone(self) -> tzinfo:
         """Read what `timezone` names."""
         return read_zone(self.timezone)
+
+    @property
+    def native_prefixes(self) -> list[str]:
+        given = (prefix.strip().strip("/") for prefix in self.kling_prefixes.split(","))
+        return [prefix for prefix in given if prefix]
 
     @property
     def callback_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -318,6 +332,9 @@ def _check(settings: Settings) -> None:
         raise SettingsError(str(error)) from error
     _check_place(name("BACKUP_TO"), settings.backup_to)
     _check_place(name("ASSET_STORE"), settings.asset_store)
+    for prefix in settings.native_prefixes:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", prefix) or prefix in NO_PREFIXES:
+            raise SettingsError(f"{name('KLING_PREFIXES')}: {prefix!r} is no prefix, or ours")
     for endpoint in settings.endpoints:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", endpoint.name):
             raise SettingsError(f"the endpoint name '{endpoint.name}' is not a-z, 0-9 and '-'")

@@ -59,6 +59,13 @@ TOLD = (
         "`id:key,id:key`：加密保存的密钥并签名回调路径，第一个用于写入。用 `relay secret-key` 生成",
     ),
     ToldSetting(
+        ("RELAY_KLING_PREFIXES",),
+        "none",
+        "what may stand in front of Kling's paths beside `/kling`, such as `klingai`; comma "
+        "separated",
+        "除 `/kling` 外可放在 Kling 路径前的前缀，如 `klingai`，以逗号分隔",
+    ),
+    ToldSetting(
         ("RELAY_STUDIO",),
         "`false`",
         "tenants may use the friendly paths, `/api/kling/` and `/api/v1/` ([studio.md](studio.md))",

@@ -1,10 +1,11 @@
 """Which endpoint a path means, in all the spellings that clients use (docs/kling-api.md 13).
 
-`/kling` in front, no `/v1` or several, from a base URL that already had it, doubled and trailing
-slashes: all of them reach the same endpoint. So do 2.0's, whose paths have no `/v1` at Kling. Ids
-are percent-decoded after the path is split, so that an external id may hold a slash.
+`/kling` or another prefix in front, no `/v1` or several, from a base URL that already had it,
+doubled and trailing slashes: all of them reach the same endpoint. So do 2.0's, whose paths have no
+`/v1` at Kling. Ids are percent-decoded after the path is split, so that one may hold a slash.
 """
 
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -91,7 +92,9 @@ _FAMILIES = frozenset(family.encode() for family in FAMILIES)
 class Router:
     """Finds routes in one catalogue, and remembers those that hold nothing of the tenant's."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, prefixes: Iterable[str] = ()) -> None:
+        """`prefixes`: what may stand in front of Kling's paths beside `/kling`."""
+        self._prefixes = frozenset([PREFIX, *(prefix.encode() for prefix in prefixes)])
         self._by_segments: dict[tuple[bytes, ...], Endpoint] = {}
         self._by_operation: dict[tuple[bytes, ...], Endpoint] = {}
         for endpoint in catalogue.endpoints:
@@ -138,12 +141,12 @@ class Router:
 
         To be asked once no task has that id: a tenant may name one so.
         """
-        right = self._right.instead_of(_split(raw_path))
+        right = self._right.instead_of(_split(raw_path, self._prefixes))
         if right:
             raise UnknownPath("GET", shown_path(raw_path), f"use {right}")
 
     def _read(self, method: str, raw_path: bytes) -> Route:
-        segments = _split(raw_path)
+        segments = _split(raw_path, self._prefixes)
         route = self._find(method, tuple(segments))
         if route is None:
             raise UnknownPath(method, shown_path(raw_path), self._advise(method, segments))
@@ -188,10 +191,10 @@ class Router:
         return None
 
 
-def _split(raw_path: bytes) -> list[bytes]:
+def _split(raw_path: bytes, prefixes: Container[bytes]) -> list[bytes]:
     """Split a path, without what a base URL may have put in front."""
     segments = [segment for segment in raw_path.split(b"/") if segment]
-    if segments[:1] == [PREFIX]:
+    if segments and segments[0] in prefixes:
         del segments[0]
     while segments[:1] == [VERSION]:
         del segments[0]

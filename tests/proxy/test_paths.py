@@ -269,3 +269,12 @@ async def listed(relay: Relay, token: IssuedToken, query: str) -> list[str]:
     response = await relay.client.get(f"{TEXT2VIDEO}?{query}", headers=bearer(token))
     assert response.status_code == 200, response.text
     return [one["task_id"] for one in response.json()["data"]]
+
+
+def test_other_prefixes_are_a_setting() -> None:
+    """`/klingai/v1/...` is Kling's path where the operator says so, and no path of Kling's else."""
+    route = Router(Catalogue(), ["klingai"]).find("POST", b"/klingai/v1/videos/text2video")
+
+    assert route == find_route("POST", b"/kling/v1/videos/text2video")
+    with pytest.raises(UnknownPath):
+        find_route("POST", b"/klingai/v1/videos/text2video")
