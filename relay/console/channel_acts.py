@@ -59,10 +59,12 @@ class ChannelActs(Controller):
         if form.is_right and unit is not None and price is not None:
             cost = Cost(CostUnit(unit), price, paid_in, *(() if rate is None else (rate,)))
             try:
-                async with page.acting() as session:
+                async with page.acting(form) as session:
                     name = (await channel_numbered(session, channel_id)).name
                     await set_channel_cost(
-                        *(session, page.actor, name, cost), currency=currency, valid_from=valid_from
+                        *(session, page.actor_by(form), name, cost),
+                        currency=currency,
+                        valid_from=valid_from,
                     )
             except Unusable as error:
                 form.errors[error.field] = sentence_of(error, page)

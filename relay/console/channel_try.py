@@ -32,7 +32,7 @@ class ChannelTry(Controller):
     async def begin(
         self, page: NamedDependency[Page], request: Asked, channel_id: FromPath[int]
     ) -> Response[Any]:
-        """Begin it. A second click finds one under way, and begins none."""
+        """Begin it, once by one form: a second click begins none, though the first has ended."""
         form = await read_form(request, page.say)
         most_micros = form.amount("max_cost", must=True)
         endpoint = form.choice("endpoint", ENDPOINTS)
@@ -43,7 +43,7 @@ class ChannelTry(Controller):
             page,
             form,
             lambda session: begin_trial(
-                *(session, page.actor, office.keys, office.settings, name),
+                *(session, page.actor_by(form), office.keys, office.settings, name),
                 most_micros=most_micros or 0,
                 endpoint=endpoint,
             ),

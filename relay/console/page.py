@@ -19,15 +19,13 @@ from relay.desk.actor import Actor
 from relay.desk.errors import Busy, NotAllowed, OverCeiling
 from relay.desk.logins import actor_of
 from relay.desk.office import Office
-from relay.desk.once import is_key, new_key, refuse_again
+from relay.desk.once import refuse_again
 from relay.desk.roles import ACTS
 from relay.html.form import Form
 from relay.html.page import SitePage, language_of
 from relay.logins.sessions import Visitor
 from relay.pauses.read import ListedPause, list_pauses
 
-ONCE = "once"
-"""The field of a form's key."""
 TIMEOUT_MS = 3000
 """Of a page's statements: a page that asks too much is told so, and holds up nobody's money."""
 
@@ -57,8 +55,7 @@ class Page(SitePage, frozen=True, kw_only=True):
 
     def actor_by(self, form: Form) -> Actor:
         """Who acts by a form: under its own key, where it has one."""
-        given = form.values.get(ONCE, "")
-        return structs.replace(self.actor, request_id=given) if is_key(given) else self.actor
+        return structs.replace(self.actor, request_id=form.key) if form.key else self.actor
 
     def may(self, act: str) -> bool:
         """Tell whether the visitor's role may do it: what it may not is not offered."""
@@ -82,7 +79,7 @@ class Page(SitePage, frozen=True, kw_only=True):
         """
         try:
             async with self.office.sessions.begin() as session:
-                if form is not None and is_key(form.values.get(ONCE, "")):
+                if form is not None and form.key is not None:
                     await refuse_again(session, self.actor_by(form))
                 yield session
         except (NotAllowed, OverCeiling):
@@ -118,7 +115,6 @@ class Page(SitePage, frozen=True, kw_only=True):
         **values: Any,
     ) -> Response[str]:
         """Answer with a template; `pauses`: what every page says is paused now, and for what."""
-        values["new_key"] = new_key
         return super().compose(
             template, status=status, pauses=pauses, open_restore=open_restore, **values
         )

@@ -1,21 +1,18 @@
 """Forms, each done once, though a button was pressed twice.
 
-A form that makes something, or moves money under no name of its own, has a key, drawn when it was
-shown, under which its changes are kept as their request.
+A form that makes something, or moves money under no name of its own, has a key (`form_keys.py`),
+drawn when it was shown, under which its changes are kept as their request.
 """
-
-import secrets
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.desk.actor import Actor
 from relay.desk.errors import DoneBefore
+from relay.form_keys import PREFIX
 
 WAIT_MS = 3000
 """For the same form, which is being done."""
-CHARS_MAX = 64
-PREFIX = "form-"
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"
 FIND = f"""
@@ -24,15 +21,6 @@ WHERE request_id = :request_id AND request_id LIKE '{PREFIX}%' AND actor = :acto
     AND at > now() - interval '1 day'
 ORDER BY id LIMIT 1
 """  # noqa: S608 (composed of constants)
-
-
-def new_key() -> str:
-    """Draw the key of a form."""
-    return f"{PREFIX}{secrets.token_urlsafe(18)}"
-
-
-def is_key(given: str) -> bool:
-    return given.startswith(PREFIX) and given.isprintable() and len(given) <= CHARS_MAX
 
 
 async def refuse_again(session: AsyncSession, actor: Actor) -> None:

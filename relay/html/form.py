@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from relay.form_keys import FIELD, is_key
 from relay.money import MICROS, PLACES
 
 CSRF = "csrf"
@@ -32,6 +33,12 @@ class Form(msgspec.Struct):
     @property
     def is_right(self) -> bool:
         return not self.errors
+
+    @property
+    def key(self) -> str | None:
+        """Its own, under which it is done once; None where it has none."""
+        given = self.values.get(FIELD, "")
+        return given if is_key(given) else None
 
     def text(self, name: str, *, must: bool = False, most: int = 500) -> str | None:
         """Read a line or a paragraph; None where nothing was typed."""

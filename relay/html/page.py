@@ -13,6 +13,7 @@ from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
+from relay.form_keys import new_key
 from relay.html.assets import address_in
 from relay.html.form import Form
 from relay.html.site import Site
@@ -118,6 +119,7 @@ class SitePage(msgspec.Struct, frozen=True):
                 path=self.request.scope["path"],
                 now=datetime.now(UTC),
                 said=self.request.query_params.get("said", ""),
+                new_key=new_key,
                 **values,
             )
         )

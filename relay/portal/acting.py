@@ -11,6 +11,7 @@ from relay.errors import (
     PortalSessionNotFound,
     RelayError,
     ScopeTooSmall,
+    SentBefore,
     TokenNotFound,
 )
 from relay.html.form import Form
@@ -20,7 +21,11 @@ from relay.portal.problems import sentence_of
 
 OK, WRONG = 200, 422
 COMMAS = re.compile("[,\n\uff0c\u3001]")
-GONE = (TokenNotFound, DeliveryNotFound, NoticePlaceNotFound, PortalSessionNotFound, ScopeTooSmall)
+ELSEWHERE = (
+    *(TokenNotFound, DeliveryNotFound, NoticePlaceNotFound, PortalSessionNotFound),
+    *(ScopeTooSmall, SentBefore),
+)
+"""What is told on a page of its own."""
 
 
 async def attempt(
@@ -32,13 +37,14 @@ async def attempt(
     `fields`: of the form, by what the answer calls them.
 
     Raises:
-        RelayError: what it is about is not the tenant's, or its key may not do it.
+        RelayError: what it is about is not the tenant's, or its key may not do it, or the same form
+            did it before.
     """
     if not form.is_right:
         return None, WRONG
     try:
         return await asked(), OK
-    except GONE:
+    except ELSEWHERE:
         raise
     except InvalidParameter as error:
         name = fields.get(error.field, error.field)

@@ -43,9 +43,15 @@ class Asking:
         """Ask `/relay…` for what stands in no envelope, such as a document."""
         return (await self._send(self._own, "GET", f"/relay{path}")).body
 
-    async def post(self, path: str, body: object = None) -> Any:
-        """Have something done by `/relay…`, and return what stands in `data`."""
-        return await self._ask(self._own, "POST", f"/relay{path}", body=body)
+    async def post(self, path: str, body: object = None, *, form_key: str | None = None) -> Any:
+        """Have something done by `/relay…`, and return what stands in `data`.
+
+        `form_key`: of a form that makes something under no name of its own.
+
+        Raises:
+            SentBefore: by the same form.
+        """
+        return await self._ask(self._own, "POST", f"/relay{path}", body=body, form_key=form_key)
 
     async def put(self, path: str, body: object) -> Any:
         return await self._ask(self._own, "PUT", f"/relay{path}", body=body)
@@ -67,8 +73,11 @@ class Asking:
         query: dict[str, object] | None = None,
         body: object = None,
         key: str | None = None,
+        form_key: str | None = None,
     ) -> Any:
-        sent = await self._send(surface, method, path, query=query, body=body, key=key)
+        sent = await self._send(
+            surface, method, path, query=query, body=body, key=key, form_key=form_key
+        )
         if sent.content_type != JSON:
             return Document(sent.body, sent.content_type)
         answer = msgspec.json.decode(sent.body)
@@ -85,6 +94,7 @@ class Asking:
         query: dict[str, object] | None = None,
         body: object = None,
         key: str | None = None,
+        form_key: str | None = None,
     ) -> Sent:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return await surface.ask(
@@ -93,4 +103,5 @@ class Asking:
             body=b"" if body is None else msgspec.json.encode(body),
             address=self._address,
             key=key,
+            form_key=form_key,
         )

@@ -57,7 +57,11 @@ class Keys(Controller):
         below = form.values.get("below", "")
         body = _read_new(form, page)
         issued, status = await attempt(
-            *(page, form, lambda: page.asking.post(f"{_of(below)}/tokens", body)),
+            *(
+                page,
+                form,
+                lambda: page.asking.post(f"{_of(below)}/tokens", body, form_key=form.key),
+            ),
             expires_at="until",
         )
         if issued is None:

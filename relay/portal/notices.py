@@ -75,7 +75,9 @@ class Notices(Controller):
             "low": None if low is None else decimal_of(low),
         }
         _, status = await attempt(
-            page, form, lambda: page.asking.post("/notices", body), url="to", events=""
+            *(page, form, lambda: page.asking.post("/notices", body, form_key=form.key)),
+            url="to",
+            events="",
         )
         if not form.is_right:
             return await _ask_add(page, form, status=status)

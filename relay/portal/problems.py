@@ -10,6 +10,7 @@ from relay.errors import (
     NoticePlaceNotFound,
     PortalSessionNotFound,
     RelayError,
+    SentBefore,
     TaskNotFound,
     TokenNotFound,
 )
@@ -30,6 +31,8 @@ def show_failure(request: Asked, error: Exception) -> Response[Any]:
     """Answer whatever a handler raised."""
     page = page_of(request)
     match error:
+        case SentBefore():
+            return page.compose("sent_before.html", before=error)
         case TaskNotFound():
             status, why = HTTP_404_NOT_FOUND, page.say("You have no such task.")
         case TokenNotFound() | DeliveryNotFound() | NoticePlaceNotFound() | PortalSessionNotFound():

