@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
 from relay.admin.bodies import (
+    MICROS_MAX,
     Cursor,
     Limit,
     PathAnyId,
@@ -111,7 +112,14 @@ class Tasks(Controller):
         channel: FromQuery[str | None] = None,
         endpoint: FromQuery[str | None] = None,
         model: FromQuery[str | None] = None,
+        mode: FromQuery[str | None] = None,
         wanted_state: Annotated[TaskState | None, QueryParameter(name="state")] = None,
+        is_open: Annotated[bool, QueryParameter(name="open")] = False,
+        failure: FromQuery[str | None] = None,
+        charged_least_micros: Annotated[int | None, QueryParameter(ge=0, le=MICROS_MAX)] = None,
+        refunded: FromQuery[bool] = False,
+        by_hand: FromQuery[bool] = False,
+        real: FromQuery[bool] = False,
         flagged: FromQuery[bool] = False,
         stuck: FromQuery[bool] = False,
         since: FromQuery[datetime | None] = None,
@@ -121,7 +129,9 @@ class Tasks(Controller):
     ) -> Response[TaskPage]:
         """List tasks, newest first; `until`: the first moment that is too late.
 
-        `stuck`: what needs somebody to look, the oldest first.
+        `mode`: as it was priced. `open`: not over. `failure`: what stands anywhere in what was said
+        of its failure. `refunded`: in part, or wholly. `by_hand`: ended by an operator. `real`:
+        made with no key for tests. `stuck`: what needs somebody to look, the oldest first.
         """
         refuse_naive(since=since, until=until)
         async with office.reading() as session:
@@ -132,9 +142,16 @@ class Tasks(Controller):
                 channel_id=None if channel is None else (await channel_named(session, channel)).id,
                 endpoint=endpoint,
                 model=model,
+                mode=mode,
                 status=None if wanted_state is None else wanted_state.value,
+                failure=failure,
+                charged_least_micros=charged_least_micros,
                 since=since,
                 until=until,
+                is_open=is_open,
+                is_refunded=refunded,
+                is_by_hand=by_hand,
+                is_real=real,
                 is_flagged=flagged,
                 is_stuck=stuck,
             )

@@ -6,7 +6,7 @@ import pytest
 import rich_click as click
 
 from relay.cli import COMMANDS, cli
-from relay.cli.task import STATUSES
+from relay.cli.task_list import STATUSES
 from relay.tasks.tables import TaskState
 from tests.cli.command import Command
 from tests.waiting import PATIENCE_S

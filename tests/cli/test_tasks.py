@@ -154,6 +154,33 @@ def test_lists_are_filtered_and_limited(tenants: Command) -> None:
     assert listed("--limit", "1") == [other]
 
 
+def test_tasks_are_found_by_what_became_of_them(tenants: Command) -> None:
+    """Not over, by mode, by what was said of a failure, by charge, refund, hand, and no tests."""
+    key = tenants.json("token", "add", "acme", "--test")["id"]
+    pro = json.dumps(QUOTE | {"wanted": QUOTE["wanted"] | {"mode": "pro"}})  # type: ignore[operator]
+    first = put_task(tenants, 1, kling_id="1")
+    second = put_task(tenants, 1, kling_id="2", quote=pro)
+    third = put_task(tenants, 1, kling_id="3")
+    fourth = put_task(tenants, 1, kling_id="4", token_id=key)
+    for task_id, act in ((first, "settle"), (first, "refund"), (second, "settle")):
+        tenants("task", act, str(task_id), "--reason", "so", "--yes")
+    told = ("--tell", "Risk control 100%_system")
+    tenants("task", "release", str(third), "--reason", "so", "--yes", *told)
+
+    def listed(*options: str) -> list[int]:
+        return sorted(row["id"] for row in tenants.json("task", "list", *options))
+
+    assert listed("--open") == [fourth]
+    assert listed("--mode", "pro") == [second]
+    assert listed("--failure", "risk control 100%_") == [third]
+    assert listed("--failure", "risk%system") == []
+    assert listed("--charged", "0.42") == [first, second]
+    assert listed("--charged", "0.420001") == []
+    assert listed("--refunded") == [first]
+    assert listed("--by-hand") == [first, second, third]
+    assert listed("--no-tests") == [first, second, third]
+
+
 def test_stuck_tasks_are_those_worth_a_look(tenants: Command) -> None:
     """Older than an hour, without a verdict past the deadline, or flagged; not the fresh ones."""
     put_task(tenants, 1, injected_id="fresh")

@@ -1,11 +1,16 @@
 """The list of tasks by anything that its filter has, and a price told in words."""
 
+import ast
 import re
 
+from relay.cli.task_list import list_command
 from relay.database.ids import TaskId
 from relay.desk.tasks import refund, release, settle
 from relay.desk.tokens import issue_token
 from relay.html.words import FOLDER
+from relay.operators.tables import Role
+from relay.tasks.inspect import TaskFilter
+from tests.admin.office import Asking, asking, office
 from tests.console.visiting import Visit, visiting
 from tests.relay_app import ACTOR, CLIP, Relay, fixture_relay
 
@@ -29,16 +34,31 @@ async def made(relay: Relay) -> list[int]:
     return ids
 
 
-async def found(ann: Visit, **asked: str) -> list[int]:
-    page = await ann.read("/tasks", **asked)
-    return sorted(map(int, re.findall(r'href="/console/tasks/(\d+)"', page)))
+class Lists:
+    """The same list as a page and by HTTP."""
+
+    def __init__(self, ann: Visit, program: Asking) -> None:
+        self._ann = ann
+        self._program = program
+
+    async def found(self, *, by_http: dict[str, object] | None = None, **asked: str) -> list[int]:
+        """Find what both find; `by_http`: where that is asked in other words."""
+        page = await self._ann.read("/tasks", **asked)
+        on_page = sorted(map(int, re.findall(r'href="/console/tasks/(\d+)"', page)))
+        query = {name: "true" if value == "on" else value for name, value in asked.items()}
+        answer = await self._program("GET", "tasks", **(by_http or query))
+        assert answer.status_code == 200, answer.text
+        assert sorted(row["id"] for row in answer.json()["tasks"]) == on_page
+        return on_page
 
 
 async def test_tasks_are_found_by_anything_and_tell_their_price(database_url: str) -> None:
     """Each field of the filter finds its own; a price is told in words that add up."""
     async with fixture_relay(database_url) as relay, visiting(relay) as ann:
         ids = await made(relay)
-        await _found_by_each_field(relay, ann, ids)
+        async with office(relay) as client:
+            program = await asking(relay, client, "program", Role.VIEWER)
+            await _found_by_each_field(relay, ann, program, ids)
         await _told_in_words(relay, ann, ids[0])
 
         # A refund is for no reason of a flag's.
@@ -50,23 +70,27 @@ async def test_tasks_are_found_by_anything_and_tell_their_price(database_url: st
         assert len(await relay.rows("SELECT 1 FROM entries WHERE kind = 'refund'")) == 1
 
 
-async def _found_by_each_field(relay: Relay, ann: Visit, ids: list[int]) -> None:
+async def _found_by_each_field(relay: Relay, ann: Visit, program: Asking, ids: list[int]) -> None:
     first, second, third, fourth = ids
-    assert await found(ann, state="open") == [fourth]
-    assert await found(ann, state="failed") == [third]
-    assert await found(ann, mode="pro") == [second]
-    assert await found(ann, failure="RISK control 100%_") == [third]
-    assert await found(ann, failure="risk%system") == []
-    assert await found(ann, charged="0.421") == [second]
-    assert await found(ann, refunded="on") == [first]
-    assert await found(ann, by_hand="on") == [first, second, third]
+    found = Lists(ann, program).found
+    assert await found(state="open", by_http={"open": "true"}) == [fourth]
+    assert await found(state="failed") == [third]
+    assert await found(mode="pro") == [second]
+    assert await found(failure="RISK control 100%_") == [third]
+    assert await found(failure="risk%system") == []
+    least = {"charged_least_micros": 420_001}
+    assert await found(charged="0.420001", by_http=least) == [second]
+    assert await found(refunded="on") == [first]
+    assert await found(by_hand="on") == [first, second, third]
+    wrong = await program("GET", "tasks", charged_least_micros=-1)
+    assert (wrong.status_code, wrong.json()["field"]) == (400, "charged_least_micros")
     assert "An amount such as" in await ann.read("/tasks", charged="-1")
     assert "state=open&channel=main" in await ann.read("/channels")
 
     async with relay.sessions.begin() as session:
         await issue_token(session, ACTOR, "acme", relay.keys, is_test=True)
     await relay.rows("UPDATE tasks SET token_id = 2 WHERE id = $1", second)
-    assert await found(ann, real="on", model="kling-v3") == [first, third, fourth]
+    assert await found(real="on", model="kling-v3") == [first, third, fourth]
 
 
 async def _told_in_words(relay: Relay, ann: Visit, task_id: int) -> None:
@@ -88,6 +112,24 @@ async def _told_in_words(relay: Relay, ann: Visit, task_id: int) -> None:
 
 def words_of(page: str) -> str:
     return " ".join(re.sub("<[^>]+>", " ", page).split())
+
+
+def test_each_field_of_the_filter_can_be_asked_for_everywhere() -> None:
+    """Of a page, by HTTP and at a terminal: none has a filter that another one lacks."""
+    paging = {"before_id", "after_id", "from_id"}
+    fields = set(TaskFilter.__struct_fields__) - paging
+    named = {"tenant_id": "tenant", "channel_id": "channel"}
+    for file in ("admin/tasks.py", "console/tasks.py"):
+        source = (FOLDER.parents[1] / file).read_text("utf-8")
+        (call,) = [
+            node
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "TaskFilter"
+        ]
+        assert {one.arg for one in call.keywords} == fields, file
+    options = {one.name for one in list_command.params}
+    # A state is asked for by the word that the table has.
+    assert {named.get(field, field) for field in fields} <= options
 
 
 def test_each_step_of_a_story_has_words() -> None:
