@@ -78,7 +78,7 @@ async def _found_by_each_field(relay: Relay, ann: Visit, program: Asking, ids: l
     assert await found(mode="pro") == [second]
     assert await found(failure="RISK control 100%_") == [third]
     assert await found(failure="risk%system") == []
-    least = {"charged_least_micros": 420_001}
+    least: dict[str, object] = {"charged_least_micros": 420_001}
     assert await found(charged="0.420001", by_http=least) == [second]
     assert await found(refunded="on") == [first]
     assert await found(by_hand="on") == [first, second, third]
