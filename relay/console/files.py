@@ -9,7 +9,7 @@ from litestar import Response
 
 from relay.console.page import Page
 from relay.desk.errors import NoSuch
-from relay.pages.rows import Read, Row, csv_file, read_on
+from relay.pages.rows import Key, ReadByKey, Row, csv_file, read_on
 from relay.usage.columns import NOTHING_SPREAD, Spread, sheet_of
 from relay.usage.sheet import WRITERS, Sheet
 
@@ -29,7 +29,7 @@ NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
 async def list_file(
     page: Page,
-    read: Read[Row],
+    read: ReadByKey[Key, Row],
     row: type[Row],
     form: str,
     *,
@@ -50,8 +50,8 @@ async def list_file(
         return await csv_file(page.reading, read, row, name=name, spread=spread)
     found: list[Row] = []
     async with page.reading() as session:
-        rows, next_id = await read(session, None, AT_ONCE)
-    async for more in read_on(page.reading, read, rows, next_id):
+        rows, next_key = await read(session, None, AT_ONCE)
+    async for more in read_on(page.reading, read, rows, next_key):
         found += more
         if len(found) > XLSX_ROWS_MAX:
             why = page.say(

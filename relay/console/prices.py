@@ -1,7 +1,5 @@
 """The price book: what is in force and to come, every row of yours ever, and what is missing."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -10,33 +8,33 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.files import sheet_file
 from relay.console.gate import ROOT
-from relay.console.page import Asked, Page
+from relay.console.page import Page
 from relay.console.price_form import endpoints_of, fields_of, key_of
-from relay.desk.shown_prices import ShownPrice, shown_price
-from relay.html.days import read_moment
-from relay.html.form import Form
-from relay.kling.models import RETIRED
+from relay.console.price_rows import (
+    BOOK,
+    BOOK_FILE,
+    HISTORY,
+    HISTORY_FILE,
+    WHOSE,
+    read_book,
+    tenants_of,
+)
 from relay.kling.wanted import Wanted
 from relay.pricing.book import ANY_ENDPOINT, Multiplier, PriceBook, PriceRow
 from relay.pricing.in_force import Prices, read_prices
 from relay.pricing.lists import OFFERED, read_adopted
 from relay.pricing.missing import read_missing
-from relay.pricing.prices import Miss, read_rows
+from relay.pricing.prices import Miss
 from relay.pricing.quote import UnitPrices, quoted_per
 from relay.pricing.validity import holds
-from relay.tenants.read import tenants_by_id
 from relay.tenants.tables import Tenant
-from relay.usage.columns import sheet_of
 
 HERE = f"{ROOT}/prices"
 AT_ONCE = 100
 """Rows of a page."""
-WHOSE = ("tenant", "group", "all", "official")
 
 
 class ToldRow(msgspec.Struct, frozen=True):
@@ -67,84 +65,60 @@ class ToldMiss(NamedTuple):
     """Kling's list that this version brings prices it."""
 
 
-class Found(NamedTuple):
-    """What a page of rows reads."""
-
-    prices: Prices
-    rows: list[PriceRow]
-    tenants: dict[int, Tenant]
-
-
 class PriceBooks(Controller):
     path = HERE
     guards = (may("price.read"),)
 
     @get()
-    async def show_book(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
-        """List the rows in force, yours first, and those to come; or as of a moment."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        at = read_moment(form, "at", page.office.settings.zone)
+    async def show_book(self, page: NamedDependency[Page]) -> Response[Any]:
+        """List the rows to come, and those in force, yours first; or as of a moment."""
         async with page.reading() as session:
-            found = await _read(session, page, at=at)
+            found = await BOOK.page(page, session, most=AT_ONCE)
+            book = await read_book(session, page, found.form)
             adopted = (await read_adopted(session)).name
-        wanted = [*_by_standing(found.rows), *_official(found.prices, form)]
-        fitting = _fitting(form, wanted, found.tenants)
-        coming = [row for row in fitting if when_of(row, found.prices) == "later"]
-        in_force = [row for row in fitting if when_of(row, found.prices) != "later"]
-        rows, next_cursor = _cut(form, in_force)
+            tenants = await tenants_of(session, found.rows)
+        told = [tell_row(row, book.prices, tenants, page) for row in found.rows]
         return await page.render(
             "prices/book.html",
-            form=form,
-            rows=[tell_row(row, found.prices, found.tenants, page) for row in rows],
-            coming=[tell_row(row, found.prices, found.tenants, page) for row in coming[:AT_ONCE]],
-            more_coming=len(coming[AT_ONCE:]),
-            next_cursor=next_cursor,
-            at=at,
+            form=found.form,
+            rows=[one for one in told if one.when != "later"],
+            coming=[one for one in told if one.when == "later"],
+            next_cursor=found.next_cursor,
+            at=book.at,
             adopted=adopted,
             is_newer=adopted != OFFERED.name,
             brought=OFFERED.name,
-            **_choices(page, found.prices),
-        )
-
-    @get("/history")
-    async def show_history(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
-        """List every row that was ever set, the newest first, and until when it held."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        async with page.reading() as session:
-            found = await _read(session, page, with_over=True)
-        fitting = _fitting(form, found.rows[::-1], found.tenants)
-        rows, next_cursor = _cut(form, fitting)
-        return await page.render(
-            "prices/history.html",
-            form=form,
-            rows=[tell_row(row, found.prices, found.tenants, page) for row in rows],
-            next_cursor=next_cursor,
-            **_choices(page, found.prices),
+            **_choices(page, book.prices),
         )
 
     @get("/list/{file_form:str}")
-    async def as_file(
-        self, page: NamedDependency[Page], request: Asked, file_form: FromPath[str]
+    async def book_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
     ) -> Response[Any]:
-        """Give the book, or the history, as a file, all of it."""
-        form = Form(page.say, values=dict(request.query_params.items()))
-        at, is_history = (
-            read_moment(form, "at", page.office.settings.zone),
-            form.is_checked("history"),
-        )
+        """Give the same rows as a file, all of them."""
+        return await BOOK_FILE.file(page, file_form, back=HERE)
+
+    @get("/history")
+    async def show_history(self, page: NamedDependency[Page]) -> Response[Any]:
+        """List every row that was ever set, the newest first, and until when it held."""
         async with page.reading() as session:
-            found = await _read(session, page, at=at, with_over=is_history)
-        official = [] if is_history else _official(found.prices, form)
-        if not form.is_right:
-            return page.go(page.moved_to(f"{HERE}/history" if is_history else HERE))
-        names = {id_: one.name for id_, one in found.tenants.items()}
-        book = found.prices.book()
-        shown = [
-            shown_price(row, book.rise(row), names)
-            for row in _fitting(form, [*found.rows, *official], found.tenants)
-        ]
-        sheet = sheet_of(page.say("Prices"), ShownPrice, shown)
-        return await sheet_file(sheet, file_form, name="prices")
+            found = await HISTORY.page(page, session, most=AT_ONCE)
+            prices = await read_prices(session, page.office.settings.zone)
+            tenants = await tenants_of(session, found.rows)
+        return await page.render(
+            "prices/history.html",
+            form=found.form,
+            rows=[tell_row(row, prices, tenants, page) for row in found.rows],
+            next_cursor=found.next_cursor,
+            **_choices(page, prices),
+        )
+
+    @get("/history/list/{file_form:str}")
+    async def history_as_file(
+        self, page: NamedDependency[Page], file_form: FromPath[str]
+    ) -> Response[Any]:
+        """Give the same history as a file, all of it."""
+        return await HISTORY_FILE.file(page, file_form, back=f"{HERE}/history")
 
     @get("/missing")
     async def show_missing(self, page: NamedDependency[Page]) -> Response[Any]:
@@ -206,69 +180,6 @@ def when_of(one: PriceRow | Multiplier, prices: Prices) -> str:
     if one.valid_to is not None and one.valid_to <= prices.at:
         return "over"
     return "now" if holds(one, prices.at, prices.zone) else "other"
-
-
-async def _read(
-    session: AsyncSession, page: Page, *, at: datetime | None = None, with_over: bool = False
-) -> Found:
-    prices = await read_prices(session, page.office.settings.zone, at=at)
-    own = [*prices.standing_rows, *prices.coming_rows]
-    rows = await read_rows(session) if with_over else own
-    ids = {row.tenant_id for row in rows if row.tenant_id is not None}
-    return Found(prices, rows, await tenants_by_id(session, ids) if ids else {})
-
-
-def _official(prices: Prices, form: Form) -> list[PriceRow]:
-    """List Kling's rows that are in force; of retired models only where they are asked for."""
-    is_all = form.is_checked("retired")
-    rows = [row for row in prices.book().rows if not row.is_own]
-    return [row for row in rows if is_all or row.model not in RETIRED]
-
-
-def _by_standing(own: list[PriceRow]) -> list[PriceRow]:
-    """Put those for one tenant first, then for groups, for all, and what is for any endpoint."""
-    return sorted(
-        own,
-        key=lambda row: (
-            *(row.endpoint == ANY_ENDPOINT, row.tenant_id is None, row.price_group is None),
-        ),
-    )
-
-
-def _fitting(form: Form, rows: Sequence[PriceRow], tenants: dict[int, Tenant]) -> list[PriceRow]:
-    """Keep what a filter asks for."""
-    whose, endpoint = form.choice("whose", WHOSE), form.text("endpoint")
-    model, group, tenant = (form.text(name) for name in ("model", "price_group", "tenant"))
-    if not form.is_right:
-        return []
-    return [
-        row
-        for row in rows
-        if endpoint in (None, row.endpoint)
-        and (model is None or model.lower() in (row.model or "").lower())
-        and group in (None, row.price_group)
-        and (tenant is None or (row.tenant_id in tenants and tenants[row.tenant_id].name == tenant))
-        and whose in (None, _whose(row))
-    ]
-
-
-def _whose(row: PriceRow) -> str:
-    if _is_list(row):
-        return "official"
-    if row.tenant_id is not None:
-        return "tenant"
-    return "all" if row.price_group is None else "group"
-
-
-def _is_list(one: PriceRow | Multiplier) -> bool:
-    return isinstance(one, PriceRow) and not one.is_own
-
-
-def _cut(form: Form, rows: list[Any]) -> tuple[list[Any], int | None]:
-    """Cut a page of what was read as a whole: its cursor counts the rows before it."""
-    start = form.whole("cursor") or 0
-    more = start + AT_ONCE
-    return rows[start:more], more if len(rows) > more else None
 
 
 def _choices(page: Page, prices: Prices) -> dict[str, Any]:

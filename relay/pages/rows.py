@@ -2,8 +2,8 @@
 
 Each page is read in a transaction of its own: nothing is kept in memory but one page, and a client
 that reads slowly holds no snapshot. Rows are in the order of ids that never change, so that none is
-told twice or left out. A file that breaks off ends without its last chunk, so that no client takes
-a part for the whole.
+told twice or left out; what has no such id has a key of another kind. A file that breaks off ends
+without its last chunk, so that no client takes a part for the whole.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -23,8 +23,11 @@ AT_ONCE = 500
 """Rows of a page of a file."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+Key = TypeVar("Key", int, str)
+ReadByKey = Callable[[AsyncSession, Key | None, int], Awaitable[tuple[list[Row], Key | None]]]
+"""Up to so many rows behind a key, and the key that the next ones are behind."""
 Read = Callable[[AsyncSession, int | None, int], Awaitable[tuple[list[Row], int | None]]]
-"""Up to so many rows before an id, and the id that the next ones are before."""
+"""The same by ids: up to so many rows before one, newest first."""
 Reading = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 """Opens a transaction that reads."""
 
@@ -45,11 +48,11 @@ def at_once(found: list[Row]) -> Read[Row]:
 
 
 async def read_on(
-    reading: Reading, read: Read[Row], rows: Sequence[Row], next_id: int | None
+    reading: Reading, read: ReadByKey[Key, Row], rows: Sequence[Row], next_key: Key | None
 ) -> AsyncIterator[Sequence[Row]]:
     """Yield a page that was read, and all behind it."""
     yield rows
-    at = next_id
+    at = next_key
     while at is not None:
         async with reading() as session:
             more, at = await read(session, at, AT_ONCE)
@@ -67,7 +70,7 @@ async def as_csv(
 
 async def csv_file(
     reading: Reading,
-    read: Read[Row],
+    read: ReadByKey[Key, Row],
     row: type[Row],
     *,
     name: str,
@@ -75,9 +78,9 @@ async def csv_file(
 ) -> Response[Any]:
     """Answer all rows of a list as a file to keep; `name`: of the file, without its ending."""
     async with reading() as session:
-        rows, next_id = await read(session, None, AT_ONCE)
+        rows, next_key = await read(session, None, AT_ONCE)
     return Stream(
-        Pieces(as_csv(read_on(reading, read, rows, next_id), row, spread)),
+        Pieces(as_csv(read_on(reading, read, rows, next_key), row, spread)),
         media_type=CSV,
         headers={"content-disposition": f'attachment; filename="{name}.csv"'},
     )

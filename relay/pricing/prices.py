@@ -1,11 +1,12 @@
 """Prices and multipliers in the database, read for quoting, and what was asked for without one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, delete, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -54,6 +55,46 @@ async def read_rows(session: AsyncSession, *, since: datetime | None = None) -> 
     """
     found = await session.execute(_since(StoredPrice, since))
     return [_row(row) for row in found.all()]
+
+
+class RowFilter(msgspec.Struct, frozen=True):
+    """Which of the operator's rows a list has; what is None wants nothing."""
+
+    endpoint: str | None = None
+    model: str | None = None
+    """A part of its name."""
+    price_group: str | None = None
+    tenant_ids: Sequence[int] | None = None
+    whose: str | None = None
+    """`tenant`, `group` or `all`."""
+    before_id: int | None = None
+
+
+async def list_rows(
+    session: AsyncSession, wanted: RowFilter, *, limit: int
+) -> list[tuple[int, PriceRow]]:
+    """List rows that were ever set, with their ids, the newest first."""
+    table = StoredPrice
+    whose = {
+        "tenant": table.tenant_id.is_not(None),
+        "group": table.price_group.is_not(None),
+        "all": and_(table.tenant_id.is_(None), table.price_group.is_(None)),
+    }
+    asked: list[tuple[ColumnElement[bool], object]] = [
+        (table.endpoint == wanted.endpoint, wanted.endpoint),
+        (table.model.icontains(wanted.model or "", autoescape=True), wanted.model),
+        (table.price_group == wanted.price_group, wanted.price_group),
+        (table.tenant_id.in_(wanted.tenant_ids or ()), wanted.tenant_ids),
+        (whose.get(wanted.whose or "", false()), wanted.whose),
+        (table.id < (wanted.before_id or 0), wanted.before_id),
+    ]
+    found = await session.execute(
+        select(*table.__table__.columns)
+        .where(*(condition for condition, value in asked if value is not None))
+        .order_by(table.id.desc())
+        .limit(limit)
+    )
+    return [(row.id, _row(row)) for row in found.all()]
 
 
 async def read_multipliers(

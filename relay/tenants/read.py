@@ -197,6 +197,11 @@ async def names_by_id(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
     return {row.id: row.name for row in found}
 
 
+async def ids_named(session: AsyncSession, name: str) -> list[int]:
+    """Find the tenants that are or were called so: a name may be another's after it was removed."""
+    return list(await session.scalars(select(Tenant.id).where(Tenant.name == name)))
+
+
 async def tenants_by_id(session: AsyncSession, ids: Iterable[int]) -> dict[int, Tenant]:
     """Read tenants, removed ones too."""
     found = await session.scalars(select(Tenant).where(Tenant.id.in_(list(ids))))

@@ -23,6 +23,7 @@ LISTS = {
     "/deliveries/list": "state",
     "/changes/list": "act",
     "/prices/list": "endpoint",
+    "/prices/history/list": "valid_to",
     "/prices/multipliers/list": "times",
     "/money/entries": "kind",
     "/channels/list": "state",

@@ -2,10 +2,14 @@
 
 # ruff: noqa: RUF001 (pages have a sign of multiplication)
 
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -14,6 +18,8 @@ from relay.desk.prices import remove_price, set_price
 from relay.desk.sub_tenants import open_sub_tenant
 from relay.operators.tables import Role
 from relay.pricing.book import Multiplier, Per, PriceRow
+from relay.pricing.lists import OFFERED
+from relay.pricing.order import place_of, read_place
 from tests.admin.office import act
 from tests.console.story_of_prices import CLIPS
 from tests.console.visiting import Visit, visiting
@@ -21,6 +27,12 @@ from tests.relay_app import CLIP, Relay, fixture_relay
 
 EVIL = """<b>"'><script>alert(1)</script>"""
 CLIP_KEY = {"endpoint": "text2video", "model": "kling-v3", "mode": "std", "duration": "5"}
+MANY = """
+INSERT INTO price_rows (endpoint, model, kind, per, units, valid_from)
+SELECT 'tts', 'm' || lpad(n::text, 3, '0'), 'units', 'second', 1, $2::timestamptz - n * $3::interval
+FROM generate_series(0, $1::int - 1) AS n
+"""
+"""Rows of the models m000, m001, …; each next one from a while before the one before it on."""
 LOOKS = ("", "/history", "/multipliers", "/missing", "/official", "/file", "/simulate")
 ACTS = ("/set", "/end", "/multipliers/set", "/multipliers/end")
 
@@ -71,25 +83,98 @@ async def test_the_book_says_what_holds_for_whom_and_when(database_url: str) -> 
 
         file = (await vic.get("/prices/list/csv", whose="tenant")).text
         assert (file.count("acme"), file.count("vip")) == (2, 0)
-        assert "vip" in (await vic.get("/prices/list/csv", history="on")).text
+        assert "vip" in (await vic.get("/prices/history/list/csv")).text
+        assert "vip" not in (await vic.get("/prices/history/list/csv", whose="all")).text
+        assert "acme" in await read(vic, "/prices/history", tenant="acme", model="V3")
+        assert "No row fits" in await read(vic, "/prices/history", tenant="nobody")
         assert "vip" in (await vic.get("/prices/multipliers/list/csv")).text
         for wrong in ("at=never", "whose=nobody"):
             name, _, value = wrong.partition("=")
             assert "cannot be used" in await read(vic, "/prices", **{name: value})
 
 
-async def test_a_long_list_is_cut(database_url: str) -> None:
-    """A hundred rows are a page, the rest are on the next; each is on one."""
+async def test_a_long_list_goes_on_behind_the_row_that_was_last(database_url: str) -> None:
+    """A hundred rows are a page; what is set and ended meanwhile moves none of the others, neither
+    of the page nor of a file."""
     async with fixture_relay(database_url) as relay, visiting(relay) as ann:
-        for number in range(103):
-            await act(relay, set_price, PriceRow("tts", model=f"m{number:03}", units=Decimal(1)))
-        for path in ("/prices", "/prices/history"):
-            pages = [
-                await ann.read(path, endpoint="tts", model="m", cursor=at) for at in ("0", "100")
-            ]
-            found = [re.findall(r"\bm\d{3}\b(?=\n)", words_by_line(page)) for page in pages]
-            assert sorted(found[0] + found[1]) == [f"m{number:03}" for number in range(103)]
-            assert "cursor=100" in pages[0]
+        await relay.rows(MANY, 103, datetime.now(UTC), timedelta())
+        asked = {"endpoint": "tts", "model": "m"}
+        first = {path: await ann.read(path, **asked) for path in ("/prices", "/prices/history")}
+        for model in ("m000", "m001", "m002"):
+            await act(relay, remove_price, PriceRow("tts", model=model))
+        for model in ("m000a", "m101a"):
+            await act(relay, set_price, PriceRow("tts", model=model, units=Decimal(1)))
+
+        second = {path: await ann.read(path, **next_of(page)) for path, page in first.items()}
+
+        found = {path: models_in(page) for path, page in first.items()}
+        assert found["/prices"] == [f"m{number:03}" for number in range(100)]
+        assert models_in(second["/prices"]) == ["m100", "m101", "m101a", "m102"]
+        assert found["/prices/history"] == [f"m{number:03}" for number in range(102, 2, -1)]
+        assert models_in(second["/prices/history"]) == ["m002", "m001", "m000"]
+        assert not [page for page in second.values() if 'rel="next"' in page]
+        book, history = [
+            csv_models((await ann.get(f"{path}/list/csv", **asked)).text) for path in first
+        ]
+        assert (book[:2], len(book)) == (["m000a", "m003"], 102)
+        assert (history[:2], len(history)) == (["m101a", "m000a"], 105)
+        for wrong in ("100", "[1]", "[" * 100, "x" * 3000):
+            assert "cannot be used" in await ann.read("/prices", cursor=wrong)
+        assert "cannot be used" in await ann.read("/prices/history", cursor="x")
+
+
+async def test_what_is_to_come_is_first_and_has_its_pages(database_url: str) -> None:
+    """The next of it before others, and then what holds: for one tenant, a group and all."""
+    async with fixture_relay(database_url) as relay, visiting(relay) as ann:
+        await relay.add_tenant()
+        own = PriceRow("tts", model="m", units=Decimal(1))
+        await act(relay, set_price, msgspec.structs.replace(own, model="m-all"))
+        await act(
+            relay, set_price, msgspec.structs.replace(own, model="m-group", price_group="vip")
+        )
+        await act(relay, set_price, msgspec.structs.replace(own, model="m-acme"), tenant="acme")
+        await relay.rows(MANY, 99, datetime(2099, 9, 1, tzinfo=UTC), timedelta(days=1))
+
+        first = await ann.read("/prices", endpoint="tts", model="m")
+        second = await ann.read("/prices", **next_of(first))
+
+        told = [f"m{number:03}" for number in range(98, -1, -1)]
+        assert models_in(first) == [*told, "m-acme"]
+        assert models_in(second) == ["m-group", "m-all"]
+        assert ("To come" in first, "In force" in first, "To come" in second) == (True, True, False)
+
+
+def test_each_row_has_a_place_of_its_own() -> None:
+    """Of Kling's lists, and of rows of one key that differ in hours, times or whom they are for."""
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    later = now + timedelta(days=1)
+    row = PriceRow("tts", units=Decimal(1), valid_from=now)
+    alike: list[Any] = [
+        *({"hours": hours} for hours in (None, (18, 24), (18, 20))),
+        *({"valid_to": later}, {"valid_from": later}, {"valid_from": now - timedelta(days=9)}),
+        *({"tenant_id": 1}, {"tenant_id": 2}, {"price_group": "a"}, {"endpoint": "*"}),
+        *({"model": "m"}, {"mode": "m"}, {"sound": False}, {"voice": True}, {"duration_s": 5}),
+        {"video_input": False},
+    ]
+    rows = [*(msgspec.structs.replace(row, **other) for other in alike), *OFFERED.rows]
+    places = [place_of(one, now) for one in rows]
+    assert len(set(places)) == len(rows) > 40
+    assert [read_place(one.spelled()) for one in places] == places
+
+
+def next_of(page: str) -> dict[str, str]:
+    """Read the query of the link to the next page."""
+    found = re.search(r'rel="next" href="[^"?]*\?([^"]*)"', page)
+    assert found is not None, "it goes on"
+    return dict(parse_qsl(unescape(found[1])))
+
+
+def models_in(page: str) -> list[str]:
+    return re.findall(r"\bm[\d-]\w+(?=\n)", words_by_line(page))
+
+
+def csv_models(text: str) -> list[str]:
+    return [row["model"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))]
 
 
 def words_by_line(page: str) -> str:

@@ -402,6 +402,8 @@ COLD = {
     "relay.owners.claim:claim": _COMMAND,
     "relay.owners.read:list_owners": _COMMAND,
     "relay.pricing.prices:read_misses": _COMMAND,
+    "relay.pricing.prices:list_rows": "a page of the console, along the rows' primary key",
+    "relay.tenants.read:ids_named": "a page of the console, by a name among the tenants",
     "relay.backups.read:find_open_restore": "a page while something is paused: a few rows",
     "relay.invoices.read:count_requested": "a page of an operator: invoices, a few a month",
     "relay.desk.attention:read_overview": "a page of an operator: dead deliveries by their index",
