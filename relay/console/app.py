@@ -14,6 +14,7 @@ from relay.console.changes import Changes
 from relay.console.channel_acts import ChannelActs
 from relay.console.channel_form import ChannelForms
 from relay.console.channel_test import ChannelTest
+from relay.console.channel_trials import ChannelTrials
 from relay.console.channel_try import ChannelTry
 from relay.console.channels import Channels
 from relay.console.check import Check
@@ -64,7 +65,7 @@ from relay.tries import Tries
 FORM_BYTES_MAX = 256 * 1024
 PAGES = [
     *(Door, Home, Tasks, Alerts, Changes, Deliveries, Pauses),
-    *(Channels, ChannelForms, ChannelActs, ChannelTest, ChannelTry),
+    *(Channels, ChannelForms, ChannelActs, ChannelTest, ChannelTry, ChannelTrials),
     *(PriceBooks, PriceActs, Multipliers, PriceCalculator),
     *(PriceLists, PriceFiles, PriceSimulation),
     *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens),

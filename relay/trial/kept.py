@@ -60,6 +60,28 @@ class ShownTrial(msgspec.Struct, frozen=True, kw_only=True):
     report: TrialReport | None
 
 
+class TrialRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A trial of a list."""
+
+    id: int
+    state: TrialState
+    begun_at: datetime
+    ended_at: datetime | None
+    actor: str
+    endpoint: str
+    model: str
+    cost_micros: int
+    """By Kling's list."""
+    most_micros: int
+    external_id: str
+    seen: int | None
+    """Things that its report has; None: it has none."""
+    differing: int | None
+    """Those of them that are not as relied on."""
+    step: str
+    failure: str | None
+
+
 async def open_trial(session: AsyncSession, row: KeptTrial) -> int:
     """Write one down that is about to be made, and return our id of it.
 
@@ -109,6 +131,26 @@ async def read_trial(session: AsyncSession, trial_id: int) -> ShownTrial:
     query = select(KeptTrial, _is_made()).where(KeptTrial.id == trial_id)
     row, is_made = (await session.execute(query)).one()
     return _shown(row, is_made=is_made)
+
+
+async def find_trial(session: AsyncSession, trial_id: int, *, channel_id: int) -> ShownTrial | None:
+    """Find one of a channel's."""
+    query = select(KeptTrial, _is_made()).where(
+        KeptTrial.id == trial_id, KeptTrial.channel_id == channel_id
+    )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else _shown(found[0], is_made=found[1])
+
+
+async def list_trials(
+    session: AsyncSession, channel_id: int, *, before_id: int | None, limit: int
+) -> list[TrialRow]:
+    """List those of a channel since they are kept, the newest first."""
+    query = select(KeptTrial, _is_made()).where(KeptTrial.channel_id == channel_id)
+    if before_id is not None:
+        query = query.where(KeptTrial.id < before_id)
+    found = await session.execute(query.order_by(KeptTrial.id.desc()).limit(limit))
+    return [_row_of(_shown(row, is_made=is_made)) for row, is_made in found]
 
 
 async def read_last_trial(session: AsyncSession, channel_id: int) -> ShownTrial | None:
@@ -172,6 +214,26 @@ def _shown(row: KeptTrial, *, is_made: bool) -> ShownTrial:
         step=row.step,
         failure=failure,
         report=None if row.report is None else msgspec.convert(row.report, TrialReport),
+    )
+
+
+def _row_of(one: ShownTrial) -> TrialRow:
+    report = one.report
+    return TrialRow(
+        id=one.id,
+        state=one.state,
+        begun_at=one.begun_at,
+        ended_at=one.ended_at,
+        actor=one.actor,
+        endpoint=one.endpoint,
+        model=one.model,
+        cost_micros=one.cost_micros,
+        most_micros=one.most_micros,
+        external_id=one.external_id,
+        seen=None if report is None else len(report.findings),
+        differing=None if report is None else len(report.differing),
+        step=one.step,
+        failure=one.failure,
     )
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+import msgspec
+
 from relay.database.ids import TaskId
 from relay.desk.logins import set_password
 from relay.desk.notices import NewPlace, add_notice_place
@@ -17,6 +19,7 @@ from relay.settings import Settings
 from tests.admin.office import act
 from tests.console.money_story import tell_money
 from tests.console.story_of_prices import tell_prices
+from tests.desk.acts import TRIAL
 from tests.relay_app import CLIP, Relay
 
 OF_TENANT = (
@@ -69,6 +72,7 @@ async def tell_story(relay: Relay) -> list[str]:
         "/channels",
         f"/channels/{channel_id}",
         *(f"/channels/{channel_id}/{one}" for one in ("edit", "test", "cost", "drain", "remove")),
+        *(f"/channels/{channel_id}/trials{one}" for one in ("", "/1", "/2")),
         "/channels/add",
         "/pauses",
         *("/pauses/add", "/pauses/1/end"),
@@ -109,6 +113,14 @@ async def tell_marked(relay: Relay, channel_id: int, ids: list[int]) -> None:
         " VALUES ($1, 'video', $2, 'cooling', 1303, $2, now(), now(), now())",
         *(channel_id, MARKUP),
     )
+    for failure, report in ((MARKUP, None), (None, msgspec.json.encode(TRIAL).decode())):
+        await relay.rows(
+            "INSERT INTO trials (channel_id, actor, endpoint, model, cost_micros, most_micros,"
+            " injected_id, ended_at, failure, report)"
+            " VALUES ($1, 'system:ann', 'text2video', 'kling-v3', 420000, 500000, $2, now(), $3,"
+            " $4)",
+            *(channel_id, f"r0-try-{failure is None}", failure, report),
+        )
     await relay.rows(
         "INSERT INTO alert_rules (name, is_firing, found, checked_at)"
         " VALUES ('deliveries-dead', true, jsonb_build_object($1::text, $1::text), now())",

@@ -33,6 +33,7 @@ LISTS = {
     "/alerts/rules/list": "muted_until",
     "/alerts/places/list": "shown",
     "/channels/1/trial": "relied_on",
+    "/channels/1/trials/list": "differing",
     "/money/invoices/profiles/list": "tax_id",
     "/operators/list": "role",
     "/backup/list": "made_at",

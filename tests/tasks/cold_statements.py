@@ -421,6 +421,8 @@ COLD = {
     "relay.trial.kept:read_made": _COMMAND,
     "relay.trial.kept:count_begun": _COMMAND,
     "relay.trial.kept:read_last_trial": _COMMAND,
+    "relay.trial.kept:find_trial": "one trial, by primary key",
+    "relay.trial.kept:list_trials": "a page of the console: those of a channel, by their index",
     "relay.trial.callbacks:read_trial_callbacks": _COMMAND,
     "relay.trial.callbacks:forget_trial_callbacks": _COMMAND,
     "relay.tasks.inspect:_list": _COMMAND,
