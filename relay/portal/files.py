@@ -38,7 +38,10 @@ class Columns(msgspec.Struct, frozen=True):
     moments: Sequence[str] = ("created_at", "ended_at")
 
     def cells(self, one: Answer) -> list[Cell]:
-        """Spell a row: ids as text, amounts exact, moments in UTC, nothing as an empty text."""
+        """Spell a row: ids as text, amounts exact, moments in UTC, nothing as an empty text.
+
+        What is a list is one cell of JSON, as in operators' files.
+        """
         return [self._cell(name, one.get(name)) for name in self.names]
 
     def _cell(self, name: str, value: Any) -> Cell:
@@ -50,6 +53,8 @@ class Columns(msgspec.Struct, frozen=True):
             return Decimal(value)
         if isinstance(value, bool):
             return "yes" if value else "no"
+        if isinstance(value, list):
+            return msgspec.json.encode(value).decode()
         return int(value) if name in self.counts else str(value)
 
 
