@@ -4,6 +4,8 @@ import asyncio
 import re
 from typing import Any
 
+import httpx
+
 from relay.desk.tenants import issue_webhook_secret
 from tests.admin.office import act
 from tests.console.test_gate import charged_task
@@ -12,6 +14,7 @@ from tests.console.test_tenants import id_of
 from tests.console.visiting import Visit, version_of, visiting
 from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
 
+WITH_SECRETS = {"tokens", "operator_tokens", "portal_links"}
 NOTICES = {"kind": "webhook", "to": "https://hooks.example.com/secret", "lang": "en"}
 
 
@@ -120,6 +123,13 @@ async def test_what_has_no_name_is_made_once_however_often_it_is_sent(database_u
                     re.findall("(?:error|alert)[^<]*<", answers[0].text),
                 )
                 assert await count(relay, table) == before + time, place
+                secret = [text for text in map(of, answers) if "not shown again" in text]
+                assert len(secret) == (2 if table in WITH_SECRETS else 0), place
+
+
+def of(answer: httpx.Response) -> str:
+    """Read the page that an answer is, but for the one that made what it shows."""
+    return answer.text if "done once" in answer.text else ""
 
 
 async def count(relay: Relay, table: str) -> int:
