@@ -14,7 +14,6 @@ from relay.portal.behind import open_behind
 from relay.pricing.quote import UnitPrices
 from relay.proxy.account import Accounts
 from relay.proxy.asset_surface import AssetSurface
-from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.new_api_usage import NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
@@ -91,7 +90,7 @@ async def open_faces(
             delays=parts.counts.callback_seconds,
         )
         closing.push_async_callback(receiver.aclose)
-        budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
+        budget = parts.budget
         body_limit_bytes = settings.body_limit_mb * 1024 * 1024
         router = Router(kling.catalogue, settings.native_prefixes)
         units = UnitPrices.in_force(settings)

@@ -14,6 +14,7 @@ from relay.assets.given import GivenAssets
 from relay.assets.opened import Assets, open_assets
 from relay.assets.statements import FOLLOWER as ASSETS
 from relay.backups.schedule import schedule_of
+from relay.body_budget import BodyBudget
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
 from relay.database.cached import Cached
@@ -119,6 +120,8 @@ class Parts(msgspec.Struct, frozen=True):
     runs: RunParts
     loops: Loops
     ability: Ability
+    budget: BodyBudget
+    """Of all bodies in memory, of whichever face."""
     counts: Counts
 
 
@@ -142,7 +145,10 @@ async def open_parts(
         counts = Counts(code_word)
         store = await open_store(settings, database_url, keys, closing, counts=counts)
         kling = _open_kling(settings, store, catalogue, transport, closing, counts=counts)
-        assets = open_assets(settings, store.pool, keys, kling.directory, closing, counts=counts)
+        budget = BodyBudget(settings.body_budget_mb * 1024 * 1024)
+        assets = open_assets(
+            *(settings, store.pool, keys, kling.directory, closing), budget=budget, counts=counts
+        )
         deliveries = _open_deliveries(settings, store, assets, closing, counts=counts)
         prices = cached_prices(store.sessions, settings.zone)
         units = UnitPrices.in_force(settings)
@@ -207,7 +213,9 @@ async def open_parts(
             notices=deliveries.notices,
             backups=schedule_of(settings, database_url, keys, store.sessions),
         )
-        yield Parts(store, kling, deliveries, tasks, assets, runs, loops, ability, counts)
+        yield Parts(
+            *(store, kling, deliveries, tasks, assets, runs, loops, ability, budget, counts)
+        )
 
 
 async def end(parts: Parts, *tasks: "asyncio.Task[None] | None") -> None:

@@ -10,6 +10,8 @@ is no address of ours that Kling could read, a picture or sound is sent as base6
 import base64
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import msgspec
@@ -19,6 +21,7 @@ from relay.assets.kinds import SUFFIXES
 from relay.assets.links import AssetLinks
 from relay.assets.statements import NAMED
 from relay.assets.store import AssetStore
+from relay.body_budget import BodyBudget, Share
 from relay.database.driver import Pool
 from relay.errors import InvalidParameter
 from relay.kling.media import SCHEME, Media, swap_media
@@ -29,7 +32,7 @@ NAMED_MAX = 50
 BASE64_BYTES_MAX = 10 * 1024 * 1024
 """What Kling takes of a picture (docs/kling-api.md 12), and a request of ours should hold."""
 BASE64_IN_ALL_MAX = 5 * BASE64_BYTES_MAX
-"""Of what a create names, each as often as it does: it is all in memory at once, several times."""
+"""Of what a create names, each as often as it does: it is all in memory at once."""
 _NAME = re.compile(r"asset://([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.([a-z0-9]{1,8}))?")
 _TYPES = {suffix: content_type for content_type, suffix in SUFFIXES.items()}
 
@@ -43,10 +46,14 @@ class _Named(msgspec.Struct):
 class GivenAssets:
     """Finds what creates name, and puts it where Kling finds it."""
 
-    def __init__(self, pool: Pool, store: AssetStore, links: AssetLinks) -> None:
+    def __init__(
+        self, pool: Pool, store: AssetStore, links: AssetLinks, budget: BodyBudget
+    ) -> None:
+        """`budget`: of bodies in memory; what stands in one as base64 is in it too."""
         self._pool = pool
         self._store = store
         self._links = links
+        self._budget = budget
 
     async def check(self, tenant_id: int, endpoint: str, fields: Fields) -> Fields:
         """Look up what a create names; returns fields anew, with the suffixes of those files.
@@ -77,25 +84,42 @@ class GivenAssets:
 
         return dict(swap_media(endpoint, fields, with_suffix))
 
-    async def put(self, tenant_id: int, endpoint: str, fields: Fields) -> Fields:
+    @asynccontextmanager
+    async def put(
+        self,
+        endpoint: str,
+        fields: Fields,
+        *,
+        tenant_id: int,
+        account_id: int,
+        beside: Share | None = None,
+    ) -> AsyncIterator[Fields]:
         """Put links, or the content itself, where a create that was checked names files.
 
-        Returns the fields themselves if it names none. What is no more is left for Kling to refuse.
+        To be left once it was sent: the content is in the budget of bodies for so long, and waits
+        for room there. `beside`: what the create's own body has of it. Gives the fields themselves
+        if it names none. What is no more is left for Kling to refuse.
 
         Raises:
             StoreFailed: of content that cannot be read now.
         """
         named = _read(endpoint, fields)
         if not named:
-            return fields
+            yield fields
+            return
         if self._links.are_on:
-            return swap_media(endpoint, fields, self._link)
+            yield swap_media(endpoint, fields, self._link)
+            return
         kept = await self._find(tenant_id, named)
-        contents = {
-            text: await self._base64(kept[one.public_id])
-            for text, one in named.items()
-            if one.public_id in kept
-        }
+        found = {text: one for text, one in named.items() if one.public_id in kept}
+        size = sum(one.times * _base64_bytes(kept[one.public_id]) for one in found.values())
+        async with self._budget.more(account_id, size, beside=beside):
+            yield await self._with_content(
+                endpoint, fields, {text: kept[one.public_id] for text, one in found.items()}
+            )
+
+    async def _with_content(self, endpoint: str, fields: Fields, kept: dict[str, Kept]) -> Fields:
+        contents = {text: await self._base64(one) for text, one in kept.items()}
         return swap_media(endpoint, fields, lambda _, text: contents.get(text, text))
 
     def _link(self, _: Media, text: str) -> str:
@@ -139,6 +163,10 @@ def _read(endpoint: str, fields: Fields) -> dict[str, _Named]:
 
     swap_media(endpoint, fields, note)
     return named
+
+
+def _base64_bytes(kept: Kept) -> int:
+    return (kept.bytes + 2) // 3 * 4
 
 
 def _fits_base64(media: Media, kept: Kept) -> bool:

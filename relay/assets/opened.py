@@ -10,6 +10,7 @@ from relay.assets.links import AssetLinks, ResultUrls
 from relay.assets.remover import Remover
 from relay.assets.store import AssetStore
 from relay.assets.uploader import Uploader
+from relay.body_budget import BodyBudget
 from relay.buckets.reach import read_reach
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
@@ -46,6 +47,7 @@ def open_assets(
     directory: ChannelDirectory,
     closing: AsyncExitStack,
     *,
+    budget: BodyBudget,
     counts: Counts,
 ) -> Assets:
     """Make them; what they hold open closes with `closing`."""
@@ -57,7 +59,7 @@ def open_assets(
     urls = ResultUrls(pool, links)
     return Assets(
         *(store, files, Passing(files), Noter(pool), copier, Remover(pool, store), links, urls),
-        GivenAssets(pool, store, links),
+        GivenAssets(pool, store, links, budget),
         Uploader(pool, store, days=settings.asset_upload_days, counts=counts),
     )
 

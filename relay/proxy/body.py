@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from relay.body_budget import BYTES_PER_S_MIN, SMALL_BYTES, BodyBudget, Share
 from relay.errors import BadRequest, TooSlow
 from relay.kling.body import Utf8Check
-from relay.proxy.body_budget import BYTES_PER_S_MIN, BodyBudget, Share
 
 if TYPE_CHECKING:
     from litestar.types import Receive
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 HANG_UP = "relay.hang_up"
 """A scope's extension: called with a function, it calls that once the client has hung up."""
-SMALL_BYTES = 64 * 1024
-"""Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
 BODY_S = 120.0
 
 
@@ -58,7 +56,7 @@ async def read_body(
     *,
     declared: int | None,
     budget: BodyBudget,
-    tenant_id: int,
+    account_id: int,
     limit_bytes: int,
 ) -> ReadBody:
     """Read the whole body, checking UTF-8 as it arrives; `declared` is its Content-Length.
@@ -89,7 +87,7 @@ async def read_body(
     else:
         _check_size(declared, limit_bytes)
         arriving = _Arriving(receive, limit_bytes)
-    return await _read_large(arriving, budget.open(tenant_id, declared))
+    return await _read_large(arriving, budget.open(account_id, declared))
 
 
 async def _read_large(arriving: "_Arriving", share: Share) -> ReadBody:

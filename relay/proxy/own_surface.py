@@ -32,13 +32,13 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from litestar.types import HTTPScope, Receive
 
+from relay.body_budget import BodyBudget
 from relay.counts import Counts
 from relay.database.engine import Sessions
 from relay.errors import ScopeTooSmall, Unavailable, UnknownPath, Withheld
 from relay.logs import RequestLine
 from relay.proxy.answers import JSON, Document, Sent, answer_data
 from relay.proxy.asked import Asked, name_now
-from relay.proxy.body_budget import BodyBudget
 from relay.proxy.new_api_usage import NEW_API, NewApiUsage
 from relay.proxy.openapi.document import KlingDocument
 from relay.proxy.own_assets import OwnAssets

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
+from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere, waits
 from relay.database.faults import is_fault, log_failure
 from relay.errors import (
@@ -26,7 +27,6 @@ from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, send_answer
 from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
-from relay.proxy.body_budget import BodyBudget
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
 from relay.proxy.own_headers import KEY_HEADER, read_own_headers
@@ -192,7 +192,7 @@ class TenantSurface(ABC):
                 receive,
                 declared=declared_length(scope["headers"]),
                 budget=self._budget,
-                tenant_id=caller.payer_id,
+                account_id=caller.account_id,
                 limit_bytes=self._body_limit_bytes,
             )
 
@@ -308,7 +308,7 @@ class KlingSurface(TenantSurface):
             caller.check_endpoint(endpoint.name)
             fields = read_fields(body.content)
             if not endpoint.makes_a_row:
-                passed = await self._pass_through.call(caller, endpoint, fields)
+                passed = await self._pass_through.call(caller, endpoint, fields, body=body.share)
                 return tell_called(passed, caller, line)
             own = read_own_headers(scope)
             client = Client(
@@ -317,6 +317,7 @@ class KlingSurface(TenantSurface):
                 path=f"{endpoint.path} {route.model or ''}",
                 body=body.content,
                 key=own.key,
+                share=body.share,
             )
             _watch(scope, client)
             return await self._submit(route, caller, fields, line, client, queue=own.queue)

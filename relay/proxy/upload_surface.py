@@ -23,6 +23,7 @@ from relay.assets.reserve import OverLimit
 from relay.assets.spool import NotKept
 from relay.assets.store import StoreFailed
 from relay.assets.uploader import Uploader, UploadsOff
+from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere
 from relay.errors import (
     FilesFull,
@@ -37,7 +38,6 @@ from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
 from relay.proxy.asked import Asked
 from relay.proxy.body import ClientGone, declared_length
-from relay.proxy.body_budget import BodyBudget
 from relay.proxy.own_assets import OwnAssets
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface

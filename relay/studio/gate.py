@@ -13,7 +13,7 @@ from relay.html.words import choose
 from relay.logs import RequestLine, log_request
 from relay.pages.later import Later
 from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
-from relay.proxy.body_budget import BodyBudget
+from relay.body_budget import BodyBudget
 from relay.request_ids import new_request_id
 from relay.studio.behind import Behind, Visit
 from relay.studio.refusals import Refusal, refusal_of, status_of

@@ -6,6 +6,8 @@ goes out (D1). Whatever is in doubt ends it (D2).
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import takewhile
 from typing import assert_never
 
@@ -14,6 +16,7 @@ import structlog
 
 from relay.assets.given import GivenAssets
 from relay.assets.store import StoreFailed
+from relay.body_budget import Share
 from relay.channels.directory import ChannelDirectory
 from relay.channels.opened import OpenedChannel
 from relay.database.batch import Batcher
@@ -65,6 +68,8 @@ class Submission(msgspec.Struct):
     model: str | None = None
     may_name_files: bool = True
     """Files of ours; False once it was looked through, which takes a while of a large body."""
+    body: Share | None = None
+    """What its body has of the budget."""
     is_tried: bool = False
     """It may have been sent before: then the row is asked first whether it still may be."""
     passed: PassedOn[Submitted] | None = None
@@ -250,15 +255,16 @@ class Dispatcher:
         task, endpoint = submission.task, submission.endpoint
         callback_url = self._inject(submission, channel)
         try:
-            fields = await self._with_files(submission, admission)
-            reply = await self._upstream.create(
-                channel,
-                endpoint,
-                join_fields(fields),
-                timeout_s=min(channel.patience_s(self._kling_timeout_s), submission.time_left_s),
-                model=submission.model,
-                admission=admission,
-            )
+            async with self._with_files(submission, admission) as fields:
+                patience_s = channel.patience_s(self._kling_timeout_s)
+                reply = await self._upstream.create(
+                    channel,
+                    endpoint,
+                    join_fields(fields),
+                    timeout_s=min(patience_s, submission.time_left_s),
+                    model=submission.model,
+                    admission=admission,
+                )
         except NotSent as error:
             return PassedOn(f"{channel.name}: not sent, {error.reason}")
         except MaybeSent as error:
@@ -308,16 +314,34 @@ class Dispatcher:
             put_text(submission.fields, endpoint.callback_field, callback_url)
         return callback_url
 
-    async def _with_files(self, submission: Submission, admission: Admission) -> Fields:
-        """Put files of ours where the create names them, or raise NotSent."""
+    @asynccontextmanager
+    async def _with_files(
+        self, submission: Submission, admission: Admission
+    ) -> AsyncIterator[Fields]:
+        """Put files of ours where the create names them, for as long as it is sent.
+
+        Raises:
+            NotSent: they cannot be had, or there was no room for them in memory.
+        """
         task, name, fields = submission.task, submission.endpoint.name, submission.fields
         if not submission.may_name_files:
-            return fields
-        try:
-            return await self._given.put(task.tenant_id, name, fields)
-        except StoreFailed as error:
-            self._board.withdraw(admission)  # nothing was asked of the channel
-            raise NotSent(f"a file that it names cannot be read: {error}") from error
+            yield fields
+            return
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(submission.time_left_s - SEND_TIME_MIN_S):
+                    put = self._given.put(
+                        *(name, fields),
+                        tenant_id=task.tenant_id,
+                        account_id=task.account_id,
+                        beside=submission.body,
+                    )
+                    fields = await held.enter_async_context(put)
+            except (StoreFailed, TimeoutError) as error:
+                self._board.withdraw(admission)  # nothing was asked of the channel
+                why = f"a file that it names cannot be read: {str(error) or 'no room in memory'}"
+                raise NotSent(why) from error
+            yield fields
 
     async def _keep(self, submission: Submission, submitted: Submitted) -> Submitted:
         """Keep the hold; a call has nothing to look up, so that it is given up at its deadline."""

@@ -4,11 +4,16 @@ What a call made is learned for the tenant before the tenant hears of it; what i
 forgotten.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
 import msgspec
 
 from relay.assets.given import GivenAssets
 from relay.assets.links import by_their_ids
 from relay.assets.store import StoreFailed
+from relay.body_budget import Share
 from relay.channels.opened import OpenedChannel
 from relay.database.driver import Pool
 from relay.errors import TimedOut, Unavailable
@@ -63,8 +68,12 @@ class PassThrough:
         self._pace = Pace(calls_per_s)
         self._lists: SharedLists[Passed] = SharedLists()
 
-    async def call(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Passed:
+    async def call(
+        self, caller: Caller, endpoint: Endpoint, fields: Fields, *, body: Share | None = None
+    ) -> Passed:
         """Pass one free call to the channel of what it names, or to the first that takes it.
+
+        `body`: what the call's body has of the budget of such.
 
         Raises:
             TooManyCalls: of this tenant; Kling was not asked.
@@ -78,8 +87,18 @@ class PassThrough:
             for name in fields.keys() - documented:
                 del fields[name]
         named = read_things(endpoint, fields)
-        sent = await self._with_files(caller, endpoint, fields)
+        async with self._with_files(caller, endpoint, fields, body) as sent:
+            return await self._send(caller, endpoint, named, sent, names_files=sent is not fields)
 
+    async def _send(
+        self,
+        caller: Caller,
+        endpoint: Endpoint,
+        named: list[NamedResource],
+        sent: Fields,
+        *,
+        names_files: bool,
+    ) -> Passed:
         async def attempt(
             channel: OpenedChannel, _: PassedOn[Passed] | None
         ) -> Passed | PassedOn[Passed]:
@@ -94,7 +113,7 @@ class PassThrough:
                 return PassedOn(f"{channel.name}: not sent, {error.reason}")
             except MaybeSent as error:
                 raise TimedOut from error
-            if sent is not fields:
+            if names_files:
                 reply = msgspec.structs.replace(reply, body=by_their_ids(reply.body))
             envelope = read_envelope(reply)
             if envelope is None:
@@ -114,15 +133,31 @@ class PassThrough:
         outcome = await first_to_take(channels, attempt, what="call")
         return _taken(outcome)
 
-    async def _with_files(self, caller: Caller, endpoint: Endpoint, fields: Fields) -> Fields:
-        """Put files of ours where a call names them; the fields themselves if it names none."""
+    @asynccontextmanager
+    async def _with_files(
+        self, caller: Caller, endpoint: Endpoint, fields: Fields, body: Share | None
+    ) -> AsyncIterator[Fields]:
+        """Put files of ours where a call names them, for as long as it is sent.
+
+        Gives the fields themselves if it names none.
+        """
         checked = await self._given.check(caller.tenant_id, endpoint.name, fields)
         if checked is fields:
-            return fields
-        try:
-            return await self._given.put(caller.tenant_id, endpoint.name, checked)
-        except StoreFailed as error:
-            raise Unavailable from error
+            yield fields
+            return
+        async with AsyncExitStack() as held:
+            put = self._given.put(
+                *(endpoint.name, checked),
+                tenant_id=caller.tenant_id,
+                account_id=caller.account_id,
+                beside=body,
+            )
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    sent = await held.enter_async_context(put)
+            except (StoreFailed, TimeoutError) as error:
+                raise Unavailable from error
+            yield sent
 
     async def read(self, caller: Caller, endpoint: Endpoint, query_string: bytes) -> Passed:
         """Get what all tenants share from the first channel that answers, or what it answered.

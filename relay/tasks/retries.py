@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import structlog
 
+from relay.body_budget import Share
 from relay.database.batch import Batcher
 from relay.database.driver import Pool
 from relay.database.faults import PERSIST_S, log_failure, persist
@@ -205,8 +206,13 @@ class Client:
         path: str,
         body: bytes | bytearray,
         key: str | None,
+        share: Share | None = None,
     ) -> None:
-        """`path`: the canonical one. `body`: its bytes as they came. `key`: `Idempotency-Key`."""
+        """`path`: the canonical one. `body`: its bytes as they came, `share`: of their budget.
+
+        `key`: `Idempotency-Key`.
+        """
+        self.share = share
         self.request_id = request_id
         self.key = key
         self.task_id: TaskId | None = None

@@ -197,6 +197,7 @@ class Submitter:
             client.await_task(task.id)
         submission = Submission(
             *(task, endpoint, fields, need, deadline, retry_until, model, names_files),
+            body=None if client is None else client.share,
             wait_s=wait_s,
         )
         if chosen.refusal is None:

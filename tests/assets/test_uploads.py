@@ -16,12 +16,13 @@ import pytest
 from relay.assets.given import BASE64_IN_ALL_MAX, GivenAssets
 from relay.assets.links import AssetLinks, by_their_ids
 from relay.assets.uploader import MB
+from relay.body_budget import BodyBudget, Share
 from relay.errors import InvalidParameter
 from relay.kling.body import join_fields, read_fields
 from relay.tenants.tokens import IssuedToken
 from tests.assets.kling_files import FILES_URL, PICTURE, VIDEO, Keeper
 from tests.relay_app import CLIP, CLIP_MICROS, bearer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, settle_for, wait_until
 
 UPLOADS = "/api/assets"
 IMAGE2VIDEO = "/kling/v1/videos/image2video"
@@ -42,6 +43,12 @@ def creates_of(keeper: Keeper) -> list[str]:
     assert keeper.relay.sandbox is not None
     asked = keeper.relay.sandbox.requests.entries
     return [str(one["body"]) for one in asked if one["method"] == "POST"]
+
+
+def without_address(keeper: Keeper, budget: BodyBudget | None = None) -> GivenAssets:
+    """Of a relay that Kling cannot reach."""
+    parts, links = keeper.relay.parts, AssetLinks(keeper.relay.keys, None, days=7)
+    return GivenAssets(parts.store.pool, parts.assets.store, links, budget or parts.budget)
 
 
 async def test_what_is_sent_is_kept_once(keeper: Keeper) -> None:
@@ -259,8 +266,9 @@ async def test_what_waits_has_a_link_that_is_made_when_it_is_sent(keeper: Keeper
     async def through(given: GivenAssets, endpoint: str, body: bytes) -> Any:
         checked = await given.check(row["tenant_id"], endpoint, read_fields(body))
         kept = msgspec.json.encode(checked)  # as it waits
-        put = await given.put(row["tenant_id"], endpoint, read_fields(kept))
-        joined = join_fields(put)
+        whose = dict.fromkeys(("tenant_id", "account_id"), row["tenant_id"])
+        async with given.put(endpoint, read_fields(kept), **whose) as put:
+            joined = join_fields(put)
         return kept, msgspec.json.decode(joined if isinstance(joined, bytes) else b"".join(joined))
 
     kept, sent = await through(parts.assets.given, "image2video", body)
@@ -272,9 +280,7 @@ async def test_what_waits_has_a_link_that_is_made_when_it_is_sent(keeper: Keeper
     )
     assert left["is_long"]
 
-    unreachable = GivenAssets(
-        parts.store.pool, parts.assets.store, AssetLinks(keeper.relay.keys, None, days=7)
-    )
+    unreachable = without_address(keeper)
     _, sent = await through(unreachable, "image2video", body)
     assert base64.b64decode(sent["image"]) == PICTURE
     with pytest.raises(InvalidParameter, match="video_url: cannot be sent by its id"):
@@ -284,6 +290,43 @@ async def test_what_waits_has_a_link_that_is_made_when_it_is_sent(keeper: Keeper
         await through(parts.assets.given, "omni-video", msgspec.json.encode(many))
 
 
+async def test_what_goes_as_base64_has_its_place_in_memory(keeper: Keeper) -> None:
+    """Of 800 KB an account has half: of three creates of 200 KB each one waits, another's does not.
+
+    What such a create's own body holds grows, though another one holds all the rest.
+    """
+    token = await keeper.add_tenant("large-pictures")
+    picture = PICTURE + b"\0" * 150_000
+    name = f"asset://{(await send(keeper, token, picture)).json()['data']['asset_id']}"
+    row = await keeper.relay.row("SELECT tenant_id FROM assets WHERE public_id = $1", name[8:])
+    budget = BodyBudget(810_000)
+    given = without_address(keeper, budget)
+    fields = read_fields(msgspec.json.encode({"image": name}))
+    here, goes_on = 0, asyncio.Event()
+
+    async def send_one(account_id: int, beside: Share | None = None) -> None:
+        nonlocal here
+        whose = {"tenant_id": row["tenant_id"], "account_id": account_id}
+        async with given.put("image2video", fields, **whose, beside=beside):
+            here += 1
+            await goes_on.wait()
+
+    first = [asyncio.create_task(send_one(1)) for _ in range(3)]
+    await wait_until(lambda: here == 2)
+    other = budget.open(2, 400_000)
+    await other.grow(400_000)
+    other.end()
+    last = asyncio.create_task(send_one(2, other))
+    await settle_for(0.05, because="what waits in memory is seen by nobody")
+    assert here == 2
+    goes_on.set()
+    await asyncio.gather(*first, last)
+    assert here == 4
+    assert other.taken == 400_000
+    other.release()
+    await asyncio.wait_for(budget.open(3, 405_000).grow(405_000), PATIENCE_S)
+
+
 async def test_a_file_that_is_named_often_is_as_many(keeper: Keeper) -> None:
     """A small body would else be gigabytes of base64, or seconds of the loop that all share."""
     token = await keeper.add_tenant("repeats")
@@ -291,9 +334,7 @@ async def test_a_file_that_is_named_often_is_as_many(keeper: Keeper) -> None:
     row = await keeper.relay.row("SELECT * FROM assets WHERE public_id = $1", name[8:])
     parts, large = keeper.relay.parts, BASE64_IN_ALL_MAX // 5
     await keeper.relay.rows("UPDATE assets SET bytes = $2 WHERE id = $1", row["id"], large)
-    unreachable = GivenAssets(
-        parts.store.pool, parts.assets.store, AssetLinks(keeper.relay.keys, None, days=7)
-    )
+    unreachable = without_address(keeper)
 
     async def check(given: GivenAssets, times: int) -> Any:
         body = msgspec.json.encode({"image_list": [{"image_url": name}] * times})

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from relay.body_budget import BYTES_PER_S_MIN, SMALL_BYTES, BodyBudget, Share
 from relay.errors import BadRequest, TooSlow
-from relay.proxy.body import SMALL_BYTES, ClientGone, ReadBody, read_body
-from relay.proxy.body_budget import BYTES_PER_S_MIN, BodyBudget, Share
+from relay.proxy.body import ClientGone, ReadBody, read_body
 from tests.proxy.scripted_kling import Asked, ScriptedKling, created, envelope
 from tests.relay_app import TEXT2VIDEO, bearer, running_relay
 from tests.waiting import PATIENCE_S, play_dead, play_slow, settle_for, wait_until
@@ -66,6 +66,33 @@ async def test_one_tenant_gets_half_and_another_is_served_beside_it() -> None:
     assert not waiting.done()
     first.release()
     await given(waiting)
+
+
+async def test_bodies_that_grow_on_their_way_do_not_wait_for_each_other() -> None:
+    """Four whole ones hold all of it, and each needs as much again: one after the other has it."""
+    size = SMALL_BYTES + 1
+    budget = BodyBudget(4 * size)
+    bodies = [await whole(budget, tenant, size) for tenant in (A, A, B, B)]
+    most = 0
+
+    async def grow(body: Share) -> None:
+        nonlocal most
+        async with budget.more(body.account_id, size, beside=body):
+            most = max(most, sum(one.taken for one in bodies))
+            await settle()
+        body.release()
+        bodies.remove(body)
+
+    late = asyncio.create_task(grow(bodies[0]))
+    late.cancel()
+    await settle()
+    assert bodies[0].taken == size
+    under_way = [asyncio.create_task(grow(body)) for body in bodies]
+    await given(*under_way)
+
+    assert not bodies
+    assert most == 5 * size, "one goes beyond the bound, not all"
+    await assert_empty(budget, 4 * size)
 
 
 async def test_only_what_has_arrived_is_taken() -> None:
@@ -222,7 +249,7 @@ async def read(budget: BodyBudget, length: int | None, *messages: dict[str, Any]
         receiving(*messages),
         declared=length,
         budget=budget,
-        tenant_id=A,
+        account_id=A,
         limit_bytes=1_000_000,
     )
 
@@ -305,7 +332,7 @@ async def test_a_body_is_read_as_far_as_there_is_room() -> None:
             asked.append(name)
             return part(b"x" * 100_000, more=asked.count(name) < 3)
 
-        return await read_body(receive, declared=BIG, budget=budget, tenant_id=A, limit_bytes=BIG)
+        return await read_body(receive, declared=BIG, budget=budget, account_id=A, limit_bytes=BIG)
 
     readings = [asyncio.create_task(read_one("first"))]
     await settle()

@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from relay.body_budget import BodyBudget
 from relay.proxy.body import ClientGone, declared_length, read_body
-from relay.proxy.body_budget import BodyBudget
 from relay.server.bounded_request import BoundedRequest
 from tests.server.peer import Served
 from tests.waiting import PATIENCE_S, play_slow, settle_for
@@ -67,7 +67,7 @@ class Peer:
                     receive,
                     declared=declared,
                     budget=BodyBudget(BIG * 2),
-                    tenant_id=1,
+                    account_id=1,
                     limit_bytes=BIG,
                 )
             except ClientGone:

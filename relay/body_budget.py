@@ -1,19 +1,27 @@
 """The budget of body bytes in memory: taken as they arrive, so that who sends little holds little.
 
-It has two bounds, each a `Part`: of all bodies together, and of one tenant's, which is half of it.
+It has two bounds, each a `Part`: of all bodies together, and of one account's, which is half of it.
 Who finds no room waits, unread, and is served in the order in which the bodies began. Bodies that
 arrive beside each other may fill a part before one of them is whole, and then none would ever be:
 so the one nearest its end may go beyond the bound, one at a time.
 
 A body has a pace to keep. One that has fallen behind it is let go once others wait for what it
 holds; while it waits itself, its clock stands.
+
+A body may become longer on its way to Kling, where it names files of ours that are sent as base64:
+that is taken beside it (`more`), all at once, and given back when it was sent. Meanwhile it waits
+like one that arrives, so that of several which have to grow one always can.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 BYTES_PER_S_MIN = 250_000
 BEHIND_S = 10.0
 """How far a body may be behind its pace, where others wait."""
+SMALL_BYTES = 64 * 1024
+"""Bodies up to this take nothing from the budget: a thousand of them are 64 MB."""
 EARLY_S = 0.01
 """How much too early a timer may fire."""
 
@@ -37,24 +45,52 @@ class BodyBudget:
     def __init__(self, total_bytes: int, *, behind_s: float = BEHIND_S) -> None:
         self._behind_s = behind_s
         self._all = Part(total_bytes)
-        self._of_tenant: dict[int, Part] = {}
+        self._of_account: dict[int, Part] = {}
         self._shares: dict[Share, None] = {}
         """In the order in which their bodies began."""
         self._full: set[Part] = set()
         """Where somebody waits for room."""
         self._alarm: asyncio.TimerHandle | None = None
 
-    def open(self, tenant_id: int, size: int) -> "Share":
+    def open(self, account_id: int, size: int) -> "Share":
         """Begin a body that may become `size` bytes; it holds nothing yet."""
-        own = self._of_tenant.get(tenant_id)
+        own = self._of_account.get(account_id)
         if own is None:
-            own = self._of_tenant[tenant_id] = Part(self._all.limit_bytes // 2)
-        share = Share(self, tenant_id, (own, self._all), size)
+            own = self._of_account[account_id] = Part(self._all.limit_bytes // 2)
+        share = Share(self, account_id, (own, self._all), size)
         share.good_until_s = _now_s() + self._behind_s
         for part in share.parts:
             part.bodies += 1
         self._shares[share] = None
         return share
+
+    @asynccontextmanager
+    async def more(
+        self, account_id: int, size: int, *, beside: "Share | None"
+    ) -> AsyncIterator[None]:
+        """Have `size` more bytes in memory, once there is room, until they were sent.
+
+        `beside`: what the body holds that they belong to, whole; None of one that holds nothing.
+        """
+        if size <= SMALL_BYTES:
+            yield
+            return
+        share = self.open(account_id, 0) if beside is None else beside
+        had = share.taken
+        if share.is_whole:
+            self._set_whole(share, is_whole=False)
+        share.size += size
+        try:
+            try:
+                await self.grow(share, size)
+            finally:
+                self._set_whole(share, is_whole=True)
+            yield
+        finally:
+            share.size -= size
+            self._give_back(share, share.taken - had)
+            if beside is None:
+                self.close(share)
 
     async def grow(self, share: "Share", size: int) -> None:
         """Take `size` more bytes for a body, once there is room."""
@@ -77,9 +113,7 @@ class BodyBudget:
 
     def end(self, share: "Share") -> None:
         """Note that a body has arrived whole."""
-        share.is_whole = True
-        for part in share.parts:
-            part.whole += 1
+        self._set_whole(share, is_whole=True)
 
     def close(self, share: "Share") -> None:
         """Take back what a body holds; once."""
@@ -92,8 +126,20 @@ class BodyBudget:
             part.whole -= share.is_whole
             if part.beyond is share:
                 part.beyond = None
-        if not self._of_tenant[share.tenant_id].bodies:
-            del self._of_tenant[share.tenant_id]
+        if not self._of_account[share.account_id].bodies:
+            del self._of_account[share.account_id]
+        if self._full:
+            self._serve()
+
+    def _set_whole(self, share: "Share", *, is_whole: bool) -> None:
+        share.is_whole = is_whole
+        for part in share.parts:
+            part.whole += 1 if is_whole else -1
+
+    def _give_back(self, share: "Share", size: int) -> None:
+        share.taken -= size
+        for part in share.parts:
+            part.taken -= size
         if self._full:
             self._serve()
 
@@ -111,7 +157,7 @@ class BodyBudget:
         """Serve in order, and return who found no room, by where there was none.
 
         Behind them nobody gets any there: small bodies that came later would fill every gap, for
-        ever. Who waits for its own tenant's bytes holds up no other tenant.
+        ever. Who waits for its own account's bytes holds up no other one.
         """
         lacking: dict[Part, list[Share]] = {}
         for share in self._shares:
@@ -133,8 +179,8 @@ class BodyBudget:
         return part.taken + share.wanted <= part.limit_bytes or self._may_exceed(share, part)
 
     def _may_exceed(self, share: "Share", part: Part) -> bool:
-        # Beyond the whole budget is beyond the tenant's part too: of two bodies of one tenant, each
-        # could else have what the other one needs.
+        # Beyond the whole budget is beyond the account's part too: of two bodies of one account,
+        # each could else have what the other one needs.
         return share is part.beyond or share is self._all.beyond
 
     def _watch_pace(self) -> None:
@@ -169,10 +215,10 @@ class Share:
     """What one body holds of the budget."""
 
     def __init__(
-        self, budget: BodyBudget, tenant_id: int, parts: tuple[Part, Part], size: int
+        self, budget: BodyBudget, account_id: int, parts: tuple[Part, Part], size: int
     ) -> None:
         self._budget = budget
-        self.tenant_id = tenant_id
+        self.account_id = account_id
         self.parts = parts
         self.size = size
         self.taken = 0
