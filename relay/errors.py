@@ -389,7 +389,7 @@ class InternalError(RelayError, code=Code.INTERNAL_ERROR):
 
 
 class TooSlow(RelayError, code=Code.UNAVAILABLE):
-    """Its body fell behind while others waited. Nothing was sent, nothing was written."""
+    """Its body stopped, or fell behind while others waited. Nothing was sent or written."""
 
     words = "The request body arrived too slowly, retry later"
 

@@ -9,7 +9,6 @@ By a tenant's bearer; answers and refusals are in Kling's envelope, as under `/r
 is read by its link alone, which leads to an origin of its own (`asset_surface.py`).
 """
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -29,7 +28,6 @@ from relay.errors import (
     FilesFull,
     InvalidParameter,
     ScopeTooSmall,
-    TooManyCalls,
     Unavailable,
     UnknownPath,
     UploadsNotTaken,
@@ -37,19 +35,17 @@ from relay.errors import (
 from relay.logs import RequestLine
 from relay.proxy.answers import Sent, answer_data
 from relay.proxy.asked import Asked
-from relay.proxy.body import ClientGone, declared_length
+from relay.proxy.body import declared_length
 from relay.proxy.own_assets import OwnAssets
 from relay.proxy.paths import shown_path
 from relay.proxy.surface import TenantSurface
+from relay.proxy.upload_places import UploadPlaces
 from relay.tenants.authenticate import Authenticator
 from relay.tenants.caller import Caller
 from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
-OF_TENANT_MAX, IN_ALL_MAX = 4, 16
-"""Uploads at once in one process: each holds its file on disk until it is put away."""
-AGAIN_S = "5"
 PARTS_MAX = 20
 FIELD = "file"
 
@@ -66,6 +62,7 @@ class UploadSurface(TenantSurface):
         budget: BodyBudget,
         body_limit_bytes: int,
         counts: Counts,
+        places: UploadPlaces | None = None,
     ) -> None:
         super().__init__(
             authenticator=authenticator,
@@ -75,8 +72,7 @@ class UploadSurface(TenantSurface):
         )
         self._uploader = uploader
         self._own = own
-        self._open: Counter[int] = Counter()
-        """Uploads under way, by tenant."""
+        self._places = places or UploadPlaces()
 
     async def _answer(
         self, caller: Caller, scope: HTTPScope, receive: Receive, line: RequestLine
@@ -110,14 +106,11 @@ class UploadSurface(TenantSurface):
 
         Raises:
             InvalidParameter: it is none of what is taken, or too large.
-            FilesFull, UploadsNotTaken, TooManyCalls, Unavailable
+            FilesFull, UploadsNotTaken, TooManyCalls, TooSlow, Unavailable
         """
-        if self._open[caller.tenant_id] >= OF_TENANT_MAX or self._open.total() >= IN_ALL_MAX:
-            raise TooManyCalls(AGAIN_S)
-        self._open[caller.tenant_id] += 1
         try:
-            with elsewhere():
-                pieces, size = _file_of(scope, receive)
+            with elsewhere(), self._places.take(caller.account_id) as place:
+                pieces, size = _file_of(scope, place.received(receive))
                 kept = await self._uploader.take(caller.tenant_id, pieces, size=size)
         except UploadsOff as error:
             raise UploadsNotTaken from error
@@ -130,36 +123,18 @@ class UploadSurface(TenantSurface):
         except StoreFailed as error:
             log.error("asset.not_uploaded", reason=str(error))  # noqa: TRY400 (a sentence)
             raise Unavailable from error
-        finally:
-            self._open[caller.tenant_id] -= 1
-            self._open += Counter()  # drops those of whom nothing is open
         return await self._own.show(caller, msgspec.structs.replace(asked, key=str(kept.public_id)))
 
 
-def _file_of(scope: HTTPScope, receive: Receive) -> tuple[AsyncIterator[bytes], int | None]:
+def _file_of(
+    scope: HTTPScope, pieces: AsyncIterator[bytes]
+) -> tuple[AsyncIterator[bytes], int | None]:
     """Find the file in a request, and how long it is said to be, if it is."""
     headers = dict(scope["headers"])
     kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
-    pieces = _received(receive)
     if kind == "multipart/form-data":
         return _in_form(pieces, options.get("boundary", "")), None
     return pieces, declared_length(scope["headers"])
-
-
-async def _received(receive: Receive) -> AsyncIterator[bytes]:
-    """Pass the body on as it comes.
-
-    Raises:
-        ClientGone
-    """
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        if piece := message.get("body", b""):
-            yield piece
-        if not message.get("more_body", False):
-            return
 
 
 async def _in_form(pieces: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
