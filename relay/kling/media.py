@@ -1,9 +1,10 @@
 """Which fields of a create take a URL of a picture, video or sound; and files of ours in them.
 
 A tenant may put `asset://{id}` there, of a file that we keep for it. It is read in these fields
-alone: anywhere else it is a text like any other, and Kling's to refuse.
+alone: anywhere else it is a text like any other, and Kling's to refuse. Of the solutions nobody has
+seen which fields there are: there it is read wherever it is all of a text.
 
-Source: docs/kling-api.md 4.
+Source: docs/kling-api.md 4, and 3.3 of the solutions.
 """
 
 from collections.abc import Callable
@@ -76,7 +77,16 @@ MEDIA = {
     "2.0-omni-video": _of("contents[].url"),
     "2.0-motion-control": _of("contents[].url"),
 }
-"""By the endpoint's name. An endpoint that is not here takes none, or nobody knows where."""
+"""By the endpoint's name. An endpoint that is not here takes none."""
+ANYWHERE = frozenset(
+    {
+        *("solutions-virtual_try_on", "solutions-goods_studio", "solutions-clothing_dupe"),
+        *("solutions-talking_agent", "solutions-drama_subtitle"),
+    }
+)
+"""Of which the fields are not known."""
+OURS = "options"
+"""Beside the fields of an endpoint: where its callback goes, and its ids."""
 
 
 _WAYS = {
@@ -91,6 +101,8 @@ def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str])
     `swap` is asked of each, by its field and `asset://…`. Returns the fields themselves where there
     is none, and else others: those that were given are not changed.
     """
+    if endpoint in ANYWHERE:
+        return _swapped_anywhere(fields, swap)
     swapped = fields
     for media, head, rest in _WAYS.get(endpoint, ()):
         raw = swapped.get(head)
@@ -100,6 +112,38 @@ def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str])
         if found is not raw:
             swapped = {**swapped, head: found}
     return swapped
+
+
+def _swapped_anywhere(fields: Fields, swap: Callable[[Media, str], str]) -> Fields:
+    swapped = fields
+    for name, raw in fields.items():
+        if name == OURS or not _may_name(raw):
+            continue
+        found = _swapped_deep(raw, partial(swap, Media(name, takes_base64=False)))
+        if found is not raw:
+            swapped = {**swapped, name: found}
+    return swapped
+
+
+def _swapped_deep(raw: Raw, swap: Callable[[str], str]) -> Raw:
+    """Swap every text below that is a file's name."""
+    first = bytes(memoryview(raw)[:1])
+    if first == b'"':
+        return _swapped(raw, [], swap)
+    try:
+        if first == b"[":
+            items = _items.decode(raw)
+            found = [_swapped_deep(item, swap) for item in items]
+            is_same = all(one is other for one, other in zip(items, found, strict=True))
+            return raw if is_same else Raw(msgspec.json.encode(found))
+        if first == b"{":
+            fields = _fields.decode(raw)
+            within = {name: _swapped_deep(one, swap) for name, one in fields.items()}
+            is_same = all(within[name] is one for name, one in fields.items())
+            return raw if is_same else Raw(msgspec.json.encode(within))
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    return raw
 
 
 def _may_name(raw: Raw) -> bool:

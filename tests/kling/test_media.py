@@ -5,7 +5,7 @@ import pytest
 
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.kling.media import MEDIA, Media, swap_media
+from relay.kling.media import ANYWHERE, MEDIA, Media, swap_media
 
 ID = "5f0c1a2b-0000-4000-8000-00000000000a"
 NAME = f"asset://{ID}"
@@ -19,6 +19,8 @@ def swapped(endpoint: str, body: bytes) -> bytes:
 def test_each_row_is_of_an_endpoint_there_is() -> None:
     """And every one that takes media by Kling's pages has a row."""
     assert MEDIA.keys() <= BY_NAME.keys()
+    solutions = {name for name, one in BY_NAME.items() if one.path.startswith("/solutions/")}
+    assert solutions == ANYWHERE
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,11 @@ def test_each_row_is_of_an_endpoint_there_is() -> None:
             b'{"contents":[{"type":"first_frame","url":"%b"}]}',
             b'{"contents":[{"type":"first_frame","url":"<contents.url>"}]}',
         ),
+        (
+            "solutions-virtual_try_on",
+            b'{"cloths":[{"n":1.0,"url":"%b"},["%b"]],"who":"%b","options":{"x":"%b"}}',
+            b'{"cloths":[{"n":1.0,"url":"<cloths>"},["<cloths>"]],"who":"<who>","options":{"x":"%b"}}',
+        ),
     ],
 )
 def test_a_file_is_found_where_kling_takes_a_url(
@@ -49,7 +56,7 @@ def test_a_file_is_found_where_kling_takes_a_url(
     """In texts, objects and lists of either, however its slashes are spelt."""
     given = (ID if rb"\/" in body else NAME).encode()
 
-    assert swapped(endpoint, body.replace(b"%b", given)) == expected
+    assert swapped(endpoint, body.replace(b"%b", given)) == expected.replace(b"%b", given)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,7 @@ def test_a_file_is_found_where_kling_takes_a_url(
         ("omni-video", '{"image_list":["%s",null,7]}'),
         ("image2video", '{"image":"iVBOR/asset:","prompt":"%s \\ud83d"}'),
         ("video-extend", '{"image":"%s"}'),
+        ("solutions-talking_agent", '{"prompt":"of %s","list":[["x %s"]],"options":{"u":"%s"}}'),
     ],
 )
 def test_it_is_a_text_like_any_other_elsewhere(endpoint: str, body: str) -> None:
