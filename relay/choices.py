@@ -28,6 +28,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "backup_every_s": (60, 30 * DAY_S),
     "backup_keep": (1, 3650),
     "asset_upload_days": (0, 3650),
+    "asset_upload_gb": (1, 1_000_000),
     "asset_link_days": (1, 7),  # the longest that S3 signs
     "drain_s": (0, HOUR_S),
 }

@@ -157,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     asset_link_days: int = 7
     """How long a link to one is good."""
     asset_upload_days: int = 7
+    asset_upload_gb: int = 10
     """How long is kept what tenants send; 0 takes nothing."""
     asset_gb_month: Decimal | None = None
     """What 10^9 bytes of files cost that are kept for a month; None is nothing."""

@@ -46,6 +46,7 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.ledger.tables import TopupKind
+from relay.months import read_month
 from relay.tenants.read import TenantFilter
 
 
@@ -84,6 +85,8 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_results_days: Count | UnsetType | None = UNSET
     """For how many days files of its results are kept; null is not at all."""
     asset_bytes_max: Micros | UnsetType | None = UNSET
+    asset_gb_month_micros: Micros | UnsetType | None = UNSET
+    """What a GB-month of its files costs, from the next day on; null is what it costs everybody."""
     result_urls: Literal["kling", "ours"] | UnsetType = UNSET
     """Whose its tasks show of files that are kept."""
     factor: Number | UnsetType = UNSET
@@ -104,9 +107,14 @@ class ToppedUp(msgspec.Struct, frozen=True):
     tenant: ShownTenant
 
 
+Month = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+
 class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount_micros: SignedMicros
     reason: Words
+    storage_month: Month | None = None
+    """It gives back of what that month of the tenant's files was charged, such as 2026-10."""
 
 
 class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -309,6 +317,7 @@ class Tenants(Controller):
                 amount_micros=data.amount_micros,
                 reason=data.reason,
                 currency=desk.settings.currency,
+                storage=None if data.storage_month is None else read_month(data.storage_month),
             )
             return await _shown(session, desk.office, name)
 

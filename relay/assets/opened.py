@@ -22,6 +22,8 @@ from relay.results.passing import Passing
 from relay.secrets import KeyRing
 from relay.settings import Settings
 
+GB = 10**9
+
 
 class Assets(msgspec.Struct, frozen=True):
     """Files that stay."""
@@ -60,7 +62,12 @@ def open_assets(
     return Assets(
         *(store, files, Passing(files), Noter(pool), copier, Remover(pool, store), links, urls),
         GivenAssets(pool, store, links, budget),
-        Uploader(pool, store, days=settings.asset_upload_days, counts=counts),
+        Uploader(
+            *(pool, store),
+            days=settings.asset_upload_days,
+            bytes_max=settings.asset_upload_gb * GB,
+            counts=counts,
+        ),
     )
 
 

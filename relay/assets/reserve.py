@@ -1,6 +1,6 @@
 """A place for content among what a tenant has, within what it may have."""
 
-from relay.assets.statements import BYTES_OF, LOCK_TENANT, RESERVE
+from relay.assets.statements import BYTES_OF, LOCK_TENANT, RESERVE, UPLOADED_BYTES_OF
 from relay.database.driver import Pool
 
 
@@ -12,8 +12,12 @@ class OverLimit(Exception):
         self.bytes_max = bytes_max
 
 
-async def reserve(pool: Pool, tenant_id: int, sha256: str, size: int) -> tuple[int, bool]:
+async def reserve(
+    pool: Pool, tenant_id: int, sha256: str, size: int, *, uploads_max: int | None = None
+) -> tuple[int, bool]:
     """Find the content among what its tenant has, or a place for it; tell whether it is there.
+
+    `uploads_max`: how many bytes it may have of what it sent, if it may have any of results.
 
     Raises:
         OverLimit: nothing was written.
@@ -22,7 +26,10 @@ async def reserve(pool: Pool, tenant_id: int, sha256: str, size: int) -> tuple[i
         most = await connection.fetchval(LOCK_TENANT, tenant_id)
         found = await connection.fetchrow(RESERVE, tenant_id, sha256, size)
         assert found is not None, "it is found or made"
+        counted = BYTES_OF
+        if most is None:
+            counted, most = UPLOADED_BYTES_OF, uploads_max
         is_new = most is not None and not found["is_stored"]
-        if is_new and await connection.fetchval(BYTES_OF, tenant_id) > most:
+        if is_new and await connection.fetchval(counted, tenant_id) > most:
             raise OverLimit(most)
     return found["id"], found["is_stored"]

@@ -138,6 +138,17 @@ SELECT coalesce(sum(bytes), 0)::bigint FROM asset_objects
 WHERE tenant_id = $1 AND doomed_at IS NULL
 """
 
+UPLOADED_BYTES_OF = """
+SELECT coalesce(sum(o.bytes), 0)::bigint FROM asset_objects o
+WHERE o.tenant_id = $1 AND o.doomed_at IS NULL AND (
+    o.unused_after IS NOT NULL OR o.id IN (
+        SELECT a.object_id FROM assets a
+        WHERE a.tenant_id = $1 AND a.source = 'upload' AND a.state = 'stored'
+    )
+)
+"""
+"""Of what it sent; and of what is on its way in, or out."""
+
 ROOM_OF = """
 SELECT n.asset_bytes_max, coalesce(sum(o.bytes), 0)::bigint AS bytes,
     coalesce(array_agg(DISTINCT o.bytes) FILTER (WHERE o.stored_at IS NOT NULL), '{}') AS sizes

@@ -21,9 +21,15 @@ OVERDUE_DAYS = 100
 
 MEASURE = text("""
 INSERT INTO asset_days (tenant_id, day, bytes, gb_month_micros)
-SELECT o.tenant_id, :day, sum(o.bytes), CAST(:price AS bigint) FROM asset_objects o
-WHERE o.stored_at IS NOT NULL AND o.doomed_at IS NULL
-GROUP BY o.tenant_id ORDER BY o.tenant_id
+SELECT k.tenant_id, :day, k.bytes,
+    coalesce(n.asset_gb_month_micros, p.asset_gb_month_micros, CAST(:price AS bigint))
+FROM (
+    SELECT o.tenant_id, sum(o.bytes) AS bytes FROM asset_objects o
+    WHERE o.stored_at IS NOT NULL AND o.doomed_at IS NULL
+    GROUP BY o.tenant_id
+) k
+JOIN tenants n ON n.id = k.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
+ORDER BY k.tenant_id
 ON CONFLICT (tenant_id, day) DO UPDATE SET bytes = excluded.bytes
     WHERE asset_days.bytes < excluded.bytes
 """)
@@ -36,7 +42,7 @@ WHERE tenant_id = :tenant_id AND day >= :first AND day < :until
 UNCHARGED = text("""
 SELECT n.name, to_char(d.day, 'YYYY-MM') AS month
 FROM asset_days d JOIN tenants n ON n.id = d.tenant_id
-WHERE d.day >= :first AND d.day < :until AND d.gb_month_micros > 0 AND n.removed_at IS NULL
+WHERE d.day >= :first AND d.day < :until AND d.gb_month_micros > 0
     AND NOT EXISTS (
         SELECT FROM storage_charges c
         WHERE c.tenant_id = d.tenant_id AND c.month = to_char(d.day, 'YYYY-MM')

@@ -63,6 +63,11 @@ class Asset(Base):
             postgresql_where="state = 'due'",
         ),
         Index("assets_of_tenant_stored", "tenant_id", postgresql_where="state = 'stored'"),
+        Index(
+            "assets_uploaded",
+            "tenant_id",
+            postgresql_where="source = 'upload' AND state = 'stored'",
+        ),
         Index("assets_kept", "kept_until", postgresql_where="state = 'stored'"),
         Index(None, "object_id", postgresql_where="object_id IS NOT NULL"),
         Index(None, "tenant_id", "id"),
@@ -132,7 +137,10 @@ class AssetDay(Base):
     """The most that was seen in the store of a tenant on a day of the operator's."""
 
     __tablename__ = "asset_days"
-    __table_args__ = (CheckConstraint("bytes >= 0", name="bytes_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("bytes >= 0", name="bytes_not_negative"),
+        Index(None, "day"),
+    )
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)

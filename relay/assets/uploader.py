@@ -53,11 +53,14 @@ class Uploaded(msgspec.Struct, frozen=True):
 class Uploader:
     """Takes uploads."""
 
-    def __init__(self, pool: Pool, store: AssetStore, *, days: int, counts: Counts) -> None:
-        """`days`: for how long one is kept; 0 takes none."""
+    def __init__(
+        self, pool: Pool, store: AssetStore, *, days: int, bytes_max: int, counts: Counts
+    ) -> None:
+        """`days`: for how long one is kept; 0 takes none. `bytes_max`: of who has no bound."""
         self._pool = pool
         self._store = store
         self._days = days
+        self._bytes_max = bytes_max
         self._counts = counts
 
     async def take(
@@ -74,7 +77,9 @@ class Uploader:
             await spool.take(_looked_at(pieces))
             _check_kind(spool.kind, spool.bytes)
             content_type = spool.content_type
-            object_id, is_stored = await reserve(self._pool, tenant_id, spool.sha256, spool.bytes)
+            object_id, is_stored = await reserve(
+                *(self._pool, tenant_id, spool.sha256, spool.bytes), uploads_max=self._bytes_max
+            )
             if not is_stored:
                 await self._store.put(
                     key_of(tenant_id, spool.sha256, object_id),

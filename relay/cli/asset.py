@@ -12,15 +12,19 @@ from relay.cli.failure import Failure
 from relay.cli.parameters import ID
 from relay.cli.show import json_option, moment, note, print_json, print_pairs, print_table
 from relay.cli.sure import ask, sure_option
+from relay.cli.window import OneMonth
+from relay.money import money, plain
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from relay.assets.months import KeptMonth
     from relay.assets.read import KeptSum, ListedAsset, StoredObject
     from relay.assets.store import AssetStore
     from relay.assets.verify import Mended, Verified
     from relay.cli.database import Database
     from relay.desk.actor import Actor
+    from relay.months import Month
 
 STATES = ["due", "stored", "lost", "deleted"]
 AT_ONCE = 500
@@ -82,6 +86,55 @@ def list_command(
     )
     whose = "in all" if tenant is None else f"of {tenant}"
     note(f"In the store are {kept.bytes:,} bytes {whose}, in {kept.objects} objects.")
+
+
+@asset.command()
+@click.option("--tenant", help="Only this tenant's.")
+@click.option(
+    "--month",
+    type=OneMonth(),
+    metavar="YYYY-MM",
+    help="Only this month; without it this one and the twelve before it.",
+)
+@json_option
+@examples("relay asset months --month 2026-11", "relay asset months --tenant acme")
+def months(tenant: str | None, month: Month | None, *, as_json: bool) -> None:
+    """List what tenants kept by the month, in GB-months, and what of it was charged."""
+    from datetime import UTC, datetime
+
+    from relay.months import Month, month_of
+
+    async def work(session: AsyncSession) -> list[KeptMonth]:
+        from relay.assets.months import list_kept_months
+        from relay.desk.find import tenant_named
+
+        whose = None if tenant is None else (await tenant_named(session, tenant)).id
+        last = month or month_of(datetime.now(UTC), database.settings.zone)
+        first = month or Month(last.year - 1, last.number)
+        return await list_kept_months(session, first=first, last=last, tenant_id=whose)
+
+    with open_database() as database:
+        currency = database.settings.currency
+        found = database.read(work)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["month", "tenant", ">GB-months", ">most bytes", ">comes to", ">charged", ">given back"],
+        [
+            (
+                row.month,
+                row.tenant,
+                plain(row.gb_months),
+                f"{row.bytes_most:,}",
+                money(row.comes_to_micros, currency),
+                "" if row.charged_micros is None else money(row.charged_micros, currency),
+                money(row.given_back_micros, currency) if row.given_back_micros else "",
+            )
+            for row in found
+        ],
+        empty="Nobody kept files then.",
+    )
 
 
 @asset.command()

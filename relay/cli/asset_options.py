@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from relay.cli.parameters import NONE, Number
+from relay.money import micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,20 @@ class Gigabytes(Number):
         return int(super().convert(value, param, ctx) * GB)
 
 
+class Price(Number):
+    """An amount of the currency, or `none`; converts to micros."""
+
+    name = "amount"
+
+    def __init__(self) -> None:
+        super().__init__(least=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == NONE or isinstance(value, int):
+            return value
+        return micros_of(super().convert(value, param, ctx))
+
+
 _OPTIONS = (
     click.option(
         "--keep-results",
@@ -52,6 +67,13 @@ _OPTIONS = (
         type=Gigabytes(least=0),
         metavar="GB",
         help="How much of them it may have at a time; none for no bound.",
+    ),
+    click.option(
+        "--asset-gb-month",
+        type=Price(),
+        metavar="AMOUNT",
+        help="What a GB-month of its files costs, from the next day on; none for what it costs"
+        " everybody.",
     ),
     click.option(
         "--result-urls",
@@ -69,10 +91,14 @@ def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_kept(
-    days: int | str | None, bytes_max: int | str | None, urls: str | None
+    days: int | str | None,
+    bytes_max: int | str | None,
+    gb_month: int | str | None,
+    urls: str | None,
 ) -> dict[str, Any]:
     """Read what is to be changed, by the names of `TenantChanges`; `none` is None."""
-    given = {"keep_results_days": days, "asset_bytes_max": bytes_max, "result_urls": urls}
+    given: dict[str, Any] = {"keep_results_days": days, "asset_bytes_max": bytes_max}
+    given |= {"asset_gb_month_micros": gb_month, "result_urls": urls}
     return {
         name: None if value == NONE else value for name, value in given.items() if value is not None
     }

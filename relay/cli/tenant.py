@@ -222,6 +222,7 @@ def set_tenant(
     room_min: int | None,
     keep_results_days: int | str | None,
     asset_bytes_max: int | str | None,
+    asset_gb_month: int | str | None,
     result_urls: str | None,
     contact: str | None,
     notes: str | None,
@@ -235,7 +236,7 @@ def set_tenant(
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
     money = (multiplier, price_group, tasks_max, factor, credit_micros)
-    kept = read_kept(keep_results_days, asset_bytes_max, result_urls)
+    kept = read_kept(keep_results_days, asset_bytes_max, asset_gb_month, result_urls)
     given = (*money, show_quote, join_retries, *waits, contact, notes, *kept)
     if all(one is None for one in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")

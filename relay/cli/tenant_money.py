@@ -11,6 +11,7 @@ from relay.cli.examples import examples
 from relay.cli.parameters import Name, SignedAmount, Words
 from relay.cli.show import fields_of, json_option, note, print_json
 from relay.cli.tenant_rows import print_tenants, read_tenant, show_tenant
+from relay.cli.window import OneMonth
 from relay.money import decimal_of, money
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from relay.desk.actor import Actor
     from relay.desk.shown import ShownTenant
+    from relay.months import Month
 
 NEGATIVE = {"ignore_unknown_options": True}
 """So that -5 is an amount, not an option."""
@@ -93,19 +95,30 @@ def topup(
     "amount", type=SignedAmount(), metavar="±AMOUNT", help="What to add; below 0 it is taken away."
 )
 @click.option("--reason", required=True, type=Words("reason"), help="Kept with the entry for ever.")
+@click.option(
+    "--storage",
+    type=OneMonth(),
+    metavar="YYYY-MM",
+    help="It gives back of what that month of its files was charged, on invoices too.",
+)
 @json_option
 @examples(
     "relay tenant adjust acme -5 --reason 'entered twice'",
     "relay tenant adjust acme 2.5 --reason 'for the outage'",
+    "relay tenant adjust acme 0.4 --storage 2026-10 --reason 'files of a test'",
 )
-def adjust(name: str, amount: int, reason: str, *, as_json: bool) -> None:
+def adjust(name: str, amount: int, reason: str, storage: Month | None, *, as_json: bool) -> None:
     """Correct a quota, up or down; it may fall below zero."""
 
     async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
         from relay.desk.money import adjust_quota
 
         await adjust_quota(
-            session, actor, name, amount_micros=amount, reason=reason, currency=currency
+            *(session, actor, name),
+            amount_micros=amount,
+            reason=reason,
+            currency=currency,
+            storage=storage,
         )
         return await read_tenant(session, name, database.settings)
 

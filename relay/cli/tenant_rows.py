@@ -28,6 +28,7 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
         print_json(found)
         return
     own, days = found.own_multiplier, found.keep_results_days
+    gb_month = found.asset_gb_month_micros
     print_pairs(
         [
             ("tenant", found.name),
@@ -47,6 +48,7 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
             ("joins retries", yes_no(found.joins_retries)),
             ("keeps results", "no" if days is None else f"for {days} days"),
             ("keeps at most", _kept(found.asset_bytes_max)),
+            ("GB-month", None if gb_month is None else f"{money(gb_month, currency)}, its own"),
             ("result URLs", found.result_urls),
             *gate_pairs(found),
             ("contact", found.contact),

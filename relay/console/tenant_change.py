@@ -17,7 +17,7 @@ from relay.desk.names import NOTES_CHARS_MAX
 from relay.desk.shown import ShownTenant
 from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
 from relay.html.form import Form, read_form
-from relay.money import plain
+from relay.money import decimal_of, plain
 
 WAS = "was."
 """Before a field's name: as the page showed it, so that only what a visitor changes is changed."""
@@ -101,6 +101,7 @@ def _was(tenant: ShownTenant) -> dict[str, str]:
             "price_group": tenant.price_group or "",
             "factor": tenant.factor or "",
             "asset_gb_max": _spelt_gb(tenant.asset_bytes_max),
+            "asset_gb_month": _spelt_amount(tenant.asset_gb_month_micros),
             "result_urls": tenant.result_urls,
         }
     )
@@ -108,6 +109,10 @@ def _was(tenant: ShownTenant) -> dict[str, str]:
 
 def _spelt_gb(value: int | None) -> str:
     return "" if value is None else plain(Decimal(value) / GB)
+
+
+def _spelt_amount(micros: int | None) -> str:
+    return "" if micros is None else str(decimal_of(micros))
 
 
 def _spelt(value: int | None) -> str:
@@ -136,6 +141,9 @@ def _read_changes(form: Form) -> dict[str, Any]:
         changed = changed - {"asset_gb_max"} | {"asset_bytes_max"}
         most = form.decimal("asset_gb_max")
         given["asset_bytes_max"] = None if most is None else int(most * GB)
+    if "asset_gb_month" in changed:
+        changed = changed - {"asset_gb_month"} | {"asset_gb_month_micros"}
+        given["asset_gb_month_micros"] = form.amount("asset_gb_month")
     given["multiplier"] = form.decimal("multiplier")
     given["groups"] = read_names(form, "groups")
     if "factor" in changed:

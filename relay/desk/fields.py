@@ -11,6 +11,7 @@ FIELDS = {
     "are_multiplied": "multipliers count for amounts",
     "as_of": "set back to",
     "asset_bytes_max": "bytes of kept results",
+    "asset_gb_month_micros": "price of a GB-month",
     "bank": "bank",
     "bank_account": "bank account",
     "base_url": "address at Kling",

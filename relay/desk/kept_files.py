@@ -19,5 +19,8 @@ def check_kept_files(changes: Any) -> None:
         raise Unusable(f"results are kept for 1 to {DAYS_MAX} days", field="keep_results_days")
     if isinstance(most, int) and not 0 <= most <= BYTES_MAX:
         raise Unusable(f"files may have 0 to {BYTES_MAX:,} bytes", field="asset_bytes_max")
+    price = changes.asset_gb_month_micros
+    if isinstance(price, int) and price < 0:
+        raise Unusable("a GB-month costs 0 at least", field="asset_gb_month_micros")
     if urls is not msgspec.UNSET and urls not in (KLING, OURS):
         raise Unusable(f"result URLs are {KLING} or {OURS}", field="result_urls")

@@ -6,13 +6,16 @@ from relay.database.ids import AccountId
 from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
-from relay.desk.errors import ReferenceUsed, Unusable
-from relay.desk.find import account_holder, refuse_removed_meanwhile
+from relay.desk.errors import NotPossible, ReferenceUsed, Unusable
+from relay.desk.find import account_holder, refuse_removed_meanwhile, tenant_named
 from relay.desk.names import check_name, check_words
 from relay.ledger import accounts
 from relay.ledger.entries import adjust, top_up
 from relay.ledger.read import topup_of
+from relay.ledger.storage import NotCharged, give_back_storage
 from relay.ledger.tables import TopupKind
+from relay.money import money
+from relay.months import Month
 
 
 @act("tenant.top_up")
@@ -100,26 +103,48 @@ async def adjust_quota(
     amount_micros: int,
     reason: str,
     currency: str,
+    storage: Month | None = None,
 ) -> None:
     """Correct a quota by a signed amount; it may fall below zero. A removed tenant's too.
 
+    `storage`: it gives back of what that month of the tenant's files was charged, in statements and
+    invoices too; also of a sub-tenant's, to whoever paid.
+
     Raises:
         NoSuch, CurrencyMismatch
+        NotPossible: more is to be given back than that month's files were charged.
         Unusable: the reason, or the amount is 0.
     """
     check_words(reason, what="reason")
     if amount_micros == 0:
         raise Unusable("0 changes nothing", field="amount_micros")
-    tenant = await account_holder(session, name, or_removed=True)
-    account_id = AccountId(tenant.account_id)
-    await adjust(
-        session,
-        account_id,
-        amount_micros=amount_micros,
-        reason=reason,
-        currency=currency,
-        actor=str(actor),
-    )
+    if storage is None:
+        tenant = await account_holder(session, name, or_removed=True)
+        account_id = AccountId(tenant.account_id)
+        await adjust(
+            session,
+            account_id,
+            amount_micros=amount_micros,
+            reason=reason,
+            currency=currency,
+            actor=str(actor),
+        )
+    else:
+        tenant = await tenant_named(session, name)
+        try:
+            account_id = await give_back_storage(
+                session,
+                tenant_id=tenant.id,
+                month=str(storage),
+                amount_micros=amount_micros,
+                reason=reason,
+                currency=currency,
+                actor=str(actor),
+            )
+        except NotCharged as error:
+            why = "its files of that month have no such amount to be given back"
+            left = money(error.left_micros, currency)
+            raise NotPossible("month", str(storage), f"{why}; left of them is {left}") from error
     await note_change(
         session,
         actor,
@@ -127,7 +152,8 @@ async def adjust_quota(
         kind="tenant",
         id=tenant.id,
         name=tenant.name,
-        after={"account_id": account_id, "amount_micros": amount_micros},
+        after={"account_id": account_id, "amount_micros": amount_micros}
+        | ({} if storage is None else {"month": str(storage)}),
         reason=reason,
         amount_micros=abs(amount_micros),
     )

@@ -345,6 +345,14 @@ TOLD = (
         "[租户上传的文件](assets.md#files-that-tenants-send)保留多少天；`0` 表示不接受上传",
     ),
     ToldSetting(
+        ("RELAY_ASSET_UPLOAD_GB",),
+        "`10`",
+        "how many GB of [files that it sent](assets.md#files-that-tenants-send) a tenant may have "
+        "that has no bound of its own (`--keep-gb`)",
+        "没有自己的上限（`--keep-gb`）的租户最多可保留多少 GB "
+        "[自己上传的文件](assets.md#files-that-tenants-send)",
+    ),
+    ToldSetting(
         ("RELAY_ASSET_GB_MONTH",),
         "none",
         "what 10^9 bytes of files cost that are kept for a month, in the relay's currency: "

@@ -70,6 +70,8 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     keep_results_days: int | None
     """For how many days files of its results are kept; null is not at all."""
     asset_bytes_max: int | None
+    asset_gb_month_micros: int | None
+    """What a GB-month of its files costs; null is what it costs everybody."""
     result_urls: str
     """Whose its tasks show of files that are kept: `kling` or `ours`."""
     tasks_max: int | None
@@ -274,6 +276,7 @@ def _shown_tenant(
         room_min=row.room_min,
         keep_results_days=row.keep_results_days,
         asset_bytes_max=row.asset_bytes_max,
+        asset_gb_month_micros=row.asset_gb_month_micros,
         result_urls=row.result_urls,
         tasks_max=account.tasks_max,
         **{name: getattr(row, name) for name in GATES},

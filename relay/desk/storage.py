@@ -11,7 +11,7 @@ from relay.desk.act import act
 from relay.desk.actor import Actor
 from relay.desk.changes import note_change
 from relay.desk.errors import NotPossible
-from relay.desk.find import tenant_to_act_on
+from relay.desk.find import tenant_named
 from relay.ledger import storage
 from relay.money import plain
 from relay.months import Month
@@ -31,7 +31,7 @@ async def charge_storage(
     assert now is not None, "it has a clock"
     if now < month.window(zone).until:
         raise NotPossible("month", str(month), "it is not over")
-    tenant = await tenant_to_act_on(session, name)
+    tenant = await tenant_named(session, name)  # one that was removed owes its last month too
     stored = await read_month_stored(session, tenant.id, month)
     if not stored.is_priced:
         raise NotPossible("tenant", name, "it kept no files at a price then")

@@ -59,6 +59,7 @@ OF_ITS_ROW = (
     *("price_group", "shows_quote", "joins_retries", "enabled"),
     *("queue_s", "queue_weight", "room_min", "contact", "notes"),
     *("keep_results_days", "asset_bytes_max", "result_urls"),
+    "asset_gb_month_micros",
 )
 """What is put into a tenant's row as it is given."""
 WEIGHT_MAX = 1000
@@ -94,6 +95,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     keep_results_days: int | msgspec.UnsetType | None = msgspec.UNSET
     """For how many days files of its results are kept; None is not at all."""
     asset_bytes_max: int | msgspec.UnsetType | None = msgspec.UNSET
+    asset_gb_month_micros: int | msgspec.UnsetType | None = msgspec.UNSET
+    """What a GB-month of its files costs, from the next day on; None is what it costs everybody."""
     result_urls: str | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     resale: Decimal | msgspec.UnsetType = msgspec.UNSET
@@ -183,7 +186,8 @@ async def change_tenant(
             of bounds; or it is the parent's, or a sub-tenant's, to have.
     """
     _check_changes(name, changes)
-    if (changes.multiplier, changes.price_group) != (msgspec.UNSET, msgspec.UNSET):
+    prices = (changes.multiplier, changes.price_group, changes.asset_gb_month_micros)
+    if any(one is not msgspec.UNSET for one in prices):
         await admit(session, actor, PRICING)
     # A tenant's own act keeps its name (`name_now`) and locks the rest of the row then: who has the
     # row and waits for the name would wait in a circle with it.
@@ -371,6 +375,7 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "notes": tenant.notes,
         "keep_results_days": tenant.keep_results_days,
         "asset_bytes_max": tenant.asset_bytes_max,
+        "asset_gb_month_micros": tenant.asset_gb_month_micros,
         "result_urls": tenant.result_urls,
         "factor": None if tenant.resale is None else plain(tenant.resale),
         "enabled": tenant.enabled,

@@ -3,12 +3,19 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import BigInteger, func, select
+from sqlalchemy import BigInteger, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from relay.invoices.tables import Basis, Invoice, InvoiceItem, InvoiceProfile
-from relay.ledger.tables import ClosedMonth, Entry, EntryKind, StorageCharge, TopupKind
+from relay.ledger.tables import (
+    ClosedMonth,
+    Entry,
+    EntryKind,
+    StorageCharge,
+    StorageRefund,
+    TopupKind,
+)
 
 StorageEntry = aliased(Entry)
 TOPUP_KIND = func.coalesce(Entry.topup_kind, TopupKind.PAID.value)
@@ -16,18 +23,26 @@ COVERED_KINDS = (TopupKind.PAID.value, TopupKind.CORRECTION.value)
 """What was given is on no invoice; what corrects a top-up lowers what was paid."""
 
 
+_PAID = union_all(
+    select(StorageCharge.account_id, StorageCharge.entry_id),
+    select(StorageCharge.account_id, StorageRefund.entry_id).join(
+        StorageRefund,
+        (StorageRefund.tenant_id == StorageCharge.tenant_id)
+        & (StorageRefund.month == StorageCharge.month),
+    ),
+).subquery()
 STORAGE = (
     select(func.coalesce(func.sum(-StorageEntry.amount_micros), 0).cast(BigInteger))
-    .join(StorageCharge, StorageCharge.entry_id == StorageEntry.id)
+    .join(_PAID, _PAID.c.entry_id == StorageEntry.id)
     .where(
-        StorageCharge.account_id == ClosedMonth.account_id,
+        _PAID.c.account_id == ClosedMonth.account_id,
         StorageEntry.created_at >= ClosedMonth.start_at,
         StorageEntry.created_at < ClosedMonth.until_at,
     )
     .correlate(ClosedMonth)
     .scalar_subquery()
 )
-"""What was charged in a closed month for files that were kept in the one before."""
+"""What was charged in a closed month for files that were kept before, less what was given back."""
 
 
 class Coverable(msgspec.Struct, frozen=True, kw_only=True):

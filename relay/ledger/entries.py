@@ -109,7 +109,7 @@ async def enter_storage(
 ) -> int:
     """Take what kept files cost, as an adjustment, also below zero; returns the entry's id.
 
-    For `storage.py`, which sees to it that a month is taken once.
+    Below zero it is given back. For `storage.py`, which sees to it that a month is taken once.
 
     Raises:
         UnknownAccount, CurrencyMismatch: nothing was written.

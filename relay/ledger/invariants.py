@@ -104,6 +104,21 @@ RULES = (
         is_money=False,  # it moves no quota: its entry does
     ),
     Rule(
+        "what was given back of a month of kept files was charged for it",
+        """
+        SELECT 'files of tenant ' || s.tenant_id || ' in ' || s.month, s.amount_micros,
+               sum(e.amount_micros)
+        FROM storage_refunds b
+        JOIN storage_charges s ON s.tenant_id = b.tenant_id AND s.month = b.month
+        JOIN entries e ON e.id = b.entry_id
+        GROUP BY s.tenant_id, s.month
+        HAVING sum(e.amount_micros) > s.amount_micros
+            OR bool_or(e.kind <> 'adjust' OR e.account_id <> s.account_id
+                OR e.reference IS DISTINCT FROM 'storage ' || s.month OR e.amount_micros < 1)
+        """,
+        is_money=False,  # as above
+    ),
+    Rule(
         "an invoice is of what it covers",
         """
         SELECT 'invoice ' || v.id, coalesce(sum(i.amount_micros), 0), v.amount_micros
@@ -123,7 +138,12 @@ RULES = (
             SELECT m.account_id, m.month, -(m.charge_micros + m.refund_micros
                 + m.correction_micros + coalesce(sum(k.amount_micros), 0)) AS charged_micros
             FROM closed_months m
-            LEFT JOIN storage_charges s ON s.account_id = m.account_id
+            LEFT JOIN (
+                SELECT account_id, entry_id FROM storage_charges
+                UNION ALL
+                SELECT o.account_id, b.entry_id FROM storage_refunds b
+                JOIN storage_charges o ON o.tenant_id = b.tenant_id AND o.month = b.month
+            ) s ON s.account_id = m.account_id
             LEFT JOIN entries k ON k.id = s.entry_id
                 AND k.created_at >= m.start_at AND k.created_at < m.until_at
             GROUP BY m.account_id, m.month

@@ -3,7 +3,15 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Numeric,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from relay.database.base import Base, identity, micros, moment, stamped
@@ -204,6 +212,22 @@ class StorageCharge(Base):
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("entries.id"), unique=True)
     """Its adjustment; null of nothing."""
     created_at: Mapped[stamped]
+
+
+class StorageRefund(Base):
+    """An adjustment that gives back of what a month of files was charged."""
+
+    __tablename__ = "storage_refunds"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "month"], ["storage_charges.tenant_id", "storage_charges.month"]
+        ),
+        Index(None, "tenant_id", "month"),
+    )
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    tenant_id: Mapped[int]
+    month: Mapped[str]
 
 
 class Audit(Base):

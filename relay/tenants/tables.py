@@ -74,6 +74,8 @@ class Tenant(Base):
     """For how many days files of its tasks' results are kept (`assets/`); null is not at all."""
     asset_bytes_max: Mapped[int | None]
     """How many bytes of them it may have; null is any."""
+    asset_gb_month_micros: Mapped[int | None]
+    """What a GB-month of its files costs; null is what it costs everybody."""
     result_urls: Mapped[str] = mapped_column(server_default=text("'kling'"))
     """Whose URLs its tasks show of what is kept: `kling` or `ours`."""
     contact: Mapped[str | None]

@@ -63,7 +63,8 @@ def statement_sheet(statement: Statement, invoiced: Sequence[str] = ()) -> Sheet
             f"{RECOMPUTED} {figures.entries} entries, SHA-256 {figures.entries_sha256}.",
             *(
                 f"Of the adjustments {amount(one.amount_micros):f} {statement.currency} are for"
-                f" files that {one.tenant} kept in {one.month}: {plain(one.gb_months)} GB-months."
+                f" files that {one.tenant} kept in {one.month}: "
+                + ("given back." if one.amount_micros > 0 else f"{plain(one.gb_months)} GB-months.")
                 for one in statement.storage
             ),
             *invoiced,

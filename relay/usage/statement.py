@@ -25,19 +25,25 @@ STORED = text(
     SELECT n.name AS tenant, s.month, s.gb_months, e.amount_micros
     FROM storage_charges s JOIN entries e ON e.id = s.entry_id JOIN tenants n ON n.id = s.tenant_id
     WHERE s.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
-    ORDER BY s.month, n.name
+    UNION ALL
+    SELECT n.name, s.month, 0, e.amount_micros
+    FROM storage_charges s JOIN storage_refunds b ON b.tenant_id = s.tenant_id AND b.month = s.month
+    JOIN entries e ON e.id = b.entry_id JOIN tenants n ON n.id = s.tenant_id
+    WHERE s.account_id = :account_id AND e.created_at >= :start AND e.created_at < :until
+    ORDER BY month, tenant, amount_micros
     """
 )
 
 
 class StorageLine(msgspec.Struct, frozen=True):
-    """What was charged for files that a tenant kept in the month before."""
+    """What was charged for files that a tenant kept in a month before, or given back of that."""
 
     tenant: str
     month: str
     gb_months: Decimal
+    """0 of what was given back."""
     amount_micros: int
-    """As entries have it: below zero."""
+    """As entries have it: below zero, or above of what was given back."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

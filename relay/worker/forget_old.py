@@ -126,6 +126,24 @@ PORTAL_SESSIONS, PORTAL_LINKS = (
 SESSIONS_DAYS = 7
 
 
+ASSET_DAYS = """
+DELETE FROM asset_days WHERE (tenant_id, day) IN (
+    SELECT d.tenant_id, d.day FROM asset_days d
+    WHERE d.day < (now() - :days * interval '1 day')::date AND (
+        coalesce(d.gb_month_micros, 0) = 0
+        OR EXISTS (
+            SELECT FROM storage_charges c
+            WHERE c.tenant_id = d.tenant_id AND c.month = to_char(d.day, 'YYYY-MM')
+        )
+    )
+    ORDER BY d.day LIMIT :at_once
+)
+"""
+"""Of files that tenants kept, a year and a month after: a statement has what was charged of its own
+row. What had a price and was not charged stays."""
+ASSET_DAYS_DAYS = 400
+
+
 class Ages(msgspec.Struct, frozen=True):
     """How long each is kept, in days."""
 
@@ -167,6 +185,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (LINKS, 1),
         (PORTAL_SESSIONS, SESSIONS_DAYS),
         (PORTAL_LINKS, 1),
+        (ASSET_DAYS, ASSET_DAYS_DAYS),
     ):
         forgotten = 1
         while forgotten:

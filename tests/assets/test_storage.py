@@ -9,22 +9,27 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from relay.assets.storage import Stored, measure, read_month_stored
+from relay.assets.months import KeptMonth, list_kept_months
+from relay.assets.storage import UNCHARGED, Stored, measure, read_month_stored
 from relay.database.engine import Sessions, open_engine, open_sessions
 from relay.database.ids import AccountId
 from relay.desk.errors import Busy, NotPossible
+from relay.desk.money import adjust_quota
 from relay.desk.storage import charge_storage
-from relay.desk.tenants import open_tenant
+from relay.desk.sub_tenants import open_sub_tenant
+from relay.desk.tenants import TenantChanges, change_tenant, open_tenant, remove_tenant
 from relay.invoices.covered import read_uncovered
 from relay.invoices.tables import Basis
 from relay.months import Month, month_of
 from relay.usage.audit import audit_all
 from relay.usage.documents import statement_sheet
 from relay.usage.statement import begin_snapshot, read_statement
+from relay.worker.forget_old import ASSET_DAYS, Ages, forget_old
 from relay.worker.keep_storage import keep_storage
 from tests.relay_app import ACTOR
 
 QUOTA = 10_000_000
+AGES = Ages(*[365] * 5)
 
 
 def this_month() -> Month:
@@ -64,6 +69,23 @@ async def rows(sessions: Sessions, query: str, **values: Any) -> list[Any]:
         return list((await session.execute(text(query), values)).mappings())
 
 
+def statement_bytes() -> int:
+    """What those of `add_tenant` had on the first day."""
+    return (last_month().next.first - last_month().first).days * 1_500_000_000
+
+
+async def close_this_month(sessions: Sessions, account_id: AccountId) -> None:
+    """Close it before its end, with 7 charged for tasks."""
+    await rows(
+        sessions,
+        "INSERT INTO closed_months SELECT :account, :month, :start, :until,"
+        " 0, 0, 0, 0, -7, 0, 0, 0, 0, 1, 'x', now(), 'relay' RETURNING 1",
+        account=account_id,
+        month=str(this_month()),
+        **this_month().window(UTC)._asdict(),
+    )
+
+
 async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
     """1.5 GB-months at 2 are 3, by one entry, in this month's statement and invoice."""
     tenant_id, account_id = await add_tenant(sessions, "acme")
@@ -97,18 +119,8 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
     [line] = statement.storage
     assert (line.tenant, line.month, line.amount_micros) == ("acme", str(last_month()), -3_000_000)
     assert any("1.5 GB-months" in note for note in statement_sheet(statement).notes)
+    await close_this_month(sessions, account_id)
     async with sessions.begin() as session:
-        await session.execute(
-            text(
-                "INSERT INTO closed_months SELECT :account, :month, :start, :until,"
-                " 0, 0, 0, 0, -7, 0, 0, 0, 0, 1, 'x', now(), 'relay'"
-            ),
-            {
-                "account": account_id,
-                "month": str(this_month()),
-                **this_month().window(UTC)._asdict(),
-            },
-        )
         [month] = await read_uncovered(session, account_id, Basis.STATEMENTS)
     assert month.amount_micros == 3_000_000 + 7
     await rows(sessions, "UPDATE storage_charges SET amount_micros = 1 RETURNING 1")
@@ -117,6 +129,149 @@ async def test_of_ten_who_charge_a_month_one_does(sessions: Sessions) -> None:
     assert found["what a month of kept files was charged is one adjustment, of its amount"] == (
         3_000_000
     )
+
+
+async def test_what_is_given_back_is_on_no_invoice(sessions: Sessions) -> None:
+    """Of 3, ten who give back 1 find three: the invoice over that month has nothing of it left."""
+    _, account_id = await add_tenant(sessions, "acme")
+    await charge(sessions, "acme")
+
+    async def give_back(micros: int = 1_000_000, month: Month | None = None) -> None:
+        async with sessions.begin() as session:
+            await adjust_quota(
+                *(session, ACTOR, "acme"),
+                amount_micros=micros,
+                reason="files of a test",
+                currency="USD",
+                storage=month or last_month(),
+            )
+
+    outcomes = await asyncio.gather(*(give_back() for _ in range(10)), return_exceptions=True)
+    while outcomes.count(None) < 3:  # on a slow machine some give up waiting for the one
+        outcomes += await asyncio.gather(give_back(), return_exceptions=True)
+
+    assert sum(one is None for one in outcomes) == 3
+    assert all(one is None or isinstance(one, NotPossible | Busy) for one in outcomes)
+    for micros, month in ((1, None), (-1, None), (1, this_month())):
+        with pytest.raises(NotPossible, match=r"no such amount"):
+            await give_back(micros, month)
+    [account] = await rows(sessions, "SELECT quota_micros FROM accounts")
+    assert account["quota_micros"] == QUOTA
+    async with sessions.begin() as session:
+        await begin_snapshot(session)
+        assert (await audit_all(session)).ok
+        statement = await read_statement(
+            session, account_id, this_month(), zone=UTC, currency="USD"
+        )
+        months = await list_kept_months(
+            session, first=last_month(), last=this_month(), tenant_id=None
+        )
+    assert sum(line.amount_micros for line in statement.storage) == 0
+    assert sum("given back" in note for note in statement_sheet(statement).notes) == 3
+    assert months == [
+        KeptMonth(
+            *("acme", str(last_month()), Decimal("1.5")),
+            *(statement_bytes(), 3_000_000, 3_000_000, 3_000_000),
+        )
+    ]
+    await close_this_month(sessions, account_id)
+    async with sessions.begin() as session:
+        [covered] = await read_uncovered(session, account_id, Basis.STATEMENTS)
+    assert covered.amount_micros == 7
+
+
+async def test_who_was_removed_owes_the_last_month(sessions: Sessions) -> None:
+    """It is charged to the account, once; days that nobody needs any more are forgotten."""
+    tenant_id, _ = await add_tenant(sessions, "acme")
+    await add_tenant(sessions, "beta")
+    async with sessions.begin() as session:
+        await adjust_quota(
+            session, ACTOR, "acme", amount_micros=-QUOTA, reason="all", currency="USD"
+        )
+        await remove_tenant(session, ACTOR, "acme")
+    for day, price in (("2020-01-01", None), ("2020-02-01", 5), ("2020-03-01", 5)):
+        await rows(
+            sessions,
+            "INSERT INTO asset_days VALUES (:id, CAST(:day AS date), 7, :price) RETURNING 1",
+            id=tenant_id,
+            day=date.fromisoformat(day),
+            price=price,
+        )
+    await rows(
+        sessions,
+        "INSERT INTO storage_charges (tenant_id, month, account_id, gb_months, amount_micros)"
+        " SELECT id, '2020-02', account_id, 0, 0 FROM tenants WHERE id = :id RETURNING 1",
+        id=tenant_id,
+    )
+
+    for _ in range(2):
+        await keep_storage(sessions, zone=UTC, gb_month_micros=5, currency="USD")
+    await forget_old(sessions, AGES)
+
+    [account] = await rows(
+        sessions,
+        "SELECT quota_micros FROM accounts a JOIN tenants n ON n.account_id = a.id"
+        " WHERE n.id = :id",
+        id=tenant_id,
+    )
+    assert account["quota_micros"] == -3_000_000
+    left = await rows(sessions, "SELECT day FROM asset_days WHERE tenant_id = :id", id=tenant_id)
+    assert {one["day"] for one in left} == {date(2020, 3, 1), last_month().first}
+
+
+async def test_a_tenant_has_a_price_of_its_own(sessions: Sessions) -> None:
+    """And its sub-tenants have it; 0 is nothing, and others pay what everybody does."""
+    ids = {name: (await add_tenant(sessions, name))[0] for name in ("acme", "free", "beta")}
+    async with sessions.begin() as session:
+        for name, price in (("acme", 7), ("free", 0)):
+            changes = TenantChanges(asset_gb_month_micros=price)
+            await change_tenant(session, ACTOR, name, changes)
+        below = await open_sub_tenant(session, ACTOR, "acme", "eu", resale=Decimal(1))
+        ids["acme/eu"] = below.id
+    await rows(
+        sessions,
+        "INSERT INTO asset_objects (tenant_id, sha256, bytes, stored_at)"
+        " SELECT id, 'x', 9, now() FROM tenants RETURNING 1",
+    )
+
+    async with sessions.begin() as session:
+        await measure(session, this_month().first, gb_month_micros=5)
+
+    found = await rows(
+        sessions, "SELECT * FROM asset_days WHERE day = :day", day=this_month().first
+    )
+    prices = {row["tenant_id"]: row["gb_month_micros"] for row in found}
+    assert {name: prices[ids[name]] for name in ids} == {
+        "acme": 7,
+        "free": 0,
+        "beta": 5,
+        "acme/eu": 7,
+    }
+
+
+async def test_days_are_found_by_their_day(sessions: Sessions) -> None:
+    """Of 300 days of 300 tenants neither who is uncharged nor what is forgotten reads all."""
+    tenant_id, _ = await add_tenant(sessions, "acme")
+    async with sessions.begin() as session:
+        await session.execute(
+            text("ALTER TABLE asset_days DROP CONSTRAINT asset_days_tenant_id_fkey")
+        )
+        await session.execute(
+            text(
+                "INSERT INTO asset_days SELECT :id + t, DATE '2020-01-01' + d, 7, 5"
+                " FROM generate_series(1, 300) t, generate_series(1, 300) d"
+            ),
+            {"id": tenant_id},
+        )
+        await session.execute(text("ANALYZE asset_days"))
+        for statement, values in (
+            (UNCHARGED, {"first": last_month().first, "until": this_month().first}),
+            (text(ASSET_DAYS), {"days": 400 * 20, "at_once": 1000}),
+        ):
+            explained = text(f"EXPLAIN {statement.text}")
+            plan = "\n".join(await session.scalars(explained, values))
+            assert "asset_days_day_idx" in plan, plan
+            assert "Seq Scan on asset_days" not in plan, plan
 
 
 async def test_a_charge_that_breaks_off_is_made_again(sessions: Sessions) -> None:

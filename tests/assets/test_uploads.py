@@ -15,7 +15,8 @@ import pytest
 
 from relay.assets.given import BASE64_IN_ALL_MAX, GivenAssets
 from relay.assets.links import AssetLinks, by_their_ids
-from relay.assets.uploader import MB
+from relay.assets.reserve import OverLimit
+from relay.assets.uploader import MB, Uploader
 from relay.body_budget import BodyBudget, Share
 from relay.errors import InvalidParameter
 from relay.kling.body import join_fields, read_fields
@@ -152,6 +153,24 @@ async def test_no_more_is_taken_than_may_be(keeper: Keeper) -> None:
     assert await code(small, PICTURE) == (200, 0)
     assert await code(small, VIDEO) == (403, 1103)
     assert await code(small, PICTURE) == (200, 0), "it is there already"
+    tight = Uploader(
+        *(keeper.relay.parts.store.pool, keeper.relay.parts.assets.store),
+        days=7,
+        bytes_max=len(PICTURE) + 5,
+        counts=keeper.relay.parts.counts,
+    )
+    whose = await keeper.relay.row("SELECT id FROM tenants WHERE name = 'large'")
+
+    async def once(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    await tight.take(whose["id"], once(PICTURE), size=None)
+    with pytest.raises(OverLimit):
+        await tight.take(whose["id"], once(VIDEO), size=None)
+    [asset] = (await ask(keeper, large, "")).json()["data"]["assets"]
+    await ask(keeper, large, f"/{asset['asset_id']}", "DELETE")
+    with pytest.raises(OverLimit):  # it takes an hour to leave the store
+        await tight.take(whose["id"], once(VIDEO), size=None)
     assert await code(large, long(b"ID3\x03", 21 * MB)) == (400, 1201)
     declared = await keeper.relay.client.post(
         UPLOADS, content=PICTURE, headers=bearer(large) | {"content-length": str(201 * MB)}
@@ -169,7 +188,8 @@ async def test_no_more_is_taken_than_may_be(keeper: Keeper) -> None:
     for form in forms:
         given = form | {"headers": bearer(large) | form.get("headers", {})}
         assert (await keeper.relay.client.post(UPLOADS, **given)).status_code == 400
-    assert (await ask(keeper, large, "")).json()["data"]["assets"] == []
+    listed = (await ask(keeper, large, "")).json()["data"]["assets"]
+    assert [one["state"] for one in listed] == ["deleted"]
 
 
 async def test_a_tenant_sends_four_at_once(keeper: Keeper) -> None:

@@ -52,7 +52,14 @@ async def _fill(connection: Any, quote: str) -> None:
         # Else it is analyzed anew in the midst of the tests, and waits for a lock or is waited for.
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     # They reference tasks and entries.
-    for table in ("queue", "invoice_items", "codes", "assets", "storage_charges"):
+    for table in (
+        "queue",
+        "invoice_items",
+        "codes",
+        "assets",
+        "storage_refunds",
+        "storage_charges",
+    ):
         await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")
     for table in MILLION:
         await connection.execute(f"ALTER TABLE {table} SET UNLOGGED")  # a log of it helps nobody

@@ -13,7 +13,7 @@ LEFT_OUT = {
     "with each task, delivery, channel or invoice, by its own command": (
         *("task_events", "delivery_attempts", "trial_callbacks", "trials", "channel_conditions"),
         *("channel_events", "channel_packs", "invoice_files", "invoice_items", "invoice_profiles"),
-        *("assets", "asset_objects", "asset_days", "storage_charges"),
+        *("assets", "asset_objects", "asset_days", "storage_charges", "storage_refunds"),
     ),
     "with each task of the studio's, by its own path": (*("runs", "run_steps", "run_events", "run_retentions"),),
     "of a moment": (

@@ -300,10 +300,18 @@ def _close(account: int | None = None, *, months_ago: int = 1) -> Do:
 
 
 def _adjust(
-    name: str = "acme", amount: int = -5, currency: str = CURRENCY, reason: str = "twice"
+    name: str = "acme",
+    amount: int = -5,
+    currency: str = CURRENCY,
+    reason: str = "twice",
+    storage: Month | None = None,
 ) -> Do:
     return lambda _, session, actor: adjust_quota(
-        session, actor, name, amount_micros=amount, reason=reason, currency=currency
+        *(session, actor, name),
+        amount_micros=amount,
+        reason=reason,
+        currency=currency,
+        storage=storage,
     )
 
 
@@ -970,6 +978,7 @@ DONE = [
             joins_retries=False,
             keep_results_days=90,
             asset_bytes_max=10**9,
+            asset_gb_month_micros=30_000,
             result_urls="ours",
             queue_s=480,
             queue_weight=2,
@@ -989,6 +998,7 @@ DONE = [
                 "joins_retries": True,
                 "keep_results_days": None,
                 "asset_bytes_max": None,
+                "asset_gb_month_micros": None,
                 "result_urls": "kling",
                 "enabled": True,
             },
@@ -1003,6 +1013,7 @@ DONE = [
                 "joins_retries": False,
                 "keep_results_days": 90,
                 "asset_bytes_max": 10**9,
+                "asset_gb_month_micros": 30_000,
                 "result_urls": "ours",
                 "enabled": False,
             },
@@ -1046,6 +1057,7 @@ DONE = [
                 "notes": None,
                 "keep_results_days": None,
                 "asset_bytes_max": None,
+                "asset_gb_month_micros": None,
                 "result_urls": "kling",
                 "factor": None,
                 "enabled": True,
@@ -2050,6 +2062,7 @@ REFUSED = [
     Refusal(close_month, NotPossible, _close(months_ago=0)),
     Refusal(adjust_quota, NoSuch, _adjust("acmee")),
     Refusal(adjust_quota, Unusable, _adjust(amount=0)),
+    Refusal(adjust_quota, NotPossible, _adjust(amount=5, storage=Month(2026, 1)), "storage"),
     Refusal(adjust_quota, CurrencyMismatch, _adjust(currency="CNY")),
     Refusal(make_codes, NameTaken, _make_codes("spring")),
     Refusal(make_codes, Unusable, _make_codes(amount=0), "amount"),
@@ -2172,6 +2185,7 @@ REFUSED = [
     Refusal(change_tenant, Unusable, _change_tenant(room_min=-1), "least"),
     Refusal(change_tenant, Unusable, _change_tenant(keep_results_days=0), "days"),
     Refusal(change_tenant, Unusable, _change_tenant(asset_bytes_max=-1), "bytes"),
+    Refusal(change_tenant, Unusable, _change_tenant(asset_gb_month_micros=-1), "GB-month"),
     Refusal(change_tenant, Unusable, _change_tenant(result_urls="mine"), "URLs"),
     Refusal(remove_price, NoSuch, _remove_price(mode="std")),
     Refusal(remove_price, NoSuch, _remove_price(tenant="acme"), "of a tenant"),

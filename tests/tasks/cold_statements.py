@@ -240,6 +240,8 @@ COLD = {
     "relay.assets.storage:read_stored": "the days of one tenant, by its key",
     "relay.assets.storage:read_uncharged": "days of the last months, four times an hour",
     "relay.ledger.storage:charge_storage": "one tenant's month, by its key",
+    "relay.ledger.storage:give_back_storage": "one tenant's month, by its key",
+    "relay.assets.months:list_kept_months": "an operator's list, by the index of days",
     "relay.alerts.of_assets:assets_late": "once a minute: what is to be copied, by its own index",
     "relay.alerts.of_assets:assets_full": "once a minute: tenants with a bound, and what they have",
     "relay.alerts.of_tenants:tenant_empty": "once a minute: the newest 20,000 rows by their key",
