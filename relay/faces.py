@@ -166,6 +166,14 @@ async def open_faces(
             counts=parts.counts,
         )
         callbacks = CallbackSurface(receiver, parts.counts.callbacks)
+        uploads = UploadSurface(
+            authenticator=authenticator,
+            uploader=assets.uploader,
+            own=own_assets,
+            budget=budget,
+            body_limit_bytes=body_limit_bytes,
+            counts=parts.counts,
+        )
         portal = None
         if settings.portal:
             behind = open_behind(
@@ -175,6 +183,7 @@ async def open_faces(
                 own=own,
                 kling=surface,
                 files=OwnFiles(store.sessions, kling.directory, assets.passing),
+                uploads=uploads,
                 catalogue=kling.catalogue,
                 stopping=stopping,
             )
@@ -185,14 +194,6 @@ async def open_faces(
             links=assets.links,
             own_origin=settings.asset_url,
             is_led=settings.asset_redirects,
-            counts=parts.counts,
-        )
-        uploads = UploadSurface(
-            authenticator=authenticator,
-            uploader=assets.uploader,
-            own=own_assets,
-            budget=budget,
-            body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
         )
         studio = None

@@ -21,6 +21,7 @@ from relay.portal.gate import ROOT, PortalGate, PortalVisitor
 from relay.portal.guide import Guide
 from relay.portal.home import Home
 from relay.portal.invoices import Invoices
+from relay.portal.kept_files import SEND, KeptFiles, keep_file
 from relay.portal.key_bounds import KeyBounds
 from relay.portal.key_limits import KeyLimits
 from relay.portal.keys import Keys
@@ -38,7 +39,18 @@ LARGE_AT_ONCE = 2
 """Of forms with files, in each process: each takes three times its size in memory."""
 PAGES = [
     *(Door, Home, Tasks, Trying, Usage, Money, Invoices),
-    *(Keys, KeyBounds, KeyLimits, SubTenants, Browsers, Callbacks, Notices, Prices, Guide),
+    *(
+        KeptFiles,
+        Keys,
+        KeyBounds,
+        KeyLimits,
+        SubTenants,
+        Browsers,
+        Callbacks,
+        Notices,
+        Prices,
+        Guide,
+    ),
 ]
 
 
@@ -70,6 +82,9 @@ class Portal:
         At the door no form is large: a page there reads no more of it.
         """
         visitor: PortalVisitor | None = scope["user"]
+        if scope["path"] == SEND and scope["method"] == "POST" and visitor is not None:
+            await keep_file(self._behind.uploads, visitor, scope, receive, send)
+            return
         if scope["method"] in SAFE or visitor is None or is_small(scope):
             await self._pages(scope, receive, send)
             return

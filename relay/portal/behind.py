@@ -13,6 +13,7 @@ from relay.portal.streams import Streams
 from relay.proxy.own_files import OwnFiles
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.surface import KlingSurface
+from relay.proxy.upload_surface import UploadSurface
 from relay.settings import Settings, SettingsError
 from relay.tenants.authenticate import Authenticator
 from relay.tries import Tries
@@ -46,6 +47,8 @@ class Behind(msgspec.Struct, frozen=True):
     """What `/relay/…` answers."""
     kling: KlingSurface
     files: OwnFiles
+    uploads: UploadSurface
+    """What `/api/assets` answers."""
     catalogue: Catalogue
     stopping: asyncio.Event
     """Set when the process begins to stop: streams of events end then."""
@@ -63,6 +66,7 @@ def open_behind(
     own: OwnSurface,
     kling: KlingSurface,
     files: OwnFiles,
+    uploads: UploadSurface,
     catalogue: Catalogue,
     stopping: asyncio.Event,
 ) -> Behind:
@@ -78,6 +82,7 @@ def open_behind(
         own=own,
         kling=kling,
         files=files,
+        uploads=uploads,
         catalogue=catalogue,
         stopping=stopping,
         site=Site(ROOT, settings.portal_name, TEMPLATES),

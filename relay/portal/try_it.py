@@ -36,6 +36,8 @@ QUERY_CHARS_MAX = 4_000
 SENT = ("path", "sure", "key", "csrf")
 """Fields of the second step, which nobody typed."""
 WRONG = 422
+OWN_FILES_MAX = 100
+FILE_KINDS = {"image": Kind.PICTURE, "audio": Kind.SOUND, "video": Kind.VIDEO}
 GROUPS = ("videos", "images", "audio", "general", "solutions")
 
 
@@ -113,14 +115,29 @@ def group_of(endpoint: Endpoint) -> str:
     return "videos"
 
 
+async def _own_files(page: Page) -> dict[str, list[Any]]:
+    """Read which files that are kept may stand in a field, by the field's kind."""
+    found = await page.asking.get("/assets", state="stored", pageSize=OWN_FILES_MAX)
+    by_kind: dict[str, list[Any]] = {}
+    for one in found["assets"]:
+        kind = FILE_KINDS.get(str(one["content_type"]).partition("/")[0])
+        if kind is not None:
+            by_kind.setdefault(kind.value, []).append(one)
+    return by_kind
+
+
 async def _show(page: Page, endpoint: Endpoint, form: Form, *, status: int = 200) -> Response[Any]:
     offered = await page.asking.get("/prices", endpoint=endpoint.name)
     models = list(dict.fromkeys(one["model"] for one in offered["prices"] if one["model"]))
+    inputs = FORMS.get(endpoint.name, ())
+    takes_files = any(one.kind in FILE_KINDS.values() for one in inputs)
     return await page.render(
         "try/form.html",
+        takes_files=takes_files,
+        own_files=await _own_files(page) if takes_files else {},
         status=status,
         endpoint=endpoint,
-        inputs=FORMS.get(endpoint.name, ()),
+        inputs=inputs,
         is_json="json" in form.values or endpoint.name not in FORMS,
         form=form,
         models=[one for one in models if one not in RETIRED],

@@ -11,6 +11,7 @@ from litestar.datastructures import UploadFile
 
 from relay.html.form import CSRF, Form, Say
 from relay.kling.inputs import Input, Kind, put
+from relay.kling.media import SCHEME
 
 FILE_BYTES_MAX = 10 * 1024 * 1024
 """Kling's own bound of a picture on its older paths (docs/kling-api.md 4.17)."""
@@ -145,7 +146,7 @@ def _number(given: Decimal) -> int | float:
 def _files(tried: Tried, one: Input) -> list[object]:
     form = tried.form
     typed = form.values.get(one.path, "").split()
-    if any(not url.startswith(("https://", "http://")) for url in typed):
+    if any(not url.startswith(("https://", "http://", SCHEME)) for url in typed):
         form.errors[one.path] = form.say("An address that begins with https://, or a file.")
         return []
     files = tried.files.get(one.path, [])

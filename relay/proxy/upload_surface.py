@@ -10,6 +10,7 @@ is read by its link alone, which leads to an origin of its own (`asset_surface.p
 """
 
 from collections.abc import AsyncIterator
+from hmac import compare_digest
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -21,7 +22,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from relay.assets.reserve import OverLimit
 from relay.assets.spool import NotKept
 from relay.assets.store import StoreFailed
-from relay.assets.uploader import Uploader, UploadsOff
+from relay.assets.uploader import Uploaded, Uploader, UploadsOff
 from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere
 from relay.errors import (
@@ -48,6 +49,14 @@ log = structlog.get_logger()
 
 PARTS_MAX = 20
 FIELD = "file"
+
+
+FIRST_BYTES_MAX = 500
+"""Of what comes before a file."""
+
+
+class StrangeForm(Exception):
+    """A form that is not what its page made."""
 
 
 class UploadSurface(TenantSurface):
@@ -99,19 +108,45 @@ class UploadSurface(TenantSurface):
                 raise UnknownPath(method, shown_path(raw_path))
         return answer_data(msgspec.json.encode(data), line.request_id)
 
+    async def take_form(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, *, first: tuple[str, bytes]
+    ) -> bool:
+        """Keep the file of a page's form, of whoever was let in there.
+
+        `first`: a field that comes before the file, and what stands in it; else it is False, and
+        nothing was kept.
+
+        Raises: as below.
+        """
+        if not caller.scope.has(Scope.CALL):
+            raise ScopeTooSmall(caller.scope, Scope.CALL)
+        try:
+            await self._keep(caller, scope, receive, first)
+        except StrangeForm:
+            return False
+        return True
+
     async def _take(
         self, caller: Caller, scope: HTTPScope, receive: Receive, asked: Asked
     ) -> dict[str, Any]:
+        """Keep what is sent, and show it."""
+        kept = await self._keep(caller, scope, receive, None)
+        return await self._own.show(caller, msgspec.structs.replace(asked, key=str(kept.public_id)))
+
+    async def _keep(
+        self, caller: Caller, scope: HTTPScope, receive: Receive, first: tuple[str, bytes] | None
+    ) -> Uploaded:
         """Keep what is sent.
 
         Raises:
+            StrangeForm: it has not what comes first.
             InvalidParameter: it is none of what is taken, or too large.
             FilesFull, UploadsNotTaken, TooManyCalls, TooSlow, Unavailable
         """
         try:
             with elsewhere(), self._places.take(caller.account_id) as place:
-                pieces, size = _file_of(scope, place.received(receive))
-                kept = await self._uploader.take(caller.tenant_id, pieces, size=size)
+                pieces, size = _file_of(scope, place.received(receive), first)
+                return await self._uploader.take(caller.tenant_id, pieces, size=size)
         except UploadsOff as error:
             raise UploadsNotTaken from error
         except OverLimit as error:
@@ -123,28 +158,33 @@ class UploadSurface(TenantSurface):
         except StoreFailed as error:
             log.error("asset.not_uploaded", reason=str(error))  # noqa: TRY400 (a sentence)
             raise Unavailable from error
-        return await self._own.show(caller, msgspec.structs.replace(asked, key=str(kept.public_id)))
 
 
 def _file_of(
-    scope: HTTPScope, pieces: AsyncIterator[bytes]
+    scope: HTTPScope, pieces: AsyncIterator[bytes], first: tuple[str, bytes] | None
 ) -> tuple[AsyncIterator[bytes], int | None]:
     """Find the file in a request, and how long it is said to be, if it is."""
     headers = dict(scope["headers"])
     kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
     if kind == "multipart/form-data":
-        return _in_form(pieces, options.get("boundary", "")), None
+        return _in_form(pieces, options.get("boundary", ""), first), None
+    if first is not None:
+        raise StrangeForm
     return pieces, declared_length(scope["headers"])
 
 
-async def _in_form(pieces: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
-    """Pass on the one file of a form; its other fields are not looked at.
+async def _in_form(
+    pieces: AsyncIterator[bytes], boundary: str, first: tuple[str, bytes] | None
+) -> AsyncIterator[bytes]:
+    """Pass on the one file of a form; of its other fields only what is to come first is looked at.
 
     Raises:
+        StrangeForm: that did not, or has something else in it.
         MultipartError: it is no such form, or breaks off.
         NotKept: it has no file, or several.
     """
-    is_file = has_file = False
+    is_file = has_file = is_first = False
+    said = b""
     if not boundary:
         raise MultipartError("no boundary")
     with PushMultipartParser(boundary, max_segment_count=PARTS_MAX, strict=True) as parser:
@@ -155,7 +195,12 @@ async def _in_form(pieces: AsyncIterator[bytes], boundary: str) -> AsyncIterator
                     if is_file and has_file:
                         raise NotKept("must be one file at a time")
                     has_file = has_file or is_file
+                    if is_file and first is not None and not compare_digest(said, first[1]):
+                        raise StrangeForm
+                    is_first = not is_file and first is not None and part.name == first[0]
                 elif part and is_file:
                     yield bytes(part)
+                elif part and is_first:
+                    said = (said + bytes(part))[:FIRST_BYTES_MAX]
     if not has_file:
         raise NotKept("is missing: the form has no file in it")

@@ -17,6 +17,7 @@ from relay.settings import Settings
 from relay.tenants.scope import Scope
 from relay.tenants.tokens import IssuedToken
 from tests.console.story import MARKUP
+from tests.portal.work import add_asset
 from tests.relay_app import ACTOR, Relay
 
 
@@ -87,6 +88,9 @@ async def tell_of_keys(relay: Relay) -> list[str]:
         )
         await set_multiplier(session, Multiplier(times=Decimal("1.25"), valid_from=tomorrow))
     relay.read_anew()
+    await relay.rows("UPDATE tenants SET keep_results_days = 90 WHERE name = 'acme'")
+    asset = await add_asset(relay, "acme")
+    await add_asset(relay, "acme", "deleted")
     callback = await add_callback(relay, MARKUP)
     there = "/tokens/tenants/eu%20west"
     calculator = "/prices/calculator?endpoint=text2video&model=kling-v3&mode=std&duration=5"
@@ -103,6 +107,9 @@ async def tell_of_keys(relay: Relay) -> list[str]:
         "/tokens/tenants",
         "/tokens/tenants/open",
         *(f"{there}/{act}" for act in ("keys", "change", "close")),
+        "/files",
+        "/files?state=lost&wrong=kind",
+        f"/files/{asset}/delete",
         "/callbacks",
         "/callbacks?state=dead&task=nothing",
         f"/callbacks/{callback}",

@@ -22,7 +22,7 @@ from relay.tenants.scope import Scope
 from tests.clones import cloned
 from tests.limits.limiting import sub_tenant
 from tests.portal.visiting import visiting
-from tests.portal.work import RESULT, add_invoice, pay, settled
+from tests.portal.work import RESULT, add_asset, add_invoice, pay, settled
 from tests.relay_app import ACTOR, CLIP, Relay, fixture_relay
 
 THEIRS = "bluefox"
@@ -44,6 +44,7 @@ IDS = {
     "cursor": "987657",
     "session": "987658",
     "place": "987659",
+    "asset": "5f0c1a2b-0000-4000-8000-00000000000a",
 }
 """Whatever a page or form takes that names a thing: as nobody has it."""
 
@@ -85,6 +86,9 @@ PAGES = (
     "/callbacks/{delivery}",
     "/callbacks/{delivery}/replay",
     "/callbacks/notices/{place}/remove",
+    "/files?cursor={cursor}",
+    "/files/list/csv?cursor={cursor}",
+    "/files/{asset}/delete",
     "/prices?endpoint={model}&q={model}",
     "/prices/calculator?endpoint=text2video&model={model}",
 )
@@ -112,6 +116,7 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/tokens/tenants/{tenant}/close", {}),
     ("/tokens/sessions/{session}/end", {}),
     ("/callbacks/{delivery}/replay", {}),
+    ("/files/{asset}/delete", {}),
     ("/callbacks/notices/{place}/test", {}),
     ("/callbacks/notices/{place}/remove", {}),
 )
@@ -129,6 +134,7 @@ PLAIN = (
     *("/tasks/list/csv", "/callbacks/list/csv"),
     "/usage/csv?by=day",
     *("/tokens", "/tokens/limits", "/tokens/sessions", "/tokens/tenants", "/tokens/tenants/open"),
+    "/files",
     *("/callbacks", "/callbacks/ping", "/callbacks/signature", "/callbacks/notices"),
     *("/callbacks/notices/add", "/prices", "/prices/calculator", "/docs", "/docs/openapi.json"),
 )
@@ -220,10 +226,12 @@ async def furnish(relay: Relay, name: str) -> dict[str, str]:
             session, ACTOR, name, wanted, relay.keys, settings=Settings()
         )
         await open_portal_session(session, token.id, address="10.9.8.7", agent=f"{name}-browser")
+    asset = await add_asset(relay, name)
     inside = await relay.row("SELECT max(id) AS id FROM portal_sessions")
     return {
         "session": str(inside["id"]),
         "place": str(place.id),
+        "asset": asset,
         "task": task,
         "external": f"{name}-order",
         "request": row["request_id"],

@@ -81,6 +81,22 @@ async def settled(relay: Relay, token: IssuedToken, **fields: Any) -> str:
     return task_id
 
 
+async def add_asset(relay: Relay, tenant: str, state: str = "stored") -> str:
+    """Have a tenant keep a picture that it sent, of which the store knows nothing."""
+    row = await relay.row(
+        "WITH content AS ("
+        " INSERT INTO asset_objects (tenant_id, sha256, bytes, stored_at)"
+        " SELECT id, md5(random()::text), 2411724, now() FROM tenants WHERE name = $1 RETURNING *"
+        ") INSERT INTO assets (tenant_id, source, state, object_id, sha256, bytes, content_type,"
+        " stored_at, kept_until, ended_at)"
+        " SELECT tenant_id, 'upload', $2::text, CASE WHEN $2 = 'stored' THEN id END, sha256, bytes,"
+        " 'image/png', now(), now() + interval '7 days', CASE WHEN $2 = 'deleted' THEN now() END"
+        " FROM content RETURNING public_id::text AS id",
+        *(tenant, state),
+    )
+    return str(row["id"])
+
+
 async def tell_of_work(relay: Relay) -> list[str]:
     """Make it for `acme`, and return the addresses of the pages that show it."""
     token = await token_of(relay)
