@@ -155,7 +155,7 @@ class UploadSurface(TenantSurface):
             raise InvalidParameter(FIELD, str(error)) from error
         except MultipartError as error:
             raise InvalidParameter(FIELD, "is in a form that cannot be read") from error
-        except StoreFailed as error:
+        except (StoreFailed, OSError) as error:  # of the store, or of the disk on the way to it
             log.error("asset.not_uploaded", reason=str(error))  # noqa: TRY400 (a sentence)
             raise Unavailable from error
 

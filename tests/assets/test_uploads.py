@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import io
+import os
+import resource
 import time
 import zipfile
 from collections.abc import AsyncIterator
@@ -190,6 +192,28 @@ async def test_no_more_is_taken_than_may_be(keeper: Keeper) -> None:
         assert (await keeper.relay.client.post(UPLOADS, **given)).status_code == 400
     listed = (await ask(keeper, large, "")).json()["data"]["assets"]
     assert [one["state"] for one in listed] == ["deleted"]
+
+
+async def test_a_disk_that_is_full_is_told_and_nothing_is_kept(keeper: Keeper) -> None:
+    """Where it is written down, and where it is put: 503, and what comes later is kept."""
+    token = await keeper.add_tenant("on-a-full-disk")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in (3 * MB, 100_000):  # written as it comes; and only as it is put
+        content = PICTURE + os.urandom(size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            refused = await send(keeper, token, content)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (refused.status_code, refused.json()["code"]) == (503, 5001)
+        assert (await ask(keeper, token, "")).json()["data"]["bytes"] == 0
+        assert (await send(keeper, token, content)).status_code == 200
+        sent = (await ask(keeper, token, "")).json()["data"]["assets"]
+        await ask(keeper, token, f"/{sent[0]['asset_id']}", "DELETE")
+        await keeper.relay.rows(
+            "UPDATE asset_objects o SET doomed_at = now(), unused_after = now() FROM tenants n"
+            " WHERE n.id = o.tenant_id AND n.name = 'on-a-full-disk'"
+        )
 
 
 async def test_a_tenant_sends_four_at_once(keeper: Keeper) -> None:
