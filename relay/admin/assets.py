@@ -10,7 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.admin.acting import AtDesk
-from relay.admin.bodies import Cursor, Limit, PathAnyId, QueryId, read_cursor
+from relay.admin.bodies import Cursor, Limit, PathAnyId, QueryId, month_in, read_cursor
 from relay.admin.lists import Listing, answer_list, cut
 from relay.admin.routes import acts, reads
 from relay.assets.months import KeptMonth, list_kept_months
@@ -20,7 +20,7 @@ from relay.desk.actor import Actor
 from relay.desk.assets import asset_named, delete_asset
 from relay.desk.find import tenant_named
 from relay.desk.office import Office
-from relay.months import Month, month_of, read_month
+from relay.months import Month, month_of
 
 
 class AssetPage(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Assets(Controller):
             last = month_of(datetime.now(UTC), office.settings.zone)
             first = Month(last.year - 1, last.number)
             if month is not None:
-                first = last = read_month(month)
+                first = last = month_in("month", month)
             months = await list_kept_months(session, first=first, last=last, tenant_id=whose)
         return KeptMonths(months, office.settings.currency)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from relay.admin.problems import WrongField
 from relay.channels.tables import Channel
 from relay.desk.names import CHARS_MAX, NOTES_CHARS_MAX, WORDS_CHARS_MAX
-from relay.months import Window, WrongWindow, window_of
+from relay.months import Month, Window, WrongWindow, read_month, window_of
 from relay.tenants.tables import Tenant
 
 ID_MAX = 2**63 - 1
@@ -97,3 +97,11 @@ def read_cursor(cursor: str | None) -> int | None:
     if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor[:20]) <= ID_MAX):
         raise WrongField("cursor", "it is no `next_cursor` of a page")
     return int(cursor)
+
+
+def month_in(field: str, text: str) -> Month:
+    """Read a month such as 2026-11, which a field has."""
+    try:
+        return read_month(text)
+    except ValueError as error:
+        raise WrongField(field, str(error)) from error

@@ -8,7 +8,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from relay.admin.bodies import refuse_naive
+from relay.admin.bodies import month_in, refuse_naive
 from relay.admin.prices import FILE_CHARS_MAX, read_prices_file
 from relay.admin.problems import WrongField
 from relay.admin.routes import reads
@@ -24,7 +24,6 @@ from relay.desk.explained import (
 from relay.desk.office import Office
 from relay.desk.price_files import prices_of
 from relay.kling.wanted import Wanted
-from relay.months import read_month
 from relay.pricing.book import PriceRow
 from relay.pricing.file import fields_priced_by
 from relay.pricing.quote import UnitPrices
@@ -122,10 +121,7 @@ class Priced(Controller):
         Each that succeeded is priced anew from what it asked for, and settled by what Kling said.
         """
         file, settings = read_prices_file(data.toml, office), office.settings
-        try:
-            window = read_month(data.month).window(settings.zone)
-        except ValueError as error:
-            raise WrongField("month", str(error)) from error
+        window = month_in("month", data.month).window(settings.zone)
         async with office.long() as session:
             prices = await prices_of(session, file, settings.zone)
             try:

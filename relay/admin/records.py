@@ -18,6 +18,7 @@ from relay.admin.bodies import (
     PathMonth,
     PathName,
     QueryId,
+    month_in,
     read_cursor,
 )
 from relay.admin.lists import CSV, Listing, answer_list, answer_sheet, answer_whole, cut
@@ -41,7 +42,6 @@ from relay.desk.find import account_named, delivery_named, tenant_named
 from relay.desk.months import close_month
 from relay.desk.office import Office
 from relay.desk.shown import ShownChange, shown_change
-from relay.months import Month, read_month
 from relay.usage.documents import month_sheet, owed, statement_sheet
 from relay.usage.statement import (
     Statement,
@@ -230,7 +230,7 @@ class Months(Controller):
         month: PathMonth,
     ) -> Response[Statement]:
         """Recompute a month of an account, named by a tenant that draws on it or by its number."""
-        which = _month(month)
+        which = month_in("month", month)
         async with office.snapshot() as session:
             account_id = await account_named(session, account)
             found = await read_statement(
@@ -250,7 +250,7 @@ class Months(Controller):
         month: PathMonth,
     ) -> Response[MonthOf]:
         """Recompute a month of all accounts; as CSV it is one line of each, and their sums."""
-        which = _month(month)
+        which = month_in("month", month)
         zone, currency = office.settings.zone, office.settings.currency
         async with office.snapshot() as session:
             accounts = await accounts_of_month(session, which, zone=zone)
@@ -269,7 +269,7 @@ class Months(Controller):
         self, desk: NamedDependency[AtDesk], account: PathName, month: PathMonth
     ) -> Response[ClosedMonths]:
         """Close an account's month that is over, with those before it, for good."""
-        which = _month(month)
+        which = month_in("month", month)
 
         async def work(session: AsyncSession, actor: Actor) -> ClosedMonths:
             account_id = await account_named(session, account)
@@ -278,10 +278,3 @@ class Months(Controller):
             return ClosedMonths(account_id, closed)
 
         return await desk.act(work, status=201)
-
-
-def _month(text: str) -> Month:
-    try:
-        return read_month(text)
-    except ValueError as error:
-        raise WrongField("month", str(error)) from error

@@ -26,6 +26,7 @@ from relay.admin.bodies import (
     SignedMicros,
     Words,
     decimal_or_none,
+    month_in,
     read_cursor,
     tenant_of,
 )
@@ -46,7 +47,6 @@ from relay.desk.tenants import (
     remove_tenant,
 )
 from relay.ledger.tables import TopupKind
-from relay.months import read_month
 from relay.tenants.read import TenantFilter
 
 
@@ -309,6 +309,8 @@ class Tenants(Controller):
         self, desk: NamedDependency[AtDesk], tenant: PathName, data: JSONBody[Adjustment]
     ) -> Response[ShownTenant]:
         """Correct a quota, up or down; it may fall below zero."""
+        given = data.storage_month
+        storage = None if given is None else month_in("storage_month", given)
 
         async def work(session: AsyncSession, actor: Actor) -> ShownTenant:
             name = await tenant_of(session, tenant)
@@ -317,7 +319,7 @@ class Tenants(Controller):
                 amount_micros=data.amount_micros,
                 reason=data.reason,
                 currency=desk.settings.currency,
-                storage=None if data.storage_month is None else read_month(data.storage_month),
+                storage=storage,
             )
             return await _shown(session, desk.office, name)
 

@@ -5,13 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 from relay.desk.prices import set_price
+from relay.desk.storage import charge_storage
 from relay.desk.tenants import issue_webhook_secret
-from relay.months import Window, first_moment
+from relay.months import Month, Window, first_moment
 from relay.operators.tables import Role
 from relay.pricing.book import Per, PriceKind, PriceRow
 from tests.admin.office import Asking, act, asking, office, read_csv
 from tests.deliveries.tenant_server import TenantServer
-from tests.relay_app import fixture_relay
+from tests.relay_app import ACTOR, fixture_relay
 from tests.usage.business import make_business
 
 MONTH = Window(first_moment(date(2026, 10, 1), UTC), first_moment(date(2026, 11, 1), UTC))
@@ -29,6 +30,45 @@ async def whole(ann: Asking, path: str, **query: Any) -> Any:
     answer = await ann("GET", path, **query)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def test_months_of_files_are_listed_and_given_back(database_url: str) -> None:
+    """1 GB-month of October at 2, charged, of which 0.5 is given back and no more than 2 can be."""
+    async with fixture_relay(database_url) as relay, office(relay) as client:
+        await relay.add_tenant("acme")
+        await relay.rows(
+            "INSERT INTO asset_days SELECT id, '2026-10-31', 31000000000, 2000000 FROM tenants"
+        )
+        async with relay.sessions.begin() as session:
+            october = Month(2026, 10)
+            await charge_storage(session, ACTOR, "acme", october, zone=UTC, currency="USD")
+        ann = await asking(relay, client, "ann", Role.OWNER)
+        back = {"amount_micros": 500_000, "reason": "a test's", "storage_month": "2026-10"}
+
+        async def give_back(**more: Any) -> int:
+            answer = await ann("POST", "tenants/acme/adjustments", back | more)
+            return answer.status_code
+
+        assert await give_back() == 201
+        assert await give_back(amount_micros=1_500_001) == 409
+        assert await give_back(storage_month="2026-09") == 409
+        assert await give_back(storage_month="0000-09") == 400
+        for month in ("2026-10", None):
+            query = {} if month is None else {"month": month}
+            [row] = (await whole(ann, "assets/months", tenant="acme", **query))["months"]
+            assert row == {
+                "tenant": "acme",
+                "month": "2026-10",
+                "bytes_most": 31_000_000_000,
+                "gb_months": "1.000000",
+                "comes_to_micros": 2_000_000,
+                "charged_micros": 2_000_000,
+                "given_back_micros": 500_000,
+            }
+        assert (await whole(ann, "assets/months", month="2026-09"))["months"] == []
+        assert (await ann("GET", "assets/months", month="0000-09")).status_code == 400
+        priced = await ann("PATCH", "tenants/acme", {"asset_gb_month_micros": 30_000})
+        assert priced.json()["asset_gb_month_micros"] == 30_000
 
 
 async def test_a_program_is_told_what_commands_tell(database_url: str) -> None:

@@ -1,8 +1,9 @@
-"""Copiers that are killed, each after another step; one process starts them all by forks.
+"""Copiers and uploaders that are killed, each after another step; one process forks them all.
 
     python -m tests.assets.killed_copier DATABASE_URL FOLDER
 
-Each claims one asset and copies it until its step is done, and then dies of SIGKILL.
+Each copier claims one asset and copies it until its step is done, and then dies of SIGKILL; each
+uploader takes a file of the first tenant's.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from relay.assets.copier import Copier
 from relay.assets.store import AssetStore
+from relay.assets.uploader import Uploader
 from relay.channels.directory import ChannelDirectory
 from relay.counts import Counts
 from relay.database.driver import Pool
@@ -23,6 +25,8 @@ from relay.database.opener import Opener
 from relay.results.files import Files
 from relay.secrets import KeyRing, new_secret_key
 
+UPLOADED = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
+UPLOAD_STEPS = ("reserved", "putting", "put", "kept")
 STEPS = ("claimed", "fetched", "reserved", "putting", "put", "kept")
 
 
@@ -94,6 +98,41 @@ class Half:
         return True
 
 
+class UploadsPool:
+    """A pool in whose process one of an upload's transactions is the last one."""
+
+    def __init__(self, pool: Pool, step: str) -> None:
+        self._pool = pool
+        self._step = step
+        self._begun = 0
+
+    async def fetchrow(self, *asked: Any) -> Any:
+        return await self._pool.fetchrow(*asked)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Any]:
+        self._begun += 1
+        async with self._pool.begin() as connection:
+            yield connection
+        if self._step == ("reserved" if self._begun == 1 else "kept"):
+            die()
+
+
+async def upload_until(step: str, url: str, folder: str) -> None:
+    pool = await open_pool(Opener(url), connections=2, counts=Counts())
+    store = DyingStore(folder, dict)
+    store.step = step
+    uploader = Uploader(
+        *(cast("Pool", UploadsPool(pool, step)), store), days=7, bytes_max=10**9, counts=Counts()
+    )
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield UPLOADED + step.encode()
+
+    tenant_id = await pool.fetchval("SELECT min(id) FROM tenants")
+    await uploader.take(tenant_id, pieces(), size=None)
+
+
 async def copy_until(step: str, url: str, folder: str) -> None:
     opener = Opener(url)
     pool = await open_pool(opener, connections=2, counts=Counts())
@@ -113,10 +152,13 @@ async def copy_until(step: str, url: str, folder: str) -> None:
 
 def main() -> None:
     """Say of each step by which signal its process ended."""
-    for step in STEPS:
+    for step, work in (
+        *((step, copy_until) for step in STEPS),
+        *((step, upload_until) for step in UPLOAD_STEPS),
+    ):
         child = os.fork()
         if child == 0:
-            asyncio.run(copy_until(step, *sys.argv[1:]))
+            asyncio.run(work(step, *sys.argv[1:]))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else "lived"

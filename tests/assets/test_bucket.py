@@ -81,8 +81,8 @@ async def test_what_is_put_is_read_in_part_and_by_its_own_link(reach: Mapping[st
     await store.check()
     async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
         for number, content in enumerate((b"x", LARGE)):
-            for _ in range(2):
-                key = await put(store, content, number)
+            await put(store, content, number)
+            key = await put(store, content, number)
             last = len(content) - 1
             assert await read(store, key, 0, last) == content
             assert await read(store, key, last, last) == content[-1:]
@@ -100,9 +100,9 @@ async def test_what_is_put_is_read_in_part_and_by_its_own_link(reach: Mapping[st
     keys = await store.keys()
     assert sorted(keys.values()) == [1, len(LARGE)]
     await asyncio.gather(*(put(store, LARGE, 1) for _ in range(2)))
-    for key in keys:
+    for one in keys:
         for _ in range(2):
-            await store.delete(key)
+            await store.delete(one)
     assert await store.keys() == {}
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 
 from relay.assets.remover import Remover
 from relay.assets.store import AssetStore, StoreFailed
-from tests.assets.killed_copier import STEPS
+from tests.assets.killed_copier import STEPS, UPLOAD_STEPS, UPLOADED
 from tests.assets.kling_files import PICTURE, VIDEO, Keeper, open_keeper, told
+from tests.relay_app import bearer
 from tests.waiting import PATIENCE_S
 
 
 async def test_a_copy_that_is_killed_at_any_step_is_made_again(
     database_url: str, tmp_path: Path
 ) -> None:
-    """Six copiers die of SIGKILL, each after another step: all their files are there in the end."""
+    """Six copiers die of SIGKILL, each after another step: all their files are there in the end.
+
+    So do four uploaders: what is sent again is kept once, and of what is not nothing stays.
+    """
     folder = tmp_path / "store"
     async with open_keeper(database_url, folder, with_worker=False) as keeper:
         token = await keeper.add_tenant("acme")
@@ -25,6 +29,7 @@ async def test_a_copy_that_is_killed_at_any_step_is_made_again(
             keeper.host.answers[f"/{number}.mp4"] = told(content)
             await keeper.note(key, f"{keeper.host.url}/{number}.mp4")
 
+        hashes_sent: set[str] = set()
         children = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.assets.killed_copier", database_url, str(folder)),
             stdout=asyncio.subprocess.DEVNULL,  # the log
@@ -32,7 +37,20 @@ async def test_a_copy_that_is_killed_at_any_step_is_made_again(
         )
         async with asyncio.timeout(PATIENCE_S):
             _, said = await children.communicate()
-        assert said.decode().split("\n")[:-1] == [f"{step} 9" for step in STEPS]
+        assert said.decode().split("\n")[:-1] == [f"{step} 9" for step in (*STEPS, *UPLOAD_STEPS)]
+
+        [sent] = await keeper.relay.rows("SELECT * FROM assets WHERE source = 'upload'")
+        assert sent["sha256"] == hashlib.sha256(UPLOADED + b"kept").hexdigest()
+        again = UPLOAD_STEPS[1:]  # whoever was killed at the first one does not come back
+        for step in (*again, *again):
+            content = UPLOADED + step.encode()
+            kept = await keeper.relay.client.post(
+                "/api/assets", content=content, headers=bearer(token)
+            )
+            assert kept.status_code == 200
+            hashes_sent.add(kept.json()["data"]["sha256"])
+        of_uploads = await keeper.relay.rows("SELECT FROM assets WHERE source = 'upload'")
+        assert len(of_uploads) == len(hashes_sent) == len(again)
 
         copier = keeper.relay.parts.assets.copier
         assert await copier.claim_due(10) == []  # the dead have their leases
@@ -45,12 +63,17 @@ async def test_a_copy_that_is_killed_at_any_step_is_made_again(
         hashes = [hashlib.sha256(content).hexdigest() for content in contents]
         assert sorted(row["sha256"] for row in rows) == sorted(hashes)
         stored = {name for name in keeper.objects() if "#" not in name}
-        assert stored == set(hashes)
+        assert stored == {*hashes, *hashes_sent}
         for row in rows:
             path = f"{row['tenant_id']}/{row['sha256'][:2]}/{row['sha256']}.{row['object_id']}"
             content = (folder / path).read_bytes()
             assert hashlib.sha256(content).hexdigest() == row["sha256"]
+        [unsent] = await keeper.relay.rows("SELECT * FROM asset_objects WHERE stored_at IS NULL")
+        assert unsent["sha256"] == hashlib.sha256(UPLOADED + b"reserved").hexdigest()
+        await keeper.relay.rows("UPDATE asset_objects SET unused_after = now() - interval '1 s'")
+        await keeper.relay.parts.assets.remover.turn()
         assert await keeper.relay.rows("SELECT FROM asset_objects WHERE stored_at IS NULL") == []
+        assert {name for name in keeper.objects() if "#" not in name} == stored
         assert (await keeper.relay.audit()).ok
 
 

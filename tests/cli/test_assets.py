@@ -110,6 +110,14 @@ def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None
     )
     noted = relay("tenant", "set", "acme", "--notes", "pays by bank\nbefore the 5th").stdout
     assert noted.endswith("notes          pays by bank / before the 5th\n")
+    priced = relay("tenant", "set", "acme", "--asset-gb-month", "0.03").stdout
+    assert "GB-month       0.03 USD, its own" in priced
+    free = relay.json("tenant", "set", "acme", "--asset-gb-month", "none")
+    assert free["asset_gb_month_micros"] is None
+    assert "Nobody kept files then" in relay("asset", "months", "--tenant", "acme").stderr
+    assert relay.json("asset", "months", "--month", "2026-10") == []
+    back = ("tenant", "adjust", "acme", "1", "--reason", "x", "--storage", "2026-10")
+    assert "have no such amount to be given back; left of them is 0 USD" in relay.refused(*back)
     off = ("--keep-results", "none", "--keep-gb", "none", "--result-urls", "kling")
     told = relay.json("tenant", "set", "acme", *off)
     assert [told[name] for name in names] == [None, None, "kling"]
