@@ -55,9 +55,9 @@ def switched(flag: bool | None) -> str:  # noqa: FBT001 (three values)
 
 def is_retired(row: PriceRow) -> bool:
     """Tell official rows of models that Kling ended."""
-    from relay.kling.models import RETIRED
+    from relay.kling.models import is_retired as has_ended
 
-    return not row.is_own and row.model in RETIRED
+    return not row.is_own and has_ended(row.endpoint, row.model)
 
 
 def warnings(row: PriceRow, book: PriceBook, settings: Settings) -> list[str]:

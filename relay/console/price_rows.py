@@ -13,7 +13,7 @@ from relay.console.page import Page
 from relay.desk.shown_prices import ShownPrice, shown_price
 from relay.html.days import read_moment
 from relay.html.form import Form
-from relay.kling.models import RETIRED
+from relay.kling.models import is_retired
 from relay.pages.rows import Key, Read, ReadByKey
 from relay.pricing.book import PriceRow
 from relay.pricing.in_force import Prices, read_prices
@@ -138,7 +138,7 @@ def _official(prices: Prices, form: Form) -> list[PriceRow]:
     """List Kling's rows that are in force; of retired models only where they are asked for."""
     is_all = form.is_checked("retired")
     rows = [row for row in prices.book().rows if not row.is_own]
-    return [row for row in rows if is_all or row.model not in RETIRED]
+    return [row for row in rows if is_all or not is_retired(row.endpoint, row.model)]
 
 
 def _place_of(form: Form) -> str | None:

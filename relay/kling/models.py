@@ -4,6 +4,8 @@ Source: docs/kling-api.md 1, 4, 11 and 17. Prices stand in `pricing/official.py`
 one there needs a row here only where something differs.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from relay.kling.alike import folded
@@ -64,13 +66,87 @@ def takes_ids(endpoint: str, name: str | None) -> bool:
     return model is None or model.takes_ids
 
 
-RETIRED = frozenset(
-    {
-        *("kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master"),
-        *("kling-v2-1", "kling-v2-1-master"),
-    }
+LIVE: dict[str, tuple[str, ...]] = {
+    # Kling's own default, kling-v1, has ended. 2.6 is the cheapest that has all that its elder ones
+    # had and Kling still offers, and sound beside.
+    **dict.fromkeys(("text2video", "image2video"), ("kling-v2-6", "kling-v2-5-turbo", "kling-v3")),
+    "omni-video": ("kling-video-o1", "kling-v3-omni"),
+    "motion-control": ("kling-v2-6", "kling-v3"),
+    # Its table's default; its note has another one (CONFLICT, docs/kling-api.md 4.12).
+    "generations": ("kling-v3", "kling-v2-1"),
+    "omni-image": ("kling-image-o1", "kling-v3-omni"),
+    "multi-image2image": ("kling-v2-1",),
+    # Others say that they ended, the vendor that they run on another one now (CONFLICT, 1).
+    "kolors-virtual-try-on": ("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"),
+    "text-to-video": ("kling-3.0-turbo", "kling-3.0", "kling-2.6", "kling-2.5-turbo"),
+    "image-to-video": ("kling-3.0-turbo", "kling-3.0", "kling-2.6", "kling-2.5-turbo"),
+    "2.0-omni-video": ("kling-3.0-omni", "kling-o1"),
+    "2.0-motion-control": ("kling-3.0", "kling-2.6"),
+}
+"""By endpoint, the models that Kling has today, what it takes for none first (docs/kling-api.md 4
+and 11)."""
+
+
+class Successor(NamedTuple):
+    """What can be asked for in place of a model that ended."""
+
+    model: str
+    endpoint: str
+    """Another one where the old one has no model left."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A model that Kling ended on 2026-09-15; whether its API still takes it is not known."""
+
+    name: str
+    endpoints: tuple[str, ...]
+    successor: str | None
+    """The cheapest live one that does all that this one did, as far as any does."""
+    at: str | None = None
+    """The endpoint of the successor, if it is another one."""
+
+
+_TEXT, _IMAGE = "text2video", "image2video"
+ENDED = (
+    # 5 or 10 s, std and pro, an end frame with pro: so does 2.6, for as much as 2.5 Turbo, which
+    # has no sound. No live model has the motion brush, or takes camera_control.
+    Ended("kling-v1", (_TEXT, _IMAGE), "kling-v2-6"),
+    Ended("kling-v1-5", (_IMAGE,), "kling-v2-6"),
+    Ended("kling-v1-6", (_TEXT, _IMAGE), "kling-v2-6"),
+    Ended("kling-v2-1", (_IMAGE,), "kling-v2-6"),
+    # The best of their days, and dearer than the best of today.
+    Ended("kling-v2-master", (_TEXT, _IMAGE), "kling-v3"),
+    Ended("kling-v2-1-master", (_TEXT, _IMAGE), "kling-v3"),
+    # Several pictures in one video are the business of omni-video now: up to 7, 3 to 15 s.
+    Ended("kling-v1-6", ("multi-image2video",), "kling-v3-omni", at="omni-video"),
+    # The endpoint goes on, and its page of today has no model_name.
+    Ended("kling-v1-6", ("multi-elements",), None),
+    # 2.1 has their image_reference, and costs half of 3.0 where no picture is put in.
+    Ended("kling-v1", ("generations",), "kling-v2-1"),
+    Ended("kling-v1-5", ("generations",), "kling-v2-1"),
+    Ended("kling-v2", ("generations", "multi-image2image"), "kling-v2-1"),
+    Ended("kling-v2-new", ("generations",), "kling-v2-1"),
 )
-"""Video models that Kling ended on 2026-09-15; whether its API still takes them is not known."""
+_ENDED = {(endpoint, ended.name): ended for ended in ENDED for endpoint in ended.endpoints}
+
+
+def models_at(endpoint: str) -> tuple[str, ...]:
+    """List the models that Kling has at an endpoint, the default first; () if it takes none."""
+    return LIVE.get(endpoint, ())
+
+
+def is_retired(endpoint: str, name: str | None) -> bool:
+    """Tell whether Kling ended a model of an endpoint. Some names go on at others."""
+    return (endpoint, name) in _ENDED
+
+
+def successor_of(endpoint: str, name: str) -> Successor | None:
+    """Find what to ask for in place of a model that ended; None if it did not, or nothing does."""
+    ended = _ENDED.get((endpoint, name))
+    if ended is None or ended.successor is None:
+        return None
+    return Successor(ended.successor, ended.at or endpoint)
+
 
 UNPRICED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NEW_ENDPOINTS, tuple(model.name for model in MODELS)),

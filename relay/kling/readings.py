@@ -15,8 +15,8 @@ from msgspec import Raw
 from relay.errors import InvalidParameter
 from relay.kling.alike import Pairs, Reading, objects_in, objects_of, pick, values_of
 from relay.kling.body import decode_field
-from relay.kling.endpoint import Field, Pricing
-from relay.kling.models import RETIRED, Model
+from relay.kling.endpoint import Endpoint, Field, Pricing
+from relay.kling.models import Model, is_retired
 from relay.kling.words import Words, meant_by
 
 T = TypeVar("T")
@@ -135,16 +135,16 @@ class Models(NamedTuple):
     """Under whatever spelling of the field."""
 
 
-def models(body: Reading, pricing: Pricing, known: Words) -> Models:
+def models(body: Reading, endpoint: Endpoint, known: Words) -> Models:
     """Read the model. None named may be any that Kling still has: its default is what changes."""
-    field = pricing.model
+    field = endpoint.pricing.model
     if field is None:
         return Models(NOT_ASKED, is_named=True)
     found = words(body, field, known.models)
     if any(bytes(memoryview(raw)[:3]) != b'""' for raw in body.find(field.name).all):
         return Models(found, is_named=True)
     old = words(body, Field("model"), known.models)
-    live = [model for model in known.models if model not in RETIRED]
+    live = [model for model in known.models if not is_retired(endpoint.name, model)]
     meanings = dict.fromkeys([*found, *live, *(one for one in old if one in known.models)])
     return Models(tuple(meanings), is_named=False)
 

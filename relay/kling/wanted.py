@@ -86,7 +86,7 @@ def read_wanted(
     seconds_max = pricing.seconds_max if row is None else row.seconds_max
     input_seconds = 0 if row is None else contents.input_seconds(row.input_seconds)
     if model is None:
-        models, is_named = readings.models(body, pricing, words)
+        models, is_named = readings.models(body, endpoint, words)
     else:
         models = tuple(dict.fromkeys([model, *meant_by(model, words.models)]))
     others = (

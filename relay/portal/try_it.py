@@ -20,7 +20,7 @@ from relay.errors import NoVerdict, RelayError
 from relay.html.form import Form, read_form
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.inputs import FORMS, Kind
-from relay.kling.models import RETIRED
+from relay.kling.models import is_retired
 from relay.portal.asking import KlingSaid
 from relay.portal.code import as_code
 from relay.portal.gate import ROOT
@@ -140,7 +140,7 @@ async def _show(page: Page, endpoint: Endpoint, form: Form, *, status: int = 200
         inputs=inputs,
         is_json="json" in form.values or endpoint.name not in FORMS,
         form=form,
-        models=[one for one in models if one not in RETIRED],
+        models=[one for one in models if not is_retired(endpoint.name, one)],
         kinds=Kind,
     )
 

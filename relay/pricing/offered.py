@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from relay.kling.models import RETIRED
+from relay.kling.models import is_retired
 from relay.moments import ms_of
 from relay.money import PLACES, plain
 from relay.pricing.book import KEY, Per, PriceBook, PriceKind, PriceRow
@@ -149,7 +149,7 @@ def _used(book: PriceBook) -> Iterator[PriceRow]:
             if _key(row) in keys or any(_covers(one, row) for one in of_endpoint):
                 continue
             keys.add(_key(row))
-            if row.model not in RETIRED or row.is_own:
+            if row.is_own or not is_retired(row.endpoint, row.model):
                 yield row
         for row in layer.rows:
             before.setdefault(row.endpoint, []).append(row)
