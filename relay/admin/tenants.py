@@ -76,6 +76,8 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks_max: Count | UnsetType | None = UNSET
     shows_quote: bool | UnsetType = UNSET
     joins_retries: bool | UnsetType = UNSET
+    lints_creates: bool | UnsetType = UNSET
+    """Whether its creates are judged by Kling's documents before anything is held."""
     groups: list[Name] | UnsetType | None = UNSET
     contact: Words | UnsetType | None = UNSET
     notes: Notes | UnsetType | None = UNSET

@@ -172,6 +172,12 @@ def show_one(name: str, *, as_json: bool) -> None:
     " that one's task, and not charged again.",
 )
 @click.option(
+    "--lint/--no-lint",
+    default=None,
+    help="Whether its creates are judged by Kling's documents first: what they forbid is refused"
+    " with the field's name, before anything is held and Kling is asked.",
+)
+@click.option(
     "--group",
     "groups",
     multiple=True,
@@ -204,6 +210,7 @@ def show_one(name: str, *, as_json: bool) -> None:
     "relay tenant set acme --tasks-max none",
     "relay tenant set acme --price-group resellers --multiplier none",
     "relay tenant set acme --show-quote",
+    "relay tenant set acme --lint                # refuse what Kling would, before a hold",
     "relay tenant set acme --group eu --group spare",
     "relay tenant set acme --queue 8m --queue-weight 2",
     "relay tenant set acme --keep-results 90 --keep-gb 50 --result-urls ours",
@@ -231,13 +238,14 @@ def set_tenant(
     *,
     show_quote: bool | None,
     join_retries: bool | None,
+    lint: bool | None,
     as_json: bool,
 ) -> None:
     """Change what a tenant pays, may and is told; running tasks keep their quote."""
     waits = (queue_s, queue_weight, room_min)
     money = (multiplier, price_group, tasks_max, factor, credit_micros)
     kept = read_kept(keep_results_days, asset_bytes_max, asset_gb_month, result_urls)
-    given = (*money, show_quote, join_retries, *waits, contact, notes, *kept)
+    given = (*money, show_quote, join_retries, lint, *waits, contact, notes, *kept)
     if all(one is None for one in given) and not groups:
         raise click.UsageError("Say what to change, such as --multiplier 1.2 or --tasks-max 20.")
     if (credit_micros is None) != (reason is None):
@@ -255,6 +263,7 @@ def set_tenant(
         resale=UNSET if factor is None else factor,
         shows_quote=UNSET if show_quote is None else show_quote,
         joins_retries=UNSET if join_retries is None else join_retries,
+        lints_creates=UNSET if lint is None else lint,
         queue_s=UNSET if queue_s is None else queue_s or None,
         queue_weight=UNSET if queue_weight is None else queue_weight,
         room_min=UNSET if room_min is None else room_min,

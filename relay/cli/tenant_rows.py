@@ -46,6 +46,7 @@ def show_tenant(found: ShownTenant, currency: str, *, as_json: bool) -> None:
             ("queue", _waits(found)),
             ("shows quotes", yes_no(found.shows_quote)),
             ("joins retries", yes_no(found.joins_retries)),
+            ("checks creates", yes_no(found.lints_creates)),
             ("keeps results", "no" if days is None else f"for {days} days"),
             ("keeps at most", _kept(found.asset_bytes_max)),
             ("GB-month", None if gb_month is None else f"{money(gb_month, currency)}, its own"),

@@ -21,7 +21,7 @@ from relay.money import decimal_of, plain
 
 WAS = "was."
 """Before a field's name: as the page showed it, so that only what a visitor changes is changed."""
-CHECKS = ("enabled", "shows_quote", "joins_retries")
+CHECKS = ("enabled", "shows_quote", "joins_retries", "lints_creates")
 GB = 10**9
 PRICING = ("multiplier", "price_group", "factor")
 """What needs the role for prices."""

@@ -68,6 +68,7 @@ FIELDS = {
     "kind": "sort",
     "lang": "language",
     "least": "least severity",
+    "lints_creates": "checks creates",
     "lost": "lost",
     "low": "low quota",
     "made_by": "made by",

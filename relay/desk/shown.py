@@ -58,6 +58,8 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     """Of a sub-tenant: how many times those its own are."""
     shows_quote: bool
     joins_retries: bool
+    lints_creates: bool
+    """Whether its creates are judged by Kling's documents before anything is held."""
     groups: list[str] | None
     """Of channels that serve it; null is all."""
     contact: str | None
@@ -268,6 +270,7 @@ def _shown_tenant(
         factor=None if row.resale is None else plain(row.resale),
         shows_quote=row.shows_quote,
         joins_retries=row.joins_retries,
+        lints_creates=row.lints_creates,
         groups=row.groups,
         contact=row.contact,
         notes=row.notes,

@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 OF_ITS_ROW = (
-    *("price_group", "shows_quote", "joins_retries", "enabled"),
+    *("price_group", "shows_quote", "joins_retries", "enabled", "lints_creates"),
     *("queue_s", "queue_weight", "room_min", "contact", "notes"),
     *("keep_results_days", "asset_bytes_max", "result_urls"),
     "asset_gb_month_micros",
@@ -82,6 +82,8 @@ class TenantChanges(msgspec.Struct, frozen=True):
     """None is no limit."""
     shows_quote: bool | msgspec.UnsetType = msgspec.UNSET
     joins_retries: bool | msgspec.UnsetType = msgspec.UNSET
+    lints_creates: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether its creates are judged by Kling's documents before anything is held."""
     groups: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     """Of channels that serve it; None is all."""
     queue_s: int | msgspec.UnsetType | None = msgspec.UNSET
@@ -367,6 +369,7 @@ def _state(tenant: Tenant, account: Account, multiplier: Decimal | None) -> Stat
         "tasks_max": account.tasks_max,
         "shows_quote": tenant.shows_quote,
         "joins_retries": tenant.joins_retries,
+        "lints_creates": tenant.lints_creates,
         "queue_s": tenant.queue_s,
         "queue_weight": tenant.queue_weight,
         "room_min": tenant.room_min,

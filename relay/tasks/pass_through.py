@@ -23,6 +23,7 @@ from relay.kling.bare import no_verdict
 from relay.kling.body import join_fields
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS
 from relay.kling.endpoint import Endpoint
+from relay.kling.lint.judge import check
 from relay.kling.references import NamedResource, read_made
 from relay.kling.strays import drop_ours, read_things
 from relay.kling.transport import MaybeSent, NotSent, Reply
@@ -81,11 +82,10 @@ class PassThrough:
         """
         self._pace.take(caller.payer_id)
         drop_ours(fields)
+        if caller.lints_creates:
+            check(endpoint, fields)
         if endpoint.deletes is not None:
-            # Nothing but what it is known to delete: Kling may know of more than its pages say.
-            documented = {reference.path for reference in endpoint.references}
-            for name in fields.keys() - documented:
-                del fields[name]
+            _keep_documented(endpoint, fields)
         named = read_things(endpoint, fields)
         async with self._with_files(caller, endpoint, fields, body) as sent:
             return await self._send(caller, endpoint, named, sent, names_files=sent is not fields)
@@ -226,3 +226,10 @@ def _taken(outcome: Passed | PassedOn[Passed]) -> Passed:
     if outcome.refusal is None:
         raise Unavailable
     return outcome.refusal
+
+
+def _keep_documented(endpoint: Endpoint, fields: Fields) -> None:
+    """Leave nothing but what a delete is known to delete: Kling may know of more than it says."""
+    documented = {reference.path for reference in endpoint.references}
+    for name in fields.keys() - documented:
+        del fields[name]

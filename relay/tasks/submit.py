@@ -31,6 +31,7 @@ from relay.kling.body import (
     take_text,
 )
 from relay.kling.endpoint import Endpoint, EndpointKind
+from relay.kling.lint.judge import check
 from relay.kling.strays import drop_ours, read_things
 from relay.kling.verdicts import Refused, Unknown
 from relay.kling.wire import Fields
@@ -135,15 +136,9 @@ class Submitter:
             ValueError: `follows` are no names of followers; nothing was written.
         """
         followed_by = spell_follows((*follows, *_followers_of(caller)))
-        tenant_external_id = take_text(
-            fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX
-        )
-        callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
-        drop_ours(fields)
-        if endpoint.kind is EndpointKind.CALL:
-            # Neither is a field of a call; what would be the tenant's id among all tenants' is not
-            # sent, nor is a URL that Kling should not know.
-            tenant_external_id = callback_url = None
+        tenant_external_id, callback_url = _take_ours(endpoint, fields)
+        if caller.lints_creates:
+            check(endpoint, fields, model)
         _check_callback_url(endpoint, callback_url, self._callback_guard)
         if callback_url is not None:
             callback_url = keep_url(callback_url, self._keys, tenant_id=caller.tenant_id)
@@ -334,6 +329,18 @@ def _need_of(caller: Caller, endpoint: Endpoint, quote: Quote) -> Need:
 def _comes_to_nothing(verdict: object, *, is_call: bool) -> bool:
     """Tell whether there is no task to await: refused; or a call whose result nobody will have."""
     return isinstance(verdict, Refused | NotTaken) or (is_call and isinstance(verdict, Unknown))
+
+
+def _take_ours(endpoint: Endpoint, fields: Fields) -> tuple[str | None, str | None]:
+    """Take out the tenant's external id and callback URL, in any spelling."""
+    external_id = take_text(fields, endpoint.external_id_field, chars_max=EXTERNAL_ID_CHARS_MAX)
+    callback_url = take_text(fields, endpoint.callback_field, chars_max=CALLBACK_URL_CHARS_MAX)
+    drop_ours(fields)
+    if endpoint.kind is EndpointKind.CALL:
+        # Neither is a field of a call; what would be the tenant's id among all tenants' is not
+        # sent, nor is a URL that Kling should not know.
+        return None, None
+    return external_id, callback_url
 
 
 def _check_callback_url(endpoint: Endpoint, callback_url: str | None, guard: CallbackGuard) -> None:

@@ -50,6 +50,8 @@ class Caller(msgspec.Struct, frozen=True):
     """Whether files of its tasks' results are copied (`assets/`)."""
     result_urls: str = "kling"
     """Whose URLs its tasks show of files that were copied: `kling` or `ours`."""
+    lints_creates: bool = False
+    """Whether its creates are judged by Kling's documents first (`kling/lint/`)."""
 
     @property
     def payer_id(self) -> TenantId:

@@ -52,6 +52,8 @@ class Tenant(Base):
     """Whether answers to its submits carry the quoted price in `x-relay-quote`."""
     joins_retries: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether a create like one whose answer nobody heard is answered by that one's task."""
+    lints_creates: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its creates are judged by Kling's documents first (`kling/lint/`)."""
     groups: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """Of channels, that serve it (`channels/groups.py`); null is all."""
     price_group: Mapped[str | None]

@@ -132,6 +132,7 @@ class TenantEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=T
     notes: str | None = None
     shows_quote: bool | None = None
     joins_retries: bool | None = None
+    lints_creates: bool | None = None
     queue_weight: int | None = None
     room_min: int | None = None
     keep_results_days: int | str | None = None

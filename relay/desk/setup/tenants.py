@@ -32,7 +32,7 @@ from relay.tenants.tables import Tenant, Token
 
 OF_TENANT = (
     *("enabled", "price_group", "tasks_max", "groups", "contact", "notes"),
-    *("shows_quote", "joins_retries", "queue_s", "queue_weight", "room_min"),
+    *("shows_quote", "joins_retries", "lints_creates", "queue_s", "queue_weight", "room_min"),
     *("keep_results_days", "asset_bytes_max", "result_urls"),
 )
 OF_TOKEN = ("groups", "queue_s")

@@ -1,5 +1,6 @@
 """Judges a create by the rules of its endpoint, before anybody else does."""
 
+from relay.errors import InvalidParameter
 from relay.kling.endpoint import Endpoint
 from relay.kling.lint.edits import EDITS
 from relay.kling.lint.given import Given, Unclear, given_in
@@ -31,6 +32,13 @@ def lint(endpoint: Endpoint, fields: Fields, model: str | None = None) -> Broken
         if broken is None:
             return None
     return broken
+
+
+def check(endpoint: Endpoint, fields: Fields, model: str | None = None) -> None:
+    """Raise InvalidParameter, as Kling's own 400/1201, of what `lint` finds."""
+    broken = lint(endpoint, fields, model)
+    if broken is not None:
+        raise InvalidParameter(broken.field, broken.why)
 
 
 def _models(endpoint: Endpoint, given: Given) -> tuple[str | None, ...]:

@@ -165,8 +165,8 @@ def _sound(source: str) -> tuple[Rule, ...]:
 
 
 def _says_if(path: str, why: str) -> Callable[[Given], Broken | None]:
-    """Refuse a field that is there."""
-    return lambda given: Broken(path, why) if given.has(path) else None
+    """Refuse a list that has items."""
+    return lambda given: Broken(path, why) if given.count(path) else None
 
 
 _CAMERA = (

@@ -1,0 +1,183 @@
+"""Of the legacy video endpoints."""
+
+from tests.kling.lint.wrong import (
+    BASE,
+    DATA,
+    ELEMENTS,
+    FEATURE,
+    FIRST,
+    FTP,
+    IMAGE,
+    LAST,
+    MASTER,
+    O1,
+    OMNI,
+    PICTURE,
+    SHOT,
+    SHOTS,
+    V3,
+    V26,
+    VOICES,
+    ZOOM,
+    Body,
+    Wrong,
+)
+from tests.sandbox.bodies import URL
+
+
+def _shots(models: Body) -> list[Wrong]:
+    return [
+        Wrong({**models, "multi_shot": "true"}, "shot_type"),
+        Wrong({**models, "multi_shot": True, "shot_type": "wise"}, "shot_type"),
+        Wrong({**models, **SHOTS, "multi_prompt": []}, "multi_prompt"),
+        Wrong({**models, **SHOTS, "multi_prompt": [SHOT] * 7, "duration": None}, "multi_prompt"),
+        Wrong(
+            {**models, **SHOTS, "multi_prompt": [{**SHOT, "prompt": "x" * 513}]},
+            "multi_prompt[0].prompt",
+        ),
+        Wrong(
+            {**models, **SHOTS, "multi_prompt": [SHOT, {**SHOT, "duration": "0.5"}]},
+            "multi_prompt[1].duration",
+        ),
+        Wrong({**models, **SHOTS, "duration": 10}, "multi_prompt"),
+    ]
+
+
+_OF_BOTH = [
+    Wrong({"prompt": "x" * 2501}, "prompt"),
+    Wrong({"negative_prompt": "\u72d0" * 2501}, "negative_prompt"),
+    *_shots(V3),
+    Wrong({**V3, "sound": "loud"}, "sound"),
+    Wrong({**V26, "sound": "on"}, "sound"),
+    Wrong({**V26, "sound": "on", "mode": "std"}, "sound"),
+    Wrong({**V3, "sound": "on", "voice_list": VOICES * 3}, "voice_list"),
+    Wrong({**V3, "voice_list": VOICES}, "voice_list"),
+    Wrong({**V26, "voice_list": VOICES, "sound": "off"}, "voice_list"),
+    Wrong({"cfg_scale": "1.5"}, "cfg_scale"),
+    Wrong({"cfg_scale": -0.1}, "cfg_scale"),
+    Wrong({"mode": "ultra"}, "mode"),
+    Wrong({**V26, "mode": "4k"}, "mode"),
+    Wrong({**V3, "mode": "8k"}, "mode"),
+    Wrong({"duration": "long"}, "duration"),
+    Wrong({**V26, "duration": "7"}, "duration"),
+    Wrong({**MASTER, "duration": 15}, "duration"),
+    Wrong({**V3, "duration": "16"}, "duration"),
+    Wrong({**V3, "duration": 5.5}, "duration"),
+    Wrong({"camera_control": {"type": "spin"}}, "camera_control.type"),
+    Wrong({"camera_control": {"type": "simple"}}, "camera_control.config"),
+    Wrong(
+        {"camera_control": {"type": "simple", "config": {"pan": 1, "zoom": 1}}},
+        "camera_control.config",
+    ),
+    Wrong({"camera_control": {**ZOOM, "type": "down_back"}}, "camera_control.config"),
+    Wrong(
+        {"camera_control": {"type": "simple", "config": {"pan": "11"}}},
+        "camera_control.config.pan",
+    ),
+]
+
+WRONG: dict[str, list[Wrong]] = {
+    "text2video": [
+        Wrong({"prompt": None}, "prompt"),
+        Wrong({"prompt": ""}, "prompt"),
+        Wrong(
+            {**V3, "prompt": None, "multi_shot": True, "shot_type": "intelligence"},
+            "prompt",
+        ),
+        *_OF_BOTH,
+        Wrong({"aspect_ratio": "4:3"}, "aspect_ratio"),
+    ],
+    "image2video": [
+        Wrong({"image": None}, "image"),
+        Wrong({"image": DATA}, "image"),
+        Wrong({"image": FTP}, "image"),
+        Wrong({"image_tail": DATA.upper()}, "image_tail"),
+        Wrong({"static_mask": DATA}, "static_mask"),
+        Wrong({"dynamic_masks": [{"mask": DATA}]}, "dynamic_masks[0].mask"),
+        Wrong({"dynamic_masks": [{"mask": URL}] * 7}, "dynamic_masks"),
+        Wrong(
+            {"dynamic_masks": [{"mask": URL, "trajectories": [{"x": 1, "y": 1}]}]},
+            "dynamic_masks[0].trajectories",
+        ),
+        Wrong({"image_tail": URL, "camera_control": ZOOM}, "image_tail"),
+        Wrong({"image_tail": URL, "dynamic_masks": [{"mask": URL}]}, "image_tail"),
+        Wrong({"static_mask": URL, "camera_control": ZOOM}, "static_mask"),
+        Wrong({"element_list": ELEMENTS * 4}, "element_list"),
+        Wrong(
+            {**V3, "sound": "on", "element_list": ELEMENTS, "voice_list": VOICES},
+            "element_list",
+        ),
+        *_OF_BOTH,
+    ],
+    "multi-image2video": [
+        Wrong({"image_list": None}, "image_list"),
+        Wrong({"image_list": []}, "image_list"),
+        Wrong({"image_list": [IMAGE] * 5}, "image_list"),
+        Wrong({"image_list": [IMAGE, {"picture": URL}]}, "image_list[1].image"),
+        Wrong({"image_list": [{"image": DATA}]}, "image_list[0].image"),
+        Wrong({"prompt": None}, "prompt"),
+        Wrong({"prompt": "x" * 2501}, "prompt"),
+        Wrong({"negative_prompt": "x" * 2501}, "negative_prompt"),
+        Wrong({"mode": "4k"}, "mode"),
+        Wrong({"duration": 6}, "duration"),
+        Wrong({"aspect_ratio": "21:9"}, "aspect_ratio"),
+    ],
+    "omni-video": [
+        Wrong({"prompt": None}, "prompt"),
+        Wrong(
+            {**OMNI, "prompt": None, "multi_shot": True, "shot_type": "intelligence"},
+            "prompt",
+        ),
+        Wrong({"prompt": "x" * 2501}, "prompt"),
+        *_shots(OMNI),
+        Wrong({"image_list": [{"picture": URL}]}, "image_list[0].image_url"),
+        Wrong({"image_list": [{"image_url": DATA}]}, "image_list[0].image_url"),
+        Wrong({"image_list": [{**PICTURE, "type": "middle_frame"}]}, "image_list[0].type"),
+        Wrong({"image_list": [PICTURE] * 8}, "image_list"),
+        Wrong({"image_list": [PICTURE] * 5, "video_list": [FEATURE]}, "image_list"),
+        Wrong({"image_list": [LAST]}, "image_list"),
+        Wrong({"image_list": [FIRST], "video_list": [BASE]}, "image_list"),
+        Wrong({**O1, "image_list": [FIRST, PICTURE, PICTURE]}, "image_list"),
+        Wrong({**O1, "image_list": [FIRST, LAST], "element_list": ELEMENTS}, "element_list"),
+        Wrong({**OMNI, "image_list": [FIRST], "element_list": ELEMENTS * 4}, "element_list"),
+        Wrong({"video_list": [FEATURE] * 2}, "video_list"),
+        Wrong({"video_list": [{"refer_type": "base"}]}, "video_list[0].video_url"),
+        Wrong({"video_list": [{"video_url": "AAAAIGZ0eXA="}]}, "video_list[0].video_url"),
+        Wrong({"video_list": [{**BASE, "refer_type": "style"}]}, "video_list[0].refer_type"),
+        Wrong(
+            {"video_list": [{**BASE, "keep_original_sound": "maybe"}]},
+            "video_list[0].keep_original_sound",
+        ),
+        Wrong({"sound": "loud"}, "sound"),
+        Wrong({"sound": "on", "video_list": [FEATURE]}, "sound"),
+        Wrong({**OMNI, **SHOTS, "video_list": [BASE]}, "multi_shot"),
+        Wrong({**O1, "mode": "4k"}, "mode"),
+        Wrong({**OMNI, "mode": "8k"}, "mode"),
+        Wrong({"aspect_ratio": None}, "aspect_ratio"),
+        Wrong({"aspect_ratio": None, "video_list": [FEATURE]}, "aspect_ratio"),
+        Wrong({"aspect_ratio": "21:9"}, "aspect_ratio"),
+        Wrong({**O1, "duration": "7"}, "duration"),
+        Wrong({**O1, "duration": "7", "image_list": [FIRST]}, "duration"),
+        Wrong({**O1, "duration": "11", "image_list": [PICTURE]}, "duration"),
+        Wrong({**OMNI, "duration": "16"}, "duration"),
+        Wrong({"duration": "2"}, "duration"),
+    ],
+    "motion-control": [
+        *(
+            Wrong({name: None}, name)
+            for name in ("image_url", "video_url", "character_orientation", "mode")
+        ),
+        Wrong({"image_url": DATA}, "image_url"),
+        Wrong({"video_url": FTP}, "video_url"),
+        Wrong({"character_orientation": "front"}, "character_orientation"),
+        Wrong({"mode": "4k"}, "mode"),
+        Wrong({"keep_original_sound": "true"}, "keep_original_sound"),
+        Wrong({"prompt": "x" * 2501}, "prompt"),
+        Wrong({**V3, "element_list": ELEMENTS * 2}, "element_list"),
+    ],
+    "video-extend": [
+        Wrong({"video_id": ""}, "video_id"),
+        Wrong({"prompt": "x" * 2501}, "prompt"),
+        Wrong({"negative_prompt": "x" * 2501}, "negative_prompt"),
+    ],
+}
