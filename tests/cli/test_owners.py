@@ -138,3 +138,11 @@ def test_a_tenant_may_be_shown_its_quotes(shop: Command) -> None:
     assert shop.json("tenant", "set", "acme", "--multiplier", "2")["shows_quote"] is True
     assert shop.json("tenant", "set", "acme", "--no-show-quote")["shows_quote"] is False
     assert "Say what to change" in shop.refused("tenant", "set", "acme", code=2)
+
+
+def test_a_tenants_creates_may_be_checked(shop: Command) -> None:
+    """Off at first; on and off again, and shown."""
+    assert "checks creates  no" in shop("tenant", "show", "acme").stdout
+    assert shop.json("tenant", "set", "acme", "--lint")["lints_creates"] is True
+    assert "checks creates  yes" in shop("tenant", "show", "acme").stdout
+    assert shop.json("tenant", "set", "acme", "--no-lint")["lints_creates"] is False
