@@ -96,7 +96,7 @@ class Successor(NamedTuple):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A model that Kling ended on 2026-09-15; whether its API still takes it is not known."""
+    """A model that Kling ended; whether its API still takes it is not known."""
 
     name: str
     endpoints: tuple[str, ...]
@@ -106,6 +106,7 @@ class Ended(msgspec.Struct, frozen=True):
     """The endpoint of the successor, if it is another one."""
 
 
+ENDED_ON = "2026-09-15"
 _TEXT, _IMAGE = "text2video", "image2video"
 ENDED = (
     # 5 or 10 s, std and pro, an end frame with pro: so does 2.6, for as much as 2.5 Turbo, which
@@ -146,6 +147,21 @@ def successor_of(endpoint: str, name: str) -> Successor | None:
     if ended is None or ended.successor is None:
         return None
     return Successor(ended.successor, ended.at or endpoint)
+
+
+def said_of_ended(endpoint: str, name: str) -> str | None:
+    """Say in words that a model ended, and what is in its place; None if it did not end.
+
+    Nothing is refused for it by itself: what Kling answers is not known (docs/kling-api.md 15).
+    """
+    if not is_retired(endpoint, name):
+        return None
+    ended = f"{name} is retired since {ENDED_ON}"
+    successor = successor_of(endpoint, name)
+    if successor is None:
+        return ended
+    where = "" if successor.endpoint == endpoint else f" of {successor.endpoint}"
+    return f"{ended}; in its place there is {successor.model}{where}"
 
 
 UNPRICED: dict[str, tuple[str, ...]] = {
