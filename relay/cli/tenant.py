@@ -210,7 +210,7 @@ def show_one(name: str, *, as_json: bool) -> None:
     "relay tenant set acme --tasks-max none",
     "relay tenant set acme --price-group resellers --multiplier none",
     "relay tenant set acme --show-quote",
-    "relay tenant set acme --lint                # refuse what Kling would, before a hold",
+    "relay tenant set acme --lint                # what Kling forbids, before a hold",
     "relay tenant set acme --group eu --group spare",
     "relay tenant set acme --queue 8m --queue-weight 2",
     "relay tenant set acme --keep-results 90 --keep-gb 50 --result-urls ours",
