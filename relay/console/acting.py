@@ -12,6 +12,7 @@ from relay.desk.errors import (
     DoneBefore,
     NameTaken,
     NoSuch,
+    NotPossible,
     ReferenceUsed,
     Stale,
     Unusable,
@@ -48,6 +49,25 @@ async def attempt(
         return None, status_of(error)
 
 
+async def rehearse(
+    page: Page, form: Form, work: Callable[[AsyncSession], Awaitable[Done]]
+) -> tuple[Done | None, int]:
+    """Do it and take it back, before somebody is asked to be sure of it.
+
+    So a form is refused at its first sending by all that the desk would refuse later, as after
+    `attempt`; nothing stays of it, and nobody is told.
+    """
+
+    async def work_and_undo(session: AsyncSession) -> Done:
+        undone = await session.begin_nested()
+        try:
+            return await work(session)
+        finally:
+            await undone.rollback()
+
+    return await attempt(page, form, work_and_undo)
+
+
 def is_sure(form: Form, of: object) -> bool:
     """Tell whether a visitor has seen what this comes to: the page then says it on its button.
 
@@ -58,7 +78,7 @@ def is_sure(form: Form, of: object) -> bool:
 
 def _field_of(error: DeskError) -> str:
     match error:
-        case Unusable():
+        case Unusable() | NotPossible():
             return error.field.removesuffix("_micros")
         case ReferenceUsed():
             return "reference"

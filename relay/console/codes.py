@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.codes.read import ListedCode, list_batches, list_codes
 from relay.console.access import may
-from relay.console.acting import OK, attempt, is_sure
+from relay.console.acting import OK, attempt, is_sure, rehearse
 from relay.console.lists import ID_MAX, RowList
 from relay.console.money import HERE as MONEY
 from relay.console.money import render_of
@@ -77,7 +77,9 @@ class Codes(Controller):
 
         planned = amount_micros * count
         if form.is_right and not is_sure(form, planned):
-            return await _ask_make(page, form, planned_micros=planned)
+            _, status = await rehearse(page, form, work)
+            planned_micros = planned if form.is_right else None
+            return await _ask_make(page, form, planned_micros=planned_micros, status=status)
         made, status = await attempt(page, form, work)
         if made is None:
             return await _ask_make(page, form, status=status)

@@ -12,15 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.read import channel_names
 from relay.console.access import may, may_each
-from relay.console.acting import is_sure
+from relay.console.acting import attempt, is_sure, rehearse
 from relay.console.gate import ROOT
 from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
-from relay.console.problems import sentence_of, status_of
+from relay.console.problems import sentence_of
 from relay.console.story import read_told
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
-from relay.desk.errors import DeskError, DoneBefore, NoSuch
+from relay.desk.errors import DoneBefore, NoSuch
 from relay.desk.find import channel_named, tenant_named
 from relay.desk.tasks import (
     TOLD_OF_RELEASED,
@@ -177,21 +177,20 @@ class Tasks(Controller):
         if act != "look":
             _reason(form, act)
         amount_micros = form.amount("amount", must=True) if act == "refund" else None
-        if form.is_right and amount_micros is not None and not is_sure(form, amount_micros):
-            return await _ask(page, task_id, act, form)
+
+        async def work(session: AsyncSession) -> object:
+            return await ACTS[act](session, page.actor_by(form), TaskId(task_id), form)
+
+        try:
+            if form.is_right and amount_micros is not None and not is_sure(form, amount_micros):
+                _, status = await rehearse(page, form, work)
+                return await _ask(page, task_id, act, form, status=status)
+            _, status = await attempt(page, form, work)
+        except DoneBefore:
+            return page.go(f"{HERE}/{task_id}", said="done-before")
         if form.is_right:
-            try:
-                async with page.acting(form) as session:
-                    await ACTS[act](session, page.actor_by(form), TaskId(task_id), form)
-            except DoneBefore:
-                return page.go(f"{HERE}/{task_id}", said="done-before")
-            except NoSuch:
-                raise
-            except DeskError as error:
-                form.errors[""] = sentence_of(error, page)
-                return await _ask(page, task_id, act, form, status=status_of(error))
             return page.go(f"{HERE}/{task_id}", said="done")
-        return await _ask(page, task_id, act, form, status=422)
+        return await _ask(page, task_id, act, form, status=status)
 
 
 async def _show(page: Page, task_id: int) -> Response[Any]:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
-from relay.console.acting import OK, attempt, is_sure
+from relay.console.acting import OK, attempt, is_sure, rehearse
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.desk.errors import DoneBefore
@@ -69,6 +69,11 @@ class TenantMoney(Controller):
             )
 
         if form.is_right and not is_sure(form, amount_micros):
+            would_add, status = await rehearse(page, form, work)
+            if not form.is_right:
+                return await _ask(page, tenant_id, "top-up", form, status=status)
+            if not would_add:
+                return page.go(f"{HERE}/{tenant_id}", said="added-before")
             return await _ask(page, tenant_id, "top-up", form, planned=Planned(amount_micros))
         is_added, status = await attempt(page, form, work)
         if form.is_right:
@@ -100,9 +105,11 @@ class TenantMoney(Controller):
                 currency=page.office.settings.currency,
             )
 
-        if form.is_right and not is_sure(form, amount_micros):
-            return await _ask(page, tenant_id, "adjust", form, planned=Planned(amount_micros))
         try:
+            if form.is_right and not is_sure(form, amount_micros):
+                _, status = await rehearse(page, form, work)
+                planned = Planned(amount_micros) if form.is_right else None
+                return await _ask(page, tenant_id, "adjust", form, planned=planned, status=status)
             _, status = await attempt(page, form, work)
         except DoneBefore:
             return page.go(f"{HERE}/{tenant_id}", said="done-before")
@@ -135,7 +142,9 @@ class TenantMoney(Controller):
             )
 
         if form.is_right and not is_sure(form, credit_micros):
-            return await _ask(page, tenant_id, "credit", form, planned=Planned(credit_micros))
+            _, status = await rehearse(page, form, work)
+            planned = Planned(credit_micros) if form.is_right else None
+            return await _ask(page, tenant_id, "credit", form, planned=planned, status=status)
         _, status = await attempt(page, form, work)
         if form.is_right:
             return page.go(f"{HERE}/{tenant_id}", said="done")

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.choices import Language
 from relay.console.access import may
-from relay.console.acting import OK, attempt, is_sure
+from relay.console.acting import OK, attempt, is_sure, rehearse
 from relay.console.page import Asked, Page
 from relay.console.tenant import HERE, read_head, render_of
 from relay.console.tenant_change import read_names
@@ -66,7 +66,9 @@ class TenantOpen(Controller):
             return Sheet(opened, to_markdown(lay_out(welcome, Language(language or Language.EN))))
 
         if form.is_right and opening.quota_micros and not is_sure(form, opening.quota_micros):
-            return await _ask(page, form, planned_micros=opening.quota_micros)
+            _, status = await rehearse(page, form, work)
+            planned_micros = opening.quota_micros if form.is_right else None
+            return await _ask(page, form, planned_micros=planned_micros, status=status)
         sheet, status = await attempt(page, form, work)
         if sheet is None:
             return await _ask(page, form, status=status)

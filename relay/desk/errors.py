@@ -98,12 +98,16 @@ class InUse(DeskError):
 
 
 class NotPossible(DeskError):
-    def __init__(self, kind: str, name: str | int, why: str) -> None:
-        """`name`: ours, or our id as a number; `why`: a sentence about "it"."""
+    def __init__(self, kind: str, name: str | int, why: str, *, field: str = "") -> None:
+        """`name`: ours, or our id as a number; `why`: a sentence about "it".
+
+        `field`: as the office's documents name it, where another one could have been done.
+        """
         super().__init__(f"{kind} {_spelt(name)}: {why}")
         self.kind = kind
         self.name = name
         self.why = why
+        self.field = field
 
 
 class NotTheirs(DeskError):

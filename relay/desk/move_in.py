@@ -15,6 +15,7 @@ from relay.desk.errors import NameTaken, NotPossible
 from relay.desk.find import refuse_removed_meanwhile
 from relay.desk.groups import checked_groups_of_callers
 from relay.desk.names import check_name, check_new_name
+from relay.desk.sub_tenants import refuse_name_of_sub_tenant
 from relay.ledger.accounts import open_account
 from relay.ledger.entries import top_up
 from relay.ledger.read import check_currency
@@ -60,6 +61,7 @@ async def move_tenant(
     if moved is not None:
         return await _correct(session, actor, moved, quota_micros, currency=currency)
     check_new_name(name)
+    refuse_name_of_sub_tenant(name)
     if price_group is not None:
         check_name(price_group, what="price group")
     if await find_tenant(session, name) is not None:

@@ -46,6 +46,15 @@ def check_resale(resale: Decimal) -> None:
         )
 
 
+def refuse_name_of_sub_tenant(name: str) -> None:
+    """Refuse to call a tenant with an account of its own as one below another is, or Unusable."""
+    if SLASH in name:
+        raise Unusable(
+            "a name with / is a sub-tenant's, which is opened below the tenant before its /",
+            field="name",
+        )
+
+
 @act("sub_tenant.open")
 async def open_sub_tenant(
     session: AsyncSession,
@@ -179,13 +188,16 @@ async def rename_with_sub_tenants(
 
     Raises:
         NameTaken
-        Unusable: a sub-tenant's name would be too long, or would not begin with its parent's.
+        Unusable: a sub-tenant's name would be too long, or would not begin with its parent's; or
+            another one's would be as a sub-tenant's.
     """
     before = tenant.name
     if tenant.parent_id is not None:
         parent = await session.get_one(Tenant, tenant.parent_id)
         if sub_name(parent.name, own_name(name)) != name:
             raise Unusable(f"a sub-tenant is called {sub_name(parent.name, '…')}", field="name")
+    elif name != before:
+        refuse_name_of_sub_tenant(name)
     await _rename(session, tenant, name)
     if tenant.parent_id is not None or name == before:
         return

@@ -124,7 +124,7 @@ async def refund(
         Unusable: the amount is not above 0.
     """
     if amount_micros is not None and amount_micros <= 0:
-        raise Unusable("what is refunded is more than 0")
+        raise Unusable("what is refunded is more than 0", field="amount_micros")
     task = await _lock_task(session, task_id)
     if task.charged_micros is None:
         raise NotPossible("task", task_id, "it was not charged")
@@ -134,7 +134,7 @@ async def refund(
     given_micros = task.paid_micros if amount_micros is None else amount_micros
     if given_micros > task.paid_micros:
         why = f"only {decimal_of(task.paid_micros)} of its charge is left to refund"
-        raise NotPossible("task", task_id, why)
+        raise NotPossible("task", task_id, why, field="amount_micros")
     await refund_task(session, task, amount_micros=given_micros, reason=reason, actor=str(actor))
     await _tell_refunded(session, task, given_micros)
     before = {"refunded_micros": task.refunded_micros}

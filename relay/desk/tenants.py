@@ -24,6 +24,7 @@ from relay.desk.secret_keys import check_secret_keys
 from relay.desk.sub_tenants import (
     check_resale,
     note_who_shuts,
+    refuse_name_of_sub_tenant,
     refuse_of_parent,
     refuse_parent,
     rename_with_sub_tenants,
@@ -125,6 +126,7 @@ async def open_tenant(
         Unusable: a name, or the quota, the multiplier or the limit is below 0.
     """
     check_new_name(name)
+    refuse_name_of_sub_tenant(name)
     _check_prices(multiplier, price_group)
     if multiplier is not None or price_group is not None:
         await admit(session, actor, PRICING)

@@ -71,7 +71,7 @@ async def test_codes_are_made_once_and_shown_once(database_url: str) -> None:
             (code, "2.000001", "USD") for code in codes
         ]
         assert len(set(codes)) == 3
-        again = await make(ann, name=f"b {EVIL}")
+        again = await ann.post("/money/codes/make", **NEW | {"name": f"b {EVIL}"})
         assert (again.status_code, "Another one is called that." in again.text) == (409, True)
         assert await changes_of(relay) == ["code.make"]
         for place in ("", "/1", "/1/csv", "/1/revoke"):

@@ -44,7 +44,7 @@ from relay.pricing.in_force import read_prices
 from relay.pricing.lists import read_adopted
 from relay.pricing.quote import UnitPrices
 from relay.secrets import KeyRing
-from relay.tenants.read import tenant_names
+from relay.tenants.read import SLASH, tenant_names
 from relay.tenants.tables import Tenant, Token
 from relay.tenants.tokens import API_KEY_CHARS_MIN, hash_api_key
 
@@ -170,7 +170,7 @@ class _Tenants:
         micros = micros_of_units(self._found.options, user.quota_units, rate=self._choices.rate)
         verdict, note, moved_micros = Verdict.NEW, "", None
         if moved is None:
-            name = self._names.take(user.name, otherwise=f"user {user.id}")
+            name = self._names.take(user.name.replace(SLASH, "-"), otherwise=f"user {user.id}")
             if name != user.name:
                 note = f"called '{name}' here: there is a '{user.name}' already, or it is no name"
         else:
