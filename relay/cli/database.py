@@ -206,12 +206,30 @@ def open_url(settings: Settings) -> Iterator[str]:
     from relay.database.embedded import EmbeddedPostgresError, embedded_postgres
 
     refuse_a_second(settings)
+    place = data_dir(settings)
+    _note_first_start(place)
     with contextlib.ExitStack() as held:
         try:
-            server = held.enter_context(embedded_postgres(data_dir(settings)))
+            server = held.enter_context(embedded_postgres(place))
         except EmbeddedPostgresError as error:
             raise Failure(str(error)) from error
         yield server.url()
+
+
+def _note_first_start(place: Path) -> None:
+    """Say what is waited for where a database is made: a person would think that nothing happens.
+
+    A program that asks for JSON is told nothing else.
+    """
+    import rich_click as click
+
+    from relay.cli.show import note
+    from relay.database.embedded import is_made
+
+    context = click.get_current_context(silent=True)
+    is_json = context is not None and context.params.get("as_json", False)
+    if not is_json and not is_made(place):
+        note(f"First start: preparing the database in {place}. This takes about 20 seconds.")
 
 
 def data_dir(settings: Settings) -> Path:

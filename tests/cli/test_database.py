@@ -190,12 +190,19 @@ def test_a_database_that_does_not_exist_is_one_sentence(
 
 
 def test_the_embedded_database_is_migrated_and_gets_a_key_by_itself(tmp_path: Path) -> None:
-    """Nothing is configured: `tenant add` works at once, and the key is the owner's alone."""
+    """Nothing is configured: `tenant add` works at once, and the key is the owner's alone.
+
+    The first command says what it waits for, on the way of what is no data; no other one does.
+    """
     relay = Command({"RELAY_DATA_DIR": str(tmp_path / "data")})
 
-    relay("tenant", "add", "acme", "--quota", "1")
-    token = json.loads(relay("token", "add", "acme").stdout)
+    first = relay("tenant", "add", "acme", "--quota", "1")
+    second = relay("token", "add", "acme")
+    token = json.loads(second.stdout)
 
+    told = f"First start: preparing the database in {tmp_path / 'data'}."
+    assert first.stderr.startswith(told)
+    assert not any("First start" in said for said in (first.stdout, second.output))
     assert token["tenant"] == "acme"
     key = tmp_path / "data" / "secret.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
