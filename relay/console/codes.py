@@ -155,7 +155,7 @@ class Codes(Controller):
     ) -> Response[Any]:
         """Revoke what nobody has redeemed of a batch, or one code of it, for good."""
         form = await read_form(request, page.say)
-        code_id, reason = form.whole("code", most=ID_MAX), form.text("reason")
+        code_id, reason = form.whole("code_id", most=ID_MAX), form.text("reason")
 
         async def work(session: AsyncSession) -> list[int]:
             batch = await batch_numbered(session, batch_id)
@@ -203,7 +203,7 @@ async def _ask_revoke(page: Page, batch_id: int, form: Form, *, status: int = OK
     async with page.reading() as session:
         batch = await batch_numbered(session, batch_id)
         (summed,) = await list_batches(session, batch_id=batch.id)
-    code = form.whole("code", most=ID_MAX)
+    code = form.whole("code_id", most=ID_MAX)
     return await render_of(
         page, "money/revoke.html", status=status, batch=summed, code=code, form=form
     )

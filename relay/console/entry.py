@@ -11,7 +11,8 @@ from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.desk.logins import WrongLogin, log_in, log_in_by_link
 from relay.html.form import Form, read_form
-from relay.html.gate import address_of, session_cookie
+from relay.html.gate import CLEARED, address_of, session_cookie
+from relay.html.kept import KEPT, ask_who_sent, go_on, read_kept
 from relay.logins.sessions import WHOLE, end_session
 from relay.networks import client_of
 
@@ -31,13 +32,24 @@ class Door(Controller):
         there = page.site.own_address(request.query_params.get("next", ROOT))
         if request.scope["user"] is not None:
             return page.go(there)
-        return await page.render("login.html", form=Form(page.say), next=there)
+        return await page.render("login.html", form=Form(page.say), next=there, kept=None)
+
+    @get("/login/again")
+    async def ask_anew(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Lead to the door, who looks at that page in another language."""
+        return page.go(page.site.door)
+
+    @post("/login/again")
+    async def ask_who_sent(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Ask who it is, and keep what was filled in: it was sent without a session."""
+        return await ask_who_sent(page, request)
 
     @post("/login")
     async def log_in(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Let an operator in by name and password, with a code where there is a second factor."""
         form = await read_form(request, page.say)
         there = page.site.own_address(form.values.get("next", ROOT))
+        kept = read_kept(page.site, form.values.get(KEPT, ""))
         name, code = form.text("name", must=True), form.text("code")
         password = form.values.get("password", "")
         if not password:
@@ -51,7 +63,11 @@ class Door(Controller):
                 "Too many wrong tries. Try again in %(s)s seconds.", s=int(wait_s) + 1
             )
             return await page.render(
-                "login.html", status=HTTP_429_TOO_MANY_REQUESTS, form=form, next=there
+                *("login.html",),
+                status=HTTP_429_TOO_MANY_REQUESTS,
+                form=form,
+                next=there,
+                kept=kept,
             )
         if form.is_right and name is not None:
             office = page.office
@@ -75,8 +91,10 @@ class Door(Controller):
             else:
                 addresses.take_back(keys[0])
                 names.take_back(keys[1])
-                return await _let_in(page, request, secret, there)
-        return await page.render("login.html", status=HTTP_403_FORBIDDEN, form=form, next=there)
+                return await _let_in(page, request, secret, there, form)
+        return await page.render(
+            "login.html", status=HTTP_403_FORBIDDEN, form=form, next=there, kept=kept
+        )
 
     @get("/enter")
     async def ask_to_enter(
@@ -98,7 +116,7 @@ class Door(Controller):
             )
         except WrongLogin:
             return await page.render("enter.html", status=HTTP_403_FORBIDDEN, key="", is_over=True)
-        return await _let_in(page, request, secret, ROOT)
+        return await _let_in(page, request, secret, ROOT, form)
 
     @post("/leave")
     async def leave(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -107,6 +125,7 @@ class Door(Controller):
             await end_session(session, page.visitor.session_id)
         answer = page.go(f"{ROOT}/login", said="left")
         answer.set_cookie(session_cookie(page.site, request.scope["scheme"], "", lasts_s=0))
+        answer.headers |= CLEARED
         return answer
 
     @post("/look")
@@ -116,12 +135,12 @@ class Door(Controller):
         return page.keep_look(form)
 
 
-async def _let_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
+async def _let_in(page: Page, request: Asked, secret: str, there: str, form: Form) -> Response[Any]:
     """Give a browser its new session, whatever it showed before; the one before it is over."""
     if request.scope["user"] is not None:
         async with page.acting() as session:
             await end_session(session, page.visitor.session_id)
-    answer = page.go(there)
+    answer = await go_on(page, request, secret, there, form)
     scheme, lasts_s = request.scope["scheme"], int(WHOLE.total_seconds())
     answer.set_cookie(session_cookie(page.site, scheme, secret, lasts_s=lasts_s))
     return answer

@@ -22,6 +22,7 @@ from relay.desk.office import Office
 from relay.desk.once import refuse_again
 from relay.desk.roles import ACTS
 from relay.html.form import Form
+from relay.html.gate import refuse_not_sent
 from relay.html.page import SitePage, language_of
 from relay.logins.sessions import Visitor
 from relay.pauses.read import ListedPause, list_pauses
@@ -76,7 +77,9 @@ class Page(SitePage, frozen=True, kw_only=True):
         Raises:
             DeskError: nothing was written.
             DoneBefore: by the same form.
+            NotSentYet
         """
+        refuse_not_sent(self.request)
         try:
             async with self.office.sessions.begin() as session:
                 if form is not None and form.key is not None:

@@ -23,7 +23,8 @@ from relay.desk.errors import (
     OverCeiling,
     ReferenceUsed,
 )
-from relay.html.problems import failure_of
+from relay.html.gate import StaleForm
+from relay.html.problems import failure_of, show_stale
 from relay.money import decimal_of
 
 log = structlog.get_logger()
@@ -86,6 +87,8 @@ def _of_thing(error: NotPossible, page: Page) -> str:
 def show_failure(request: Asked, error: Exception) -> Response[Any]:
     """Answer whatever a handler raised."""
     page = page_of(request)
+    if isinstance(error, StaleForm) and (kept := show_stale(error, page)):
+        return kept
     match error:
         case DoneBefore():
             return page.compose("done_before.html", before=error)

@@ -70,7 +70,7 @@ class TenantMoney(Controller):
 
         if form.is_right and not is_sure(form, amount_micros):
             would_add, status = await rehearse(page, form, work)
-            if not form.is_right:
+            if would_add is None:
                 return await _ask(page, tenant_id, "top-up", form, status=status)
             if not would_add:
                 return page.go(f"{HERE}/{tenant_id}", said="added-before")

@@ -10,6 +10,15 @@ from relay.form_keys import FIELD, is_key
 from relay.money import MICROS, PLACES
 
 CSRF = "csrf"
+SHOWN_ANEW = "shown-anew"
+"""The field of a form that was kept over a login: it is shown, and nothing of it done."""
+SECRET = frozenset(
+    (
+        *("password", "again", "current", "code", "secret", "sealed", "key"),
+        *("access_key", "secret_key", "api_key", "webhook_secret"),
+    )
+)
+"""Fields that no page keeps or carries along."""
 AMOUNT_MAX = Decimal(10) ** 12
 """Of the currency: above it somebody leant on a key."""
 WHOLE_MAX = 2**31 - 1
@@ -29,6 +38,8 @@ class Form(msgspec.Struct):
     lists: dict[str, list[str]] = msgspec.field(default_factory=dict)
     errors: dict[str, str] = msgspec.field(default_factory=dict)
     """By field; under the empty name, of the whole form."""
+    is_shown_anew: bool = False
+    """It was kept over a login."""
 
     @property
     def is_right(self) -> bool:
@@ -39,6 +50,22 @@ class Form(msgspec.Struct):
         """Its own, under which it is done once; None where it has none."""
         given = self.values.get(FIELD, "")
         return given if is_key(given) else None
+
+    @property
+    def has_secret(self) -> bool:
+        return any(self.values.get(name) for name in SECRET)
+
+    def take(self, name: str, value: str) -> None:
+        """Take a field as it was sent."""
+        if name == SHOWN_ANEW:
+            self.is_shown_anew = True
+            self.errors[""] = self.say(
+                "You were logged out when you sent this, and nothing was done. Look it through, and"
+                " send it again; a password or a file has to be given again."
+            )
+        elif name != CSRF:
+            self.values.setdefault(name, value)
+            self.lists.setdefault(name, []).append(value)
 
     def text(self, name: str, *, must: bool = False, most: int = 500) -> str | None:
         """Read a line or a paragraph; None where nothing was typed."""
@@ -117,7 +144,6 @@ async def read_form(request: Any, say: Say) -> Form:
     """Read what was sent, once; files are none of these pages'."""
     form = Form(say)
     for name, value in (await request.form()).multi_items():
-        if isinstance(value, str) and name != CSRF:
-            form.values.setdefault(name, value)
-            form.lists.setdefault(name, []).append(value)
+        if isinstance(value, str):
+            form.take(name, value)
     return form

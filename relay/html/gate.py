@@ -22,7 +22,7 @@ from litestar.status_codes import (
 )
 
 from relay.database.faults import is_fault, log_failure
-from relay.html.form import CSRF
+from relay.html.form import CSRF, Form, read_form
 from relay.html.results import SOURCES
 from relay.html.site import Site
 from relay.networks import is_address
@@ -44,6 +44,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+CLEARED = {"clear-site-data": '"cache"'}
+"""Whoever logs out leaves no form behind that a browser kept for the way back."""
 UNSAFE_PLACE = (
     b"These pages take a login over https, or on this machine itself: over plain http anybody on"
     b" the way could read it.\n"
@@ -56,6 +58,14 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 class StaleForm(Exception):
     """A form that has not the word of its sender's own session."""
+
+    def __init__(self, sent: Form) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+class NotSentYet(Exception):
+    """What was to be done was sent when its session was over, and not again since."""
 
 
 class Gate(ABC):
@@ -121,12 +131,21 @@ class Gate(ABC):
                 HTTP_503_SERVICE_UNAVAILABLE if is_fault(error) else HTTP_500_INTERNAL_SERVER_ERROR
             )
             return _refuse(status, b"The database cannot be asked now. Try again in a moment.\n")
-        if scope["user"] is None and not path.startswith(self._open):
-            return self._to_the_door(connection)
-        return None
+        scope["find_visitor"] = partial(self._find_visitor, connection=connection)
+        is_let_in = scope["user"] is not None or path.startswith(self._open)
+        return None if is_let_in else self._to_the_door(connection)
 
-    def _to_the_door(self, connection: Connection) -> ASGIResponse:
+    def _to_the_door(self, connection: Connection) -> ASGIResponse | None:
+        """Lead to the door; None of a form, which is let through to the page that asks who sent it.
+
+        What was filled in would be lost else.
+        """
         scope: Any = connection.scope
+        if scope["method"] == "POST" and "hx-request" not in connection.headers:
+            scope["sent_to"] = scope["path"]
+            scope["path"] = self._site.again
+            scope["raw_path"] = self._site.again.encode()
+            return None
         there = self._site.door
         if scope["method"] in SAFE and scope["path"] != self._site.root:
             query = scope["query_string"].decode("latin-1")
@@ -155,8 +174,16 @@ async def check_form(request: Request[Any, Any, Any]) -> None:
     if request.method in SAFE or visitor is None:
         return
     given = (await request.form()).get(CSRF, "")
+    form = await read_form(request, str)
+    request.scope["is_shown_anew"] = form.is_shown_anew  # type: ignore[typeddict-unknown-key]
     if not isinstance(given, str) or not compare_digest(given.encode(), visitor.csrf.encode()):
-        raise StaleForm
+        raise StaleForm(form)
+
+
+def refuse_not_sent(request: Any) -> None:
+    """Refuse to do what a form says that is only shown anew, or raise NotSentYet."""
+    if request.scope.get("is_shown_anew"):
+        raise NotSentYet
 
 
 def session_cookie(site: Site, scheme: str, secret: str, *, lasts_s: int) -> Cookie:

@@ -1,11 +1,13 @@
 """What a visitor is told where something was not done: one sentence, in their language."""
 
 import structlog
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_403_FORBIDDEN,
     HTTP_404_NOT_FOUND,
+    HTTP_409_CONFLICT,
     HTTP_410_GONE,
     HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     HTTP_429_TOO_MANY_REQUESTS,
@@ -16,7 +18,8 @@ from litestar.status_codes import (
 from sqlalchemy.exc import DBAPIError
 
 from relay.database.faults import is_fault, is_of_a_text, log_failure
-from relay.html.gate import StaleForm
+from relay.html.gate import NotSentYet, StaleForm
+from relay.html.kept import keep
 from relay.html.page import SitePage
 from relay.results.files import FileGone, FileUnreachable
 from relay.results.passing import TooManyFiles
@@ -27,6 +30,12 @@ TOO_LONG = "57014"
 """SQLSTATE of a statement that was given up."""
 
 
+def show_stale(error: StaleForm, page: SitePage) -> Response[str] | None:
+    """Give a form of another session back to its sender, to look through and send again."""
+    kept = keep(page.site, page.request.scope["path"], error.sent)
+    return None if kept is None else page.compose("kept.html", status=403, kept=kept)
+
+
 def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
     """Give the status and the sentence of whatever a handler raised that is no rule of a site's."""
     match error:
@@ -35,6 +44,9 @@ def failure_of(error: Exception, page: SitePage) -> tuple[int, str]:
         case StaleForm():
             why = page.say("This form is of a session that is over. Load the page again.")
             told = HTTP_403_FORBIDDEN, why
+        case NotSentYet():
+            why = page.say("You were logged out when you sent this. Do it again from its page.")
+            told = HTTP_409_CONFLICT, why
         case HTTPException(status_code=403):
             told = HTTP_403_FORBIDDEN, page.say("Your role may not do this.")
         case FileGone() | TooManyFiles() | FileUnreachable():

@@ -20,6 +20,11 @@ class Site(msgspec.Struct, frozen=True):
         return f"{self.root}/login"
 
     @property
+    def again(self) -> str:
+        """Where a form is led to that was sent without a session."""
+        return f"{self.door}/again"
+
+    @property
     def assets(self) -> str:
         return f"{self.root}/assets"
 

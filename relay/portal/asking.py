@@ -5,12 +5,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from relay.html.gate import NotSentYet
 from relay.proxy.answers import JSON, Document, Sent
 from relay.proxy.own_surface import OwnSurface
 from relay.proxy.surface import KlingSurface
 from relay.tenants.caller import Caller
 
 OK = 200
+QUOTE = "/relay/quote"
+"""Asked by a POST, and does nothing."""
 
 
 class KlingSaid(Exception):
@@ -29,8 +32,16 @@ class Asking:
     """
 
     def __init__(
-        self, own: OwnSurface, kling: KlingSurface, caller: Caller, *, address: str
+        self,
+        own: OwnSurface,
+        kling: KlingSurface,
+        caller: Caller,
+        *,
+        address: str,
+        is_reading: bool = False,
     ) -> None:
+        """`is_reading`: what would be done is refused by NotSentYet."""
+        self._is_reading = is_reading
         self._own, self._kling = own, kling
         self._caller = caller
         self._address = address
@@ -96,6 +107,8 @@ class Asking:
         key: str | None = None,
         form_key: str | None = None,
     ) -> Sent:
+        if self._is_reading and method != "GET" and path != QUOTE:
+            raise NotSentYet
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return await surface.ask(
             *(self._caller, method, path),

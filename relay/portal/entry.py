@@ -15,7 +15,8 @@ from relay.desk.logins import WrongLogin
 from relay.desk.portal import enter_portal, enter_portal_by_link, leave_portal
 from relay.errors import AddressNotAllowed, RelayError, SignatureInvalid
 from relay.html.form import Form, read_form
-from relay.html.gate import address_of, session_cookie
+from relay.html.gate import CLEARED, address_of, session_cookie
+from relay.html.kept import KEPT, ask_who_sent, go_on, read_kept
 from relay.logins.sessions import WHOLE
 from relay.networks import client_of
 from relay.portal.gate import ROOT
@@ -35,13 +36,24 @@ class Door(Controller):
         there = page.site.own_address(request.query_params.get("next", ROOT))
         if request.scope["user"] is not None:
             return page.go(there)
-        return await page.render("login.html", form=Form(page.say), next=there)
+        return await page.render("login.html", form=Form(page.say), next=there, kept=None)
+
+    @get("/login/again")
+    async def ask_anew(self, page: NamedDependency[Page]) -> Response[Any]:
+        """Lead to the door, who looks at that page in another language."""
+        return page.go(page.site.door)
+
+    @post("/login/again")
+    async def ask_who_sent(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
+        """Ask who it is, and keep what was filled in: it was sent without a session."""
+        return await ask_who_sent(page, request)
 
     @post("/login")
     async def log_in(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Let somebody in by a key of the tenant's: an API key, or an access key and its secret."""
         form = await read_form(request, page.say)
         there = page.site.own_address(form.values.get("next", ROOT))
+        kept = read_kept(page.site, form.values.get(KEPT, ""))
         key = form.text("key", must=True, most=KEY_CHARS_MAX)
         secret_key = form.text("secret_key", most=KEY_CHARS_MAX)
         address = address_of(request)
@@ -51,7 +63,7 @@ class Door(Controller):
                 "Too many wrong tries. Try again in %(s)s seconds.", s=int(wait_s) + 1
             )
             status = HTTP_429_TOO_MANY_REQUESTS
-            return await page.render("login.html", status=status, form=form, next=there)
+            return await page.render("login.html", status=status, form=form, next=there, kept=kept)
         if form.is_right and key is not None:
             # Counted before it is known: of many at once each would still be free to try.
             tries.count(who)
@@ -74,8 +86,10 @@ class Door(Controller):
                 except WrongLogin:
                     form.errors[""] = page.say("This key was replaced. Use the new one.")
                 else:
-                    return await _show_in(page, request, secret, there)
-        return await page.render("login.html", status=HTTP_403_FORBIDDEN, form=form, next=there)
+                    return await _show_in(page, request, secret, there, form)
+        return await page.render(
+            "login.html", status=HTTP_403_FORBIDDEN, form=form, next=there, kept=kept
+        )
 
     @get("/enter")
     async def ask_to_enter(
@@ -97,7 +111,7 @@ class Door(Controller):
             )
         except WrongLogin:
             return await page.render("enter.html", status=HTTP_403_FORBIDDEN, key="", is_over=True)
-        return await _show_in(page, request, secret, ROOT)
+        return await _show_in(page, request, secret, ROOT, form)
 
     @post("/leave")
     async def leave(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
@@ -105,6 +119,7 @@ class Door(Controller):
         await leave_portal(page.portal.sessions, page.visitor.session_id)
         answer = page.go(page.site.door, said="left")
         answer.set_cookie(session_cookie(page.site, request.scope["scheme"], "", lasts_s=0))
+        answer.headers |= CLEARED
         return answer
 
     @post("/look")
@@ -140,11 +155,13 @@ def _bearer(key: str, secret_key: str | None) -> str:
         raise SignatureInvalid from error  # of a PEM or an SSH key, it refuses to sign by
 
 
-async def _show_in(page: Page, request: Asked, secret: str, there: str) -> Response[Any]:
+async def _show_in(
+    page: Page, request: Asked, secret: str, there: str, form: Form
+) -> Response[Any]:
     """Give a browser its new session, whatever it showed before; the one before it is over."""
     if request.scope["user"] is not None:
         await leave_portal(page.portal.sessions, page.visitor.session_id)
-    answer = page.go(there)
+    answer = await go_on(page, request, secret, there, form)
     scheme, lasts_s = request.scope["scheme"], int(WHOLE.total_seconds())
     cookie: Cookie = session_cookie(page.site, scheme, secret, lasts_s=lasts_s)
     answer.set_cookie(cookie)

@@ -36,6 +36,7 @@ class Page(SitePage, frozen=True, kw_only=True):
         return Asking(
             *(self.portal.own, self.portal.kling, self.visitor.caller),
             address=address_of(self.request),
+            is_reading=bool(self.request.scope.get("is_shown_anew")),
         )
 
     @property

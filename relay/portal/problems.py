@@ -14,7 +14,8 @@ from relay.errors import (
     TaskNotFound,
     TokenNotFound,
 )
-from relay.html.problems import failure_of
+from relay.html.gate import StaleForm
+from relay.html.problems import failure_of, show_stale
 from relay.portal.asking import KlingSaid
 from relay.portal.page import Asked, Page, page_of
 
@@ -30,6 +31,8 @@ def sentence_of(error: RelayError | KlingSaid, page: Page) -> str:
 def show_failure(request: Asked, error: Exception) -> Response[Any]:
     """Answer whatever a handler raised."""
     page = page_of(request)
+    if isinstance(error, StaleForm) and (kept := show_stale(error, page)):
+        return kept
     match error:
         case SentBefore():
             return page.compose("sent_before.html", before=error)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from litestar.datastructures import UploadFile
 
-from relay.html.form import CSRF, Form, Say
+from relay.html.form import Form, Say
 from relay.kling.inputs import Input, Kind, put
 from relay.kling.media import SCHEME
 
@@ -43,9 +43,8 @@ async def read_tried(request: Any, say: Say) -> Tried:
             content = await value.read()
             if content:
                 tried.files.setdefault(name.removesuffix(FILE), []).append(content)
-        elif isinstance(value, str) and name != CSRF:
-            tried.form.values.setdefault(name, value)
-            tried.form.lists.setdefault(name, []).append(value)
+        elif isinstance(value, str):
+            tried.form.take(name, value)
     return tried
 
 

@@ -63,6 +63,10 @@ async def test_an_operator_finds_a_task_and_refunds_a_part(world: World) -> None
         assert "is left to refund" in await page.inner_text("#amount-error")
         assert await page.input_value("#amount") == "4711"
         await _refund(page, "0.05")
+        await page.go_back()
+        assert "0.05" in await page.inner_text("form.stack button.main"), "the confirmation"
+        await page.go_back()
+        assert await page.input_value("#amount") == "4711"
     assert await refunded(relay) == [*before, 100_000, 50_000]
     assert browser.wrongs == []
 

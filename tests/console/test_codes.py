@@ -128,14 +128,14 @@ async def test_codes_are_redeemed_once_and_revoked(database_url: str) -> None:
         ):
             assert answer.status_code == 403
         assert "Revoke" not in (await vic.read("/money/codes/1")).replace("Revoked", "")
-        refused = await ann.post("/money/codes/1/revoke", code="1")
+        refused = await ann.post("/money/codes/1/revoke", code_id="1")
         assert (refused.status_code, "it was redeemed" in refused.text) == (409, True)
-        assert (await ann.post("/money/codes/1/revoke", code="99")).status_code == 404
+        assert (await ann.post("/money/codes/1/revoke", code_id="99")).status_code == 404
         for place in ("2", "2/revoke", "2/csv", str(10**30)):
             assert (await ann.get(f"/money/codes/{place}")).status_code == 404
         asked = await ann.read("/money/codes/1/revoke")
         assert "2 codes of 4.000002 USD in all cannot be redeemed any more" in asked
-        one = await ann.post("/money/codes/1/revoke", code="2", reason=EVIL)
+        one = await ann.post("/money/codes/1/revoke", code_id="2", reason=EVIL)
         assert one.status_code == 303
         for _ in range(2):
             assert (await ann.post("/money/codes/1/revoke")).status_code == 303

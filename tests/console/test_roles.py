@@ -306,6 +306,18 @@ async def test_the_least_who_may_sees_a_page_and_the_greatest_who_may_not_is_ref
     assert await state_of(hall.relay) == seen, "what was refused changed nothing"
 
 
+async def test_a_form_that_is_only_shown_anew_does_nothing(hall: Hall) -> None:
+    """By an owner, to whom each is open, and of each form: not even where it asks for nothing."""
+    seen, changes = await state_of(hall.relay), "SELECT count(*) AS number FROM changes"
+    before = await hall.relay.row(changes)
+    for method, address, _ in rows():
+        if method == "POST":
+            there = address.format(**hall.ids)
+            answer = await hall.visits[Role.OWNER].post(there, **{"shown-anew": "on"})
+            assert answer.status_code != 500, there
+    assert (await state_of(hall.relay), await hall.relay.row(changes)) == (seen, before)
+
+
 def forget_refusals(relay: Relay) -> None:
     """Have the next one noted too: of one address it is one a minute."""
     relay.app.state.office.console._gate._office.refusals._noted.clear()  # noqa: SLF001

@@ -306,6 +306,16 @@ async def test_no_form_reaches_what_is_another_tenants(town: Town, scope: Scope)
         assert await state_of(relay) == before
 
 
+async def test_a_form_that_is_only_shown_anew_does_nothing(town: Town) -> None:
+    """Not even where a handler looks at no form: with own ids, of who may do it all."""
+    async with visiting(town.relay, OWN, Scope.MANAGE) as ann:
+        before = await state_of(town.relay)
+        for path, fields in FORMS:
+            sent = {name: value.format(**town.own) for name, value in fields.items()}
+            await ann.post(path.format(**town.own), **sent, **{"shown-anew": "on"})
+        assert await state_of(town.relay) == before
+
+
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_pages_without_ids_show_the_visitors_own(town: Town, scope: Scope) -> None:
     """Or refuse plainly what its key may not read."""
