@@ -163,7 +163,7 @@ def _outlook(outlook: Outlook) -> list[tuple[str, str | None]]:
         next_by += ": it is overdue, does a worker run?" if outlook.is_overdue else ""
     takes = None
     if usual is not None:
-        lately = f"of the last {usual.tasks} successes"
+        lately = f"of the last {usual.tasks} successes" if usual.tasks > 1 else "of one success"
         takes = f"{span(usual.median_s)}, nine of ten at most {span(usual.most_s)}, {lately}"
     return [
         ("waits for", outlook.waits_for),

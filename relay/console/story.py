@@ -27,6 +27,8 @@ from relay.tasks.timeline import Happening
 
 DELIVERIES_MAX = 20
 """Of one task: one for each state that it was in."""
+CHANGES_NOTHING = ", changes nothing"
+"""As `relay/tasks/told.py` notes what was known already."""
 MICROS = re.compile(r"(-?\d+) micros\b", re.ASCII)
 
 
@@ -126,7 +128,10 @@ async def _tells(session: AsyncSession, page: Page, task_id: TaskId) -> int | No
 
 
 def _moved(one: Happening, page: Page) -> Moved:
-    detail = MICROS.sub(lambda found: page.spell.money(int(found[1])), page.hear(one.detail))
+    told, changed_nothing, _ = one.detail.partition(CHANGES_NOTHING)
+    detail = MICROS.sub(lambda found: page.spell.money(int(found[1])), page.hear(told))
+    if changed_nothing:
+        detail = page.say("%(said)s, which changed nothing", said=detail)
     tone = ""
     if one.what == "charged" or (one.what == "ended" and one.detail.startswith("succeed")):
         tone = "good"

@@ -35,6 +35,16 @@ def test_every_sentence_is_translated() -> None:
         assert {one for one, given in words.items() if len(given) != len(set(given))} == set()
 
 
+def test_kling_is_called_as_its_own_chinese_documents_call_it() -> None:
+    """可灵, in all that is Chinese; the relay's own name is another one."""
+    said = [
+        (file, str(message.string))
+        for file, message in translated("zh")
+        if re.search(r"Kling(?! Relay)", str(message.string))
+    ]
+    assert said == []
+
+
 def test_translations_have_the_same_holes() -> None:
     """What is filled in, and what is marked up, is the same in each; none is empty or a guess."""
     for language in OTHERS:
