@@ -8,6 +8,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -81,7 +82,12 @@ def runs_of(module: ModuleType, source: str) -> Iterator[tuple[str, str | None]]
                     yield place, None
 
 
-def all_runs() -> Iterator[tuple[str, str | None]]:
+@cache  # to walk through all of the relay takes seconds
+def all_runs() -> frozenset[tuple[str, str | None]]:
+    return frozenset(_find_all_runs())
+
+
+def _find_all_runs() -> Iterator[tuple[str, str | None]]:
     for path in sorted(RELAY.rglob("*.py")):
         parts = path.relative_to(RELAY.parent).with_suffix("").parts
         if parts[1] not in (*ELSEWHERE, "__main__"):
@@ -107,7 +113,7 @@ def test_every_statement_is_tested_at_a_million_rows_or_known_to_be_cold() -> No
 
 def test_what_is_listed_is_still_there() -> None:
     """A reason for what is gone would cover its successor."""
-    runs = set(all_runs())
+    runs = all_runs()
     untested = {place for place, statement in runs if statement not in TESTED}
 
     assert set(COLD) - untested == set()
