@@ -1,6 +1,7 @@
 """What makes a run short: how many tests go at once, which come first, what none does again."""
 
 import gc
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.assertion import rewrite
 from cryptography import x509
 
 from tests.kling.certificates import self_signed
@@ -58,7 +60,7 @@ def _rank(file: str) -> int:
     return next((at for at, start in enumerate(FIRST) if file.startswith(start)), len(FIRST))
 
 
-def set_up_processes(kept: Path) -> Callable[[], None]:
+def set_up_processes(config: pytest.Config, kept: Path) -> Callable[[], None]:
     """Spare the workers, and the commands that tests start, what takes most of a start.
 
     Returns what cleans up. An environment may forbid to keep compiled code. It is kept in `kept`
@@ -71,6 +73,7 @@ def set_up_processes(kept: Path) -> Callable[[], None]:
         os.environ["PYTHONPYCACHEPREFIX"] = str(kept)
         if not any(kept.iterdir()):
             _compile()
+            _rewrite_asserts(config, kept)
     trusted = Path(top.name, "trusted.pem")
     self_signed(trusted, x509.DNSName("nobody.invalid"))
     os.environ["SSL_CERT_FILE"] = str(trusted)
@@ -90,6 +93,33 @@ def _compile() -> None:
     command = [sys.executable, "-m", "compileall", "-q", "-j", "0", *map(str, places)]
     # What some library ships that is no Python of this version is none of ours.
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _rewrite_asserts(config: pytest.Config, kept: Path) -> None:
+    """Have pytest compile the tests as it runs them, by all cores: each worker would do all of it.
+
+    That takes 10 s of a core, as long as all else of collecting them.
+    """
+    tests = ROOT / "tests"
+    files = sorted([*tests.rglob("test_*.py"), *tests.rglob("conftest.py")])
+
+    def rewrite_some(some: list[Path]) -> None:
+        for file in some:
+            digest, code = rewrite._rewrite_test(file, config)  # noqa: SLF001 (there is no other way)
+            directory = kept.joinpath(*file.parts[1:-1])  # where pytest looks, by this prefix
+            directory.mkdir(parents=True, exist_ok=True)
+            compiled = directory / f"{file.stem}{rewrite.PYC_TAIL}"
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, digest, compiled)  # noqa: SLF001
+
+    cores = os.cpu_count() or 1
+    forking = multiprocessing.get_context("fork")
+    running = [
+        forking.Process(target=rewrite_some, args=(files[at::cores],)) for at in range(cores)
+    ]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join()
 
 
 def spare_the_collector() -> None:
