@@ -28,7 +28,10 @@ MEMORY_BYTES_MIN = 12 * 2**30
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:  # they have the controller's environment
         assert config.cache is not None
-        config.add_cleanup(run.set_up_processes(config.cache.mkdir("bytecode")))
+        config.add_cleanup(run.set_up_processes(config, config.cache.mkdir("bytecode")))
+    # structlog's own choice, rich, draws tables of what all functions of a traceback had in hand.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
