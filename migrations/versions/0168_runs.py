@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from relay.database.xid8 import Xid8
 
 revision: str = "0168"
-down_revision: str | None = "0159"
+down_revision: str | None = "0167"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
