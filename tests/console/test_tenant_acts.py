@@ -109,11 +109,13 @@ async def test_a_tenant_is_opened_paid_changed_and_removed(database_url: str) ->
         form |= {"groups": "eu, spare", "was.multiplier": "", "multiplier": "1.5"}
         form |= {"was.contact": EVIL, "contact": EVIL, "was.queue_s": "", "queue_s": "60"}
         form |= {"was.notes": "", "notes": "rings \a"}
+        form |= {"was.asset_gb_month": "", "asset_gb_month": "0.03"}
         bell = await ann.post(f"{here}/change", **form)
         assert (bell.status_code, 'id="notes-error"' in bell.text) == (409, True)
         form |= {"notes": f"{EVIL}\r\npays on the 5th"}
         await done(ann, f"{here}/change", **form)
-        assert f"{EVIL}\npays on the 5th" in await ann.read(here)
+        page = await ann.read(here)
+        assert (f"{EVIL}\npays on the 5th" in page, "0.03 USD a GB-month" in page) == (True, True)
         now = await state(relay)
         assert now["notes"] == f"{EVIL}\npays on the 5th"
         assert (now["name"], now["enabled"], now["groups"]) == ("acme b", False, ["eu", "spare"])
