@@ -13,6 +13,8 @@ from relay.kling.lint.rules import (
     Word,
 )
 
+SPEECH_CHARS_MAX = 1000
+
 SOUNDS: dict[str, tuple[Rule, ...]] = {
     "text-to-audio": (
         Needed(path="prompt", source="4.15"),
@@ -27,7 +29,7 @@ SOUNDS: dict[str, tuple[Rule, ...]] = {
     ),
     "tts": (
         Needed(path="text", source="4.15"),
-        Length(path="text", most=1000, source="4.15"),
+        Length(path="text", most=SPEECH_CHARS_MAX, source="4.15"),
         Word(path="voice_language", words=("zh", "en"), source="4.15"),
         Number(path="voice_speed", least="0.8", most="2.0", source="4.15"),
     ),
