@@ -27,7 +27,6 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── RunNotFound            400  1201  no task of the studio's of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── PortalSessionNotFound      400  1201  no browser of this tenant's under that number
-    ├── SentBefore                 400  1201  a form of the portal's, which was done then
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
     ├── UploadsNotTaken            403  1103  the operator keeps no files for this tenant
     ├── FilesFull                  403  1103  it has as many bytes of files as it may
@@ -63,7 +62,6 @@ A refusal never changes once it is made; tests/test_errors.py holds this drawing
 Source of the codes and their statuses: docs/kling-api.md 8, as `kling/codes.py` has them.
 """
 
-from datetime import datetime
 from typing import ClassVar
 
 from relay.kling.codes import Code
@@ -212,16 +210,6 @@ class NoticePlaceNotFound(RelayError, code=Code.INVALID_PARAMETER):
 
 class PortalSessionNotFound(RelayError, code=Code.INVALID_PARAMETER):
     words = "no such session"
-
-
-class SentBefore(RelayError, code=Code.INVALID_PARAMETER):
-    words = "this form was sent before, and done once"
-
-    def __init__(self, act: str, at: datetime) -> None:
-        """`act`: what it did then, as the desk names it."""
-        super().__init__()
-        self.act = act
-        self.at = at
 
 
 INVALID_METHOD = "the requested method is invalid"

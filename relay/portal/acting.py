@@ -11,7 +11,6 @@ from relay.errors import (
     PortalSessionNotFound,
     RelayError,
     ScopeTooSmall,
-    SentBefore,
     TokenNotFound,
 )
 from relay.html.form import Form
@@ -21,11 +20,7 @@ from relay.portal.problems import sentence_of
 
 OK, WRONG = 200, 422
 COMMAS = re.compile("[,\n\uff0c\u3001]")
-ELSEWHERE = (
-    *(TokenNotFound, DeliveryNotFound, NoticePlaceNotFound, PortalSessionNotFound),
-    *(ScopeTooSmall, SentBefore),
-)
-"""What is told on a page of its own."""
+GONE = (TokenNotFound, DeliveryNotFound, NoticePlaceNotFound, PortalSessionNotFound, ScopeTooSmall)
 
 
 async def attempt(
@@ -37,14 +32,14 @@ async def attempt(
     `fields`: of the form, by what the answer calls them.
 
     Raises:
-        RelayError: what it is about is not the tenant's, or its key may not do it, or the same form
-            did it before.
+        RelayError: what it is about is not the tenant's, or its key may not do it.
+        SentBefore: the same form did it before.
     """
     if not form.is_right:
         return None, WRONG
     try:
         return await asked(), OK
-    except ELSEWHERE:
+    except GONE:
         raise
     except InvalidParameter as error:
         name = fields.get(error.field, error.field)

@@ -10,7 +10,6 @@ from relay.errors import (
     NoticePlaceNotFound,
     PortalSessionNotFound,
     RelayError,
-    SentBefore,
     TaskNotFound,
     TokenNotFound,
 )
@@ -18,6 +17,7 @@ from relay.html.gate import StaleForm
 from relay.html.problems import failure_of, show_stale
 from relay.portal.asking import KlingSaid
 from relay.portal.page import Asked, Page, page_of
+from relay.proxy.asked import SentBefore
 
 
 def sentence_of(error: RelayError | KlingSaid, page: Page) -> str:

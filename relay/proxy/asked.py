@@ -1,5 +1,6 @@
 """What a tenant asks on a path of the relay's own."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from relay.desk.act import AT_ONCE
 from relay.desk.actor import Actor, ActorKind
 from relay.desk.errors import DoneBefore
 from relay.desk.once import refuse_again
-from relay.errors import InvalidParameter, SentBefore, TenantDisabled, Unavailable
+from relay.errors import InvalidParameter, TenantDisabled, Unavailable
 from relay.form_keys import is_key
 from relay.money import micros_of
 from relay.tenants.caller import Caller
@@ -21,6 +22,16 @@ from relay.tenants.tables import Tenant
 Body = TypeVar("Body")
 PLACES_MAX, DIGITS_MAX = 6, 12
 """Of an amount: behind the point, and before it."""
+
+
+class SentBefore(Exception):
+    """A form of a page of ours was sent before, and done then; no program is told so."""
+
+    def __init__(self, act: str, at: datetime) -> None:
+        """`act`: what it did, as the desk names it."""
+        super().__init__(act)
+        self.act = act
+        self.at = at
 
 
 class Asked(msgspec.Struct, frozen=True):

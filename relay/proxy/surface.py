@@ -26,6 +26,7 @@ from relay.logs import RequestLine, log_request
 from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, send_answer
+from relay.proxy.asked import SentBefore
 from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
@@ -43,6 +44,8 @@ from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
+SENT_BEFORE = 409
+"""Of a form of ours, in the log: nobody is answered by it."""
 GONE = "gone"
 """In place of a status: the client hung up, and nobody was answered."""
 UNKNOWN_MAX = 1000
@@ -126,6 +129,7 @@ class TenantSurface(ABC):
 
         Raises:
             RelayError: in Kling's terms.
+            SentBefore: the same form did it before.
         """
         line = RequestLine(form_key or new_request_id(), method, address)
         line.tenant, line.token_id = caller.tenant, caller.token_id
@@ -152,6 +156,9 @@ class TenantSurface(ABC):
         except RelayError as error:
             line.status, line.code = error.http_status, int(error.code)
             line.error = type(error).__name__
+            raise
+        except SentBefore as error:
+            line.status, line.error = SENT_BEFORE, type(error).__name__
             raise
         except Exception as error:
             line.status, line.error = SERVER_ERROR, type(error).__name__
