@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere
 from relay.database.faults import is_fault, log_failure
 from relay.errors import InternalError, RelayError, ScopeTooSmall, Unavailable
@@ -13,7 +14,6 @@ from relay.html.words import choose
 from relay.logs import RequestLine, log_request
 from relay.pages.later import Later
 from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
-from relay.body_budget import BodyBudget
 from relay.request_ids import new_request_id
 from relay.studio.behind import Behind, Visit
 from relay.studio.refusals import Refusal, refusal_of, status_of
@@ -69,7 +69,7 @@ class Studio:
                     receive,
                     declared=declared_length(scope["headers"]),
                     budget=self._budget,
-                    tenant_id=visit.caller.payer_id,
+                    account_id=visit.caller.account_id,
                     limit_bytes=self._body_limit_bytes,
                 )
                 scope["user"], scope["line"] = visit, line

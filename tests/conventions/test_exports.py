@@ -15,7 +15,9 @@ LEFT_OUT = {
         *("channel_events", "channel_packs", "invoice_files", "invoice_items", "invoice_profiles"),
         *("assets", "asset_objects", "asset_days", "storage_charges", "storage_refunds"),
     ),
-    "with each task of the studio's, by its own path": (*("runs", "run_steps", "run_events", "run_retentions"),),
+    "with each task of the studio's, by its own path": (
+        *("runs", "run_steps", "run_events", "run_retentions"),
+    ),
     "of a moment": (
         *(
             "queue",

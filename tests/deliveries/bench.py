@@ -26,6 +26,7 @@ AGES = Ages(
     owners_days=30,
     callback_urls_days=30,
     addresses_days=90,
+    inputs_days=30,
 )
 ENDED = 0.0
 """A lease that is over when it begins."""
