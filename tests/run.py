@@ -25,6 +25,8 @@ FIRST = (
     "tests/month/",
     "tests/console/test_browser.py",
     "tests/portal/test_browser.py",
+    "tests/console/test_day.py",
+    "tests/portal/test_day.py",
     "tests/desk/test_locks.py",
     "tests/desk/test_changes.py",
     "tests/deploy/",
@@ -36,6 +38,14 @@ FIRST = (
     "tests/portal/test_isolation.py",
     "tests/logins/test_log_in.py",
     "tests/cli/test_backup.py",
+    "tests/portal/test_examples.py",
+    "tests/server/test_as_uvicorn.py",
+    "tests/conventions/",
+    "tests/console/test_roles.py",
+    "tests/desk/test_roles.py",
+    "tests/html/test_pressed_twice.py",
+    "tests/portal/test_flood.py",
+    "tests/tasks/test_plans_made_early.py",
 )
 """Files of minutes in few tests. Begun last, one of them would have a core for itself."""
 
