@@ -38,7 +38,7 @@ COLD = {
     "relay.runs.runner:Runner._keeper": "a run and its tenant, by primary key",
     "relay.runs.runner:Runner._look": "a task by primary key, and its events by an index",
     "relay.runs.runner:Runner._note_sent": "a step by primary key",
-    "relay.runs.runner:Runner._send": "a step and its run by primary key, its task by its create key",
+    "relay.runs.runner:Runner._send": "a step and its run by key, its task by its create key",
     "relay.runs.runner:Runner.advance": "a step by primary key",
     "relay.runs.runner:Runner.claim_due": "what is due, along an index of that alone",
     "relay.runs.runner:Runner.follow": "the step of a task, by an index",
