@@ -11,7 +11,7 @@ import pytest
 from relay.database.engine import dsn
 from relay.database.line import connector
 from relay.database.lines import Lines, share
-from relay.settings import CONNECTIONS_MAX, CONNECTIONS_MIN
+from relay.settings.values import CONNECTIONS_MAX, CONNECTIONS_MIN
 from relay.tenants.tokens import IssuedToken
 from tests.deliveries.tenant_server import TenantServer
 from tests.owners.two_accounts import ONE, TWO, Steered

@@ -26,7 +26,7 @@ from relay.tasks.tables import TaskState
 RELAY = FOLDER.parents[1]
 
 VOICES = (
-    "errors.py",
+    "errors/*.py",
     *("months.py", "networks.py"),
     *(f"alerts/{one}.py" for one in ("notes", "of_*", "places", "rule", "rules", "send", "word")),
     *(f"backups/{one}.py" for one in ("pg_dump", "places", "take")),
