@@ -316,6 +316,7 @@ async def test_a_form_that_is_only_shown_anew_does_nothing(hall: Hall) -> None:
             answer = await hall.visits[Role.OWNER].post(there, **{"shown-anew": "on"})
             assert answer.status_code != 500, there
     assert (await state_of(hall.relay), await hall.relay.row(changes)) == (seen, before)
+    assert (await hall.visits[Role.OWNER].get("")).status_code == 200, "nor is one logged out"
 
 
 def forget_refusals(relay: Relay) -> None:
