@@ -249,7 +249,7 @@ async def furnish(relay: Relay, name: str) -> dict[str, str]:
 
 def plain(text: str, ids: dict[str, str]) -> str:
     """What a page says, without what differs between any two askings of it."""
-    text = re.sub(r'name="csrf" value="[^"]*"|<time.*?</time>', "", text, flags=re.DOTALL)
+    text = re.sub(r'name="(?:csrf|once)" value="[^"]*"|<time.*?</time>', "", text, flags=re.DOTALL)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", "", text)
     for name, value in sorted(ids.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(value, f"<{name}>")
