@@ -39,11 +39,13 @@ THE_SAME_TWICE = {
         *("console/prices/end", "console/tenants/notice_remove", "console/tenants/portal_end"),
         *("console/tenants/remove", "console/base", "portal/base", "portal/callbacks/unplace"),
         *("portal/keys/close", "portal/keys/sessions", "portal/tasks/cancel"),
+        "portal/files/delete",
     ),
     "what is due is not made due again; what it tells has an id, by which it is known": (
         *("console/deliveries/replay", "console/tenants/notices", "console/tenants/notices#2"),
         *("portal/callbacks/replay", "portal/callbacks/notices", "portal/tasks/one"),
     ),
+    "the same content is the file that it was": ("portal/files/list",),
     "one test more, of nobody's books": (
         *("console/alerts/list", "console/channels/test", "console/tenants/callbacks"),
         "portal/callbacks/ping",

@@ -11,7 +11,10 @@ PLACES = {
     *("settings/settings", "backup/backup", "logins/me", "done_before"),
 }
 """Of the console: what its menu leads to, and what leads on by itself."""
-PORTAL_PLACES = {"home", "month", "tasks/list", "try/list", "usage/usage", "guide/guide"}
+PORTAL_PLACES = {
+    *("home", "month", "tasks/list", "try/list", "usage/usage", "guide/guide", "files/list"),
+    "sent_before",
+}
 WAY = re.compile(r'class="back"|logins/back|(?:tenants|prices|money)/(?:head|tabs)|own\.tabs')
 """A link above the title, or the tabs of a place."""
 

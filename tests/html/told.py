@@ -72,7 +72,7 @@ OF_STATEMENTS = (
 )
 """What FINISH notes by itself (`tasks/finish.py`)."""
 WITHOUT_PAGES = (
-    *("admin/", "callbacks/", "cli/", "new_api/", "sandbox/"),
+    *("admin/", "callbacks/", "cli/", "new_api/", "runs/", "sandbox/", "studio/"),
     *("desk/move_in.py", "desk/moving/", "desk/setup/"),
 )
 """Where refusals are told to programs and at terminals alone."""
