@@ -19,7 +19,7 @@ from relay.desk.office import Office
 from relay.desk.refusals import Refusals
 from relay.desk.trial_runs import TrialRuns
 from relay.faces import open_faces
-from relay.front import Application, Front
+from relay.front import Application, Front, is_socket
 from relay.kling.catalogue import Catalogue
 from relay.kling.transport import Transport
 from relay.metrics.business import BusinessMetrics
@@ -93,10 +93,14 @@ class Relay(Process):
         self, scope: Scope | LifeSpanScope, receive: Any, send: Any
     ) -> Coroutine[Any, Any, None]:
         """Choose; no coroutine, since what it returns is awaited in its place."""
-        if scope["type"] == "lifespan" or scope["type"] == ScopeType.WEBSOCKET:
+        if scope["type"] == "lifespan":
             return super().__call__(scope, receive, send)
-        answer = self.front.resolve(scope["raw_path"].partition(b"?")[0])
-        return answer(scope, receive, send)
+        raw_path = scope["raw_path"].partition(b"?")[0]
+        if scope["type"] == ScopeType.WEBSOCKET and not (
+            self.state.faces.studio is None or not is_socket(raw_path)
+        ):
+            return super().__call__(scope, receive, send)
+        return self.front.resolve(raw_path)(scope, receive, send)
 
     def answer_page(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Answer as Litestar does."""

@@ -159,6 +159,11 @@ class Front(Generic[Answering]):
 _NAMES = Front({application: application for application in Application})
 
 
+def is_socket(raw_path: bytes) -> bool:
+    """Tell whether a path may be opened as a WebSocket: one of the studio's."""
+    return [part for part in raw_path.split(b"/") if part] == [b"api", b"kling", b"ws"]
+
+
 def is_page(raw_path: bytes) -> bool:
     """Tell whether an answer may come in many pieces: those of all other surfaces come in one."""
     return _NAMES.resolve(raw_path) in STREAMING

@@ -67,6 +67,13 @@ def upgrade() -> None:
     op.create_index(
         "runs_key", "runs", ["token_id", "key"], unique=True, postgresql_where="key IS NOT NULL"
     )
+    op.create_index(
+        "runs_open",
+        "runs",
+        ["tenant_id", "id"],
+        unique=False,
+        postgresql_where="ended_at IS NULL",
+    )
     op.create_index(op.f("runs_tenant_id_id_idx"), "runs", ["tenant_id", "id"], unique=False)
     op.create_table(
         "run_steps",
@@ -84,6 +91,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("task_id", sa.BigInteger(), nullable=True),
         sa.Column("task_state", sa.Text(), nullable=True),
+        sa.Column("usual_s", sa.Double(), nullable=True),
         sa.Column("quote_micros", sa.BigInteger(), nullable=False),
         sa.Column("reserved_micros", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),

@@ -136,7 +136,7 @@ def _serve(
 ) -> None:
     import structlog
 
-    from relay.front import is_page
+    from relay.front import is_page, is_socket
     from relay.server.run import Listener, run_server
 
     log = structlog.get_logger()
@@ -159,9 +159,12 @@ def _serve(
         )
         _tell_systemd()
 
+    front = Listener(listener, app, is_page=is_page)
+    if settings.studio:
+        front = front._replace(is_socket=is_socket)
     try:
         has_started = run_server(
-            Listener(listener, app, is_page=is_page),
+            front,
             None if office is None else Listener(office, app.state.office, is_page=lambda _: True),
             settings=settings,
             stopping=app.state.stopping,

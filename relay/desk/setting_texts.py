@@ -262,8 +262,9 @@ TOLD = (
     ToldSetting(
         ("RELAY_KEEP_EVENTS_DAYS",),
         "`365`",
-        "how long a task's events are kept, once their raw bodies are gone",
-        "任务事件保留多久（原始报文清除之后）",
+        "how long a task's events are kept, once their raw bodies are gone; and the moves of the"
+        " studio's tasks, from which their streams go on",
+        "任务事件保留多久（原始报文清除之后）；以及创作接口任务的进展记录保留多久，断开的事件流凭此续传",
     ),
     ToldSetting(
         ("RELAY_KEEP_OWNERS_DAYS",),

@@ -44,6 +44,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TooDear                    403  1103  the same of a sub-tenant, by a limit of its parent's
     ├── TooManyPings               429  1302  a second test callback within seconds
     ├── TooManyCalls               429  1302  free calls, wrong codes, creates by a parent's
+    ├── TooManyStreams             429  1302  streams of events, of a tenant or of the process
     ├── TooManyCreates             429  1302  a limit of creates a second
     ├── TooManyTasks               429  1303  the tenant's own limit of open tasks
     ├── TooManyInFlight            429  1303  a limit of tasks in flight
@@ -109,6 +110,7 @@ from relay.errors.bounds import (
     TooManyCreates,
     TooManyInFlight,
     TooManyPings,
+    TooManyStreams,
     TooManyTasks,
 )
 from relay.errors.refusal import (
@@ -172,6 +174,7 @@ __all__ = [
     "TooManyCreates",
     "TooManyInFlight",
     "TooManyPings",
+    "TooManyStreams",
     "TooManyTasks",
     "TooSlow",
     "Unauthorized",

@@ -72,6 +72,13 @@ class TooManyCalls(RelayError, code=Code.RATE_LIMITED):
         self.retry_after = retry_after
 
 
+class TooManyStreams(RelayError, code=Code.RATE_LIMITED):
+    """Nothing is told; those that are open go on."""
+
+    words = "Too many streams of events are open: close some, or follow all tasks by one"
+    retry_after = "15"
+
+
 class TooManyCreates(RelayError, code=Code.RATE_LIMITED):
     """Nothing was written."""
 

@@ -107,7 +107,9 @@ def note(session: AsyncSession, moving: Moving) -> None:
     run = moving.run
     run.updated_at = moving.now
     shown = spell_event(run, moving.steps)
-    session.add(RunEvent(run_id=run.id, tenant_id=run.tenant_id, shown=shown))
+    session.add(
+        RunEvent(run_id=run.id, tenant_id=run.tenant_id, shown=shown, created_at=moving.now)
+    )
 
 
 def _end_of(run: Run, states: set[StepState]) -> RunState:

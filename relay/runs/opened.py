@@ -8,6 +8,7 @@ from relay.database.store import Store
 from relay.kling.catalogue import Catalogue
 from relay.runs.begin import Beginner
 from relay.runs.callers import Callers
+from relay.runs.feed import Feed
 from relay.runs.read import Runs
 from relay.runs.runner import Runner
 from relay.settings import Settings
@@ -25,6 +26,7 @@ class RunParts(msgspec.Struct, frozen=True):
     beginner: Beginner
     runner: Runner
     runs: Runs
+    feed: Feed
 
 
 def open_runs(
@@ -42,6 +44,9 @@ def open_runs(
     # Of its own: runs are sent by a worker too, which has no face.
     authenticator = Authenticator(store.lines.reads, store.keys)
     closing.push_async_callback(authenticator.aclose)
+    runs = Runs(store.sessions, store.keys)
+    feed = Feed(store.pool, runs, kept_days=settings.keep_events_days)
+    closing.push_async_callback(feed.aclose)
     return RunParts(
         Beginner(
             store.sessions,
@@ -60,6 +65,8 @@ def open_runs(
             retries=retries,
             catalogue=catalogue,
             keys=store.keys,
+            usuals=Usuals(store.sessions),
         ),
-        Runs(store.sessions, store.keys, Usuals(store.sessions)),
+        runs,
+        feed,
     )

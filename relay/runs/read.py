@@ -12,18 +12,17 @@ from relay.assets.tables import Asset, AssetState
 from relay.database.engine import Sessions
 from relay.kling.made_files import read_file_urls
 from relay.kling.wire import read_any
-from relay.pricing.quote import Quote
 from relay.runs.find import find_run
-from relay.runs.progress import Known, Progress, progress_of
-from relay.runs.stages import Stage, stage_of
+from relay.runs.followed import RunMove, Snapshot
+from relay.runs.progress import Progress, progress_of
+from relay.runs.stages import Event, Stage, StepAt, event_of
 from relay.runs.tables import Run, RunState, RunStep, StepState, input_context
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tasks.tables import Task
-from relay.tasks.usual import Alike, Usuals
-from relay.tenants.tables import Token
 
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 """A run and its steps as they were at one moment."""
+MADE = (StepState.KEEPING, StepState.DONE)
 COUNTED_MAX = 10_000
 """Runs that a list counts; more are told as that many."""
 
@@ -64,10 +63,20 @@ class SeenRun(msgspec.Struct, frozen=True):
 
     run: Run
     steps: list[SeenStep]
-    stage: Stage
+    at: Event
+    """How it stood: now, or when it made the move that is told of."""
+    updated_at: datetime
     progress: Progress
     input: dict[str, Any] | None
     """None once it is forgotten."""
+
+    @property
+    def state(self) -> RunState:
+        return self.at.state
+
+    @property
+    def stage(self) -> Stage:
+        return self.at.stage
 
     @property
     def files(self) -> list[MadeFile]:
@@ -90,10 +99,9 @@ class RunFilter(NamedTuple):
 class Runs:
     """Reads them for tenants."""
 
-    def __init__(self, sessions: Sessions, keys: KeyRing, usuals: Usuals) -> None:
+    def __init__(self, sessions: Sessions, keys: KeyRing) -> None:
         self._sessions = sessions
         self._keys = keys
-        self._usuals = usuals
 
     async def find(self, public_id: str, *, tenant_id: int) -> SeenRun | None:
         """Read a run by the id that its tenant knows; None of one that is another's, or is none."""
@@ -101,14 +109,43 @@ class Runs:
             await session.execute(SNAPSHOT)
             run_id = await find_run(session, public_id, tenant_id=tenant_id)
             rows = None if run_id is None else await _read_rows(session, [run_id])
-        return None if rows is None else (await self._see(rows))[0]
+        return None if rows is None else self._see(rows)[0]
 
     async def of(self, ids: Sequence[int]) -> list[SeenRun]:
         """Read runs, in the order that is given."""
         async with self._sessions() as session:
             await session.execute(SNAPSHOT)
             rows = await _read_rows(session, ids)
-        return await self._see(rows)
+        return self._see(rows)
+
+    async def standing(
+        self, tenant_id: int, run_id: int | None = None, *, limit: int
+    ) -> tuple[list[SeenRun], Snapshot]:
+        """Read one run, or the newest open ones of a tenant; and what has happened by then."""
+        query = select(Run.id).where(Run.tenant_id == tenant_id)
+        if run_id is None:
+            query = query.where(Run.ended_at.is_(None)).order_by(Run.id.desc()).limit(limit)
+        else:
+            query = query.where(Run.id == run_id)
+        async with self._sessions() as session:
+            await session.execute(SNAPSHOT)
+            snapshot = await session.scalar(text("SELECT pg_current_snapshot()::text"))
+            assert snapshot is not None, "there is one"
+            rows = await _read_rows(session, (await session.scalars(query)).all())
+        return self._see(rows), Snapshot.read(snapshot)
+
+    async def at_moves(self, moves: Sequence[RunMove]) -> dict[int, SeenRun]:
+        """Read runs as they were after moves of theirs, by the moves' ids."""
+        async with self._sessions() as session:
+            await session.execute(SNAPSHOT)
+            rows = await _read_rows(session, list({move.run_id for move in moves}))
+        now = {seen.run.id: seen for seen in self._see(rows)}
+        steps = {run.id: steps for run, steps in rows.runs}
+        return {
+            move.id: _then(now[move.run_id], move, steps[move.run_id], rows)
+            for move in moves
+            if move.run_id in now
+        }
 
     async def page(
         self, wanted: RunFilter, *, limit: int, offset: int
@@ -118,24 +155,21 @@ class Runs:
             await session.execute(SNAPSHOT)
             ids, total = await _list_runs(session, wanted, limit=limit, offset=offset)
             rows = await _read_rows(session, ids)
-        return await self._see(rows), total
+        return self._see(rows), total
 
-    async def _see(self, rows: "_Rows") -> list[SeenRun]:
-        """Say how far runs are; no connection is held meanwhile."""
-        kinds = {
-            step.id: _alike(rows.tasks[step.task_id], is_test=run.token_id in rows.test_tokens)
-            for run, steps in rows.runs
-            for step in steps
-            if step.state == StepState.SENT and step.task_id in rows.tasks
-        }
-        usual = await self._usuals.of(kinds.values())
-        known: Known = {step_id: usual.get(kind) for step_id, kind in kinds.items()}
+    def _see(self, rows: "_Rows") -> list[SeenRun]:
+        """Say how far runs are."""
         return [
             SeenRun(
                 run,
                 [_seen(step, rows.tasks.get(step.task_id or 0), rows.assets) for step in steps],
-                stage_of(steps),
-                progress_of(run, steps, known, now=rows.now),
+                event_of(run, steps),
+                run.updated_at,
+                progress_of(
+                    RunState(run.state),
+                    [_at(step, StepState(step.state), rows) for step in steps],
+                    now=rows.now,
+                ),
                 self._input(run),
             )
             for run, steps in rows.runs
@@ -158,7 +192,6 @@ class _Rows(NamedTuple):
     runs: list[tuple[Run, list[RunStep]]]
     tasks: dict[int, Task]
     assets: dict[int, dict[str, str]]
-    test_tokens: set[int]
     now: datetime
 
 
@@ -172,16 +205,12 @@ async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
         step.task_id for of_one in steps.values() for step in of_one if step.task_id is not None
     ]
     tasks = await session.scalars(select(Task).where(Task.id.in_(task_ids)))
-    test = await session.scalars(
-        select(Token.id).where(Token.id.in_({run.token_id for run in runs.values()}), Token.is_test)
-    )
     now = await session.scalar(select(func.now()))
     assert now is not None, "a clock tells a time"
     return _Rows(
         [(runs[id_], steps[id_]) for id_ in ids if id_ in runs],
         {task.id: task for task in tasks},
         await _assets_of(session, task_ids),
-        set(test),
         now,
     )
 
@@ -228,9 +257,34 @@ def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -
     )
 
 
-def _alike(task: Task, *, is_test: bool) -> Alike:
-    quote = msgspec.convert(task.quote, Quote)
-    return Alike(is_test, task.endpoint, task.model, quote.wanted.mode, quote.seconds)
+def _at(step: RunStep, state: StepState, rows: _Rows) -> StepAt:
+    """Say of a step in some state of its own how far it is."""
+    task = rows.tasks.get(step.task_id or 0)
+    return StepAt(state, None if task is None else task.submitted_at, step.ended_at, step.usual_s)
+
+
+def _then(seen: SeenRun, move: RunMove, steps: Sequence[RunStep], rows: _Rows) -> SeenRun:
+    """Say how a run was after a move: what it has by now, only if it has not moved since."""
+    at = move.at
+    if at == seen.at:
+        return seen
+    states = [at.steps.get(step.name, StepState.WAITING) for step in steps]
+    then = [_at(step, state, rows) for step, state in zip(steps, states, strict=True)]
+    return msgspec.structs.replace(
+        seen,
+        at=at,
+        updated_at=move.created_at,
+        progress=progress_of(at.state, then, now=move.created_at),
+        steps=[
+            msgspec.structs.replace(
+                step,
+                state=state,
+                files=step.files if state in MADE else [],
+                next_attempt_at=None,
+            )
+            for step, state in zip(seen.steps, states, strict=True)
+        ],
+    )
 
 
 async def _assets_of(session: AsyncSession, task_ids: Iterable[int]) -> dict[int, dict[str, str]]:

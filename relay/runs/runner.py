@@ -25,6 +25,7 @@ from relay.runs.callers import Callers
 from relay.runs.moves import end_step, lock_step, note, settle
 from relay.runs.outputs import data_of, outputs_of
 from relay.runs.plan import NotMade, filled
+from relay.runs.stages import Stage, waits_at
 from relay.runs.statements import (
     CLAIM,
     FILES,
@@ -36,6 +37,7 @@ from relay.runs.statements import (
     WAKE,
 )
 from relay.runs.tables import Run, RunStep, StepState, body_context
+from relay.runs.usual import read_usual_s
 from relay.secrets import KeyRing
 from relay.tasks.conclude import NotTaken, Submitted
 from relay.tasks.outbox import Move
@@ -44,6 +46,7 @@ from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client, Retries
 from relay.tasks.submit import Submitter
 from relay.tasks.tables import TaskState
+from relay.tasks.usual import Usuals
 from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
@@ -102,6 +105,7 @@ class Runner:
         retries: Retries,
         catalogue: Catalogue,
         keys: KeyRing,
+        usuals: Usuals,
     ) -> None:
         self._sessions = sessions
         self._pool = pool
@@ -112,6 +116,7 @@ class Runner:
         self._retries = retries
         self._catalogue = catalogue
         self._keys = keys
+        self._usuals = usuals
 
     async def claim_due(self, limit: int) -> list[DueStep]:
         """Take steps that are due; no other worker gets them while the lease lasts."""
@@ -255,13 +260,16 @@ class Runner:
 
     async def _note_sent(self, due: DueStep, task_id: int) -> None:
         """Note which task a step has, and look at it at once: it may have moved before."""
+        task = await self._pool.fetchrow(TASK, task_id)
+        assert task is not None, "tasks are never deleted"
+        usual_s = await read_usual_s(self._sessions, self._usuals, task_id)
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
             if moving is None:
                 return
             step = moving.step(due.id)
             step.state, step.task_id, step.sent_at = StepState.SENT, task_id, moving.now
-            step.task_state = "submitted"
+            step.task_state, step.usual_s = waits_at(TaskState(task["state"])).value, usual_s
             settle(moving)
             note(session, moving)
         async with self._sessions() as session:
@@ -281,11 +289,9 @@ class Runner:
                 message = task["fail_message"] or "nothing was made"
                 await self._came_to_nothing(due, None, message)
             case state:
-                await self._lives(
-                    due, "processing" if state is TaskState.PROCESSING else "submitted"
-                )
+                await self._lives(due, waits_at(state))
 
-    async def _lives(self, due: DueStep, task_state: str) -> None:
+    async def _lives(self, due: DueStep, stage: Stage) -> None:
         """Leave a step until its task moves."""
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
@@ -293,8 +299,8 @@ class Runner:
                 return
             step = moving.step(due.id)
             step.lease, step.next_attempt_at = None, moving.now + timedelta(seconds=LOOK_EVERY_S)
-            if step.task_state != task_state:
-                step.task_state = task_state
+            if step.task_state != stage.value:
+                step.task_state = stage.value
                 note(session, moving)
 
     async def _made(self, due: DueStep, step: RunStep, task: Record) -> None:

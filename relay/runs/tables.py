@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text, Uuid
@@ -66,6 +66,7 @@ class Run(Base):
         ),
         CheckConstraint("cap_micros >= 0", name="cap_not_negative"),
         Index(None, "tenant_id", "id"),
+        Index("runs_open", "tenant_id", "id", postgresql_where="ended_at IS NULL"),
         Index("runs_key", "token_id", "key", unique=True, postgresql_where="key IS NOT NULL"),
         Index(
             "runs_inputs_kept",
@@ -156,7 +157,9 @@ class RunStep(Base):
     task_id: Mapped[int | None]
     """No foreign key: it is written while its task's row may be locked by who ends it."""
     task_state: Mapped[str | None]
-    """Where its task stood when it was looked at last."""
+    """At which stage its task was when it was looked at last (`stages.py`)."""
+    usual_s: Mapped[float | None] = mapped_column(Double)
+    """What half of such tasks took at the most, as it was known when this one was sent."""
     quote_micros: Mapped[micros]
     reserved_micros: Mapped[micros] = mapped_column(server_default=text("0"))
     """What it takes of the run's cap: its hold while it is open, then its charge."""

@@ -19,6 +19,10 @@ KEEPALIVE_S = 75
 a request that meets a closing server is lost."""
 
 
+SAID_BYTES_MAX, PING_S = 16 * 1024, 15.0
+"""Of what a client of a WebSocket says at once; how often it is asked whether it is there."""
+
+
 class Listener(NamedTuple):
     """A bound socket, and who answers there."""
 
@@ -28,6 +32,8 @@ class Listener(NamedTuple):
     """An ASGI application."""
     is_page: Callable[[bytes], bool] = BoundedRequest.is_page
     """Of a raw path: whether its answer may stream."""
+    is_socket: Callable[[bytes], bool] = BoundedRequest.is_socket
+    """Of a raw path: whether it may be opened as a WebSocket."""
 
 
 def run_server(
@@ -111,6 +117,7 @@ def _protocol(listener: Listener, settings: Settings) -> type[BoundedRequest]:
     class Protocol(BoundedRequest):
         body_bytes_max = settings.body_limit_mb * 1024 * 1024
         is_page = staticmethod(listener.is_page)
+        is_socket = staticmethod(listener.is_socket)
 
     return Protocol
 
@@ -123,7 +130,11 @@ def _config(
         interface="asgi3",
         http=_protocol(listener, settings),
         loop="auto",  # uvloop where it can be imported
-        ws="none",  # Kling has no websockets
+        ws="none",  # Kling has none; ours are opened by `BoundedRequest`
+        ws_max_size=SAID_BYTES_MAX,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
         lifespan="on" if has_lifespan else "off",
         access_log=False,
         log_config=None,

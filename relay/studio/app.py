@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.studio.ai_tasks import AiTaskPaths
 from relay.studio.creates import PREFIX, creates
+from relay.studio.events import EventPaths
 from relay.studio.offered import list_capabilities
 from relay.studio.refusals import answer_refusal
 from relay.studio.retention import RetentionPaths
@@ -32,7 +33,14 @@ OPENAPI = OpenAPIConfig(
 def studio_app() -> Litestar:
     """Build the paths; whose relay it is, the gate says of each request."""
     return Litestar(
-        [show_document, *creates(), AiTaskPaths, RetentionPaths, list_capabilities],
+        [
+            show_document,
+            *creates(),
+            AiTaskPaths,
+            EventPaths,
+            RetentionPaths,
+            list_capabilities,
+        ],
         exception_handlers={Exception: answer_refusal},
         request_max_body_size=None,  # the gate has read it, within its bounds
         openapi_config=OPENAPI,

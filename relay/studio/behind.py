@@ -1,5 +1,8 @@
 """What stands behind the studio's paths."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+
 import msgspec
 
 from relay.assets.links import ResultUrls
@@ -36,3 +39,7 @@ class Visit(msgspec.Struct, frozen=True):
     request_id: str
     address: str
     language: str
+    again: Callable[[], Awaitable[Caller]]
+    """Lets in whoever asks once more, in a request that lasts."""
+    closing: ExitStack
+    """Closed when the request is over."""

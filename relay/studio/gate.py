@@ -1,6 +1,7 @@
-"""Who comes in: the bearers and scopes of Kling's own paths, told in the studio's words."""
+"""A request of the studio's, from its first byte to its line in the log."""
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -9,22 +10,20 @@ import structlog
 from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere
 from relay.database.faults import is_fault, log_failure
-from relay.errors import InternalError, RelayError, ScopeTooSmall, Unavailable
-from relay.html.words import choose
+from relay.errors import InternalError, RelayError, Unavailable
 from relay.logs import RequestLine, log_request
 from relay.pages.later import Later
 from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
 from relay.request_ids import new_request_id
-from relay.studio.behind import Behind, Visit
+from relay.studio.behind import Behind
+from relay.studio.entry import Entry
 from relay.studio.refusals import Refusal, refusal_of, status_of
+from relay.studio.sockets import Sockets
 from relay.tenants.authenticate import Authenticator
-from relay.tenants.caller import Caller
-from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
 ROUTE = "studio"
-READS = ("GET", "HEAD")
 
 
 class Studio:
@@ -41,14 +40,17 @@ class Studio:
         counts: Counts,
     ) -> None:
         self._pages = pages
-        self._behind = behind
-        self._authenticator = authenticator
+        self._entry = Entry(authenticator, behind)
+        self._sockets = Sockets(self._entry, behind)
         self._budget = budget
         self._body_limit_bytes = body_limit_bytes
         self._counts = counts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or say why not."""
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+            return
         began = time.perf_counter()
         client = scope.get("client")
         line = RequestLine(new_request_id(), scope["method"], client[0] if client else "")
@@ -63,8 +65,8 @@ class Studio:
             await send(message)
 
         try:
-            with elsewhere():
-                visit = await self._let_in(scope, line)
+            with elsewhere(), ExitStack() as closing:
+                visit = await self._entry.let_in(scope, line, closing)
                 body = await read_body(
                     receive,
                     declared=declared_length(scope["headers"]),
@@ -88,27 +90,6 @@ class Studio:
         line.ms = round((time.perf_counter() - began) * 1000, 1)
         log_request(line)
         self._counts.note_answer(line.route, line.status, line.code, 0.0)
-
-    async def _let_in(self, scope: Any, line: RequestLine) -> Visit:
-        """Tell who asks.
-
-        Raises:
-            RelayError
-        """
-        headers = dict(scope["headers"])
-        authorization = headers.get(b"authorization")
-        caller: Caller = await self._authenticator.authenticate(
-            None if authorization is None else authorization.decode("latin-1"),
-            now_s=time.time(),
-            address=line.client,
-        )
-        line.tenant, line.token_id = caller.tenant, caller.token_id
-        scopes = (Scope.CALL, Scope.READ) if scope["method"] in READS else (Scope.CALL,)
-        if not any(caller.scope.has(one) for one in scopes):
-            raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))
-        accepted = headers.get(b"accept-language", b"").decode("latin-1")
-        language = choose(None, accepted, usual=self._behind.settings.language)
-        return Visit(caller, self._behind, line.request_id, line.client, language)
 
 
 def _again(body: ReadBody, receive: Any) -> Any:

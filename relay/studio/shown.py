@@ -1,16 +1,19 @@
 """A run in the studio's words: what `GET ai-task/{id}` answers."""
 
+import time
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from relay.assets.links import ResultUrls
-from relay.html.words import translations
+from relay.html.words import say, translations
 from relay.money import decimal_of
 from relay.runs.read import SeenRun, SeenStep
 from relay.runs.stages import Stage
 from relay.runs.tables import RunState, StepState
+from relay.studio.behind import Visit
 from relay.tenants.caller import Caller
 
 _NOTHING: dict[str, Any] = {}
@@ -62,17 +65,11 @@ class AiTask(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-def say(text: str) -> str:
-    """Mark a sentence as one that is translated."""
-    return text
-
-
 STAGES = {
     Stage.PREPARING: say("Preparing"),
     Stage.SUBMITTED: say("Sent, and waiting to be worked on"),
     Stage.PROCESSING: say("Being made"),
     Stage.DOWNLOADING: say("Made; the files are being copied"),
-    Stage.STORING: say("Made; the files are being stored"),
 }
 ENDS = {
     RunState.COMPLETED: say("Done"),
@@ -96,7 +93,7 @@ async def show(
         task_id=str(run.public_id),
         task_type=run.kind,
         source=run.source,
-        status=run.state,
+        status=seen.state.value,
         progress=seen.progress.percent,
         stage=seen.stage.value,
         status_message=message_of(seen, language),
@@ -134,20 +131,57 @@ async def show(
         created_at=run.created_at,
         started_at=run.started_at,
         completed_at=run.ended_at,
-        updated_at=run.updated_at,
+        updated_at=seen.updated_at,
     )
 
 
 _CHARGED = (StepState.DONE, StepState.KEEPING)
 
 
+class RunProgress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What streams of events tell of a task."""
+
+    task_id: str
+    task_type: str
+    status: str
+    stage: str
+    progress: int
+    status_message: str
+    eta_seconds: int | None
+    updated_at: datetime
+    output_url: str | UnsetType = UNSET
+    error_code: int | UnsetType = UNSET
+    error_message: str | UnsetType = UNSET
+
+
+async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
+    """Tell its tenant how far a run is."""
+    run, urls = seen.run, visit.behind.urls
+    made = next((step for step in seen.steps if step.is_result and step.files), None)
+    links = [] if made is None else await _links(made, urls, visit.caller, now_s=time.time())
+    failed = seen.state is RunState.FAILED
+    return RunProgress(
+        task_id=str(run.public_id),
+        task_type=run.kind,
+        status=seen.state.value,
+        stage=seen.stage.value,
+        progress=seen.progress.percent,
+        status_message=message_of(seen, visit.language),
+        eta_seconds=seen.progress.eta_s,
+        updated_at=seen.updated_at,
+        output_url=links[0] if links else UNSET,
+        error_code=run.error_code if failed and run.error_code is not None else UNSET,
+        error_message=run.error_message if failed and run.error_message else UNSET,
+    )
+
+
 def message_of(seen: SeenRun, language: str) -> str:
     """Say in one sentence how it stands."""
     words, run = translations(language), seen.run
-    if run.ended_at is not None:
-        said = words.gettext(ENDS[RunState(run.state)])
+    if seen.state in ENDS:
+        said = words.gettext(ENDS[seen.state])
         return f"{said}: {run.error_message}" if run.error_message else said
-    if run.cancelled_at is not None:
+    if run.cancelled_at is not None and run.cancelled_at <= seen.updated_at:
         return words.gettext(CANCELLING)
     if any(step.next_attempt_at is not None for step in seen.steps):
         return words.gettext(AGAIN)

@@ -38,6 +38,14 @@ DELETE FROM channel_events WHERE id IN (
 )
 """
 
+RUN_EVENTS = """
+DELETE FROM run_events WHERE id IN (
+    SELECT id FROM run_events WHERE created_at < now() - :days * interval '1 day'
+    ORDER BY created_at LIMIT :at_once
+)
+"""
+"""Who comes back to a stream with an id of then is told that it begins anew (`runs/feed.py`)."""
+
 OWNERS = """
 DELETE FROM owners WHERE id IN (
     SELECT id FROM owners WHERE expires_at < now() - :days * interval '1 day' LIMIT :at_once
@@ -174,6 +182,7 @@ async def forget_old(sessions: Sessions, ages: Ages) -> None:
         (DELIVERIES, ages.deliveries_days),
         (EVENTS, ages.events_days),
         (CHANNEL_EVENTS, ages.events_days),
+        (RUN_EVENTS, ages.events_days),
         (OWNERS, ages.owners_days),
         (URLS_OF_TASKS, ages.callback_urls_days),
         (URLS_OF_DELIVERIES, ages.callback_urls_days),

@@ -58,6 +58,11 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
             task,
             days,
         )
+        await bench.pool.execute(
+            "INSERT INTO run_events (run_id, tenant_id, shown, created_at)"
+            " VALUES ($1, 1, '{}', now() - $1::int * interval '1 day')",
+            days,
+        )
     for name, expires in (("a", "-31"), ("b", "-29"), ("c", None)):
         await bench.pool.execute(
             "INSERT INTO owners (kind, resource_id, channel_id, tenant_id, expires_at)"
@@ -75,10 +80,11 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
             "SELECT id FROM deliveries ORDER BY id",
             "SELECT delivery_id FROM delivery_attempts ORDER BY 1",
             "SELECT detail FROM task_events WHERE kind = 'old'",
+            "SELECT run_id FROM run_events",
             "SELECT resource_id FROM owners ORDER BY 1",
         )
     ]
-    assert left == [[young, due], [young, due], ["364"], ["b", "c"]]
+    assert left == [[young, due], [young, due], ["364"], [364], ["b", "c"]]
 
 
 async def test_callers_addresses_are_forgotten_by_age(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from relay.html.words import FOLDER, LANGUAGES
 from tests.html.told import told
 
 RELAY = FOLDER.parents[1]
-SITES = ("html", "console", "portal")
+SITES = ("html", "console", "portal", "studio")
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say": None}
 OPTIONS = {"extensions": "jinja2.ext.i18n", "trim_blocks": "true", "lstrip_blocks": "true"}
 

@@ -1,0 +1,50 @@
+"""Who comes in: the bearers and scopes of Kling's own paths."""
+
+import time
+from contextlib import ExitStack
+from typing import Any
+
+from relay.errors import ScopeTooSmall
+from relay.html.words import choose
+from relay.logs import RequestLine
+from relay.studio.behind import Behind, Visit
+from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
+
+READS = ("GET", "HEAD")
+
+
+class Entry:
+    """Lets tenants in."""
+
+    def __init__(self, authenticator: Authenticator, behind: Behind) -> None:
+        self._authenticator = authenticator
+        self._behind = behind
+
+    async def let_in(
+        self, scope: Any, line: RequestLine, closing: ExitStack, *, authorization: str | None = None
+    ) -> Visit:
+        """Tell who asks; `authorization`: where it is no header of the request.
+
+        Raises:
+            RelayError
+        """
+        headers = dict(scope["headers"])
+        if authorization is None and b"authorization" in headers:
+            authorization = headers[b"authorization"].decode("latin-1")
+        scopes = (Scope.CALL, Scope.READ) if line.method in READS else (Scope.CALL,)
+
+        async def ask() -> Caller:
+            caller: Caller = await self._authenticator.authenticate(
+                authorization, now_s=time.time(), address=line.client
+            )
+            if not any(caller.scope.has(one) for one in scopes):
+                raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))
+            return caller
+
+        caller = await ask()
+        line.tenant, line.token_id = caller.tenant, caller.token_id
+        accepted = headers.get(b"accept-language", b"").decode("latin-1")
+        language = choose(None, accepted, usual=self._behind.settings.language)
+        return Visit(*(caller, self._behind, line.request_id, line.client, language), ask, closing)
