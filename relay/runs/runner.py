@@ -262,7 +262,7 @@ class Runner:
         """Note which task a step has, and look at it at once: it may have moved before."""
         task = await self._pool.fetchrow(TASK, task_id)
         assert task is not None, "tasks are never deleted"
-        usual_s = await read_usual_s(self._sessions, self._usuals, task_id)
+        usual_s = await read_usual_s(self._pool, self._usuals, task_id)
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
             if moving is None:

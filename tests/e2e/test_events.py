@@ -130,7 +130,13 @@ async def test_nothing_is_lost_or_repeated_however_often_it_is_cut(both: Both) -
 
     listener = asyncio.create_task(listen())
     await asyncio.wait_for(is_open.wait(), PATIENCE_S)
-    made = await asyncio.gather(*(both.make(token, f"fox {number}") for number in range(RUNS)))
+    at_once = asyncio.Semaphore(4)
+
+    async def make(number: int) -> str:
+        async with at_once:
+            return await both.make(token, f"fox {number}")
+
+    made = await asyncio.gather(*(make(number) for number in range(RUNS)))
     await asyncio.wait_for(listener, PATIENCE_S)
 
     assert ended == set(made)
@@ -176,7 +182,7 @@ async def next_data(heard: Any) -> Any:
 
 async def until_end(hear: Any) -> list[Any]:
     """Hear of tasks until one has ended."""
-    told = []
+    told: list[Any] = []
     while not told or told[-1]["status"] not in ENDS:
         message = await hear()
         told.append(message["data"])
