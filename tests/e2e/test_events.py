@@ -142,9 +142,8 @@ async def test_nothing_is_lost_or_repeated_however_often_it_is_cut(both: Both) -
     assert ended == set(made)
     written = [(row["xact"], row["id"]) for row in await both.rows(EVENTS, "cut")]
     heard_of = [place(one.id or "") for one in moves]
-    assert heard_of == written[: len(heard_of)], "each once, in their order"
-    assert len(written) - len(heard_of) == 0
-    assert cuts > 10
+    assert heard_of == written, "each once, in their order"
+    assert cuts > 5
 
 
 async def test_another_tenants_tasks_are_none(both: Both) -> None:
