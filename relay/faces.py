@@ -204,6 +204,7 @@ async def open_faces(
                     store.sessions,
                     parts.runs,
                     Files(assets.uploader),
+                    surface,
                     assets.urls,
                     tasks.quoter,
                     kling.catalogue,

@@ -7,6 +7,7 @@ seen which fields there are: there it is read wherever it is all of a text.
 Source: docs/kling-api.md 4, and 3.3 of the solutions.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -18,6 +19,8 @@ from relay.kling.wire import Fields, value_of
 SCHEME = "asset://"
 _START = b'"asset:'
 """A text that may name a file of ours, as it stands in JSON."""
+_PREFIX = re.compile(rb'"\s{0,10}data:[a-z0-9.+/\\;=-]{0,100}base64,', re.IGNORECASE)
+PREFIX_BYTES_MAX = 200
 
 _fields = msgspec.json.Decoder(Fields)
 _items = msgspec.json.Decoder(list[Raw])
@@ -108,7 +111,7 @@ def swap_media(endpoint: str, fields: Fields, swap: Callable[[Media, str], str])
         raw = swapped.get(head)
         if raw is None or not _may_name(raw):
             continue
-        found = _swapped(raw, rest, partial(swap, media))
+        found = _changed(raw, rest, partial(_swapped, swap=partial(swap, media)))
         if found is not raw:
             swapped = {**swapped, head: found}
     return swapped
@@ -129,7 +132,7 @@ def _swapped_deep(raw: Raw, swap: Callable[[str], str]) -> Raw:
     """Swap every text below that is a file's name."""
     first = bytes(memoryview(raw)[:1])
     if first == b'"':
-        return _swapped(raw, [], swap)
+        return _swapped(raw, swap)
     try:
         if first == b"[":
             items = _items.decode(raw)
@@ -146,6 +149,21 @@ def _swapped_deep(raw: Raw, swap: Callable[[str], str]) -> Raw:
     return raw
 
 
+def without_prefixes(endpoint: str, fields: Fields) -> Fields:
+    """Take off what browsers put before base64, and Kling refuses (docs/kling-api.md 12).
+
+    Returns the fields themselves where there is none, and else others, of the same bytes otherwise.
+    """
+    bare = fields
+    for media, head, rest in _WAYS.get(endpoint, ()):
+        raw = bare.get(head)
+        if raw is not None and media.takes_base64:
+            found = _changed(raw, rest, _without_prefix)
+            if found is not raw:
+                bare = {**bare, head: found}
+    return bare
+
+
 def _may_name(raw: Raw) -> bool:
     """Tell whether it is worth a look, by a text's first bytes: it may be megabytes of base64."""
     start = bytes(memoryview(raw)[: len(_START)])
@@ -154,24 +172,35 @@ def _may_name(raw: Raw) -> bool:
     return start[:1] in (b"{", b"[") and SCHEME[:6].encode() in bytes(raw)
 
 
-def _swapped(raw: Raw, steps: list[str], swap: Callable[[str], str]) -> Raw:
+def _swapped(raw: Raw, swap: Callable[[str], str]) -> Raw:
+    text = value_of(raw) if _may_name(raw) else None
+    if not isinstance(text, str) or not text.startswith(SCHEME):
+        return raw
+    given = swap(text)
+    return raw if given == text else Raw(msgspec.json.encode(given))
+
+
+def _without_prefix(raw: Raw) -> Raw:
+    """Look at its first bytes alone: the others may be megabytes."""
+    prefix = _PREFIX.match(bytes(memoryview(raw)[:PREFIX_BYTES_MAX]))
+    return raw if prefix is None else Raw(b'"' + bytes(memoryview(raw)[prefix.end() :]))
+
+
+def _changed(raw: Raw, steps: list[str], change: Callable[[Raw], Raw]) -> Raw:
+    """Change the values at the end of a path, where there are any."""
     try:
         if not steps:
-            text = value_of(raw) if _may_name(raw) else None
-            if not isinstance(text, str) or not text.startswith(SCHEME):
-                return raw
-            given = swap(text)
-            return raw if given == text else Raw(msgspec.json.encode(given))
+            return change(raw)
         step, *rest = steps
         if step == "[]":
             items = _items.decode(raw)
-            swapped = [_swapped(item, rest, swap) for item in items]
-            is_same = all(one is other for one, other in zip(items, swapped, strict=True))
-            return raw if is_same else Raw(msgspec.json.encode(swapped))
+            changed = [_changed(item, rest, change) for item in items]
+            is_same = all(one is other for one, other in zip(items, changed, strict=True))
+            return raw if is_same else Raw(msgspec.json.encode(changed))
         fields = _fields.decode(raw)
         if step not in fields:
             return raw
-        found = _swapped(fields[step], rest, swap)
+        found = _changed(fields[step], rest, change)
     except (msgspec.MsgspecError, RecursionError):
         return raw  # of another shape than Kling documents: it says so itself
     return raw if found is fields[step] else Raw(msgspec.json.encode({**fields, step: found}))

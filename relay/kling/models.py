@@ -164,6 +164,18 @@ def said_of_ended(endpoint: str, name: str) -> str | None:
     return f"{ended}; in its place there is {successor.model}{where}"
 
 
+def successor_at(endpoint: str) -> Successor:
+    """Find what does the work of an endpoint that has no model left.
+
+    Raises:
+        LookupError: it has one, or nothing does.
+    """
+    for ended in ENDED:
+        if endpoint in ended.endpoints and ended.successor and ended.at:
+            return Successor(ended.successor, ended.at)
+    raise LookupError(endpoint)
+
+
 UNPRICED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NEW_ENDPOINTS, tuple(model.name for model in MODELS)),
     "kolors-virtual-try-on": ("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -133,25 +134,12 @@ class TenantSurface(ABC):
         """
         line = RequestLine(form_key or new_request_id(), method, address)
         line.tenant, line.token_id = caller.tenant, caller.token_id
-        scope: Any = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query,
-            "headers": [
-                (b"content-length", b"%d" % len(body)),
-                *([] if key is None else [(KEY_HEADER.lower().encode(), key.encode())]),
-            ],
-            "client": (address, 0),
-        }
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
-
+        headers = [] if key is None else [(KEY_HEADER.lower().encode(), key.encode())]
         began = time.perf_counter()
         try:
-            answer = await self._answer(caller, scope, receive, line)
+            answer = await self.answer_within(
+                caller, line, path, query=query, body=body, headers=headers
+            )
             line.status = answer.status
         except RelayError as error:
             line.status, line.code = error.http_status, int(error.code)
@@ -166,6 +154,40 @@ class TenantSurface(ABC):
         finally:
             self._note(line, began)
         return answer
+
+    async def answer_within(
+        self,
+        caller: Caller,
+        line: RequestLine,
+        path: str,
+        *,
+        query: bytes = b"",
+        body: bytes = b"",
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        extensions: dict[str, Any] | None = None,
+    ) -> Sent:
+        """Answer a caller inside of a request to somebody else, who writes its `line`.
+
+        `path`: as it is spelled in an address, quoted; `headers`: of a create, its own.
+
+        Raises:
+            RelayError: in Kling's terms.
+        """
+        scope: Any = {
+            "type": "http",
+            "method": line.method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "headers": [(b"content-length", b"%d" % len(body)), *headers],
+            "client": (line.client, 0),
+            "extensions": extensions,
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return await self._answer(caller, scope, receive, line)
 
     def _note(self, line: RequestLine, began: float) -> None:
         """Write a request's line, and count it."""

@@ -15,6 +15,8 @@ from relay.studio.events import EventPaths
 from relay.studio.offered import list_capabilities
 from relay.studio.refusals import answer_refusal
 from relay.studio.retention import RetentionPaths
+from relay.studio.v1.creates import v1_creates
+from relay.studio.v1.tasks import show_task
 
 BEARER = SecurityScheme(
     type="http", scheme="bearer", description="A key of the relay's, or a JWT as Kling's SDKs sign."
@@ -40,6 +42,7 @@ def studio_app() -> Litestar:
             EventPaths,
             RetentionPaths,
             list_capabilities,
+            *(*v1_creates(), show_task),
         ],
         exception_handlers={Exception: answer_refusal},
         request_max_body_size=None,  # the gate has read it, within its bounds

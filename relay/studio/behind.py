@@ -8,6 +8,7 @@ import msgspec
 from relay.assets.links import ResultUrls
 from relay.database.engine import Sessions
 from relay.kling.catalogue import Catalogue
+from relay.proxy.surface import KlingSurface
 from relay.runs.opened import RunParts
 from relay.settings import Settings
 from relay.stopping import Stopping
@@ -23,6 +24,8 @@ class Behind(msgspec.Struct, frozen=True):
     sessions: Sessions
     runs: RunParts
     files: Files
+    kling: KlingSurface
+    """What answers on Kling's own paths."""
     urls: ResultUrls
     quoter: Quoter
     catalogue: Catalogue

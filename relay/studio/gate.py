@@ -19,6 +19,7 @@ from relay.studio.behind import Behind
 from relay.studio.entry import Entry
 from relay.studio.refusals import Refusal, refusal_of, status_of
 from relay.studio.sockets import Sockets
+from relay.studio.v1.answers import Refused
 from relay.tenants.authenticate import Authenticator
 
 log = structlog.get_logger()
@@ -80,11 +81,11 @@ class Studio:
             log.info("request.abandoned", request_id=line.request_id, route=ROUTE)
             return
         except RelayError as error:
-            await _answer(note, error, refusal_of(error, line))
+            await _answer(note, error, refusal_of(error, line, scope["path"]))
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "request.failed", error, request_id=line.request_id)
             told = Unavailable() if is_fault(error) else InternalError()
-            await _answer(note, told, refusal_of(told, line))
+            await _answer(note, told, refusal_of(told, line, scope["path"]))
         finally:
             body.release()
         line.ms = round((time.perf_counter() - began) * 1000, 1)
@@ -106,7 +107,7 @@ def _again(body: ReadBody, receive: Any) -> Any:
     return give
 
 
-async def _answer(send: Any, error: RelayError, refusal: Refusal) -> None:
+async def _answer(send: Any, error: RelayError, refusal: Refusal | Refused) -> None:
     body = msgspec.json.encode(refusal)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if error.retry_after:

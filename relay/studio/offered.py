@@ -33,6 +33,8 @@ class Offered(msgspec.Struct, frozen=True):
     endpoint: str
     """Kling's, that makes the result."""
     default_model: str | None
+    models: list[str]
+    """Those that can be named; empty where Kling takes none."""
     fields: list[OfferedField]
     price: str | None
     """What it may cost with nothing but its defaults; null where it has no price."""
@@ -63,6 +65,7 @@ async def _offered(visit: Visit, capability: Capability) -> Offered:
         summary=capability.summary,
         endpoint=capability.endpoint,
         default_model=capability.default_model,
+        models=list(capability.models),
         fields=[
             OfferedField(
                 field.name,

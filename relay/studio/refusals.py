@@ -24,6 +24,8 @@ from relay.errors import (
     UnknownPath,
 )
 from relay.logs import RequestLine
+from relay.studio.v1.answers import PREFIX as V1
+from relay.studio.v1.answers import Refused, spell_refusal
 
 log = structlog.get_logger()
 
@@ -42,10 +44,12 @@ class Refusal(msgspec.Struct, frozen=True):
     """Of a create that Kling refused: by which it is found all the same."""
 
 
-def refusal_of(error: RelayError, line: RequestLine, *, task_id: str | None = None) -> Refusal:
-    """Spell a refusal, and note it in the request's line."""
+def refusal_of(error: RelayError, line: RequestLine, path: str) -> Refusal | Refused:
+    """Spell a refusal in the words of its path, and note it in the request's line."""
     line.code, line.error = int(error.code), type(error).__name__
-    return Refusal(int(error.code), error.message, line.request_id, task_id=task_id)
+    if path.startswith(f"{V1}/"):
+        return spell_refusal(error, line.request_id)
+    return Refusal(int(error.code), error.message, line.request_id)
 
 
 def status_of(error: RelayError) -> int:
@@ -59,7 +63,8 @@ def answer_refusal(request: Request[Any, Any, Any], error: Exception) -> Respons
     if isinstance(told, InternalError | Unavailable) and not isinstance(error, RelayError):
         log_failure(log, "request.failed", error, request_id=line.request_id)
     headers = {"retry-after": told.retry_after} if told.retry_after else {}
-    return Response(refusal_of(told, line), status_code=status_of(told), headers=headers)
+    told_so = refusal_of(told, line, request.scope["path"])
+    return Response(told_so, status_code=status_of(told), headers=headers)
 
 
 def _told(request: Request[Any, Any, Any], error: Exception) -> RelayError:

@@ -7,7 +7,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from relay.errors import InvalidParameter
+from relay.kling.models import models_at
 from relay.runs.plan import PlannedStep
+from relay.studio.models import check_model, default_at
 
 Text = str | UnsetType | None
 """A field that may be left out."""
@@ -24,16 +26,23 @@ class Modelled(Body, kw_only=True):
     model_name: Text = UNSET
     """The same under Kling's name for it."""
 
-    def model_or(self, default: str) -> str:
-        """Say which model is asked for.
+    def model_at(self, endpoint: str, default: str | None = None) -> str | None:
+        """Say which model is asked for; without a `default`, Kling's own is in a name's place.
 
         Raises:
-            InvalidParameter: the two names name two.
+            InvalidParameter: the two names name two, or one that Kling does not have there.
         """
-        given = {one for one in (self.model, self.model_name) if isinstance(one, str) and one}
-        if len(given) > 1:
+        named = {
+            field: name
+            for field, name in (("model", self.model), ("model_name", self.model_name))
+            if isinstance(name, str) and name
+        }
+        if len(set(named.values())) > 1:
             raise InvalidParameter("model", "and model_name name two models")
-        return next(iter(given), default)
+        for field, name in named.items():
+            check_model(endpoint, name, field=field)
+            return name
+        return default or default_at(endpoint)
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -73,10 +82,22 @@ class Capability(msgspec.Struct, frozen=True):
     media: tuple[Media, ...]
     endpoint: str
     """Whose models and prices are told of it: that of its result."""
-    default_model: str | None = None
-
+    usual_model: str | None = None
+    """Where it is another one than Kling's own for the endpoint."""
     without_effect: tuple[str, ...] = ()
     """Fields that are taken and do nothing, since Kling has nothing of the kind."""
+
+    @property
+    def default_model(self) -> str | None:
+        """Say which model it is if none is named."""
+        return self.usual_model or default_at(self.endpoint)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """List the models that can be named, the default first."""
+        models = models_at(self.endpoint)
+        first = self.usual_model
+        return models if first is None else (first, *(one for one in models if one != first))
 
 
 def given(**fields: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from msgspec import UNSET, UnsetType
 from relay.errors import InvalidParameter
 from relay.runs.plan import PlannedStep
 from relay.studio.capabilities.capability import (
-    Body,
     Capability,
     Media,
     Modelled,
@@ -23,7 +22,6 @@ from relay.studio.capabilities.capability import (
     needed,
 )
 
-IMAGE, OMNI_IMAGE, TRY_ON = "kling-v3", "kling-v3-omni", "kolors-virtual-try-on-v1-5"
 IMAGES_MAX = 10
 
 
@@ -34,9 +32,9 @@ class Picture(Modelled, kw_only=True):
     resolution: Text = UNSET
     aspect_ratio: Text = UNSET
 
-    def picture(self, default: str) -> dict[str, Any]:
+    def picture(self, endpoint: str) -> dict[str, Any]:
         return given(
-            model_name=self.model_or(default),
+            model_name=self.model_at(endpoint),
             n=self.n,
             resolution=self.resolution,
             aspect_ratio=self.aspect_ratio,
@@ -44,7 +42,7 @@ class Picture(Modelled, kw_only=True):
 
     def omni(self, prompt: str, images: list[Any]) -> list[PlannedStep]:
         """Plan what an omni model is to do with pictures, in the order in which words name them."""
-        body = self.picture(OMNI_IMAGE) | {"prompt": prompt}
+        body = self.picture("omni-image") | {"prompt": prompt}
         return [
             PlannedStep(
                 "image", "omni-image", body | given(image_list=[{"image": one} for one in images])
@@ -72,7 +70,7 @@ class ImageGeneration(Picture, kw_only=True):
             image_fidelity=self.image_fidelity,
             human_fidelity=self.human_fidelity,
         )
-        return [PlannedStep("image", "generations", self.picture(IMAGE) | extra)]
+        return [PlannedStep("image", "generations", self.picture("generations") | extra)]
 
 
 class OmniImage(Picture, kw_only=True):
@@ -134,24 +132,23 @@ class ReplaceBackground(Picture, kw_only=True):
         return self.omni(rules.prompt("replace_background", self.prompt, of=words), images)
 
 
-class VirtualTryOn(Body, kw_only=True):
+class VirtualTryOn(Modelled, kw_only=True):
     """Somebody in a picture, wearing what is in another."""
 
     human_image: str
     cloth_image: str
-    model: Text = UNSET
 
     def steps(self, rules: Rules) -> list[PlannedStep]:
         _ = rules
         body = {
-            "model_name": self.model or TRY_ON,
+            "model_name": self.model_at("kolors-virtual-try-on"),
             "human_image": needed("human_image", self.human_image),
             "cloth_image": needed("cloth_image", self.cloth_image),
         }
         return [PlannedStep("image", "kolors-virtual-try-on", body)]
 
 
-def _capability(name: str, body: Any, endpoint: str, *media: Media, model: str) -> Capability:
+def _capability(name: str, body: Any, endpoint: str, *media: Media) -> Capability:
     return Capability(
         name=name.replace("-", "_"),
         path=name,
@@ -160,30 +157,24 @@ def _capability(name: str, body: Any, endpoint: str, *media: Media, model: str) 
         steps=body.steps,
         media=media,
         endpoint=endpoint,
-        default_model=model,
     )
 
 
 _IMAGE = Media("image")
 IMAGES = (
-    _capability("image-generation", ImageGeneration, "generations", _IMAGE, model=IMAGE),
+    _capability("image-generation", ImageGeneration, "generations", _IMAGE),
     _capability(
         *("omni-image", OmniImage, "omni-image"),
         *(_IMAGE, Media("images", is_list=True)),
-        model=OMNI_IMAGE,
     ),
-    _capability(
-        *("face-swap", FaceSwap, "omni-image", _IMAGE, Media("face_image")), model=OMNI_IMAGE
-    ),
-    _capability(*("inpaint", Inpaint, "omni-image", _IMAGE, Media("mask_image")), model=OMNI_IMAGE),
+    _capability(*("face-swap", FaceSwap, "omni-image", _IMAGE, Media("face_image"))),
+    _capability(*("inpaint", Inpaint, "omni-image", _IMAGE, Media("mask_image"))),
     _capability(
         *("replace-background", ReplaceBackground, "omni-image"),
         *(_IMAGE, Media("background_image")),
-        model=OMNI_IMAGE,
     ),
     _capability(
         *("virtual-try-on", VirtualTryOn, "kolors-virtual-try-on"),
         *(Media("human_image"), Media("cloth_image")),
-        model=TRY_ON,
     ),
 )

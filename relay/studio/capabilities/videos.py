@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from relay.errors import InvalidParameter
+from relay.kling.models import successor_at
 from relay.runs.plan import PlannedStep, made_by
 from relay.studio.capabilities.capability import (
     Body,
@@ -24,9 +25,9 @@ from relay.studio.capabilities.capability import (
 )
 
 Number = float | str | UnsetType | None
-DEFAULT = "kling-v2-6"
-"""Kling's own default of these paths is a model that it has ended (docs/kling-api.md 1)."""
-OMNI = "kling-v3-omni"
+OMNI = successor_at("multi-image2video")
+"""What has several pictures in one clip: the model of Kling's own path for it has ended."""
+_NOT_OF_OMNI = ("negative_prompt", "cfg_scale")
 IMAGES_MAX = 7
 """Pictures that one clip may refer to (4.4)."""
 
@@ -41,9 +42,9 @@ class Clip(Modelled, kw_only=True):
     sound: Text = UNSET
     cfg_scale: Number = UNSET
 
-    def clip(self, default: str) -> dict[str, Any]:
+    def clip(self, endpoint: str, default: str | None = None) -> dict[str, Any]:
         return given(
-            model_name=self.model_or(default),
+            model_name=self.model_at(endpoint, default),
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
             mode=self.mode,
@@ -64,7 +65,7 @@ class TextToVideo(Clip, kw_only=True):
         _ = rules
         needed("prompt", self.prompt)
         extra = given(aspect_ratio=self.aspect_ratio, camera_control=self.camera_control)
-        return [PlannedStep("video", "text2video", self.clip(DEFAULT) | extra)]
+        return [PlannedStep("video", "text2video", self.clip("text2video") | extra)]
 
 
 class ImageToVideo(Clip, kw_only=True):
@@ -86,7 +87,8 @@ class ImageToVideo(Clip, kw_only=True):
             dynamic_masks=self.dynamic_masks,
             camera_control=self.camera_control,
         )
-        return [PlannedStep("video", "image2video", self.clip(DEFAULT) | pictures | extra)]
+        body = self.clip("image2video") | pictures | extra
+        return [PlannedStep("video", "image2video", body)]
 
 
 class MultiImageToVideo(Clip, kw_only=True):
@@ -97,20 +99,25 @@ class MultiImageToVideo(Clip, kw_only=True):
     aspect_ratio: str = "16:9"
 
     def steps(self, rules: Rules) -> list[PlannedStep]:
-        """Plan it with an omni model: the one of Kling's own path for it has ended."""
         _ = rules
         needed("prompt", self.prompt)
         if not 0 < len(self.images) <= IMAGES_MAX:
             raise InvalidParameter("images", f"must be 1 to {IMAGES_MAX} pictures")
-        named = "".join(f" <<<image_{place + 1}>>>" for place in range(len(self.images)))
-        body = self.clip(OMNI) | {
-            "prompt": self.prompt if "<<<image_" in self.prompt else self.prompt + named,
+        body = self.clip(OMNI.endpoint, OMNI.model) | {
+            "prompt": naming_pictures(self.prompt, len(self.images)),
             "image_list": [{"image_url": one} for one in self.images],
             "aspect_ratio": self.aspect_ratio,
         }
-        body.pop("negative_prompt", None)
-        body.pop("cfg_scale", None)
-        return [PlannedStep("video", "omni-video", body)]
+        for name in _NOT_OF_OMNI:
+            body.pop(name, None)
+        return [PlannedStep("video", OMNI.endpoint, body)]
+
+
+def naming_pictures(prompt: str, count: int) -> str:
+    """Name each picture behind the words, unless they do: an omni model uses what is named."""
+    if "<<<image_" in prompt:
+        return prompt
+    return prompt + "".join(f" <<<image_{place + 1}>>>" for place in range(count))
 
 
 class MotionControl(Modelled, kw_only=True):
@@ -128,7 +135,7 @@ class MotionControl(Modelled, kw_only=True):
         _ = rules
         picture = next(iter(either(image=self.image, image_url=self.image_url).values()))
         body = given(
-            model_name=self.model_or(DEFAULT),
+            model_name=self.model_at("motion-control"),
             image_url=picture,
             video_url=needed("video_url", self.video_url),
             character_orientation=self.character_orientation,
@@ -311,9 +318,7 @@ def _spelt(duration: str | int | UnsetType | None) -> str | None:
     return None if duration is None or duration is UNSET else str(duration)
 
 
-def _capability(
-    name: str, body: Any, endpoint: str, *media: Media, model: str | None = None, **more: Any
-) -> Capability:
+def _capability(name: str, body: Any, endpoint: str, *media: Media, **more: Any) -> Capability:
     return Capability(
         name=name.replace("-", "_"),
         path=name,
@@ -322,28 +327,26 @@ def _capability(
         steps=body.steps,
         media=media,
         endpoint=endpoint,
-        default_model=model,
         **more,
     )
 
 
 _VIDEO = Media("video_url", is_video=True)
 VIDEOS = (
-    _capability("text-to-video", TextToVideo, "text2video", model=DEFAULT),
+    _capability("text-to-video", TextToVideo, "text2video"),
     _capability(
         *("image-to-video", ImageToVideo, "image2video"),
         *(Media("image"), Media("image_tail"), Media("static_mask")),
-        model=DEFAULT,
     ),
     _capability(
-        *("multi-image-to-video", MultiImageToVideo, "omni-video"),
+        *("multi-image-to-video", MultiImageToVideo, OMNI.endpoint),
         Media("images", is_list=True),
-        model=OMNI,
+        usual_model=OMNI.model,
+        without_effect=_NOT_OF_OMNI,
     ),
     _capability(
         *("motion-control", MotionControl, "motion-control"),
         *(Media("image"), Media("image_url"), _VIDEO),
-        model=DEFAULT,
     ),
     _capability("video-extend", VideoExtend, "video-extend", without_effect=("extend_direction",)),
     _capability("lip-sync", LipSync, "advanced-lip-sync", _VIDEO, Media("audio_url")),
