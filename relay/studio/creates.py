@@ -10,9 +10,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
 from relay.kling.codes import Code
+from relay.kling.lint.judge import check
+from relay.kling.wire import Fields
 from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.begin import Wish
-from relay.runs.plan import Plan
+from relay.runs.plan import Plan, PlannedStep, with_samples
 from relay.runs.tables import Run, RunState
 from relay.studio.behind import Visit
 from relay.studio.capabilities import CAPABILITIES, Capability
@@ -20,6 +22,7 @@ from relay.studio.refusals import Refusal
 
 PREFIX = "/api/kling"
 SOURCE = "api"
+_fields = msgspec.json.Decoder(Fields)
 
 
 class CreateAnswer(msgspec.Struct, frozen=True):
@@ -42,6 +45,8 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
         visit: Visit = request.scope["user"]
         shown = await visit.behind.files.put(visit.caller.tenant_id, capability, data)
         steps = capability.steps(data, visit.behind.rules)
+        for step in steps:
+            _check_step(visit, step)
         plan = Plan(capability.name, tuple(steps))
         key = request.headers.get(KEY_HEADER)
         notes = [
@@ -63,6 +68,16 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
         status_code=200,
         tags=["create"],
     )(create)
+
+
+def _check_step(visit: Visit, step: PlannedStep) -> None:
+    """Refuse what Kling would refuse, before anything is held.
+
+    Raises:
+        InvalidParameter: by Kling's name of the field, which is what a step is told in.
+    """
+    fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
+    check(visit.behind.catalogue.of(step.endpoint), fields, step.model)
 
 
 async def start(

@@ -1,7 +1,7 @@
 """Which models can be asked for: those that Kling has at an endpoint, by `kling/models.py`."""
 
 from relay.errors import InvalidParameter
-from relay.kling.models import is_retired, models_at, successor_of
+from relay.kling.models import models_at, said_of_ended
 
 
 def default_at(endpoint: str) -> str | None:
@@ -18,13 +18,8 @@ def check_model(endpoint: str, named: str, *, field: str) -> None:
     models = models_at(endpoint)
     if named in models:
         return
-    successor = successor_of(endpoint, named)
-    if successor is not None:
-        where = "" if successor.endpoint == endpoint else f" of {successor.endpoint}"
-        raise InvalidParameter(
-            field, f"{named} has ended at Kling; {successor.model}{where} takes its place"
-        )
-    if is_retired(endpoint, named):
-        raise InvalidParameter(field, f"{named} has ended at Kling, and nothing takes its place")
+    ended = said_of_ended(endpoint, named)
+    if ended is not None:
+        raise InvalidParameter(field, ended)
     if models:
         raise InvalidParameter(field, f"must be one of {', '.join(models)}")

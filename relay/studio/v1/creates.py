@@ -124,11 +124,11 @@ def _prepared(create: Create, fields: Fields) -> Fields:
     if named:
         check_model(create.endpoint, named, field=MODEL)  # it may have ended there
         check_model(target.name, named, field=MODEL)
-    fields = without_prefixes(create.endpoint, fields)
-    check(BY_NAME[create.endpoint], fields)
     usual = default_at(target.name) if create.become is None else _several.model
     if not named and usual is not None:
         fields = {**fields, MODEL: _json(usual)}
+    fields = without_prefixes(create.endpoint, fields)
+    check(BY_NAME[create.endpoint], fields)
     if create.become is None:
         return fields
     fields = create.become(fields)

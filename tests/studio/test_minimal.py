@@ -1,0 +1,102 @@
+"""Every capability with the least that it takes: what Kling gets, and what it costs."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+from relay.desk.prices import set_price
+from relay.kling.models import models_at
+from relay.pricing.book import Per, PriceKind, PriceRow
+from relay.studio.capabilities import CAPABILITIES
+from tests.relay_app import ACTOR, Relay, bearer
+from tests.studio.asking import PICTURE, SOUND, VIDEO, ended, make
+from tests.studio.v1 import asked, books
+
+EFFECT_MICROS = 600_000
+PLAIN: dict[str, dict[str, Any]] = {
+    "text_to_video": {"prompt": "a fox"},
+    "image_to_video": {"image": PICTURE},
+    "multi_image_to_video": {"images": [PICTURE], "prompt": "a fox"},
+    "motion_control": {"image": PICTURE, "video_url": VIDEO},
+    "video_extend": {},
+    "lip_sync": {"video_url": VIDEO, "audio_url": SOUND},
+    "avatar": {"image": PICTURE, "audio_url": SOUND},
+    "effects": {"effect_scene": "hug_pro", "images": [PICTURE, PICTURE]},
+    "multi_elements": {"edit_mode": "removal", "prompt": "no fox", "video_url": VIDEO},
+    "image_generation": {"prompt": "a fox"},
+    "omni_image": {"prompt": "a fox"},
+    "face_swap": {"image": PICTURE, "face_image": PICTURE},
+    "inpaint": {"image": PICTURE, "prompt": "a hat"},
+    "replace_background": {"image": PICTURE, "prompt": "a beach"},
+    "virtual_try_on": {"human_image": PICTURE, "cloth_image": PICTURE},
+    "text_to_speech": {"text": "hello", "voice_id": "girlfriend_1_speech02"},
+}
+"""Without the id of the clip that is extended, which has to be made first."""
+
+
+async def test_the_least_of_each_capability_is_what_kling_takes(studio: Relay) -> None:
+    """All run to their end beside each other; each is charged once, by its own price."""
+    token = await studio.add_tenant("minimal", quota_micros=10**9)
+    async with studio.sessions.begin() as session:
+        price = PriceRow("effects", PriceKind.FIXED, Per.TASK, amount_micros=EFFECT_MICROS)
+        await set_price(session, ACTOR, price)
+    studio.read_anew()
+    old = {"model_name": "kling-v1-6", "prompt": "a fox", "duration": "5", "mode": "std"}
+    source = (await studio.submit(token, old)).json()["data"]["task_id"]
+    data: Any = {}
+    while data.get("task_status") != "succeed":
+        data = (await studio.get(token, source)).json()["data"]
+    extended = {"video_id": data["task_result"]["videos"][0]["id"]}
+    assert set(PLAIN) == {capability.name for capability in CAPABILITIES}
+    before = len(asked(studio))
+
+    async def one(name: str, path: str) -> Any:
+        answer = await make(studio, token, path, PLAIN[name] or extended)
+        assert answer.status_code == 200, (name, answer.text)
+        seen = await ended(studio, token, answer.json()["task_id"])
+        assert seen["status"] == "completed", seen
+        return name, Decimal(seen["charged"])
+
+    charged = dict(await asyncio.gather(*(one(row.name, row.path) for row in CAPABILITIES)))
+
+    sent = asked(studio)[before:]  # each passes the lint
+    assert len(sent) == len(CAPABILITIES) + 2  # the face of a lip sync, the session of an edit
+    for endpoint, body in sent:
+        assert body.get("model_name") in (*models_at(endpoint), None)
+    held, tasks = await books(studio, "minimal")
+    assert held == 0
+    assert sum(micros or 0 for _, micros in tasks[1:]) == sum(charged.values()) * 1_000_000
+    assert charged == {}, " ".join(f"{k}={v}" for k, v in charged.items())
+
+
+async def test_models_are_those_that_kling_has(studio: Relay) -> None:
+    """Listed with the default first; others are refused with what can be asked for instead."""
+    token = await studio.add_tenant("models")
+    listed = (await studio.client.get("/api/kling/capabilities", headers=bearer(token))).json()
+    models = {one["name"]: one["models"] for one in listed["capabilities"]}
+    assert models["text_to_video"] == ["kling-v2-6", "kling-v2-5-turbo", "kling-v3"]
+    assert models["multi_image_to_video"] == ["kling-v3-omni", "kling-video-o1"]
+    assert models["video_extend"] == []
+    defaults = {one["name"]: one["default_model"] for one in listed["capabilities"]}
+    assert all(defaults[name] == (those or [None])[0] for name, those in models.items())
+    before = len(asked(studio))
+
+    refused = {
+        ("text-to-video", "model", "kling-v1-6"): (
+            "model: kling-v1-6 is retired since 2026-09-15; in its place there is kling-v2-6"
+        ),
+        ("text-to-video", "model_name", "kling-v3-omni"): (
+            "model_name: must be one of kling-v2-6, kling-v2-5-turbo, kling-v3"
+        ),
+        ("image-generation", "model", "kling-v2"): (
+            "model: kling-v2 is retired since 2026-09-15; in its place there is kling-v2-1"
+        ),
+        ("text-to-video", "cfg_scale", 7): "cfg_scale: must be a number from 0 to 1",
+    }
+    for (path, field, value), says in refused.items():
+        answer = await make(studio, token, path, {"prompt": "a fox", field: value})
+        told = answer.json()
+        assert (answer.status_code, told["error_code"]) == (400, 1201)
+        assert told["error_message"] == says
+    assert await books(studio, "models") == (0, [])
+    assert len(asked(studio)) == before
