@@ -42,7 +42,8 @@ def studio_app() -> Litestar:
             EventPaths,
             RetentionPaths,
             list_capabilities,
-            *(*v1_creates(), show_task),
+            *v1_creates(),
+            show_task,
         ],
         exception_handlers={Exception: answer_refusal},
         request_max_body_size=None,  # the gate has read it, within its bounds

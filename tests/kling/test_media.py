@@ -5,7 +5,7 @@ import pytest
 
 from relay.kling.body import read_fields
 from relay.kling.endpoints import BY_NAME
-from relay.kling.media import ANYWHERE, MEDIA, Media, swap_media
+from relay.kling.media import ANYWHERE, MEDIA, Media, swap_media, without_prefixes
 
 ID = "5f0c1a2b-0000-4000-8000-00000000000a"
 NAME = f"asset://{ID}"
@@ -83,3 +83,33 @@ def test_it_is_a_text_like_any_other_elsewhere(endpoint: str, body: str) -> None
 
     assert swap_media(endpoint, fields, swap) is fields
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "bare"),
+    [
+        ("image2video", b'{"image":"data:image/png;base64,AA=="}', b'{"image":"AA=="}'),
+        ("image2video", b'{"image":"DATA:image\\/png;BASE64,AA=="}', b'{"image":"AA=="}'),
+        (
+            "advanced-lip-sync",
+            b'{"face_choose":[{"n":1.50,"sound_file":"data:audio/mpeg;base64,AA"}]}',
+            b'{"face_choose":[{"n":1.50,"sound_file":"AA"}]}',
+        ),
+        ("image2video", b'{"prompt":"data:image/png;base64,AA"}', None),
+        ("image2video", b'{"image":"data:image/svg+xml,<svg/>"}', None),
+        ("motion-control", b'{"video_url":"data:video/mp4;base64,AA"}', None),
+        ("image2video", b'{"image":["data:image/png;base64,AA"]}', None),
+    ],
+)
+def test_prefixes_of_browsers_are_taken_off(
+    endpoint: str, given: bytes, bare: bytes | None
+) -> None:
+    """Where Kling takes base64, and nowhere else; all other bytes stay."""
+    fields = read_fields(given)
+
+    found = without_prefixes(endpoint, fields)
+
+    if bare is None:
+        assert found is fields
+    else:
+        assert msgspec.json.encode(found) == bare
