@@ -45,6 +45,7 @@ from relay.studio.behind import Behind as StudioBehind
 from relay.studio.gate import Studio
 from relay.studio.media import Files
 from relay.studio.rules import read_rules
+from relay.studio.workflows import open_templates
 from relay.tasks.queue.place import Places
 from relay.tenants.authenticate import Authenticator
 from relay.trial.callbacks import TrialCallbacks
@@ -210,6 +211,7 @@ async def open_faces(
                     kling.catalogue,
                     settings,
                     read_rules(settings.studio_prompts),
+                    open_templates(settings, kling.catalogue),
                     stopping,
                 ),
                 authenticator=authenticator,

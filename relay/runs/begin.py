@@ -17,6 +17,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.wire import Fields
 from relay.ledger.tables import Account
 from relay.money import decimal_of
+from relay.pricing.quote import Quote
 from relay.runs.moves import lock_run, note, settle
 from relay.runs.plan import Plan, with_samples
 from relay.runs.runner import DueStep
@@ -103,16 +104,28 @@ class Beginner:
         Raises:
             RelayError: a step is not this caller's to ask for, or has no price.
         """
+        return [quote.hold_micros for quote in await self.quotes(caller, plan)]
+
+    async def quotes(self, caller: Caller, plan: Plan, *, notes_misses: bool = True) -> list[Quote]:
+        """Quote each step, in the plan's order.
+
+        `notes_misses`: what has no price was wanted in earnest, and is for the operator to see.
+
+        Raises:
+            RelayError: as `quote`.
+        """
         quoted = []
         for step in plan.steps:
             endpoint = self._catalogue.of(step.endpoint)
             caller.check_endpoint(endpoint.name)
             fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
             found = await self._quoter.quote(
-                caller, endpoint, fields, step.model, priced_as=step.price_name
+                *(caller, endpoint, fields, step.model),
+                notes_misses=notes_misses,
+                priced_as=step.price_name,
             )
             caller.check_model(found.quote.wanted.model)
-            quoted.append(found.quote.hold_micros)
+            quoted.append(found.quote)
         return quoted
 
     async def begin(self, caller: Caller, wish: Wish) -> Begun:

@@ -92,6 +92,13 @@ def with_samples(value: Any) -> Any:
     return value
 
 
+def has_hole(value: Any) -> bool:
+    """Tell whether somebody's input looks like a hole: what a tenant sends is never one."""
+    if isinstance(value, dict):
+        return FROM in value or any(has_hole(one) for one in value.values())
+    return isinstance(value, list) and any(has_hole(one) for one in value)
+
+
 def _found(hole: dict[str, Any], outputs: dict[str, Any]) -> Any:
     found = _at(hole[FROM], hole[PATH], outputs)
     if LESS not in hole:

@@ -17,6 +17,8 @@ from relay.studio.refusals import answer_refusal
 from relay.studio.retention import RetentionPaths
 from relay.studio.v1.creates import v1_creates
 from relay.studio.v1.tasks import show_task
+from relay.studio.variants import Variants
+from relay.studio.workflows import workflows
 
 BEARER = SecurityScheme(
     type="http", scheme="bearer", description="A key of the relay's, or a JWT as Kling's SDKs sign."
@@ -42,6 +44,8 @@ def studio_app() -> Litestar:
             EventPaths,
             RetentionPaths,
             list_capabilities,
+            *workflows(),
+            Variants,
             *v1_creates(),
             show_task,
         ],

@@ -10,6 +10,7 @@ from relay.database.engine import Sessions
 from relay.kling.catalogue import Catalogue
 from relay.proxy.surface import KlingSurface
 from relay.runs.opened import RunParts
+from relay.runs.templates.read import Templates
 from relay.settings import Settings
 from relay.stopping import Stopping
 from relay.studio.capabilities import Rules
@@ -31,6 +32,7 @@ class Behind(msgspec.Struct, frozen=True):
     catalogue: Catalogue
     settings: Settings
     rules: Rules
+    templates: Templates
     stopping: Stopping
 
 

@@ -9,12 +9,13 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from relay.errors import InvalidParameter
 from relay.kling.codes import Code
 from relay.kling.lint.judge import check
 from relay.kling.wire import Fields
 from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.begin import Wish
-from relay.runs.plan import Plan, PlannedStep, with_samples
+from relay.runs.plan import FROM, Plan, PlannedStep, has_hole, with_samples
 from relay.runs.tables import Run, RunState
 from relay.studio.behind import Visit
 from relay.studio.capabilities import CAPABILITIES, Capability
@@ -123,6 +124,8 @@ async def begin(
         RelayError: nothing was written.
     """
     behind = visit.behind
+    if has_hole(shown):
+        raise InvalidParameter(FROM, "is no field of anything")
     wish = Wish(
         plan,
         source,

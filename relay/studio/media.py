@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -40,16 +40,36 @@ class Files:
         remembered: dict[str, str] = {}
         for media in capability.media:
             value = getattr(body, media.name, msgspec.UNSET)
-
-            async def swap(text: str, media: Media = media) -> str:
-                put, shown = await self._swap(tenant_id, media, text)
-                if shown != put:
-                    remembered[put] = shown
-                return put
-
-            setattr(body, media.name, await _each(value, swap))
+            setattr(body, media.name, await self._put_one(tenant_id, media, value, remembered))
         kept: dict[str, Any] = _shown(msgspec.to_builtins(body), remembered)
         return kept
+
+    async def put_values(
+        self, tenant_id: int, media: Sequence[Media], values: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Do the same to values by their names; they are changed in place.
+
+        Raises:
+            InvalidParameter, FilesFull, Unavailable: as `put`.
+        """
+        remembered: dict[str, str] = {}
+        for one in media:
+            if one.name in values:
+                value = values[one.name]
+                values[one.name] = await self._put_one(tenant_id, one, value, remembered)
+        kept: dict[str, Any] = _shown(values, remembered)
+        return kept
+
+    async def _put_one(
+        self, tenant_id: int, media: Media, value: Any, remembered: dict[str, str]
+    ) -> Any:
+        async def swap(text: str) -> str:
+            put, shown = await self._swap(tenant_id, media, text)
+            if shown != put:
+                remembered[put] = shown
+            return put
+
+        return await _each(value, swap)
 
     async def _swap(self, tenant_id: int, media: Media, text: str) -> tuple[str, str]:
         """Say what is sent in a text's place, and what is remembered of it."""

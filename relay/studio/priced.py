@@ -1,0 +1,119 @@
+"""What a run would cost before it starts, in all and by step; and starting it within a cap."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from litestar import Response
+
+from relay.errors import InvalidParameter, OverCap
+from relay.money import PLACES, decimal_of, micros_of
+from relay.runs.plan import Plan
+from relay.studio.behind import Visit
+from relay.studio.creates import start
+
+CAP = "cap"
+"""The field of a body that says what a run may cost at the most."""
+AMOUNT_MAX = Decimal(1_000_000_000)
+
+
+class PricedStep(msgspec.Struct, frozen=True):
+    """What one step may cost."""
+
+    name: str
+    endpoint: str
+    model: str | None
+    price: str
+    needs: list[str]
+
+
+class Priced(msgspec.Struct, frozen=True):
+    """What a run may cost at the most: where Kling decides a length, it ends with less."""
+
+    success: bool
+    total: str
+    currency: str
+    is_test: bool
+    """The caller's token is one for tests: nothing of it is charged."""
+    is_within_cap: bool
+    steps: list[PricedStep]
+
+
+async def price_plan(
+    visit: Visit, plan: Plan, *, cap_micros: int | None = None, is_wanted: bool = True
+) -> Priced:
+    """Quote a plan for who asks; nothing is held.
+
+    `is_wanted`: what has no price is noted for the operator.
+
+    Raises:
+        RelayError: as a create of one of its steps.
+    """
+    quotes = await visit.behind.runs.beginner.quotes(visit.caller, plan, notes_misses=is_wanted)
+    paid = [quote.resold(quote.hold_micros) for quote in quotes]
+    return Priced(
+        success=True,
+        total=decimal_of(sum(paid)),
+        currency=visit.behind.settings.currency,
+        is_test=visit.caller.is_test,
+        is_within_cap=cap_micros is None or sum(paid) <= cap_micros,
+        steps=[
+            PricedStep(
+                step.name,
+                step.endpoint,
+                quote.wanted.model,
+                decimal_of(micros),
+                list(step.all_needs),
+            )
+            for step, quote, micros in zip(plan.steps, quotes, paid, strict=True)
+        ],
+    )
+
+
+async def start_within(
+    visit: Visit,
+    plan: Plan,
+    shown: dict[str, Any],
+    *,
+    key: str | None,
+    cap_micros: int | None,
+    notes: list[str] | None = None,
+) -> Response[Any]:
+    """Start a run that costs at most its cap, whatever prices do meanwhile.
+
+    Raises:
+        RelayError: nothing was written.
+    """
+    if cap_micros is not None and visit.caller.resale is not None:
+        # A cap is in the caller's own prices, and a run's in those of the account that pays. What
+        # is quoted within it is never exceeded.
+        priced = await price_plan(visit, plan, cap_micros=cap_micros)
+        if not priced.is_within_cap:
+            raise OverCap
+        cap_micros = None
+    return await start(visit, plan, shown, key=key, notes=notes, cap_micros=cap_micros)
+
+
+def read_cap(value: Any) -> int | None:
+    """Read an amount of the currency, in micros; None if it is not given.
+
+    Raises:
+        InvalidParameter: it is none.
+    """
+    if value in (None, ""):
+        return None
+    amount = _amount(value)
+    if amount is None:
+        raise InvalidParameter(CAP, "must be an amount above 0 of at most six places")
+    return micros_of(amount)
+
+
+def _amount(value: Any) -> Decimal | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(str(value))
+        is_one = 0 < amount <= AMOUNT_MAX and amount == round(amount, PLACES)
+    except InvalidOperation:
+        return None
+    return amount if is_one else None

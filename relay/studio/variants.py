@@ -1,0 +1,129 @@
+"""`POST /api/kling/variants`: the same create several times, to choose from."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, Response, post
+from litestar.params import FromQuery, JSONBody
+
+from relay.errors import InvalidParameter
+from relay.money import decimal_of
+from relay.proxy.own_headers import KEY_HEADER
+from relay.runs.plan import FROM, STEPS_MAX, Plan, PlannedStep
+from relay.studio.behind import Visit
+from relay.studio.capabilities import BY_NAME, Capability
+from relay.studio.capabilities.capability import Body
+from relay.studio.creates import PREFIX, CreateAnswer
+from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
+from relay.studio.refusals import Refusal
+
+KIND = "variants"
+USUAL, MOST = 3, 20
+
+
+class VariantsBody(msgspec.Struct, kw_only=True):
+    """What is made several times."""
+
+    capability: str
+    """A name that `capabilities` lists, such as `text_to_video`."""
+    input: dict[str, Any]
+    """The body of one."""
+    n: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = USUAL
+    cap: str | int | float | None = None
+    """What all of them may cost at the most."""
+
+
+class Variants(Controller):
+    """Several of the same."""
+
+    path = f"{PREFIX}/variants"
+    tags = ("workflows",)
+
+    @post(status_code=200)
+    async def make(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[VariantsBody],
+        dry_run: FromQuery[bool] = False,  # noqa: FBT002 (a query's, by its name)
+    ) -> Response[CreateAnswer | Priced | Refusal]:
+        """Make the same several times. `dry_run=true` quotes it instead."""
+        visit: Visit = request.scope["user"]
+        if dry_run:
+            return Response(await _quote(visit, data))
+        capability, body = _read(data)
+        cap_micros = read_cap(data.cap)
+        shown = await visit.behind.files.put(visit.caller.tenant_id, capability, body)
+        asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
+        if cap_micros is not None:
+            asked[CAP] = decimal_of(cap_micros)
+        return await start_within(
+            visit,
+            _plan(visit, capability, body, data.n),
+            asked,
+            key=request.headers.get(KEY_HEADER),
+            cap_micros=cap_micros,
+        )
+
+    @post("/quote", status_code=200)
+    async def price(self, request: Request[Any, Any, Any], data: JSONBody[VariantsBody]) -> Priced:
+        """What that would cost, in all and by step; nothing is written."""
+        return await _quote(request.scope["user"], data)
+
+
+async def _quote(visit: Visit, asked: VariantsBody) -> Priced:
+    capability, body = _read(asked)
+    plan = _plan(visit, capability, body, asked.n)
+    return await price_plan(visit, plan, cap_micros=read_cap(asked.cap))
+
+
+def _read(asked: VariantsBody) -> tuple[Capability, Body]:
+    """Read what is wanted as the capability's own path would.
+
+    Raises:
+        InvalidParameter
+    """
+    capability = BY_NAME.get(asked.capability.replace("-", "_"))
+    if capability is None:
+        raise InvalidParameter("capability", f"must be one of {', '.join(BY_NAME)}")
+    try:
+        return capability, msgspec.convert(asked.input, capability.body)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        raise InvalidParameter("input", said[:1].lower() + said[1:]) from error
+
+
+def _plan(visit: Visit, capability: Capability, body: Body, n: int) -> Plan:
+    """Plan it n times: each by itself, so that one that fails takes none of the others with it.
+
+    Raises:
+        InvalidParameter: they are too many.
+    """
+    once = capability.steps(body, visit.behind.rules)
+    if n * len(once) > STEPS_MAX:
+        most = STEPS_MAX // len(once)
+        raise InvalidParameter("n", f"must be at most {most} of {capability.name}")
+    return Plan(KIND, tuple(_twin(step, number) for number in range(1, n + 1) for step in once))
+
+
+def _twin(step: PlannedStep, number: int) -> PlannedStep:
+    return msgspec.structs.replace(
+        step,
+        name=_name(step.name, number),
+        body=_renamed(step.body, number),
+        needs=tuple(_name(name, number) for name in step.needs),
+    )
+
+
+def _name(name: str, number: int) -> str:
+    return f"{name}-{number}"
+
+
+def _renamed(value: Any, number: int) -> Any:
+    """Have each take what its own steps made."""
+    if isinstance(value, dict):
+        if FROM in value:
+            return value | {FROM: _name(value[FROM], number)}
+        return {name: _renamed(one, number) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_renamed(one, number) for one in value]
+    return value
