@@ -41,6 +41,7 @@ COMMANDS = {
     "pause": ("relay.cli.pause:pause", "Stop creates for a while; all else goes on."),
     "delivery": ("relay.cli.delivery:delivery", "Look at tenants' callbacks, and send one again."),
     "asset": ("relay.cli.asset:asset", "Look at files of results that stay, and end one."),
+    "template": ("relay.cli.template:template", "See workflows, and try one."),
     "notify": (
         "relay.cli.notify:notify",
         "Say where tenants are told of their quota, limits and prices.",

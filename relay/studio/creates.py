@@ -45,6 +45,7 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
     async def create(data: Any, request: Request[Any, Any, Any]) -> Response[Any]:
         visit: Visit = request.scope["user"]
         shown = await visit.behind.files.put(visit.caller.tenant_id, capability, data)
+        refuse_holes(shown)
         steps = capability.steps(data, visit.behind.rules)
         for step in steps:
             _check_step(visit, step)
@@ -79,6 +80,16 @@ def _check_step(visit: Visit, step: PlannedStep) -> None:
     """
     fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
     check(visit.behind.catalogue.of(step.endpoint), fields, step.model)
+
+
+def refuse_holes(asked: dict[str, Any]) -> None:
+    """Refuse what would be read as a hole of ours, and is a tenant's.
+
+    Raises:
+        InvalidParameter
+    """
+    if has_hole(asked):
+        raise InvalidParameter(FROM, "is no field of anything")
 
 
 async def start(
@@ -124,8 +135,6 @@ async def begin(
         RelayError: nothing was written.
     """
     behind = visit.behind
-    if has_hole(shown):
-        raise InvalidParameter(FROM, "is no field of anything")
     wish = Wish(
         plan,
         source,

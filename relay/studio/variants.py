@@ -13,7 +13,7 @@ from relay.runs.plan import FROM, STEPS_MAX, Plan, PlannedStep
 from relay.studio.behind import Visit
 from relay.studio.capabilities import BY_NAME, Capability
 from relay.studio.capabilities.capability import Body
-from relay.studio.creates import PREFIX, CreateAnswer
+from relay.studio.creates import PREFIX, CreateAnswer, refuse_holes
 from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
 from relay.studio.refusals import Refusal
 
@@ -85,6 +85,7 @@ def _read(asked: VariantsBody) -> tuple[Capability, Body]:
     capability = BY_NAME.get(asked.capability.replace("-", "_"))
     if capability is None:
         raise InvalidParameter("capability", f"must be one of {', '.join(BY_NAME)}")
+    refuse_holes(asked.input)
     try:
         return capability, msgspec.convert(asked.input, capability.body)
     except msgspec.ValidationError as error:

@@ -1,20 +1,11 @@
 """Runs are moved on by whoever comes, however often: each step makes one task, charged once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
 
-import pytest
-
-from relay.database.embedded import EmbeddedPostgres
-from relay.runs.begin import Begun, Wish
 from relay.runs.plan import Plan, PlannedStep, made_by
-from relay.runs.runner import DueStep
 from relay.runs.stop import retry_run
-from relay.sandbox.settings import SandboxSettings
-from relay.tenants.tokens import IssuedToken
-from tests.clones import cloned
-from tests.relay_app import SANDBOX_URL, Relay, fixture_relay
+from tests.relay_app import Relay
+from tests.runs.working import begin, claim_soon, tasks_of, work
 
 CLIP = PlannedStep(
     "clip", "text2video", {"model_name": "kling-v3", "prompt": "a fox", "duration": "5"}
@@ -45,53 +36,6 @@ TALK = Plan(
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-async def relay(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterator[Relay]:
-    """No worker beside the tests, which are it."""
-    sandbox = SandboxSettings(task_seconds=0.0, concurrency=10_000, public_url=SANDBOX_URL)
-    async with (
-        cloned(postgres_server, template) as url,
-        fixture_relay(url, sandbox=sandbox, with_callbacks=True, studio=True) as relay,
-    ):
-        await relay.add_channel()
-        yield relay
-
-
-async def begin(relay: Relay, token: IssuedToken, plan: Plan, **more: Any) -> Begun:
-    caller = await relay.faces.own._authenticator.authenticate(  # noqa: SLF001 (a caller as any)
-        f"Bearer {token.api_key}", now_s=0.0
-    )
-    wish = Wish(plan, "test", {"of": "a test"}, request_id="-", **more)
-    return await relay.parts.runs.beginner.begin(caller, wish)
-
-
-async def claim_soon(relay: Relay) -> list[DueStep]:
-    """Claim as a worker does when all pauses and leases are over."""
-    await relay.rows("UPDATE run_steps SET next_attempt_at = now()")
-    return await relay.parts.runs.runner.claim_due(100)
-
-
-async def work(relay: Relay, run_id: int) -> str:
-    """Be the worker until a run has ended; Kling is asked as its looks would ask it."""
-    while True:
-        state: str = (await relay.row("SELECT state FROM runs WHERE id = $1", run_id))["state"]
-        if state in ("completed", "failed", "cancelled"):
-            return state
-        for looked in await relay.parts.tasks.looker.claim_due(100):
-            await relay.parts.tasks.looker.look(looked)
-        await relay.rows("UPDATE tasks SET next_look_at = now() WHERE hold_ended_at IS NULL")
-        for due in await claim_soon(relay):
-            await relay.parts.runs.runner.advance(due)
-
-
-async def tasks_of(relay: Relay, tenant: str) -> list[Any]:
-    return await relay.rows(
-        "SELECT t.* FROM tasks t JOIN tenants n ON n.id = t.tenant_id WHERE n.name = $1"
-        " AND t.state <> 'refused' ORDER BY t.id",
-        tenant,
-    )
 
 
 async def test_a_chain_goes_on_with_what_was_made_and_each_step_is_charged_once(
