@@ -1,6 +1,7 @@
 """`relay template`: the package's, the operator's, what each costs, and what is wrong with one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_templates_are_listed_with_what_is_left_out(relay: Command, tmp_path: Pa
     (tmp_path / "transition-light.toml").write_text(OWN)
     (tmp_path / "wrong.toml").write_text(OWN.replace("{text}", "{words}"))
     (tmp_path / "broken.toml").write_text("[summary\n")
-    folder = {"RELAY_STUDIO_TEMPLATES": str(tmp_path)}
+    folder: Any = {"RELAY_STUDIO_TEMPLATES": str(tmp_path)}
 
     listed = relay.json("template", "list", **folder)
     table = relay("template", "list", **folder)

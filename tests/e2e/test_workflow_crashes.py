@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from tests.e2e.world import World
@@ -27,7 +28,7 @@ async def test_all_workflows_end_though_the_relay_is_killed_four_times(world: Wo
         await world.end_leases()
         async with world.started_relay(**on) as relay:
             before = await _tasks(world)
-            await wait_until(lambda before=before: _has_more(world, before))
+            await wait_until(partial(_has_more, world, before))
             relay.kill()
     await world.rows(END_LEASES)
     await world.end_leases()
