@@ -84,6 +84,13 @@ TOLD = (
         "提示词模板文件，其中的文本优先于 `relay/studio/prompts.toml`",
     ),
     ToldSetting(
+        ("RELAY_STUDIO_TEMPLATES",),
+        "none",
+        "a folder of workflows that go before the package's, file by file"
+        " ([templates.md](templates.md))",
+        "工作流模板目录，其中的同名文件优先于内置模板（[templates.md](templates.md)）",
+    ),
+    ToldSetting(
         ("RELAY_PORTAL",),
         "`false`",
         "tenants have pages at `/portal` of the public listener ([portal.md](portal.md))",

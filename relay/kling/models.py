@@ -176,21 +176,6 @@ def successor_at(endpoint: str) -> Successor:
     raise LookupError(endpoint)
 
 
-def said_of_ended(endpoint: str, name: str) -> str | None:
-    """Say in words that a model ended, and what is in its place; None if it did not end.
-
-    Nothing is refused for it by itself: what Kling answers is not known (docs/kling-api.md 15).
-    """
-    if not is_retired(endpoint, name):
-        return None
-    ended = f"{name} is retired since {ENDED_ON}"
-    successor = successor_of(endpoint, name)
-    if successor is None:
-        return ended
-    where = "" if successor.endpoint == endpoint else f" of {successor.endpoint}"
-    return f"{ended}; in its place there is {successor.model}{where}"
-
-
 UNPRICED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NEW_ENDPOINTS, tuple(model.name for model in MODELS)),
     "kolors-virtual-try-on": ("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"),

@@ -49,7 +49,9 @@ async def price_plan(
     Raises:
         RelayError: as a create of one of its steps.
     """
-    quotes = await visit.behind.runs.beginner.quotes(visit.caller, plan, notes_misses=is_wanted)
+    beginner = visit.behind.runs.beginner
+    plan = await beginner.price(visit.caller, plan)
+    quotes = await beginner.quotes(visit.caller, plan, notes_misses=is_wanted)
     paid = [quote.resold(quote.hold_micros) for quote in quotes]
     return Priced(
         success=True,

@@ -58,7 +58,7 @@ class Variants(Controller):
             asked[CAP] = decimal_of(cap_micros)
         return await start_within(
             visit,
-            _plan(visit, capability, body, data.n),
+            await _plan(visit, capability, body, data.n),
             asked,
             key=request.headers.get(KEY_HEADER),
             cap_micros=cap_micros,
@@ -72,7 +72,7 @@ class Variants(Controller):
 
 async def _quote(visit: Visit, asked: VariantsBody) -> Priced:
     capability, body = _read(asked)
-    plan = _plan(visit, capability, body, asked.n)
+    plan = await _plan(visit, capability, body, asked.n)
     return await price_plan(visit, plan, cap_micros=read_cap(asked.cap))
 
 
@@ -93,7 +93,7 @@ def _read(asked: VariantsBody) -> tuple[Capability, Body]:
         raise InvalidParameter("input", said[:1].lower() + said[1:]) from error
 
 
-def _plan(visit: Visit, capability: Capability, body: Body, n: int) -> Plan:
+async def _plan(visit: Visit, capability: Capability, body: Body, n: int) -> Plan:
     """Plan it n times: each by itself, so that one that fails takes none of the others with it.
 
     Raises:
@@ -103,7 +103,13 @@ def _plan(visit: Visit, capability: Capability, body: Body, n: int) -> Plan:
     if n * len(once) > STEPS_MAX:
         most = STEPS_MAX // len(once)
         raise InvalidParameter("n", f"must be at most {most} of {capability.name}")
-    return Plan(KIND, tuple(_twin(step, number) for number in range(1, n + 1) for step in once))
+    # Each costs what one of the capability's own path does, if that has a price of its own too.
+    priced = await visit.behind.runs.beginner.price(
+        visit.caller, Plan(capability.name, tuple(once))
+    )
+    return Plan(
+        KIND, tuple(_twin(step, number) for number in range(1, n + 1) for step in priced.steps)
+    )
 
 
 def _twin(step: PlannedStep, number: int) -> PlannedStep:
