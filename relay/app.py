@@ -96,7 +96,7 @@ class Relay(Process):
         if scope["type"] == "lifespan":
             return super().__call__(scope, receive, send)
         raw_path = scope["raw_path"].partition(b"?")[0]
-        if scope["type"] == ScopeType.WEBSOCKET and not (
+        if scope["type"] == ScopeType.WEBSOCKET and (
             self.state.faces.studio is None or not is_socket(raw_path)
         ):
             return super().__call__(scope, receive, send)

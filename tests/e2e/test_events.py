@@ -14,12 +14,13 @@ import httpx
 import pytest
 
 from relay.database.embedded import EmbeddedPostgres
+from relay.desk.tokens import revoke_token
 from relay.tenants.tokens import IssuedToken
 from tests.clones import cloned
 from tests.e2e.processes import free_port
 from tests.e2e.streams import Heard, listening, socket
 from tests.e2e.world import World, open_world
-from tests.relay_app import bearer
+from tests.relay_app import ACTOR, bearer
 from tests.waiting import PATIENCE_S, wait_until
 
 RUNS = 50
@@ -242,10 +243,8 @@ async def test_who_is_not_let_in_is_told_so(both: Both) -> None:
         ):
             await ws.hear()
             await anext(heard)
-            await both.rows(
-                "UPDATE tokens SET revoked_at = now() WHERE api_key_hash IS NOT NULL"
-                " AND tenant_id = (SELECT id FROM tenants WHERE name = 'ended')"
-            )
+            async with both.sessions.begin() as session:
+                await revoke_token(session, ACTOR, token.id)
             ended = await ws.hear()
             await ws.hear()
             last = [one async for one in heard][-1]
