@@ -64,27 +64,22 @@ async def wrongs_of_all(browser: Browsing, addresses: Sequence[str]) -> dict[str
     painted: set[str] = set()
     async with browser.page(size=PHONE) as page:
         await _know_axe(page)
-        sizes = {"narrow": PHONE, "wide": WIDE}
         for number, address in enumerate(addresses):
             answer = await page.goto(f"{browser.root}{address}")
             assert answer.status in (200, 404), address
+            found |= await _width_of(page, f"{address}, narrow")
+            await _resize(page, WIDE)
+            found |= await _width_of(page, f"{address}, wide")
             seen = await page.evaluate(LOOK, page.url)
             found |= _english_in(seen["texts"], address) | _markup_in(seen["markup"], address)
             before = len(painted)
             painted |= set(seen["painted"])
             rules = {} if len(painted) > before else {"rules": {CONTRAST: {"enabled": False}}}
-            for name, size in sizes.items():
-                if page.viewport_size["width"] != size[0]:
-                    await _resize(page, size)
-                found |= await _width_of(page, f"{address}, {name}")
-                if name == "wide":
-                    # The frame is the same on all.
-                    context = "main" if address else None
-                    found |= await _wrongs_of(page, address, context, ONLY_WRONGS | rules)
-                    if number % DARK_EVERY == 0:
-                        found |= await _wrongs_in_the_dark(page, address)
-            # The next one begins as wide as this one ends: to be laid out anew takes long.
-            sizes = dict(reversed(sizes.items()))
+            context = "main" if address else None  # the frame is the same on all
+            found |= await _wrongs_of(page, address, context, ONLY_WRONGS | rules)
+            if number % DARK_EVERY == 0:
+                found |= await _wrongs_in_the_dark(page, address)
+            await _resize(page, PHONE)
     return found | await _wrongs_outside(browser, "en", "dark", PHONE)
 
 
