@@ -20,7 +20,7 @@ class Entry:
 
     def __init__(self, authenticator: Authenticator, behind: Behind) -> None:
         self._authenticator = authenticator
-        self._behind = behind
+        self.behind = behind
 
     async def let_in(
         self, scope: Any, line: RequestLine, closing: ExitStack, *, authorization: str | None = None
@@ -46,5 +46,5 @@ class Entry:
         caller = await ask()
         line.tenant, line.token_id = caller.tenant, caller.token_id
         accepted = headers.get(b"accept-language", b"").decode("latin-1")
-        language = choose(None, accepted, usual=self._behind.settings.language)
-        return Visit(*(caller, self._behind, line.request_id, line.client, language), ask, closing)
+        language = choose(None, accepted, usual=self.behind.settings.language)
+        return Visit(*(caller, self.behind, line.request_id, line.client, language), ask, closing)

@@ -47,6 +47,10 @@ class Studio:
         self._body_limit_bytes = body_limit_bytes
         self._counts = counts
 
+    @property
+    def behind(self) -> Behind:
+        return self._entry.behind
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or say why not."""
         if scope["type"] == "websocket":

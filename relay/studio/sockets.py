@@ -202,7 +202,7 @@ class _Socket:
 
     async def refuse(self, error: RelayError) -> None:
         """Say why not, by HTTP while it is no WebSocket yet, and close."""
-        refusal = refusal_of(error, self.line)
+        refusal = refusal_of(error, self.line, "")
         try:
             if self._is_open:
                 await self.tell("over", refusal)
@@ -291,7 +291,7 @@ class _Talk:
             if said.subscribe is not None or said.unsubscribe is not None:
                 await self._choose(said)
         except RelayError as error:
-            await self._socket.tell("error", refusal_of(error, self._socket.line))
+            await self._socket.tell("error", refusal_of(error, self._socket.line, ""))
 
     async def _choose(self, said: Said) -> None:
         """Follow other tasks from here on.

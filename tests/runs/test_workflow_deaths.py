@@ -92,7 +92,7 @@ async def test_a_worker_that_dies_at_every_point_makes_each_step_once(
     body, names = FLOWS[path]
     tenant = "dies-" + path.replace("/", "-")
     assert relay.faces.studio is not None
-    template = relay.faces.studio._behind.templates.by_name[path.partition("/")[2]]  # noqa: SLF001
+    template = relay.faces.studio.behind.templates.by_name[path.partition("/")[2]]
     plan = plan_of(template, check_given(template, body))
     token = await relay.add_tenant(tenant, quota_micros=QUOTA_MICROS)
     run_id = (await begin(relay, token, plan)).id
