@@ -10,7 +10,7 @@ from markupsafe import Markup
 from relay.console.access import may
 from relay.console.gate import ROOT
 from relay.console.page import Page
-from relay.desk.setting_texts import ToldSetting
+from relay.desk.setting_row import ToldSetting
 from relay.desk.told_settings import read_told
 
 HERE = f"{ROOT}/settings"

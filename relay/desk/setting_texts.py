@@ -4,20 +4,7 @@
 """
 # ruff: noqa: RUF001 (Chinese has commas of its own)
 
-import msgspec
-
-
-class ToldSetting(msgspec.Struct, frozen=True):
-    """One setting, or two that go together."""
-
-    names: tuple[str, ...]
-    """As variables."""
-    default: str
-    """In Markdown, as `does`."""
-    does: str
-    zh: str
-    """The same in Chinese."""
-
+from relay.desk.setting_row import ToldSetting
 
 TOLD = (
     ToldSetting(

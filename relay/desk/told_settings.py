@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from relay.desk.setting_texts import TOLD, ToldSetting
+from relay.desk.setting_row import ToldSetting
+from relay.desk.setting_texts import TOLD
 from relay.machine import Machine, UnreadableEnvFile
 from relay.secret_files import SETTING_OF
 from relay.settings import CONFIG_ENV, ENV_PREFIX, Settings, names_database, read_file

@@ -22,3 +22,9 @@ PRICED_LIKE = {
     "text_to_speech": "tts",
 }
 """By the capability's name."""
+
+WORKFLOWS = (
+    *("digital_human", "batch_avatars", "product_showcase"),
+    *("transition_camera", "transition_light", "transition_morph"),
+)
+"""Chains that come with the relay, of which each may have one price for all of its steps."""

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import msgspec
 
-from relay.kling.capabilities import PRICED_LIKE
+from relay.kling.capabilities import PRICED_LIKE, WORKFLOWS
 from relay.kling.endpoint import Endpoint, EndpointKind
 from relay.kling.endpoints import BY_NAME, ENDPOINTS, QUERY_PATHS
 from relay.settings import AddedEndpoint
@@ -71,7 +71,8 @@ class Catalogue:
             msgspec.structs.replace(self._by_name[endpoint], name=name)
             for name, endpoint in PRICED_LIKE.items()
         )
-        return (*self.endpoints, *capabilities)
+        workflows = (Endpoint(name=name, path="") for name in WORKFLOWS)
+        return (*self.endpoints, *capabilities, *workflows)
 
     def priced_as(self, name: str) -> Endpoint:
         """Find what a price row is for; raise LookupError if there is no such thing."""

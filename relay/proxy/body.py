@@ -4,15 +4,15 @@ What does not fit the budget waits unread in the client's socket, after authenti
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from relay.body_budget import BYTES_PER_S_MIN, SMALL_BYTES, BodyBudget, Share
 from relay.errors import BadRequest, TooSlow
 from relay.kling.body import Utf8Check
 
 if TYPE_CHECKING:
-    from litestar.types import Receive
+    from litestar.types import HTTPScope, Receive
     from litestar.types.asgi_types import ReceiveMessage
 
 HANG_UP = "relay.hang_up"
@@ -152,3 +152,10 @@ def _chunk(message: "ReceiveMessage") -> tuple[bytes, bool]:
 def _check_size(size: int, limit_bytes: int) -> None:
     if size > limit_bytes:
         raise BadRequest(f"The request body is larger than {limit_bytes // 1024 // 1024} MB")
+
+
+def watch(scope: "HTTPScope", hang_up: Callable[[], None]) -> None:
+    """Have somebody hear that the client has hung up, where the server tells."""
+    extensions: dict[str, Any] | None = scope.get("extensions")
+    if extensions and HANG_UP in extensions:
+        extensions[HANG_UP](hang_up)

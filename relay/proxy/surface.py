@@ -28,7 +28,7 @@ from relay.money import decimal_of
 from relay.proxy.account import Accounts
 from relay.proxy.answers import Sent, answer_data, answer_error, send_answer
 from relay.proxy.asked import SentBefore
-from relay.proxy.body import HANG_UP, ClientGone, ReadBody, declared_length, read_body
+from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body, watch
 from relay.proxy.many import ManyQueries
 from relay.proxy.outcomes import SERVER_ERROR, tell_called, tell_read, tell_submitted
 from relay.proxy.own_headers import KEY_HEADER, read_own_headers
@@ -168,10 +168,8 @@ class TenantSurface(ABC):
     ) -> Sent:
         """Answer a caller inside of a request to somebody else, who writes its `line`.
 
-        `path`: as it is spelled in an address, quoted; `headers`: of a create, its own.
-
-        Raises:
-            RelayError: in Kling's terms.
+        `path`: as it is spelled in an address, quoted; `headers`: of a create, its own. Raises as
+        `_answer` does.
         """
         scope: Any = {
             "type": "http",
@@ -348,7 +346,7 @@ class KlingSurface(TenantSurface):
                 key=own.key,
                 share=body.share,
             )
-            _watch(scope, client)
+            watch(scope, client.hang_up)
             return await self._submit(route, caller, fields, line, client, queue=own.queue)
         finally:
             body.release()
@@ -399,10 +397,3 @@ def _authorization(scope: HTTPScope) -> str | None:
         if name == b"authorization":
             return value.decode("latin-1")
     return None
-
-
-def _watch(scope: HTTPScope, client: Client) -> None:
-    """Have the client hear of its own end, where the server tells."""
-    extensions: dict[str, Any] | None = scope.get("extensions")
-    if extensions and HANG_UP in extensions:
-        extensions[HANG_UP](client.hang_up)

@@ -18,7 +18,6 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.proxy.body import body_time_s, declared_length
 from relay.server.exchange import Application, Exchange
@@ -34,6 +33,7 @@ from relay.server.head import (
 )
 from relay.server.page import Page
 from relay.server.timed_flow import TimedFlow
+from relay.server.upgraded import Upgraded
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
@@ -49,7 +49,7 @@ TOO_FAST = f"More than {PIPELINED_MAX} requests wait for their turn"
 Cycle = Exchange | Page
 
 
-class BoundedRequest(HttpToolsProtocol):
+class BoundedRequest(Upgraded):
     """Closes the connection of a client whose request does not end."""
 
     silence_s = 60.0
@@ -69,11 +69,6 @@ class BoundedRequest(HttpToolsProtocol):
         """
         return raw_path.startswith(b"/health/")
 
-    @staticmethod
-    def is_socket(raw_path: bytes, /) -> bool:  # noqa: ARG004 (a listener says otherwise)
-        """Tell whether the path may be opened as a WebSocket."""
-        return False
-
     _complete_scope: "HTTPScope | None" = None
     """Of the last request that arrived whole; uvicorn makes a new one for each."""
     _watched_scope: "HTTPScope | None" = None
@@ -83,7 +78,6 @@ class BoundedRequest(HttpToolsProtocol):
     _began_s = 0.0
     _heard_s = 0.0
     _waited = False
-    _timer: asyncio.TimerHandle | None = None
     _idle_since_s = math.inf
     flow: TimedFlow
     # Ours, with what uvicorn's protocol uses of one.
@@ -152,36 +146,6 @@ class BoundedRequest(HttpToolsProtocol):
             return
         if self.scope is not self._complete_scope:
             self._watch(data)
-
-    def _opens_a_socket(self) -> bool:
-        """Tell whether a request is for a WebSocket that there is, and nobody waits before it."""
-        if self.pipeline or not (self.cycle is None or self.cycle.response_complete):
-            return False
-        wanted = [value.lower() for name, value in self.headers if name == b"upgrade"]
-        if self.scope["method"] != "GET" or wanted != [b"websocket"]:
-            return False
-        try:
-            return self.is_socket(httptools.parse_url(self.url).path)
-        except httptools.HttpParserInvalidURLError:
-            return False
-
-    def _become_socket(self, rest: bytes) -> None:
-        """Give the connection to a protocol of WebSockets, which reads the request once more."""
-        # Few processes ever have one.
-        from relay.server.socket import Socket  # noqa: PLC0415
-
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._unset_keepalive_if_required()
-        self.connections.discard(self)
-        lines = [b"GET %b HTTP/1.1" % self.url]
-        lines += [b"%b: %b" % header for header in self.headers]
-        socket = Socket(self.config, self.server_state, self.app_state)
-        socket.connection_made(self.transport)
-        self.transport.set_protocol(socket)
-        self.parser = None  # type: ignore[assignment]  # as uvicorn's: it holds us
-        socket.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _read_again(self, rest: bytes) -> None:
         """Read a request without the upgrade that it offers (Java's client: h2c), as servers may.
