@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.runs.stages import spell_event
 from relay.runs.tables import (
-    ENDED_RUNS,
     OPEN_STEPS,
     Run,
     RunEvent,
@@ -95,11 +94,14 @@ def settle(moving: Moving) -> None:
         StepState.DONE,
     }:
         run.state, run.started_at = RunState.PROCESSING, moving.now
-    if run.state not in ENDED_RUNS and not states & OPEN_STEPS:
-        run.state, run.ended_at = _end_of(run, states), moving.now
+    if states & OPEN_STEPS:
+        return
+    end = _end_of(run, states)
+    if run.state != end:  # also of one that had ended, where a step came to good later
+        run.state, run.ended_at = end, run.ended_at or moving.now
         failed = next((step for step in moving.steps if step.state == StepState.FAILED), None)
-        if failed is not None:
-            run.error_code, run.error_message = failed.error_code, failed.error_message
+        run.error_code = None if failed is None else failed.error_code
+        run.error_message = None if failed is None else failed.error_message
 
 
 def note(session: AsyncSession, moving: Moving) -> None:

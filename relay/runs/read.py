@@ -12,6 +12,7 @@ from relay.assets.tables import Asset, AssetState
 from relay.database.engine import Sessions
 from relay.kling.made_files import read_file_urls
 from relay.kling.wire import read_any
+from relay.pricing.quote import Quote
 from relay.runs.find import find_run
 from relay.runs.followed import RunMove, Snapshot
 from relay.runs.progress import Progress, progress_of
@@ -46,7 +47,10 @@ class SeenStep(msgspec.Struct, frozen=True):
     """Kling's, or ours of one that waited for room."""
     row_id: int | None
     """Our id of its task's row."""
-    reserved_micros: int
+    quote_micros: int
+    """In the payer's money, as the run's is; a sub-tenant's are a factor of it."""
+    charged_micros: int
+    """What its tenant paid for it, less what was given back; in that one's own money."""
     attempts: int
     error_code: int | None
     error_message: str | None
@@ -232,6 +236,13 @@ async def _list_runs(
     return list(ids.all()), total or 0
 
 
+def _paid_micros(task: Task | None) -> int:
+    if task is None or task.charged_micros is None:
+        return 0
+    quote = msgspec.convert(task.quote, Quote)
+    return quote.resold(task.charged_micros - task.refunded_micros)
+
+
 def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -> SeenStep:
     output = None if step.output is None else read_any(step.output.encode())
     kept = assets.get(step.task_id or 0, {})
@@ -246,7 +257,8 @@ def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -
         StepState(step.state),
         None if task is None else (task.public_id or task.kling_id),
         step.task_id,
-        step.reserved_micros,
+        step.quote_micros,
+        _paid_micros(task),
         step.attempts,
         step.error_code,
         step.error_message,

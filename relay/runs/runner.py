@@ -6,7 +6,7 @@ under its key, so that a crash between the two makes no second one.
 """
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ import structlog
 
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
-from relay.errors import OverCap, RelayError
+from relay.errors import OverCap, RelayError, ScopeTooSmall
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import Code
 from relay.kling.endpoint import EndpointKind
@@ -48,6 +48,7 @@ from relay.tasks.submit import Submitter
 from relay.tasks.tables import TaskState
 from relay.tasks.usual import Usuals
 from relay.tenants.caller import Caller
+from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
@@ -130,11 +131,12 @@ class Runner:
         """Move a step as far as it goes now."""
         async with self._sessions() as session:
             step = await session.get(RunStep, due.id)
-        if step is None or step.lease != due.lease:
-            return
+            if step is None or step.lease != due.lease:
+                return
+            run = await session.get_one(Run, step.run_id)
         match StepState(step.state):
             case StepState.READY:
-                await self._send(due)
+                await self._send(due, run, step)
             case StepState.SENT:
                 await self._look(due, step)
             case StepState.KEEPING:
@@ -142,11 +144,8 @@ class Runner:
             case _:
                 pass  # it ended meanwhile
 
-    async def _send(self, due: DueStep) -> None:
+    async def _send(self, due: DueStep, run: Run, step: RunStep) -> None:
         """Send a step, unless its task is there already."""
-        async with self._sessions() as session:
-            step = await session.get_one(RunStep, due.id)
-            run = await session.get_one(Run, step.run_id)
         made = await self._pool.fetchval(MADE, run.token_id, str(step.key))
         if made is not None:
             await self._note_sent(due, made)
@@ -175,10 +174,14 @@ class Runner:
             NotMade
         """
         caller = await self._callers.admit(run)
+        if not caller.scope.has(Scope.CALL):
+            raise ScopeTooSmall(caller.scope, Scope.CALL)
         endpoint = self._catalogue.of(step.endpoint)
         caller.check_endpoint(endpoint.name)
-        async with self._sessions() as session:
-            outputs = await outputs_of(session, run.id, step.needs)
+        outputs: dict[str, Any] = {}
+        if step.needs:
+            async with self._sessions() as session:
+                outputs = await outputs_of(session, run.id, step.needs)
         if step.body_sealed is None:
             raise NotMade("what was to be sent is forgotten by now")
         body = msgspec.json.decode(self._keys.open(step.body_sealed, context=body_context(step.id)))

@@ -20,9 +20,14 @@ RETURNING s.id, s.lease
 """Lease at most $1 steps that are due."""
 
 WAKE = """
-UPDATE run_steps SET next_attempt_at = now(), lease = NULL WHERE task_id = $1 AND state = 'sent'
+UPDATE run_steps SET next_attempt_at = now(), lease = NULL, state = 'sent'
+WHERE task_id = $1 AND (
+    state = 'sent'
+    OR (state = 'failed' AND EXISTS (SELECT FROM tasks WHERE id = $1 AND state = 'succeed'))
+)
 """
-"""Have a step looked at whose task moved, anew if somebody looks at it now."""
+"""Have a step looked at whose task moved, anew if somebody looks at it now. One that failed comes
+back where Kling says late that its task succeeded: it is charged for."""
 
 MADE = """
 SELECT id FROM tasks WHERE token_id = $1 AND create_key = $2 AND state <> 'refused'

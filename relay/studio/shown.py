@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from relay.assets.links import ResultUrls
 from relay.html.words import say, translations
-from relay.money import decimal_of
+from relay.money import decimal_of, rounded
 from relay.runs.read import SeenRun, SeenStep
 from relay.runs.stages import Stage
 from relay.runs.tables import RunState, StepState
@@ -109,10 +109,8 @@ async def show(
         error_code=run.error_code,
         error_message=run.error_message,
         provider_task_id=next((step.task_id for step in results if step.task_id), None),
-        quote=decimal_of(run.quote_micros),
-        charged=decimal_of(
-            sum(step.reserved_micros for step in seen.steps if step.state in _CHARGED)
-        ),
+        quote=decimal_of(sum(_own(caller, step.quote_micros) for step in seen.steps)),
+        charged=decimal_of(sum(step.charged_micros for step in seen.steps)),
         steps=[
             ShownStep(
                 step.name,
@@ -133,9 +131,6 @@ async def show(
         completed_at=run.ended_at,
         updated_at=seen.updated_at,
     )
-
-
-_CHARGED = (StepState.DONE, StepState.KEEPING)
 
 
 class RunProgress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -173,6 +168,11 @@ async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
         error_code=run.error_code if failed and run.error_code is not None else UNSET,
         error_message=run.error_message if failed and run.error_message else UNSET,
     )
+
+
+def _own(caller: Caller, micros: int) -> int:
+    """Say what the payer's money is to a caller: a sub-tenant is told nothing of its parent's."""
+    return micros if caller.resale is None else rounded(micros * caller.resale)
 
 
 def message_of(seen: SeenRun, language: str) -> str:

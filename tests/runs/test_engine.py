@@ -2,8 +2,11 @@
 
 import asyncio
 
+from relay.database.ids import TaskId
+from relay.desk.tasks import release
 from relay.runs.plan import Plan, PlannedStep, made_by
 from relay.runs.stop import retry_run
+from relay.tasks.outbox import Move
 from tests.relay_app import Relay
 from tests.runs.working import begin, claim_soon, tasks_of, work
 
@@ -145,3 +148,33 @@ async def test_what_failed_is_done_once_more_by_hand_and_the_rest_is_kept(relay:
     assert [task["endpoint"] for task in before] == ["identify-face"]
     made = await tasks_of(relay, "again")
     assert [task["endpoint"] for task in made] == ["identify-face", "advanced-lip-sync"]
+
+
+async def test_a_step_that_was_given_up_comes_to_good_when_kling_says_so_late(
+    relay: Relay,
+) -> None:
+    """Its task is charged after all, so its run is completed after all, with what was made."""
+    token = await relay.add_tenant("late")
+    begun = await begin(relay, token, Plan("clip", (CLIP,)))
+    assert begun.due is not None
+    await relay.parts.runs.runner.advance(begun.due)
+    (task,) = await tasks_of(relay, "late")
+    assert await relay.act(release, TaskId(task["id"]))
+    for due in await claim_soon(relay):
+        await relay.parts.runs.runner.advance(due)
+    given_up = await relay.row("SELECT state FROM runs WHERE id = $1", begun.id)
+
+    await relay.rows("UPDATE tasks SET next_look_at = now() WHERE id = $1", task["id"])
+    for looked in await relay.parts.tasks.looker.claim_due(100):
+        await relay.parts.tasks.looker.look(looked)
+    await relay.parts.runs.runner.follow(
+        Move(id=1, task_id=TaskId(task["id"]), follower="runs", state="succeed")
+    )
+    for due in await claim_soon(relay):
+        await relay.parts.runs.runner.advance(due)
+
+    assert given_up["state"] == "failed"
+    run = await relay.row("SELECT * FROM runs WHERE id = $1", begun.id)
+    assert (run["state"], run["error_message"]) == ("completed", None)
+    assert [row["charged_micros"] for row in await tasks_of(relay, "late")] == [CLIP_MICROS]
+    assert not (await relay.audit()).differences
