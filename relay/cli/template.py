@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from relay.cli.examples import examples
-from relay.cli.failure import Failure, WrongSettings, no_such
 from relay.cli.show import json_option, note, print_json, print_pairs, print_table, yes_no
+from relay.cli.template_named import named_template, read_all
 from relay.cli.template_try import try_template
 
 if TYPE_CHECKING:
-    from relay.runs.templates.read import Templates
     from relay.runs.templates.template import Input, Template
 
 
@@ -33,7 +32,7 @@ template.add_command(try_template)
 @examples("relay template list")
 def list_command(*, as_json: bool) -> None:
     """List all workflows, and say what is wrong with files that are left out."""
-    found = _templates()
+    found = read_all()
     if as_json:
         print_json(
             {
@@ -133,32 +132,6 @@ def show_command(name: str, tenant: str | None, *, as_json: bool) -> None:
             f"\nNo row prices {priced.unpriced}: such a run is refused."
             " `relay price set` makes one."
         )
-
-
-def _templates() -> Templates:
-    """Read the workflows as `relay serve` would."""
-    from relay.cli.database import current_settings
-    from relay.cli.endpoints import catalogue
-    from relay.runs.templates.check import WrongTemplate
-    from relay.runs.templates.read import read_templates
-
-    try:
-        return read_templates(current_settings().studio_templates, catalogue())
-    except WrongTemplate as error:
-        raise WrongSettings(str(error)) from error
-
-
-def named_template(name: str) -> Template:
-    """Find a usable workflow; Failure names close matches, or what is wrong with it."""
-    found = _templates()
-    one = found.named(name)
-    if one is not None:
-        return one
-    wrong = [reason for reason in found.left_out if f"{name}.toml:" in reason]
-    if wrong:
-        raise Failure(wrong[0])
-    names = list(found.by_name)
-    raise Failure(no_such("template", name, names, otherwise=f"there are {', '.join(names)}"))
 
 
 def _shown(one: Template) -> dict[str, object]:

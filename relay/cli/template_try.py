@@ -11,6 +11,7 @@ from relay.cli.examples import examples
 from relay.cli.failure import Failure
 from relay.cli.secret_input import read_key
 from relay.cli.show import json_option, note, print_json, print_pairs, print_table
+from relay.cli.template_named import named_template
 
 if TYPE_CHECKING:
     import httpx
@@ -97,8 +98,6 @@ def _given(name: str, inputs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _lists_of(name: str) -> set[str]:
-    from relay.cli.template import named_template
-
     return {one.name for one in named_template(name).inputs if one.type.value == "list"}
 
 

@@ -25,6 +25,8 @@ from relay.money import decimal_of
 TEMPLATES = Path(__file__).with_name("templates")
 LANGUAGE_COOKIE, THEME_COOKIE = "relay-language", "relay-theme"
 THEMES = ("auto", "light", "dark")
+SHOWN_ONCE = ("made", "issued", "secret", "address", "uri", "codes")
+"""What templates call what is shown once: no browser is to keep such a page."""
 GOES_BACK = {"cache-control": "private, no-cache"}
 """Kept by the visitor's browser alone, and asked for anew but on the way back."""
 YEAR_S = 365 * 24 * 3600
@@ -125,16 +127,18 @@ class SitePage(msgspec.Struct, frozen=True):
                 **values,
             )
         )
-        headers = GOES_BACK if self._is_of_a_form(values.get("form")) else {}
+        headers = GOES_BACK if self._is_of_a_form(values) else {}
         return Response(content, status_code=status, media_type=MediaType.HTML, headers=headers)
 
-    def _is_of_a_form(self, form: object) -> bool:
-        """Tell whether it shows a form again that was sent, with nothing secret in it.
+    def _is_of_a_form(self, values: dict[str, Any]) -> bool:
+        """Tell whether it shows a form again that was sent, with nothing secret in or beside it.
 
         A browser can go back to such an answer only where it kept it: it may not ask again.
         """
         is_answer = self.request.method == "POST" and self.request.scope.get("user") is not None
-        return is_answer and isinstance(form, Form) and not form.has_secret
+        form = values.get("form")
+        shows_secret = any(values.get(name) is not None for name in SHOWN_ONCE)
+        return is_answer and isinstance(form, Form) and not form.has_secret and not shows_secret
 
     def go(self, address: str, *, said: str | None = None) -> Response[None]:
         """Lead to another page after an act; `said`: the sentence of `parts/said.html` to show."""

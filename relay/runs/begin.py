@@ -28,7 +28,7 @@ from relay.tasks.quoter import Quoter
 from relay.tenants.caller import Caller
 
 BODY_BYTES_MAX = 1_000_000
-"""Of a step, as in the queue: larger files are named by their ids."""
+"""Of all steps, as of one create in the queue: larger files are named by their ids."""
 KEY_CHARS_MAX = 255
 LEASE = timedelta(seconds=LEASE_S)
 
@@ -85,13 +85,15 @@ class Beginner:
     async def price(self, caller: Caller, plan: Plan) -> Plan:
         """Say by whose rows each step is priced.
 
-        A run with a price of its own is charged that with its last step, and the others are free.
+        A run with a price of its own is charged that with its last step, or each of several such,
+        and those before are free.
         """
         # What has an endpoint's own name has that one's price.
         is_own = plan.kind not in self._catalogue.names
         if not (is_own and await self._quoter.has_price(caller, plan.kind)):
             return plan
-        names = [*([""] * (len(plan.steps) - 1)), plan.kind]
+        needed = {name for step in plan.steps for name in step.all_needs}
+        names = ["" if step.name in needed else plan.kind for step in plan.steps]
         steps = tuple(
             msgspec.structs.replace(step, price_name=name)
             for step, name in zip(plan.steps, names, strict=True)
@@ -145,7 +147,7 @@ class Beginner:
         wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
         quoted = await self.quote(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]
-        if any(len(body) > BODY_BYTES_MAX for body in bodies):
+        if sum(len(body.encode()) for body in bodies) > BODY_BYTES_MAX:
             raise BadRequest("The inputs are too long: send files to /api/assets, and name them")
         cap_micros = sum(quoted) if wish.cap_micros is None else wish.cap_micros
         if sum(quoted) > cap_micros:

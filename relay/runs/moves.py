@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from relay.runs.stages import spell_event
 from relay.runs.tables import (
@@ -39,12 +40,18 @@ class Moving(msgspec.Struct):
         return sum(step.reserved_micros for step in self.steps)
 
 
-async def lock_run(session: AsyncSession, run_id: int) -> Moving:
-    """Lock a run, and read its steps as they are under the lock."""
+async def lock_run(session: AsyncSession, run_id: int, *, with_bodies: bool = False) -> Moving:
+    """Lock a run, and read its steps as they are under the lock.
+
+    `with_bodies`: of a megabyte each, at the most.
+    """
     query = select(Run, func.clock_timestamp()).where(Run.id == run_id)
     run, now = (await session.execute(query.with_for_update())).one()
     steps = await session.scalars(
-        select(RunStep).where(RunStep.run_id == run_id).order_by(RunStep.place)
+        select(RunStep)
+        .where(RunStep.run_id == run_id)
+        .order_by(RunStep.place)
+        .options(*([] if with_bodies else [defer(RunStep.body_sealed)]))
     )
     return Moving(run, steps.all(), now)
 
@@ -99,6 +106,7 @@ def settle(moving: Moving) -> None:
     end = _end_of(run, states)
     if run.state != end:  # also of one that had ended, where a step came to good later
         run.state, run.ended_at = end, run.ended_at or moving.now
+        run.caller_address = None  # it is for the rights of its steps alone
         failed = next((step for step in moving.steps if step.state == StepState.FAILED), None)
         run.error_code = None if failed is None else failed.error_code
         run.error_message = None if failed is None else failed.error_message

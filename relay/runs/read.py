@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from relay.assets.tables import Asset, AssetState
 from relay.database.engine import Sessions
@@ -202,7 +203,12 @@ class _Rows(NamedTuple):
 async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
     runs = {run.id: run for run in await session.scalars(select(Run).where(Run.id.in_(ids)))}
     steps: dict[int, list[RunStep]] = {id_: [] for id_ in runs}
-    query = select(RunStep).where(RunStep.run_id.in_(runs)).order_by(RunStep.place)
+    query = (
+        select(RunStep)
+        .where(RunStep.run_id.in_(runs))
+        .order_by(RunStep.place)
+        .options(defer(RunStep.body_sealed))
+    )
     for step in await session.scalars(query):
         steps[step.run_id].append(step)
     task_ids = [

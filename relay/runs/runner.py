@@ -38,8 +38,9 @@ from relay.runs.statements import (
 )
 from relay.runs.tables import Run, RunStep, StepState, body_context
 from relay.runs.usual import read_usual_s
-from relay.secrets import KeyRing
+from relay.secrets import KeyRing, SecretKeyError
 from relay.tasks.conclude import NotTaken, Submitted
+from relay.tasks.door import Via
 from relay.tasks.outbox import Move
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.quoter import Quoter
@@ -60,6 +61,8 @@ PAUSES_S = (10.0, 60.0, 600.0)
 """Before the next try."""
 LOOK_EVERY_S = 30.0
 """At a step's task that nothing was heard of: its moves wake the step long before."""
+WAITS = "1h"
+"""For how long a step waits for room, of a tenant whose own creates do not."""
 FILES_EVERY_S, FILES_S = 1.0, 600.0
 """How often copies are asked for, and how long a run is held up by them."""
 PASSING = frozenset(
@@ -164,6 +167,11 @@ class Runner:
         except NotMade as error:
             await self._fail(due, None, str(error))
             return
+        except (LookupError, SecretKeyError) as error:
+            # An endpoint that is configured no more, or a key that is not given.
+            log.error("run.step_unusable", run=run.id, step=step.id, reason=str(error))  # noqa: TRY400 (a sentence)
+            await self._fail(due, None, "it can no longer be sent")
+            return
         await self._conclude(due, submitted)
 
     async def _prepare(self, due: DueStep, run: Run, step: RunStep) -> _Sent | None:
@@ -245,6 +253,8 @@ class Runner:
             address=run.caller_address or "",
             follows=(FOLLOWER,),
             client=client,
+            # A chain is not to end for want of a slot.
+            queue=None if sent.caller.queue_s else WAITS,
             hold_max_micros=sent.hold_micros,
             priced_as=step.price_name,
         )
@@ -288,6 +298,9 @@ class Runner:
                 await self._made(due, step, task)
             case TaskState.FAILED:
                 await self._fail(due, None, task["fail_message"] or "Kling made nothing")
+            case TaskState.REFUSED if task["ended_via"] != Via.SUBMIT:
+                # Given up without Kling's word: should it come to good late, the step does too.
+                await self._fail(due, None, task["fail_message"] or "nothing was made")
             case TaskState.REFUSED:
                 message = task["fail_message"] or "nothing was made"
                 await self._came_to_nothing(due, None, message)

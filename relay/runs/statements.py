@@ -23,7 +23,10 @@ WAKE = """
 UPDATE run_steps SET next_attempt_at = now(), lease = NULL, state = 'sent'
 WHERE task_id = $1 AND (
     state = 'sent'
-    OR (state = 'failed' AND EXISTS (SELECT FROM tasks WHERE id = $1 AND state = 'succeed'))
+    OR (
+        (state IN ('failed', 'skipped') OR (state = 'done' AND output IS NULL))
+        AND EXISTS (SELECT FROM tasks WHERE id = $1 AND state = 'succeed')
+    )
 )
 """
 """Have a step looked at whose task moved, anew if somebody looks at it now. One that failed comes
@@ -35,7 +38,7 @@ SELECT id FROM tasks WHERE token_id = $1 AND create_key = $2 AND state <> 'refus
 """The task that was made under a step's key, however long ago."""
 
 TASK = """
-SELECT state, reply, fail_message, hold_micros, charged_micros, refunded_micros, endpoint
+SELECT state, reply, fail_message, ended_via, hold_micros, charged_micros, refunded_micros, endpoint
 FROM tasks WHERE id = $1
 """
 

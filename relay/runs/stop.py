@@ -8,6 +8,7 @@ from relay.database.ids import TaskId
 from relay.runs.moves import Moving, lock_run, note, settle
 from relay.runs.tables import ENDED_RUNS, RunState, StepState
 from relay.tasks.queue.end import CANCELLED, end_waiting
+from relay.tasks.tables import Task, TaskState
 
 
 async def cancel_run(session: AsyncSession, run_id: int, *, actor: str) -> Moving:
@@ -18,9 +19,10 @@ async def cancel_run(session: AsyncSession, run_id: int, *, actor: str) -> Movin
     """
     moving = await lock_run(session, run_id)
     run = moving.run
-    if run.state in ENDED_RUNS or run.cancelled_at is not None:
+    if run.state in ENDED_RUNS:
         return moving
-    run.cancelled_at = moving.now
+    # Asked again, it takes back what went on to wait meanwhile.
+    run.cancelled_at = run.cancelled_at or moving.now
     for step in moving.steps:
         if step.state == StepState.SENT and step.task_id is not None:
             _, is_ended = await end_waiting(
@@ -38,12 +40,14 @@ async def cancel_run(session: AsyncSession, run_id: int, *, actor: str) -> Movin
     return moving
 
 
-async def retry_run(session: AsyncSession, run_id: int) -> Moving:
+async def retry_run(
+    session: AsyncSession, run_id: int, *, token_id: int, address: str | None
+) -> Moving:
     """Send what failed once more, each as a new task; what ended well is kept.
 
-    Of one that did not fail nothing is changed.
+    By the rights of who asks for it now. Of one that did not fail nothing is changed.
     """
-    moving = await lock_run(session, run_id)
+    moving = await lock_run(session, run_id, with_bodies=True)
     run = moving.run
     if run.state not in (RunState.FAILED, RunState.CANCELLED):
         return moving
@@ -51,9 +55,18 @@ async def retry_run(session: AsyncSession, run_id: int) -> Moving:
     if any(step.body_sealed is None for step in again):
         return moving
     for step in again:
-        step.state, step.key, step.task_id = StepState.WAITING, uuid.uuid4(), None
-        step.task_state = step.error_code = step.error_message = step.ended_at = None
+        task = None if step.task_id is None else await session.get(Task, step.task_id)
+        step.error_code = step.error_message = step.ended_at = None
         step.attempts = 0
+        if task is not None and task.state == TaskState.SUCCEED:
+            # Kling has said so late: it is charged, and is no reason for another one.
+            step.state, step.next_attempt_at = StepState.SENT, moving.now
+            continue
+        step.state, step.key, step.task_id = StepState.WAITING, uuid.uuid4(), None
+        step.task_state = None
+    if run.token_id != token_id:
+        run.key = None  # it is unique to the one that it came with
+    run.token_id, run.caller_address = token_id, address
     run.cancelled_at = run.ended_at = run.error_code = run.error_message = None
     run.state = RunState.PROCESSING if run.started_at is not None else RunState.PENDING
     settle(moving)

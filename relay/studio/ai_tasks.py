@@ -110,7 +110,10 @@ class AiTaskPaths(Controller):
             run_id = await find_run(session, task_id, tenant_id=visit.caller.tenant_id)
             if run_id is None:
                 raise RunNotFound
-            moving = await retry_run(session, run_id)
+            caller = visit.caller
+            moving = await retry_run(
+                session, run_id, token_id=caller.token_id, address=visit.address or None
+            )
             if moving.run.ended_at is not None:
                 raise InvalidParameter(
                     "task_id", "it did not fail, or what it was asked for is forgotten"

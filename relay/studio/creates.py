@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from relay.database.faults import log_failure
 from relay.errors import InvalidParameter
 from relay.kling.codes import Code
 from relay.kling.lint.judge import check
@@ -20,6 +22,8 @@ from relay.runs.tables import Run, RunState
 from relay.studio.behind import Visit
 from relay.studio.capabilities import CAPABILITIES, Capability
 from relay.studio.refusals import Refusal
+
+log = structlog.get_logger()
 
 PREFIX = "/api/kling"
 SOURCE = "api"
@@ -146,7 +150,10 @@ async def begin(
     )
     begun = await behind.runs.beginner.begin(visit.caller, wish)
     if begun.due is not None:
-        # Whatever becomes of the request, what was begun is told of in its row.
-        await asyncio.shield(behind.runs.runner.advance(begun.due))
+        try:
+            await asyncio.shield(behind.runs.runner.advance(begun.due))
+        except Exception as error:  # noqa: BLE001 (told in the log)
+            # It is written, and goes on when its lease ends: who heard 5xx would ask again.
+            log_failure(log, "run.not_advanced", error, id=begun.id)
     async with behind.sessions() as session:
         return await session.get_one(Run, begun.id)

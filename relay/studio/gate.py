@@ -64,6 +64,8 @@ class Studio:
 
         async def note(message: Any) -> None:
             if message["type"] == "http.response.start":
+                if line.status:
+                    raise ClientGone  # a stream broke off, and is left unfinished
                 line.status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", line.request_id.encode())]
                 message = {**message, "headers": headers}

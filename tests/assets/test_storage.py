@@ -29,7 +29,7 @@ from relay.worker.keep_storage import keep_storage
 from tests.relay_app import ACTOR
 
 QUOTA = 10_000_000
-AGES = Ages(*[365] * 5)
+AGES = Ages(*[365] * 6)
 
 
 def this_month() -> Month:

@@ -103,13 +103,13 @@ def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None
     told = relay.json("tenant", "set", "acme", *on)
     assert [told[name] for name in names] == [2, 500_000_000, "ours"]
     shown = relay("tenant", "show", "acme").stdout
-    for pair in ("keeps results  for 2 days", "keeps at most  0.5 GB", "result URLs    ours"):
+    for pair in ("keeps results   for 2 days", "keeps at most   0.5 GB", "result URLs     ours"):
         assert pair in shown
     assert relay("tenant", "set", "acme", "--contact", "ann@acme.test").stdout.endswith(
-        "contact        ann@acme.test\n"
+        "contact         ann@acme.test\n"
     )
     noted = relay("tenant", "set", "acme", "--notes", "pays by bank\nbefore the 5th").stdout
-    assert noted.endswith("notes          pays by bank / before the 5th\n")
+    assert noted.endswith("notes           pays by bank / before the 5th\n")
     priced = relay("tenant", "set", "acme", "--asset-gb-month", "0.03").stdout
     assert "GB-month       0.03 USD, its own" in priced
     free = relay.json("tenant", "set", "acme", "--asset-gb-month", "none")

@@ -9,6 +9,7 @@ from tests.cli.test_help import ALL
 
 WITHOUT_DATABASE = {("demo",), ("sandbox",), ("secret-key",), ("check",), ("backup", "list")}
 WITHOUT_DATABASE |= {("backup", "verify"), ("restore",), ("operator", "roles")}
+WITHOUT_DATABASE |= {("template", "list"), ("template", "try")}
 """Or that say what is wrong instead of doing anything."""
 COMMANDS = [
     path
@@ -53,6 +54,7 @@ GIVEN = {
     ("owner", "add"): ("acme", "main", "voice", "id"),
     ("owner", "import"): ("acme", "main", "voice", "-"),
     ("delivery", "ping"): ("acme", "http://acme.test"),
+    ("template", "show"): ("digital-human",),
     ("serve",): ("--port", "0", "--office-port", "0"),
 }
 """What commands are given that check more than the types of their words."""

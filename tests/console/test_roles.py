@@ -143,7 +143,8 @@ FORMS = {
 """By who may send them."""
 
 OTHERS = {
-    *(("GET", "/login"), ("POST", "/login"), ("GET", "/enter"), ("POST", "/enter")),
+    *(("GET", "/login"), ("POST", "/login"), ("GET", "/login/again"), ("POST", "/login/again")),
+    *(("GET", "/enter"), ("POST", "/enter")),
     *(("GET", "/assets/x/pages.css"), ("GET", "/tasks/events")),
 }
 """What is there for whoever comes, and a list's ear, which answers for as long as it is open."""

@@ -60,7 +60,7 @@ async def test_what_would_grow_for_ever_is_forgotten_by_age(
         )
         await bench.pool.execute(
             "INSERT INTO run_events (run_id, tenant_id, shown, created_at)"
-            " VALUES ($1, 1, '{}', now() - $1::int * interval '1 day')",
+            " VALUES ($1, 1, '{}', now() - $1::bigint * interval '1 day')",
             days,
         )
     for name, expires in (("a", "-31"), ("b", "-29"), ("c", None)):

@@ -14,6 +14,7 @@ from tests.portal.work import settled
 from tests.proxy.keys import data
 from tests.queue.waiting_line import create
 from tests.relay_app import CLIP, TEXT2VIDEO, fixture_relay
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 USUAL = {"tasks": 7, "p50_s": 60, "p95_s": 120}
@@ -77,7 +78,12 @@ async def test_home_tells_what_is_at_work_and_what_to_do_first(database_url: str
             visiting(relay, scope=Scope.READ) as reader,
         ):
             read = await reader.read("/tasks")
-            home = await ann.read("")
+
+            async def placed() -> str | None:
+                page = await ann.read("")
+                return page if "Place 1" in page else None
+
+            home = await wait_until(placed)  # the order of a moment ago is remembered
             pages = [await ann.read("/tasks"), await ann.read(f"/tasks/{running}")]
             others = await other.read("")
 

@@ -145,8 +145,11 @@ TAKES_MANAGE = re.compile(r"/tokens/(make|tenants|\{token\})|/callbacks/notices"
 NO_ID = {
     *(("GET", page.partition("?")[0]) for page in PLAIN),
     # What is the visitor's own, and of the door; tested by themselves.
-    *(("GET", page) for page in ("/login", "/enter", "/assets/logo", "/tasks/events")),
-    *(("POST", page) for page in ("/login", "/enter", "/leave", "/look")),
+    *(
+        ("GET", page)
+        for page in ("/login", "/login/again", "/enter", "/assets/logo", "/tasks/events")
+    ),
+    *(("POST", page) for page in ("/login", "/login/again", "/enter", "/leave", "/look")),
     ("POST", "/money/invoices/profile"),
     *(("POST", f"/callbacks/{act}") for act in ("ping", "signature", "notices/add")),
     ("POST", "/tokens/tenants/open"),

@@ -27,5 +27,5 @@ async def shared(postgres_server: EmbeddedPostgres, template: str) -> AsyncItera
 @pytest.fixture
 def tenant(request: pytest.FixtureRequest) -> str:
     """A name that no other test of the module uses."""
-    printable = "".join(char for char in request.node.name if char.isprintable())
+    printable = "".join(char for char in request.node.name if char.isprintable() and char != "/")
     return f"{printable[:40].strip()}-{uuid.uuid4().hex[:8]}"

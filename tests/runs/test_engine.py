@@ -142,7 +142,7 @@ async def test_what_failed_is_done_once_more_by_hand_and_the_rest_is_kept(relay:
 
     await relay.rows("UPDATE runs SET cap_micros = $2 WHERE id = $1", begun.id, 5_000_000)
     async with relay.sessions.begin() as session:
-        await retry_run(session, begun.id)
+        await retry_run(session, begun.id, token_id=token.id, address=None)
     assert await work(relay, begun.id) == "completed"
 
     assert [task["endpoint"] for task in before] == ["identify-face"]

@@ -80,7 +80,7 @@ async def test_each_example_makes_a_clip_and_keeps_it(
             folder.mkdir()
             file = folder / ("a.py" if language == "python" else "a.mjs")
             file.write_text(text)
-            told = await run(folder, program, str(file), RELAY_URL=origin_of(here), RELAY_KEY=key)
+            told = await run(folder, program, str(file), STUDIO_URL=origin_of(here), STUDIO_KEY=key)
             last = told.splitlines()[-1]
             if "/events" in text:
                 assert last.startswith(f"completed {origin_of(kling)}/")

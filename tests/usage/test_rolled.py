@@ -62,7 +62,7 @@ async def make_story(relay: Relay, within: Window, edges: list[datetime]) -> Non
     """A tenant with a sub-tenant, another one, and a token for tests; costs of every kind."""
     rng = random.Random(23)
     await relay.add_channel()
-    for name in ("acme", "beta", "acme/eu"):
+    for name in ("acme", "beta", "acme-eu"):
         await relay.add_tenant(name, quota_micros=1)
     await relay.rows(
         "UPDATE tenants s SET parent_id = p.id, account_id = p.account_id, resale = 1.3"
@@ -70,7 +70,7 @@ async def make_story(relay: Relay, within: Window, edges: list[datetime]) -> Non
     )
     async with relay.sessions.begin() as session:
         await issue_token(session, ACTOR, "acme", relay.keys, is_test=True)
-    await make_business(relay, ("acme", "beta", "acme/eu"), within=within, edges=edges, count=250)
+    await make_business(relay, ("acme", "beta", "acme-eu"), within=within, edges=edges, count=250)
     await relay.rows(
         'UPDATE tasks SET quote = quote || \'{"resale": "1.3"}\''
         " WHERE tenant_id = (SELECT id FROM tenants WHERE name = 'acme/eu')"
@@ -91,7 +91,7 @@ async def check(relay: Relay, window: Window, rng: random.Random, *, filters_max
     ids = {row["name"]: row["id"] for row in await relay.rows("SELECT id, name FROM tenants")}
     (token,) = await relay.rows("SELECT id FROM tokens WHERE tenant_id = $1", ids["beta"])
     filters: list[dict[str, Any]] = [
-        *({}, {}, {"tenant_id": ids["acme"]}, {"tenant_id": ids["acme/eu"]}, {"channel_id": 1}),
+        *({}, {}, {"tenant_id": ids["acme"]}, {"tenant_id": ids["acme-eu"]}, {"channel_id": 1}),
         *({"token_id": token["id"]}, {"model": "kling-v3"}),
     ]
     for of in rng.sample(filters, k=min(filters_max, len(filters))):

@@ -32,7 +32,7 @@ ZONE = read_zone("Asia/Shanghai")
 MONTHS = [Month(2026, number) for number in (8, 9, 10, 11)]
 WITHIN = Window(MONTHS[0].window(ZONE).start, MONTHS[-1].window(ZONE).until)
 EDGES = [month.window(ZONE).start for month in MONTHS]
-NASTY = '=HYPERLINK("http://x","y")<script>,\u6c34'
+NASTY = '=HYPERLINK("x","y")<script>,\u6c34'
 
 
 async def statements_of(relay: Relay, month: Month) -> list[Statement]:
