@@ -111,7 +111,7 @@ def test_what_is_kept_of_a_tenant_is_said_and_taken_back(relay: Command) -> None
     noted = relay("tenant", "set", "acme", "--notes", "pays by bank\nbefore the 5th").stdout
     assert noted.endswith("notes           pays by bank / before the 5th\n")
     priced = relay("tenant", "set", "acme", "--asset-gb-month", "0.03").stdout
-    assert "GB-month       0.03 USD, its own" in priced
+    assert "GB-month        0.03 USD, its own" in priced
     free = relay.json("tenant", "set", "acme", "--asset-gb-month", "none")
     assert free["asset_gb_month_micros"] is None
     assert "Nobody kept files then" in relay("asset", "months", "--tenant", "acme").stderr
