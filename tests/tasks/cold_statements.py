@@ -40,6 +40,7 @@ COLD = {
     "relay.runs.read:_assets_of": "files of the tasks that are shown, by an index",
     "relay.runs.read:_list_runs": "a page of one tenant's, along the index of its runs",
     "relay.runs.read:_read_rows": "runs, steps and tasks by their keys",
+    "relay.runs.stop:retry_run": "tasks of one run, by primary key",
     "relay.runs.runner:Runner._await_files": "files of one task, by an index",
     "relay.runs.runner:Runner._keeper": "a run and its tenant, by primary key",
     "relay.runs.runner:Runner._look": "a task by primary key, and its events by an index",
