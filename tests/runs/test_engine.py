@@ -178,3 +178,24 @@ async def test_a_step_that_was_given_up_comes_to_good_when_kling_says_so_late(
     assert (run["state"], run["error_message"]) == ("completed", None)
     assert [row["charged_micros"] for row in await tasks_of(relay, "late")] == [CLIP_MICROS]
     assert not (await relay.audit()).differences
+
+
+async def test_a_retry_does_not_repeat_what_kling_says_late_that_it_made(relay: Relay) -> None:
+    """Its task had been given up, and succeeded before anybody told the run: no second one."""
+    token = await relay.add_tenant("again-late")
+    begun = await begin(relay, token, Plan("clip", (CLIP,)))
+    assert begun.due is not None
+    await relay.parts.runs.runner.advance(begun.due)
+    (task,) = await tasks_of(relay, "again-late")
+    assert await relay.act(release, TaskId(task["id"]))
+    for due in await claim_soon(relay):
+        await relay.parts.runs.runner.advance(due)
+    await relay.rows("UPDATE tasks SET next_look_at = now() WHERE id = $1", task["id"])
+    for looked in await relay.parts.tasks.looker.claim_due(100):
+        await relay.parts.tasks.looker.look(looked)
+
+    async with relay.sessions.begin() as session:
+        await retry_run(session, begun.id, token_id=token.id, address=None)
+    assert await work(relay, begun.id) == "completed"
+
+    assert [row["charged_micros"] for row in await tasks_of(relay, "again-late")] == [CLIP_MICROS]
