@@ -205,8 +205,9 @@ class Board:
         return self._known.get(key)
 
     async def aclose(self) -> None:
-        """Let what is being written be written."""
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        """Let what is being learned and written be written: what is learned spawns its writing."""
+        while self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
 
     def _chance(self, channel: OpenedChannel, need: Need) -> Chance:
         now = self._clock()
