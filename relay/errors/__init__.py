@@ -24,7 +24,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── TokenNotFound              400  1201  no key of this tenant under that number
     ├── DeliveryNotFound           400  1201  no callback of this tenant under that id
     ├── AssetNotFound              400  1201  no file of this tenant's that stays under that id
-    ├── RunNotFound            400  1201  no task of the studio's of this tenant under that id
+    ├── RunNotFound                400  1201  no task of the studio's of this tenant under that id
     ├── NoticePlaceNotFound        400  1201  no place for notices of this tenant under that number
     ├── PortalSessionNotFound      400  1201  no browser of this tenant's under that number
     ├── ScopeTooSmall              403  1103  the token may be used for other things, not for this
@@ -35,6 +35,7 @@ request is a bug: it is answered by InternalError, with a traceback in the log.
     ├── EndpointNotAllowed         403  1103  the token is for other endpoints
     ├── ModelNotAllowed            403  1103  the token is for other models
     ├── UnknownPath                404  1202  not one of Kling's paths or methods
+    ├── TemplateNotFound           404  1203  no workflow of the studio's is called so
     ├── Unpriced                   404  1203  no row of the price book fits
     ├── InsufficientQuota          429  1102  quota and credit, less what is held, are less
     ├── QuotaWithheld              429  1102  the same of a sub-tenant, by what its parent has
@@ -90,6 +91,7 @@ from relay.errors.bodies import (
     RunNotFound,
     ScopeTooSmall,
     TaskNotFound,
+    TemplateNotFound,
     ThingDeleted,
     ThingNotFound,
     TokenNotFound,
@@ -164,6 +166,7 @@ __all__ = [
     "SpendLimited",
     "TaskNotFound",
     "TaskTooDear",
+    "TemplateNotFound",
     "TenantDisabled",
     "ThingDeleted",
     "ThingNotFound",

@@ -1,5 +1,7 @@
 """Refusals of what is asked for."""
 
+from collections.abc import Iterable
+
 from relay.errors.refusal import RelayError
 from relay.kling.codes import Code
 
@@ -131,6 +133,11 @@ class UnknownPath(RelayError, code=Code.INVALID_METHOD):
         said = f"{INVALID_METHOD}: {method} {path}"
         super().__init__(f"{said}, {advice}" if advice else said)
         self.path = path
+
+
+class TemplateNotFound(RelayError, code=Code.NO_SUCH_RESOURCE):
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No template is called {name[:100]!r}: {', '.join(known)} are")
 
 
 class Unpriced(RelayError, code=Code.NO_SUCH_RESOURCE):

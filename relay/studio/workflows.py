@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from relay.errors import InvalidParameter, RelayError
+from relay.errors import RelayError, TemplateNotFound
 from relay.kling.catalogue import Catalogue
 from relay.money import decimal_of
 from relay.proxy.own_headers import KEY_HEADER
@@ -161,22 +161,23 @@ async def _start(
         return Response(await _quote(visit, template, given))
     cap_micros = read_cap(given.get(CAP))
     values = check_given(template, given)
-    shown = await visit.behind.files.put_values(visit.caller.tenant_id, _media(template), values)
-    if cap_micros is not None:
-        shown[CAP] = decimal_of(cap_micros)
     notes = [
         f"{one} has no effect: {template.name} has no such input"
         for one in unknown_in(template, given)
         if one != CAP
     ]
-    return await start_within(
-        visit,
-        plan_of(template, values),
-        shown,
-        key=request.headers.get(KEY_HEADER),
-        notes=notes,
-        cap_micros=cap_micros,
-    )
+    files = visit.behind.files.put_values(visit.caller.tenant_id, _media(template), values)
+    async with files as shown:
+        if cap_micros is not None:
+            shown[CAP] = decimal_of(cap_micros)
+        return await start_within(
+            visit,
+            plan_of(template, values),
+            shown,
+            key=request.headers.get(KEY_HEADER),
+            notes=notes,
+            cap_micros=cap_micros,
+        )
 
 
 async def _quote(visit: Visit, template: Template, given: dict[str, Any]) -> Priced:
@@ -190,12 +191,11 @@ def _named(visit: Visit, name: str) -> Template:
     """Find a template.
 
     Raises:
-        InvalidParameter: there is none.
+        TemplateNotFound
     """
     found = visit.behind.templates.named(name)
     if found is None:
-        known = ", ".join(visit.behind.templates.by_name)
-        raise InvalidParameter("template", f"there is none of this name: {known} are")
+        raise TemplateNotFound(name, visit.behind.templates.by_name)
     return found
 
 

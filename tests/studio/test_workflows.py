@@ -83,7 +83,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("koubo/product-showcase", {"image": PICTURE}, "prompt"),
     ("koubo/product-showcase", {"image": PICTURE, "prompt": "x", "cap": "nothing"}, "cap"),
     ("koubo/product-showcase", {"image": PICTURE, "prompt": "x", "cap": True}, "cap"),
-    ("templates/none", {}, "template"),
     ("variants", {"capability": "fly", "input": {}}, "capability"),
     ("variants", {"capability": "text_to_video", "input": {}}, "input"),
     ("variants", {"capability": "text_to_video", "input": {"prompt": "x"}, "n": 21}, "n"),
@@ -109,6 +108,11 @@ async def test_what_cannot_be_made_is_refused_by_the_fields_name(studio: Relay) 
         assert answer.status_code == 400, (path, answer.text)
         assert answer.json()["error_code"] == 1201
         assert field in answer.json()["error_message"], answer.text
+    for path in ("templates/none", "templates/none?dry_run=true", "templates/none/quote"):
+        unknown = await make(studio, token, path, {})
+        assert (unknown.status_code, unknown.json()["error_code"]) == (404, 1203)
+        said = unknown.json()["error_message"]
+        assert said.startswith("No template is called 'none': batch-avatars, digital-human, ")
     assert await studio.rows("SELECT count(*) FROM runs") == runs
     assert await _tasks(studio, "refused") == []
 
