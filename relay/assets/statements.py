@@ -184,7 +184,9 @@ WHERE id = $1 AND (asset_bytes_max IS NOT NULL OR keep_results_days IS NOT NULL)
 """Of a tenant of which an operator has said that something of it may be kept."""
 
 AGAIN = """
-UPDATE assets SET kept_until = greatest(kept_until, now() + make_interval(days => $3))
+UPDATE assets
+-- Later than a transaction says that began before, so that TAKE_BACK sees that somebody came.
+SET kept_until = greatest(kept_until, clock_timestamp() + make_interval(days => $3))
 WHERE id = (
     SELECT id FROM assets
     WHERE object_id = $2 AND tenant_id = $1 AND source = 'upload' AND state = 'stored'
@@ -295,6 +297,13 @@ END_OF_REMOVED = _END.format(
     reason="'its tenant was removed'",
 )
 """The same of whatever tenants have that were removed."""
+
+TAKE_BACK = _END.format(
+    which="public_id = ANY ($2::uuid[]) AND tenant_id = $1 AND state = 'stored'"
+    " AND kept_until = stored_at + make_interval(days => $3) ORDER BY id FOR UPDATE",
+    reason="'what it was sent for was refused'",
+)
+"""The same of uploads that nobody has sent again since they were made. $3: as in KEEP_UPLOAD."""
 
 END_ONE = _END.format(
     which="id = :id AND state IN ('due', 'stored') FOR UPDATE",

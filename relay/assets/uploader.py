@@ -5,7 +5,7 @@ or sound that Kling takes, and nothing that a browser runs. The same content sen
 upload that it was, kept for longer.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +16,13 @@ from relay.assets.copier import UPLOAD
 from relay.assets.kinds import HEAD_BYTES, kind_of
 from relay.assets.reserve import OverLimit, reserve
 from relay.assets.spool import NotKept, Spool, TooLarge
-from relay.assets.statements import AGAIN, KEEP_UPLOAD, LOCK_TENANT, MAY_UPLOAD
+from relay.assets.statements import (
+    AGAIN,
+    KEEP_UPLOAD,
+    LOCK_TENANT,
+    MAY_UPLOAD,
+    TAKE_BACK,
+)
 from relay.assets.store import AssetStore, StoreFailed, key_of
 from relay.counts import Counts
 from relay.database.driver import Pool
@@ -99,6 +105,10 @@ class Uploader:
             is_new=kept.is_new,
         )
         return kept
+
+    async def take_back(self, tenant_id: int, kept: Sequence[UUID]) -> None:
+        """End uploads that were new, unless the same content was sent again meanwhile."""
+        await self._pool.execute(TAKE_BACK, tenant_id, list(kept), self._days)
 
     async def _check(self, tenant_id: int, size: int | None) -> int:
         """Say how large one may be, before any of it is read."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar.types import HTTPScope, Receive, Send
@@ -47,6 +47,8 @@ log = structlog.get_logger()
 
 SENT_BEFORE = 409
 """Of a form of ours, in the log: nobody is answered by it."""
+READ = "relay.read_body"
+"""Where a scope of our own has its body, which was read before."""
 GONE = "gone"
 """In place of a status: the client hung up, and nobody was answered."""
 UNKNOWN_MAX = 1000
@@ -138,7 +140,7 @@ class TenantSurface(ABC):
         began = time.perf_counter()
         try:
             answer = await self.answer_within(
-                caller, line, path, query=query, body=body, headers=headers
+                caller, line, path, query=query, body=ReadBody(body), headers=headers
             )
             line.status = answer.status
         except RelayError as error:
@@ -162,28 +164,31 @@ class TenantSurface(ABC):
         path: str,
         *,
         query: bytes = b"",
-        body: bytes = b"",
+        body: ReadBody | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
         extensions: dict[str, Any] | None = None,
     ) -> Sent:
         """Answer a caller inside of a request to somebody else, who writes its `line`.
 
-        `path`: as it is spelled in an address, quoted; `headers`: of a create, its own. Raises as
+        `path`: as it is spelled in an address, quoted; `body`: with its share of the budget, which
+        may be given back as the answer is known; `headers`: of a create, its own. Raises as
         `_answer` does.
         """
+        body = body or ReadBody()
         scope: Any = {
             "type": "http",
             "method": line.method,
             "path": path,
             "raw_path": path.encode(),
             "query_string": query,
-            "headers": [(b"content-length", b"%d" % len(body)), *headers],
+            "headers": [(b"content-length", b"%d" % len(body.content)), *headers],
             "client": (line.client, 0),
             "extensions": extensions,
+            READ: body,
         }
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": body.content, "more_body": False}
 
         return await self._answer(caller, scope, receive, line)
 
@@ -214,6 +219,9 @@ class TenantSurface(ABC):
         return answer_error(error, request_id)
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
+        read: ReadBody | None = cast("Any", scope).get(READ)
+        if read is not None and read.share is not None:
+            return read  # it is in the budget: a second share would wait for the first
         with elsewhere():
             return await read_body(
                 receive,

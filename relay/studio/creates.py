@@ -48,19 +48,19 @@ def creates() -> list[HTTPRouteHandler]:
 def _handler(capability: Capability) -> HTTPRouteHandler:
     async def create(data: Any, request: Request[Any, Any, Any]) -> Response[Any]:
         visit: Visit = request.scope["user"]
-        shown = await visit.behind.files.put(visit.caller.tenant_id, capability, data)
-        refuse_holes(shown)
-        steps = capability.steps(data, visit.behind.rules)
-        for step in steps:
-            _check_step(visit, step)
-        plan = Plan(capability.name, tuple(steps))
-        key = request.headers.get(KEY_HEADER)
-        notes = [
-            f"{name} has no effect: Kling has nothing of the kind"
-            for name in capability.without_effect
-            if shown.get(name) not in (None, "")
-        ]
-        return await start(visit, plan, shown, key=key, notes=notes)
+        async with visit.behind.files.put(visit.caller.tenant_id, capability, data) as shown:
+            refuse_holes(shown)
+            steps = capability.steps(data, visit.behind.rules)
+            for step in steps:
+                _check_step(visit, step)
+            plan = Plan(capability.name, tuple(steps))
+            key = request.headers.get(KEY_HEADER)
+            notes = [
+                f"{name} has no effect: Kling has nothing of the kind"
+                for name in capability.without_effect
+                if shown.get(name) not in (None, "")
+            ]
+            return await start(visit, plan, shown, key=key, notes=notes)
 
     body: Any = capability.body
     create.__annotations__["data"] = JSONBody[body]  # type: ignore[misc]

@@ -81,7 +81,8 @@ class Studio:
                     account_id=visit.caller.account_id,
                     limit_bytes=self._body_limit_bytes,
                 )
-                scope["user"], scope["line"] = visit, line
+                body.content = bytes(body.content)  # once: what else is made of it are views of it
+                scope["user"], scope["line"], scope["body"] = visit, line, body
                 await self._pages(scope, _again(body, receive), note)
         except ClientGone:
             log.info("request.abandoned", request_id=line.request_id, route=ROUTE)
@@ -108,7 +109,7 @@ def _again(body: ReadBody, receive: Any) -> Any:
         if is_given:
             return await receive()
         is_given = True
-        return {"type": "http.request", "body": bytes(body.content), "more_body": False}
+        return {"type": "http.request", "body": body.content, "more_body": False}
 
     return give
 

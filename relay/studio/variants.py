@@ -52,17 +52,17 @@ class Variants(Controller):
             return Response(await _quote(visit, data))
         capability, body = _read(data)
         cap_micros = read_cap(data.cap)
-        shown = await visit.behind.files.put(visit.caller.tenant_id, capability, body)
-        asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
-        if cap_micros is not None:
-            asked[CAP] = decimal_of(cap_micros)
-        return await start_within(
-            visit,
-            await _plan(visit, capability, body, data.n),
-            asked,
-            key=request.headers.get(KEY_HEADER),
-            cap_micros=cap_micros,
-        )
+        async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
+            asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
+            if cap_micros is not None:
+                asked[CAP] = decimal_of(cap_micros)
+            return await start_within(
+                visit,
+                await _plan(visit, capability, body, data.n),
+                asked,
+                key=request.headers.get(KEY_HEADER),
+                cap_micros=cap_micros,
+            )
 
     @post("/quote", status_code=200)
     async def price(self, request: Request[Any, Any, Any], data: JSONBody[VariantsBody]) -> Priced:

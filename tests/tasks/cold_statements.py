@@ -76,6 +76,7 @@ COLD = {
     "relay.assets.given:GivenAssets._find": "files that a create names, by their public ids",
     "relay.assets.uploader:Uploader._check": "a tenant, by key, once an upload",
     "relay.assets.uploader:Uploader._keep": "a tenant, and an object's assets by index",
+    "relay.assets.uploader:Uploader.take_back": "a few assets, by their public ids",
     "relay.assets.remover:Remover.turn": "what is over, along indexes of that alone",
     "relay.assets.store:AssetStore.read": "of the store, and of no database",
     "relay.deliveries.deliver:Deliverer._deliver": "one delivery, by primary key, put back",

@@ -16,6 +16,7 @@ from relay.kling.lint.judge import check
 from relay.kling.media import without_prefixes
 from relay.kling.models import successor_at
 from relay.kling.wire import Fields, fields_of, items_of, text_of
+from relay.proxy.body import ReadBody
 from relay.studio.behind import Visit
 from relay.studio.capabilities.videos import naming_pictures
 from relay.studio.models import check_model, default_at
@@ -93,13 +94,17 @@ def v1_creates() -> list[HTTPRouteHandler]:
 def _handler(create: Create) -> HTTPRouteHandler:
     async def handle(data: Any, request: Request[Any, Any, Any]) -> Response[Answer]:
         _ = data  # of the right kinds; what is sent are its own bytes
-        fields = read_fields(await request.body())
+        read: ReadBody = request.scope["body"]  # type: ignore[typeddict-item]
+        fields = read_fields(read.content)
         notes = [
             f"{name} has no effect: Kling has nothing of the kind"
             for name in create.without_effect
             if _is_given(fields, name)
         ]
-        return await _send(create, _prepared(create, fields), notes, request)
+        prepared = _prepared(create, fields)
+        # What nothing was changed in goes as it came, and is not a second time in memory.
+        content = read.content if prepared is fields else msgspec.json.encode(prepared)
+        return await _send(create, ReadBody(content, read.share), notes, request)
 
     body: Any = create.body
     handle.__annotations__["data"] = JSONBody[body]  # type: ignore[misc]
@@ -137,7 +142,7 @@ def _prepared(create: Create, fields: Fields) -> Fields:
 
 
 async def _send(
-    create: Create, fields: Fields, notes: list[str], request: Request[Any, Any, Any]
+    create: Create, body: ReadBody, notes: list[str], request: Request[Any, Any, Any]
 ) -> Response[Answer]:
     visit: Visit = request.scope["user"]
     line: Any = request.scope["line"]  # type: ignore[typeddict-item]
@@ -145,7 +150,7 @@ async def _send(
         visit.caller,
         line,
         create.target.path,
-        body=msgspec.json.encode(fields),
+        body=body,
         headers=[pair for pair in request.scope["headers"] if pair[0] in OWN_HEADERS],
         extensions=request.scope.get("extensions"),
     )
