@@ -175,28 +175,6 @@ async def open_faces(
             body_limit_bytes=body_limit_bytes,
             counts=parts.counts,
         )
-        portal = None
-        if settings.portal:
-            behind = open_behind(
-                settings,
-                store.sessions,
-                authenticator=authenticator,
-                own=own,
-                kling=surface,
-                files=OwnFiles(store.sessions, kling.directory, assets.passing),
-                uploads=uploads,
-                catalogue=kling.catalogue,
-                stopping=stopping,
-            )
-            portal = Portal(behind)
-        asset_surface = AssetSurface(
-            store.pool,
-            store=assets.store,
-            links=assets.links,
-            own_origin=settings.asset_url,
-            is_led=settings.asset_redirects,
-            counts=parts.counts,
-        )
         studio = None
         if settings.studio:
             studio = Studio(
@@ -219,6 +197,29 @@ async def open_faces(
                 body_limit_bytes=body_limit_bytes,
                 counts=parts.counts,
             )
+        portal = None
+        if settings.portal:
+            behind = open_behind(
+                settings,
+                store.sessions,
+                authenticator=authenticator,
+                own=own,
+                kling=surface,
+                files=OwnFiles(store.sessions, kling.directory, assets.passing),
+                uploads=uploads,
+                studio=studio,
+                catalogue=kling.catalogue,
+                stopping=stopping,
+            )
+            portal = Portal(behind)
+        asset_surface = AssetSurface(
+            store.pool,
+            store=assets.store,
+            links=assets.links,
+            own_origin=settings.asset_url,
+            is_led=settings.asset_redirects,
+            counts=parts.counts,
+        )
         yield Faces(
             surface, content, own, portal, studio, callbacks, asset_surface, uploads, receiver
         )

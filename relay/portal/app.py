@@ -30,6 +30,8 @@ from relay.portal.notices import Notices
 from relay.portal.page import page_of
 from relay.portal.prices import Prices
 from relay.portal.problems import show_failure
+from relay.portal.studio import Studio
+from relay.portal.studio_runs import StudioRuns
 from relay.portal.tasks import Tasks
 from relay.portal.try_it import Trying
 from relay.portal.usage import Usage
@@ -38,7 +40,7 @@ FORM_BYTES_MAX = 256 * 1024
 LARGE_AT_ONCE = 2
 """Of forms with files, in each process: each takes three times its size in memory."""
 PAGES = [
-    *(Door, Home, Tasks, Trying, Usage, Money, Invoices),
+    *(Door, Home, Tasks, Studio, StudioRuns, Trying, Usage, Money, Invoices),
     *(
         KeptFiles,
         Keys,

@@ -8,6 +8,7 @@ import msgspec
 from relay.database.engine import Sessions
 from relay.html.site import Site
 from relay.kling.catalogue import Catalogue
+from relay.portal.asking_studio import Studio
 from relay.portal.gate import ROOT, TEMPLATES
 from relay.portal.streams import Streams
 from relay.proxy.own_files import OwnFiles
@@ -49,6 +50,8 @@ class Behind(msgspec.Struct, frozen=True):
     files: OwnFiles
     uploads: UploadSurface
     """What `/api/assets` answers."""
+    studio: Studio | None
+    """What `/api/kling/…` answers; None where it is not switched on."""
     catalogue: Catalogue
     stopping: asyncio.Event
     """Set when the process begins to stop: streams of events end then."""
@@ -67,6 +70,7 @@ def open_behind(
     kling: KlingSurface,
     files: OwnFiles,
     uploads: UploadSurface,
+    studio: Studio | None,
     catalogue: Catalogue,
     stopping: asyncio.Event,
 ) -> Behind:
@@ -83,6 +87,7 @@ def open_behind(
         kling=kling,
         files=files,
         uploads=uploads,
+        studio=studio,
         catalogue=catalogue,
         stopping=stopping,
         site=Site(ROOT, settings.portal_name, TEMPLATES),

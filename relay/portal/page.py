@@ -12,6 +12,7 @@ from relay.html.page import SitePage, language_of
 from relay.moments import moment_of
 from relay.money import micros_of
 from relay.portal.asking import Asking
+from relay.portal.asking_studio import AskingStudio
 from relay.portal.behind import Behind
 from relay.portal.gate import PortalVisitor
 from relay.tenants.scope import Scope
@@ -36,6 +37,22 @@ class Page(SitePage, frozen=True, kw_only=True):
         return Asking(
             *(self.portal.own, self.portal.kling, self.visitor.caller),
             address=address_of(self.request),
+            is_reading=bool(self.request.scope.get("is_shown_anew")),
+        )
+
+    @property
+    def has_studio(self) -> bool:
+        """Tell whether there is one here, and the visitor's key may ask it anything."""
+        return self.portal.studio is not None and (self.may("call") or self.may("read"))
+
+    @property
+    def studio(self) -> AskingStudio:
+        """What this visitor may ask of the studio, where it `has_studio`."""
+        assert self.portal.studio is not None, "its pages are asked for where there is one"
+        return AskingStudio(
+            *(self.portal.studio, self.visitor.caller),
+            address=address_of(self.request),
+            language=self.language,
             is_reading=bool(self.request.scope.get("is_shown_anew")),
         )
 
@@ -73,6 +90,10 @@ class Page(SitePage, frozen=True, kw_only=True):
     def at(self, ms: int | None) -> datetime | None:
         """Read a moment as answers spell it."""
         return None if ms is None else moment_of(ms)
+
+    def moment(self, spelt: str) -> datetime:
+        """Read a moment as the studio's answers spell it."""
+        return datetime.fromisoformat(spelt)
 
     def micros(self, amount: str | None) -> int | None:
         """Read an amount as answers spell it."""

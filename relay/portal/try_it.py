@@ -91,7 +91,7 @@ class Trying(Controller):
         path, body = form.values.get("path", ""), read_json(form)
         if not form.is_right or not _is_of(path, endpoint):
             return await _show(page, endpoint, form, status=WRONG)
-        key = form.values.get("key") or _new_key()
+        key = form.values.get("key") or new_key()
         quote_now = await _quote(page, endpoint, path, body)
         if form.values.get("sure") != _sum_of(quote_now):
             return await _confirm(page, endpoint, path, body, form, key=key, is_changed=True)
@@ -99,7 +99,7 @@ class Trying(Controller):
             done = await page.asking.create(path, body, key=key)
         except (RelayError, KlingSaid) as error:
             form.errors[""] = sentence_of(error, page)
-            kept = key if _may_be_made(error) else None
+            kept = key if may_be_made(error) else None
             return await _confirm(page, endpoint, path, body, form, key=kept)
         task_id = done.get("task_id") or done.get("id") if isinstance(done, dict) else None
         if endpoint.kind is EndpointKind.TASK and task_id:
@@ -115,7 +115,7 @@ def group_of(endpoint: Endpoint) -> str:
     return "videos"
 
 
-async def _own_files(page: Page) -> dict[str, list[Any]]:
+async def own_files(page: Page) -> dict[str, list[Any]]:
     """Read which files that are kept may stand in a field, by the field's kind."""
     found = await page.asking.get("/assets", state="stored", pageSize=OWN_FILES_MAX)
     by_kind: dict[str, list[Any]] = {}
@@ -134,7 +134,7 @@ async def _show(page: Page, endpoint: Endpoint, form: Form, *, status: int = 200
     return await page.render(
         "try/form.html",
         takes_files=takes_files,
-        own_files=await _own_files(page) if takes_files else {},
+        own_files=await own_files(page) if takes_files else {},
         status=status,
         endpoint=endpoint,
         inputs=inputs,
@@ -178,7 +178,7 @@ async def _confirm(
         body=msgspec.json.encode(body).decode(),
         shown=spelt(body),
         code=as_code(page.base_url, path, spelt(body)),
-        key=key or _new_key(),
+        key=key or new_key(),
     )
 
 
@@ -204,13 +204,13 @@ def _sum_of(told: dict[str, Any] | None) -> str:
     return "0" if told is None else str(told["hold"])
 
 
-def _may_be_made(error: RelayError | KlingSaid) -> bool:
+def may_be_made(error: RelayError | KlingSaid) -> bool:
     """Tell whether a create may have been taken though it was answered like that."""
     status = error.status if isinstance(error, KlingSaid) else error.http_status
     return status >= HTTP_500_INTERNAL_SERVER_ERROR or isinstance(error, NoVerdict)
 
 
-def _new_key() -> str:
+def new_key() -> str:
     return f"portal-{entropy.token_urlsafe(16)}"
 
 

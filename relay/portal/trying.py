@@ -52,7 +52,7 @@ def body_of(tried: Tried, inputs: Sequence[Input]) -> dict[str, object]:
     """Make the body; what is wrong stands in the form's errors, beside its field."""
     body: dict[str, object] = {}
     for one in inputs:
-        values = _values(tried, one)
+        values = values_of(tried, one)
         if values and one.kind is not Kind.MODEL:
             put(body, one.path, values)
         elif values and one.path != "model":
@@ -117,7 +117,8 @@ def _is_deep(body: object) -> bool:
     return True
 
 
-def _values(tried: Tried, one: Input) -> list[object]:
+def values_of(tried: Tried, one: Input) -> list[object]:
+    """Read a field; what is wrong stands in the form's errors."""
     form = tried.form
     match one.kind:
         case Kind.PICTURE | Kind.SOUND:

@@ -99,6 +99,8 @@ class RunFilter(NamedTuple):
     tenant_id: int
     state: RunState | None = None
     kind: str | None = None
+    before_id: int | None = None
+    """Older than this one."""
 
 
 class Runs:
@@ -235,7 +237,8 @@ async def _list_runs(
     if wanted.kind is not None:
         query = query.where(Run.kind == wanted.kind)
     query = query.order_by(Run.id.desc())
-    ids = await session.scalars(query.limit(limit).offset(offset))
+    page = query if wanted.before_id is None else query.where(Run.id < wanted.before_id)
+    ids = await session.scalars(page.limit(limit).offset(offset))
     total = await session.scalar(
         select(func.count()).select_from(query.limit(COUNTED_MAX).subquery())
     )

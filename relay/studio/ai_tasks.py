@@ -31,6 +31,8 @@ class AiTasks(msgspec.Struct, frozen=True):
     page_size: int
     total: int
     """How many there are; more than 10,000 are told as 10,000."""
+    next_before: str | None
+    """What to ask for as `before` to go on behind these; null is the end."""
 
 
 class Cancelled(msgspec.Struct, frozen=True):
@@ -59,20 +61,31 @@ class AiTaskPaths(Controller):
     async def list_them(
         self,
         request: Request[Any, Any, Any],
+        *,
         status: FromQuery[RunState | None] = None,
         task_type: FromQuery[str | None] = None,
         page: Page = 1,
         page_size: Size = 20,
+        before: FromQuery[str | None] = None,
     ) -> AiTasks:
-        """The tasks of the caller's tenant, newest first."""
+        """The tasks of the caller's tenant, newest first. `before`: older than the one of this id.
+
+        By `before` nothing is told twice, and nothing left out, when new ones come meanwhile.
+        """
         visit: Visit = request.scope["user"]
-        wanted = RunFilter(visit.caller.tenant_id, status, task_type)
+        before_id = None if before is None else await _find_before(visit, before)
+        wanted = RunFilter(visit.caller.tenant_id, status, task_type, before_id)
         seen, total = await visit.behind.runs.runs.page(
             wanted, limit=page_size, offset=(page - 1) * page_size
         )
         tasks = [await _shown(visit, one) for one in seen]
         return AiTasks(
-            success=True, tasks=tasks, page=page, page_size=page_size, total=min(total, COUNTED_MAX)
+            success=True,
+            tasks=tasks,
+            page=page,
+            page_size=page_size,
+            total=min(total, COUNTED_MAX),
+            next_before=tasks[-1].task_id if len(tasks) == page_size else None,
         )
 
     @post("/ai-task/{task_id:str}/cancel", status_code=200)
@@ -131,6 +144,14 @@ async def read_one(visit: Visit, task_id: str) -> AiTask:
     if seen is None:
         raise RunNotFound
     return await _shown(visit, seen)
+
+
+async def _find_before(visit: Visit, task_id: str) -> int:
+    async with visit.behind.sessions() as session:
+        run_id = await find_run(session, task_id, tenant_id=visit.caller.tenant_id)
+    if run_id is None:
+        raise InvalidParameter("before", "must be the id of a task")
+    return run_id
 
 
 async def _shown(visit: Visit, seen: Any) -> AiTask:

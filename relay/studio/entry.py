@@ -33,14 +33,12 @@ class Entry:
         headers = dict(scope["headers"])
         if authorization is None and b"authorization" in headers:
             authorization = headers[b"authorization"].decode("latin-1")
-        scopes = (Scope.CALL, Scope.READ) if line.method in READS else (Scope.CALL,)
 
         async def ask() -> Caller:
             caller: Caller = await self._authenticator.authenticate(
                 authorization, now_s=time.time(), address=line.client
             )
-            if not any(caller.scope.has(one) for one in scopes):
-                raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))
+            check_scope(caller, line.method)
             return caller
 
         caller = await ask()
@@ -48,3 +46,14 @@ class Entry:
         accepted = headers.get(b"accept-language", b"").decode("latin-1")
         language = choose(None, accepted, usual=self.behind.settings.language)
         return Visit(*(caller, self.behind, line.request_id, line.client, language), ask, closing)
+
+
+def check_scope(caller: Caller, method: str) -> None:
+    """Refuse what a token's scope is too small for.
+
+    Raises:
+        ScopeTooSmall
+    """
+    scopes = (Scope.CALL, Scope.READ) if method in READS else (Scope.CALL,)
+    if not any(caller.scope.has(one) for one in scopes):
+        raise ScopeTooSmall(caller.scope, " or ".join(sorted(scopes)))

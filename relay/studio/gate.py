@@ -13,14 +13,17 @@ from relay.database.faults import is_fault, log_failure
 from relay.errors import InternalError, RelayError, Unavailable
 from relay.logs import RequestLine, log_request
 from relay.pages.later import Later
+from relay.proxy.answers import Sent
 from relay.proxy.body import ClientGone, ReadBody, declared_length, read_body
 from relay.request_ids import new_request_id
-from relay.studio.behind import Behind
-from relay.studio.entry import Entry
+from relay.studio.asked import answer_of, scope_of
+from relay.studio.behind import Behind, Visit
+from relay.studio.entry import Entry, check_scope
 from relay.studio.refusals import Refusal, refusal_of, status_of
 from relay.studio.sockets import Sockets
 from relay.studio.v1.answers import Refused
 from relay.tenants.authenticate import Authenticator
+from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
@@ -50,6 +53,43 @@ class Studio:
     @property
     def behind(self) -> Behind:
         return self._entry.behind
+
+    async def ask(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        query: bytes,
+        body: bytes,
+        address: str,
+        language: str,
+        key: str | None = None,
+    ) -> Sent:
+        """Answer whoever was let in by a page of ours, as its own bearer would be answered.
+
+        `path`: as it is spelled in an address, quoted; `body`: JSON; `key`: of a create, its
+        Idempotency-Key. What lasts, such as a stream, is not asked for so.
+
+        Raises:
+            ScopeTooSmall
+        """
+        began = time.perf_counter()
+        line = RequestLine(new_request_id(), method, address)
+        line.route, line.tenant, line.token_id = ROUTE, caller.tenant, caller.token_id
+        check_scope(caller, method)
+
+        async def again() -> Caller:
+            return caller
+
+        with elsewhere(), ExitStack() as closing:
+            visit = Visit(caller, self.behind, line.request_id, address, language, again, closing)
+            asked = scope_of(method, path, query=query, key=key, address=address)
+            sent = await answer_of(self._pages, asked | {"user": visit, "line": line}, body)
+        line.status, line.ms = sent.status, round((time.perf_counter() - began) * 1000, 1)
+        log_request(line)
+        self._counts.note_answer(line.route, line.status, line.code, 0.0)
+        return sent
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or say why not."""

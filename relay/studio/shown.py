@@ -31,6 +31,13 @@ class ShownStep(msgspec.Struct, frozen=True):
     error_code: int | None
     error_message: str | None
     output_url: str | None
+    output_urls: list[str]
+    """All files that it made."""
+    is_result: bool
+    """Whether what it makes is what was asked for."""
+    quote: str | None
+    """What it may cost, and what it did; null to a key that may not see that."""
+    charged: str | None
 
 
 class AiTask(msgspec.Struct, frozen=True):
@@ -55,8 +62,10 @@ class AiTask(msgspec.Struct, frozen=True):
     error_message: str | None
     provider_task_id: str | None
     """Kling's id of what made the output, which Kling's own paths know too."""
-    quote: str
-    charged: str
+    quote: str | None
+    """What it may cost at the most, and what it did; null to a key of scope `call` for what another
+    key asked for."""
+    charged: str | None
     steps: list[ShownStep]
     can_retry: bool
     created_at: datetime
@@ -89,6 +98,8 @@ async def show(
     results = [step for step in seen.steps if step.is_result]
     made = [step for step in results if step.files]
     files = [file for step in made for file in step.files]
+    sees_money = caller.scope.sees_all or run.token_id == caller.token_id
+    quotes = [_own(caller, step.quote_micros) for step in seen.steps]
     return AiTask(
         task_id=str(run.public_id),
         task_type=run.kind,
@@ -109,8 +120,8 @@ async def show(
         error_code=run.error_code,
         error_message=run.error_message,
         provider_task_id=next((step.task_id for step in results if step.task_id), None),
-        quote=decimal_of(sum(_own(caller, step.quote_micros) for step in seen.steps)),
-        charged=decimal_of(sum(step.charged_micros for step in seen.steps)),
+        quote=decimal_of(sum(quotes)) if sees_money else None,
+        charged=decimal_of(sum(one.charged_micros for one in seen.steps)) if sees_money else None,
         steps=[
             ShownStep(
                 step.name,
@@ -122,8 +133,12 @@ async def show(
                 step.error_code,
                 step.error_message,
                 next(iter(links[step.name]), None),
+                links[step.name],
+                step.is_result,
+                decimal_of(quote) if sees_money else None,
+                decimal_of(step.charged_micros) if sees_money else None,
             )
-            for step in seen.steps
+            for step, quote in zip(seen.steps, quotes, strict=True)
         ],
         can_retry=seen.can_retry,
         created_at=run.created_at,

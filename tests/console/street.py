@@ -137,6 +137,7 @@ async def open_street(database_url: str, *, task_seconds: float = 0.3) -> AsyncI
             callback_allow="127.0.0.0/8",
             portal=True,
             portal_name="Acme Video",
+            studio=True,
         ) as relay,
         serving(relay.app.state.office) as office_url,
         serving(relay.app, public) as public_url,

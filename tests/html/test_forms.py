@@ -22,7 +22,8 @@ THE_SAME_TWICE = {
     "an invoice covers what no other one does": (
         *("console/money/profile", "portal/money/invoices"),
     ),
-    "a create has its Idempotency-Key": ("portal/try/confirm",),
+    "a create has its Idempotency-Key": ("portal/try/confirm", "portal/studio/confirm"),
+    "what failed is begun again, and has not failed by then": ("portal/studio/retry",),
     "a code is redeemed once": ("console/money/redeem", "portal/money/money"),
     "it says how something is to be, and by then it is so": (
         *("console/alerts/rule", "console/alerts/rule#2", "console/logins/password"),
@@ -39,7 +40,7 @@ THE_SAME_TWICE = {
         *("console/prices/end", "console/tenants/notice_remove", "console/tenants/portal_end"),
         *("console/tenants/remove", "console/base", "portal/base", "portal/callbacks/unplace"),
         *("portal/keys/close", "portal/keys/sessions", "portal/tasks/cancel"),
-        "portal/files/delete",
+        *("portal/files/delete", "portal/studio/cancel"),
     ),
     "what is due is not made due again; what it tells has an id, by which it is known": (
         *("console/deliveries/replay", "console/tenants/notices", "console/tenants/notices#2"),
@@ -53,7 +54,7 @@ THE_SAME_TWICE = {
     "one copy more, and none beside one that is being made": ("console/backup/backup",),
     "it asks alone": (
         *("console/money/bill", "console/money/bill#2", "console/prices/simulate"),
-        "portal/try/form",
+        *("portal/try/form", "portal/studio/panel"),
     ),
     "it lets a person in, by a link that is good once, or by a password": (
         *("console/enter", "console/login", "portal/enter", "portal/login"),

@@ -13,7 +13,7 @@ PLACES = {
 """Of the console: what its menu leads to, and what leads on by itself."""
 PORTAL_PLACES = {
     *("home", "month", "tasks/list", "try/list", "usage/usage", "guide/guide", "files/list"),
-    "sent_before",
+    *("sent_before", "studio/home", "studio/off"),
 }
 WAY = re.compile(r'class="back"|logins/back|(?:tenants|prices|money)/(?:head|tabs)|own\.tabs')
 """A link above the title, or the tabs of a place."""

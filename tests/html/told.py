@@ -72,8 +72,9 @@ OF_STATEMENTS = (
 )
 """What FINISH notes by itself (`tasks/finish.py`)."""
 WITHOUT_PAGES = (
-    *("admin/", "callbacks/", "cli/", "new_api/", "runs/", "sandbox/", "studio/"),
+    *("admin/", "callbacks/", "cli/", "new_api/", "sandbox/"),
     *("desk/move_in.py", "desk/moving/", "desk/setup/"),
+    *(f"studio/{one}" for one in ("batch", "events.py", "retention.py", "sockets.py", "v1/")),
 )
 """Where refusals are told to programs and at terminals alone."""
 KINDS = {

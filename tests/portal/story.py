@@ -1,7 +1,7 @@
 """What stands in a relay whose portal is looked at, beside the story of its console."""
 
 from tests.portal.keys import tell_of_keys
-from tests.portal.work import tell_of_work
+from tests.portal.work import tell_of_studio, tell_of_work
 from tests.relay_app import Relay
 
 
@@ -16,6 +16,7 @@ async def tell_tenants_story(relay: Relay) -> list[str]:
         "/try/image2video?prompt=a+fox",
         "/try/text2video?json=%7B%7D",
         "/try/advanced-lip-sync",
+        *(await tell_of_studio(relay)),
         *(await tell_of_work(relay)),
         *(await tell_of_keys(relay)),
     ]

@@ -28,7 +28,7 @@ async def world(postgres_server: EmbeddedPostgres, template: str) -> AsyncIterat
     """One relay with a story and one browser, for all of them: a browser takes long to start."""
     async with (
         cloned(postgres_server, template) as url,
-        fixture_relay(url, portal=True, portal_name="Acme Video") as relay,
+        fixture_relay(url, portal=True, portal_name="Acme Video", studio=True) as relay,
     ):
         await tell_story(relay)
         addresses = await tell_tenants_story(relay)

@@ -22,7 +22,7 @@ from relay.tenants.scope import Scope
 from tests.clones import cloned
 from tests.limits.limiting import sub_tenant
 from tests.portal.visiting import visiting
-from tests.portal.work import RESULT, add_asset, add_invoice, pay, settled
+from tests.portal.work import RESULT, add_asset, add_invoice, add_run, pay, settled
 from tests.relay_app import ACTOR, CLIP, Relay, fixture_relay
 
 THEIRS = "bluefox"
@@ -45,6 +45,7 @@ IDS = {
     "session": "987658",
     "place": "987659",
     "asset": "5f0c1a2b-0000-4000-8000-00000000000a",
+    "run": "5f0c1a2b-0000-4000-8000-00000000000b",
 }
 """Whatever a page or form takes that names a thing: as nobody has it."""
 
@@ -89,12 +90,18 @@ PAGES = (
     "/files?cursor={cursor}",
     "/files/list/csv?cursor={cursor}",
     "/files/{asset}/delete",
+    "/studio/runs?cursor={run}",
+    "/studio/runs/list/csv?cursor={run}",
+    *(f"/studio/runs/{{run}}{act}" for act in ("", "/cancel", "/retry")),
     "/prices?endpoint={model}&q={model}",
     "/prices/calculator?endpoint=text2video&model={model}",
 )
 """Asked with another tenant's, each is answered as with nobody's."""
 
-FILES = ("/tasks/{task}/files/1", "/tasks/{external}/files/1")
+FILES = (
+    *("/tasks/{task}/files/1", "/tasks/{external}/files/1"),
+    "/studio/runs/{run}/steps/image/files/1",
+)
 """Likewise; one's own are Kling's to answer: tests with a host of their own ask for those."""
 
 FORMS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -117,6 +124,7 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/tokens/sessions/{session}/end", {}),
     ("/callbacks/{delivery}/replay", {}),
     ("/files/{asset}/delete", {}),
+    *((f"/studio/runs/{{run}}/{act}", {}) for act in ("cancel", "retry")),
     ("/callbacks/notices/{place}/test", {}),
     ("/callbacks/notices/{place}/remove", {}),
 )
@@ -135,6 +143,7 @@ PLAIN = (
     "/usage/csv?by=day",
     *("/tokens", "/tokens/limits", "/tokens/sessions", "/tokens/tenants", "/tokens/tenants/open"),
     "/files",
+    *("/studio", "/studio/voices", "/studio/runs", "/studio/make/workflow/digital-human"),
     *("/callbacks", "/callbacks/ping", "/callbacks/signature", "/callbacks/notices"),
     *("/callbacks/notices/add", "/prices", "/prices/calculator", "/docs", "/docs/openapi.json"),
 )
@@ -147,7 +156,14 @@ NO_ID = {
     # What is the visitor's own, and of the door; tested by themselves.
     *(
         ("GET", page)
-        for page in ("/login", "/login/again", "/enter", "/assets/logo", "/tasks/events")
+        for page in (
+            "/login",
+            "/login/again",
+            "/enter",
+            "/assets/logo",
+            "/tasks/events",
+            "/studio/runs/events",
+        )
     ),
     *(("POST", page) for page in ("/login", "/login/again", "/enter", "/leave", "/look")),
     ("POST", "/money/invoices/profile"),
@@ -155,6 +171,9 @@ NO_ID = {
     ("POST", "/tokens/tenants/open"),
     # A create's body is judged as on Kling's own path (tests/owners).
     *(("POST", f"/try/text2video{act}") for act in ("", "/send")),
+    *(("POST", f"/studio/make/workflow/digital-human{act}") for act in ("", "/start")),
+    # A stream; its id is found as the page's own is.
+    ("GET", "/studio/runs/{run}/events"),
 }
 KEPT = {"portal_sessions": "concat(t.id, t.ended_at)"}
 """Of a table that a visit itself writes: what it may not."""
@@ -172,7 +191,7 @@ class Town(NamedTuple):
 async def town(postgres_server: Any, template: str) -> AsyncIterator[Town]:
     async with (
         cloned(postgres_server, template) as url,
-        fixture_relay(url, portal=True, portal_name="Video") as relay,
+        fixture_relay(url, portal=True, portal_name="Video", studio=True) as relay,
     ):
         await relay.add_channel()
         await number_from(relay, 600_000)
@@ -235,6 +254,7 @@ async def furnish(relay: Relay, name: str) -> dict[str, str]:
         "session": str(inside["id"]),
         "place": str(place.id),
         "asset": asset,
+        "run": await add_run(relay, token, f"{name} dances"),
         "task": task,
         "external": f"{name}-order",
         "request": row["request_id"],

@@ -20,7 +20,7 @@ from tests.console.story import MARKUP
 from tests.health.test_room import set_room
 from tests.limits.limiting import sub_tenant
 from tests.queue.waiting_line import create
-from tests.relay_app import ACTOR, CLIP, Relay
+from tests.relay_app import ACTOR, CLIP, Relay, bearer
 
 RESULT = "https://v1-kling.klingai.com/fox.mp4"
 HOOK = f"https://hooks.example.com/kling?name={MARKUP.replace(' ', '+')}"
@@ -95,6 +95,38 @@ async def add_asset(relay: Relay, tenant: str, state: str = "stored") -> str:
         *(tenant, state),
     )
     return str(row["id"])
+
+
+async def add_run(relay: Relay, token: IssuedToken, prompt: str) -> str:
+    """Have a picture made by the studio, and return what it is called; it has not ended."""
+    answer = await relay.client.post(
+        "/api/kling/image-generation", headers=bearer(token), json={"prompt": prompt}
+    )
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["task_id"])
+
+
+async def tell_of_studio(relay: Relay) -> list[str]:
+    """Make some for `acme`, and return the addresses of the pages of its studio."""
+    run = await add_run(relay, await token_of(relay), f"a fox {MARKUP}")
+    failed = await add_run(relay, await token_of(relay), "another")
+    await relay.rows(
+        "UPDATE runs SET state = 'failed', ended_at = now(), error_message = $2"
+        " WHERE public_id::text = $1",
+        *(failed, MARKUP),
+    )
+    await relay.rows(
+        "UPDATE run_steps SET state = 'failed', error_message = $2 FROM runs r"
+        " WHERE r.id = run_id AND r.public_id::text = $1",
+        *(failed, MARKUP),
+    )
+    return [
+        *("/studio", "/studio/voices", "/studio/runs", "/studio/runs?state=cancelled"),
+        *("/studio/make/workflow/digital-human", "/studio/make/workflow/product-showcase"),
+        *("/studio/make/workflow/batch-avatars", "/studio/make/image/omni-image"),
+        *(f"/studio/runs/{run}", f"/studio/runs/{run}/cancel"),
+        *(f"/studio/runs/{failed}", f"/studio/runs/{failed}/retry"),
+    ]
 
 
 async def tell_of_work(relay: Relay) -> list[str]:

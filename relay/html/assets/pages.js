@@ -36,7 +36,9 @@ function follow() {
   if (!list || !window.EventSource) return;
   stream = new EventSource(list.dataset.live);
   const waiting = document.getElementById("waiting");
-  const isRead = () => window.scrollY > 80 || drawer()?.childElementCount || list.contains(document.activeElement)
+  // What has a keen reader is shown as it moves; but nothing is taken from under a hand, and no film is broken off.
+  const isKeen = "keen" in list.dataset;
+  const isRead = () => isKeen ? document.hidden || list.contains(document.activeElement) || list.querySelector("video, audio, .result img") : window.scrollY > 80 || drawer()?.childElementCount || list.contains(document.activeElement)
     || list.matches(":hover") || document.hidden;
   const show = () => {
     if (waiting) waiting.hidden = true;
