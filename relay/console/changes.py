@@ -1,24 +1,19 @@
 """Changes: who did what at the desk, when and why, with what was before beside what is after."""
 
-import json
-import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.change_words import lay, spell_subject
 from relay.console.gate import ROOT
 from relay.console.lists import RowList
 from relay.console.page import Page
 from relay.desk.changes import find_change, list_changes
 from relay.desk.errors import NoSuch
-from relay.desk.fields import FIELDS
 from relay.desk.roles import ACTS, READS
 from relay.desk.shown import ShownChange, shown_change
 from relay.html.days import read_day
@@ -26,11 +21,6 @@ from relay.html.form import Form
 from relay.pages.rows import Read, cut
 
 HERE = f"{ROOT}/changes"
-MICROS, SECONDS = "_micros", "_s"
-"""How the names of amounts and of lengths end."""
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(Z|[+-]\d\d:\d\d)", re.ASCII)
-STATES = frozenset(("state", "status", "kind", "basis"))
-"""Fields whose values are words of ours."""
 PLACES = {
     "tenant": "tenants",
     "channel": "channels",
@@ -40,16 +30,6 @@ PLACES = {
     "invoice": "money/invoices",
 }
 """Where what was changed has a page of its own, by its kind."""
-
-
-class Laid(msgspec.Struct, frozen=True):
-    """One field, as it was and as it is."""
-
-    field: str
-    """As programs call it."""
-    words: str
-    before: str | None
-    after: str | None
 
 
 class Changes(Controller):
@@ -64,7 +44,7 @@ class Changes(Controller):
         return await page.render(
             "changes/list.html",
             form=found.form,
-            changes=[(one, lay(one, page)) for one in found.rows],
+            changes=[(one, spell_subject(one.subject, page), lay(one, page)) for one in found.rows],
             next_cursor=found.next_cursor,
             kinds=sorted({act.partition(".")[0] for act in ACTS if act not in READS}),
         )
@@ -88,45 +68,10 @@ class Changes(Controller):
         return await page.render(
             "changes/one.html",
             change=change,
+            subject=spell_subject(change.subject, page),
             laid=lay(change, page),
             address=f"{ROOT}/{place}/{change.subject.id}" if place and change.subject.id else None,
         )
-
-
-def lay(change: ShownChange, page: Page) -> list[Laid]:
-    """Lay what was before beside what is after, field by field."""
-    before, after = change.before or {}, change.after or {}
-    return [
-        Laid(
-            *(field, page.hear(FIELDS.get(field, field))),
-            *(_spelt(field, before, page), _spelt(field, after, page)),
-        )
-        for field in {**before, **after}
-        if before.get(field) is not None or after.get(field) is not None
-    ]
-
-
-def _spelt(field: str, state: Mapping[str, Any], page: Page) -> str | None:
-    """Spell a value; None where this side has none."""
-    value = state.get(field)
-    match value:
-        case None:
-            spelt = None
-        case bool():
-            spelt = page.say("Yes") if value else page.say("No")
-        case int() if field.endswith(MICROS):
-            spelt = page.spell.money(value)
-        case int() if field.endswith(SECONDS):
-            spelt = page.spell.lasting(value)
-        case str() if MOMENT.fullmatch(value):
-            spelt = page.spell.exact(datetime.fromisoformat(value))
-        case str():
-            spelt = page.hear(value) if field in STATES else value
-        case list() if all(isinstance(one, str) for one in value):
-            spelt = ", ".join(value) or page.say("none")
-        case _:
-            spelt = json.dumps(value, ensure_ascii=False)
-    return spelt
 
 
 async def _read_of(_: AsyncSession, page: Page, form: Form) -> Read[ShownChange]:
