@@ -23,15 +23,11 @@ from relay.studio.capabilities.capability import Body, Capability, Media
 
 log = structlog.get_logger()
 
-NO_FILE = "must be a URL, the id of an asset, or base64"
 DATA = re.compile(r"data:[a-z0-9.+/-]{0,100};base64,", re.IGNORECASE)
 """What browsers put before base64, and Kling refuses (docs/kling-api.md 12)."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 PIECE_CHARS = 256 * 1024
 """Of base64 that is decoded in one go: half a millisecond, in which nobody else is served."""
-FAR_TOO_LONG = (
-    "must be a URL: nothing is kept here for this tenant, and a create has at most 1 MB of base64"
-)
 
 
 class Files:
@@ -146,7 +142,11 @@ class _Putting:
     async def _spelt(self, media: Media, text: str, start: int) -> str:
         """Send base64 itself, as Kling takes it; of it a hash is remembered."""
         if len(text) - start > BODY_BYTES_MAX:
-            raise InvalidParameter(media.name, FAR_TOO_LONG)
+            raise InvalidParameter(
+                media.name,
+                "must be a URL: nothing is kept here for this tenant, and a create has at most"
+                " 1 MB of base64",
+            )
         content = b"".join([piece async for piece in _decoded(media, text, start)])
         spelt = base64.b64encode(content).decode()
         self._remembered[spelt] = f"base64 of {len(content)} bytes, sha256 {_hash(content)}"
@@ -167,7 +167,7 @@ async def _decoded(media: Media, text: str, start: int) -> AsyncIterator[bytes]:
         try:
             piece = base64.b64decode(chars, validate=True)
         except ValueError as error:  # binascii's own is one too
-            raise InvalidParameter(media.name, NO_FILE) from error
+            raise _no_file(media) from error
         if is_over and chars:
             break
         is_over = is_over or chars.endswith("=")
@@ -175,7 +175,11 @@ async def _decoded(media: Media, text: str, start: int) -> AsyncIterator[bytes]:
     else:
         if not rest:
             return
-    raise InvalidParameter(media.name, NO_FILE)
+    raise _no_file(media)
+
+
+def _no_file(media: Media) -> InvalidParameter:
+    return InvalidParameter(media.name, "must be a URL, the id of an asset, or base64")
 
 
 def _hash(content: bytes) -> str:
