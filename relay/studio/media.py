@@ -167,7 +167,9 @@ async def _decoded(media: Media, text: str, start: int) -> AsyncIterator[bytes]:
         try:
             piece = base64.b64decode(chars, validate=True)
         except ValueError as error:  # binascii's own is one too
-            raise _no_file(media) from error
+            raise InvalidParameter(
+                media.name, "must be a URL, the id of an asset, or base64"
+            ) from error
         if is_over and chars:
             break
         is_over = is_over or chars.endswith("=")
@@ -175,11 +177,7 @@ async def _decoded(media: Media, text: str, start: int) -> AsyncIterator[bytes]:
     else:
         if not rest:
             return
-    raise _no_file(media)
-
-
-def _no_file(media: Media) -> InvalidParameter:
-    return InvalidParameter(media.name, "must be a URL, the id of an asset, or base64")
+    raise InvalidParameter(media.name, "must be a URL, the id of an asset, or base64")
 
 
 def _hash(content: bytes) -> str:
