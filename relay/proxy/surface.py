@@ -12,6 +12,7 @@ from litestar.types import HTTPScope, Receive, Send
 from relay.body_budget import BodyBudget
 from relay.counts import Counts, elsewhere, waits
 from relay.database.faults import is_fault, log_failure
+from relay.database.ids import TaskId
 from relay.errors import (
     InternalError,
     RelayError,
@@ -365,7 +366,7 @@ class KlingSurface(TenantSurface):
         caller: Caller,
         fields: Fields,
         line: RequestLine,
-        client: Client,
+        client: Client[TaskId],
         *,
         queue: str | None,
     ) -> Sent:

@@ -1,7 +1,7 @@
 """How a run begins: quoted as a whole, written as a whole, and its first step sent by who asked."""
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,11 +20,13 @@ from relay.money import decimal_of
 from relay.pricing.quote import Quote
 from relay.runs.moves import lock_run, note, settle
 from relay.runs.plan import Plan, with_samples
+from relay.runs.retries import RunRetries
 from relay.runs.runner import DueStep
 from relay.runs.statements import LEASE_S
 from relay.runs.tables import Run, RunStep, StepState, body_context, input_context
 from relay.secrets import KeyRing
 from relay.tasks.quoter import Quoter
+from relay.tasks.retries import Client
 from relay.tenants.caller import Caller
 
 BODY_BYTES_MAX = 1_000_000
@@ -75,7 +77,9 @@ class Beginner:
         catalogue: Catalogue,
         keys: KeyRing,
         currency: str,
+        retries: RunRetries,
     ) -> None:
+        self.retries = retries
         self._sessions = sessions
         self._quoter = quoter
         self._catalogue = catalogue
@@ -130,8 +134,10 @@ class Beginner:
             quoted.append(found.quote)
         return quoted
 
-    async def begin(self, caller: Caller, wish: Wish) -> Begun:
-        """Write a run, or find the one that came with the same key.
+    async def begin(
+        self, caller: Caller, wish: Wish, *, client: Client[int] | None = None
+    ) -> Begun:
+        """Write a run, or find the one that came with the same key, or that `client` asks for anew.
 
         Raises:
             RelayError: refused; nothing was written.
@@ -153,12 +159,32 @@ class Beginner:
         if sum(quoted) > cap_micros:
             raise OverCap
         async with self._sessions.begin() as session:
-            await self._check_quota(session, caller, sum(quoted))
-            begun = await self._write(session, caller, wish, quoted, bodies, cap_micros=cap_micros)
+            account = await session.get_one(Account, caller.account_id)
+            begun = await self._join(session, caller, account, client)
+            if begun is None:
+                self._check_quota(account, caller, sum(quoted))
+                begun = await self._write(
+                    session, caller, wish, quoted, bodies, cap_micros=cap_micros
+                )
             if begun is None:  # another one with its key was faster
                 begun = await _find_by_key(session, caller, wish)
                 assert begun is not None, "it was in the way"
+            if client is not None:
+                client.task_id = begun.id
+        if client is not None:
+            client.await_task(begun.id)  # it may have gone before there was what nobody awaits
         return begun
+
+    async def _join(
+        self, session: AsyncSession, caller: Caller, account: Account, client: Client[int] | None
+    ) -> Begun | None:
+        """Find what this create may be sent again for, where somebody did not hear an answer."""
+        may_be = client is not None and client.key is None and caller.joins_retries
+        until = account.unheard_until
+        if client is None or not may_be or until is None or until < datetime.now(UTC):
+            return None
+        joined = await self.retries.join(session, caller, client)
+        return None if joined is None else Begun(*joined, None)
 
     async def _write(
         self,
@@ -223,13 +249,12 @@ class Beginner:
         note(session, moving)
         return Begun(run.id, run.public_id, DueStep(first.id, first.lease))
 
-    async def _check_quota(self, session: AsyncSession, caller: Caller, micros: int) -> None:
+    def _check_quota(self, account: Account, caller: Caller, micros: int) -> None:
         """Refuse what could not be held as a whole now; each step is held by itself all the same.
 
         Raises:
             InsufficientQuota, QuotaWithheld
         """
-        account = await session.get_one(Account, caller.account_id)
         available = account.available_micros
         if micros <= available or caller.is_test:
             return

@@ -10,6 +10,7 @@ from relay.runs.begin import Beginner
 from relay.runs.callers import Callers
 from relay.runs.feed import Feed
 from relay.runs.read import Runs
+from relay.runs.retries import RunRetries
 from relay.runs.runner import Runner
 from relay.settings import Settings
 from relay.tasks.pass_through import PassThrough
@@ -44,6 +45,8 @@ def open_runs(
     # Of its own: runs are sent by a worker too, which has no face.
     authenticator = Authenticator(store.lines.reads, store.keys)
     closing.push_async_callback(authenticator.aclose)
+    unheard = RunRetries(store.pool)
+    closing.push_async_callback(unheard.aclose)
     runs = Runs(store.sessions, store.keys)
     feed = Feed(store.pool, runs, kept_days=settings.keep_events_days)
     closing.push_async_callback(feed.aclose)
@@ -54,6 +57,7 @@ def open_runs(
             catalogue=catalogue,
             keys=store.keys,
             currency=settings.currency,
+            retries=unheard,
         ),
         Runner(
             store.sessions,

@@ -93,9 +93,11 @@ class Run(Base):
     key: Mapped[str | None]
     """The `Idempotency-Key` that it came with."""
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Of what came with that key."""
+    """Of what came with that key; or without any, where nobody awaits its answer: then an equal
+    create joins it."""
     caller_address: Mapped[str | None]
     request_id: Mapped[str]
+    """Of the create that awaits its answer, or was the last to do so."""
     quote_micros: Mapped[micros]
     """What all steps together may cost, as it was quoted before the first."""
     cap_micros: Mapped[micros]

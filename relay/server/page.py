@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from relay.proxy.body import HANG_UP
 from relay.server.exchange import Application, Headers, nothing
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Page(RequestResponseCycle):
             keep_alive=keep_alive,
             on_response=on_response,
         )
+        self._on_hang_up: Callable[[], None] | None = None
         self._close = close
         self._ends_with_the_connection = False
         """HTTP/1.0 has no pieces, so a length that nobody told is told by the end."""
@@ -62,9 +64,12 @@ class Page(RequestResponseCycle):
         task.add_done_callback(tasks.discard)
 
     async def _run(self, app: Any) -> None:
+        scope: Any = self.scope
+        scope["extensions"] = {HANG_UP: self.watch}
         try:
             await self.run_asgi(app)
         finally:
+            del scope["extensions"]  # it holds us, and we hold it
             if self.transport.is_closing():
                 self._close()  # uvicorn closes too, but would wait for a reader for ever
             self._forget()
@@ -75,10 +80,17 @@ class Page(RequestResponseCycle):
         self.message_event.set()
         return len(self.body)
 
+    def watch(self, on_hang_up: Callable[[], None]) -> None:
+        """Call it once, should the client go before its answer."""
+        self._on_hang_up = on_hang_up
+
     def hang_up(self) -> None:
         """Tell the application that the client has gone."""
         self.disconnected = True
         self.message_event.set()
+        tell, self._on_hang_up = self._on_hang_up, None
+        if tell is not None and not self.response_complete:
+            tell()
 
     def abandon(self) -> None:
         """Give up before the start: before its turn the client went, or its body broke off."""
@@ -88,6 +100,7 @@ class Page(RequestResponseCycle):
     def _forget(self) -> None:
         """Let go of the protocol, which holds us."""
         self.on_response = self._close = nothing
+        self._on_hang_up = None
 
     async def send(self, message: Any) -> None:
         """Write the head, or a piece of the body, once the client has read of what came before."""

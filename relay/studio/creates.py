@@ -11,10 +11,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
 from relay.database.faults import log_failure
-from relay.errors import InvalidParameter
+from relay.errors import InvalidParameter, RelayError
 from relay.kling.codes import Code
 from relay.kling.lint.judge import check
 from relay.kling.wire import Fields
+from relay.proxy.body import ReadBody, watch
+from relay.proxy.outcomes import SERVER_ERROR
 from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.begin import Wish
 from relay.runs.plan import FROM, Plan, PlannedStep, has_hole, with_samples
@@ -22,6 +24,7 @@ from relay.runs.tables import Run, RunState
 from relay.studio.behind import Visit
 from relay.studio.capabilities import CAPABILITIES, Capability
 from relay.studio.refusals import Refusal
+from relay.tasks.retries import Client
 
 log = structlog.get_logger()
 
@@ -54,13 +57,13 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
             for step in steps:
                 _check_step(visit, step)
             plan = Plan(capability.name, tuple(steps))
-            key = request.headers.get(KEY_HEADER)
+            client = client_of(request)
             notes = [
                 f"{name} has no effect: Kling has nothing of the kind"
                 for name in capability.without_effect
                 if shown.get(name) not in (None, "")
             ]
-            return await start(visit, plan, shown, key=key, notes=notes)
+            return await start(visit, plan, shown, client=client, notes=notes)
 
     body: Any = capability.body
     create.__annotations__["data"] = JSONBody[body]  # type: ignore[misc]
@@ -96,12 +99,27 @@ def refuse_holes(asked: dict[str, Any]) -> None:
         raise InvalidParameter(FROM, "is no field of anything")
 
 
+def client_of(request: Request[Any, Any, Any]) -> Client[int]:
+    """Tell who awaits what a create comes to; should it go before, what it sends again joins."""
+    visit: Visit = request.scope["user"]
+    read: ReadBody = request.scope["body"]  # type: ignore[typeddict-item]
+    client = Client(
+        visit.behind.runs.beginner.retries,
+        request_id=visit.request_id,
+        path=request.scope["path"],
+        body=read.content,
+        key=request.headers.get(KEY_HEADER) or None,
+    )
+    watch(request.scope, client.hang_up)
+    return client
+
+
 async def start(
     visit: Visit,
     plan: Plan,
     shown: dict[str, Any],
     *,
-    key: str | None,
+    client: Client[int],
     notes: list[str] | None = None,
     source: str = SOURCE,
     cap_micros: int | None = None,
@@ -111,7 +129,12 @@ async def start(
     Raises:
         RelayError: nothing was written.
     """
-    run = await begin(visit, plan, shown, key=key, source=source, cap_micros=cap_micros)
+    try:
+        run = await begin(visit, plan, shown, client=client, source=source, cap_micros=cap_micros)
+    except BaseException as error:
+        if not isinstance(error, RelayError) or error.http_status >= SERVER_ERROR:
+            await client.give_up()
+        raise
     if run.state == RunState.FAILED:
         code = Code(run.error_code) if run.error_code in set(Code) else Code.INTERNAL_ERROR
         refusal = Refusal(
@@ -129,7 +152,7 @@ async def begin(
     plan: Plan,
     shown: dict[str, Any],
     *,
-    key: str | None,
+    client: Client[int],
     source: str,
     cap_micros: int | None = None,
 ) -> Run:
@@ -145,10 +168,10 @@ async def begin(
         shown,
         request_id=visit.request_id,
         address=visit.address,
-        key=key or None,
+        key=client.key,
         cap_micros=cap_micros,
     )
-    begun = await behind.runs.beginner.begin(visit.caller, wish)
+    begun = await behind.runs.beginner.begin(visit.caller, wish, client=client)
     if begun.due is not None:
         try:
             await asyncio.shield(behind.runs.runner.advance(begun.due))

@@ -11,6 +11,7 @@ from relay.money import PLACES, decimal_of, micros_of
 from relay.runs.plan import Plan
 from relay.studio.behind import Visit
 from relay.studio.creates import start
+from relay.tasks.retries import Client
 
 CAP = "cap"
 """The field of a body that says what a run may cost at the most."""
@@ -77,7 +78,7 @@ async def start_within(
     plan: Plan,
     shown: dict[str, Any],
     *,
-    key: str | None,
+    client: Client[int],
     cap_micros: int | None,
     notes: list[str] | None = None,
 ) -> Response[Any]:
@@ -93,7 +94,7 @@ async def start_within(
         if not priced.is_within_cap:
             raise OverCap
         cap_micros = None
-    return await start(visit, plan, shown, key=key, notes=notes, cap_micros=cap_micros)
+    return await start(visit, plan, shown, client=client, notes=notes, cap_micros=cap_micros)
 
 
 def read_cap(value: Any) -> int | None:

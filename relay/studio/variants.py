@@ -8,12 +8,11 @@ from litestar.params import FromQuery, JSONBody
 
 from relay.errors import InvalidParameter
 from relay.money import decimal_of
-from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.plan import FROM, STEPS_MAX, Plan, PlannedStep
 from relay.studio.behind import Visit
 from relay.studio.capabilities import BY_NAME, Capability
 from relay.studio.capabilities.capability import Body
-from relay.studio.creates import PREFIX, CreateAnswer, refuse_holes
+from relay.studio.creates import PREFIX, CreateAnswer, client_of, refuse_holes
 from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
 from relay.studio.refusals import Refusal
 
@@ -60,7 +59,7 @@ class Variants(Controller):
                 visit,
                 await _plan(visit, capability, body, data.n),
                 asked,
-                key=request.headers.get(KEY_HEADER),
+                client=client_of(request),
                 cap_micros=cap_micros,
             )
 

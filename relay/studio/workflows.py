@@ -11,7 +11,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from relay.errors import RelayError, TemplateNotFound
 from relay.kling.catalogue import Catalogue
 from relay.money import decimal_of
-from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.templates.given import check_given, unknown_in
 from relay.runs.templates.planned import plan_of
 from relay.runs.templates.read import Templates, read_templates
@@ -20,7 +19,7 @@ from relay.runs.templates.template import Input, InputType, StepTemplate, Templa
 from relay.settings import Settings
 from relay.studio.behind import Visit
 from relay.studio.capabilities.capability import Media
-from relay.studio.creates import PREFIX, CreateAnswer
+from relay.studio.creates import PREFIX, CreateAnswer, client_of
 from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
 from relay.studio.refusals import Refusal
 
@@ -174,7 +173,7 @@ async def _start(
             visit,
             plan_of(template, values),
             shown,
-            key=request.headers.get(KEY_HEADER),
+            client=client_of(request),
             notes=notes,
             cap_micros=cap_micros,
         )

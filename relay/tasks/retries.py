@@ -8,8 +8,9 @@ awaits that one's answer any more: two whose clients both wait are two tasks, as
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -127,18 +128,43 @@ SELECT body FROM task_events WHERE task_id = $1 AND kind = 'reply.submit' ORDER 
 """
 
 
-class Retries:
+Id = TypeVar("Id")
+
+
+class Marks(ABC, Generic[Id]):
+    """Notes of what it is that nobody awaits its answer: of tasks, or of runs."""
+
+    def __init__(self) -> None:
+        self._marking: set[asyncio.Task[None]] = set()
+
+    @abstractmethod
+    async def mark(self, client: "Client[Id]") -> None:
+        """Note that nobody awaits its answer, as soon as the database takes it, or say so."""
+
+    def mark_soon(self, client: "Client[Id]") -> None:
+        """Do the same without being awaited."""
+        marking = asyncio.create_task(self.mark(client))
+        self._marking.add(marking)
+        marking.add_done_callback(self._marking.discard)
+
+    async def aclose(self) -> None:
+        """Wait for what is being noted, but not for a database that is away."""
+        if self._marking:
+            await asyncio.wait(self._marking, timeout=LANDING_S)
+
+
+class Retries(Marks[TaskId]):
     """Knows which creates are retries, and what the first ones came to."""
 
     def __init__(self, *, refusals: Line, reads: Line, pool: Pool) -> None:
         """`refusals`: for what locks tasks and accounts; `reads`: for what waits for no lock."""
+        super().__init__()
         self._marks = Batcher(refusals, MARK_UNHEARD, is_idempotent=True, key=lambda row: row[0])
         self._joins = Batcher(refusals, JOIN_UNHEARD, is_idempotent=True, key=lambda row: row[:2])
         self._reads = Batcher(reads, READ_ROW, is_idempotent=True)
         self._pool = pool
-        self._marking: set[asyncio.Task[None]] = set()
 
-    async def join(self, client: "Client", *, token_id: int) -> TaskId | None:
+    async def join(self, client: "Client[TaskId]", *, token_id: int) -> TaskId | None:
         """Find the task of an equal create whose answer nobody awaits, and await it from now on."""
         row = RetryRow(token_id, await client.fingerprint(), client.request_id)
         # A join that is not heard of would be the end of it: nobody else could join.
@@ -172,8 +198,7 @@ class Retries:
         reply = Reply(200, "application/json", record["body"])
         return None if read_envelope(reply) is None else reply
 
-    async def mark(self, client: "Client") -> None:
-        """Note that nobody awaits its answer, as soon as the database takes it, or say so."""
+    async def mark(self, client: "Client[TaskId]") -> None:
         if client.task_id is None or client.key is not None:
             return
         row = UnheardRow(client.task_id, client.request_id, await client.fingerprint())
@@ -182,25 +207,18 @@ class Retries:
         except Exception as error:  # noqa: BLE001 (told in the log)
             log_failure(log, "submit.mark_failed", error, id=client.task_id)
 
-    def mark_soon(self, client: "Client") -> None:
-        """Do the same without being awaited."""
-        marking = asyncio.create_task(self.mark(client))
-        self._marking.add(marking)
-        marking.add_done_callback(self._marking.discard)
-
     async def aclose(self) -> None:
-        if self._marking:
-            await asyncio.wait(self._marking, timeout=LANDING_S)
+        await super().aclose()
         for batcher in (self._marks, self._joins, self._reads):
             await batcher.aclose()
 
 
-class Client:
+class Client(Generic[Id]):
     """Who sent a create, and whether its answer is awaited."""
 
     def __init__(
         self,
-        retries: Retries,
+        retries: Marks[Id],
         *,
         request_id: str,
         path: str,
@@ -215,7 +233,7 @@ class Client:
         self.share = share
         self.request_id = request_id
         self.key = key
-        self.task_id: TaskId | None = None
+        self.task_id: Id | None = None
         """Whose answer it awaits, once that is known."""
         self._retries = retries
         self._path = path
@@ -232,7 +250,7 @@ class Client:
                 self._fingerprint = _hash(self._path, self._body)
         return self._fingerprint
 
-    def await_task(self, task_id: TaskId | None) -> None:
+    def await_task(self, task_id: Id | None) -> None:
         """Await a task's answer from now on, or none's."""
         self.task_id = task_id
         if self._is_gone and task_id is not None:

@@ -118,7 +118,7 @@ class Submitter:
         model: str | None = None,
         address: str = "",
         follows: tuple[str, ...] = (),
-        client: Client | None = None,
+        client: Client[TaskId] | None = None,
         queue: str | None = None,
         hold_max_micros: int | None = None,
         priced_as: str | None = None,
@@ -251,7 +251,7 @@ class Submitter:
                 await asyncio.sleep(wait_s)
 
     async def _hold(
-        self, row: HoldRow, quote: Quote, client: Client | None, caller: Caller
+        self, row: HoldRow, quote: Quote, client: Client[TaskId] | None, caller: Caller
     ) -> TaskRow | TaskId:
         """Hold, or find the task of the create that this one repeats."""
         take = partial(
@@ -275,7 +275,7 @@ class Submitter:
         return held.id
 
     async def _follow(
-        self, first: TaskId, client: Client | None, deadline: float
+        self, first: TaskId, client: Client[TaskId] | None, deadline: float
     ) -> Submitted | None:
         """Answer as the create did that this one repeats; None if that made nothing."""
         assert client is not None, "whoever repeats has a key, or bytes"

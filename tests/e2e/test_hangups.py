@@ -57,6 +57,33 @@ async def test_a_retry_joins_the_create_whose_client_hung_up(world: World) -> No
     await world.check_books()
 
 
+async def test_a_retry_joins_the_studios_create_whose_client_hung_up(world: World) -> None:
+    """The same at the studio's paths: one run, one task, one charge."""
+    token = await world.add_tenant(joins_retries=True)
+    body = json.dumps({"prompt": "a fox", "model": "kling-v3"}).encode()
+    head = post("/api/kling/text-to-video", bearer=token.api_key, length=len(body))
+    async with (
+        open_gate(world.kling_url) as gate,
+        world.started_relay(submit_timeout_s=60, studio=True),
+    ):
+        await world.add_channel(base_url=gate.url)
+        gate.hold_replies()
+        async with connected(world.port) as client:
+            await client.send(head, body)
+            await world.kling_accepted()
+        await wait_until(lambda: world.rows("SELECT 1 FROM runs WHERE fingerprint IS NOT NULL"))
+        async with connected(world.port) as client:
+            await client.send(head, body)
+            joined = await client.answer()
+        gate.let_replies_pass()
+        await world.settle()
+        runs = await world.rows("SELECT public_id FROM runs")
+
+    assert joined.body["task_id"] == str(runs[0]["public_id"])
+    assert (len(runs), len(await world.tasks())) == (1, 1)
+    await world.check_books()
+
+
 async def test_a_client_that_hangs_up_in_its_body_has_ordered_nothing(world: World) -> None:
     """All of a body but its last byte, then nothing: no row, no call, its memory given back."""
     token = await world.add_tenant()

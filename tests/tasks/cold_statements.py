@@ -19,7 +19,7 @@ COLD = {
     # Not statements of their own.
     "relay.results.files:Files.open": "dials a host, and no database",
     # Runs, each with some steps: all by their keys, or along an index of their own table.
-    "relay.runs.begin:Beginner._check_quota": "the account of who begins a run, by primary key",
+    "relay.runs.begin:Beginner.begin": "the account of who begins a run, by primary key",
     "relay.runs.begin:Beginner._write": "a run and its steps, as they are written",
     "relay.runs.begin:_find_by_key": "the run of a key, by its index",
     "relay.runs.callers:Callers.admit": "one token, by primary key",
@@ -49,6 +49,8 @@ COLD = {
     "relay.runs.runner:Runner.advance": "a step by primary key",
     "relay.runs.runner:Runner.claim_due": "what is due, along an index of that alone",
     "relay.runs.runner:Runner.follow": "the step of a task, by an index",
+    "relay.runs.retries:RunRetries.join": "a tenant's newest, where an answer was lost",
+    "relay.runs.retries:RunRetries.mark": "a run, its tenant and account, by primary keys",
     "relay.runs.retention:read_retention": "a tenant's row, by primary key",
     "relay.runs.retention:set_retention": "a tenant's row, by primary key",
     "relay.studio.creates:begin": "a run by primary key",

@@ -12,6 +12,7 @@ import pytest
 from relay.database.batch import Batcher
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import TaskId
+from relay.database.ids import TaskId
 from relay.database.line import DatabaseUnavailable, Line, connector
 from relay.errors import Unavailable
 from relay.kling.task_object import read_task
@@ -181,7 +182,7 @@ async def test_a_join_that_committed_unheard_is_the_same_join(books: str) -> Non
         lines = [Line(connector(dsn(books)), durable=True), Line(connect, durable=True)]
         sound, deaf = (Retries(refusals=line, reads=line, pool=pool) for line in lines)
 
-        def client(request_id: str) -> Client:
+        def client(request_id: str) -> Client[TaskId]:
             return Client(sound, request_id=request_id, path="text2video ", body=b"{}", key=None)
 
         for task in firsts:
