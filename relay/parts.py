@@ -180,7 +180,8 @@ async def open_parts(
             ),
             assets.copier,
             assets.remover,
-            runs.runner,
+            runs.sends,
+            runs.looks,
             tasks.queue_sender,
             ChannelKeeper(
                 store.pool,

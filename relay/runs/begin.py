@@ -21,9 +21,9 @@ from relay.pricing.quote import Quote
 from relay.runs.moves import lock_run, note, settle
 from relay.runs.plan import Plan, with_samples
 from relay.runs.retries import RunRetries
-from relay.runs.runner import DueStep
 from relay.runs.statements import LEASE_S
 from relay.runs.tables import Run, RunStep, StepState, body_context, input_context
+from relay.runs.turns import DueStep
 from relay.secrets import KeyRing
 from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client
@@ -224,6 +224,7 @@ class Beginner:
             session.add(
                 RunStep(
                     run_id=run.id,
+                    tenant_id=caller.tenant_id,
                     name=step.name,
                     place=place,
                     needs=list(needs),

@@ -41,7 +41,10 @@ class Moving(msgspec.Struct):
 
 
 async def lock_run(session: AsyncSession, run_id: int, *, with_bodies: bool = False) -> Moving:
-    """Lock a run, and read its steps as they are under the lock.
+    """Lock a run, then its steps, and read them as they are under the locks.
+
+    The steps too: what wakes one, or claims it, takes no lock of the run's, and is not to be
+    written over by who read the step before.
 
     `with_bodies`: of a megabyte each, at the most.
     """
@@ -52,6 +55,7 @@ async def lock_run(session: AsyncSession, run_id: int, *, with_bodies: bool = Fa
         .where(RunStep.run_id == run_id)
         .order_by(RunStep.place)
         .options(*([] if with_bodies else [defer(RunStep.body_sealed)]))
+        .with_for_update(key_share=True)
     )
     return Moving(run, steps.all(), now)
 

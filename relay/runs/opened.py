@@ -12,6 +12,8 @@ from relay.runs.feed import Feed
 from relay.runs.read import Runs
 from relay.runs.retries import RunRetries
 from relay.runs.runner import Runner
+from relay.runs.statements import CLAIM_LOOKS, CLAIM_SENDS
+from relay.runs.turns import LOOKS_OF_TENANT, SENDS_OF_TENANT, Turns
 from relay.settings import Settings
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.quoter import Quoter
@@ -26,6 +28,8 @@ class RunParts(msgspec.Struct, frozen=True):
 
     beginner: Beginner
     runner: Runner
+    sends: Turns
+    looks: Turns
     runs: Runs
     feed: Feed
 
@@ -50,6 +54,18 @@ def open_runs(
     runs = Runs(store.sessions, store.keys)
     feed = Feed(store.pool, runs, kept_days=settings.keep_events_days)
     closing.push_async_callback(feed.aclose)
+    runner = Runner(
+        store.sessions,
+        store.pool,
+        callers=Callers(store.pool, authenticator),
+        submitter=submitter,
+        pass_through=pass_through,
+        quoter=quoter,
+        retries=retries,
+        catalogue=catalogue,
+        keys=store.keys,
+        usuals=Usuals(store.sessions),
+    )
     return RunParts(
         Beginner(
             store.sessions,
@@ -59,18 +75,9 @@ def open_runs(
             currency=settings.currency,
             retries=unheard,
         ),
-        Runner(
-            store.sessions,
-            store.pool,
-            callers=Callers(store.pool, authenticator),
-            submitter=submitter,
-            pass_through=pass_through,
-            quoter=quoter,
-            retries=retries,
-            catalogue=catalogue,
-            keys=store.keys,
-            usuals=Usuals(store.sessions),
-        ),
+        runner,
+        Turns(store.pool, CLAIM_SENDS, runner.advance, of_tenant=SENDS_OF_TENANT),
+        Turns(store.pool, CLAIM_LOOKS, runner.advance, of_tenant=LOOKS_OF_TENANT),
         runs,
         feed,
     )

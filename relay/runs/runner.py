@@ -7,7 +7,6 @@ under its key, so that a crash between the two makes no second one.
 
 from datetime import timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 import structlog
@@ -27,7 +26,6 @@ from relay.runs.outputs import data_of, outputs_of
 from relay.runs.plan import NotMade, filled
 from relay.runs.stages import Stage, waits_at
 from relay.runs.statements import (
-    CLAIM,
     FILES,
     FIRST_REPLY,
     FOLLOWER,
@@ -37,6 +35,7 @@ from relay.runs.statements import (
     WAKE,
 )
 from relay.runs.tables import Run, RunStep, StepState, body_context
+from relay.runs.turns import DueStep
 from relay.runs.usual import read_usual_s
 from relay.secrets import KeyRing, SecretKeyError
 from relay.tasks.conclude import NotTaken, Submitted
@@ -53,8 +52,6 @@ from relay.tenants.scope import Scope
 
 log = structlog.get_logger()
 
-RUNS_AT_ONCE = 50
-"""Steps in hand of one worker."""
 ATTEMPTS_MAX = 3
 """How often a step is tried that surely made nothing; then somebody has to ask."""
 PAUSES_S = (10.0, 60.0, 600.0)
@@ -74,13 +71,6 @@ PASSING = frozenset(
 """Refusals that may be others a minute later; each is told of what made nothing."""
 
 _fields = msgspec.json.Decoder(Fields)
-
-
-class DueStep(NamedTuple):
-    """A step that this process alone moves until its lease ends."""
-
-    id: int
-    lease: UUID
 
 
 class _Sent(NamedTuple):
@@ -121,10 +111,6 @@ class Runner:
         self._catalogue = catalogue
         self._keys = keys
         self._usuals = usuals
-
-    async def claim_due(self, limit: int) -> list[DueStep]:
-        """Take steps that are due; no other worker gets them while the lease lasts."""
-        return [DueStep(row["id"], row["lease"]) for row in await self._pool.fetch(CLAIM, limit)]
 
     async def follow(self, move: Move) -> None:
         """Have the step looked at whose task moved; done twice it does no harm."""

@@ -5,19 +5,77 @@ FOLLOWER = "runs"
 LEASE_S = 180
 """Longer than a submit takes, with all its tries."""
 
-CLAIM = f"""
-WITH due AS MATERIALIZED (
-    SELECT id FROM run_steps
-    WHERE state IN ('ready', 'sent', 'keeping') AND next_attempt_at <= now()
-    ORDER BY next_attempt_at LIMIT $1
+LANES_MAX = 1000
+"""Tenants that one claim looks at; where there are more, the next one goes on behind them."""
+
+TAKE_TURN = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)
+"""
+"""What the transaction of a claim begins with: its plan must not go by what the table was when it
+was made, and a worker that stops in the midst of it holds its rows no longer."""
+
+
+def _claim(states: str) -> str:
+    return f"""
+WITH RECURSIVE lanes AS (
+    -- From tenant to tenant along the index: the cost goes with the tenants that have steps under
+    -- way, not with how many they have.
+    (
+        SELECT s.tenant_id FROM run_steps s WHERE s.state IN ({states}) AND s.tenant_id > $4
+        ORDER BY s.tenant_id LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT s.tenant_id FROM run_steps s
+        WHERE s.state IN ({states}) AND s.tenant_id > l.tenant_id
+        ORDER BY s.tenant_id LIMIT 1
+    )
+    FROM lanes l WHERE l.tenant_id IS NOT NULL
+),
+some_lanes AS MATERIALIZED (
+    SELECT l.tenant_id, (SELECT count(*) FROM unnest($3::bigint[]) h WHERE h = l.tenant_id) AS has
+    FROM lanes l WHERE l.tenant_id IS NOT NULL LIMIT $5
+),
+due AS MATERIALIZED (
+    SELECT d.id, d.next_attempt_at, l.has + row_number() OVER (
+        PARTITION BY l.tenant_id ORDER BY d.next_attempt_at
+    ) AS place
+    FROM some_lanes l CROSS JOIN LATERAL (
+        SELECT s.id, s.next_attempt_at FROM run_steps s
+        WHERE s.state IN ({states}) AND s.tenant_id = l.tenant_id AND s.next_attempt_at <= now()
+        ORDER BY s.next_attempt_at LIMIT greatest($2 - l.has, 0)
+    ) d
+),
+chosen AS MATERIALIZED (
+    -- Another worker may have chosen the same: what it has locked is its own.
+    SELECT s.id FROM run_steps s
+    WHERE s.id = ANY (ARRAY(
+            SELECT d.id FROM due d ORDER BY d.place, d.next_attempt_at LIMIT $1
+        ))
+        AND s.state IN ({states}) AND s.next_attempt_at <= now()
     FOR NO KEY UPDATE SKIP LOCKED
+),
+claimed AS (
+    UPDATE run_steps s
+    SET next_attempt_at = now() + {LEASE_S} * interval '1 second', lease = gen_random_uuid()
+    FROM chosen c WHERE s.id = c.id
+    RETURNING s.id, s.lease, s.tenant_id
 )
-UPDATE run_steps s
-SET next_attempt_at = now() + {LEASE_S} * interval '1 second', lease = gen_random_uuid()
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.lease
+SELECT c.*, NULL::bigint AS last_tenant_id FROM claimed c
+UNION ALL
+SELECT NULL, NULL, NULL, CASE WHEN count(*) = $5 THEN max(l.tenant_id) END
+FROM some_lanes l
 """  # noqa: S608 (composed of constants)
-"""Lease at most $1 steps that are due."""
+
+
+TO_SEND, TO_LOOK_AT = "'ready'", "'sent', 'keeping'"
+CLAIM_SENDS, CLAIM_LOOKS = _claim(TO_SEND), _claim(TO_LOOK_AT)
+"""Lease at most $1 steps that are due, by turns among $5 tenants behind $4.
+
+$3 names the tenant of each step that this worker has in hand: of one tenant it has $2 at the most.
+The record without an id names the last tenant that was looked at, if there may be more behind it.
+"""
 
 WAKE = """
 UPDATE run_steps SET next_attempt_at = now(), lease = NULL, state = 'sent'

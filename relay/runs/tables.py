@@ -127,15 +127,21 @@ class RunStep(Base):
         CheckConstraint("reserved_micros >= 0", name="reserve_not_negative"),
         Index("run_steps_name", "run_id", "name", unique=True),
         Index(
-            "run_steps_due",
+            "run_steps_to_send", "tenant_id", "next_attempt_at", postgresql_where="state = 'ready'"
+        ),
+        Index(
+            "run_steps_to_look_at",
+            "tenant_id",
             "next_attempt_at",
-            postgresql_where="state IN ('ready', 'sent', 'keeping')",
+            postgresql_where="state IN ('sent', 'keeping')",
         ),
         Index("run_steps_of_task", "task_id", postgresql_where="task_id IS NOT NULL"),
     )
 
     id: Mapped[identity]
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    tenant_id: Mapped[int]
+    """Its run's: by turns among them steps are moved."""
     name: Mapped[str]
     """Unique in its run."""
     place: Mapped[int] = mapped_column(Integer)

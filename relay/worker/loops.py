@@ -17,7 +17,8 @@ from relay.deliveries.deliver import Deliverer
 from relay.notices.outgoing import AT_ONCE as NOTICES_AT_ONCE
 from relay.notices.outgoing import IDLE_S as NOTICES_IDLE_S
 from relay.notices.outgoing import NoticeSender
-from relay.runs.runner import RUNS_AT_ONCE, Runner
+from relay.runs.turns import LOOKS_AT_ONCE as RUN_LOOKS_AT_ONCE
+from relay.runs.turns import SENDS_AT_ONCE, Turns
 from relay.tasks.look import Looker
 from relay.tasks.outbox import FOLLOWED_AT_ONCE, Outbox
 from relay.tasks.queue.send import TURN_EVERY_S as QUEUE_EVERY_S
@@ -54,7 +55,8 @@ class Loops(msgspec.Struct, frozen=True):
     outbox: Outbox
     copier: Copier
     remover: Remover
-    runner: Runner
+    run_sends: Turns
+    run_looks: Turns
     queue: QueueSender
     keeper: ChannelKeeper
     units: UnitsReader
@@ -104,8 +106,10 @@ class Loops(msgspec.Struct, frozen=True):
             loops.create_task(
                 sweep("assets", self.copier.claim_due, self.copier.copy, at_once=COPIES_AT_ONCE)
             )
+            sends, run_looks = self.run_sends, self.run_looks
+            loops.create_task(sweep("run sends", sends.claim, sends.move, at_once=SENDS_AT_ONCE))
             loops.create_task(
-                sweep("runs", self.runner.claim_due, self.runner.advance, at_once=RUNS_AT_ONCE)
+                sweep("run looks", run_looks.claim, run_looks.move, at_once=RUN_LOOKS_AT_ONCE)
             )
             loops.create_task(repeat("assets", self.remover.turn, every_s=REMOVE_EVERY_S))
             loops.create_task(repeat("queue", self.queue.turn, every_s=QUEUE_EVERY_S))

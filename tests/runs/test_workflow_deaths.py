@@ -13,7 +13,7 @@ from relay.runs.runner import Runner
 from relay.runs.templates.given import check_given
 from relay.runs.templates.planned import plan_of
 from tests.relay_app import ACTOR, Relay, bearer
-from tests.runs.working import begin, claim_soon, tasks_of, work
+from tests.runs.working import begin, claim, claim_soon, tasks_of, work
 from tests.studio.asking import make, seen
 from tests.studio.flows import FLOWS
 
@@ -167,7 +167,7 @@ async def _move(relay: Relay, run_id: int) -> None:
         await relay.parts.tasks.looker.look(looked)
     await relay.rows("UPDATE tasks SET next_look_at = now() WHERE hold_ended_at IS NULL")
     await relay.rows("UPDATE run_steps SET next_attempt_at = now() WHERE place < 2")
-    for due in await relay.parts.runs.runner.claim_due(100):
+    for due in await claim(relay):
         row = await relay.row("SELECT run_id, place FROM run_steps WHERE id = $1", due.id)
         if (row["run_id"], row["place"]) != (run_id, 2):
             await relay.parts.runs.runner.advance(due)

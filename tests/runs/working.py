@@ -4,7 +4,8 @@ from typing import Any
 
 from relay.runs.begin import Begun, Wish
 from relay.runs.plan import Plan
-from relay.runs.runner import DueStep
+from relay.runs.statements import CLAIM_LOOKS, CLAIM_SENDS
+from relay.runs.turns import DueStep, Turns
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import Relay
 
@@ -20,7 +21,19 @@ async def begin(relay: Relay, token: IssuedToken, plan: Plan, **more: Any) -> Be
 async def claim_soon(relay: Relay) -> list[DueStep]:
     """Claim as a worker does when all pauses and leases are over."""
     await relay.rows("UPDATE run_steps SET next_attempt_at = now()")
-    return await relay.parts.runs.runner.claim_due(100)
+    return await claim(relay)
+
+
+async def claim(relay: Relay) -> list[DueStep]:
+    """Claim what is due, as a worker does that has nothing in hand."""
+    turns = (fresh(relay, CLAIM_SENDS), fresh(relay, CLAIM_LOOKS))
+    return [due for one in turns for due in await one.claim(100)]
+
+
+def fresh(relay: Relay, statement: str, *, of_tenant: int = 100, **more: Any) -> Turns:
+    """Make the turns of another worker."""
+    runner = relay.parts.runs.runner
+    return Turns(relay.parts.store.pool, statement, runner.advance, of_tenant=of_tenant, **more)
 
 
 async def work(relay: Relay, run_id: int) -> str:
