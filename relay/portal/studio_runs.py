@@ -1,13 +1,15 @@
 """What the studio has made and makes: the list, one with its steps, and what is done from there."""
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
@@ -92,12 +94,16 @@ class StudioRuns(Controller):
         return await _show(page, run)
 
     @get("/{run:str}/events")
-    async def follow(self, page: NamedDependency[Page], run: FromPath[str]) -> Response[Any]:
-        """Say that it has moved, for as long as somebody looks at it."""
+    async def follow(
+        self, page: NamedDependency[Page], run: FromPath[str], seen: FromQuery[str] = ""
+    ) -> Response[Any]:
+        """Say that it has moved since it was shown, for as long as somebody looks at it."""
         await _read(page, run)
+        # Else what moves between a page and its stream would never be told.
+        shown = [seen] if seen else []
 
         async def look() -> object:
-            return _lasting(await _read(page, run))
+            return shown.pop() if shown else _digest(await _read(page, run))
 
         return _follow(page, look)
 
@@ -114,7 +120,7 @@ class StudioRuns(Controller):
         made = next((one for one in told["steps"] if one["name"] == step), None)
         if made is None or not 1 <= number <= len(made["output_urls"]):
             raise NotFoundException
-        sandbox_url = await _sandbox_url(page, made)
+        sandbox_url = await _sandbox_url(page, told, made)
         result = _result(page, made["output_urls"][number - 1], sandbox_url)
         if not result.is_known:
             raise NotFoundException
@@ -172,6 +178,11 @@ def _lasting(told: dict[str, Any]) -> dict[str, Any]:
     return {name: told[name] for name in names} | {"steps": steps}
 
 
+def _digest(told: dict[str, Any]) -> str:
+    """Tell one state of it from another."""
+    return sha256(msgspec.json.encode(_lasting(told))).hexdigest()[:16]
+
+
 async def _read(page: Page, run: str) -> dict[str, Any]:
     """Read one.
 
@@ -198,7 +209,8 @@ async def _show(page: Page, run: str) -> Response[Any]:
         "studio/run.html",
         run=told,
         is_open=told["status"] in OPEN,
-        results={one["name"]: await _results(page, one) for one in told["steps"]},
+        seen=_digest(told),
+        results={one["name"]: await _results(page, told, one) for one in told["steps"]},
         panel=panel,
         anew=None if panel is None or asked is None else panel_address(panel, asked),
         shown=shown,
@@ -222,20 +234,24 @@ async def _path_of(page: Page, task_type: str, panel: Panel | None) -> str | Non
     return next((str(one["path"]) for one in offered if one["name"] == task_type), None)
 
 
-async def _results(page: Page, step: dict[str, Any]) -> list[Result]:
+async def _results(page: Page, run: dict[str, Any], step: dict[str, Any]) -> list[Result]:
     if not step["output_urls"]:
         return []
-    sandbox_url = await _sandbox_url(page, step)
+    sandbox_url = await _sandbox_url(page, run, step)
     return [_result(page, url, sandbox_url) for url in step["output_urls"]]
 
 
-async def _sandbox_url(page: Page, step: dict[str, Any]) -> str | None:
-    """Say where the sandbox is that made it, if one did and its host is none that pages know."""
+async def _sandbox_url(page: Page, run: dict[str, Any], step: dict[str, Any]) -> str | None:
+    """Say where the sandbox is that made it, if one did and its host is none that pages know.
+
+    What is answered at once has no id to find it by; then that of another step is as good.
+    """
     ours_at = files_origin(page.portal.settings)
     if all(result_of(url, ours_at=ours_at).is_known for url in step["output_urls"]):
         return None
+    ids = [one["provider_task_id"] for one in (step, *run["steps"]) if one["provider_task_id"]]
     try:
-        return await page.portal.files.sandbox_url(page.visitor.caller, step["provider_task_id"])
+        return await page.portal.files.sandbox_url(page.visitor.caller, ids[0]) if ids else None
     except TaskNotFound:
         return None
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from relay.database.embedded import EmbeddedPostgres
 from tests.clones import cloned
 from tests.console.browsing import PHONE, skip_without_browser
 from tests.console.street import Street, open_street
+from tests.health.test_room import set_room
 from tests.portal.work import pay
 from tests.relay_app import CLIP_MICROS
 
@@ -278,6 +280,67 @@ async def test_on_a_phone_in_chinese_in_the_dark(street: Street) -> None:
         await drawer.locator(".close").click()
         await log_out_and_press_back(page)
     assert street.portal.wrongs == []
+
+
+async def test_the_studio(street: Street) -> None:
+    """A talking picture by a form, refused, priced, made and seen; and another one cancelled."""
+    async with street.portal.page() as page:
+        await make_it_talk(street, page)
+        await cancel_another(street, page)
+    assert street.portal.wrongs == []
+    assert (await street.relay.audit()).ok
+
+
+async def make_it_talk(street: Street, page: Any) -> None:
+    """What is wrong stands beside its field; the whole price is seen; it is shown as it moves."""
+    await page.goto("/portal")
+    await page.locator("nav.menu").get_by_role("link", name="Studio").click()
+    await follow(page, "Digital human")
+    await press(page, "See the price")
+    for field in ("text", "image"):
+        await expect(page.locator(f"#{field}-error")).to_be_visible()
+    await fill(page, text="Good <b>morning</b>", image="https://files.example.com/fox.png")
+    await press(page, "See the price")
+    await expect(page.locator("#voice_id-error")).to_be_visible()
+    voice = page.locator("#voice-list option").first
+    await voice.wait_for(state="attached")
+    await fill(page, voice_id=str(await voice.get_attribute("value")))
+    await press(page, "See the price")
+    told = await page.locator(".figure .money").inner_text()
+    steps = await page.locator("table.rows td.money").all_inner_texts()
+    assert Decimal(told) == sum(map(Decimal, steps)) > 0
+    assert len(steps) == 2
+    begun = "SELECT count(*) AS runs FROM runs WHERE kind = 'digital_human'"
+    assert (await street.relay.row(begun))["runs"] == 0, "nothing is begun before it was seen"
+    await inside(page).get_by_role("button", name=re.compile("^Begin it for at most")).dblclick()
+    await page.wait_for_url("**/portal/studio/runs/*")
+    await expect(page.locator("#run h2").first).to_have_text("Result")  # by itself, as it moves
+    assert (await street.relay.row(begun))["runs"] == 1
+    await expect(page.locator("progress")).to_have_attribute("value", "100")
+    await expect(page.locator("details pre").first).to_contain_text(
+        f"curl -X POST {street.public_url}/api/kling/koubo/digital-human"
+    )
+    await expect(page.locator("details pre").first).to_contain_text("<b>morning</b>")
+    assert await page.locator("#run video").count() == 0, "shown when somebody wants to see it"
+    await page.locator("button.show[data-show=video]").click()
+    await expect(page.locator("#run video")).to_be_visible()
+
+
+async def cancel_another(street: Street, page: Any) -> None:
+    """One that waits for room: no step of it begins, and nothing is held."""
+    await set_room(street.relay, "main", {"image": 0})
+    await page.goto("/portal/studio/make/workflow/product-showcase")
+    await fill(page, image="https://files.example.com/cup.png", prompt="on a beach")
+    await press(page, "See the price")
+    await inside(page).get_by_role("button", name=re.compile("^Begin it for at most")).click()
+    await page.wait_for_url("**/portal/studio/runs/*")
+    await follow(page, "Cancel it…")
+    await press(page, "Cancel it")
+    await is_done(page)
+    await expect(page.locator("#run .badge").first).to_have_text("cancelled")
+    assert (await street.relay.account())[1] == 0, "nothing is held"
+    await page.goto("/portal/studio/runs?state=cancelled")
+    await expect(page.locator("#list tbody tr")).to_have_count(1)
 
 
 async def test_without_a_script(street: Street) -> None:
