@@ -28,8 +28,11 @@ from relay.desk.check.judge import (
     judge_recent,
 )
 from relay.desk.check.settings import check_settings
+from relay.desk.check.templates import check_templates
+from relay.kling.catalogue import Catalogue
 from relay.ledger.audits import LastAudit
 from relay.machine import Machine
+from relay.runs import templates
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings, read_settings
 from relay.tasks.recent import Recent
@@ -255,6 +258,31 @@ def test_a_setting_that_looks_wrong_is_a_warning(
     odd = [one.subject for one in findings if one.level is Level.WARNING]
     assert odd == subjects
     assert all(one.to_do for one in findings if one.level is Level.WARNING)
+
+
+def test_a_workflow_that_is_left_out_is_told_with_its_file_and_place(tmp_path: Path) -> None:
+    """Of the operator's own alone; where the folder cannot be read, no relay starts."""
+
+    def found(**settings: Any) -> list[tuple[str, str, str]]:
+        findings = list(check_templates(Settings(**settings), Catalogue.with_added([])))
+        assert all(one.to_do for one in findings if one.level is not Level.GOOD)
+        return [(one.subject, one.level, one.said) for one in findings]
+
+    folder = str(tmp_path)
+    ours = Path(templates.__file__).with_name("transition-light.toml")
+    (tmp_path / "mine.toml").write_bytes(ours.read_bytes())
+    usable = found(studio=True, studio_templates=folder)
+    (tmp_path / "broken.toml").write_text("[summary\n")
+    ((subject, level, said),) = found(studio=True, studio_templates=folder)
+
+    assert found(studio=True) == []
+    assert usable == [("templates", "good", f"1 in {folder}, and all can be run")]
+    assert (subject, level) == ("templates", "warning")
+    assert said.startswith(f"one is left out: {tmp_path / 'broken.toml'}: ")
+    assert "line 1" in said
+    assert [one[1] for one in found(studio_templates=folder)] == ["warning", "warning"]
+    ((_, level, said),) = found(studio=True, studio_templates=str(tmp_path / "none"))
+    assert (level, str(tmp_path / "none") in said) == ("bad", True)
 
 
 def test_a_file_with_secrets_that_everybody_may_read_is_a_warning(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 from relay.database.batch import Batcher
 from relay.database.engine import dsn, open_pool
 from relay.database.ids import TaskId
-from relay.database.ids import TaskId
 from relay.database.line import DatabaseUnavailable, Line, connector
 from relay.errors import Unavailable
 from relay.kling.task_object import read_task

@@ -15,6 +15,7 @@ from relay.cli.database import (
     refuse_a_second,
     this_machine,
 )
+from relay.cli.endpoints import catalogue
 from relay.cli.failure import DatabaseBehind, Failure, WrongSettings
 from relay.cli.revision import (
     Found,
@@ -40,6 +41,7 @@ from relay.desk.check.judge import (
 from relay.desk.check.kept_files import check_kept_files
 from relay.desk.check.proxies import check_proxies
 from relay.desk.check.settings import check_settings
+from relay.desk.check.templates import check_templates
 from relay.secrets import KeyRing, new_secret_key
 from relay.settings import Settings
 
@@ -47,10 +49,14 @@ from relay.settings import Settings
 def examine() -> list[Finding]:
     """Run every check, in the order in which they are to be mended."""
     try:
-        settings = current_settings()
+        settings, known = current_settings(), catalogue()
     except WrongSettings as failure:
         return [bad("settings", str(failure), "mend this first: nothing else was checked")]
-    return [*check_settings(settings, this_machine()), *_check_database(settings)]
+    return [
+        *check_settings(settings, this_machine()),
+        *check_templates(settings, known),
+        *_check_database(settings),
+    ]
 
 
 def _check_database(settings: Settings) -> Iterator[Finding]:

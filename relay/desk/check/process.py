@@ -12,6 +12,7 @@ from relay.desk.check.judge import judge_clock, judge_database
 from relay.desk.check.kept_files import check_kept_files
 from relay.desk.check.proxies import check_proxies
 from relay.desk.check.settings import check_settings
+from relay.desk.check.templates import check_templates
 from relay.desk.office import Office
 from relay.machine import Machine
 from relay.secrets import SecretKeyError
@@ -34,6 +35,7 @@ async def check_process(office: Office, *, timeout_ms: int | None = None) -> lis
         facts = await read_facts(session)
         findings = [
             *check_settings(settings, Machine()),
+            *check_templates(settings, office.catalogue),
             *judge_database(facts, SPELLED, connections=settings.database_connections),
             judge_clock(facts.ahead_s),
             await check_keys(session, office.keys),
