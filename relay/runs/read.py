@@ -14,6 +14,7 @@ from relay.database.engine import Sessions
 from relay.kling.made_files import read_file_urls
 from relay.kling.wire import read_any
 from relay.pricing.quote import Quote
+from relay.runs.again import why_not_again
 from relay.runs.find import find_run
 from relay.runs.followed import RunMove, Snapshot
 from relay.runs.progress import Progress, progress_of
@@ -74,6 +75,8 @@ class SeenRun(msgspec.Struct, frozen=True):
     progress: Progress
     input: dict[str, Any] | None
     """None once it is forgotten."""
+    no_retry: str | None
+    """Why it cannot be done once more; None if it can."""
 
     @property
     def state(self) -> RunState:
@@ -90,7 +93,7 @@ class SeenRun(msgspec.Struct, frozen=True):
 
     @property
     def can_retry(self) -> bool:
-        return self.run.state in (RunState.FAILED, RunState.CANCELLED) and self.input is not None
+        return self.no_retry is None
 
 
 class RunFilter(NamedTuple):
@@ -177,7 +180,8 @@ class Runs:
                     [_at(step, StepState(step.state), rows) for step in steps],
                     now=rows.now,
                 ),
-                self._input(run),
+                (given := self._input(run)),
+                why_not_again(run, steps, rows.assets, is_forgotten=given is None, now=rows.now),
             )
             for run, steps in rows.runs
         ]

@@ -307,7 +307,14 @@ class Runner:
 
     async def _made(self, due: DueStep, step: RunStep, task: Record) -> None:
         """Keep what a step made, and free what needs it; its files may be awaited before."""
-        output = task["reply"]
+        is_word = task["ended_via"] == Via.OPERATOR and not task["is_reply_full"]
+        if is_word and task["is_looked_at"]:
+            # The operator knows that it was made, and Kling is still asked what: without that no
+            # step could go on. Once Kling is asked no more, this one ends with nothing to show.
+            await self._lives(due, Stage.PROCESSING)
+            return
+        # A reply that stands there then is of a task that was not done yet.
+        output = None if is_word else task["reply"]
         if self._catalogue.kind_of(step.endpoint) is EndpointKind.CALL:
             output = data_of(await self._pool.fetchval(FIRST_REPLY, step.task_id))
         caller = await self._keeper(step.run_id)

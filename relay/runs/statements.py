@@ -96,7 +96,8 @@ SELECT id FROM tasks WHERE token_id = $1 AND create_key = $2 AND state <> 'refus
 """The task that was made under a step's key, however long ago."""
 
 TASK = """
-SELECT state, reply, fail_message, ended_via, hold_micros, charged_micros, refunded_micros, endpoint
+SELECT state, reply, is_reply_full, next_look_at IS NOT NULL AS is_looked_at, fail_message,
+    ended_via, hold_micros, charged_micros, refunded_micros, endpoint
 FROM tasks WHERE id = $1
 """
 

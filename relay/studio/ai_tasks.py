@@ -119,6 +119,9 @@ class AiTaskPaths(Controller):
     async def retry(self, request: Request[Any, Any, Any], task_id: FromPath[str]) -> AiTask:
         """Do once more what failed of a task; what it made before is kept."""
         visit: Visit = request.scope["user"]
+        seen = await visit.behind.runs.runs.find(task_id, tenant_id=visit.caller.tenant_id)
+        if seen is not None and seen.no_retry is not None:
+            raise InvalidParameter("task_id", seen.no_retry)
         async with visit.behind.sessions.begin() as session:
             run_id = await find_run(session, task_id, tenant_id=visit.caller.tenant_id)
             if run_id is None:

@@ -68,6 +68,8 @@ class AiTask(msgspec.Struct, frozen=True):
     charged: str | None
     steps: list[ShownStep]
     can_retry: bool
+    no_retry_reason: str | None
+    """Of one that has ended badly and cannot be done once more: why."""
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -141,6 +143,9 @@ async def show(
             for step, quote in zip(seen.steps, quotes, strict=True)
         ],
         can_retry=seen.can_retry,
+        no_retry_reason=seen.no_retry
+        if seen.state in (RunState.FAILED, RunState.CANCELLED)
+        else None,
         created_at=run.created_at,
         started_at=run.started_at,
         completed_at=run.ended_at,
