@@ -96,6 +96,7 @@ def settle(moving: Moving) -> None:
             run.cancelled_at is not None and not is_sending
         ):
             step.state, step.lease, step.ended_at = StepState.SKIPPED, None, moving.now
+            step.reserved_micros = 0  # of a worker that died before it sent it
         elif step.state == StepState.WAITING and all(state is StepState.DONE for state in needed):
             step.state, step.next_attempt_at = StepState.READY, moving.now
     states = {StepState(step.state) for step in moving.steps}

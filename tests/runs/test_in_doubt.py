@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from relay.desk.tokens import issue_token, revoke_token
 from relay.runs.plan import Plan, PlannedStep
+from relay.runs.stop import cancel_run
 from relay.tasks.door import Via
 from relay.tasks.tables import TaskState
 from relay.tenants.scope import Scope
@@ -86,6 +87,21 @@ async def test_a_retry_is_by_the_rights_of_who_asks_for_it(relay: Relay) -> None
     assert refused["token_id"] == narrow.id
     assert "text2video" in refused["error_message"], refused["error_message"]
     assert [task["token_id"] for task in await tasks_of(relay, "rights")] == [third.id]
+
+
+async def test_what_is_skipped_reserves_nothing_of_its_runs_cap(relay: Relay) -> None:
+    """Also what a worker reserved that died before it sent it, of a run that is cancelled then."""
+    token = await relay.add_tenant("reserved")
+    begun = await begin(relay, token, Plan("clip", (CLIP,)))
+    assert begun.due is not None
+    await relay.rows("UPDATE run_steps SET reserved_micros = 7 WHERE run_id = $1", begun.id)
+    async with relay.sessions.begin() as session:
+        await cancel_run(session, begun.id, actor="a test")
+
+    await relay.parts.runs.runner.advance(begun.due)
+
+    step = await relay.row("SELECT * FROM run_steps WHERE run_id = $1", begun.id)
+    assert (step["state"], step["reserved_micros"]) == ("skipped", 0)
 
 
 async def test_a_create_that_breaks_once_it_is_written_is_answered_as_one_that_waits(
