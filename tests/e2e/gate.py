@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ class Gate:
         self._replies_pass = asyncio.Event()
         self._replies_pass.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self.refusal: bytes | None = None
+        """What connections are answered that are opened now; None: they are led on."""
         self.url = ""
 
     def hold_replies(self) -> None:
@@ -27,6 +30,9 @@ class Gate:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        if self.refusal is not None:
+            await _refuse(reader, writer, self.refusal)
+            return
         with contextlib.suppress(OSError):
             kling_reader, kling_writer = await asyncio.open_connection(*self._target)
             self._writers.add(kling_writer)
@@ -35,10 +41,28 @@ class Gate:
                 _forward(kling_reader, writer, self._replies_pass),
             )
 
-    def close(self) -> None:
-        self._replies_pass.set()
+    def cut(self) -> None:
+        """Break off all that is under way; what comes next passes."""
         for writer in self._writers:
             writer.close()
+        self._writers.clear()
+
+    def close(self) -> None:
+        self._replies_pass.set()
+        self.cut()
+
+
+async def _refuse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: bytes
+) -> None:
+    """Answer one request that Kling does not hear of."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        await reader.readexactly(int(length[1]) if length else 0)
+        writer.write(refusal)
+        await writer.drain()
+    writer.close()
 
 
 async def _forward(

@@ -162,9 +162,9 @@ class World(Relay):
 
 @contextlib.asynccontextmanager
 async def open_world(
-    database_url: str, directory: Path, *, task_seconds: float = 0.3
+    database_url: str, directory: Path, *, task_seconds: float = 0.3, concurrency: int = 1000
 ) -> AsyncIterator[World]:
-    arguments = ("sandbox", "--port", "0", "--concurrency", "1000")
+    arguments = ("sandbox", "--port", "0", "--concurrency", str(concurrency))
     with running(
         *arguments, "--task-seconds", str(task_seconds), log_path=directory / "sandbox.log"
     ) as sandbox:
