@@ -20,12 +20,15 @@ ORDER BY e.xact, e.id LIMIT $3
 
 MISSED = f"""
 SELECT {_MOVE} FROM run_events e
-WHERE e.tenant_id = $5 AND ($6::bigint IS NULL OR e.run_id = $6)
+WHERE e.tenant_id = $5
     AND (e.xact, e.id) > ($1::text::xid8, $2::bigint)
     AND (e.xact, e.id) <= ($3::text::xid8, $4::bigint)
-ORDER BY e.xact, e.id LIMIT $7
+ORDER BY e.xact, e.id LIMIT $6
 """  # noqa: S608 (composed of constants)
 """Of one tenant, between two cursors."""
+
+MISSED_OF_RUN = MISSED.replace("e.tenant_id = $5", "e.tenant_id = $5 AND e.run_id = $7")
+"""Of one run: its tenant may have a million others."""
 
 HAS_MOVED = """
 SELECT EXISTS (
@@ -105,9 +108,11 @@ async def read_moves(pool: Pool, after: Cursor, *, limit: int) -> list[RunMove]:
 async def read_missed(
     pool: Pool, after: Cursor, up_to: Cursor, *, tenant_id: int, run_id: int | None, limit: int
 ) -> list[RunMove]:
-    """Read a tenant's moves between two cursors, or those of one run."""
+    """Read a tenant's moves between two cursors, or those of one run of its."""
     bounds = (str(after.xact), after.id, str(up_to.xact), up_to.id)
-    return _moves(await pool.fetch(MISSED, *bounds, tenant_id, run_id, limit))
+    if run_id is None:
+        return _moves(await pool.fetch(MISSED, *bounds, tenant_id, limit))
+    return _moves(await pool.fetch(MISSED_OF_RUN, *bounds, tenant_id, limit, run_id))
 
 
 async def has_moved(pool: Pool, after: Cursor, *, tenant_id: int, run_id: int) -> bool:

@@ -163,7 +163,7 @@ class Runs:
         """Read runs, newest first, and say how many there are, up to `COUNTED_MAX`."""
         async with self._sessions() as session:
             await session.execute(SNAPSHOT)
-            ids, total = await _list_runs(session, wanted, limit=limit, offset=offset)
+            ids, total = await list_runs(session, wanted, limit=limit, offset=offset)
             rows = await _read_rows(session, ids)
         return self._see(rows), total
 
@@ -231,7 +231,7 @@ async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
     )
 
 
-async def _list_runs(
+async def list_runs(
     session: AsyncSession, wanted: RunFilter, *, limit: int, offset: int
 ) -> tuple[list[int], int]:
     """List ids of runs, newest first, and say how many there are, up to `COUNTED_MAX`."""

@@ -73,6 +73,15 @@ class Run(Base):
             "ended_at",
             postgresql_where="ended_at IS NOT NULL AND input_sealed IS NOT NULL",
         ),
+        Index(
+            "runs_inputs_of_tenant",
+            "tenant_id",
+            "ended_at",
+            postgresql_where="ended_at IS NOT NULL AND input_sealed IS NOT NULL",
+        ),
+        Index("runs_by_state", "tenant_id", "state", "id"),
+        Index("runs_by_kind_and_state", "tenant_id", "kind", "state", "id"),
+        Index("runs_of_kind", "tenant_id", "kind", "id"),
     )
 
     id: Mapped[identity]
@@ -193,6 +202,7 @@ class RunEvent(Base):
     __table_args__ = (
         Index("run_events_in_order", "xact", "id"),
         Index("run_events_of_tenant", "tenant_id", "xact", "id"),
+        Index("run_events_of_run", "run_id", "xact", "id"),
         Index(None, "created_at"),
     )
 

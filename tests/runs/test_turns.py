@@ -22,7 +22,9 @@ WITH made AS (
     WHERE id = $1
     RETURNING id, tenant_id
 )
-INSERT INTO run_steps (run_id, tenant_id, name, place, endpoint, state, quote_micros, next_attempt_at)
+INSERT INTO run_steps (
+    run_id, tenant_id, name, place, endpoint, state, quote_micros, next_attempt_at
+)
 SELECT id, tenant_id, 'clip', 0, 'text2video', 'ready', 0, now() - interval '1 minute' FROM made
 """
 
@@ -126,7 +128,10 @@ async def test_a_move_of_its_task_is_not_lost_to_who_looks_at_the_step(relay: Re
     await relay.rows("UPDATE run_steps SET next_attempt_at = now() WHERE run_id = $1", begun.id)
     (due,) = await fresh(relay, CLAIM_LOOKS).claim(20)
     move = Move(id=1, task_id=TaskId(task["id"]), follower="runs", state="succeed")
-    blocked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    blocked = (
+        "SELECT FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
 
     async with relay.sessions.begin() as session:
         moving = await lock_step(session, due.id, due.lease)
