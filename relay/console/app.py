@@ -48,6 +48,7 @@ from relay.console.settings import SettingsPage
 from relay.console.tasks import Tasks
 from relay.console.tenant_callbacks import TenantCallbacks
 from relay.console.tenant_change import TenantChange
+from relay.console.tenant_kept import TenantKept
 from relay.console.tenant_limits import TenantLimits
 from relay.console.tenant_money import TenantMoney
 from relay.console.tenant_notices import TenantNotices
@@ -68,7 +69,7 @@ PAGES = [
     *(Channels, ChannelForms, ChannelActs, ChannelTest, ChannelTry, ChannelTrials),
     *(PriceBooks, PriceActs, Multipliers, PriceCalculator),
     *(PriceLists, PriceFiles, PriceSimulation),
-    *(Tenants, TenantMoney, TenantChange, TenantOpen, TenantTokens),
+    *(Tenants, TenantMoney, TenantKept, TenantChange, TenantOpen, TenantTokens),
     *(TenantLimits, TenantPrices, TenantCallbacks, TenantNotices, TenantPortal),
     *(Money, Entries, Months, MarginPages, Bills, Codes, Invoices, Profiles),
     *(Operators, OperatorTokens, OperatorLogins, OwnLogin),

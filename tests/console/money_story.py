@@ -15,6 +15,7 @@ from relay.desk.invoices import (
 )
 from relay.desk.money import add_quota, adjust_quota
 from relay.desk.months import close_month
+from relay.desk.storage import charge_storage
 from relay.ledger.tables import TopupKind
 from relay.months import month_of
 from tests.admin.office import act
@@ -54,7 +55,16 @@ async def tell_money(relay: Relay, markup: str) -> list[str]:
     third = await act(relay, request_invoice, "acme", **currency)
     await act(relay, add_quota, "acme", **late | {"reference": "p-3"}, **currency)
     last = month_of(datetime.now(UTC), UTC).previous
+    await relay.rows(
+        "INSERT INTO asset_days SELECT id, $1, 60000000000, 2000000 FROM tenants"
+        " WHERE name = 'acme'",
+        last.first,
+    )
+    await act(relay, charge_storage, "acme", last, zone=UTC, **currency)
     return [
+        "/tenants/1/kept",
+        f"/tenants/1/kept/{last}/give-back",
+        "/tenants/2/kept",
         "/money/entries",
         "/money/entries?kind=topup.bonus&actor=tester",
         "/money/entries?tenant=nobody&since=never",

@@ -89,6 +89,7 @@ async def tell_story(relay: Relay) -> list[str]:
         *(f"/tenants/1/{tab}" for tab in ("entries", "statement", "tokens", "limits", "below")),
         *("/tenants/1/prices", "/tenants/2/prices?endpoint=text2video", *prices),
         *(f"/tenants/1/{act}" for act in ("top-up", "credit", "change", "remove", "limits/set")),
+        "/tenants/1/adjust",
         "/tenants/1/tokens/issue",
         "/tenants/1/tokens/1/rotate",
         *await tell_money(relay, MARKUP),

@@ -45,7 +45,7 @@ PAGES = {
         *("/tenants", "/tenants/list/csv", "/tenants/{tenant}"),
         *(f"/tenants/{{tenant}}/{tab}" for tab in ("below", "limits", "tokens", "prices")),
         *(f"/tenants/{{tenant}}/{tab}" for tab in ("entries", "entries/csv", "statement")),
-        *(f"/tenants/{{tenant}}/{tab}" for tab in ("callbacks", "notices")),
+        *(f"/tenants/{{tenant}}/{tab}" for tab in ("callbacks", "notices", "kept")),
         *(f"/tenants/{{tenant}}/{tab}/list/csv" for tab in ("tokens", "notices")),
         "/tenants/{tenant}/statements/{month}/html",
         *("/prices", "/prices/list/csv", "/prices/missing"),
@@ -96,6 +96,7 @@ PAGES = {
     ),
     "f": (
         *(f"/tenants/{{tenant}}/{act}" for act in ("top-up", "adjust", "credit")),
+        "/tenants/{tenant}/kept/{month}/give-back",
         "/channels/{channel}/cost",
         *("/prices/set", "/prices/end?endpoint=text2video"),
         *("/prices/multipliers/set", "/prices/multipliers/end"),

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
+from relay.desk.storage import charge_storage
+from relay.form_keys import new_key
+from relay.months import month_of
 from relay.operators.tables import Role
+from tests.admin.office import act
 from tests.console.test_tenants import EVIL, amount_of, id_of
 from tests.console.visiting import Visit, visiting
 from tests.relay_app import Relay, fixture_relay
@@ -96,10 +101,10 @@ async def test_a_tenant_is_opened_paid_changed_and_removed(database_url: str) ->
         assert (before["quota_micros"], before["tasks_max"]) == (10_500_000, 7)
 
         count = await changes_of(relay)
-        for act, fields, says in WRONG:
-            answer = await ann.post(f"{here}/{act}", **fields)
+        for name, fields, says in WRONG:
+            answer = await ann.post(f"{here}/{name}", **fields)
             assert (answer.status_code >= 400, says in unescape(answer.text)) == (True, True), (
-                act,
+                name,
                 fields,
             )
         assert await changes_of(relay) == count
@@ -201,3 +206,51 @@ RIGHT: list[tuple[str, dict[str, str], str]] = [
     ("limits/set", {"kind": "day", "allowed": "1"}, ""),
     ("limits/raise", {"kind": "day", "allowed": "9", "hours": "1"}, ""),
 ]
+
+
+async def test_a_month_of_kept_files_is_given_back_to_whoever_paid(database_url: str) -> None:
+    """Its months are listed with what was charged; no more than that goes back, each time once."""
+    async with (
+        fixture_relay(database_url) as relay,
+        visiting(relay) as ann,
+        visiting(relay, "vic", Role.VIEWER) as vic,
+    ):
+        await open_acme(ann)
+        here = f"/tenants/{await id_of(relay, 'acme')}"
+        assert "It kept no file" in await ann.read(f"{here}/kept")
+        last = month_of(datetime.now(UTC), UTC).previous
+        days = (last.next.first - last.first).days
+        await relay.rows(
+            "INSERT INTO asset_days SELECT id, $1, $2, 2000000 FROM tenants WHERE name = 'acme'",
+            *(last.first, days * 1_500_000_000),
+        )
+        act_page = f"{here}/kept/{last}/give-back"
+        assert (await ann.get(act_page)).status_code == 404, "it was not charged yet"
+        await act(relay, charge_storage, "acme", last, zone=UTC, currency="USD")
+        listed = await ann.read(f"{here}/kept")
+        assert (f"{here}/kept/{last}/give-back" in listed, ">3.00<" in listed) == (True, True)
+        seen = await vic.read(f"{here}/kept")
+        assert (">3.00<" in seen, "give-back" in seen) == (True, False)
+        assert (await vic.post(act_page, amount="1", reason="r")).status_code == 403
+
+        count = await changes_of(relay)
+        for fields, says in (
+            ({"amount": "0", "reason": "r"}, "0 changes nothing"),
+            ({"amount": "-1", "reason": "r"}, "An amount such as 12.50."),
+            ({"amount": "3.000001", "reason": "r"}, "no such amount to be given back"),
+            ({"amount": "1", "reason": ""}, "Fill this in."),
+        ):
+            answer = await ann.post(act_page, **fields)
+            assert (answer.status_code >= 400, says in unescape(answer.text)) == (True, True), says
+        assert (await ann.post(f"{here}/kept/2020-13/give-back", amount="1")).status_code == 404
+        asked = await ann.post(act_page, amount="0.4", reason="files of a test")
+        assert (asked.status_code, "of the charge 2.60 USD stay" in asked.text) == (200, True)
+        assert await changes_of(relay) == count, "nothing is done before one is sure"
+        before = await state(relay)
+        sure = {"amount": "0.4", "reason": "files of a test", "sure": "400000", "once": new_key()}
+        for _ in range(2):
+            await done(ann, act_page, **sure)
+        after = await state(relay)
+        assert after["quota_micros"] - before["quota_micros"] == 400_000
+        assert (await changes_of(relay))[len(count) :] == [("tenant.adjust", "operator:ann")]
+        assert ">0.40<" in await ann.read(f"{here}/kept")
