@@ -1,29 +1,31 @@
 """How a run begins: quoted as a whole, written as a whole, and its first step sent by who asked."""
 
-import uuid
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.database.engine import Sessions
-from relay.errors import BadRequest, InsufficientQuota, InvalidParameter, OverCap, QuotaWithheld
+from relay.errors import (
+    BadRequest,
+    InsufficientQuota,
+    InvalidParameter,
+    OverCap,
+    QuotaWithheld,
+    RelayError,
+)
 from relay.kling.catalogue import Catalogue
 from relay.kling.wire import Fields
 from relay.ledger.tables import Account
 from relay.money import decimal_of
 from relay.pricing.quote import Quote
-from relay.runs.moves import lock_run, note, settle
 from relay.runs.plan import Plan, with_samples
 from relay.runs.retries import RunRetries
-from relay.runs.statements import LEASE_S
-from relay.runs.tables import Run, RunStep, StepState, body_context, input_context
-from relay.runs.turns import DueStep
+from relay.runs.tables import Run, RunState
+from relay.runs.wish import Prepared, Wish
+from relay.runs.write import Begun, write_runs
 from relay.secrets import KeyRing
 from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client
@@ -32,38 +34,8 @@ from relay.tenants.caller import Caller
 BODY_BYTES_MAX = 1_000_000
 """Of all steps, as of one create in the queue: larger files are named by their ids."""
 KEY_CHARS_MAX = 255
-LEASE = timedelta(seconds=LEASE_S)
 
 _fields = msgspec.json.Decoder(Fields)
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """What somebody asks for."""
-
-    plan: Plan
-    source: str
-    input: dict[str, Any]
-    """As it came, for it to be read again."""
-    request_id: str
-    address: str = ""
-    key: str | None = None
-    """Its `Idempotency-Key`."""
-    cap_micros: int | None = None
-    """What it may cost at the most; None is what it is quoted."""
-
-    def fingerprint(self) -> bytes:
-        digest = blake2b(self.plan.kind.encode(), digest_size=32)
-        digest.update(msgspec.json.encode(self.input, order="deterministic"))
-        return digest.digest()
-
-
-class Begun(NamedTuple):
-    """A run that there is now."""
-
-    id: int
-    public_id: UUID
-    due: DueStep | None
-    """Its first step, leased by who began it; None if the run was there before."""
 
 
 class Beginner:
@@ -104,21 +76,13 @@ class Beginner:
         )
         return msgspec.structs.replace(plan, steps=steps)
 
-    async def quote(self, caller: Caller, plan: Plan) -> list[int]:
-        """Say what each step may cost, in micros; in the order of a plan that was priced.
-
-        Raises:
-            RelayError: a step is not this caller's to ask for, or has no price.
-        """
-        return [quote.hold_micros for quote in await self.quotes(caller, plan)]
-
     async def quotes(self, caller: Caller, plan: Plan, *, notes_misses: bool = True) -> list[Quote]:
-        """Quote each step, in the plan's order.
+        """Quote each step of a plan that was priced, in its order.
 
         `notes_misses`: what has no price was wanted in earnest, and is for the operator to see.
 
         Raises:
-            RelayError: as `quote`.
+            RelayError: a step is not this caller's to ask for, or has no price.
         """
         quoted = []
         for step in plan.steps:
@@ -142,33 +106,54 @@ class Beginner:
         Raises:
             RelayError: refused; nothing was written.
         """
+        before = await self.find(caller, wish)
+        if before is not None:
+            return before
+        return await self._write_one(caller, await self.prepare(caller, wish), client)
+
+    async def find(self, caller: Caller, wish: Wish) -> Begun | None:
+        """Find the run that came at the same place of a batch, or with the same key.
+
+        Raises:
+            InvalidParameter: the key is too long, or was another request's.
+        """
         if wish.key is not None and not 0 < len(wish.key) <= KEY_CHARS_MAX:
             raise InvalidParameter(
                 "Idempotency-Key", f"must have at most {KEY_CHARS_MAX} characters"
             )
         async with self._sessions() as session:
-            before = await _find_by_key(session, caller, wish)
-        if before is not None:
-            return before
+            return await _find_before(session, caller, wish)
+
+    async def prepare(self, caller: Caller, wish: Wish) -> Prepared:
+        """Price a wish; nothing is written.
+
+        Raises:
+            RelayError: it cannot be granted.
+        """
         wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
-        quoted = await self.quote(caller, wish.plan)
+        quotes = await self.quotes(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]
         if sum(len(body.encode()) for body in bodies) > BODY_BYTES_MAX:
             raise BadRequest("The inputs are too long: send files to /api/assets, and name them")
-        cap_micros = sum(quoted) if wish.cap_micros is None else wish.cap_micros
-        if sum(quoted) > cap_micros:
+        prepared = Prepared(wish, quotes, bodies)
+        if prepared.quote_micros > prepared.cap_micros:
             raise OverCap
+        return prepared
+
+    async def _write_one(
+        self, caller: Caller, prepared: Prepared, client: Client[int] | None
+    ) -> Begun:
+        """Write a run, or find the one that was faster.
+
+        Raises:
+            RelayError: there is too little to spend; nothing was written.
+        """
         async with self._sessions.begin() as session:
             account = await session.get_one(Account, caller.account_id)
             begun = await self._join(session, caller, account, client)
             if begun is None:
-                self._check_quota(account, caller, sum(quoted))
-                begun = await self._write(
-                    session, caller, wish, quoted, bodies, cap_micros=cap_micros
-                )
-            if begun is None:  # another one with its key was faster
-                begun = await _find_by_key(session, caller, wish)
-                assert begun is not None, "it was in the way"
+                self._check_room(caller, prepared, account.available_micros)
+                begun = _begun((await self._write(session, caller, [prepared]))[0])
             if client is not None:
                 client.task_id = begun.id
         if client is not None:
@@ -184,100 +169,90 @@ class Beginner:
         if client is None or not may_be or until is None or until < datetime.now(UTC):
             return None
         joined = await self.retries.join(session, caller, client)
-        return None if joined is None else Begun(*joined, None)
+        return None if joined is None else Begun(*joined, None, is_new=False)
+
+    async def write_many(
+        self, caller: Caller, prepared: Sequence[Prepared], *, room_micros: int
+    ) -> list[Begun | RelayError]:
+        """Write runs in one transaction, each by itself; says of each what became of it.
+
+        `room_micros`: what is left of the account for them, where others wait to be held before.
+        """
+        outcomes: dict[int, Begun | RelayError] = {}
+        for place, one in enumerate(prepared):
+            try:
+                self._check_room(caller, one, room_micros)
+            except RelayError as error:
+                outcomes[place] = error
+            else:
+                room_micros -= one.quote_micros
+        # In the order of their keys: two that write the same ones never await each other.
+        places = [place for place in range(len(prepared)) if place not in outcomes]
+        places.sort(key=lambda place: prepared[place].wish.key or "")
+        async with self._sessions.begin() as session:
+            written = await self._write(session, caller, [prepared[place] for place in places])
+        outcomes |= zip(places, written, strict=True)
+        return [outcomes[place] for place in range(len(prepared))]
 
     async def _write(
-        self,
-        session: AsyncSession,
-        caller: Caller,
-        wish: Wish,
-        quoted: list[int],
-        bodies: list[str],
-        *,
-        cap_micros: int,
-    ) -> Begun | None:
-        run = (
-            await session.execute(
-                insert(Run)
-                .values(
-                    tenant_id=caller.tenant_id,
-                    token_id=caller.token_id,
-                    kind=wish.plan.kind,
-                    source=wish.source,
-                    key=wish.key,
-                    fingerprint=None if wish.key is None else wish.fingerprint(),
-                    caller_address=wish.address or None,
-                    request_id=wish.request_id,
-                    quote_micros=sum(quoted),
-                    cap_micros=cap_micros,
-                )
-                .on_conflict_do_nothing(
-                    index_elements=[Run.token_id, Run.key], index_where=Run.key.is_not(None)
-                )
-                .returning(Run.id, Run.public_id)
-            )
-        ).one_or_none()
-        if run is None:
-            return None
-        for place, (step, micros) in enumerate(zip(wish.plan.steps, quoted, strict=True)):
-            needs = step.all_needs
-            session.add(
-                RunStep(
-                    run_id=run.id,
-                    tenant_id=caller.tenant_id,
-                    name=step.name,
-                    place=place,
-                    needs=list(needs),
-                    endpoint=step.endpoint,
-                    model=step.model,
-                    price_name=step.price_name,
-                    is_result=step.is_result,
-                    state=StepState.WAITING if needs else StepState.READY,
-                    quote_micros=micros,
-                )
-            )
-        await session.flush()
-        moving = await lock_run(session, run.id)
-        for row, body in zip(moving.steps, bodies, strict=True):
-            row.body_sealed = self._keys.seal(body, context=body_context(row.id))
-        moving.run.input_sealed = self._keys.seal(
-            msgspec.json.encode(wish.input).decode(), context=input_context(run.id)
-        )
-        settle(moving)
-        first = moving.steps[0]
-        first.lease = uuid.uuid4()
-        first.next_attempt_at = moving.now + LEASE
-        note(session, moving)
-        return Begun(run.id, run.public_id, DueStep(first.id, first.lease))
+        self, session: AsyncSession, caller: Caller, prepared: Sequence[Prepared]
+    ) -> list[Begun | RelayError]:
+        """Write those that are not there, and find the others."""
+        outcomes: list[Begun | RelayError] = []
+        written = await write_runs(session, self._keys, caller, prepared)
+        for one, run in zip(prepared, written, strict=True):
+            try:
+                found = run or await _find_before(session, caller, one.wish)
+            except InvalidParameter as error:
+                outcomes.append(error)
+            else:
+                assert found is not None, "it was in the way"
+                outcomes.append(found)
+        return outcomes
 
-    def _check_quota(self, account: Account, caller: Caller, micros: int) -> None:
+    def _check_room(self, caller: Caller, prepared: Prepared, available_micros: int) -> None:
         """Refuse what could not be held as a whole now; each step is held by itself all the same.
 
         Raises:
             InsufficientQuota, QuotaWithheld
         """
-        available = account.available_micros
-        if micros <= available or caller.is_test:
+        micros = prepared.quote_micros
+        if micros <= available_micros or caller.is_test:
             return
         if caller.resale is not None:
             raise QuotaWithheld
         raise InsufficientQuota(
             needed=f"{decimal_of(micros)} {self._currency}",
-            available=f"{decimal_of(available)} {self._currency}",
+            available=f"{decimal_of(available_micros)} {self._currency}",
             needed_micros=micros,
-            available_micros=available,
+            available_micros=available_micros,
         )
 
 
-async def _find_by_key(session: AsyncSession, caller: Caller, wish: Wish) -> Begun | None:
-    if wish.key is None:
-        return None
-    query = select(Run.id, Run.public_id, Run.fingerprint).where(
-        Run.token_id == caller.token_id, Run.key == wish.key
-    )
-    found = (await session.execute(query)).one_or_none()
-    if found is None:
-        return None
-    if found.fingerprint != wish.fingerprint():
-        raise InvalidParameter("Idempotency-Key", "was used for another request")
-    return Begun(found.id, found.public_id, None)
+async def _find_before(session: AsyncSession, caller: Caller, wish: Wish) -> Begun | None:
+    for which in _whereabouts(caller, wish):
+        query = select(Run.id, Run.public_id, Run.fingerprint, Run.state).where(*which)
+        found = (await session.execute(query)).one_or_none()
+        if found is None:
+            continue
+        if wish.key is not None and found.fingerprint != wish.fingerprint():
+            raise InvalidParameter("Idempotency-Key", "was used for another request")
+        return Begun(found.id, found.public_id, None, RunState(found.state), is_new=False)
+    return None
+
+
+def _begun(outcome: Begun | RelayError) -> Begun:
+    if isinstance(outcome, RelayError):
+        raise outcome
+    return outcome
+
+
+def _whereabouts(caller: Caller, wish: Wish) -> list[tuple[ColumnElement[bool], ...]]:
+    """Say where a run would be that is the same: at its place of a batch, or under its key."""
+    places: list[tuple[ColumnElement[bool], ...]] = []
+    if wish.batch is not None:
+        batch_id, place = wish.batch
+        places.append((Run.batch_id == batch_id, Run.batch_place == place))
+    if wish.key is not None:
+        places.append((Run.token_id == caller.token_id, Run.key == wish.key))
+    return places

@@ -6,6 +6,7 @@ import msgspec
 
 from relay.database.store import Store
 from relay.kling.catalogue import Catalogue
+from relay.runs.batches import Batches
 from relay.runs.begin import Beginner
 from relay.runs.callers import Callers
 from relay.runs.feed import Feed
@@ -27,6 +28,7 @@ class RunParts(msgspec.Struct, frozen=True):
     """Runs."""
 
     beginner: Beginner
+    batches: Batches
     runner: Runner
     sends: Turns
     looks: Turns
@@ -75,6 +77,7 @@ def open_runs(
             currency=settings.currency,
             retries=unheard,
         ),
+        Batches(store.sessions),
         runner,
         Turns(store.pool, CLAIM_SENDS, runner.advance, of_tenant=SENDS_OF_TENANT),
         Turns(store.pool, CLAIM_LOOKS, runner.advance, of_tenant=LOOKS_OF_TENANT),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, select, text
@@ -104,6 +105,7 @@ class RunFilter(NamedTuple):
     kind: str | None = None
     before_id: int | None = None
     """Older than this one."""
+    batch_id: UUID | None = None
 
 
 class Runs:
@@ -240,6 +242,8 @@ async def list_runs(
         query = query.where(Run.state == wanted.state)
     if wanted.kind is not None:
         query = query.where(Run.kind == wanted.kind)
+    if wanted.batch_id is not None:
+        query = query.where(Run.batch_id == wanted.batch_id)
     query = query.order_by(Run.id.desc())
     page = query if wanted.before_id is None else query.where(Run.id < wanted.before_id)
     ids = await session.scalars(page.limit(limit).offset(offset))

@@ -23,6 +23,7 @@ from relay.request_ids import new_request_id
 from relay.runs.callers import Callers
 from relay.runs.moves import end_step, lock_step, note, settle
 from relay.runs.outputs import data_of, outputs_of
+from relay.runs.patience import turn_of, wait_of_step
 from relay.runs.plan import NotMade, filled
 from relay.runs.stages import Stage, waits_at
 from relay.runs.statements import (
@@ -58,8 +59,6 @@ PAUSES_S = (10.0, 60.0, 600.0)
 """Before the next try."""
 LOOK_EVERY_S = 30.0
 """At a step's task that nothing was heard of: its moves wake the step long before."""
-WAITS = "1h"
-"""For how long a step waits for room, of a tenant whose own creates do not."""
 FILES_EVERY_S, FILES_S = 1.0, 600.0
 """How often copies are asked for, and how long a run is held up by them."""
 PASSING = frozenset(
@@ -239,8 +238,7 @@ class Runner:
             address=run.caller_address or "",
             follows=(FOLLOWER,),
             client=client,
-            # A chain is not to end for want of a slot.
-            queue=None if sent.caller.queue_s else WAITS,
+            queue=wait_of_step(run, sent.caller),
             hold_max_micros=sent.hold_micros,
             priced_as=step.price_name,
         )
@@ -360,7 +358,12 @@ class Runner:
             if moving is None:
                 return
             step = moving.step(due.id)
-            step.reserved_micros, step.attempts = 0, step.attempts + 1
+            step.reserved_micros = 0
+            turn = None if moving.run.cancelled_at else turn_of(moving.run, code, now=moving.now)
+            if turn is not None:
+                step.state, step.lease, step.next_attempt_at = StepState.READY, None, turn
+                return
+            step.attempts += 1
             is_passing = code is None or code in PASSING
             if not is_passing or step.attempts > ATTEMPTS_MAX or moving.run.cancelled_at:
                 end_step(moving, step, StepState.FAILED, error_code=code, error_message=message)

@@ -82,6 +82,16 @@ class Run(Base):
         Index("runs_by_state", "tenant_id", "state", "id"),
         Index("runs_by_kind_and_state", "tenant_id", "kind", "state", "id"),
         Index("runs_of_kind", "tenant_id", "kind", "id"),
+        CheckConstraint(
+            "(batch_id IS NULL) = (batch_place IS NULL)", name="batch_and_place_together"
+        ),
+        Index(
+            "runs_batch",
+            "batch_id",
+            "batch_place",
+            unique=True,
+            postgresql_where="batch_id IS NOT NULL",
+        ),
     )
 
     id: Mapped[identity]
@@ -121,6 +131,37 @@ class Run(Base):
     ended_at: Mapped[moment | None]
     cancelled_at: Mapped[moment | None]
     """Since when no new step begins."""
+    batch_id: Mapped[UUID | None] = mapped_column(Uuid, ForeignKey("run_batches.id"))
+    """What it came in with others by, if it did."""
+    batch_place: Mapped[int | None] = mapped_column(Integer)
+    """Its place among those, from 0: one run at most, however often the batch is sent."""
+
+
+class RunBatch(Base):
+    """Creates that came in one request; each is a run by itself."""
+
+    __tablename__ = "run_batches"
+    __table_args__ = (
+        CheckConstraint("items > 0", name="has_items"),
+        CheckConstraint("(key IS NULL) = (fingerprint IS NULL)", name="key_has_a_fingerprint"),
+        Index(
+            "run_batches_key", "token_id", "key", unique=True, postgresql_where="key IS NOT NULL"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(
+        Uuid, server_default=text("gen_random_uuid()"), primary_key=True
+    )
+    """What it is called outside, too."""
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    key: Mapped[str | None]
+    """The `Idempotency-Key` that it came with."""
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of what came with that key."""
+    items: Mapped[int] = mapped_column(Integer)
+    """How many were asked for; those that were refused are no runs."""
+    created_at: Mapped[stamped]
 
 
 class RunStep(Base):

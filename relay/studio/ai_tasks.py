@@ -2,6 +2,7 @@
 
 import time
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, get, post
@@ -64,17 +65,20 @@ class AiTaskPaths(Controller):
         *,
         status: FromQuery[RunState | None] = None,
         task_type: FromQuery[str | None] = None,
+        batch: FromQuery[UUID | None] = None,
         page: Page = 1,
         page_size: Size = 20,
         before: FromQuery[str | None] = None,
     ) -> AiTasks:
         """The tasks of the caller's tenant, newest first. `before`: older than the one of this id.
 
+        `batch`: those of one batch alone.
+
         By `before` nothing is told twice, and nothing left out, when new ones come meanwhile.
         """
         visit: Visit = request.scope["user"]
         before_id = None if before is None else await _find_before(visit, before)
-        wanted = RunFilter(visit.caller.tenant_id, status, task_type, before_id)
+        wanted = RunFilter(visit.caller.tenant_id, status, task_type, before_id, batch)
         seen, total = await visit.behind.runs.runs.page(
             wanted, limit=page_size, offset=(page - 1) * page_size
         )
@@ -96,7 +100,7 @@ class AiTaskPaths(Controller):
             run_id = await find_run(session, task_id, tenant_id=visit.caller.tenant_id)
             if run_id is None:
                 raise RunNotFound
-            moving = await cancel_run(session, run_id, actor=_actor(visit))
+            moving = await cancel_run(session, run_id, actor=actor_of(visit))
             run, steps = moving.run, moving.steps
             is_at_kling = any(step.state == StepState.SENT for step in steps)
             is_stopped = any(step.state == StepState.SKIPPED for step in steps)
@@ -163,6 +167,7 @@ async def _shown(visit: Visit, seen: Any) -> AiTask:
     )
 
 
-def _actor(visit: Visit) -> str:
+def actor_of(visit: Visit) -> str:
+    """Say who acts, as the history of tasks has it."""
     origin = f"api, token {visit.caller.token_id}"
     return str(Actor(ActorKind.TENANT, visit.caller.tenant, origin=origin))

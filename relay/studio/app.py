@@ -10,6 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from relay.studio.ai_tasks import AiTaskPaths
+from relay.studio.batch import Batches
 from relay.studio.creates import PREFIX, creates
 from relay.studio.events import EventPaths
 from relay.studio.offered import list_capabilities
@@ -46,6 +47,7 @@ def studio_app() -> Litestar:
             list_capabilities,
             *workflows(),
             Variants,
+            Batches,
             *v1_creates(),
             show_task,
         ],

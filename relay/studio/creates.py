@@ -1,6 +1,8 @@
 """`POST /api/kling/{what}`: each capability's path, made of its row."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +20,12 @@ from relay.kling.wire import Fields
 from relay.proxy.body import ReadBody, watch
 from relay.proxy.outcomes import SERVER_ERROR
 from relay.proxy.own_headers import KEY_HEADER
-from relay.runs.begin import Wish
 from relay.runs.plan import FROM, Plan, PlannedStep, has_hole, with_samples
 from relay.runs.tables import Run, RunState
+from relay.runs.wish import Wish
 from relay.studio.behind import Visit
 from relay.studio.capabilities import CAPABILITIES, Capability
+from relay.studio.capabilities.capability import Body
 from relay.studio.refusals import Refusal
 from relay.tasks.retries import Client
 
@@ -43,6 +46,18 @@ class CreateAnswer(msgspec.Struct, frozen=True):
     """What of the request was taken, and does nothing."""
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What a body asks for, read and checked."""
+
+    plan: Plan
+    shown: dict[str, Any]
+    """What is remembered of the body."""
+    notes: list[str] = []
+    """What of it was taken, and does nothing."""
+    cap_micros: int | None = None
+    """What it may cost at the most; None is what it is quoted."""
+
+
 def creates() -> list[HTTPRouteHandler]:
     """Make the handlers of all capabilities."""
     return [_handler(capability) for capability in CAPABILITIES]
@@ -51,19 +66,8 @@ def creates() -> list[HTTPRouteHandler]:
 def _handler(capability: Capability) -> HTTPRouteHandler:
     async def create(data: Any, request: Request[Any, Any, Any]) -> Response[Any]:
         visit: Visit = request.scope["user"]
-        async with visit.behind.files.put(visit.caller.tenant_id, capability, data) as shown:
-            refuse_holes(shown)
-            steps = capability.steps(data, visit.behind.rules)
-            for step in steps:
-                _check_step(visit, step)
-            plan = Plan(capability.name, tuple(steps))
-            client = client_of(request)
-            notes = [
-                f"{name} has no effect: Kling has nothing of the kind"
-                for name in capability.without_effect
-                if shown.get(name) not in (None, "")
-            ]
-            return await start(visit, plan, shown, client=client, notes=notes)
+        async with ask(visit, capability, data) as asked:
+            return await start(visit, asked, client=client_of(request))
 
     body: Any = capability.body
     create.__annotations__["data"] = JSONBody[body]  # type: ignore[misc]
@@ -77,6 +81,28 @@ def _handler(capability: Capability) -> HTTPRouteHandler:
         status_code=200,
         tags=["create"],
     )(create)
+
+
+@asynccontextmanager
+async def ask(visit: Visit, capability: Capability, body: Body) -> AsyncIterator[Asked]:
+    """Plan what a create asks for, with its files where Kling finds them.
+
+    What is kept of one that is refused within is kept no more.
+
+    Raises:
+        RelayError: it cannot be made.
+    """
+    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
+        refuse_holes(shown)
+        steps = capability.steps(body, visit.behind.rules)
+        for step in steps:
+            _check_step(visit, step)
+        notes = [
+            f"{name} has no effect: Kling has nothing of the kind"
+            for name in capability.without_effect
+            if shown.get(name) not in (None, "")
+        ]
+        yield Asked(Plan(capability.name, tuple(steps)), shown, notes)
 
 
 def _check_step(visit: Visit, step: PlannedStep) -> None:
@@ -114,23 +140,14 @@ def client_of(request: Request[Any, Any, Any]) -> Client[int]:
     return client
 
 
-async def start(
-    visit: Visit,
-    plan: Plan,
-    shown: dict[str, Any],
-    *,
-    client: Client[int],
-    notes: list[str] | None = None,
-    source: str = SOURCE,
-    cap_micros: int | None = None,
-) -> Response[Any]:
+async def start(visit: Visit, asked: Asked, *, client: Client[int]) -> Response[Any]:
     """Begin a run, send its first step, and say so; or what Kling said to that.
 
     Raises:
         RelayError: nothing was written.
     """
     try:
-        run = await begin(visit, plan, shown, client=client, source=source, cap_micros=cap_micros)
+        run = await _begin(visit, wish_of(visit, asked, key=client.key), client)
     except BaseException as error:
         if not isinstance(error, RelayError) or error.http_status >= SERVER_ERROR:
             await client.give_up()
@@ -143,34 +160,33 @@ async def start(
         return Response(refusal, status_code=code.http_status)
     status = RunState.PENDING if run.ended_at is None else RunState(run.state)
     return Response(
-        CreateAnswer(success=True, task_id=run.public_id, status=status.value, notes=notes or [])
+        CreateAnswer(success=True, task_id=run.public_id, status=status.value, notes=asked.notes)
     )
 
 
-async def begin(
-    visit: Visit,
-    plan: Plan,
-    shown: dict[str, Any],
-    *,
-    client: Client[int],
-    source: str,
-    cap_micros: int | None = None,
-) -> Run:
+def wish_of(
+    visit: Visit, asked: Asked, *, key: str | None, batch: tuple[UUID, int] | None = None
+) -> Wish:
+    """Say what is asked for as runs have it."""
+    return Wish(
+        asked.plan,
+        SOURCE,
+        asked.shown,
+        request_id=visit.request_id,
+        address=visit.address,
+        key=key,
+        cap_micros=asked.cap_micros,
+        batch=batch,
+    )
+
+
+async def _begin(visit: Visit, wish: Wish, client: Client[int]) -> Run:
     """Begin a run, and send its first step; returns it as it stands then.
 
     Raises:
         RelayError: nothing was written.
     """
     behind = visit.behind
-    wish = Wish(
-        plan,
-        source,
-        shown,
-        request_id=visit.request_id,
-        address=visit.address,
-        key=client.key,
-        cap_micros=cap_micros,
-    )
     begun = await behind.runs.beginner.begin(visit.caller, wish, client=client)
     if begun.due is not None:
         try:

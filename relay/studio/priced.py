@@ -1,17 +1,15 @@
-"""What a run would cost before it starts, in all and by step; and starting it within a cap."""
+"""What a run would cost before it starts, in all and by step; and holding it to a cap."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
-from litestar import Response
 
 from relay.errors import InvalidParameter, OverCap
 from relay.money import PLACES, decimal_of, micros_of
 from relay.runs.plan import Plan
 from relay.studio.behind import Visit
-from relay.studio.creates import start
-from relay.tasks.retries import Client
+from relay.studio.creates import Asked
 
 CAP = "cap"
 """The field of a body that says what a run may cost at the most."""
@@ -73,28 +71,20 @@ async def price_plan(
     )
 
 
-async def start_within(
-    visit: Visit,
-    plan: Plan,
-    shown: dict[str, Any],
-    *,
-    client: Client[int],
-    cap_micros: int | None,
-    notes: list[str] | None = None,
-) -> Response[Any]:
-    """Start a run that costs at most its cap, whatever prices do meanwhile.
+async def within(visit: Visit, asked: Asked) -> Asked:
+    """Hold what is asked for to its cap, whatever prices do meanwhile.
 
     Raises:
-        RelayError: nothing was written.
+        RelayError: it would cost more, or has no price.
     """
-    if cap_micros is not None and visit.caller.resale is not None:
-        # A cap is in the caller's own prices, and a run's in those of the account that pays. What
-        # is quoted within it is never exceeded.
-        priced = await price_plan(visit, plan, cap_micros=cap_micros)
-        if not priced.is_within_cap:
-            raise OverCap
-        cap_micros = None
-    return await start(visit, plan, shown, client=client, notes=notes, cap_micros=cap_micros)
+    if asked.cap_micros is None or visit.caller.resale is None:
+        return asked
+    # A cap is in the caller's own prices, and a run's in those of the account that pays. What is
+    # quoted within it is never exceeded.
+    priced = await price_plan(visit, asked.plan, cap_micros=asked.cap_micros)
+    if not priced.is_within_cap:
+        raise OverCap
+    return msgspec.structs.replace(asked, cap_micros=None)
 
 
 def read_cap(value: Any) -> int | None:

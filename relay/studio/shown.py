@@ -70,6 +70,10 @@ class AiTask(msgspec.Struct, frozen=True):
     can_retry: bool
     no_retry_reason: str | None
     """Of one that has ended badly and cannot be done once more: why."""
+    batch_id: str | None
+    """Of what came in with others."""
+    batch_item: int | None
+    """Its place among those, from 0."""
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -101,7 +105,7 @@ async def show(
     made = [step for step in results if step.files]
     files = [file for step in made for file in step.files]
     sees_money = caller.scope.sees_all or run.token_id == caller.token_id
-    quotes = [_own(caller, step.quote_micros) for step in seen.steps]
+    quotes = [own_micros(caller, step.quote_micros) for step in seen.steps]
     return AiTask(
         task_id=str(run.public_id),
         task_type=run.kind,
@@ -146,6 +150,8 @@ async def show(
         no_retry_reason=seen.no_retry
         if seen.state in (RunState.FAILED, RunState.CANCELLED)
         else None,
+        batch_id=None if run.batch_id is None else str(run.batch_id),
+        batch_item=run.batch_place,
         created_at=run.created_at,
         started_at=run.started_at,
         completed_at=run.ended_at,
@@ -190,7 +196,7 @@ async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
     )
 
 
-def _own(caller: Caller, micros: int) -> int:
+def own_micros(caller: Caller, micros: int) -> int:
     """Say what the payer's money is to a caller: a sub-tenant is told nothing of its parent's."""
     return micros if caller.resale is None else rounded(micros * caller.resale)
 

@@ -1,5 +1,7 @@
 """`POST /api/kling/variants`: the same create several times, to choose from."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -12,8 +14,15 @@ from relay.runs.plan import FROM, STEPS_MAX, Plan, PlannedStep
 from relay.studio.behind import Visit
 from relay.studio.capabilities import BY_NAME, Capability
 from relay.studio.capabilities.capability import Body
-from relay.studio.creates import PREFIX, CreateAnswer, client_of, refuse_holes
-from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
+from relay.studio.creates import (
+    PREFIX,
+    Asked,
+    CreateAnswer,
+    client_of,
+    refuse_holes,
+    start,
+)
+from relay.studio.priced import CAP, Priced, price_plan, read_cap, within
 from relay.studio.refusals import Refusal
 
 KIND = "variants"
@@ -49,24 +58,30 @@ class Variants(Controller):
         visit: Visit = request.scope["user"]
         if dry_run:
             return Response(await _quote(visit, data))
-        capability, body = _read(data)
-        cap_micros = read_cap(data.cap)
-        async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
-            asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
-            if cap_micros is not None:
-                asked[CAP] = decimal_of(cap_micros)
-            return await start_within(
-                visit,
-                await _plan(visit, capability, body, data.n),
-                asked,
-                client=client_of(request),
-                cap_micros=cap_micros,
-            )
+        async with ask_variants(visit, data) as asked:
+            return await start(visit, asked, client=client_of(request))
 
     @post("/quote", status_code=200)
     async def price(self, request: Request[Any, Any, Any], data: JSONBody[VariantsBody]) -> Priced:
         """What that would cost, in all and by step; nothing is written."""
         return await _quote(request.scope["user"], data)
+
+
+@asynccontextmanager
+async def ask_variants(visit: Visit, data: VariantsBody) -> AsyncIterator[Asked]:
+    """Plan several of the same.
+
+    Raises:
+        RelayError: they cannot be made.
+    """
+    capability, body = _read(data)
+    cap_micros = read_cap(data.cap)
+    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
+        asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
+        if cap_micros is not None:
+            asked[CAP] = decimal_of(cap_micros)
+        plan = await _plan(visit, capability, body, data.n)
+        yield await within(visit, Asked(plan, asked, cap_micros=cap_micros))
 
 
 async def _quote(visit: Visit, asked: VariantsBody) -> Priced:

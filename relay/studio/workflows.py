@@ -1,5 +1,7 @@
 """Workflows: any template by its name, and those of the documents by paths of their own."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -19,8 +21,8 @@ from relay.runs.templates.template import Input, InputType, StepTemplate, Templa
 from relay.settings import Settings
 from relay.studio.behind import Visit
 from relay.studio.capabilities.capability import Media
-from relay.studio.creates import PREFIX, CreateAnswer, client_of
-from relay.studio.priced import CAP, Priced, price_plan, read_cap, start_within
+from relay.studio.creates import PREFIX, Asked, CreateAnswer, client_of, start
+from relay.studio.priced import CAP, Priced, price_plan, read_cap, within
 from relay.studio.refusals import Refusal
 
 log = structlog.get_logger()
@@ -158,6 +160,19 @@ async def _start(
     template = _named(visit, name)
     if dry_run:
         return Response(await _quote(visit, template, given))
+    async with ask_workflow(visit, template, given) as asked:
+        return await start(visit, asked, client=client_of(request))
+
+
+@asynccontextmanager
+async def ask_workflow(
+    visit: Visit, template: Template, given: dict[str, Any]
+) -> AsyncIterator[Asked]:
+    """Plan a workflow, with its files where Kling finds them.
+
+    Raises:
+        RelayError: it cannot be run so.
+    """
     cap_micros = read_cap(given.get(CAP))
     values = check_given(template, given)
     notes = [
@@ -169,14 +184,8 @@ async def _start(
     async with files as shown:
         if cap_micros is not None:
             shown[CAP] = decimal_of(cap_micros)
-        return await start_within(
-            visit,
-            plan_of(template, values),
-            shown,
-            client=client_of(request),
-            notes=notes,
-            cap_micros=cap_micros,
-        )
+        asked = Asked(plan_of(template, values), shown, notes, cap_micros)
+        yield await within(visit, asked)
 
 
 async def _quote(visit: Visit, template: Template, given: dict[str, Any]) -> Priced:

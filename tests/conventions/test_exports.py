@@ -16,7 +16,7 @@ LEFT_OUT = {
         *("assets", "asset_objects", "asset_days", "storage_charges", "storage_refunds"),
     ),
     "with each task of the studio's, by its own path": (
-        *("runs", "run_steps", "run_events", "run_retentions"),
+        *("runs", "run_batches", "run_steps", "run_events", "run_retentions"),
     ),
     "of a moment": (
         *(

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from relay.runs.begin import Begun, Wish
 from relay.runs.plan import Plan
 from relay.runs.statements import CLAIM_LOOKS, CLAIM_SENDS
 from relay.runs.turns import DueStep, Turns
+from relay.runs.wish import Wish
+from relay.runs.write import Begun
 from relay.tenants.tokens import IssuedToken
 from tests.relay_app import Relay
 

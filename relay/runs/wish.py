@@ -1,0 +1,51 @@
+"""What somebody asks runs for, and that once it is priced."""
+
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from relay.pricing.quote import Quote
+from relay.runs.plan import Plan
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What somebody asks for."""
+
+    plan: Plan
+    source: str
+    input: dict[str, Any]
+    """As it came, for it to be read again."""
+    request_id: str
+    address: str = ""
+    key: str | None = None
+    """Its `Idempotency-Key`."""
+    cap_micros: int | None = None
+    """What it may cost at the most; None is what it is quoted."""
+    batch: tuple[UUID, int] | None = None
+    """What it came in with others by, and its place there: then the worker sends its first step,
+    too."""
+
+    def fingerprint(self) -> bytes:
+        digest = blake2b(self.plan.kind.encode(), digest_size=32)
+        digest.update(msgspec.json.encode(self.input, order="deterministic"))
+        return digest.digest()
+
+
+class Prepared(NamedTuple):
+    """A wish that was priced and found to be one that can be granted."""
+
+    wish: Wish
+    quotes: list[Quote]
+    bodies: list[str]
+    """What each step sends, as JSON."""
+
+    @property
+    def quote_micros(self) -> int:
+        """What all of it may cost, in the payer's money."""
+        return sum(quote.hold_micros for quote in self.quotes)
+
+    @property
+    def cap_micros(self) -> int:
+        return self.quote_micros if self.wish.cap_micros is None else self.wish.cap_micros
