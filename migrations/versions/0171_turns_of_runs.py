@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0171"
-down_revision: str | None = "0169"
+down_revision: str | None = "0168"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 oldest_code = "0116"  # code of before 0168 knows no table of runs, and none of after is released

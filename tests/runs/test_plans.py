@@ -41,7 +41,7 @@ FROM generate_series(1, 3 * {runs}) n;
 INSERT INTO run_retentions (tenant_id, days) VALUES (2, 4);
 """
 AT_ONCE = 50
-SAMPLES = {
+SAMPLES: dict[str, tuple[str, tuple[object, ...], int, int]] = {
     "sends": (CLAIM_SENDS, (AT_ONCE, 16, [], 0, 1000), 33, AT_ONCE),
     "looks": (CLAIM_LOOKS, (AT_ONCE, 16, [], 0, 1000), 17, AT_ONCE),
     "new moves": (READ, ("0", 0, AT_ONCE), AT_ONCE, AT_ONCE),
