@@ -34,6 +34,8 @@ COLD = {
     "relay.runs.moves:lock_run": "a run by primary key, and its steps by their index",
     "relay.runs.moves:lock_step": "a step by primary key",
     "relay.runs.moves:note": "one event, as it is written",
+    "relay.runs.opened:open_runs": "hands the claims to what runs them: tests/runs/test_plans.py",
+    "relay.runs.outputs:_kept": "files of one task, by an index",
     "relay.runs.outputs:outputs_of": "steps of one run, by their index",
     "relay.runs.read:Runs.find": "reads no table",
     "relay.runs.read:Runs.of": "reads no table",
