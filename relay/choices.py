@@ -25,6 +25,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "keep_callback_urls_days": (4, 3650),
     "keep_addresses_days": (0, 3650),
     "studio_days": (0, 3650),
+    "studio_reuse_days": (0, 3650),
     "backup_every_s": (60, 30 * DAY_S),
     "backup_keep": (1, 3650),
     "asset_upload_days": (0, 3650),

@@ -51,6 +51,7 @@ class KeyRing:
         self._links = {
             name: hmac.new(_derive(key, b"asset"), digestmod="sha256") for name, key in keys.items()
         }
+        self._inputs = hmac.new(_derive(next(iter(keys.values())), b"inputs"), digestmod="sha256")
         self._files = {name: _derive(key, b"file") for name, key in keys.items()}
         self.names = tuple(keys)
         self.current = self.names[0]
@@ -127,6 +128,12 @@ class KeyRing:
     def asset_mac(self, message: str, *, key_id: str) -> str | None:
         """Authenticate a link to a kept file, as `mac` a callback path, and never the same."""
         return _mac(self._links.get(key_id), message)
+
+    def inputs_mac(self, message: bytes) -> bytes:
+        """Stand for what somebody asked for: without the newest key, nobody can try texts."""
+        mac = self._inputs.copy()
+        mac.update(message)
+        return mac.digest()
 
     def macs(self, message: str) -> list[str]:
         """Authenticate it under each key: one of them is what a path of any age has."""

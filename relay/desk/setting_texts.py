@@ -65,6 +65,13 @@ TOLD = (
         "studio 任务结束后，其输入内容保留的天数",
     ),
     ToldSetting(
+        ("RELAY_STUDIO_REUSE_DAYS",),
+        "`30`",
+        "how old a result may be that a tenant is given again, at no charge, where it asks for "
+        "that (`reuse_days`); `0` gives none",
+        "租户要求复用（`reuse_days`）时，可免费再次给出的结果最多允许多少天前生成；`0` 为不复用",
+    ),
+    ToldSetting(
         ("RELAY_STUDIO_PROMPTS",),
         "none",
         "a file of texts that go before those of `relay/studio/prompts.toml`",

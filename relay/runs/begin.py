@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,13 +24,16 @@ from relay.money import decimal_of
 from relay.pricing.quote import Quote
 from relay.runs.plan import Plan, with_samples
 from relay.runs.retries import RunRetries
+from relay.runs.reuse import Reuse
 from relay.runs.tables import Run, RunState
 from relay.runs.wish import Prepared, Wish
-from relay.runs.write import Begun, write_runs
+from relay.runs.write import Begun, write_reused, write_runs
 from relay.secrets import KeyRing
 from relay.tasks.quoter import Quoter
 from relay.tasks.retries import Client
 from relay.tenants.caller import Caller
+
+log = structlog.get_logger()
 
 BODY_BYTES_MAX = 1_000_000
 """Of all steps, as of one create in the queue: larger files are named by their ids."""
@@ -48,10 +52,12 @@ class Beginner:
         quoter: Quoter,
         catalogue: Catalogue,
         keys: KeyRing,
+        reuse: Reuse,
         currency: str,
         retries: RunRetries,
     ) -> None:
         self.retries = retries
+        self.reuse = reuse
         self._sessions = sessions
         self._quoter = quoter
         self._catalogue = catalogue
@@ -109,7 +115,9 @@ class Beginner:
         before = await self.find(caller, wish)
         if before is not None:
             return before
-        return await self._write_one(caller, await self.prepare(caller, wish), client)
+        prepared = await self.prepare(caller, wish)
+        given = await self.give_again(caller, prepared.wish)
+        return given or await self._write_one(caller, prepared, client)
 
     async def find(self, caller: Caller, wish: Wish) -> Begun | None:
         """Find the run that came at the same place of a batch, or with the same key.
@@ -130,15 +138,34 @@ class Beginner:
         Raises:
             RelayError: it cannot be granted.
         """
+        self.reuse.days_of(wish.input)
         wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
         quotes = await self.quotes(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]
         if sum(len(body.encode()) for body in bodies) > BODY_BYTES_MAX:
             raise BadRequest("The inputs are too long: send files to /api/assets, and name them")
-        prepared = Prepared(wish, quotes, bodies)
-        if prepared.quote_micros > prepared.cap_micros:
-            raise OverCap
-        return prepared
+        mac = await self.reuse.mac_of(caller, wish.plan)
+        return Prepared(msgspec.structs.replace(wish, inputs_mac=mac), quotes, bodies)
+
+    async def give_again(self, caller: Caller, wish: Wish) -> Begun | None:
+        """Give a prepared wish the results of before, if it wants and there are such.
+
+        Raises:
+            TooManyCalls, InvalidParameter
+        """
+        days = self.reuse.days_of(wish.input)
+        if wish.inputs_mac is None or not days:
+            return None
+        async with self._sessions.begin() as session:
+            source = await self.reuse.find(session, caller, wish.inputs_mac, days=days)
+            if source is None:
+                return None
+            self.reuse.take(caller)
+            begun = await write_reused(session, self._keys, caller, wish, source)
+            if begun is None:  # another one with its key was faster
+                return await _find_before(session, caller, wish)
+        log.info("run.reused", tenant_id=caller.tenant_id, run=begun.id, of=source.id)
+        return begun
 
     async def _write_one(
         self, caller: Caller, prepared: Prepared, client: Client[int] | None
@@ -214,9 +241,11 @@ class Beginner:
         """Refuse what could not be held as a whole now; each step is held by itself all the same.
 
         Raises:
-            InsufficientQuota, QuotaWithheld
+            OverCap, InsufficientQuota, QuotaWithheld
         """
         micros = prepared.quote_micros
+        if micros > prepared.cap_micros:
+            raise OverCap
         if micros <= available_micros or caller.is_test:
             return
         if caller.resale is not None:

@@ -12,6 +12,7 @@ from relay.runs.callers import Callers
 from relay.runs.feed import Feed
 from relay.runs.read import Runs
 from relay.runs.retries import RunRetries
+from relay.runs.reuse import Reuse
 from relay.runs.runner import Runner
 from relay.runs.statements import CLAIM_LOOKS, CLAIM_SENDS
 from relay.runs.turns import LOOKS_OF_TENANT, SENDS_OF_TENANT, Turns
@@ -74,6 +75,12 @@ def open_runs(
             quoter=quoter,
             catalogue=catalogue,
             keys=store.keys,
+            reuse=Reuse(
+                store.sessions,
+                store.keys,
+                days_max=settings.studio_reuse_days,
+                calls_per_s=settings.free_calls_per_s,
+            ),
             currency=settings.currency,
             retries=unheard,
         ),

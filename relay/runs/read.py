@@ -78,6 +78,8 @@ class SeenRun(msgspec.Struct, frozen=True):
     """None once it is forgotten."""
     no_retry: str | None
     """Why it cannot be done once more; None if it can."""
+    reused_from: UUID | None = None
+    """Whose results it was given: its steps are that one's, at no charge."""
 
     @property
     def state(self) -> RunState:
@@ -174,7 +176,10 @@ class Runs:
         return [
             SeenRun(
                 run,
-                [_seen(step, rows.tasks.get(step.task_id or 0), rows.assets) for step in steps],
+                [
+                    _seen(step, rows.tasks.get(step.task_id or 0), rows.assets, run)
+                    for step in steps
+                ],
                 event_of(run, steps),
                 run.updated_at,
                 progress_of(
@@ -184,6 +189,7 @@ class Runs:
                 ),
                 (given := self._input(run)),
                 why_not_again(run, steps, rows.assets, is_forgotten=given is None, now=rows.now),
+                rows.sources.get(run.reused_from or 0),
             )
             for run, steps in rows.runs
         ]
@@ -205,15 +211,18 @@ class _Rows(NamedTuple):
     runs: list[tuple[Run, list[RunStep]]]
     tasks: dict[int, Task]
     assets: dict[int, dict[str, str]]
+    sources: dict[int, UUID]
+    """Runs whose results others were given, by our ids of them: what they are called outside."""
     now: datetime
 
 
 async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
     runs = {run.id: run for run in await session.scalars(select(Run).where(Run.id.in_(ids)))}
-    steps: dict[int, list[RunStep]] = {id_: [] for id_ in runs}
+    reused = {run.reused_from for run in runs.values() if run.reused_from is not None}
+    steps: dict[int, list[RunStep]] = {id_: [] for id_ in reused | runs.keys()}
     query = (
         select(RunStep)
-        .where(RunStep.run_id.in_(runs))
+        .where(RunStep.run_id.in_(steps))
         .order_by(RunStep.place)
         .options(defer(RunStep.body_sealed))
     )
@@ -223,12 +232,15 @@ async def _read_rows(session: AsyncSession, ids: Sequence[int]) -> _Rows:
         step.task_id for of_one in steps.values() for step in of_one if step.task_id is not None
     ]
     tasks = await session.scalars(select(Task).where(Task.id.in_(task_ids)))
+    sources = select(Run.id, Run.public_id).where(Run.id.in_(reused))
+    named = await session.execute(sources) if reused else ()
     now = await session.scalar(select(func.now()))
     assert now is not None, "a clock tells a time"
     return _Rows(
-        [(runs[id_], steps[id_]) for id_ in ids if id_ in runs],
+        [(runs[id_], steps[runs[id_].reused_from or id_]) for id_ in ids if id_ in runs],
         {task.id: task for task in tasks},
         await _assets_of(session, task_ids),
+        {row.id: row.public_id for row in named},
         now,
     )
 
@@ -260,7 +272,10 @@ def _paid_micros(task: Task | None) -> int:
     return quote.resold(task.charged_micros - task.refunded_micros)
 
 
-def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -> SeenStep:
+def _seen(
+    step: RunStep, task: Task | None, assets: dict[int, dict[str, str]], run: Run
+) -> SeenStep:
+    is_own = run.reused_from is None
     output = None if step.output is None else read_any(step.output.encode())
     kept = assets.get(step.task_id or 0, {})
     files = []
@@ -274,8 +289,8 @@ def _seen(step: RunStep, task: Task | None, assets: dict[int, dict[str, str]]) -
         StepState(step.state),
         None if task is None else (task.public_id or task.kling_id),
         step.task_id,
-        step.quote_micros,
-        _paid_micros(task),
+        step.quote_micros if is_own else 0,
+        _paid_micros(task) if is_own else 0,
         step.attempts,
         step.error_code,
         step.error_message,

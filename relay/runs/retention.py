@@ -35,7 +35,7 @@ locked AS MATERIALIZED (
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 bodies AS (UPDATE run_steps SET body_sealed = NULL WHERE run_id IN (SELECT id FROM locked))
-UPDATE runs SET input_sealed = NULL WHERE id IN (SELECT id FROM locked)
+UPDATE runs SET input_sealed = NULL, inputs_mac = NULL WHERE id IN (SELECT id FROM locked)
 """  # noqa: S608 (composed of constants)
 """Forget them of runs that ended so long ago. One that is done once more by hand has ended anew."""
 

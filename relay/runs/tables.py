@@ -92,6 +92,11 @@ class Run(Base):
             unique=True,
             postgresql_where="batch_id IS NOT NULL",
         ),
+        Index(
+            "runs_of_inputs",
+            *("tenant_id", "inputs_mac", "id"),
+            postgresql_where="inputs_mac IS NOT NULL",
+        ),
     )
 
     id: Mapped[identity]
@@ -114,6 +119,12 @@ class Run(Base):
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Of what came with that key; or without any, where nobody awaits its answer: then an equal
     create joins it."""
+    inputs_mac: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of all that is made by it: whose is equal may be given its results (`reuse.py`). Forgotten
+    with its input; null where nothing is kept of results, and of one that was given another's."""
+    reused_from: Mapped[int | None]
+    """Whose results it was given: it has no steps of its own, and costs nothing. No foreign key:
+    runs are never deleted."""
     caller_address: Mapped[str | None]
     request_id: Mapped[str]
     """Of the create that awaits its answer, or was the last to do so."""

@@ -26,6 +26,8 @@ class Wish(msgspec.Struct, frozen=True):
     batch: tuple[UUID, int] | None = None
     """What it came in with others by, and its place there: then the worker sends its first step,
     too."""
+    inputs_mac: bytes | None = None
+    """Of all that is made (`reuse.py`)."""
 
     def fingerprint(self) -> bytes:
         digest = blake2b(self.plan.kind.encode(), digest_size=32)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.runs.reuse import Source
 from relay.runs.stages import spell_event
 from relay.runs.statements import LEASE_S
 from relay.runs.tables import (
@@ -23,7 +24,7 @@ from relay.runs.tables import (
     input_context,
 )
 from relay.runs.turns import DueStep
-from relay.runs.wish import Prepared
+from relay.runs.wish import Prepared, Wish
 from relay.secrets import KeyRing
 from relay.tenants.caller import Caller
 
@@ -83,6 +84,31 @@ async def write_runs(
     ]
 
 
+async def write_reused(
+    session: AsyncSession, keys: KeyRing, caller: Caller, wish: Wish, source: Source
+) -> Begun | None:
+    """Write a run that is given results of before, and has no steps; None if it is there already.
+
+    It is no source itself: what it was given is as old as it is.
+    """
+    (run_id,), now = await _reserve(session, "runs", 1)
+    values = _run(keys, caller, run_id, Prepared(wish, [], [])) | {
+        "state": RunState.COMPLETED,
+        "ended_at": now,
+        "reused_from": source.id,
+        "cap_micros": 0,
+        "inputs_mac": None,
+    }
+    # Of its key, or of its place in a batch.
+    query = insert(Run).values(values).on_conflict_do_nothing().returning(Run.public_id)
+    public_id = (await session.execute(query)).scalar_one_or_none()
+    if public_id is None:
+        return None
+    shown = spell_event(Run(id=run_id, state=RunState.COMPLETED), source.steps)
+    session.add(RunEvent(run_id=run_id, tenant_id=caller.tenant_id, shown=shown))
+    return Begun(run_id, public_id, None, RunState.COMPLETED)
+
+
 async def _reserve(session: AsyncSession, table: str, n: int) -> tuple[list[int], datetime]:
     """Take ids before the rows are there: what is sealed in them is sealed for these alone.
 
@@ -115,6 +141,7 @@ def _run(keys: KeyRing, caller: Caller, run_id: int, prepared: Prepared) -> dict
         "cap_micros": prepared.cap_micros,
         "batch_id": batch_id,
         "batch_place": batch_place,
+        "inputs_mac": wish.inputs_mac,
     }
 
 

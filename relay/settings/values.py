@@ -157,6 +157,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether tenants may use the friendly paths, `/api/kling/` and `/api/v1/`."""
     studio_days: int = 30
     """After the end of what was asked for there: then what it was asked with is forgotten."""
+    studio_reuse_days: int = 30
+    """How old a result may be at the most that an equal request is given again; 0 gives none."""
     studio_templates: str | None = None
     """A folder of workflows that goes before `relay/runs/templates`, file by file."""
     studio_prompts: str | None = None

@@ -15,7 +15,7 @@ from relay.runs.begin import KEY_CHARS_MAX
 from relay.runs.wish import Prepared
 from relay.runs.write import Begun
 from relay.studio.behind import Visit
-from relay.studio.creates import Asked, wish_of
+from relay.studio.creates import Asked, notes_of_reuse, wish_of
 from relay.studio.items import KEY, read_item
 from relay.studio.shown import own_micros
 
@@ -122,13 +122,18 @@ class Writing:
             RelayError: it was refused.
         """
         visit, beginner = self._visit, self._visit.behind.runs.beginner
+        notes = [*asked.notes, *notes_of_reuse(visit, asked)]
         wish = wish_of(visit, asked, key=key, batch=(self._batch.id, place))
         if key is not None:
             found = await beginner.find(visit.caller, wish)
             if found is not None:
-                self._tell(place, found, asked.notes)
+                self._tell(place, found, notes)
                 return
         prepared = await beginner.prepare(visit.caller, wish)
+        given = await beginner.give_again(visit.caller, prepared.wish)
+        if given is not None:
+            self._tell(place, given, notes)
+            return
         own = sum(quote.resold(quote.hold_micros) for quote in prepared.quotes)
         if self._cap_left_micros is not None:
             if own > self._cap_left_micros:
@@ -136,7 +141,7 @@ class Writing:
                     "No permission: it would cost more than is left of what the batch may cost"
                 )
             self._cap_left_micros -= own
-        wanted = _Wanted(place, prepared, own, asked.notes, closing.pop_all())
+        wanted = _Wanted(place, prepared, own, notes, closing.pop_all())
         self._wanted.append(wanted)
 
     async def _write(self) -> None:

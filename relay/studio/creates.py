@@ -21,6 +21,7 @@ from relay.proxy.body import ReadBody, watch
 from relay.proxy.outcomes import SERVER_ERROR
 from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.plan import FROM, Plan, PlannedStep, has_hole, with_samples
+from relay.runs.reuse import REUSE
 from relay.runs.tables import Run, RunState
 from relay.runs.wish import Wish
 from relay.studio.behind import Visit
@@ -44,6 +45,8 @@ class CreateAnswer(msgspec.Struct, frozen=True):
     status: str
     notes: list[str]
     """What of the request was taken, and does nothing."""
+    is_reused: bool = False
+    """Nothing is made: it has the results of a task before, at no charge (`reuse_days`)."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -160,7 +163,13 @@ async def start(visit: Visit, asked: Asked, *, client: Client[int]) -> Response[
         return Response(refusal, status_code=code.http_status)
     status = RunState.PENDING if run.ended_at is None else RunState(run.state)
     return Response(
-        CreateAnswer(success=True, task_id=run.public_id, status=status.value, notes=asked.notes)
+        CreateAnswer(
+            success=True,
+            task_id=run.public_id,
+            status=status.value,
+            notes=[*asked.notes, *notes_of_reuse(visit, asked)],
+            is_reused=run.reused_from is not None,
+        )
     )
 
 
@@ -178,6 +187,14 @@ def wish_of(
         cap_micros=asked.cap_micros,
         batch=batch,
     )
+
+
+def notes_of_reuse(visit: Visit, asked: Asked) -> list[str]:
+    """Say so where nothing can be given again to who asks for that."""
+    reuse = visit.behind.runs.beginner.reuse
+    if not asked.shown.get(REUSE) or reuse.is_for(visit.caller):
+        return []
+    return [f"{REUSE} has no effect: of your results none is kept to be given again"]
 
 
 async def _begin(visit: Visit, wish: Wish, client: Client[int]) -> Run:

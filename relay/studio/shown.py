@@ -66,6 +66,8 @@ class AiTask(msgspec.Struct, frozen=True):
     """What it may cost at the most, and what it did; null to a key of scope `call` for what another
     key asked for."""
     charged: str | None
+    reused_from: str | None
+    """The task whose results these are, given again at no charge; null of what was made."""
     steps: list[ShownStep]
     can_retry: bool
     no_retry_reason: str | None
@@ -92,6 +94,7 @@ ENDS = {
     RunState.CANCELLED: say("Cancelled"),
 }
 CANCELLING = say("Cancelled: what is being made is finished and charged, and nothing new begins")
+REUSED = say("Done: made before, and given again at no charge")
 AGAIN = say("It did not work, and is tried again by itself")
 
 
@@ -100,7 +103,7 @@ async def show(
 ) -> AiTask:
     """Show a run to its tenant."""
     run = seen.run
-    links = {step.name: await _links(step, urls, caller, now_s=now_s) for step in seen.steps}
+    links = {step.name: await _links(seen, step, urls, caller, now_s=now_s) for step in seen.steps}
     results = [step for step in seen.steps if step.is_result]
     made = [step for step in results if step.files]
     files = [file for step in made for file in step.files]
@@ -128,6 +131,7 @@ async def show(
         provider_task_id=next((step.task_id for step in results if step.task_id), None),
         quote=decimal_of(sum(quotes)) if sees_money else None,
         charged=decimal_of(sum(one.charged_micros for one in seen.steps)) if sees_money else None,
+        reused_from=None if seen.reused_from is None else str(seen.reused_from),
         steps=[
             ShownStep(
                 step.name,
@@ -179,7 +183,7 @@ async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
     """Tell its tenant how far a run is."""
     run, urls = seen.run, visit.behind.urls
     made = next((step for step in seen.steps if step.is_result and step.files), None)
-    links = [] if made is None else await _links(made, urls, visit.caller, now_s=time.time())
+    links = [] if made is None else await _links(seen, made, urls, visit.caller, now_s=time.time())
     failed = seen.state is RunState.FAILED
     return RunProgress(
         task_id=str(run.public_id),
@@ -204,6 +208,8 @@ def own_micros(caller: Caller, micros: int) -> int:
 def message_of(seen: SeenRun, language: str) -> str:
     """Say in one sentence how it stands."""
     words, run = translations(language), seen.run
+    if seen.reused_from is not None:
+        return words.gettext(REUSED)
     if seen.state in ENDS:
         said = words.gettext(ENDS[seen.state])
         return f"{said}: {run.error_message}" if run.error_message else said
@@ -218,10 +224,16 @@ def message_of(seen: SeenRun, language: str) -> str:
     return f"{said} ({done}/{len(seen.steps)})"
 
 
-async def _links(step: SeenStep, urls: ResultUrls, caller: Caller, *, now_s: float) -> list[str]:
-    """Say where a step's files lie: with us, where the tenant wants that and they are kept."""
+async def _links(
+    seen: SeenRun, step: SeenStep, urls: ResultUrls, caller: Caller, *, now_s: float
+) -> list[str]:
+    """Say where a step's files lie: with us, where the tenant wants that and they are kept.
+
+    What is given again is the file that is kept: Kling's own may be gone tomorrow.
+    """
     theirs = [file.url for file in step.files]
-    if caller.result_urls != "ours" or step.row_id is None or not theirs:
+    wants_ours = caller.result_urls == "ours" or seen.reused_from is not None
+    if not wants_ours or step.row_id is None or not theirs:
         return theirs
     return await urls.of_task(step.row_id, theirs, now_s=now_s)
 

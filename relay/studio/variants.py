@@ -11,6 +11,7 @@ from litestar.params import FromQuery, JSONBody
 from relay.errors import InvalidParameter
 from relay.money import decimal_of
 from relay.runs.plan import FROM, STEPS_MAX, Plan, PlannedStep
+from relay.runs.reuse import REUSE
 from relay.studio.behind import Visit
 from relay.studio.capabilities import BY_NAME, Capability
 from relay.studio.capabilities.capability import Body
@@ -39,6 +40,8 @@ class VariantsBody(msgspec.Struct, kw_only=True):
     n: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = USUAL
     cap: str | int | float | None = None
     """What all of them may cost at the most."""
+    reuse_days: int | None = None
+    """How old results of the very same request may be that are given again, at no charge."""
 
 
 class Variants(Controller):
@@ -80,6 +83,8 @@ async def ask_variants(visit: Visit, data: VariantsBody) -> AsyncIterator[Asked]
         asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
         if cap_micros is not None:
             asked[CAP] = decimal_of(cap_micros)
+        if data.reuse_days is not None:
+            asked[REUSE] = data.reuse_days
         plan = await _plan(visit, capability, body, data.n)
         yield await within(visit, Asked(plan, asked, cap_micros=cap_micros))
 

@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from relay.errors import RelayError, TemplateNotFound
 from relay.kling.catalogue import Catalogue
 from relay.money import decimal_of
+from relay.runs.reuse import REUSE
 from relay.runs.templates.given import check_given, unknown_in
 from relay.runs.templates.planned import plan_of
 from relay.runs.templates.read import Templates, read_templates
@@ -178,12 +179,14 @@ async def ask_workflow(
     notes = [
         f"{one} has no effect: {template.name} has no such input"
         for one in unknown_in(template, given)
-        if one != CAP
+        if one not in (CAP, REUSE)
     ]
     files = visit.behind.files.put_values(visit.caller.tenant_id, _media(template), values)
     async with files as shown:
         if cap_micros is not None:
             shown[CAP] = decimal_of(cap_micros)
+        if given.get(REUSE) is not None:
+            shown[REUSE] = given[REUSE]
         asked = Asked(plan_of(template, values), shown, notes, cap_micros)
         yield await within(visit, asked)
 

@@ -12,7 +12,7 @@ from relay.runs.templates.holes import EACH, has_stray_brace, names_in, steps_in
 from relay.runs.templates.template import KINDS_OF_LIST, Input, InputType, StepTemplate, Written
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-RESERVED = frozenset({EACH, "cap", "dry_run"})
+RESERVED = frozenset({EACH, "cap", "dry_run", "reuse_days"})
 """Words of the path itself, and the hole of `each`."""
 
 

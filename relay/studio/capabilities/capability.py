@@ -18,6 +18,10 @@ Text = str | UnsetType | None
 class Body(msgspec.Struct, kw_only=True):
     """What every create of the studio may say. Fields that nobody knows are passed over."""
 
+    reuse_days: int | UnsetType | None = UNSET
+    """How old a result of the very same request may be that is given again, at no charge; without
+    it, or with 0, it is made anew."""
+
 
 class Modelled(Body, kw_only=True):
     """What is made by one of several models."""
