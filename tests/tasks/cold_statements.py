@@ -25,7 +25,7 @@ COLD = {
     "relay.runs.batches:_find_by_key": "the batch of a key, by its index",
     "relay.runs.batches:_promised_micros": "an account's open runs by an index of those, and steps",
     "relay.runs.begin:Beginner.begin": "the run of a key, by its index",
-    "relay.runs.begin:Beginner.write": "the account of who begins a run, by primary key",
+    "relay.runs.begin:Beginner._write_one": "the account of who begins a run, by primary key",
     "relay.runs.begin:_find_before": "the run of a key or of a place in a batch, by their indexes",
     "relay.runs.write:write_runs": "runs, steps and events, as they are written",
     "relay.runs.write:write_reused": "one run and its event, as they are written",
@@ -65,7 +65,7 @@ COLD = {
     "relay.runs.turns:Turns.claim": "what is due, by tenants along an index of that alone",
     "relay.runs.retention:read_retention": "a tenant's row, by primary key",
     "relay.runs.retention:set_retention": "a tenant's row, by primary key",
-    "relay.studio.batch_items:Writing._take": "the run of an item's key, by its index",
+    "relay.studio.batch_items:Writing._price": "the run of an item's key, by its index",
     "relay.studio.creates:_begin": "a run by primary key",
     # Files that stay.
     "relay.assets.edit:end_asset": "one asset, by primary key",
