@@ -19,7 +19,7 @@ from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
-LOOKED_AT = 5000
+LOOKED_AT = 4_000
 """Of a tenant's newest runs: who makes more before it asks again, makes a second one."""
 
 MARK = f"""
