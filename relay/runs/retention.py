@@ -20,11 +20,12 @@ WITH old AS MATERIALIZED (
     (
         SELECT r.id FROM run_retentions k CROSS JOIN LATERAL (
             SELECT r.id FROM runs r
-            WHERE r.tenant_id = k.tenant_id AND {_KEPT}
-                -- As a pair: by the time alone it would read past all the others'.
+            -- Of one tenant, spelt so that the order is by a pair: Postgres would drop a tenant
+            -- that is equal from it, and read past all others' in the order of their ends.
+            WHERE {_KEPT} AND r.tenant_id >= k.tenant_id
                 AND (r.tenant_id, r.ended_at)
                     < (k.tenant_id, now() - k.days * interval '1 day')
-            LIMIT :at_once
+            ORDER BY r.tenant_id, r.ended_at LIMIT :at_once
         ) r
         WHERE k.days < :days LIMIT :at_once
     )

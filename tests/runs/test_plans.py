@@ -20,7 +20,7 @@ from tests.benchmarks.plans import Sample, explained, faults
 from tests.clones import cloned
 
 RUNS = 12_000
-"""As many as tell an index from a walk; measured by hand at 300,000 and a million moves."""
+"""As many as tell an index from a walk; looked at by hand with 300,000 and 900,000 moves."""
 FILL = """
 SET session_replication_role = replica;
 INSERT INTO runs (id, tenant_id, token_id, kind, source, state, input_sealed, request_id,
