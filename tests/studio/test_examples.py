@@ -42,7 +42,8 @@ def origin_of(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def run(folder: Path, *command: str, **environment: str) -> str:
+async def run(folder: Path, *command: str, code: int = 0, **environment: str) -> str:
+    """Run a program; returns what it says, or where it is to fail, why."""
     started = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -52,8 +53,8 @@ async def run(folder: Path, *command: str, **environment: str) -> str:
     )
     async with asyncio.timeout(PATIENCE_S):
         out, wrong = await started.communicate()
-    assert started.returncode == 0, wrong.decode()
-    return out.decode()
+    assert started.returncode == code, wrong.decode()
+    return (wrong if code else out).decode()
 
 
 async def test_each_example_makes_a_clip_and_keeps_it(
