@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from relay.assets.statements import IS_AWAITED
 from relay.database.driver import Pool, Record
 from relay.database.engine import Sessions
 from relay.errors import OverCap, RelayError, ScopeTooSmall
@@ -27,7 +28,6 @@ from relay.runs.patience import turn_of, wait_of_step
 from relay.runs.plan import NotMade, filled
 from relay.runs.stages import Stage, waits_at
 from relay.runs.statements import (
-    FILES,
     FIRST_REPLY,
     FOLLOWER,
     KEEPS,
@@ -334,8 +334,8 @@ class Runner:
 
     async def _await_files(self, due: DueStep, step: RunStep) -> None:
         """End a step whose files are copied; for a copy that fails nothing is held up for long."""
-        files = await self._pool.fetchrow(FILES, step.task_id)
-        assert files is not None, "it counts"
+        # Of a result in which no file is found none is awaited, and none will ever be noted.
+        is_awaited = await self._pool.fetchval(IS_AWAITED, step.task_id)
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
             if moving is None:
@@ -343,8 +343,7 @@ class Runner:
             locked = moving.step(due.id)
             assert locked.made_at is not None, "its task ended well"
             waited_s = (moving.now - locked.made_at).total_seconds()
-            is_over = files["files"] > 0 and not files["due"]
-            if is_over or waited_s > FILES_S:
+            if not is_awaited or waited_s > FILES_S:
                 end_step(moving, locked, StepState.DONE)
                 note(session, moving)
             else:

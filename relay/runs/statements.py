@@ -106,11 +106,6 @@ SELECT body FROM task_events WHERE task_id = $1 AND kind = 'reply.submit' ORDER 
 """
 """What Kling answered to a call, which is its result."""
 
-FILES = """
-SELECT count(*) FILTER (WHERE state = 'due') AS due, count(*) AS files
-FROM assets WHERE task_id = $1
-"""
-
 CREDENTIAL = """
 SELECT access_key, api_key_hash FROM tokens WHERE id = $1 AND revoked_at IS NULL
 """
