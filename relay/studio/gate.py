@@ -85,7 +85,8 @@ class Studio:
         with elsewhere(), ExitStack() as closing:
             visit = Visit(caller, self.behind, line.request_id, address, language, again, closing)
             asked = scope_of(method, path, query=query, key=key, address=address)
-            sent = await answer_of(self._pages, asked | {"user": visit, "line": line}, body)
+            asked |= {"user": visit, "line": line, "body": ReadBody(body)}
+            sent = await answer_of(self._pages, asked, body)
         line.status, line.ms = sent.status, round((time.perf_counter() - began) * 1000, 1)
         log_request(line)
         self._counts.note_answer(line.route, line.status, line.code, 0.0)

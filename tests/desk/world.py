@@ -242,8 +242,9 @@ async def furnish(desk: Desk) -> None:
         desk.keys.seal("{}", context=input_context(1)),
     )
     await desk.rows(
-        "INSERT INTO run_steps (run_id, name, place, endpoint, state, body_sealed, quote_micros)"
-        " VALUES ($1, 'video', 0, 'avatar', 'done', $2, 0)",
+        "INSERT INTO run_steps (run_id, tenant_id, name, place, endpoint, state, body_sealed,"
+        " quote_micros) SELECT id, tenant_id, 'video', 0, 'avatar', 'done', $2, 0"
+        " FROM runs WHERE id = $1",
         *(run["id"], desk.keys.seal("{}", context=step_context(1))),
     )
     # A GB for all of the month before, on its first day.
