@@ -4,7 +4,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from litestar.types import HTTPScope, Receive, Send
@@ -36,6 +36,7 @@ from relay.proxy.own_headers import KEY_HEADER, read_own_headers
 from relay.proxy.page import Page, read_page
 from relay.proxy.paths import Operation, Route, Router
 from relay.proxy.query import Queries
+from relay.proxy.within import read_before, scope_within
 from relay.request_ids import new_request_id
 from relay.tasks.pass_through import PassThrough
 from relay.tasks.retries import Client, Retries
@@ -48,8 +49,6 @@ log = structlog.get_logger()
 
 SENT_BEFORE = 409
 """Of a form of ours, in the log: nobody is answered by it."""
-READ = "relay.read_body"
-"""Where a scope of our own has its body, which was read before."""
 GONE = "gone"
 """In place of a status: the client hung up, and nobody was answered."""
 UNKNOWN_MAX = 1000
@@ -175,22 +174,9 @@ class TenantSurface(ABC):
         may be given back as the answer is known; `headers`: of a create, its own. Raises as
         `_answer` does.
         """
-        body = body or ReadBody()
-        scope: Any = {
-            "type": "http",
-            "method": line.method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query,
-            "headers": [(b"content-length", b"%d" % len(body.content)), *headers],
-            "client": (line.client, 0),
-            "extensions": extensions,
-            READ: body,
-        }
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": body.content, "more_body": False}
-
+        scope, receive = scope_within(
+            line, path, query=query, body=body or ReadBody(), headers=headers, extensions=extensions
+        )
         return await self._answer(caller, scope, receive, line)
 
     def _note(self, line: RequestLine, began: float) -> None:
@@ -220,7 +206,7 @@ class TenantSurface(ABC):
         return answer_error(error, request_id)
 
     async def _read(self, scope: HTTPScope, receive: Receive, caller: Caller) -> ReadBody:
-        read: ReadBody | None = cast("Any", scope).get(READ)
+        read = read_before(scope)
         if read is not None and read.share is not None:
             return read  # it is in the budget: a second share would wait for the first
         with elsewhere():

@@ -42,6 +42,7 @@ VOICES = (
             "verdicts",
         )
     ),
+    "ledger/storage.py",
     "logins/passwords.py",
     *("notices/outgoing.py", "notices/places.py"),
     "pricing/file.py",
