@@ -67,8 +67,7 @@ TOLD = (
     ToldSetting(
         ("RELAY_STUDIO_REUSE_DAYS",),
         "`30`",
-        "how old a result may be that a tenant is given again, at no charge, where it asks for "
-        "that (`reuse_days`); `0` gives none",
+        "how old a result may be that is given again at no charge (`reuse_days`); `0` is none",
         "租户要求复用（`reuse_days`）时，可免费再次给出的结果最多允许多少天前生成；`0` 为不复用",
     ),
     ToldSetting(
