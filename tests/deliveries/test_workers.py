@@ -264,7 +264,8 @@ async def test_a_claim_goes_by_the_index(bench: Bench) -> None:
     """Over 30,000 due rows of one tenant and a hundred of others, a claim reads few of them,
     though nobody told Postgres how many there are."""
     tenant = await bench.add_tenant()
-    await bench.tell_all(await bench.add_tasks(tenant, "http://busy.example/", 30_000))
+    for _ in range(6):  # a statement has its time, on a busy machine too
+        await bench.tell_all(await bench.add_tasks(tenant, "http://busy.example/", 5_000))
     for number in range(100):
         other = await bench.add_tenant(f"other {number}")
         await bench.tell(await bench.add_task(other, f"http://h{number}.example/"))
