@@ -48,6 +48,7 @@ class SeenBatch(NamedTuple):
     """A batch, as its tenant sees it."""
 
     id: UUID
+    token_id: int
     items: int
     created_at: datetime
     states: dict[RunState, int]
@@ -112,6 +113,7 @@ class Batches:
             rows = counted.all()
         return SeenBatch(
             batch.id,
+            batch.token_id,
             batch.items,
             batch.created_at,
             {RunState(state): count for state, count, _ in rows},

@@ -69,8 +69,9 @@ class BatchSeen(msgspec.Struct, frozen=True):
     cancelled: int
     is_over: bool
     """Whether each of its tasks has ended."""
-    quote: str
-    """What its tasks may cost, in the relay's currency."""
+    quote: str | None
+    """What its tasks may cost, in the relay's currency; null to a key of scope `call` for what
+    another key asked for."""
     created_at: datetime
     message: str | UnsetType = UNSET
     """What became of a wish to stop it."""
@@ -142,6 +143,8 @@ async def _read(visit: Visit, batch_id: UUID, *, message: str | UnsetType = UNSE
     seen = await visit.behind.runs.batches.find(batch_id, tenant_id=visit.caller.tenant_id)
     if seen is None:
         raise RunNotFound("Batch not found")
+    caller = visit.caller
+    sees_money = caller.scope.sees_all or seen.token_id == caller.token_id
     return BatchSeen(
         success=True,
         batch_id=seen.id,
@@ -149,7 +152,7 @@ async def _read(visit: Visit, batch_id: UUID, *, message: str | UnsetType = UNSE
         tasks=sum(seen.states.values()),
         **{state.value: seen.states.get(state, 0) for state in RunState},
         is_over=all(state in ENDED_RUNS for state in seen.states),
-        quote=decimal_of(own_micros(visit.caller, seen.quote_micros)),
+        quote=decimal_of(own_micros(caller, seen.quote_micros)) if sees_money else None,
         created_at=seen.created_at,
         message=message,
     )

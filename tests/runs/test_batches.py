@@ -152,6 +152,7 @@ async def test_a_batch_is_its_tenants_alone(relay: Relay) -> None:
     batch = await taken(relay, owner, [clip("a fox")], key="k")
     async with relay.sessions.begin() as session:
         reader = await issue_token(session, ACTOR, "owns", relay.keys, scope=Scope.READ)
+        caller = await issue_token(session, ACTOR, "owns", relay.keys, scope=Scope.CALL)
 
     path = f"batch/{batch['batch_id']}"
     unseen = [
@@ -170,6 +171,9 @@ async def test_a_batch_is_its_tenants_alone(relay: Relay) -> None:
     assert (refused.status_code, stopped.status_code) == (403, 403)
     seen = (await ask(relay, reader, "GET", path)).json()
     assert (seen["pending"], seen["cancelled"]) == (1, 0)
+    # What it may cost is told to who asked for it, and to who sees all that is the tenant's.
+    told = [(await ask(relay, key, "GET", path)).json()["quote"] for key in (owner, caller)]
+    assert told == ["0.21", None]
     mine = (await ask(relay, owner, "GET", f"ai-tasks?batch={batch['batch_id']}")).json()["tasks"]
     assert [(one["batch_id"], one["batch_item"]) for one in mine] == [(batch["batch_id"], 0)]
 
