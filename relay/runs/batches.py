@@ -30,6 +30,8 @@ class InBatch(NamedTuple):
 
     public_id: UUID
     state: RunState
+    is_reused: bool
+    """Whether it was given results of before."""
 
 
 class OpenedBatch(NamedTuple):
@@ -88,11 +90,13 @@ class Batches:
             quoted_micros = 0
             if batch_id is None:
                 batch_id = await _find_by_key(session, caller, key, fingerprint)
-                rows = select(Run).where(Run.batch_id == batch_id)
-                for run in await session.scalars(rows):
-                    assert run.batch_place is not None, "by a constraint"
-                    made[run.batch_place] = InBatch(run.public_id, RunState(run.state))
-                    quoted_micros += run.quote_micros
+                # Not whole rows: five hundred inputs may be as large as all memory that there is.
+                columns = (Run.batch_place, Run.public_id, Run.state, Run.reused_from)
+                rows = select(*columns, Run.quote_micros).where(Run.batch_id == batch_id)
+                for place, public_id, state, source, micros in await session.execute(rows):
+                    assert place is not None, "by a constraint"
+                    made[place] = InBatch(public_id, RunState(state), source is not None)
+                    quoted_micros += micros
             account = await session.get_one(Account, caller.account_id)
             room_micros = account.available_micros - await _promised_micros(session, caller)
         return OpenedBatch(batch_id, made, quoted_micros, room_micros)

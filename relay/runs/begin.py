@@ -260,13 +260,19 @@ class Beginner:
 
 async def _find_before(session: AsyncSession, caller: Caller, wish: Wish) -> Begun | None:
     for which in _whereabouts(caller, wish):
-        query = select(Run.id, Run.public_id, Run.fingerprint, Run.state).where(*which)
+        query = select(*(Run.id, Run.public_id, Run.fingerprint, Run.state, Run.reused_from)).where(
+            *which
+        )
         found = (await session.execute(query)).one_or_none()
         if found is None:
             continue
         if wish.key is not None and found.fingerprint != wish.fingerprint():
             raise InvalidParameter("Idempotency-Key", "was used for another request")
-        return Begun(found.id, found.public_id, None, RunState(found.state), is_new=False)
+        return Begun(
+            *(found.id, found.public_id, None, RunState(found.state)),
+            is_new=False,
+            is_reused=found.reused_from is not None,
+        )
     return None
 
 

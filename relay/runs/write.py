@@ -41,6 +41,8 @@ class Begun(NamedTuple):
     state: RunState = RunState.PENDING
     is_new: bool = True
     """Whether it was not there before."""
+    is_reused: bool = False
+    """Whether it was given results of before."""
 
 
 async def write_runs(
@@ -106,7 +108,7 @@ async def write_reused(
         return None
     shown = spell_event(Run(id=run_id, state=RunState.COMPLETED), source.steps)
     session.add(RunEvent(run_id=run_id, tenant_id=caller.tenant_id, shown=shown))
-    return Begun(run_id, public_id, None, RunState.COMPLETED)
+    return Begun(run_id, public_id, None, RunState.COMPLETED, is_reused=True)
 
 
 async def _reserve(session: AsyncSession, table: str, n: int) -> tuple[list[int], datetime]:

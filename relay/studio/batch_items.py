@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from relay.database.faults import is_fault, log_failure
 from relay.errors import InternalError, InvalidParameter, OverCap, RelayError, Unavailable
-from relay.runs.batches import OpenedBatch
+from relay.runs.batches import InBatch, OpenedBatch
 from relay.runs.begin import KEY_CHARS_MAX
 from relay.runs.wish import Prepared
 from relay.runs.write import Begun
@@ -33,6 +33,8 @@ class ItemAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
     """What of it was taken, and does nothing."""
+    is_reused: bool = False
+    """Nothing is made: it has the results of a task before, at no charge (`reuse_days`)."""
     error_code: int | UnsetType = UNSET
     error_message: str | UnsetType = UNSET
     idempotency_key: str | UnsetType = UNSET
@@ -79,7 +81,7 @@ class Writing:
             else ItemAnswer(success=False)
         )
         if before is not None:
-            self._answer(place, success=True, task_id=before.public_id, status=before.state.value)
+            self._tell(place, before)
             return
         try:
             if self._fault is None:
@@ -181,9 +183,14 @@ class Writing:
         self._fault = Unavailable()
         return self._fault
 
-    def _tell(self, place: int, begun: Begun, notes: list[str]) -> None:
+    def _tell(self, place: int, run: Begun | InBatch, notes: list[str] | UnsetType = UNSET) -> None:
         self._answer(
-            place, success=True, task_id=begun.public_id, status=begun.state.value, notes=notes
+            place,
+            success=True,
+            task_id=run.public_id,
+            status=run.state.value,
+            notes=notes,
+            is_reused=run.is_reused,
         )
 
     def _refuse(self, place: int, error: RelayError) -> None:

@@ -142,6 +142,24 @@ async def test_it_is_listed_and_its_events_end_at_once(keeper: Keeper) -> None:
     assert ['"state":"completed"' in move["shown"] for move in moves] == [True]
 
 
+async def test_items_of_a_batch_are_given_again_too(keeper: Keeper) -> None:
+    """Each is told so in its place, and when the batch is sent once more."""
+    relay, token = keeper.relay, await keeper.add_tenant("many")
+    first = await made(keeper, token, "text-to-video", CLIP)
+    before = await spent(relay, "many")
+    body = {"items": [{"task_type": "text_to_video"} | CLIP]}
+    headers = {"Idempotency-Key": "batch"}
+
+    answers = [(await make(relay, token, "batch", body, **headers)).json() for _ in range(2)]
+
+    (item,), (again,) = (answer["items"] for answer in answers)
+    assert (item["status"], item["is_reused"]) == ("completed", True)
+    assert (again["task_id"], again["is_reused"]) == (item["task_id"], True)
+    assert (await seen(relay, token, item["task_id"]))["reused_from"] == first["task_id"]
+    assert await spent(relay, "many") == before
+    assert (await relay.audit()).ok
+
+
 async def test_what_another_tenant_made_is_given_to_nobody_else(keeper: Keeper) -> None:
     """Nor are their codes equal, so that nobody who reads rows sees that they asked for the same;
     nor is what a sandbox made given to who pays."""
