@@ -18,6 +18,7 @@ from relay.errors import OverCap, RelayError, ScopeTooSmall
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import Code
 from relay.kling.endpoint import EndpointKind
+from relay.kling.made_files import read_file_urls
 from relay.kling.verdicts import Refused
 from relay.kling.wire import Fields
 from relay.request_ids import new_request_id
@@ -306,9 +307,11 @@ class Runner:
     async def _made(self, due: DueStep, step: RunStep, task: Record) -> None:
         """Keep what a step made, and free what needs it; its files may be awaited before."""
         is_word = task["ended_via"] == Via.OPERATOR and not task["is_reply_full"]
-        if is_word and task["is_looked_at"]:
-            # The operator knows that it was made, and Kling is still asked what: without that no
-            # step could go on. Once Kling is asked no more, this one ends with nothing to show.
+        is_told = not is_word and bool(read_file_urls((task["reply"] or "").encode()))
+        if task["is_looked_at"] and not (is_told or task["is_reply_full"]):
+            # It was made, as the operator says, or a callback that names no files, as none of a
+            # sound does; and Kling is still asked what: without that no step could go on. Once
+            # Kling is asked no more, this one ends with nothing to show.
             await self._lives(due, Stage.PROCESSING)
             return
         # A reply that stands there then is of a task that was not done yet.

@@ -71,6 +71,30 @@ async def test_what_kling_never_tells_of_ends_and_what_needs_it_says_so(relay: R
     assert len(await tasks_of(relay, "untold")) == 1
 
 
+async def test_what_a_callback_does_not_tell_is_awaited(relay: Relay) -> None:
+    """Of sounds it says that they are made, and not where: that is in Kling's full reply."""
+    token = await relay.add_tenant("silent")
+    begun = await begin(relay, token, Plan("clip", (CLIP,)))
+    assert begun.due is not None
+    await relay.parts.runs.runner.advance(begun.due)
+    (task,) = await tasks_of(relay, "silent")
+    told = {"task_id": task["kling_id"], "task_status": "succeed", "final_unit_deduction": "1.5"}
+    info = {"task_info": {"external_task_id": task["injected_id"]}}
+    await relay.call_back_on(task["injected_id"], task["channel_id"], told | info)
+
+    await move_all(relay)
+    before = await relay.rows(STEPS, begun.id)
+    await relay.rows("UPDATE tasks SET next_look_at = now() WHERE id = $1", task["id"])
+    end = await work(relay, begun.id)
+
+    (task,) = await tasks_of(relay, "silent")
+    assert (task["state"], task["ended_via"]) == ("succeed", "callback")
+    assert [(row["state"], row["output"]) for row in before] == [("sent", None)]
+    assert end == "completed"
+    (step,) = await relay.rows(STEPS, begun.id)
+    assert "task_result" in step["output"]
+
+
 async def failed_behind_a_clip(relay: Relay, tenant: str) -> tuple[IssuedToken, int]:
     """Begin one whose first step is made, and the second fails."""
     token = await relay.add_tenant(tenant)
