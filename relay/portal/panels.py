@@ -62,6 +62,8 @@ class Panel(msgspec.Struct, frozen=True):
     """Of each group exactly one is to be given."""
     price: str | None
     """What it costs at the least; None where it has no price, or is not for this key."""
+    is_open: bool = False
+    """Kling decides the length of a step: what it costs is that price at the most."""
 
     @property
     def address(self) -> str:
@@ -199,6 +201,7 @@ def _of_workflow(told: dict[str, Any]) -> Panel:
         tuple(_of_input(one) for one in told["inputs"]),
         tuple(tuple(group) for group in told["either"]),
         told["price"],
+        told["is_open"],
     )
 
 

@@ -35,6 +35,8 @@ class Priced(msgspec.Struct, frozen=True):
     is_test: bool
     """The caller's token is one for tests: nothing of it is charged."""
     is_within_cap: bool
+    is_open: bool
+    """Kling decides the length of a step: it ends with less than the total."""
     steps: list[PricedStep]
 
 
@@ -58,6 +60,7 @@ async def price_plan(
         currency=visit.behind.settings.currency,
         is_test=visit.caller.is_test,
         is_within_cap=cap_micros is None or sum(paid) <= cap_micros,
+        is_open=any(quote.is_open for quote in quotes),
         steps=[
             PricedStep(
                 step.name,

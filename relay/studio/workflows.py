@@ -74,6 +74,8 @@ class OfferedWorkflow(msgspec.Struct, frozen=True):
     price: str | None
     """What it may cost with as little as can be given; null where a step has no price. What a
     body costs, `…/quote` says."""
+    is_open: bool
+    """Kling decides the length of a step: what it costs is that price at the most."""
     currency: str
 
 
@@ -219,10 +221,10 @@ def _media(template: Template) -> list[Media]:
 
 
 async def _offered(visit: Visit, template: Template) -> OfferedWorkflow:
-    price = None
+    priced = None
     try:
         plan = plan_of(template, check_given(template, sample_of(template)))
-        price = (await price_plan(visit, plan, is_wanted=False)).total
+        priced = await price_plan(visit, plan, is_wanted=False)
     except RelayError:
         pass  # it has no price, or is not for this caller
     return OfferedWorkflow(
@@ -233,7 +235,8 @@ async def _offered(visit: Visit, template: Template) -> OfferedWorkflow:
         inputs=[_offered_input(one, visit.language) for one in template.inputs],
         either=template.written.either,
         steps=[_offered_step(one) for one in template.steps],
-        price=price,
+        price=None if priced is None else priced.total,
+        is_open=priced is not None and priced.is_open,
         currency=visit.behind.settings.currency,
     )
 

@@ -52,10 +52,12 @@ async def test_a_run_is_begun_once_within_what_was_seen(relay: Relay) -> None:
     """The price page begins nothing; a second click on it begins no second one."""
     async with visiting(relay) as ann:
         home = await ann.read("/studio")
-        assert ("Digital human" in home, "from 16.807 USD" in home) == (True, True)
+        assert ("Digital human" in home, "up to 16.807 USD, by its length" in home) == (True, True)
+        assert "from 0.273 USD" in home
         page = await ann.post(TALK, **SAID)
         assert (page.status_code, "Begin it for at most 16.807 USD" in page.text) == (200, True)
         assert ("0.007" in page.text, "16.80" in page.text) == (True, True), "each step's"
+        assert "costs what its length costs" in page.text
         assert await runs_of(relay, "digital_human") == []
         given = hidden(page.text)
         changed = await ann.post(f"{TALK}/start", **given | {"sure": "1"})
