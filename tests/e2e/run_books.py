@@ -12,6 +12,7 @@ from relay.kling.catalogue import Catalogue
 from relay.kling.endpoint import EndpointKind
 from relay.runs.stages import Event, went_back
 from relay.runs.tables import ENDED_RUNS, RunState, StepState
+from relay.tasks.door import Via
 from tests.e2e.world import World
 
 UNIT_MICROS = {"video": 140_000, "image": 3_500}
@@ -137,9 +138,13 @@ def _kling(books: Books) -> Iterator[str]:
     if len(known) != len(books.accepted):
         yield f"Kling accepted {len(books.accepted)}, of {len(known)} tasks of ours"
     for task in books.tasks.values():
-        is_made = task["state"] != "refused" and not _is_call(task)
+        # What ended in the queue was never sent, and is told as a failure.
+        is_unsent = task["state"] == "failed" and task["ended_via"] == Via.QUEUE
+        is_made = task["state"] != "refused" and not (is_unsent or _is_call(task))
         if is_made and task["id"] not in known:
             yield f"Kling has not task {task['id']}, by us {task['state']}"
+        if is_unsent and (task["id"] in known or books.entries.get(task["id"])):
+            yield f"task {task['id']} ended in the queue, and Kling has it, or it was charged"
 
 
 def _wanted(task: Any, end: dict[str, Any]) -> list[int]:

@@ -1,6 +1,6 @@
 """Runs of all kinds over two relays that are killed in turn, before a Kling that errs and is lost.
 
-On demand (`pytest -m soak -s tests/e2e/test_run_soak.py`): 200 runs, in about two minutes a seed;
+On demand (`pytest -m soak -s tests/e2e/test_run_soak.py`): 200 runs, in about a minute a seed;
 `RUN_SOAK_SEEDS` says which.
 """
 
