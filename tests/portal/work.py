@@ -1,7 +1,10 @@
 """What a tenant's tasks and money look like: something of everything that these pages show."""
 
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
+
+import httpx
 
 from relay.database.ids import TaskId
 from relay.desk.invoices import (
@@ -21,6 +24,7 @@ from tests.health.test_room import set_room
 from tests.limits.limiting import sub_tenant
 from tests.queue.waiting_line import create
 from tests.relay_app import ACTOR, CLIP, Relay, bearer
+from tests.waiting import wait_until
 
 RESULT = "https://v1-kling.klingai.com/fox.mp4"
 HOOK = f"https://hooks.example.com/kling?name={MARKUP.replace(' ', '+')}"
@@ -99,10 +103,16 @@ async def add_asset(relay: Relay, tenant: str, state: str = "stored") -> str:
 
 async def add_run(relay: Relay, token: IssuedToken, prompt: str) -> str:
     """Have a picture made by the studio, and return what it is called; it has not ended."""
-    answer = await relay.client.post(
-        "/api/kling/image-generation", headers=bearer(token), json={"prompt": prompt}
-    )
-    assert answer.status_code == 200, answer.text
+
+    async def begin() -> httpx.Response | None:
+        answer = await relay.client.post(
+            "/api/kling/image-generation", headers=bearer(token), json={"prompt": prompt}
+        )
+        # A busy machine may have one come again, as any client would.
+        return None if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else answer
+
+    answer = await wait_until(begin)
+    assert answer.status_code == HTTPStatus.OK, answer.text
     return str(answer.json()["task_id"])
 
 
