@@ -4,6 +4,8 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
+from relay.database.gated import GatedSessions
+from relay.database.lines import share
 from relay.database.store import Store
 from relay.kling.catalogue import Catalogue
 from relay.runs.batches import Batches
@@ -58,7 +60,8 @@ def open_runs(
     feed = Feed(store.pool, runs, kept_days=settings.keep_events_days)
     closing.push_async_callback(feed.aclose)
     runner = Runner(
-        store.sessions,
+        # Dozens are moved at once, and each is a few short transactions.
+        GatedSessions(store.sessions, at_once=share(settings.database_connections).sessions),
         store.pool,
         callers=Callers(store.pool, authenticator),
         submitter=submitter,

@@ -13,7 +13,7 @@ import structlog
 
 from relay.assets.statements import IS_AWAITED
 from relay.database.driver import Pool, Record
-from relay.database.engine import Sessions
+from relay.database.gated import GatedSessions
 from relay.errors import OverCap, RelayError, ScopeTooSmall
 from relay.kling.catalogue import Catalogue
 from relay.kling.codes import Code
@@ -89,7 +89,7 @@ class Runner:
 
     def __init__(
         self,
-        sessions: Sessions,
+        sessions: GatedSessions,
         pool: Pool,
         *,
         callers: Callers,
