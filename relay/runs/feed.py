@@ -138,8 +138,8 @@ class Following:
         if self.runs is not None and run_id not in self.runs:
             return None
         if told.cursor is not None:
-            snapshot = self._seen.get(run_id) or self._seen.get(None)
-            if snapshot is not None and snapshot.has(told.cursor.xact):
+            seen = (self._seen.get(run_id), self._seen.get(None))
+            if any(one is not None and one.has(told.cursor.xact) for one in seen):
                 return None
             return self._noted(told)
         before = self.last.get(run_id)

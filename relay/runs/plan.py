@@ -32,7 +32,12 @@ class PlannedStep(msgspec.Struct, frozen=True):
     @property
     def all_needs(self) -> tuple[str, ...]:
         """Name the steps that must have ended well before it begins."""
-        return tuple(dict.fromkeys((*self.needs, *_sources(self.body))))
+        return tuple(dict.fromkeys((*self.needs, *(hole[FROM] for hole in _holes(self.body)))))
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Name what its body takes of what others make, each as `name.path`."""
+        return tuple(dict.fromkeys(f"{hole[FROM]}.{hole[PATH]}" for hole in _holes(self.body)))
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -121,11 +126,11 @@ def _at(step: str, path: str, outputs: dict[str, Any]) -> Any:
     return found
 
 
-def _sources(value: Any) -> list[str]:
+def _holes(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         if FROM in value:
-            return [value[FROM]]
-        return [name for one in value.values() for name in _sources(one)]
+            return [value]
+        return [hole for one in value.values() for hole in _holes(one)]
     if isinstance(value, list):
-        return [name for one in value for name in _sources(one)]
+        return [hole for one in value for hole in _holes(one)]
     return []

@@ -173,6 +173,8 @@ class RunBatch(Base):
     items: Mapped[int] = mapped_column(Integer)
     """How many were asked for; those that were refused are no runs."""
     created_at: Mapped[stamped]
+    cancelled_at: Mapped[moment | None]
+    """Since when nothing more of it is taken."""
 
 
 class RunStep(Base):
@@ -209,6 +211,9 @@ class RunStep(Base):
     """In the order in which people read them, from 0."""
     needs: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     """Names of the steps that must have ended well before it begins."""
+    takes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """What stands in its body of what those made, each as `name.path`; null of those that were
+    written before that was noted."""
     endpoint: Mapped[str]
     """Name of its row in `kling/endpoints.py`."""
     model: Mapped[str | None]

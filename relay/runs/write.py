@@ -158,6 +158,7 @@ def _step(
         "name": step.name,
         "place": place,
         "needs": list(needs),
+        "takes": list(step.takes),
         "endpoint": step.endpoint,
         "model": step.model,
         "price_name": step.price_name,
