@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,10 +40,18 @@ class OpenedBatch(NamedTuple):
     id: UUID
     made: dict[int, InBatch]
     """What was written of it before, by its place."""
-    quoted_micros: int
-    """What those may cost, in the payer's money."""
     room_micros: int
     """What the account has left, once all that waits to be held is."""
+
+
+class LockedBatch(NamedTuple):
+    """A batch that nobody else writes to until the transaction is over."""
+
+    places: frozenset[int]
+    """Where something was written by now."""
+    quoted_micros: int
+    """What that may cost, in the payer's money."""
+    is_cancelled: bool
 
 
 class SeenBatch(NamedTuple):
@@ -87,19 +95,17 @@ class Batches:
                 .returning(RunBatch.id)
             )
             made: dict[int, InBatch] = {}
-            quoted_micros = 0
             if batch_id is None:
                 batch_id = await _find_by_key(session, caller, key, fingerprint)
                 # Not whole rows: five hundred inputs may be as large as all memory that there is.
                 columns = (Run.batch_place, Run.public_id, Run.state, Run.reused_from)
-                rows = select(*columns, Run.quote_micros).where(Run.batch_id == batch_id)
-                for place, public_id, state, source, micros in await session.execute(rows):
+                rows = select(*columns).where(Run.batch_id == batch_id)
+                for place, public_id, state, source in await session.execute(rows):
                     assert place is not None, "by a constraint"
                     made[place] = InBatch(public_id, RunState(state), source is not None)
-                    quoted_micros += micros
             account = await session.get_one(Account, caller.account_id)
             room_micros = account.available_micros - await _promised_micros(session, caller)
-        return OpenedBatch(batch_id, made, quoted_micros, room_micros)
+        return OpenedBatch(batch_id, made, room_micros)
 
     async def find(self, batch_id: UUID, *, tenant_id: int) -> SeenBatch | None:
         """Read a batch; None of one that is another's, or is none."""
@@ -129,6 +135,13 @@ class Batches:
 
         All five hundred in one would hold up the followers of everybody's runs meanwhile.
         """
+        async with self._sessions.begin() as session:
+            # Before: who writes to it now is awaited, and what that wrote is found.
+            await session.execute(
+                update(RunBatch)
+                .where(RunBatch.id == batch_id, RunBatch.tenant_id == tenant_id)
+                .values(cancelled_at=func.coalesce(RunBatch.cancelled_at, func.now()))
+            )
         for run_id in await self._open_runs(batch_id, tenant_id=tenant_id):
             async with self._sessions.begin() as session:
                 await cancel_run(session, run_id, actor=actor)
@@ -142,6 +155,24 @@ class Batches:
         )
         async with self._sessions() as session:
             return (await session.scalars(query)).all()
+
+
+async def lock_batch(session: AsyncSession, batch_id: UUID) -> LockedBatch:
+    """Have others wait who write to a batch, or stop it, and read how it is then.
+
+    Who sends it twice at once has two requests that write to it.
+    """
+    query = select(RunBatch.cancelled_at).where(RunBatch.id == batch_id)
+    cancelled_at = await session.scalar(query.with_for_update(key_share=True))
+    written = await session.execute(
+        select(Run.batch_place, Run.quote_micros).where(Run.batch_id == batch_id)
+    )
+    rows = written.all()
+    return LockedBatch(
+        frozenset(place for place, _ in rows if place is not None),
+        sum(micros for _, micros in rows),
+        cancelled_at is not None,
+    )
 
 
 async def _find_by_key(

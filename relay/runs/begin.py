@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -22,11 +23,12 @@ from relay.kling.wire import Fields
 from relay.ledger.tables import Account
 from relay.money import decimal_of
 from relay.pricing.quote import Quote
+from relay.runs.batches import lock_batch
 from relay.runs.plan import Plan, with_samples
 from relay.runs.retries import RunRetries
 from relay.runs.reuse import Reuse
 from relay.runs.tables import Run, RunState
-from relay.runs.wish import Prepared, Wish
+from relay.runs.wish import Prepared, Wish, own_micros
 from relay.runs.write import Begun, write_reused, write_runs
 from relay.secrets import KeyRing
 from relay.tasks.quoter import Quoter
@@ -38,6 +40,7 @@ log = structlog.get_logger()
 BODY_BYTES_MAX = 1_000_000
 """Of all steps, as of one create in the queue: larger files are named by their ids."""
 KEY_CHARS_MAX = 255
+OVER_CAP_OF_BATCH = "No permission: it would cost more than is left of what the batch may cost"
 
 _fields = msgspec.json.Decoder(Fields)
 
@@ -142,7 +145,9 @@ class Beginner:
         wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
         quotes = await self.quotes(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]
-        if sum(len(body.encode()) for body in bodies) > BODY_BYTES_MAX:
+        sent = sum(len(body.encode()) for body in bodies)
+        # Also what is kept and has no effect: a page of a hundred is read at once.
+        if max(sent, len(msgspec.json.encode(wish.input))) > BODY_BYTES_MAX:
             raise BadRequest("The inputs are too long: send files to /api/assets, and name them")
         mac = await self.reuse.mac_of(caller, wish.plan)
         return Prepared(msgspec.structs.replace(wish, inputs_mac=mac), quotes, bodies)
@@ -199,27 +204,47 @@ class Beginner:
         return None if joined is None else Begun(*joined, None, is_new=False)
 
     async def write_many(
-        self, caller: Caller, prepared: Sequence[Prepared], *, room_micros: int
+        self,
+        caller: Caller,
+        prepared: Sequence[Prepared],
+        *,
+        batch_id: UUID,
+        room_micros: int,
+        cap_micros: int | None,
     ) -> list[Begun | RelayError]:
-        """Write runs in one transaction, each by itself; says of each what became of it.
+        """Write runs of a batch in one transaction, each by itself; says what became of each.
 
         `room_micros`: what is left of the account for them, where others wait to be held before.
+        `cap_micros`: what all of the batch may cost at the most, in the caller's own money. Who
+        else writes to it is awaited: the cap is one for all, and behind its end nothing is written.
         """
         outcomes: dict[int, Begun | RelayError] = {}
-        for place, one in enumerate(prepared):
-            try:
-                self._check_room(caller, one, room_micros)
-            except RelayError as error:
-                outcomes[place] = error
-            else:
-                room_micros -= one.quote_micros
-        # In the order of their keys: two that write the same ones never await each other.
-        places = [place for place in range(len(prepared)) if place not in outcomes]
-        places.sort(key=lambda place: prepared[place].wish.key or "")
         async with self._sessions.begin() as session:
-            written = await self._write(session, caller, [prepared[place] for place in places])
-        outcomes |= zip(places, written, strict=True)
-        return [outcomes[place] for place in range(len(prepared))]
+            batch = await lock_batch(session, batch_id)
+            own_left = None
+            if cap_micros is not None:
+                own_left = cap_micros - own_micros(caller, batch.quoted_micros)
+            for number, one in enumerate(prepared):
+                assert one.wish.batch is not None, "it is of this batch"
+                if one.wish.batch[1] in batch.places:
+                    continue  # it is there, and counted
+                try:
+                    if batch.is_cancelled:
+                        raise InvalidParameter("items", "their batch was cancelled")
+                    if own_left is not None and one.own_micros > own_left:
+                        raise OverCap(OVER_CAP_OF_BATCH)
+                    self._check_room(caller, one, room_micros)
+                except RelayError as error:
+                    outcomes[number] = error
+                else:
+                    room_micros -= one.quote_micros
+                    own_left = None if own_left is None else own_left - one.own_micros
+            # In the order of their keys: two that write the same ones never await each other.
+            numbers = [number for number in range(len(prepared)) if number not in outcomes]
+            numbers.sort(key=lambda number: prepared[number].wish.key or "")
+            written = await self._write(session, caller, [prepared[number] for number in numbers])
+        outcomes |= zip(numbers, written, strict=True)
+        return [outcomes[number] for number in range(len(prepared))]
 
     async def _write(
         self, session: AsyncSession, caller: Caller, prepared: Sequence[Prepared]

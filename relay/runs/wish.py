@@ -6,8 +6,10 @@ from uuid import UUID
 
 import msgspec
 
+from relay.money import rounded
 from relay.pricing.quote import Quote
 from relay.runs.plan import Plan
+from relay.tenants.caller import Caller
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -49,5 +51,15 @@ class Prepared(NamedTuple):
         return sum(quote.hold_micros for quote in self.quotes)
 
     @property
+    def own_micros(self) -> int:
+        """The same in the caller's own money."""
+        return sum(quote.resold(quote.hold_micros) for quote in self.quotes)
+
+    @property
     def cap_micros(self) -> int:
         return self.quote_micros if self.wish.cap_micros is None else self.wish.cap_micros
+
+
+def own_micros(caller: Caller, micros: int) -> int:
+    """Say what the payer's money is to a caller: a sub-tenant is told nothing of its parent's."""
+    return micros if caller.resale is None else rounded(micros * caller.resale)

@@ -8,8 +8,8 @@ import msgspec
 import structlog
 from msgspec import UNSET, UnsetType
 
-from relay.database.faults import is_fault, log_failure
-from relay.errors import InternalError, InvalidParameter, OverCap, RelayError, Unavailable
+from relay.database.faults import log_failure
+from relay.errors import BadRequest, InvalidParameter, RelayError, Unavailable
 from relay.runs.batches import InBatch, OpenedBatch
 from relay.runs.begin import KEY_CHARS_MAX
 from relay.runs.wish import Prepared
@@ -17,7 +17,7 @@ from relay.runs.write import Begun
 from relay.studio.behind import Visit
 from relay.studio.creates import Asked, notes_of_reuse, wish_of
 from relay.studio.items import KEY, read_item
-from relay.studio.shown import own_micros
+from relay.studio.refusals import refusal_of_failure
 
 log = structlog.get_logger()
 
@@ -46,8 +46,6 @@ class _Wanted(msgspec.Struct):
 
     place: int
     prepared: Prepared
-    own_micros: int
-    """What it may cost, in the caller's own money."""
     notes: list[str]
     closing: AsyncExitStack
     """Ended with it: what is kept of one that is refused is kept no more."""
@@ -61,11 +59,7 @@ class Writing:
         self._visit = visit
         self._batch = batch
         self._room_micros = batch.room_micros
-        self._cap_left_micros = (
-            None
-            if cap_micros is None
-            else cap_micros - own_micros(visit.caller, batch.quoted_micros)
-        )
+        self._cap_micros = cap_micros
         self._wanted: list[_Wanted] = []
         self._answers: list[ItemAnswer] = []
         self._fault: RelayError | None = None
@@ -136,15 +130,7 @@ class Writing:
         if given is not None:
             self._tell(place, given, notes)
             return
-        own = sum(quote.resold(quote.hold_micros) for quote in prepared.quotes)
-        if self._cap_left_micros is not None:
-            if own > self._cap_left_micros:
-                raise OverCap(
-                    "No permission: it would cost more than is left of what the batch may cost"
-                )
-            self._cap_left_micros -= own
-        wanted = _Wanted(place, prepared, own, notes, closing.pop_all())
-        self._wanted.append(wanted)
+        self._wanted.append(_Wanted(place, prepared, notes, closing.pop_all()))
 
     async def _write(self) -> None:
         """Write what was read, in one transaction."""
@@ -155,7 +141,9 @@ class Writing:
             outcomes = await self._visit.behind.runs.beginner.write_many(
                 self._visit.caller,
                 [one.prepared for one in wanted],
+                batch_id=self._batch.id,
                 room_micros=self._room_micros,
+                cap_micros=self._cap_micros,
             )
         except Exception as error:  # noqa: BLE001 (told in the log)
             failure = self._failed(error)
@@ -173,15 +161,14 @@ class Writing:
                 self._tell(one.place, outcome, one.notes)
             if isinstance(outcome, Begun) and outcome.is_new:
                 self._room_micros -= one.prepared.quote_micros
-            elif self._cap_left_micros is not None:
-                self._cap_left_micros += one.own_micros
 
     def _failed(self, error: Exception) -> RelayError:
-        log_failure(log, "batch.not_written", error, request_id=self._visit.request_id)
-        if not is_fault(error):
-            return InternalError()
-        self._fault = Unavailable()
-        return self._fault
+        told = refusal_of_failure(error)
+        if not isinstance(told, BadRequest):
+            log_failure(log, "batch.not_written", error, request_id=self._visit.request_id)
+        if isinstance(told, Unavailable):
+            self._fault = told
+        return told
 
     def _tell(self, place: int, run: Begun | InBatch, notes: list[str] | UnsetType = UNSET) -> None:
         self._answer(

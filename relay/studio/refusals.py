@@ -14,7 +14,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from relay.database.faults import is_fault, log_failure
+from relay.database.faults import is_fault, is_of_a_text, log_failure
 from relay.errors import (
     BadRequest,
     InternalError,
@@ -76,6 +76,15 @@ def _told(request: Request[Any, Any, Any], error: Exception) -> RelayError:
         if error.status_code in (NOT_FOUND, NOT_ALLOWED):
             return UnknownPath(request.method, request.url.path)
         return BadRequest(error.detail)
+    return refusal_of_failure(error)
+
+
+def refusal_of_failure(error: Exception) -> RelayError:
+    """Say what is told of what a handler did not mean to raise."""
+    if isinstance(error, RecursionError):
+        return BadRequest("The request body is nested too deeply")
+    if is_of_a_text(error):
+        return BadRequest("A text that is looked for has a NUL, which none that is kept can have")
     return Unavailable() if is_fault(error) else InternalError()
 
 

@@ -9,10 +9,11 @@ from msgspec import UNSET, UnsetType
 
 from relay.assets.links import ResultUrls
 from relay.html.words import say, translations
-from relay.money import decimal_of, rounded
+from relay.money import decimal_of
 from relay.runs.read import SeenRun, SeenStep
 from relay.runs.stages import Stage
 from relay.runs.tables import RunState, StepState
+from relay.runs.wish import own_micros
 from relay.studio.behind import Visit
 from relay.tenants.caller import Caller
 
@@ -198,11 +199,6 @@ async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
         error_code=run.error_code if failed and run.error_code is not None else UNSET,
         error_message=run.error_message if failed and run.error_message else UNSET,
     )
-
-
-def own_micros(caller: Caller, micros: int) -> int:
-    """Say what the payer's money is to a caller: a sub-tenant is told nothing of its parent's."""
-    return micros if caller.resale is None else rounded(micros * caller.resale)
 
 
 def message_of(seen: SeenRun, language: str) -> str:

@@ -4,7 +4,7 @@ Source of what Kling takes: docs/kling-api.md 4 and 11; of the fields' names her
 that this layer was planned by, section 14 with what of them is wrong.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -25,6 +25,7 @@ from relay.studio.capabilities.capability import (
 )
 
 Number = float | str | UnsetType | None
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 OMNI = successor_at("multi-image2video")
 """What has several pictures in one clip: the model of Kling's own path for it has ended."""
 _NOT_OF_OMNI = ("negative_prompt", "cfg_scale")
@@ -177,7 +178,7 @@ class LipSync(Body, kw_only=True):
     voice_id: Text = UNSET
     voice_language: Text = UNSET
     voice_speed: Number = UNSET
-    audio_duration: float | UnsetType | None = UNSET
+    audio_duration: Seconds | UnsetType | None = UNSET
     """Seconds of the sound; where they are not given, it lasts as long as the face is seen."""
     sound_volume: Number = UNSET
     original_audio_volume: Number = UNSET
