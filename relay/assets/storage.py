@@ -22,13 +22,13 @@ OVERDUE_DAYS = 100
 MEASURE = text("""
 INSERT INTO asset_days (tenant_id, day, bytes, gb_month_micros)
 SELECT k.tenant_id, :day, k.bytes,
-    coalesce(n.asset_gb_month_micros, p.asset_gb_month_micros, CAST(:price AS bigint))
+    coalesce(p.asset_gb_month_micros, CAST(:price AS bigint))
 FROM (
     SELECT o.tenant_id, sum(o.bytes) AS bytes FROM asset_objects o
     WHERE o.stored_at IS NOT NULL AND o.doomed_at IS NULL
     GROUP BY o.tenant_id
 ) k
-JOIN tenants n ON n.id = k.tenant_id LEFT JOIN tenants p ON p.id = n.parent_id
+JOIN tenants n ON n.id = k.tenant_id JOIN tenants p ON p.id = coalesce(n.parent_id, n.id)
 ORDER BY k.tenant_id
 ON CONFLICT (tenant_id, day) DO UPDATE SET bytes = excluded.bytes
     WHERE asset_days.bytes < excluded.bytes

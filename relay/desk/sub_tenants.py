@@ -32,7 +32,7 @@ SUB_TENANTS_MAX = 1000
 """Of one tenant, which opens them itself."""
 RESALE_MAX = 1000
 PLACES_MAX = 6
-OF_WHO_PAYS = ("multiplier", "price_group", "tasks_max")
+OF_WHO_PAYS = ("multiplier", "price_group", "asset_gb_month_micros", "tasks_max")
 """What is set of the tenant above: its prices and its account are those that count."""
 
 

@@ -13,6 +13,8 @@ from cryptography import x509
 from relay.cli.export import TABLES
 from relay.database.embedded import EmbeddedPostgres
 from relay.desk.exported import TABLES as EXPORTED
+from relay.desk.setup.entries import TenantEntry
+from relay.desk.tenants import TenantChanges
 from relay.secrets import new_secret_key
 from tests.cli.command import Command, execute
 from tests.clones import cloned
@@ -61,6 +63,9 @@ opening_quota = 12.5
 credit = 30.000001
 price_group = "vip"
 tasks_max = 9
+keep_results_days = 90
+asset_bytes_max = 5000000000
+asset_gb_month = 0.030001
 groups = ["eu"]
 contact = 'Ann "the" <ann@acme.test>'
 notes = "pays by bank\\nbefore the 5th"
@@ -185,6 +190,10 @@ UNUSABLE = {
     "[[tenant]]\nname = 'x'\nfactor = 2\n": "tenant 1 (x): only a sub-tenant has a factor",
     "[[tenant]]\nname = 'x'\nparent = 'acme'\n": "a sub-tenant is called acme/…",
     "[[tenant]]\nname = 'acme/eu'\nparent = 'acme'\ncredit = 1\n": "credit is its parent's",
+    "[[tenant]]\nname = 'acme/eu'\nasset_gb_month = 1\n": "a sub-tenant has its parent's prices",
+    "[[tenant]]\nname = 'acme/eu'\nparent = 'acme'\nasset_gb_month = 1\n": "is its parent's",
+    "[[tenant]]\nname = 'x'\nasset_gb_month = 'much'\n": "asset_gb_month is no number",
+    "[[tenant]]\nname = 'x'\nasset_gb_month = -1\n": "asset_gb_month must be 0 to",
     "[[tenant]]\nname = 'acme/eu'\ntasks_max = 1\n": "a sub-tenant has its parent's prices",
     "[[token]]\ntenant = 'x'\nname = 'y'\nqueue_s = 'long'\n": "token 1 (x y): queue_s = 'long'",
     "[[alert_place]]\nurl = 'json://x/y'\n": "alert_place 1: url is a secret",
@@ -321,6 +330,15 @@ def test_what_stands_is_made_anew_elsewhere_and_twice_is_nothing(
     assert "Nothing to do" in empty("apply", str(setup), **GIVEN_AGAIN).stderr
 
     only_what_differs_is_planned(empty, setup, dump)
+
+
+def test_a_file_says_all_that_is_set_of_a_tenant() -> None:
+    """What `relay tenant set` changes is in a file too; a multiplier is a row of its own there."""
+    spelt = {"resale": "factor", "asset_gb_month_micros": "asset_gb_month"}
+
+    set_of_it = {spelt.get(name, name) for name in TenantChanges.__struct_fields__}
+
+    assert set_of_it - set(TenantEntry.__struct_fields__) == {"multiplier"}
 
 
 class Meddling(io.BytesIO):

@@ -169,3 +169,18 @@ async def test_creates_are_paused_and_let_on_again(database_url: str) -> None:
         assert (again.status_code, "over already" in again.text) == (409, True)
         assert [one["act"] for one in await changes(relay)] == ["pause.add", "pause.end"]
         assert "Nothing is paused" in await ann.read("/pauses")
+        await what_runs_is_told_before_its_removal(relay, ann, main)
+
+
+async def what_runs_is_told_before_its_removal(relay: Relay, ann: Visit, main: int) -> None:
+    """How many tasks run there, and the drain instead of a button that would be refused."""
+    here, button = f"/channels/{main}/remove", "Remove it for good"
+    assert button in await ann.read(here)
+    await relay.submit(await relay.add_tenant())
+    page = await ann.read(here)
+    assert "1 task of it is not over" in page
+    assert (button in page, f"/channels/{main}/drain" in page) == (False, True)
+    assert (await ann.post(here)).status_code == 409
+    assert (await ann.post(f"/channels/{main}/drain")).status_code == 303
+    page = await ann.read(here)
+    assert (button in page, "it is draining" in page) == (False, True)

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from relay.alerts.tables import Severity
 from relay.desk.alerts import add_place
+from relay.desk.prices import set_price
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.operators.tables import Role
 from tests.admin.office import act
 from tests.console.test_gate import charged_task
 from tests.console.test_home import EVIL
 from tests.console.visiting import Visit, visiting
+from tests.desk.acts import FIXED
 from tests.relay_app import Relay, fixture_relay
 
 PLACE = "jsons://hooks.example.com/relay?+secret=hunter2"
@@ -100,6 +104,17 @@ async def changes(relay: Relay, ann: Visit) -> None:
     (opened,) = await relay.rows("SELECT id FROM changes WHERE act = 'tenant.open'")
     assert "10.00 USD" in await ann.read(f"/changes/{opened['id']}"), "amounts are money"
     assert (await ann.get("/changes/4711")).status_code == 404
+    price = replace(FIXED, model="kling-v3", sound=False, amount_micros=1_234_567_890)
+    await act(relay, set_price, price, tenant="acme")
+    (row,) = await relay.rows("SELECT id FROM changes WHERE act = 'price.set'")
+    assert (await act(relay, set_price, price, tenant="acme")) is not None, "set twice, noted once"
+    for place in ("/changes", f"/changes/{row['id']}"):
+        page = await ann.read(place)
+        assert "text2video kling-v3, without sound, tenant acme" in page, "no key for programs"
+        assert "1,234.56789 USD" in page
+    page = (await ann.client.get(f"/console/changes/{row['id']}", headers=chinese)).text
+    assert "text2video kling-v3、无声、租户 acme" in page
+    assert "1,234.56789 USD" in page
 
 
 async def alerts(relay: Relay, ann: Visit, vic: Visit) -> None:

@@ -2001,6 +2001,11 @@ REFUSED = [
         *(change_tenant, Unusable, _on_one_below(_change_tenant("acme/eu", name="eu"))),
         "name of one below",
     ),
+    Refusal(
+        *(change_tenant, Unusable),
+        _on_one_below(_change_tenant("acme/eu", asset_gb_month_micros=1)),
+        "price of its parent",
+    ),
     Refusal(change_tenant, Unusable, _change_tenant(resale=Decimal(2)), "factor"),
     Refusal(
         *(change_tenant, Unusable, _on_one_below(_change_tenant(name="a" * 63))),

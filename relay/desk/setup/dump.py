@@ -112,7 +112,11 @@ def _cost(one: ListedCost) -> dict[str, Any]:
 
 def _tenant(row: ShownTenant, limits: Limits) -> dict[str, Any]:
     fields = {name: getattr(row, name) for name in (*OF_TENANT, *GATES)}
-    money: dict[str, Any] = {"credit": decimal_of(row.credit_micros)}
+    gb_month = row.asset_gb_month_micros
+    money: dict[str, Any] = {
+        "credit": decimal_of(row.credit_micros),
+        "asset_gb_month": None if gb_month is None else decimal_of(gb_month),
+    }
     if row.parent is not None:
         fields |= dict.fromkeys(OF_WHO_PAYS)
         money = {"parent": row.parent, "factor": row.factor}

@@ -137,7 +137,17 @@ class TenantEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=T
     room_min: int | None = None
     keep_results_days: int | str | None = None
     asset_bytes_max: int | str | None = None
+    asset_gb_month: Any = None
+    """What a GB-month of its files costs, a decimal; `none` is what it costs everybody."""
     result_urls: str | None = None
+
+    @property
+    def storage_price(self) -> dict[str, int | None]:
+        """Say what of a GB-month's price is to be put into its row, in micros."""
+        return {
+            f"{name}_micros": None if amount is None else micros_of(Decimal(amount))
+            for name, amount in self.given("asset_gb_month").items()
+        }
 
 
 class TokenEntry(BoundEntry, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ from relay.tenants.read import own_name, sub_name
 
 AMOUNT_MAX = 1_000_000_000
 ENTRIES_MAX = 10_000
-OF_PARENT = ("opening_quota", "credit", "price_group", "tasks_max")
+OF_PARENT = ("opening_quota", "credit", "price_group", "asset_gb_month", "tasks_max")
 """What a sub-tenant has none of: the tenant above pays, at its prices."""
 NAMED = ("tenant", "channel", "name", "unit", "shown")
 """Keys of tables that say what each is of."""
@@ -205,6 +205,8 @@ def _tenant(entry: TenantEntry, label: str) -> TenantEntry:
     for name in ("opening_quota", "credit"):
         if (amount := getattr(entry, name)) is not None:
             _amount(label, name, amount)
+    if entry.asset_gb_month not in (None, NONE):
+        _amount(label, "asset_gb_month", _number(label, "asset_gb_month", entry.asset_gb_month))
     if entry.parent is None:
         if entry.factor is not None:
             raise FileError(f"{label}: only a sub-tenant has a factor: say parent too")

@@ -133,7 +133,7 @@ async def _put_tenant(
     if account is None:
         account = await session.get_one(Account, row.account_id)
     is_below = row.parent_id is not None
-    wanted = entry.given(*OF_TENANT)
+    wanted = entry.given(*OF_TENANT) | entry.storage_price
     changes: dict[str, Any] = {
         name: value
         for name, value in wanted.items()
