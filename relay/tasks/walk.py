@@ -1,6 +1,7 @@
 """Lists of tasks by any filter, without an index for each: the newest are walked for a while."""
 
 import time
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import select
@@ -39,10 +40,10 @@ async def walk_tasks(
     newest = await session.scalar(select(Task.id).order_by(Task.id.desc()).limit(1)) or 0
     top = min(newest + 1, wanted.before_id or newest + 1)
     if wanted.until is not None:
-        top = min(top, await find_first_since(session, wanted.until + OUT_OF_ORDER))
+        top = min(top, await find_first_since(session, _moved(wanted.until, OUT_OF_ORDER)))
     bottom = 1
     if wanted.since is not None:
-        bottom = await find_first_since(session, wanted.since - OUT_OF_ORDER)
+        bottom = await find_first_since(session, _moved(wanted.since, -OUT_OF_ORDER))
     found: list[ListedTask] = []
     spent_s = 0.0
     while top > bottom:
@@ -57,3 +58,11 @@ async def walk_tasks(
         if spent_s >= budget_s:
             break
     return found, top if top > bottom else None
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Move a moment that somebody named; beyond either end of the calendar there is none."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment

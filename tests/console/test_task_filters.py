@@ -82,6 +82,9 @@ async def _found_by_each_field(relay: Relay, ann: Visit, program: Asking, ids: l
     assert await found(charged="0.420001", by_http=least) == [second]
     assert await found(refunded="on") == [first]
     assert await found(by_hand="on") == [first, second, third]
+    for name, day in (("since", "0001-01-01"), ("until", "9999-12-30")):
+        moment: dict[str, object] = {name: f"{day}T23:59:59Z"}
+        assert await found(by_http=moment, **{name: day}) == ids, "an end of the calendar"
     wrong = await program("GET", "tasks", charged_least_micros=-1)
     assert (wrong.status_code, wrong.json()["field"]) == (400, "charged_least_micros")
     assert "An amount such as" in await ann.read("/tasks", charged="-1")
