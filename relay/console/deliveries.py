@@ -8,17 +8,19 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
+from relay.console.acting import OK, attempt
 from relay.console.gate import ROOT
 from relay.console.lists import RowList
-from relay.console.page import Page
-from relay.console.problems import sentence_of, status_of
+from relay.console.page import Asked, Page
+from relay.console.problems import sentence_of
+from relay.console.reasons import REASONS_OF, read_reason
 from relay.database.ids import TaskId
 from relay.deliveries.read import ListedDelivery, ShownDelivery, list_deliveries, read_delivery
 from relay.deliveries.tables import DeliveryState
 from relay.desk.deliveries import replay_delivery
-from relay.desk.errors import DeskError, NoSuch
+from relay.desk.errors import NoSuch
 from relay.desk.find import delivery_named, tenant_named
-from relay.html.form import Form
+from relay.html.form import Form, read_form
 from relay.pages.rows import Read, cut
 from relay.tasks.inspect import find_tasks
 
@@ -56,26 +58,34 @@ class Deliveries(Controller):
 
     @get("/{delivery:str}/replay", guards=[may("delivery.replay")])
     async def ask(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
-        """Ask whether it is to be sent once more."""
-        shown = await _read(page, delivery)
-        return await page.render("deliveries/replay.html", shown=shown, form=Form(page.say))
+        """Ask what for it is to be sent once more."""
+        return await _ask(page, delivery, Form(page.say))
 
     @post("/{delivery:str}/replay", guards=[may("delivery.replay")])
-    async def replay(self, page: NamedDependency[Page], delivery: FromPath[str]) -> Response[Any]:
+    async def replay(
+        self, page: NamedDependency[Page], request: Asked, delivery: FromPath[str]
+    ) -> Response[Any]:
         """Make it due again."""
-        try:
-            async with page.acting() as session:
-                delivery_id = await replay_delivery(session, page.actor, delivery)
-        except NoSuch:
-            raise
-        except DeskError as error:
-            return await page.render(
-                "deliveries/replay.html",
-                status=status_of(error),
-                shown=await _read(page, delivery),
-                form=Form(page.say, errors={"": sentence_of(error, page)}),
-            )
-        return page.go(f"{HERE}/{delivery_id}", said="due")
+        form = await read_form(request, page.say)
+        reason = read_reason(form, "replay")
+
+        async def work(session: AsyncSession) -> int:
+            return await replay_delivery(session, page.actor, delivery, reason=reason)
+
+        delivery_id, status = await attempt(page, form, work)
+        if delivery_id is not None:
+            return page.go(f"{HERE}/{delivery_id}", said="due")
+        return await _ask(page, delivery, form, status=status)
+
+
+async def _ask(page: Page, delivery: str, form: Form, *, status: int = OK) -> Response[Any]:
+    return await page.render(
+        "deliveries/replay.html",
+        status=status,
+        shown=await _read(page, delivery),
+        form=form,
+        reasons=REASONS_OF["replay"],
+    )
 
 
 async def _read(page: Page, key: str) -> ShownDelivery:

@@ -17,6 +17,7 @@ from relay.console.gate import ROOT
 from relay.console.lists import ID_MAX, RowList
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of
+from relay.console.reasons import REASONS_OF, read_reason
 from relay.console.story import read_told
 from relay.database.ids import TaskId
 from relay.desk.actor import Actor
@@ -55,25 +56,6 @@ MORE = frozenset(
 """Fields of the filter that are not shown at once."""
 
 Do = Callable[[AsyncSession, Actor, TaskId, Form], Awaitable[object]]
-REASONS = {
-    "delivered": "Kling delivered it",
-    "not-delivered": "Kling did not deliver it",
-    "quality": "The result is not what was asked for",
-    "mistake": "A mistake of ours",
-    "asked": "Its tenant asked for it",
-    "goodwill": "Goodwill",
-    "read": "Read and understood",
-    "other": "Other",
-}
-"""What acts are done for, as it is kept: in the operator's business language, not the reader's."""
-REASONS_OF = {
-    "settle": ("delivered", "mistake", "asked", "other"),
-    "release": ("not-delivered", "mistake", "asked", "other"),
-    "refund": ("quality", "not-delivered", "mistake", "asked", "goodwill", "other"),
-    "cancel": ("asked", "mistake", "other"),
-    "unflag": ("read", "other"),
-}
-"""Those that an act may have."""
 MAY_EACH = may_each(lambda act: f"task.{act}" if act in ACTS else None)
 
 
@@ -174,8 +156,7 @@ class Tasks(Controller):
         if act not in ACTS:
             raise NoSuch("page", act)
         form = await read_form(request, page.say)
-        if act != "look":
-            _reason(form, act)
+        read_reason(form, act)
         amount_micros = form.amount("amount", must=True) if act == "refund" else None
 
         async def work(session: AsyncSession) -> object:
@@ -213,45 +194,38 @@ async def _ask(
         act=act,
         form=form,
         amount_micros=form.amount("amount") if form.is_right else None,
-        reasons=REASONS_OF.get(act, ()),
+        reasons=REASONS_OF[act],
     )
-
-
-def _reason(form: Form, act: str) -> str:
-    """Read a reason: one of the act's list, with words of the operator's own behind it."""
-    chosen = form.choice("reason", REASONS_OF[act], must=True)
-    words = form.text("words", must=chosen == "other")
-    return ": ".join(filter(None, (REASONS.get(chosen or "") if chosen != "other" else "", words)))
 
 
 async def _settle(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     tell = form.text("tell") or TOLD_OF_SETTLED
-    return await settle(session, actor, task_id, reason=_reason(form, "settle"), tell=tell)
+    return await settle(session, actor, task_id, reason=read_reason(form, "settle"), tell=tell)
 
 
 async def _release(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     tell = form.text("tell") or TOLD_OF_RELEASED
-    return await release(session, actor, task_id, reason=_reason(form, "release"), tell=tell)
+    return await release(session, actor, task_id, reason=read_reason(form, "release"), tell=tell)
 
 
 async def _refund(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
     amount_micros = form.amount("amount", must=True)
     return await refund(
-        session, actor, task_id, reason=_reason(form, "refund"), amount_micros=amount_micros
+        session, actor, task_id, reason=read_reason(form, "refund"), amount_micros=amount_micros
     )
 
 
 async def _cancel(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
-    return await cancel(session, actor, task_id, reason=_reason(form, "cancel"))
+    return await cancel(session, actor, task_id, reason=read_reason(form, "cancel"))
 
 
 async def _unflag(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
-    await unflag(session, actor, task_id, reason=_reason(form, "unflag"))
+    await unflag(session, actor, task_id, reason=read_reason(form, "unflag"))
     return None
 
 
 async def _look(session: AsyncSession, actor: Actor, task_id: TaskId, form: Form) -> object:
-    await look_now(session, actor, task_id, reason=form.text("words"))
+    await look_now(session, actor, task_id, reason=read_reason(form, "look"))
     return None
 
 

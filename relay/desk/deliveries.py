@@ -13,7 +13,12 @@ from relay.desk.find import delivery_named
 
 @act("delivery.replay")
 async def replay_delivery(
-    session: AsyncSession, actor: Actor, key: str, *, tenant_id: int | None = None
+    session: AsyncSession,
+    actor: Actor,
+    key: str,
+    *,
+    tenant_id: int | None = None,
+    reason: str | None = None,
 ) -> int:
     """Make an ended delivery due again, the same bytes under the same id; return our id of it.
 
@@ -35,5 +40,6 @@ async def replay_delivery(
         name=str(delivery_id),
         before={"state": replayed.was},
         after={"state": DeliveryState.DUE.value},
+        reason=reason,
     )
     return delivery_id

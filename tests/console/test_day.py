@@ -207,6 +207,7 @@ async def replay_callback(street: Street, page: Any) -> None:
     await expect(page.locator("#drawer .timeline")).to_contain_text("HTTP 410")
     told = str(await page.locator("#drawer [data-copy^='msg_']").first.get_attribute("data-copy"))
     await follow(page, "Send once more…")
+    await fill(page, reason="not-told")
     await press(page, "Send once more")
     await is_done(page)
     await street.heard(told, times=2)

@@ -65,15 +65,20 @@ async def deliveries(relay: Relay, ann: Visit, vic: Visit, task_id: int) -> None
     assert replay not in (await vic.get(f"/deliveries/{row['id']}")).text
     assert [(await vic.get(replay)).status_code, (await vic.post(replay)).status_code] == [403] * 2
     assert "No money moves" in await ann.read(replay)
-    answer = await ann.post(replay)
+    without = await ann.post(replay)
+    assert (without.status_code, 'id="reason-error"' in without.text) == (422, True)
+    answer = await ann.post(replay, reason="other", words=EVIL)
     assert (answer.status_code, answer.headers["location"]) == (
         303,
         f"/console/deliveries/{row['id']}?said=due",
     )
-    again = await ann.post(replay)
+    again = await ann.post(replay, reason="asked")
     assert (again.status_code, 'role="alert"' in again.text) == (409, True)
     assert (await ann.post("/deliveries/4711/replay")).status_code == 404
     assert await acts_of(relay) == ["delivery.replay"]
+    assert (await relay.row("SELECT reason FROM changes WHERE act = 'delivery.replay'"))[
+        "reason"
+    ] == EVIL
 
 
 async def changes(relay: Relay, ann: Visit) -> None:

@@ -117,7 +117,9 @@ async def test_a_tenant_is_told_again_from_its_task(database_url: str) -> None:
         again = f"/deliveries/{rows[-1]['id']}/replay"
         assert f'href="/console{again}"' in await ann.read(f"/tasks/{task_id}")
         assert "Tell the tenant again" not in await vic.read(f"/tasks/{task_id}")
-        await done(ann, again)
+        await done(ann, again, reason="not-told")
+        change = await relay.row("SELECT reason FROM changes WHERE act = 'delivery.replay'")
+        assert change["reason"] == "Its tenant was not told"
         assert "Tell the tenant again" not in await ann.read(f"/tasks/{task_id}")
 
 
