@@ -159,7 +159,7 @@ class AtDesk(msgspec.Struct, frozen=True):
         return answer
 
     async def refuse_stale(
-        self, session: AsyncSession, act: str, if_match: str | None, look: Look
+        self, session: AsyncSession, act: str, if_match: str | None, look: Look[object]
     ) -> None:
         """Compare what the client has read to what is there, which stays so until the commit.
 

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -47,6 +46,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "language": LANGUAGES,
 }
 """Of fields whose values are words of ours on pages alone."""
+NOTHING: tuple[object, ...] = (0, False, {}, [])
+"""Values that say nothing of what was made or removed."""
 NAMED = {"amounts": say("amounts times multipliers"), "file": say("a file"), "all": say("all")}
 """What prices and multipliers were changed where no one row was."""
 KEY = re.compile(r" ?\b(model|mode|sound|voice|video_input|duration_s|tenant|price_group|hours)=")
@@ -82,6 +83,27 @@ def lay(change: ShownChange, page: Page) -> list[Laid]:
         for field in {**before, **after}
         if before.get(field) is not None or after.get(field) is not None
     ]
+
+
+def spell_change(change: ShownChange, page: Page) -> str:
+    """Spell a change in a line; of what was made or removed only what says something."""
+    is_whole = change.before is None or change.after is None
+    before, after = change.before or {}, change.after or {}
+    return page.say(", ").join(
+        " ".join(
+            (
+                one.words,
+                *(
+                    [one.before, ">"]
+                    if one.before and one.after
+                    else [one.before] * bool(one.before)
+                ),
+                *([one.after] * bool(one.after)),
+            )
+        )
+        for one in lay(change, page)
+        if not is_whole or (after or before).get(one.field) not in NOTHING
+    )
 
 
 def spell_subject(subject: Subject, page: Page) -> str:
@@ -130,15 +152,16 @@ def _spelt(field: str, value: object, page: Page) -> str | None:
             spelt = page.hear(value) if field in STATES else value
         case list() if all(isinstance(one, str | int) for one in value):
             spelt = ", ".join(map(str, value)) or page.say("none")
-        case dict() if field == "ceilings":
-            spelt = _spelt_ceilings(value, page) or page.say("its role's")
+        case dict() if all(isinstance(one, int) for one in value.values()):
+            spelt = _spelt_by_name(field, value, page)
         case _:
             spelt = json.dumps(value, ensure_ascii=False)
     return spelt
 
 
-def _spelt_ceilings(ceilings: dict[str, Any], page: Page) -> str:
-    """Spell the most, in micros, that each act may come to in a day."""
-    return ", ".join(
-        f"{page.hear(act)} {page.spell.money(micros)}" for act, micros in ceilings.items()
-    )
+def _spelt_by_name(field: str, values: dict[str, int], page: Page) -> str:
+    """Spell the room of each model, or the most, in micros, that each act may come to in a day."""
+    if field == "ceilings":
+        each = [f"{page.hear(act)} {page.spell.money(micros)}" for act, micros in values.items()]
+        return ", ".join(each) or page.say("its role's")
+    return ", ".join(f"{name}={number}" for name, number in values.items()) or page.say("none")

@@ -15,9 +15,9 @@ from relay.channels.checks import normalised_base_url
 from relay.channels.probe import Found, leads_to_sandbox, probe_keys
 from relay.console.access import may
 from relay.console.channels import HERE
+from relay.console.overtaken import told_overtaken
 from relay.console.page import Asked, Page
 from relay.console.problems import sentence_of, status_of
-from relay.desk.changes import list_changes
 from relay.desk.channels import (
     ChannelChanges,
     ChannelKeys,
@@ -28,7 +28,6 @@ from relay.desk.channels import (
 from relay.desk.errors import DeskError, NameTaken, NoSuch, Stale, Unusable
 from relay.desk.find import channel_named, channel_numbered
 from relay.desk.shown import ShownChannel, shown_channel
-from relay.desk.spelt_changes import spelt_change
 from relay.desk.versions import Look, etag_of, refuse_stale
 from relay.html.form import Form, read_form
 from relay.kling.endpoint import Credential
@@ -189,7 +188,7 @@ async def _again(
     return await _render(page, form, row, status=status_of(error))
 
 
-def _locked(name: str) -> Look:
+def _locked(name: str) -> Look[ShownChannel]:
     """Lock a channel, so that it stays as it is compared."""
 
     async def look(session: AsyncSession) -> ShownChannel:
@@ -202,14 +201,9 @@ async def _ask_stale(page: Page, form: Form, channel_id: int) -> Response[Any]:
     """Say who changed what since the form was opened; what was typed stays, and was not saved."""
     async with page.reading() as session:
         row = shown_channel(await channel_numbered(session, channel_id))
-        changes = await list_changes(session, subject=row.name, act="channel", limit=10)
-    last = next(one for one in changes if one.act != "channel.set_cost")
     del form.values["version"]
-    form.errors[""] = page.say(
-        "Nothing was saved: %(who)s changed it since this form was opened (%(what)s). What you"
-        " typed is still here; saved again it stands in place of that.",
-        who=last.actor,
-        what=spelt_change(last.before, last.after, page.office.settings.currency) or last.act,
+    form.errors[""] = await told_overtaken(
+        page, row.name, "channel", but=frozenset(("channel.set_cost",))
     )
     return await _render(page, form, row, status=status_of(Stale()))
 

@@ -8,12 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.channels.costs import ListedCost, list_costs
 from relay.channels.tables import Channel
+from relay.console.change_words import spell_change
 from relay.console.page import Page
 from relay.desk.changes import list_changes
 from relay.desk.find import channel_numbered
 from relay.desk.shown import ShownChange, ShownChannel, shown_change, shown_channel
-from relay.desk.spelt_changes import spelt_change
-from relay.desk.tables import Change
 from relay.health.read import (
     Event,
     HeldPack,
@@ -33,7 +32,6 @@ from relay.trial.kept import ShownTrial, read_last_trial
 from relay.trial.report import TrialReport
 
 CHANGES_SHOWN = 20
-NOTHING: tuple[object, ...] = (None, [], {}, False)
 BUSY, REMOVED, PAUSED = "busy", "removed", "paused"
 
 
@@ -87,13 +85,6 @@ class ChannelRow(msgspec.Struct, frozen=True, kw_only=True):
     removed_at: datetime | None
 
 
-class Noted(msgspec.Struct, frozen=True):
-    """What was done to it at the desk."""
-
-    change: ShownChange
-    words: str | None
-
-
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """All that its page shows."""
 
@@ -103,7 +94,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     packs: list[HeldPack]
     troubles: list[Trouble]
     events: list[Event]
-    changes: list[Noted]
+    changes: list[tuple[ShownChange, str]]
+    """What was done to it at the desk, and what that changed in words."""
     costs: list[ListedCost]
     trial: TrialReport | None
     last_trial: ShownTrial | None
@@ -157,7 +149,6 @@ async def read_told(session: AsyncSession, page: Page, channel_id: int) -> Told:
     """
     row = await channel_numbered(session, channel_id)
     (shown,) = await read_shown(session, [row])
-    currency = page.office.settings.currency
     changes = await list_changes(session, subject=row.name, act="channel", limit=CHANGES_SHOWN)
     return Told(
         shown=shown,
@@ -165,24 +156,13 @@ async def read_told(session: AsyncSession, page: Page, channel_id: int) -> Told:
         packs=await read_packs(session, row.id),
         troubles=await read_troubles(session, row.id, row.name),
         events=await read_events(session, row.id),
-        changes=[Noted(shown_change(one), _words(one, currency)) for one in changes],
+        changes=[(one, spell_change(one, page)) for one in map(shown_change, changes)],
         costs=await list_costs(session, row.id),
         trial=None if row.trial is None else msgspec.convert(row.trial, TrialReport),
         last_trial=await read_last_trial(session, row.id),
         ca_sha256=Way(ca_pem=row.ca_pem).ca_sha256,
         acts=_acts(shown, page),
     )
-
-
-def _words(change: Change, currency: str) -> str | None:
-    """Spell what was changed; of what was made or removed only what says something."""
-    before, after = change.before, change.after
-    if before is None or after is None:
-        before, after = (
-            state and {name: value for name, value in state.items() if value not in NOTHING}
-            for state in (before, after)
-        )
-    return spelt_change(before, after, currency)
 
 
 def _shown(row: Channel, standing: Standing, pauses: list[ListedPause]) -> Shown:

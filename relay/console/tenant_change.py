@@ -6,16 +6,21 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from relay.console.access import may
 from relay.console.acting import OK, attempt
+from relay.console.overtaken import told_overtaken
 from relay.console.page import Asked, Page
+from relay.console.problems import status_of
 from relay.console.tenant import HERE, read_head, render_of
-from relay.desk.find import tenant_numbered
+from relay.desk.errors import Stale
+from relay.desk.find import tenant_numbered, tenant_to_act_on
 from relay.desk.names import NOTES_CHARS_MAX
 from relay.desk.shown import ShownTenant
 from relay.desk.tenants import TenantChanges, change_tenant, remove_tenant
+from relay.desk.versions import look_before
 from relay.html.form import Form, read_form
 from relay.money import decimal_of, plain
 
@@ -45,9 +50,21 @@ class TenantChange(Controller):
 
         async def work(session: AsyncSession) -> None:
             tenant = await tenant_numbered(session, tenant_id)
+            is_renamed = changes.name is not UNSET
+
+            async def locked(session: AsyncSession) -> ShownTenant:
+                await tenant_to_act_on(session, tenant.name, is_locked=True, is_renamed=is_renamed)
+                return await read_head(session, page, tenant_id)
+
+            now = await look_before(session, page.actor, "tenant.change", locked)
+            if _overtaken(form, _was(now)):
+                raise Stale
             await change_tenant(session, page.actor, tenant.name, changes)
 
-        _, status = await attempt(page, form, work)
+        try:
+            _, status = await attempt(page, form, work)
+        except Stale as error:
+            return await _ask_stale(page, tenant_id, form, status=status_of(error))
         if form.is_right:
             return page.go(f"{HERE}/{tenant_id}", said="saved")
         return await _ask(page, tenant_id, "tenants/change.html", form, status=status)
@@ -119,14 +136,47 @@ def _spelt(value: int | None) -> str:
     return "" if value is None else str(value)
 
 
-def _read_changes(form: Form) -> dict[str, Any]:
-    """Read what differs from what was shown; an empty field is none."""
-    changed = {
+def _changed(form: Form) -> set[str]:
+    """Name the fields in which something else was typed than was shown."""
+    return {
         name.removeprefix(WAS)
         for name, shown in form.values.items()
-        if name.startswith(WAS)
-        and form.values.get(name.removeprefix(WAS), "").strip() != shown.strip()
+        if name.startswith(WAS) and _typed(form, name.removeprefix(WAS)) != shown.strip()
     }
+
+
+def _typed(form: Form, name: str) -> str:
+    return form.values.get(name, "").strip()
+
+
+def _overtaken(form: Form, now: dict[str, str]) -> bool:
+    """Tell whether somebody changed the same field meanwhile, and to something else.
+
+    Other fields may differ: what a visitor leaves alone is left alone. A form that is sent twice
+    finds its own words.
+    """
+    return any(
+        now.get(name, "").strip() not in (form.values[f"{WAS}{name}"].strip(), _typed(form, name))
+        for name in _changed(form)
+    )
+
+
+async def _ask_stale(page: Page, tenant_id: int, form: Form, *, status: int) -> Response[Any]:
+    """Say who changed what; what was typed stays, and all else is as it is now."""
+    typed = _changed(form)
+    async with page.reading() as session:
+        tenant = await read_head(session, page, tenant_id)
+    for name, value in _was(tenant).items():
+        form.values.pop(f"{WAS}{name}", None)
+        if name not in typed:
+            form.values[name] = value
+    form.errors[""] = await told_overtaken(page, tenant.name, "tenant")
+    return await _ask(page, tenant_id, "tenants/change.html", form, status=status)
+
+
+def _read_changes(form: Form) -> dict[str, Any]:
+    """Read what differs from what was shown; an empty field is none."""
+    changed = _changed(form)
     given: dict[str, Any] = {name: form.is_checked(name) for name in CHECKS}
     given |= {name: form.text(name) for name in ("contact", "price_group")}
     notes = form.text("notes", most=NOTES_CHARS_MAX)

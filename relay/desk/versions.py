@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import text
@@ -26,7 +27,8 @@ MOVING: dict[type[msgspec.Struct], frozenset[str]] = {
 """What has a version, with the fields that are no part of it."""
 CHARS = 24
 
-Look = Callable[[AsyncSession], Awaitable[object]]
+Shown = TypeVar("Shown")
+Look = Callable[[AsyncSession], Awaitable[Shown]]
 """Lock a thing, and show it."""
 
 
@@ -47,17 +49,27 @@ def is_among(etag: str | None, if_match: str) -> bool:
 
 
 async def refuse_stale(
-    session: AsyncSession, actor: Actor, act: str, version: str, look: Look
+    session: AsyncSession, actor: Actor, act: str, version: str, look: Look[object]
 ) -> None:
     """Compare what was read to what is there, which stays so until the commit.
 
-    `version`: as `etag_of` spells it, or several as a header names them. Behind the lock of the
-    operator's row, which every act takes first.
+    `version`: as `etag_of` spells it, or several as a header names them.
 
     Raises:
         NotAllowed, NoSuch, Stale
     """
+    if not is_among(etag_of(await look_before(session, actor, act, look)), version):
+        raise Stale
+
+
+async def look_before(session: AsyncSession, actor: Actor, act: str, look: Look[Shown]) -> Shown:
+    """Show what an act is about, which stays so until the commit.
+
+    Behind the lock of the operator's row, which every act takes first.
+
+    Raises:
+        NotAllowed, NoSuch
+    """
     await session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
     await admit(session, actor, act)
-    if not is_among(etag_of(await look(session)), version):
-        raise Stale
+    return await look(session)

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import httpx
@@ -168,6 +170,54 @@ async def test_who_edits_a_channel_that_was_changed_is_told(database_url: str) -
         for none in ("", "x"):
             answer = await ann.post(here, **fields, weight="1", version=none)
             assert answer.status_code == 409, "a form without a version of its own"
+
+
+async def test_who_edits_a_tenant_that_was_changed_is_told(database_url: str) -> None:
+    """Of one field nothing of the other's is overwritten; of two fields each has its own."""
+    async with (
+        fixture_relay(database_url) as relay,
+        visiting(relay) as ann,
+        visiting(relay, "ben") as ben,
+    ):
+        await relay.add_tenant()
+        here = f"/tenants/{await id_of(relay, 'acme')}/change"
+        as_it_was = fields_of((await ann.get(here)).text)
+        bens = await ben.post(here, **as_it_was | {"multiplier": "0.8", "contact": "ben@a.test"})
+        assert bens.status_code == 303, bens.text
+
+        answer = await ann.post(here, **as_it_was | {"multiplier": "0.9", "notes": "hers"})
+
+        assert (answer.status_code, "operator:ben changed it" in answer.text) == (409, True)
+        (row,) = await relay.rows("SELECT multiplier, notes FROM tenants")
+        assert (row["multiplier"], row["notes"]) == (Decimal("0.8"), None)
+        shown = fields_of(answer.text)
+        assert [shown[one] for one in ("was.multiplier", "multiplier", "notes", "contact")] == [
+            *("0.8", "0.9", "hers", "ben@a.test"),
+        ]
+        for _ in range(2):
+            assert (await ann.post(here, **shown)).status_code == 303, "twice sent is sent once"
+        assert (await ben.post(here, **as_it_was | {"queue_s": "60"})).status_code == 303
+        (row,) = await relay.rows("SELECT multiplier, notes, contact, queue_s FROM tenants")
+        assert list(row.values()) == [Decimal("0.9"), "hers", "ben@a.test", 60]
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """Read what a browser would send of the page's form; not whose it is."""
+    form = page.partition('class="stack"')[2].partition("</form>")[0]
+    fields = {
+        name: unescape(value)
+        for name, value in re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', form)
+    }
+    fields |= {
+        name: unescape(text)
+        for name, text in re.findall(r'<textarea[^>]* name="([^"]+)"[^>]*>([^<]*)<', form)
+    }
+    for box in re.findall(r'<input type="checkbox"[^>]*>', form):
+        if "checked" not in box:
+            del fields[re.findall('name="([^"]+)"', box)[0]]
+    chosen = re.findall(r'<select[^>]* name="([^"]+)".*?value="([^"]*)" selected', form, re.DOTALL)
+    del fields["csrf"]
+    return fields | dict(chosen)
 
 
 async def test_a_token_is_given_new_keys_once_by_one_form(database_url: str) -> None:
