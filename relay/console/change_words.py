@@ -91,15 +91,7 @@ def spell_change(change: ShownChange, page: Page) -> str:
     before, after = change.before or {}, change.after or {}
     return page.say(", ").join(
         " ".join(
-            (
-                one.words,
-                *(
-                    [one.before, ">"]
-                    if one.before and one.after
-                    else [one.before] * bool(one.before)
-                ),
-                *([one.after] * bool(one.after)),
-            )
+            part for part in (one.words, " > ".join(filter(None, (one.before, one.after)))) if part
         )
         for one in lay(change, page)
         if not is_whole or (after or before).get(one.field) not in NOTHING

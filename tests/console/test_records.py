@@ -13,7 +13,7 @@ from tests.admin.office import act
 from tests.console.test_gate import charged_task
 from tests.console.test_home import EVIL
 from tests.console.visiting import Visit, visiting
-from tests.desk.acts import FIXED
+from tests.desk.world import FIXED
 from tests.relay_app import Relay, fixture_relay
 
 PLACE = "jsons://hooks.example.com/relay?+secret=hunter2"
