@@ -88,14 +88,17 @@ def lay(change: ShownChange, page: Page) -> list[Laid]:
 def spell_change(change: ShownChange, page: Page) -> str:
     """Spell a change in a line; of what was made or removed only what says something."""
     is_whole = change.before is None or change.after is None
-    before, after = change.before or {}, change.after or {}
+    values = change.after or change.before or {}
     return page.say(", ").join(
-        " ".join(
-            part for part in (one.words, " > ".join(filter(None, (one.before, one.after)))) if part
-        )
+        _in_a_line(one)
         for one in lay(change, page)
-        if not is_whole or (after or before).get(one.field) not in NOTHING
+        if not is_whole or values.get(one.field) not in NOTHING
     )
+
+
+def _in_a_line(one: Laid) -> str:
+    sides = [side for side in (one.before, one.after) if side is not None]
+    return f"{one.words} {' > '.join(sides)}"
 
 
 def spell_subject(subject: Subject, page: Page) -> str:

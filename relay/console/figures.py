@@ -27,6 +27,8 @@ class Figured(msgspec.Struct, frozen=True):
     """Of fewer days where all of them took too long."""
     times: Times
     """Of today."""
+    times_whole: Times
+    """Of all its days, as far as the newest tasks go."""
     lineup: Lineup
     channels: list[tuple[str, Standing]]
 
@@ -66,6 +68,7 @@ class Figures:
                 at=now,
                 glance=glance,
                 times=await read_times(session, midnight),
+                times_whole=await read_times(session, glance.days[0].start),
                 lineup=await read_lineup(session),
                 channels=[(row.name, standings[row.id]) for row in rows],
             )

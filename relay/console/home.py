@@ -10,6 +10,7 @@ from relay.console.access import may
 from relay.console.gate import ROOT
 from relay.console.page import Asked, Page
 from relay.desk.attention import read_overview
+from relay.tasks.recent import TIMES_OF
 
 
 class Home(Controller):
@@ -33,4 +34,6 @@ class Home(Controller):
     async def show_figures(self, page: NamedDependency[Page], request: Asked) -> Response[Any]:
         """Show what the business came to: a part of Home, which comes when it is read."""
         scope: Any = request.scope
-        return await page.render("home/figures.html", figures=await scope["figures"].get())
+        return await page.render(
+            "home/figures.html", figures=await scope["figures"].get(), times_of=TIMES_OF
+        )

@@ -55,6 +55,8 @@ async def read_recent(session: AsyncSession) -> Recent:
     return Recent(**found.mappings().one())
 
 
+TIMES_OF = 20_000
+"""Tasks among which those are whose time is read."""
 # The newest rows of all, by their key: an index of its own would cost each submit.
 TIMES = text(
     """
@@ -63,7 +65,7 @@ TIMES = text(
         percentile_cont(0.95) WITHIN GROUP (ORDER BY took_s) AS p95_s
     FROM (
         SELECT extract(epoch FROM ended_at - created_at)::float8 AS took_s
-        FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT 20000) newest
+        FROM (SELECT * FROM tasks ORDER BY id DESC LIMIT :most) newest
         WHERE state = 'succeed' AND ended_via NOT IN ('operator', 'queue') AND ended_at >= :since
     ) lately
     """
@@ -80,8 +82,10 @@ class Times(msgspec.Struct, frozen=True):
 
 
 async def read_times(session: AsyncSession, since: datetime) -> Times:
-    """Read how long tasks took that ended since then, of the newest 20,000."""
-    return Times(**(await session.execute(TIMES, {"since": since})).mappings().one())
+    """Read how long tasks took that ended since then, of the newest `TIMES_OF`."""
+    return Times(
+        **(await session.execute(TIMES, {"since": since, "most": TIMES_OF})).mappings().one()
+    )
 
 
 NEWEST = text(

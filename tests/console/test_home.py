@@ -52,7 +52,10 @@ async def test_a_new_relay_says_what_to_do(database_url: str) -> None:
         figures = await ann.read("/figures")
         assert "0.42" in figures
         assert "100%" in figures
-        assert f'href="/console/tasks?since={datetime.now(UTC).date()}' in figures
+        today = datetime.now(UTC).date()
+        assert f'href="/console/tasks?since={today}' in figures
+        assert f'href="/console/money/entries?kind=charge&since={today}"' in figures
+        assert figures.count("Time to result") == 2, "today, and in 30 days"
         await trouble(relay, task_id)
         await every_trouble_is_told(relay)
 

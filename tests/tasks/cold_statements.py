@@ -142,7 +142,7 @@ COLD = {
     "relay.desk.logins:step_shown": "asks the clock",
     "relay.desk.once:refuse_again": "what one form did, by the index of forms",
     "relay.desk.operators:operator_numbered": "an operator, by primary key",
-    "relay.desk.versions:refuse_stale": "sets what holds in a transaction",
+    "relay.desk.versions:look_before": "sets what holds in a transaction",
     "relay.tasks.kin:_children_of": "at most 1,500 tasks, by the index of lists",
     "relay.tasks.kin:read_kin": "an owner, by its key",
     # Small tables, and seldom.
