@@ -14,6 +14,8 @@ from relay.html.words import LANGUAGES, say
 
 MICROS, SECONDS = "_micros", "_s"
 """How the names of amounts and of lengths end."""
+NUMBERS = ("units", "times", "price")
+"""What is an amount by other names: of prices in Kling's units, multipliers, purchase prices."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(Z|[+-]\d\d:\d\d)", re.ASCII)
 STATES = frozenset(("state", "status", "kind", "basis"))
 """Fields whose values are words of ours, also in sentences."""
@@ -73,14 +75,17 @@ class Laid(msgspec.Struct, frozen=True):
 
 
 def lay(change: ShownChange, page: Page) -> list[Laid]:
-    """Lay what was before beside what is after, field by field."""
+    """Lay what was before beside what is after, field by field: first what it came to.
+
+    A list has room for three of them, and jsonb keeps no order of its own.
+    """
     before, after = change.before or {}, change.after or {}
     return [
         Laid(
             *(field, page.hear(FIELDS.get(field, field))),
             *(_spelt(field, before.get(field), page), _spelt(field, after.get(field), page)),
         )
-        for field in {**before, **after}
+        for field in sorted({**before, **after}, key=_is_no_amount)
         if before.get(field) is not None or after.get(field) is not None
     ]
 
@@ -111,6 +116,10 @@ def spell_subject(subject: Subject, page: Page) -> str:
     of = dict(zip(pairs[::2], pairs[1::2], strict=True))
     named = " ".join(one for one in (what, of.get("model"), of.get("mode")) if one)
     return page.say(", ").join([*([named] if named else []), *_told(of, page)])
+
+
+def _is_no_amount(field: str) -> bool:
+    return field not in NUMBERS and not field.endswith(MICROS)
 
 
 def _told(of: Mapping[str, str], page: Page) -> Iterator[str]:

@@ -30,7 +30,9 @@ LOOKS = {
 
 async def take(folder: Path, database_url: str) -> int:
     taken = 0
-    async with fixture_relay(database_url, portal=True, portal_name="Acme Video") as relay:
+    async with fixture_relay(
+        database_url, portal=True, studio=True, portal_name="Acme Video"
+    ) as relay:
         of_console = await tell_story(relay)
         async with browsing(relay) as browser:
             taken += await _take_all(browser, of_console, folder / "console")
