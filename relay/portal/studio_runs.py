@@ -1,27 +1,23 @@
 """What the studio has made and makes: the list, one with its steps, and what is done from there."""
 
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
-from litestar.response import ServerSentEvent
-from litestar.status_codes import HTTP_204_NO_CONTENT
 
 from relay.errors import InvalidParameter, TaskNotFound
 from relay.html.downloads import hand_out
 from relay.html.form import Form
 from relay.html.results import Result, files_origin, result_of
-from relay.pages.streams import until_stopping
 from relay.portal.access import may
 from relay.portal.asking_studio import PREFIX, StudioSaid
 from relay.portal.code import as_code
 from relay.portal.files import Columns
+from relay.portal.following import digest, follow
 from relay.portal.lists import AT_ONCE, AnswerList, AskFor
 from relay.portal.page import Page
 from relay.portal.panels import Panel, read_panels
@@ -86,7 +82,7 @@ class StudioRuns(Controller):
             runs = (await page.studio.get("/ai-tasks", page_size=AT_ONCE))["tasks"]
             return [_lasting(one) for one in runs]
 
-        return _follow(page, look)
+        return follow(page, look)
 
     @get("/{run:str}")
     async def show(self, page: NamedDependency[Page], run: FromPath[str]) -> Response[Any]:
@@ -94,18 +90,16 @@ class StudioRuns(Controller):
         return await _show(page, run)
 
     @get("/{run:str}/events")
-    async def follow(
+    async def follow_one(
         self, page: NamedDependency[Page], run: FromPath[str], seen: FromQuery[str] = ""
     ) -> Response[Any]:
         """Say that it has moved since it was shown, for as long as somebody looks at it."""
         await _read(page, run)
-        # Else what moves between a page and its stream would never be told.
-        shown = [seen] if seen else []
 
         async def look() -> object:
-            return shown.pop() if shown else _digest(await _read(page, run))
+            return _digest(await _read(page, run))
 
-        return _follow(page, look)
+        return follow(page, look, seen=seen)
 
     @get("/{run:str}/steps/{step:str}/files/{number:int}")
     async def hand_out(
@@ -162,15 +156,6 @@ class StudioRuns(Controller):
         return page.go(run_address(run), said="sent")
 
 
-def _follow(page: Page, look: Any) -> Response[Any]:
-    tenant_id, streams = page.visitor.caller.tenant_id, page.portal.streams
-    if not streams.has_room(tenant_id):
-        # By which a browser knows not to ask again.
-        return Response(None, status_code=HTTP_204_NO_CONTENT)
-    events = streams.changes(tenant_id, look, page.is_still_in)
-    return ServerSentEvent(until_stopping(events, page.portal.stopping))
-
-
 def _lasting(told: dict[str, Any]) -> dict[str, Any]:
     """Leave out what changes at every look, and is nothing new: how long it takes, signed links."""
     steps = [{"name": one["name"], "state": one["state"]} for one in told["steps"]]
@@ -180,7 +165,7 @@ def _lasting(told: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(told: dict[str, Any]) -> str:
     """Tell one state of it from another."""
-    return sha256(msgspec.json.encode(_lasting(told))).hexdigest()[:16]
+    return digest(_lasting(told))
 
 
 async def _read(page: Page, run: str) -> dict[str, Any]:

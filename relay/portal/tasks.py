@@ -7,17 +7,16 @@ from urllib.parse import quote
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
-from litestar.response import ServerSentEvent
-from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_422_UNPROCESSABLE_ENTITY
+from litestar.params import FromPath, FromQuery
+from litestar.status_codes import HTTP_422_UNPROCESSABLE_ENTITY
 
 from relay.errors import InvalidParameter, TaskNotFound
 from relay.html.downloads import hand_out
 from relay.html.form import Form
 from relay.html.results import Result, files_origin, result_of
-from relay.pages.streams import until_stopping
 from relay.portal.expected import expected
 from relay.portal.files import Columns
+from relay.portal.following import digest, follow
 from relay.portal.gate import ROOT
 from relay.portal.lists import AT_ONCE, AnswerList, AskFor
 from relay.portal.page import Asked, Page
@@ -80,20 +79,29 @@ class Tasks(Controller):
         return await page.render("tasks/found.html", key=key)
 
     @get("/events")
-    async def follow(self, page: NamedDependency[Page]) -> Response[Any]:
+    async def follow_all(self, page: NamedDependency[Page]) -> Response[Any]:
         """Say that something is new, for as long as somebody looks; the page then asks for it."""
-        tenant_id, asking = page.visitor.caller.tenant_id, page.asking
-        if not page.portal.streams.has_room(tenant_id):
-            # By which a browser knows not to ask again.
-            return Response(None, status_code=HTTP_204_NO_CONTENT)
+        asking = page.asking
 
         async def look() -> object:
             tasks = (await asking.get("/tasks", pageSize=AT_ONCE))["tasks"]
             # How long such tasks take changes all along, and is nothing new of any of them.
             return [one | {"usual": None} for one in tasks]
 
-        events = page.portal.streams.changes(tenant_id, look, page.is_still_in)
-        return ServerSentEvent(until_stopping(events, page.portal.stopping))
+        return follow(page, look)
+
+    @get("/{task_id:str}/events")
+    async def follow_one(
+        self, page: NamedDependency[Page], task_id: FromPath[str], seen: FromQuery[str] = ""
+    ) -> Response[Any]:
+        """Say that one has moved since it was shown, for as long as somebody looks at it."""
+        asking, path = page.asking, f"/tasks/{_quoted(task_id)}"
+        await asking.get(path)
+
+        async def look() -> object:
+            return _digest(await asking.get(path))
+
+        return follow(page, look, seen=seen)
 
     @get("/{task_id:str}")
     async def show(self, page: NamedDependency[Page], task_id: FromPath[str]) -> Response[Any]:
@@ -170,7 +178,13 @@ async def _show(page: Page, key: str) -> Response[Any]:
         deleted_at=None if ended_at is None else ended_at + KLING_KEEPS,
         names=await page.key_names() or {},
         here=_address(task["task_id"] or key),
+        seen=_digest(task) if task["ended_at"] is None else None,
     )
+
+
+def _digest(task: dict[str, Any]) -> str:
+    names = ("task_id", "task_status", "task_status_msg", "waits_for", "ended_at")
+    return digest({name: task[name] for name in names})
 
 
 def _result(page: Page, url: str, sandbox_url: str | None) -> Result:

@@ -271,6 +271,7 @@ async def test_on_a_phone_in_chinese_in_the_dark(street: Street) -> None:
         await inside(page).locator("form.stack button.main").click()
         await page.wait_for_url("**/portal/tasks/*")
         await street.ended(urlsplit(page.url).path.rpartition("/")[2])
+        await expect(page.locator("#task h2").first).to_have_text("结果")  # by itself, as it ends
         await page.goto("/portal/tasks")
         await page.locator("#list tbody a").first.click()
         drawer = page.locator("#drawer")

@@ -172,8 +172,8 @@ NO_ID = {
     # A create's body is judged as on Kling's own path (tests/owners).
     *(("POST", f"/try/text2video{act}") for act in ("", "/send")),
     *(("POST", f"/studio/make/workflow/digital-human{act}") for act in ("", "/start")),
-    # A stream; its id is found as the page's own is.
-    ("GET", "/studio/runs/{run}/events"),
+    # Streams; their ids are found as the pages' own are.
+    *(("GET", "/studio/runs/{run}/events"), ("GET", "/tasks/{task}/events")),
 }
 KEPT = {"portal_sessions": "concat(t.id, t.ended_at)"}
 """Of a table that a visit itself writes: what it may not."""

@@ -195,12 +195,13 @@ async def test_a_sub_tenants_task_is_seen_and_not_touched(relay: Relay) -> None:
         page = await ann.read(f"/tasks/{task}")
         cancelled = await ann.post(f"/tasks/{task}/cancel")
         hidden = await caller.get(f"/tasks/{task}")
+        unheard = await caller.get(f"/tasks/{task}/events")
     async with visiting(relay, "acme/eu") as bob:
         own = await bob.read(f"/tasks/{task}")
 
     assert task in listed
     assert "0.42 USD" in page
     assert "hooks.example.com" not in page
-    assert cancelled.status_code == hidden.status_code == 404
+    assert cancelled.status_code == hidden.status_code == unheard.status_code == 404
     assert "0.546" in own
     assert "0.42" not in own
