@@ -74,8 +74,8 @@ async def test_a_stream_that_begins_is_told_what_was_open_then_and_not_what_it_s
         try:
             at_slow = slow.transaction()
             await at_slow.start()
-            late = await write(slow, run, done=1)
             await write(quick, run, done=0)
+            late = await write(slow, run, done=1)
             await following.begin(run["id"])
             await at_slow.commit()
 

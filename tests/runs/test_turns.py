@@ -89,9 +89,14 @@ async def test_workers_that_claim_at_once_have_nothing_twice(relay: Relay) -> No
 async def test_where_there_are_many_tenants_the_next_claim_goes_on_behind_them(
     relay: Relay,
 ) -> None:
-    """Of three tenants a claim looks at one: after three claims each had its turn."""
+    """Of three tenants a claim looks at one, be the others' older: after three each had its turn."""
     for number in range(3):
         await steps_due(relay, f"lane-{number}", 4)
+        await relay.rows(
+            "UPDATE run_steps SET next_attempt_at = next_attempt_at - $1 * interval '1 minute'"
+            " WHERE tenant_id = (SELECT id FROM tenants WHERE name = $2)",
+            *(number, f"lane-{number}"),
+        )
     turns = fresh(relay, CLAIM_SENDS, lanes_max=1)
 
     claims = [await tenants_of(relay, await turns.claim(1)) for _ in range(3)]
