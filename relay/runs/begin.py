@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from relay.database.driver import Pool
 from relay.database.engine import Sessions
 from relay.errors import (
     BadRequest,
@@ -24,6 +25,7 @@ from relay.ledger.tables import Account
 from relay.money import decimal_of
 from relay.pricing.quote import Quote
 from relay.runs.batches import lock_batch
+from relay.runs.named import check_files
 from relay.runs.plan import Plan, with_samples
 from relay.runs.retries import RunRetries
 from relay.runs.reuse import Reuse
@@ -51,6 +53,7 @@ class Beginner:
     def __init__(
         self,
         sessions: Sessions,
+        pool: Pool,
         *,
         quoter: Quoter,
         catalogue: Catalogue,
@@ -62,6 +65,7 @@ class Beginner:
         self.retries = retries
         self.reuse = reuse
         self._sessions = sessions
+        self._pool = pool
         self._quoter = quoter
         self._catalogue = catalogue
         self._keys = keys
@@ -142,6 +146,7 @@ class Beginner:
             RelayError: it cannot be granted.
         """
         self.reuse.days_of(wish.input)
+        await check_files(self._pool, caller.tenant_id, wish.files)
         wish = msgspec.structs.replace(wish, plan=await self.price(caller, wish.plan))
         quotes = await self.quotes(caller, wish.plan)
         bodies = [msgspec.json.encode(step.body).decode() for step in wish.plan.steps]

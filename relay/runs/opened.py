@@ -75,6 +75,7 @@ def open_runs(
     return RunParts(
         Beginner(
             store.sessions,
+            store.pool,
             quoter=quoter,
             catalogue=catalogue,
             keys=store.keys,

@@ -21,8 +21,9 @@ from sqlalchemy.orm import defer
 from relay.assets.tables import Asset, AssetState
 from relay.database.engine import Sessions
 from relay.errors import InvalidParameter
-from relay.kling.media import SCHEME, Media, swap_media
+from relay.kling.media import Media, swap_media
 from relay.kling.wire import Fields
+from relay.runs.named import id_in
 from relay.runs.plan import Plan
 from relay.runs.tables import Run, RunState, RunStep
 from relay.secrets import KeyRing
@@ -92,7 +93,7 @@ class Reuse:
             return None
 
         def content(_: Media, text: str) -> str:
-            return kept[_id_in(text)]
+            return kept[id_in(text)]
 
         steps = [
             {
@@ -174,12 +175,8 @@ def _is_kept() -> ColumnElement[bool]:
 
 
 def _note(named: set[UUID], text: str) -> str:
-    named.add(_id_in(text))
+    named.add(id_in(text))
     return text
-
-
-def _id_in(text: str) -> UUID:
-    return UUID(text.removeprefix(SCHEME).partition(".")[0])
 
 
 def _sorted(fields: Fields) -> list[tuple[str, Raw]]:

@@ -1,5 +1,6 @@
 """What somebody asks runs for, and that once it is priced."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,6 +29,8 @@ class Wish(msgspec.Struct, frozen=True):
     batch: tuple[UUID, int] | None = None
     """What it came in with others by, and its place there: then the worker sends its first step,
     too."""
+    files: Mapping[str, str] = {}
+    """Each that it names by its id, `asset://…`, with the field that names it."""
     inputs_mac: bytes | None = None
     """Of all that is made (`reuse.py`)."""
 

@@ -1,7 +1,7 @@
 """`POST /api/kling/{what}`: each capability's path, made of its row."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -59,6 +59,8 @@ class Asked(msgspec.Struct, frozen=True):
     """What of it was taken, and does nothing."""
     cap_micros: int | None = None
     """What it may cost at the most; None is what it is quoted."""
+    files: dict[str, str] = {}
+    """Each that it names by its id, with the field that does."""
 
 
 def creates() -> list[HTTPRouteHandler]:
@@ -95,27 +97,28 @@ async def ask(visit: Visit, capability: Capability, body: Body) -> AsyncIterator
     Raises:
         RelayError: it cannot be made.
     """
-    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
-        refuse_holes(shown)
+    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as put:
+        refuse_holes(put.shown)
         steps = capability.steps(body, visit.behind.rules)
-        for step in steps:
-            _check_step(visit, step)
+        check_steps(visit, steps)
         notes = [
             f"{name} has no effect: Kling has nothing of the kind"
             for name in capability.without_effect
-            if shown.get(name) not in (None, "")
+            if put.shown.get(name) not in (None, "")
         ]
-        yield Asked(Plan(capability.name, tuple(steps)), shown, notes)
+        plan = Plan(capability.name, tuple(steps))
+        yield Asked(plan, put.shown, notes, files=put.named)
 
 
-def _check_step(visit: Visit, step: PlannedStep) -> None:
+def check_steps(visit: Visit, steps: Iterable[PlannedStep]) -> None:
     """Refuse what Kling would refuse, before anything is held.
 
     Raises:
         InvalidParameter: by Kling's name of the field, which is what a step is told in.
     """
-    fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
-    check(visit.behind.catalogue.of(step.endpoint), fields, step.model)
+    for step in steps:
+        fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
+        check(visit.behind.catalogue.of(step.endpoint), fields, step.model)
 
 
 def refuse_holes(asked: dict[str, Any]) -> None:
@@ -186,6 +189,7 @@ def wish_of(
         key=key,
         cap_micros=asked.cap_micros,
         batch=batch,
+        files=asked.files,
     )
 
 

@@ -1,6 +1,5 @@
 """What an item of a batch asks for: any create of the studio's, by its name."""
 
-import re
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -10,14 +9,12 @@ from relay.errors import InvalidParameter
 from relay.studio.behind import Visit
 from relay.studio.capabilities import BY_NAME
 from relay.studio.creates import Asked, ask
+from relay.studio.misfits import misfit_of
 from relay.studio.variants import KIND, VariantsBody, ask_variants
 from relay.studio.workflows import ask_workflow
 
 TYPE, KEY = "task_type", "idempotency_key"
 """What an item has beside the fields of its own path's body."""
-
-_MISSING = re.compile(r"^Object missing required field `(\w+)`")
-_PLACED = re.compile(r"^(.*?) - at `\$\.(.+)`$")
 
 Read = TypeVar("Read", bound=msgspec.Struct)
 
@@ -55,10 +52,4 @@ def _read(given: dict[str, Any], body: type[Read]) -> Read:
     try:
         return msgspec.convert(given, body)
     except msgspec.ValidationError as error:
-        said = str(error)
-        missing = _MISSING.match(said)
-        if missing is not None:
-            raise InvalidParameter(missing[1], "must be given") from error
-        placed = _PLACED.match(said)
-        words, field = (placed[1], placed[2]) if placed is not None else (said, "body")
-        raise InvalidParameter(field, words[:1].lower() + words[1:]) from error
+        raise misfit_of(str(error)) from error

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,15 @@ PIECE_CHARS = 256 * 1024
 """Of base64 that is decoded in one go: half a millisecond, in which nobody else is served."""
 
 
+class PutFiles(NamedTuple):
+    """What became of the files of a create."""
+
+    shown: dict[str, Any]
+    """The body as it is to be remembered."""
+    named: dict[str, str]
+    """Each that it names by its id, `asset://…`, with the field that does."""
+
+
 class Files:
     """Puts files where Kling finds them, and says what is remembered of them."""
 
@@ -39,8 +48,8 @@ class Files:
     @asynccontextmanager
     async def put(
         self, tenant_id: int, capability: Capability, body: Body
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Change a body's files to what Kling takes; gives the body as it is to be remembered.
+    ) -> AsyncIterator[PutFiles]:
+        """Change a body's files to what Kling takes.
 
         What is kept of a create that is refused within is kept no more. Should this process die
         before, it ends in its time, as every upload.
@@ -53,12 +62,12 @@ class Files:
             for media in capability.media:
                 value = getattr(body, media.name, msgspec.UNSET)
                 setattr(body, media.name, await putting.put(media, value))
-            yield putting.shown(msgspec.to_builtins(body))
+            yield PutFiles(putting.shown(msgspec.to_builtins(body)), putting.named)
 
     @asynccontextmanager
     async def put_values(
         self, tenant_id: int, media: Sequence[Media], values: dict[str, Any]
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[PutFiles]:
         """Do the same to values by their names; they are changed in place.
 
         Raises:
@@ -68,7 +77,7 @@ class Files:
             for one in media:
                 if one.name in values:
                     values[one.name] = await putting.put(one, values[one.name])
-            yield putting.shown(values)
+            yield PutFiles(putting.shown(values), putting.named)
 
     @asynccontextmanager
     async def _putting(self, tenant_id: int) -> AsyncIterator["_Putting"]:
@@ -88,6 +97,7 @@ class _Putting:
         self._tenant_id = tenant_id
         self._remembered: dict[str, str] = {}
         self._new: list[UUID] = []
+        self.named: dict[str, str] = {}
 
     async def put(self, media: Media, value: Any) -> Any:
         """Say what is sent in a field's place, a text or a list of them."""
@@ -116,8 +126,10 @@ class _Putting:
 
     async def _swap(self, media: Media, text: str) -> str:
         if _UUID.fullmatch(text):
-            return f"{SCHEME}{UUID(text)}"
-        if text.startswith(("http://", "https://", SCHEME)) or not text:
+            return self._named(media, f"{SCHEME}{UUID(text)}")
+        if text.startswith(SCHEME):
+            return self._named(media, text)
+        if text.startswith(("http://", "https://")) or not text:
             return text
         if media.is_video:
             raise InvalidParameter(media.name, "must be a URL or an asset: Kling takes no video so")
@@ -138,6 +150,10 @@ class _Putting:
         if kept.is_new:
             self._new.append(kept.public_id)
         return f"{SCHEME}{kept.public_id}"
+
+    def _named(self, media: Media, text: str) -> str:
+        self.named.setdefault(text, media.name)
+        return text
 
     async def _spelt(self, media: Media, text: str, start: int) -> str:
         """Send base64 itself, as Kling takes it; of it a hash is remembered."""

@@ -6,7 +6,6 @@
 The HTTP status is the one that Kling sends with the code (docs/kling-api.md 8).
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -18,19 +17,20 @@ from relay.database.faults import is_fault, is_of_a_text, log_failure
 from relay.errors import (
     BadRequest,
     InternalError,
-    InvalidParameter,
     RelayError,
     Unavailable,
     UnknownPath,
 )
 from relay.logs import RequestLine
+from relay.studio.misfits import misfit_of
 from relay.studio.v1.answers import PREFIX as V1
 from relay.studio.v1.answers import Refused, spell_refusal
 
 log = structlog.get_logger()
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
-_FIELD = re.compile(r"^Object missing required field `(\w+)`")
+_BODY = "data"
+"""What handlers call it."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -94,10 +94,9 @@ def _wrong_field(error: ValidationException) -> RelayError:
     for one in extra:
         if not isinstance(one, dict):
             continue
-        message = str(one.get("message", ""))
-        missing = _FIELD.match(message)
-        if missing is not None:
-            return InvalidParameter(missing[1], "must be given")
-        key = str(one.get("key", "body")).removeprefix("data.")
-        return InvalidParameter(key, message[:1].lower() + message[1:])
+        message, key = str(one.get("message", "")), str(one.get("key", ""))
+        if key == message.strip("'") == _BODY:
+            return BadRequest("The body must be a JSON object")  # there is none
+        field = "" if key == _BODY else key.removeprefix(f"{_BODY}.")
+        return misfit_of(message, field)
     return BadRequest(error.detail)

@@ -19,10 +19,12 @@ from relay.studio.creates import (
     PREFIX,
     Asked,
     CreateAnswer,
+    check_steps,
     client_of,
     refuse_holes,
     start,
 )
+from relay.studio.misfits import misfit_of
 from relay.studio.priced import CAP, Priced, price_plan, read_cap, within
 from relay.studio.refusals import Refusal
 
@@ -79,14 +81,14 @@ async def ask_variants(visit: Visit, data: VariantsBody) -> AsyncIterator[Asked]
     """
     capability, body = _read(data)
     cap_micros = read_cap(data.cap)
-    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as shown:
-        asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": shown}
+    async with visit.behind.files.put(visit.caller.tenant_id, capability, body) as put:
+        asked: dict[str, Any] = {"capability": capability.name, "n": data.n, "input": put.shown}
         if cap_micros is not None:
             asked[CAP] = decimal_of(cap_micros)
         if data.reuse_days is not None:
             asked[REUSE] = data.reuse_days
         plan = await _plan(visit, capability, body, data.n)
-        yield await within(visit, Asked(plan, asked, cap_micros=cap_micros))
+        yield await within(visit, Asked(plan, asked, cap_micros=cap_micros, files=put.named))
 
 
 async def _quote(visit: Visit, asked: VariantsBody) -> Priced:
@@ -108,20 +110,20 @@ def _read(asked: VariantsBody) -> tuple[Capability, Body]:
     try:
         return capability, msgspec.convert(asked.input, capability.body)
     except msgspec.ValidationError as error:
-        said = str(error)
-        raise InvalidParameter("input", said[:1].lower() + said[1:]) from error
+        raise misfit_of(str(error), "input") from error
 
 
 async def _plan(visit: Visit, capability: Capability, body: Body, n: int) -> Plan:
     """Plan it n times: each by itself, so that one that fails takes none of the others with it.
 
     Raises:
-        InvalidParameter: they are too many.
+        InvalidParameter: Kling would refuse it, or they are too many.
     """
     once = capability.steps(body, visit.behind.rules)
     if n * len(once) > STEPS_MAX:
         most = STEPS_MAX // len(once)
         raise InvalidParameter("n", f"must be at most {most} of {capability.name}")
+    check_steps(visit, once)
     # Each costs what one of the capability's own path does, if that has a price of its own too.
     priced = await visit.behind.runs.beginner.price(
         visit.caller, Plan(capability.name, tuple(once))

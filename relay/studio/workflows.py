@@ -22,7 +22,7 @@ from relay.runs.templates.template import Input, InputType, StepTemplate, Templa
 from relay.settings import Settings
 from relay.studio.behind import Visit
 from relay.studio.capabilities.capability import Media
-from relay.studio.creates import PREFIX, Asked, CreateAnswer, client_of, start
+from relay.studio.creates import PREFIX, Asked, CreateAnswer, check_steps, client_of, start
 from relay.studio.priced import CAP, Priced, price_plan, read_cap, within
 from relay.studio.refusals import Refusal
 
@@ -184,20 +184,23 @@ async def ask_workflow(
         if one not in (CAP, REUSE)
     ]
     files = visit.behind.files.put_values(visit.caller.tenant_id, _media(template), values)
-    async with files as shown:
+    async with files as put:
+        shown = put.shown
         if cap_micros is not None:
             shown[CAP] = decimal_of(cap_micros)
         if given.get(REUSE) is not None:
             shown[REUSE] = given[REUSE]
-        asked = Asked(plan_of(template, values), shown, notes, cap_micros)
+        plan = plan_of(template, values)
+        check_steps(visit, plan.steps)
+        asked = Asked(plan, shown, notes, cap_micros, put.named)
         yield await within(visit, asked)
 
 
 async def _quote(visit: Visit, template: Template, given: dict[str, Any]) -> Priced:
     cap_micros = read_cap(given.get(CAP))
-    return await price_plan(
-        visit, plan_of(template, check_given(template, given)), cap_micros=cap_micros
-    )
+    plan = plan_of(template, check_given(template, given))
+    check_steps(visit, plan.steps)
+    return await price_plan(visit, plan, cap_micros=cap_micros)
 
 
 def _named(visit: Visit, name: str) -> Template:

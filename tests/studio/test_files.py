@@ -16,6 +16,7 @@ from relay.studio.media import PIECE_CHARS, _decoded
 from relay.tenants.tokens import IssuedToken
 from tests.assets.kling_files import FILES_URL, PICTURE, Keeper, open_keeper
 from tests.clones import cloned
+from tests.relay_app import bearer
 from tests.studio.asking import ended, make
 from tests.studio.v1 import post
 from tests.waiting import PATIENCE_S
@@ -90,6 +91,68 @@ async def test_a_file_of_a_create_that_is_refused_is_kept_no_more(keeper: Keeper
     # What was kept before stays, though a create that brings it along is refused.
     await make(relay, token, "avatar", {"image": spelt, "text": "hello"})
     assert await states(keeper, made) == ["stored"]
+
+
+async def test_a_file_that_is_not_there_is_told_by_the_requests_own_field(keeper: Keeper) -> None:
+    """Before a step of a chain begins: nothing is written, and no speech is made and paid for.
+
+    Who sends a create again under its key hears of the same task, though its file went meanwhile.
+    """
+    relay = keeper.relay
+    token, other = await keeper.add_tenant("names"), await keeper.add_tenant("has")
+    await relay.rows(
+        "UPDATE accounts SET quota_micros = 100000000 WHERE id ="
+        " (SELECT account_id FROM tenants WHERE name = 'names')"
+    )
+    own, others = [
+        (await relay.client.post("/api/assets", headers=bearer(who), content=content)).json()[
+            "data"
+        ]["asset_id"]
+        for who, content in ((token, pictured(70)[0]), (other, pictured(71)[0]))
+    ]
+    talk = {"text": "hello", "voice_id": "genshin_vindi2"}
+    key = {"Idempotency-Key": "talk"}
+    first = await make(relay, token, "avatar", {"image": own} | talk, **key)
+    assert first.status_code == 200, first.text
+    await ended(relay, token, first.json()["task_id"])
+    gone = await relay.client.delete(f"/api/assets/{own}", headers=bearer(token))
+    assert gone.status_code == 200
+    runs = await relay.rows("SELECT id FROM runs")
+
+    for missing in (own, others):
+        named = f"names no file that is kept: asset://{missing}"
+        for path, body, field in (
+            ("avatar", {"image": missing} | talk, "image"),
+            ("face-swap", {"image": FILES_URL, "face_image": missing}, "face_image"),
+            ("multi-image-to-video", {"images": [FILES_URL, missing], "prompt": "x"}, "images"),
+            ("motion-control", {"image": missing, "video_url": FILES_URL}, "image"),
+            ("koubo/digital-human", {"image": missing} | talk, "image"),
+            ("variants", {"capability": "avatar", "input": {"image": missing} | talk}, "image"),
+        ):
+            answer = await make(relay, token, path, body)
+            assert answer.status_code == 400, (path, answer.text)
+            assert answer.json()["error_message"] == f"{field}: {named}", path
+        item = {"task_type": "avatar", "image": missing} | talk
+        batch = (await make(relay, token, "batch", {"items": [item]})).json()
+        assert batch["items"][0]["error_message"] == f"image: {named}"
+    again = await make(relay, token, "avatar", {"image": own} | talk, **key)
+
+    assert again.json()["task_id"] == first.json()["task_id"]
+    assert await relay.rows("SELECT id FROM runs") == runs
+
+
+async def test_all_links_of_a_result_are_ours_where_its_tenant_wants_that(keeper: Keeper) -> None:
+    """What Kling says of a result has no link of Kling's beside ours."""
+    relay = keeper.relay
+    token = await keeper.add_tenant("ours", result_urls="ours")
+    answer = await make(relay, token, "text-to-video", {"prompt": "a fox"})
+    assert answer.status_code == 200, answer.text
+
+    seen = await ended(relay, token, answer.json()["task_id"])
+
+    assert seen["output_url"].startswith(FILES_URL)
+    assert seen["result_metadata"]["results"][0]["url"] == seen["output_url"]
+    assert seen["result_metadata"]["urls"] == [seen["output_url"]]
 
 
 async def test_what_somebody_else_sent_meanwhile_is_not_taken_back(keeper: Keeper) -> None:

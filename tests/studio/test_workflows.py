@@ -86,6 +86,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("variants", {"capability": "fly", "input": {}}, "capability"),
     ("variants", {"capability": "text_to_video", "input": {}}, "input"),
     ("variants", {"capability": "text_to_video", "input": {"prompt": "x"}, "n": 21}, "n"),
+    ("variants", {"capability": "text_to_video", "input": {"prompt": "x", "mode": "fast"}}, "mode"),
     (
         "variants",
         {
