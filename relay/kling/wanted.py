@@ -48,7 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
             name: None if flag is None else ("on" if flag else "off")
             for name, flag in switches.items()
         }
-        length = "none" if self.seconds is None else str(self.seconds)
+        length = None if self.seconds is None else str(self.seconds)
         words["duration"] = "open" if self.is_open else length
         named = [f"{name}={word}" for name, word in words.items() if word is not None]
         return " ".join([self.endpoint, *named])

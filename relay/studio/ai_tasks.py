@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from relay.desk.actor import Actor, ActorKind
 from relay.errors import InvalidParameter, RunNotFound
+from relay.html.words import say, translations
 from relay.runs.find import find_run
 from relay.runs.read import COUNTED_MAX, RunFilter
 from relay.runs.stop import cancel_run, retry_run
@@ -19,8 +20,18 @@ from relay.studio.creates import PREFIX
 from relay.studio.shown import AiTask, show
 
 PAGE_MAX, SIZE_MAX = 1000, 100
+Status = Annotated[str | None, QueryParameter(description=f"One of {', '.join(RunState)}.")]
 Page = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)]
 Size = Annotated[int, QueryParameter(ge=1, le=SIZE_MAX)]
+STOPPED = say("It is cancelled.")
+HAD_ENDED = say("It had ended; nothing was changed.")
+NO_NEW_STEP = say(
+    "No new step begins. Kling has no way to stop what it is making: that is finished, and charged"
+    " if it succeeds."
+)
+AT_KLING = say(
+    "Kling is making it, and has no way to stop: it is finished, and charged if it succeeds."
+)
 
 
 class AiTasks(msgspec.Struct, frozen=True):
@@ -63,7 +74,7 @@ class AiTaskPaths(Controller):
         self,
         request: Request[Any, Any, Any],
         *,
-        status: FromQuery[RunState | None] = None,
+        status: Status = None,
         task_type: FromQuery[str | None] = None,
         batch: FromQuery[UUID | None] = None,
         page: Page = 1,
@@ -78,7 +89,8 @@ class AiTaskPaths(Controller):
         """
         visit: Visit = request.scope["user"]
         before_id = None if before is None else await _find_before(visit, before)
-        wanted = RunFilter(visit.caller.tenant_id, status, task_type, before_id, batch)
+        kind = None if task_type is None else task_type.replace("-", "_")  # as in their paths
+        wanted = RunFilter(visit.caller.tenant_id, _state_of(status), kind, before_id, batch)
         seen, total = await visit.behind.runs.runs.page(
             wanted, limit=page_size, offset=(page - 1) * page_size
         )
@@ -106,18 +118,11 @@ class AiTaskPaths(Controller):
             is_stopped = any(step.state == StepState.SKIPPED for step in steps)
             status = RunState(run.state)
         if status in ENDED_RUNS:
-            message = "It is cancelled." if is_stopped else "It had ended; nothing was changed."
-        elif is_at_kling and is_stopped:
-            message = (
-                "No new step begins. Kling has no way to stop what it is making: that is finished,"
-                " and charged if it succeeds."
-            )
+            message = STOPPED if is_stopped else HAD_ENDED
         else:
-            message = (
-                "Kling is making it, and has no way to stop: it is finished, and charged if it"
-                " succeeds."
-            )
-        return Cancelled(is_stopped, str(run.public_id), status.value, message)
+            message = NO_NEW_STEP if is_at_kling and is_stopped else AT_KLING
+        told = translations(visit.language).gettext(message)
+        return Cancelled(is_stopped, str(run.public_id), status.value, told)
 
     @post("/ai-task/{task_id:str}/retry", status_code=200)
     async def retry(self, request: Request[Any, Any, Any], task_id: FromPath[str]) -> AiTask:
@@ -151,6 +156,17 @@ async def read_one(visit: Visit, task_id: str) -> AiTask:
     if seen is None:
         raise RunNotFound
     return await _shown(visit, seen)
+
+
+def _state_of(status: str | None) -> RunState | None:
+    """Read a state.
+
+    Raises:
+        InvalidParameter: there is none of that name.
+    """
+    if status is None or status in set(RunState):
+        return None if status is None else RunState(status)
+    raise InvalidParameter("status", f"must be one of {', '.join(RunState)}")
 
 
 async def _find_before(visit: Visit, task_id: str) -> int:

@@ -13,6 +13,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
 from relay.errors import RunNotFound
+from relay.html.words import say, translations
 from relay.money import decimal_of
 from relay.proxy.own_headers import KEY_HEADER
 from relay.runs.batches import ITEMS_MAX
@@ -26,10 +27,11 @@ from relay.studio.priced import read_cap
 
 log = structlog.get_logger()
 
-CANCELLED = (
+CANCELLED = say(
     "Nothing new of it begins. Kling has no way to stop what it is making: that is finished, and"
     " charged if it succeeds."
 )
+_NOT_FOUND = "Batch not found"
 
 
 class BatchBody(msgspec.Struct, kw_only=True):
@@ -121,30 +123,43 @@ class Batches(Controller):
             )
         )
 
-    @get("/{batch_id:uuid}")
-    async def show(self, request: Request[Any, Any, Any], batch_id: FromPath[UUID]) -> BatchSeen:
+    @get("/{batch_id:str}")
+    async def show(self, request: Request[Any, Any, Any], batch_id: FromPath[str]) -> BatchSeen:
         """How a batch is: how many of its tasks stand where."""
         return await _read(request.scope["user"], batch_id)
 
-    @post("/{batch_id:uuid}/cancel", status_code=200)
-    async def cancel(self, request: Request[Any, Any, Any], batch_id: FromPath[UUID]) -> BatchSeen:
+    @post("/{batch_id:str}/cancel", status_code=200)
+    async def cancel(self, request: Request[Any, Any, Any], batch_id: FromPath[str]) -> BatchSeen:
         """Begin nothing new of a batch. Kling cannot be told to stop: what it has, it ends."""
         visit: Visit = request.scope["user"]
         await visit.behind.runs.batches.cancel(
-            batch_id, tenant_id=visit.caller.tenant_id, actor=actor_of(visit)
+            _id_of(batch_id), tenant_id=visit.caller.tenant_id, actor=actor_of(visit)
         )
-        return await _read(visit, batch_id, message=CANCELLED)
+        told = translations(visit.language).gettext(CANCELLED)
+        return await _read(visit, batch_id, message=told)
 
 
-async def _read(visit: Visit, batch_id: UUID, *, message: str | UnsetType = UNSET) -> BatchSeen:
+def _id_of(text: str) -> UUID:
+    """Read the id of a batch.
+
+    Raises:
+        RunNotFound
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        raise RunNotFound(_NOT_FOUND) from None
+
+
+async def _read(visit: Visit, batch_id: str, *, message: str | UnsetType = UNSET) -> BatchSeen:
     """Read a batch as its tenant sees it now.
 
     Raises:
         RunNotFound
     """
-    seen = await visit.behind.runs.batches.find(batch_id, tenant_id=visit.caller.tenant_id)
+    seen = await visit.behind.runs.batches.find(_id_of(batch_id), tenant_id=visit.caller.tenant_id)
     if seen is None:
-        raise RunNotFound("Batch not found")
+        raise RunNotFound(_NOT_FOUND)
     caller = visit.caller
     sees_money = caller.scope.sees_all or seen.token_id == caller.token_id
     return BatchSeen(

@@ -82,6 +82,8 @@ class Closed(Exception):
 
 
 _said = msgspec.json.Decoder(Said)
+_NOTHING = Said()
+_MESSAGES = "A message is a JSON object with token, subscribe, unsubscribe or ping"
 
 
 class Sockets:
@@ -189,11 +191,12 @@ class _Socket:
         """
         message = await self.receive()
         try:
-            return _said.decode(message.get("text") or message.get("bytes") or b"")
+            said = _said.decode(message.get("text") or message.get("bytes") or b"")
         except (msgspec.DecodeError, UnicodeError):
-            raise BadRequest(
-                "A message is a JSON object with token, subscribe, unsubscribe or ping"
-            ) from None
+            raise BadRequest(_MESSAGES) from None
+        if said == _NOTHING:
+            raise BadRequest(_MESSAGES)
+        return said
 
     async def tell(self, event: str, data: object = None, *, place: str | None = None) -> None:
         message = {"event": event, "id": place, "data": data}

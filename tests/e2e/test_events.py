@@ -200,6 +200,8 @@ async def test_a_socket_tells_the_same(both: Both) -> None:
             here = await ws.hear()
             await ws.say(ping=7)
             pong = await ws.hear()
+            await ws.say(fly=1)
+            unknown = await ws.hear()
             other = await both.make(token)
             await ws.say(subscribe=task_id)
             told = [await ws.hear()]
@@ -214,6 +216,7 @@ async def test_a_socket_tells_the_same(both: Both) -> None:
 
     assert here["event"] == "here"
     assert pong == {"event": "pong", "data": 7}
+    assert (unknown["event"], unknown["data"]["error_code"]) == ("error", 1200)
     assert told[-1]["data"]["status"] == "completed"
     assert of_last[-1]["status"] == "completed"
     assert missed[0] == {"event": "here", "id": here["id"]}

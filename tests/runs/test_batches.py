@@ -94,7 +94,7 @@ async def test_good_and_bad_are_answered_in_their_places_and_the_good_are_made(
         3: "task_type: must be given",
         4: "items.4: must be an object",
         5: "model_name: kling-v1-6 is retired",
-        6: "prompt: expected `str`, got `int`",
+        6: "prompt: must be a text",
         7: "cfg_scale: must be a number from 0 to 1",
         11: "idempotency_key: must be a text of at most 255 characters",
     }
@@ -158,6 +158,7 @@ async def test_a_batch_is_its_tenants_alone(relay: Relay) -> None:
     unseen = [
         await ask(relay, other, "GET", path),
         await ask(relay, other, "POST", f"{path}/cancel"),
+        await ask(relay, owner, "GET", "batch/not-an-id"),
     ]
     listed = (await ask(relay, other, "GET", f"ai-tasks?batch={batch['batch_id']}")).json()
     own = await taken(relay, other, [clip("a fox")], key="k")

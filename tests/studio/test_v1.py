@@ -160,7 +160,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a kind that it is not": (
         "images/generate_omni",
         {"prompt": ["a fox"]},
-        "prompt: expected `str | null`, got `array`",
+        "prompt: must be a text",
     ),
     "a model that has ended": (
         "videos/create_text2video",
