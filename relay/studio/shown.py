@@ -104,7 +104,8 @@ async def show(
 ) -> AiTask:
     """Show a run to its tenant."""
     run = seen.run
-    links = {step.name: await _links(seen, step, urls, caller, now_s=now_s) for step in seen.steps}
+    ours = {step.name: await _ours(seen, step, urls, caller, now_s=now_s) for step in seen.steps}
+    links = {step.name: _links(step, ours[step.name]) for step in seen.steps}
     results = [step for step in seen.steps if step.is_result]
     made = [step for step in results if step.files]
     files = [file for step in made for file in step.files]
@@ -124,7 +125,9 @@ async def show(
         result_metadata={
             "urls": [url for step in made for url in links[step.name]],
             "assets": [file.asset for file in files if file.asset],
-            "results": [result for step in results for result in _results(step)],
+            "results": [
+                one for step in results for one in _with_links(_results(step), ours[step.name])
+            ],
         },
         input_params=seen.input,
         error_code=run.error_code,
@@ -184,7 +187,9 @@ async def progress_of_run(seen: SeenRun, visit: Visit) -> RunProgress:
     """Tell its tenant how far a run is."""
     run, urls = seen.run, visit.behind.urls
     made = next((step for step in seen.steps if step.is_result and step.files), None)
-    links = [] if made is None else await _links(seen, made, urls, visit.caller, now_s=time.time())
+    links: list[str] = []
+    if made is not None:
+        links = _links(made, await _ours(seen, made, urls, visit.caller, now_s=time.time()))
     failed = seen.state is RunState.FAILED
     return RunProgress(
         task_id=str(run.public_id),
@@ -220,18 +225,41 @@ def message_of(seen: SeenRun, language: str) -> str:
     return f"{said} ({done}/{len(seen.steps)})"
 
 
-async def _links(
+async def _ours(
     seen: SeenRun, step: SeenStep, urls: ResultUrls, caller: Caller, *, now_s: float
-) -> list[str]:
-    """Say where a step's files lie: with us, where the tenant wants that and they are kept.
+) -> dict[str, str]:
+    """Say which of our links stands for which of Kling's, where the tenant wants that.
 
     What is given again is the file that is kept: Kling's own may be gone tomorrow.
     """
-    theirs = [file.url for file in step.files]
     wants_ours = caller.result_urls == "ours" or seen.reused_from is not None
-    if not wants_ours or step.row_id is None or not theirs:
-        return theirs
-    return await urls.of_task(step.row_id, theirs, now_s=now_s)
+    if not wants_ours or step.row_id is None or not step.files:
+        return {}
+    theirs = list(dict.fromkeys([file.url for file in step.files] + _texts(_results(step))))
+    return dict(zip(theirs, await urls.of_task(step.row_id, theirs, now_s=now_s), strict=True))
+
+
+def _links(step: SeenStep, ours: dict[str, str]) -> list[str]:
+    """Say where a step's files lie."""
+    return [ours.get(file.url, file.url) for file in step.files]
+
+
+def _with_links(value: Any, ours: dict[str, str]) -> Any:
+    """Put our links where Kling's stand."""
+    if isinstance(value, dict):
+        return {name: _with_links(one, ours) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_links(one, ours) for one in value]
+    return ours.get(value, value) if isinstance(value, str) else value
+
+
+def _texts(value: Any) -> list[str]:
+    """List all texts in what Kling says of what it made: any may be a link."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for one in value for text in _texts(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def _results(step: SeenStep) -> list[Any]:
