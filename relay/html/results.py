@@ -36,6 +36,11 @@ class Result(msgspec.Struct, frozen=True):
     def is_known(self) -> bool:
         return self.is_of_kling or self.is_ours or self.is_of_sandbox
 
+    @property
+    def suffix(self) -> str:
+        """Tell its files apart, where a step made several: mp4, wav."""
+        return "" if self.kind is None else urlsplit(self.url).path.rpartition(".")[2].lower()
+
 
 def files_origin(settings: Settings) -> str | None:
     """Say where files are served that are kept; None is nowhere."""
