@@ -76,7 +76,7 @@ async def come_in(street: Street, page: Any) -> None:
 async def add_channel(street: Street, page: Any) -> None:
     """Pressed twice, as impatient people do, it is added once; tested for free, tried for money."""
     await page.goto("/console")
-    await follow(page, "Add it here", "Add a channel")
+    await follow(page, "Add it here")
     account = DEFAULT_ACCOUNT
     await fill(page, name="main", base_url=street.kling_url, access_key=account.access_key)
     await fill(page, secret_key=account.secret_key, api_key=account.api_key)

@@ -80,6 +80,9 @@ async def test_a_wait_is_cancelled_and_its_hold_given_back(database_url: str) ->
         page = await ann.read(f"/tasks/{waiting}")
         assert ("Cancel…" in page, "Release…" in page) == (True, False)
         assert "Cancel…" not in await ann.read(f"/tasks/{sent}")
+        page = await ann.read(f"/tasks/{sent}/cancel")
+        assert "cannot be done with this task" in page
+        assert "<form" not in page.split("<main")[1]
         asked = {"reason": "asked"}
         await refused(ann, f"/tasks/{waiting}/cancel", "Choose", reason="why not")
         assert (await vic.post(f"/tasks/{waiting}/cancel", **asked)).status_code == 403
