@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from relay.money import MICROS
 
 CODE = re.compile(r"`([^`]+)`")
-NONE = "–"
+NONE = "\u2013"
 """For what is not there."""
 MINUTE_S, HOUR_S = 60, 3600
 BYTES_UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -79,7 +79,7 @@ class Speller(msgspec.Struct, frozen=True):
     def when(self, moment: datetime | None, now: datetime | None = None) -> Markup:
         """Spell a moment as it is from now, with the exact one to be seen on hovering."""
         if moment is None:
-            return Markup(NONE)
+            return escape(NONE)
         template = Markup('<time datetime="{}" title="{}">{}</time>')
         return template.format(
             moment.astimezone(UTC).isoformat(timespec="seconds"),

@@ -108,7 +108,7 @@ async def test_codes_are_redeemed_once_and_revoked(database_url: str) -> None:
         assert len(table(await ann.read("/money/entries", reference="code spring 1"))) == 1
 
         listed = table(await ann.read("/money/codes/1"))
-        assert [(row["Code"], row["State"], row["Redeemed by"]) for row in listed] == [
+        assert [(row["Number"], row["State"], row["Redeemed by"]) for row in listed] == [
             *(("3", "free", NOTHING), ("2", "free", NOTHING), ("1", "redeemed", "acme")),
         ]
         assert [row["state"] for row in await rows_of_csv(vic, "/money/codes/1/csv")] == [

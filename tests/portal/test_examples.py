@@ -201,7 +201,7 @@ async def test_docs_have_the_readers_address_and_every_code(database_url: str) -
                 chinese = {"accept-language": "zh"}
                 assert "如何调用" in (await ann.client.get("/portal/docs", headers=chinese)).text
     rows = re.findall(
-        r'<td data-label="HTTP">(\d{3})</td><td data-label="Code"><code>(\d+)</code>', page
+        r'<td data-label="HTTP">(\d{3})</td><td data-label="Error code"><code>(\d+)</code>', page
     )
     seen = {code for code in Code if code and (code not in RESELLERS_BUSINESS or code in OWN)}
     expected = {int(code): code.http_status for code in seen | {Code.NO_PERMISSION}}
