@@ -1,4 +1,4 @@
-"""When a batch was stopped, and what a step takes of what those before it made."""
+"""When a batch was stopped, what a step takes of those before it, and runs nobody heard of."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,19 @@ def upgrade() -> None:
         "run_batches", sa.Column("cancelled_at", sa.TIMESTAMP(timezone=True), nullable=True)
     )
     op.add_column("run_steps", sa.Column("takes", ARRAY(sa.Text()), nullable=True))
+    op.create_index(
+        "runs_unheard",
+        "runs",
+        ["token_id", "fingerprint", "id"],
+        unique=False,
+        postgresql_where="key IS NULL AND fingerprint IS NOT NULL",
+    )
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index(
+        "runs_unheard", "runs", postgresql_where="key IS NULL AND fingerprint IS NOT NULL"
+    )
     op.drop_column("run_steps", "takes")
     op.drop_column("run_batches", "cancelled_at")

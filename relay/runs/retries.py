@@ -19,9 +19,6 @@ from relay.tenants.caller import Caller
 
 log = structlog.get_logger()
 
-LOOKED_AT = 4_000
-"""Of a tenant's newest runs: who makes more before it asks again, makes a second one."""
-
 MARK = f"""
 WITH marked AS (
     UPDATE runs SET fingerprint = $3
@@ -37,13 +34,12 @@ WHERE a.id = n.account_id
 JOIN = text(f"""
 UPDATE runs SET fingerprint = NULL, request_id = :request_id
 WHERE id = (
-    SELECT r.id FROM (
-        SELECT id FROM runs WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT {LOOKED_AT}
-    ) newest JOIN runs r USING (id)
-    WHERE r.token_id = :token_id AND r.fingerprint = :fingerprint AND r.key IS NULL
-        AND r.created_at > now() - {JOINED_FOR} AND r.state NOT IN ('failed', 'cancelled')
-    ORDER BY r.id LIMIT 1
-    FOR NO KEY UPDATE OF r
+    -- Along an index of those alone: without a key one has a fingerprint only while it is unheard.
+    SELECT id FROM runs
+    WHERE token_id = :token_id AND fingerprint = :fingerprint AND key IS NULL
+        AND created_at > now() - {JOINED_FOR} AND state NOT IN ('failed', 'cancelled')
+    ORDER BY id LIMIT 1
+    FOR NO KEY UPDATE
 )
 RETURNING id, public_id
 """)  # noqa: S608 (composed of constants)
@@ -73,7 +69,6 @@ class RunRetries(Marks[int]):
         what it may have.
         """
         given = {
-            "tenant_id": caller.tenant_id,
             "token_id": caller.token_id,
             "fingerprint": await client.fingerprint(),
             "request_id": client.request_id,

@@ -69,6 +69,11 @@ class Run(Base):
         Index("runs_open", "tenant_id", "id", postgresql_where="ended_at IS NULL"),
         Index("runs_key", "token_id", "key", unique=True, postgresql_where="key IS NOT NULL"),
         Index(
+            "runs_unheard",
+            *("token_id", "fingerprint", "id"),
+            postgresql_where="key IS NULL AND fingerprint IS NOT NULL",
+        ),
+        Index(
             "runs_inputs_kept",
             "ended_at",
             postgresql_where="ended_at IS NOT NULL AND input_sealed IS NOT NULL",

@@ -89,7 +89,7 @@ async def test_workers_that_claim_at_once_have_nothing_twice(relay: Relay) -> No
 async def test_where_there_are_many_tenants_the_next_claim_goes_on_behind_them(
     relay: Relay,
 ) -> None:
-    """Of three tenants a claim looks at one, be the others' older: after three each had its turn."""
+    """Of three tenants a claim looks at one, be others' older: after three each had its turn."""
     for number in range(3):
         await steps_due(relay, f"lane-{number}", 4)
         await relay.rows(
