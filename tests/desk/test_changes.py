@@ -23,7 +23,7 @@ from relay.desk.fields import FIELDS
 from relay.desk.once import refuse_again
 from relay.desk.permit import admit, check_ceiling
 from relay.desk.roles import ACTS, BOUNDED, READS
-from relay.desk.versions import refuse_stale
+from relay.desk.versions import look_before, refuse_stale
 from tests.desk.acts import CANNOT_REFUSE, DONE, IDLE, REFUSED, Case
 from tests.desk.world import ANN, Desk
 
@@ -37,7 +37,7 @@ END $$;
 CREATE TRIGGER marked AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION mark()
 """
 """Notes how much a transaction had written when it wrote its change."""
-OF_EVERY_ACT = (note_change, admit, check_ceiling, refuse_stale, refuse_again)
+OF_EVERY_ACT = (note_change, admit, check_ceiling, refuse_stale, look_before, refuse_again)
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
