@@ -28,6 +28,8 @@ WAS = "was."
 """Before a field's name: as the page showed it, so that only what a visitor changes is changed."""
 CHECKS = ("enabled", "shows_quote", "joins_retries", "lints_creates")
 GB = 10**9
+NOTED_AS = {"asset_gb_max": "asset_bytes_max", "asset_gb_month": "asset_gb_month_micros"}
+"""What changes call a field that the page spells in another unit."""
 PRICING = ("multiplier", "price_group", "factor")
 """What needs the role for prices."""
 
@@ -170,7 +172,9 @@ async def _ask_stale(page: Page, tenant_id: int, form: Form, *, status: int) -> 
         form.values.pop(f"{WAS}{name}", None)
         if name not in typed:
             form.values[name] = value
-    form.errors[""] = await told_overtaken(page, tenant.name, "tenant")
+    form.errors[""] = await told_overtaken(
+        page, tenant.name, "tenant", of={NOTED_AS.get(name, name) for name in typed}
+    )
     return await _ask(page, tenant_id, "tenants/change.html", form, status=status)
 
 

@@ -185,6 +185,7 @@ async def test_who_edits_a_tenant_that_was_changed_is_told(database_url: str) ->
         bens = await ben.post(here, **as_it_was | {"multiplier": "0.8", "contact": "ben@a.test"})
         assert bens.status_code == 303, bens.text
 
+        await act(relay, issue_webhook_secret, "acme", relay.keys, may_rotate=False)
         answer = await ann.post(here, **as_it_was | {"multiplier": "0.9", "notes": "hers"})
 
         assert (answer.status_code, "operator:ben changed it" in answer.text) == (409, True)
