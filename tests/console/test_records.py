@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from relay.alerts.tables import Severity
 from relay.desk.alerts import add_place
+from relay.desk.channels import ChannelChanges, change_channel
 from relay.desk.prices import set_price
 from relay.desk.tenants import TenantChanges, change_tenant
 from relay.operators.tables import Role
@@ -106,6 +107,11 @@ async def changes(relay: Relay, ann: Visit) -> None:
     page = (await ann.client.get(f"/console/changes/{row['id']}", headers=chinese)).text
     for said in ("排队等待", "queue_s", "10:00 min", "合并重试", "是", "联系方式"):
         assert said in page, said
+    await act(relay, change_channel, relay.keys, "main", ChannelChanges(room={"video": 4}))
+    (roomier,) = await relay.rows("SELECT id FROM changes WHERE act = 'channel.change'")
+    page = await ann.read(f"/changes/{roomier['id']}")
+    for said in ("none", "video=4"):
+        assert f'"kept">{said}<' in page, "no braces for people"
     (opened,) = await relay.rows("SELECT id FROM changes WHERE act = 'tenant.open'")
     assert "10.00 USD" in await ann.read(f"/changes/{opened['id']}"), "amounts are money"
     assert (await ann.get("/changes/4711")).status_code == 404
