@@ -225,6 +225,9 @@ class RunStep(Base):
     """As it stands in the path of a 2.0 create."""
     price_name: Mapped[str | None]
     """Of what price rows it is charged by, if not its endpoint's; "" is free of charge."""
+    share_micros: Mapped[micros | None]
+    """What it is charged of its run's price, which was divided as it began; then no row prices
+    it."""
     is_result: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether what it makes is what the run was asked for."""
     body_sealed: Mapped[str | None]

@@ -1,6 +1,6 @@
 """What waits for room."""
 
-from sqlalchemy import Double, ForeignKey
+from sqlalchemy import Double, ForeignKey, Integer, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
@@ -24,6 +24,8 @@ class Queued(Base):
     could take it when it came, then those that lack but a slot for it, as each turn finds."""
     until: Mapped[moment]
     """It ends then, if it still waits."""
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How often it was sent, had no verdict, and was surely not made."""
     created_at: Mapped[stamped]
     """Since when it waits; where it was put back, from the first time."""
 
