@@ -22,6 +22,7 @@ from relay.database.ids import TaskId
 from relay.errors import NoRoom, Unavailable
 from relay.health.condition import (
     READY,
+    Admission,
     Chance,
     Condition,
     Key,
@@ -32,10 +33,9 @@ from relay.health.condition import (
     soon_over_s,
 )
 from relay.health.room import Room, set_limit
-from relay.health.rules import (
-    State,
-)
+from relay.health.rules import State
 from relay.health.statements import CLAIM, EXPIRING, MARK, READ
+from relay.health.suspects import Suspects
 from relay.kling.codes import Code
 
 log = structlog.get_logger()
@@ -44,19 +44,8 @@ AGE_MAX_S = 1.0
 """How long what another process learned may stay unseen."""
 LEASE_S = 120.0
 """Who tries has so long to tell; longer than any submit."""
-PROBE_GRACE_S = 60.0
-"""Where no worker runs, nobody asks: then a create tries what a free question would end."""
 REASON_CHARS = 300
 DAY_S, EXPIRING_AGE_S = 86_400, 60.0
-
-
-class Admission(msgspec.Struct, frozen=True):
-    """A create that may be sent to one channel."""
-
-    need: Need
-    tries: tuple[Condition, ...] = ()
-    """What it is to show the end of."""
-    task_id: TaskId | None = None
 
 
 class Board:
@@ -66,6 +55,7 @@ class Board:
         self, pool: Pool, room: Room, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.room = room
+        self.suspects = Suspects(clock)
         self._pool = pool
         self._clock = clock
         self._cached = Cached(self._read, of="channel conditions", age_max_s=AGE_MAX_S)
@@ -220,9 +210,9 @@ class Board:
                 if condition.is_of_room:
                     pass  # below, by what is counted
                 else:
-                    grace_s = PROBE_GRACE_S if condition.is_probed else 0.0
-                    wait_s = max(wait_s, condition.try_at_s + grace_s - now)
-                    soon_s = max(soon_s, soon_over_s(condition, condition.try_at_s - now))
+                    own_s = self.suspects.own_try_at_s(key, need) - now
+                    wait_s = max(wait_s, self.suspects.try_at_s(condition, need) - now)
+                    soon_s = max(soon_s, soon_over_s(condition, condition.try_at_s - now), own_s)
                     tries.append(condition)
                     is_busy = is_busy and condition.code == Code.RATE_LIMITED
             if need.slots and key[1] == need.pack:
@@ -292,9 +282,14 @@ class Board:
             )
         )
 
-    def again(self, condition: Condition, reason: str) -> None:
-        """It is not over: the next pause is longer."""
-        tries = condition.tries + 1
+    def again(self, condition: Condition, reason: str, *, need: Need | None = None) -> None:
+        """It is not over: the next pause is longer.
+
+        `need`: of the create that tried, if that may be what is to blame. Where the like of it has
+        failed before, it says no more of the channel, and only its own next pause is longer.
+        """
+        is_known = need is not None and self.suspects.blame(condition.key, need)
+        tries = condition.tries if is_known else condition.tries + 1
         rule = rule_of(condition)
         self.mark(
             msgspec.structs.replace(
@@ -398,3 +393,4 @@ class Board:
                 del self._own[key]
         self._known = known
         self._concerned = {key[0] for key in known}
+        self.suspects.keep({key for key, one in known.items() if one.state is not State.OK})

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from relay.database.driver import Record
+from relay.database.ids import TaskId
 from relay.health.rules import RULES, TROUBLE, UNREACHABLE, Rule, State
 
 Key = tuple[int, str, str]
@@ -26,6 +27,8 @@ class Need(msgspec.Struct, frozen=True):
     """With fewer taken than that, of the pack, its tenant is served before all who wait."""
     has_waited: bool = False
     """It comes from the queue, whose turn it is."""
+    has_failed: bool = False
+    """Kling broke on it before, and surely made nothing of it."""
 
     def keys(self, channel_id: int) -> tuple[Key, ...]:
         """List the keys of all that could keep a channel from it."""
@@ -89,6 +92,15 @@ class Chance(msgspec.Struct, frozen=True):
 
 
 READY = Chance()
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A create that may be sent to one channel."""
+
+    need: Need
+    tries: tuple[Condition, ...] = ()
+    """What it is to show the end of."""
+    task_id: TaskId | None = None
 
 
 def read_condition(row: Record, *, now_s: float | None = None) -> Condition:

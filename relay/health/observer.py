@@ -10,8 +10,8 @@ import structlog
 from relay.channels.opened import OpenedChannel
 from relay.choices import RoomScope
 from relay.database.faults import log_failure
-from relay.health.board import REASON_CHARS, Admission, Board
-from relay.health.condition import Condition, Key, pause_s, rule_of
+from relay.health.board import REASON_CHARS, Board
+from relay.health.condition import Admission, Condition, Key, pause_s, rule_of
 from relay.health.room import set_limit
 from relay.health.rules import (
     FAILURES_OF_ONE,
@@ -24,6 +24,7 @@ from relay.health.rules import (
     Rule,
     State,
 )
+from relay.health.suspects import Who, who_of
 from relay.kling.codes import TROUBLE_MIN
 from relay.kling.outcome import is_plain_success
 from relay.kling.transport import NotSent, NoUsableReply, Reply
@@ -47,7 +48,7 @@ class _Streak:
 
     def __init__(self) -> None:
         self.creates = 0
-        self.tenants: set[int] = set()
+        self.whose: set[Who] = set()
         self.unreached = 0
 
 
@@ -153,13 +154,21 @@ class Observer:
     def _trouble(
         self, channel: OpenedChannel, admission: Admission, code: int | None, reason: str
     ) -> None:
+        if admission.need.has_failed:
+            # Of itself alone, by now: others tell how the channel does.
+            for condition in admission.tries:
+                self._board.postpone(condition)
+            return
         streak = self._streaks[channel.id]
         streak.creates += 1
-        streak.tenants.add(admission.need.tenant_id)
-        enough = FAILURES_OF_ONE if len(streak.tenants) == 1 else FAILURES_OF_SEVERAL
-        self._learn_of_several(
-            channel, admission, TROUBLE, _Said(code, reason), are_enough=streak.creates >= enough
-        )
+        streak.whose.add(who_of(admission.need))
+        tenants = {tenant_id for tenant_id, _ in streak.whose}
+        enough = FAILURES_OF_ONE if len(tenants) == 1 else FAILURES_OF_SEVERAL
+        are_enough = streak.creates >= enough
+        said = _Said(code, reason)
+        self._learn_of_several(channel, admission, TROUBLE, said, are_enough=are_enough)
+        if are_enough:
+            self._board.suspects.see((channel.id, "", ""), streak.whose)
 
     def _learn_of_several(
         self,
@@ -230,7 +239,8 @@ class Observer:
             elif known is not None and known.state is not condition.state:
                 pass  # another answer has settled it meanwhile
             elif rule is not None and rule_of(condition) is rule:
-                self._board.again(condition, said.reason)
+                need = admission.need if rule is TROUBLE else None
+                self._board.again(condition, said.reason, need=need)
                 is_seen = True
             elif rule is None and condition.key == at and condition.state is State.COOLING:
                 self._board.end(condition)  # it was read, and refused for what it is

@@ -23,8 +23,8 @@ from relay.database.batch import Batcher
 from relay.database.faults import PERSIST_S, is_fault, log_failure, persist
 from relay.database.line import Line
 from relay.errors import RelayError
-from relay.health.board import Admission, Board
-from relay.health.condition import Need
+from relay.health.board import Board
+from relay.health.condition import Admission, Need
 from relay.kling.body import join_fields, put_text
 from relay.kling.codes import ABOUT_THE_ACCOUNT, RESELLERS_BUSINESS, Code
 from relay.kling.endpoint import Endpoint, EndpointKind

@@ -9,7 +9,7 @@ import msgspec
 
 from relay.channels.opened import OpenedChannel
 from relay.counts import Counts, elsewhere
-from relay.health.board import Admission
+from relay.health.condition import Admission
 from relay.health.observer import Observer
 from relay.kling.bare import in_envelope
 from relay.kling.clock import UpstreamClocks

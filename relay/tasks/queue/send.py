@@ -17,7 +17,8 @@ from relay.database.engine import Sessions
 from relay.database.faults import log_failure
 from relay.database.ids import TaskId
 from relay.errors import NoRoom, Paused, RelayError, Unavailable
-from relay.health.board import Admission, Board
+from relay.health.board import Board
+from relay.health.condition import Admission
 from relay.kling.body import read_fields
 from relay.kling.catalogue import Catalogue
 from relay.kling.references import NamedResource
