@@ -247,9 +247,13 @@ class Looker:
             f'Kling never had it: {record["not_found"]} times "Task not found"'
             f" over {record['not_found_s']:.0f} s"
         )
-        if task.public_id is not None and await self._queue.put_back(task, reason=reason):
-            return
-        finished = await self._release(task, reason, last_look_after_s=LAST_LOOK_AFTER_S)
+        told = ""
+        if task.public_id is not None:
+            if await self._queue.put_back(task, reason=reason):
+                return
+            if task.state is TaskState.UNKNOWN:
+                told = await self._queue.last_word(task)
+        finished = await self._release(task, reason, told, last_look_after_s=LAST_LOOK_AFTER_S)
         if finished.moved and not is_confirmed:
             await self._flags.flag(
                 task.id,
@@ -326,9 +330,11 @@ class Looker:
         await self._pool.execute(END_LOOKS, task.id, leased.lease)
 
     async def _release(
-        self, task: TaskRow, reason: str, *, last_look_after_s: float | None = None
+        self, task: TaskRow, reason: str, told: str = "", *, last_look_after_s: float | None = None
     ) -> Finished:
-        row = released_row(task, via=Via.LOOK, reason=reason, look_after_s=last_look_after_s)
+        row = released_row(
+            task, via=Via.LOOK, reason=reason, told=told, look_after_s=last_look_after_s
+        )
         return await self._door.pass_through(row, task, durable=False)
 
     async def aclose(self) -> None:

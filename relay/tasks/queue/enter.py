@@ -8,11 +8,13 @@ from relay.database.batch import Batcher
 from relay.database.driver import Pool
 from relay.database.faults import PERSIST_S, is_fault, log_failure, persist
 from relay.database.line import Line
+from relay.errors import TimedOut
 from relay.kling.body import join_fields
 from relay.kling.strays import drop_ours
-from relay.kling.wire import Fields
+from relay.kling.transport import Reply
+from relay.kling.wire import Fields, read_envelope
 from relay.secrets import KeyRing
-from relay.tasks.queue.statements import ENTER, PUT_BACK, EnterRow
+from relay.tasks.queue.statements import ENTER, LAST_WORD, PUT_BACK, EnterRow
 from relay.tasks.queue.tables import body_context
 from relay.tasks.queue.wait import BODY_BYTES_MAX
 from relay.tasks.tables import TaskState
@@ -77,7 +79,7 @@ class Queue:
     async def put_back(self, task: TaskRow, *, reason: str) -> bool:
         """Let one wait again that surely made nothing; `task`: as who says so has read it.
 
-        False if its time is over, or it is somebody else's by now.
+        False if its time is over, it has failed too often, or it is somebody else's by now.
         """
         record = await persist(
             lambda: self._pool.fetchrow(PUT_BACK, task.id, task.submit_deadline_at, reason),
@@ -86,6 +88,12 @@ class Queue:
         if record is not None:
             log.info("queue.put_back", id=task.id, reason=reason)
         return record is not None
+
+    async def last_word(self, task: TaskRow) -> str:
+        """Say in Kling's words how it broke on one that is not sent again; ours if it had none."""
+        body = await self._pool.fetchval(LAST_WORD, task.id) or b""
+        envelope = read_envelope(Reply(0, "", body))
+        return (envelope.message if envelope else "") or TimedOut.words
 
     async def aclose(self) -> None:
         await self._entries.aclose()

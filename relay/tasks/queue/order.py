@@ -45,7 +45,11 @@ def _waiting(record: Record) -> Waiting:
         groups=None if groups is None else frozenset(groups),
         is_test=record["is_test"],
     )
-    need = Need(caller.tenant_id, record["pack"], record["model"], record["slots"], has_waited=True)
+    need = Need(
+        *(caller.tenant_id, record["pack"], record["model"], record["slots"]),
+        has_waited=True,
+        has_failed=record["has_failed"],
+    )
     return Waiting(
         TaskId(record["id"]),
         caller,

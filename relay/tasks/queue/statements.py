@@ -128,20 +128,35 @@ RETURNING {TASK_COLUMNS}, q.body_sealed, q.path_model
 """  # noqa: S608 (composed of constants)
 """Take one out to be sent: durable, with its deadline, before the first byte (D1)."""
 
+FAILURES_MAX = 3
+"""So often what waits is sent without a verdict, where its channel takes others meanwhile."""
+LATELY = 5000
+"""Of the newest tasks it is seen what a channel takes: an index would cost each submit."""
+
 AWAIT = "UPDATE queue SET channel_ids = $2::bigint[] WHERE task_id = ANY ($1::bigint[])"
 """Say whose slots these wait for."""
 
-PUT_BACK = """
+PUT_BACK = f"""
 WITH locked AS MATERIALIZED (
-    SELECT id FROM tasks
+    SELECT id, channel_id, not_found_since, (state = 'unknown')::integer AS failed FROM tasks
     WHERE id = $1 AND state IN ('pending', 'unknown') AND kling_id IS NULL
         AND submit_deadline_at = $2
     FOR NO KEY UPDATE
 ),
 kept AS MATERIALIZED (
     -- Locked too: its body may be deleted just now, as its time is over.
-    SELECT q.task_id FROM locked l JOIN queue q ON q.task_id = l.id WHERE q.until > now()
-    FOR UPDATE OF q
+    UPDATE queue q SET failures = q.failures + l.failed
+    FROM locked l
+    WHERE q.task_id = l.id AND q.until > now() AND NOT (
+        l.failed = 1 AND q.failures + 1 >= {FAILURES_MAX}
+        AND EXISTS (
+            SELECT FROM (
+                SELECT channel_id, submitted_at FROM tasks ORDER BY id DESC LIMIT {LATELY}
+            ) o
+            WHERE o.channel_id = l.channel_id AND o.submitted_at > l.not_found_since
+        )
+    )
+    RETURNING q.task_id
 ),
 back AS (
     UPDATE tasks t
@@ -154,12 +169,18 @@ back AS (
 INSERT INTO task_events (task_id, kind, detail)
 SELECT id, 'queue.put_back', $3 FROM back
 RETURNING task_id
-"""
+"""  # noqa: S608 (composed of constants)
 """Let it wait again that surely made nothing, by who sent it or who looked for it at Kling.
 
 `$2`: the deadline by which it was claimed, which no other claim of it has: who is late with that
-word changes nothing. No record: its time is over, or it is somebody else's by now.
+word changes nothing. No record: its time is over, or it is somebody else's by now; or Kling broke
+on it again and again, while its channel took others.
 """
+
+LAST_WORD = """
+SELECT body FROM task_events WHERE task_id = $1 AND kind = 'submit.unknown' ORDER BY id DESC LIMIT 1
+"""
+"""What came instead of a verdict, the last time: a reply's body, or a reason of ours."""
 
 SWEEP = """
 WITH over AS MATERIALIZED (
@@ -212,6 +233,7 @@ FROM (
     FROM (
         SELECT t.id, t.tenant_id, t.token_id AS of_token, t.endpoint, t.pack, t.slots,
                t.public_id, t.tenant_external_id, t.created_at, q.until, q.channel_ids,
+               q.failures > 0 AS has_failed,
                coalesce(lower(t.model), t.endpoint) AS model, t.model AS asked_model,
                n.name AS tenant, n.account_id, n.parent_id, n.room_min, n.queue_weight AS weight,
                coalesce(p.queue_weight, n.queue_weight) AS account_weight,
