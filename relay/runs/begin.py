@@ -18,17 +18,20 @@ from relay.errors import (
     OverCap,
     QuotaWithheld,
     RelayError,
+    Unavailable,
+    Unpriced,
 )
 from relay.kling.catalogue import Catalogue
 from relay.kling.wire import Fields
 from relay.ledger.tables import Account
 from relay.money import decimal_of
-from relay.pricing.quote import Quote
+from relay.pricing.quote import Quote, needs_deduction
 from relay.runs.batches import lock_batch
 from relay.runs.named import check_files
-from relay.runs.plan import Plan, with_samples
+from relay.runs.plan import Plan, PlannedStep, with_samples
 from relay.runs.retries import RunRetries
 from relay.runs.reuse import Reuse
+from relay.runs.shares import share
 from relay.runs.tables import Run, RunState
 from relay.runs.wish import Prepared, Wish, own_micros
 from relay.runs.write import Begun, write_reused, write_runs
@@ -72,10 +75,10 @@ class Beginner:
         self._currency = currency
 
     async def price(self, caller: Caller, plan: Plan) -> Plan:
-        """Say by whose rows each step is priced.
+        """Say by whose rows each step is priced, or what it is charged of its run's own price.
 
-        A run with a price of its own is charged that with its last step, or each of several such,
-        and those before are free.
+        Where Kling decides at the end what such a price comes to, the last step is charged it, or
+        each of several such, and those before are free. Elsewhere each has a share of it.
         """
         # What has an endpoint's own name has that one's price.
         is_own = plan.kind not in self._catalogue.names
@@ -87,7 +90,33 @@ class Beginner:
             msgspec.structs.replace(step, price_name=name)
             for step, name in zip(plan.steps, names, strict=True)
         )
+        plan = msgspec.structs.replace(plan, steps=steps)
+        if not needed or caller.is_test:
+            return plan
+        try:
+            quotes = await self.quotes(caller, plan, notes_misses=False)
+        except RelayError:
+            return plan  # it is refused when it is quoted in earnest
+        if any(needs_deduction(one) or one.quoted_micros is not None for one in quotes):
+            return plan
+        own = [await self._own_micros(caller, step) for step in plan.steps]
+        if not any(cost for cost, name in zip(own, names, strict=True) if not name):
+            return plan  # what is before costs nothing
+        whole = [one.hold_micros for one in quotes]
+        shares = zip(plan.steps, share(own, whole), strict=True)
+        steps = tuple(msgspec.structs.replace(step, share_micros=part) for step, part in shares)
         return msgspec.structs.replace(plan, steps=steps)
+
+    async def _own_micros(self, caller: Caller, step: PlannedStep) -> int:
+        """Say what a step would cost if its run had no price; 0 if nobody could say."""
+        endpoint = self._catalogue.of(step.endpoint)
+        try:
+            found = await self._quoter.quote(
+                *(caller, endpoint, _fields_of(step), step.model), notes_misses=False
+            )
+        except (Unavailable, Unpriced):
+            return 0
+        return found.quote.hold_micros
 
     async def quotes(self, caller: Caller, plan: Plan, *, notes_misses: bool = True) -> list[Quote]:
         """Quote each step of a plan that was priced, in its order.
@@ -101,11 +130,11 @@ class Beginner:
         for step in plan.steps:
             endpoint = self._catalogue.of(step.endpoint)
             caller.check_endpoint(endpoint.name)
-            fields = _fields.decode(msgspec.json.encode(with_samples(step.body)))
             found = await self._quoter.quote(
-                *(caller, endpoint, fields, step.model),
+                *(caller, endpoint, _fields_of(step), step.model),
                 notes_misses=notes_misses,
                 priced_as=step.price_name,
+                share_micros=step.share_micros,
             )
             caller.check_model(found.quote.wanted.model)
             quoted.append(found.quote)
@@ -286,6 +315,10 @@ class Beginner:
             needed_micros=micros,
             available_micros=available_micros,
         )
+
+
+def _fields_of(step: PlannedStep) -> Fields:
+    return _fields.decode(msgspec.json.encode(with_samples(step.body)))
 
 
 async def _find_before(session: AsyncSession, caller: Caller, wish: Wish) -> Begun | None:

@@ -27,6 +27,8 @@ class PlannedStep(msgspec.Struct, frozen=True):
     """Beside those that its body takes something from."""
     price_name: str | None = None
     """Of what price rows it is charged by, if not its endpoint's; "" is free of charge."""
+    share_micros: int | None = None
+    """What it is charged of its run's price, which was divided; then no row prices it."""
     is_result: bool = True
 
     @property

@@ -181,7 +181,9 @@ class Runner:
         body = msgspec.json.decode(self._keys.open(step.body_sealed, context=body_context(step.id)))
         fields = _fields.decode(msgspec.json.encode(filled(body, outputs)))
         quoted = await self._quoter.quote(
-            caller, endpoint, fields, step.model, priced_as=step.price_name
+            *(caller, endpoint, fields, step.model),
+            priced_as=step.price_name,
+            share_micros=step.share_micros,
         )
         async with self._sessions.begin() as session:
             moving = await lock_step(session, due.id, due.lease)
@@ -242,6 +244,7 @@ class Runner:
             queue=wait_of_step(run, sent.caller),
             hold_max_micros=sent.hold_micros,
             priced_as=step.price_name,
+            share_micros=step.share_micros,
         )
 
     async def _conclude(self, due: DueStep, submitted: Submitted) -> None:

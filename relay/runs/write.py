@@ -162,6 +162,7 @@ def _step(
         "endpoint": step.endpoint,
         "model": step.model,
         "price_name": step.price_name,
+        "share_micros": step.share_micros,
         "is_result": step.is_result,
         "body_sealed": keys.seal(body, context=body_context(step_id)),
         "state": StepState.WAITING if needs else StepState.READY,

@@ -6,7 +6,6 @@ itself is watched, and the same values read in the same order lead to the same q
 odd spelling of one of them is read each time, and quoted at the dearest that it may mean.
 """
 
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +20,7 @@ from relay.kling.endpoint import Endpoint
 from relay.kling.models import takes_ids
 from relay.kling.wanted import Asked, Wanted, read_wanted
 from relay.kling.wire import Fields
-from relay.pricing.book import AS_PRICED, FREE, PriceBook
+from relay.pricing.book import AS_PRICED, FREE, PriceBook, PriceRow
 from relay.pricing.in_force import Prices
 from relay.pricing.prices import note_miss
 from relay.pricing.quote import Quote, UnitPrices, quote
@@ -36,6 +35,9 @@ NAMES_MAX = 1000
 """Of other fields that are remembered with a reading."""
 READINGS_MAX = 8
 """Different sets of fields that one endpoint's price was read from."""
+
+SHARE = "share of a run's price"
+"""Whose such a row is, for people."""
 
 NO_READINGS: dict[tuple[str, ...], set[str]] = {}
 
@@ -76,11 +78,13 @@ class Quoter:
         *,
         notes_misses: bool = True,
         priced_as: str | None = None,
+        share_micros: int | None = None,
     ) -> Quoted:
         """Price what a body asks for, at the dearest that it may mean.
 
         `priced_as`: what of the studio's it is made for, by whose rows it is priced if there are
         any; "" is free of charge, since another step of its run is charged for all.
+        `share_micros`: its share of such a price, which is all that it costs.
         `notes_misses`: what no row fits was wanted in earnest, and is for the operator to see.
 
         Raises:
@@ -97,7 +101,10 @@ class Quoter:
         book = prices.opened.get(whom) or prices.book(*whom)
         if priced_as and not book.has(priced_as):
             priced_as = None
-        about = (endpoint.name, model, book, caller.is_test, caller.resale, priced_as)
+        about = (
+            *(endpoint.name, model, book, caller.is_test, caller.resale),
+            *(priced_as, share_micros),
+        )
         for names, harmless in self._readings.get(endpoint.name, NO_READINGS).items():
             known = self._known.get((about, names, *_values(fields, names)))
             if known is not None and _has_only(fields, names, harmless):
@@ -105,7 +112,9 @@ class Quoter:
         reading = Reading(fields)
         words = book.words(priced_as or endpoint.name)
         asked = read_wanted(endpoint, reading, model=model, words=words)
-        quoted = self._dearest(book, endpoint, asked, caller, priced_as)
+        quoted = self._dearest(
+            *(book, endpoint, asked, caller), priced_as=priced_as, share_micros=share_micros
+        )
         if quoted is None:
             if notes_misses:
                 async with self._sessions.begin() as session:
@@ -129,16 +138,22 @@ class Quoter:
         endpoint: Endpoint,
         asked: Asked,
         caller: Caller,
+        *,
         priced_as: str | None,
+        share_micros: int | None,
     ) -> Quote | None:
         """Quote each thing that is perhaps asked for, and take the one that costs most."""
         dearest: Quote | None = None
         for wanted in asked.wanted:
-            is_free = endpoint.is_free or caller.is_test or priced_as == ""
-            row = FREE if is_free else book.find(_for_row(wanted, priced_as))
+            if endpoint.is_free or caller.is_test:
+                row: PriceRow | None = FREE
+            elif share_micros is not None:
+                row = msgspec.structs.replace(FREE, amount_micros=share_micros, source=SHARE)
+            else:
+                row = FREE if priced_as == "" else book.find(_for_row(wanted, priced_as))
             if row is None:
                 continue
-            rise = book.rise(row)
+            rise = AS_PRICED if share_micros is not None else book.rise(row)
             if rise > AS_PRICED and self._underquoted is Underquoted.PAUSE:
                 log.warning("price.paused", row=str(wanted), times=rise)
                 raise Unavailable
@@ -147,7 +162,7 @@ class Quoter:
                 wanted,
                 prices=self._prices,
                 tenant_multiplier=book.multiplier,
-                multiplies_amounts=book.multiplies_amounts,
+                multiplies_amounts=book.multiplies_amounts and share_micros is None,
                 rise=rise,
                 is_cost_followed=self._underquoted is Underquoted.CHARGE,
             )
@@ -162,7 +177,7 @@ class Quoter:
 
     def _remember(
         self,
-        about: tuple[str, str | None, PriceBook, bool, Decimal | None, str | None],
+        about: tuple[Any, ...],
         names: tuple[str, ...],
         fields: Fields,
         quoted: Quoted,

@@ -122,14 +122,15 @@ class Submitter:
         queue: str | None = None,
         hold_max_micros: int | None = None,
         priced_as: str | None = None,
+        share_micros: int | None = None,
     ) -> Submitted:
         """Hold, send and record one task or one paid call, or find that an earlier create did.
 
         `model`: as it stands in the path of a 2.0 create. `address`: the caller's, behind proxies
         that are believed. `follows`: who is told of every move of the task (`outbox.py`). `client`:
         who awaits the answer, if it may be sent again. `queue`: the header that says for how long
-        it may wait for room. `hold_max_micros`: what a run has left for it. `priced_as`: as
-        `Quoter.quote` has it.
+        it may wait for room. `hold_max_micros`: what a run has left for it. `priced_as`,
+        `share_micros`: as `Quoter.quote` has them.
 
         Raises:
             RelayError: refused before the hold; nothing was written.
@@ -145,7 +146,9 @@ class Submitter:
         with_files = await self._given.check(caller.tenant_id, endpoint.name, fields)
         names_files, fields = with_files is not fields, with_files
         named = read_things(endpoint, fields)
-        quoted = await self._quoter.quote(caller, endpoint, fields, model, priced_as=priced_as)
+        quoted = await self._quoter.quote(
+            *(caller, endpoint, fields, model), priced_as=priced_as, share_micros=share_micros
+        )
         _check_cap(quoted.quote, hold_max_micros)
         need = _need_of(caller, endpoint, quoted.quote)
         model_asked = quoted.quote.wanted.model
