@@ -17,7 +17,7 @@ from tests.e2e.world import World
 
 UNIT_MICROS = {"video": 140_000, "image": 3_500}
 """List prices; no tenant here has others."""
-FIXED_MICROS = {"effects": 600_000}
+FIXED_MICROS = {"effects": 600_000, "product_showcase": 500_000}
 ENDED_STEPS = (StepState.DONE, StepState.FAILED, StepState.SKIPPED)
 CATALOGUE = Catalogue()
 _event = msgspec.json.Decoder(Event)
@@ -80,6 +80,7 @@ def find_differences(books: Books) -> list[str]:
     return [
         *_runs(books),
         *_charges(books),
+        *_shares(books),
         *_kling(books),
         *_calls(books),
         *_quotas(books),
@@ -121,9 +122,24 @@ def _charges(books: Books) -> Iterator[str]:
                 yield f"step {step['id']} reserves {step['reserved_micros']}, its task cost {paid}"
 
 
+def _shares(books: Books) -> Iterator[str]:
+    """A chain with a price of its own costs it, or less where it did not come to its end."""
+    for run in books.runs:
+        steps = books.steps[run["id"]]
+        if run["kind"] not in FIXED_MICROS or len(steps) == 1:
+            continue
+        whole, is_made = FIXED_MICROS[run["kind"]], run["state"] == RunState.COMPLETED
+        paid = sum(step["reserved_micros"] for step in steps)
+        if sum(step["share_micros"] for step in steps) != whole or paid > whole:
+            yield f"run {run['id']} has shares of {whole}, of which it paid {paid}"
+        if is_made and paid != whole:
+            yield f"run {run['id']} is {run['state']}, and paid {paid} of {whole}"
+
+
 def _kling(books: Books) -> Iterator[str]:
     """What Kling made is ours, and is charged as Kling says."""
     by_injected_id = {task["injected_id"]: task for task in books.tasks.values()}
+    shares = {step["task_id"]: step["share_micros"] for of in books.steps.values() for step in of}
     known = set()
     for one in books.accepted:
         task, end = by_injected_id.get(one["external_task_id"]), books.ends.get(one["task_id"])
@@ -131,7 +147,7 @@ def _kling(books: Books) -> Iterator[str]:
             yield f"Kling has {one}, we {task}, its end {end}"
             continue
         known.add(task["id"])
-        wanted = (one["task_id"], end["status"], _wanted(task, end))
+        wanted = (one["task_id"], end["status"], _wanted(task, end, shares.get(task["id"])))
         found = (task["kling_id"], task["state"], books.entries.get(task["id"], []))
         if wanted != found:
             yield f"task {task['id']}: by Kling {wanted}, by us {found}"
@@ -147,14 +163,14 @@ def _kling(books: Books) -> Iterator[str]:
             yield f"task {task['id']} ended in the queue, and Kling has it, or it was charged"
 
 
-def _wanted(task: Any, end: dict[str, Any]) -> list[int]:
+def _wanted(task: Any, end: dict[str, Any], share: int | None) -> list[int]:
     """Say which entries an end makes: none, or one by the deduction and at most the hold."""
     if end["status"] != "succeed":
         return []
-    fixed = FIXED_MICROS.get(task["endpoint"])
+    fixed = FIXED_MICROS.get(task["endpoint"], share)
     units = Decimal(end["units"] or 0)
     if fixed is not None or not units:
-        return [-(fixed or task["hold_micros"])]
+        return [-(task["hold_micros"] if fixed is None else fixed)]
     return [-min(int(units * UNIT_MICROS[task["pack"]]), task["hold_micros"])]
 
 

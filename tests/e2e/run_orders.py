@@ -24,10 +24,9 @@ CLIENTS = 6
 NO_MONEY = (Code.ACCOUNT_IN_ARREARS, Code.RESOURCE_PACK_USED_UP, Code.NO_PERMISSION)
 FAULTS = (
     *("fail", "units 2", "no deduction", "slow 1.5", "delay 0.4", "error 1301"),
-    *("drop", "cut", "html", "no id"),
+    *("drop", "cut", "html", "html refused", "no id"),
     *("lost callback", "double callback", "late callback 1", "reverse callbacks"),
 )
-"""None that is refused for ever as if Kling were away: it would wait for that."""
 TEXTS = ("prompt", "text", "sound_prompt", "motion_prompt")
 WITH_PROMPT = ("image_to_video", "motion_control", "avatar")
 """What takes a prompt, and has none in the least that it takes."""

@@ -32,6 +32,10 @@ class Heard(NamedTuple):
     comment: str | None
 
 
+class ComeAgain(AssertionError):
+    """The relay says that it is away for a moment."""
+
+
 @contextlib.asynccontextmanager
 async def listening(
     http: httpx.AsyncClient, url: str, token: IssuedToken, **headers: str
@@ -39,6 +43,8 @@ async def listening(
     """Open a stream of events; hang up at the end."""
     sent = bearer(token) | {name.replace("_", "-"): value for name, value in headers.items()}
     async with http.stream("GET", url, headers=sent) as answer:
+        if answer.status_code == 503:
+            raise ComeAgain(await answer.aread())
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
         async with contextlib.aclosing(_blocks(answer)) as blocks:

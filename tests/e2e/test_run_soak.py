@@ -25,7 +25,7 @@ from tests.e2e.processes import free_port
 from tests.e2e.run_books import FIXED_MICROS, find_differences, read_books
 from tests.e2e.run_orders import RunOrders
 from tests.e2e.run_weather import Relays, disturb, let_time_pass
-from tests.e2e.streams import listening
+from tests.e2e.streams import ComeAgain, listening
 from tests.e2e.world import World, open_world
 from tests.relay_app import ACTOR
 from tests.waiting import settle_for, wait_until
@@ -114,9 +114,9 @@ async def open_tenant(world: World, name: str) -> list[IssuedToken]:
         if name in changes:
             await change_tenant(session, ACTOR, name, changes[name])
         if name == "acme":
-            price, micros = ("effects", FIXED_MICROS["effects"])
-            row = PriceRow(price, PriceKind.FIXED, Per.TASK, amount_micros=micros)
-            await set_price(session, ACTOR, row)
+            for price, micros in FIXED_MICROS.items():
+                row = PriceRow(price, PriceKind.FIXED, Per.TASK, amount_micros=micros)
+                await set_price(session, ACTOR, row)
         return [first, await issue_token(session, ACTOR, name, world.keys)]
 
 
@@ -135,7 +135,7 @@ class Followed:
             at += 1
             url = f"{self._urls[at % len(self._urls)]}/api/kling/events"
             headers = {"last_event_id": self.place} if self.place else {}
-            with contextlib.suppress(httpx.TransportError):
+            with contextlib.suppress(httpx.TransportError, ComeAgain):
                 async with listening(self._world.http, url, self._token, **headers) as heard:
                     async for one in heard:
                         assert one.event != "reset"
