@@ -237,8 +237,8 @@ NEW_SETTINGS: dict[str, tuple[object, ...]] = {
 NOT_IN_THE_LIST = re.compile(
     r"unpriced: ("
     r"\S+ model=kling-v3 .*voice=on.*"  # voice control on 3.0
-    r"|omni-image model=kling-image-o1 mode=4k .*"  # O1 in 4k
-    r"|\S+ model=kling-2.5-turbo .*sound=on .*"  # sound on 2.5, which has none
+    r"|omni-image model=kling-image-o1 mode=4k.*"  # O1 in 4k
+    r"|\S+ model=kling-2.5-turbo .*sound=on.*"  # sound on 2.5, which has none
     r"|\S+ model=kling-4\.0.*"  # ships unpriced
     r")"
 )

@@ -130,7 +130,7 @@ RETURNING {TASK_COLUMNS}, q.body_sealed, q.path_model
 
 FAILURES_MAX = 3
 """So often what waits is sent without a verdict, where its channel takes others meanwhile."""
-LATELY = 5000
+LATELY = 4000
 """Of the newest tasks it is seen what a channel takes: an index would cost each submit."""
 
 AWAIT = "UPDATE queue SET channel_ids = $2::bigint[] WHERE task_id = ANY ($1::bigint[])"
