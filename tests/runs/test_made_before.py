@@ -20,6 +20,15 @@ LONGER = Plan(
         ),
     ),
 )
+VOICED = Plan(
+    "voiced",
+    (
+        CLIP,
+        PlannedStep(
+            "sound", "video-to-audio", {"video_url": made_by("clip", "task_result.videos.0.url")}
+        ),
+    ),
+)
 STEPS = "SELECT name, state, output FROM run_steps WHERE run_id = $1 ORDER BY place"
 
 
@@ -95,10 +104,12 @@ async def test_what_a_callback_does_not_tell_is_awaited(relay: Relay) -> None:
     assert "task_result" in step["output"]
 
 
-async def failed_behind_a_clip(relay: Relay, tenant: str) -> tuple[IssuedToken, int]:
+async def failed_behind_a_clip(
+    relay: Relay, tenant: str, plan: Plan = LONGER
+) -> tuple[IssuedToken, int]:
     """Begin one whose first step is made, and the second fails."""
     token = await relay.add_tenant(tenant)
-    begun = await begin(relay, token, LONGER)
+    begun = await begin(relay, token, plan)
     await relay.rows("UPDATE runs SET cap_micros = 420000 WHERE id = $1", begun.id)
     assert await work(relay, begun.id) == "failed"
     return token, begun.id
@@ -114,7 +125,7 @@ async def test_a_later_step_is_given_klings_url_while_it_is_good_and_then_our_co
     relay: Relay,
 ) -> None:
     """Which decides whether it can be done once more, too: after 30 days only with a copy."""
-    token, run_id = await failed_behind_a_clip(relay, "lasting")
+    token, run_id = await failed_behind_a_clip(relay, "lasting", VOICED)
     path, fresh = await seen(relay, token, run_id)
     clip = fresh["steps"][0]["output_url"]
 

@@ -69,7 +69,7 @@ async def test_templates_are_listed_with_inputs_and_prices_in_the_callers_langua
     assert human["either"] == [["text", "audio_url"], ["image", "video_url"]]
     assert next(one for one in human["inputs"] if one["name"] == "mode")["default"] == "std"
     assert all(_micros(one["price"]) > 0 for one in english["templates"])
-    assert "数字人" in chinese["templates"][1]["summary"]
+    assert "用文本或录音" in chinese["templates"][1]["summary"]
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
