@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -107,6 +108,18 @@ class RunOrders:
                 for _ in range(CLIENTS):
                     own = random.Random(chance.random())
                     clients.create_task(self._work(tenant, waiting, own))
+
+    async def go_on(self, tenant: str, chance: random.Random, until: asyncio.Event) -> None:
+        """Have one made that goes well, one after the other.
+
+        What breaks Kling each time is told from a Kling that is away by what others have made.
+        """
+        for place in itertools.count():
+            if until.is_set():
+                return
+            body = LISTED["text-to-video"]
+            plain = Order(f"{tenant}-more-{place}", "text-to-video", body, None, 0, repeats=False)
+            await self._work(tenant, iter((plain,)), chance)
 
     async def _work(self, tenant: str, waiting: Any, chance: random.Random) -> None:
         for order in waiting:

@@ -73,7 +73,11 @@ async def test_two_hundred_runs_end_charged_once_whatever_breaks(
                 beside.create_task(disturb(gate, chance, orders.did)),
             ]
             passing = beside.create_task(let_time_pass(world))
+            over = asyncio.Event()
+            more = beside.create_task(orders.go_on("acme", random.Random(seed), over))
             await orders.run(chance, each=RUNS // len(keys))
+            over.set()
+            await more
             for breaker in breaking:
                 breaker.cancel()
             await asyncio.wait(breaking)

@@ -15,8 +15,8 @@ from tests.tasks.scripted_kling import Call, success
 
 
 async def test_what_breaks_kling_each_time_fails_once_others_are_taken(database_url: str) -> None:
-    """Sent three times in vain it waits on, as Kling may be down; when another is taken
-    meanwhile the fault is its own: it fails in Kling's words, and nothing is charged."""
+    """Sent three times in vain it waits on, as Kling may be down; once another was taken
+    since the fault is its own: it fails in Kling's words, and nothing is charged."""
     async with full_relay(database_url, slots=2, lost_after_s=0.0, lost_looks=2) as (relay, hosts):
         token = await relay.add_tenant()
         for _ in range(2):
@@ -26,13 +26,13 @@ async def test_what_breaks_kling_each_time_fails_once_others_are_taken(database_
         sent = hosts.posts("main")
         hosts.creates["main"] = _breaks_on_poison
         for round_ in (1, 2, 3, 4):
-            await turn(relay)
-            assert await state_of(relay, id_) == "unknown"
-            await look_now(relay)
             if round_ == 4:
                 assert (await create(relay, token)).json()["code"] == 0
-                await turn(relay)
+            await turn(relay)
+            if round_ == 4:
                 await end_running(relay, "failed")
+            assert await state_of(relay, id_) == "unknown"
+            await look_now(relay)
             assert await state_of(relay, id_) == "unknown"
             await look_now(relay)
             assert await state_of(relay, id_) == ("failed" if round_ == 4 else "queued")

@@ -129,7 +129,7 @@ RETURNING {TASK_COLUMNS}, q.body_sealed, q.path_model
 """Take one out to be sent: durable, with its deadline, before the first byte (D1)."""
 
 FAILURES_MAX = 3
-"""So often what waits is sent without a verdict, where its channel takes others meanwhile."""
+"""So often what waits is sent without a verdict, where its channel takes others since the first."""
 LATELY = 4000
 """Of the newest tasks it is seen what a channel takes: an index would cost each submit."""
 
@@ -138,14 +138,17 @@ AWAIT = "UPDATE queue SET channel_ids = $2::bigint[] WHERE task_id = ANY ($1::bi
 
 PUT_BACK = f"""
 WITH locked AS MATERIALIZED (
-    SELECT id, channel_id, not_found_since, (state = 'unknown')::integer AS failed FROM tasks
+    SELECT id, channel_id, (state = 'unknown')::integer AS failed,
+           CASE WHEN state = 'unknown' THEN coalesce(not_found_since, now()) END AS failed_at
+    FROM tasks
     WHERE id = $1 AND state IN ('pending', 'unknown') AND kling_id IS NULL
         AND submit_deadline_at = $2
     FOR NO KEY UPDATE
 ),
 kept AS MATERIALIZED (
     -- Locked too: its body may be deleted just now, as its time is over.
-    UPDATE queue q SET failures = q.failures + l.failed
+    UPDATE queue q
+    SET failures = q.failures + l.failed, failed_at = coalesce(q.failed_at, l.failed_at)
     FROM locked l
     WHERE q.task_id = l.id AND q.until > now() AND NOT (
         l.failed = 1 AND q.failures + 1 >= {FAILURES_MAX}
@@ -153,7 +156,8 @@ kept AS MATERIALIZED (
             SELECT FROM (
                 SELECT channel_id, submitted_at FROM tasks ORDER BY id DESC LIMIT {LATELY}
             ) o
-            WHERE o.channel_id = l.channel_id AND o.submitted_at > l.not_found_since
+            WHERE o.channel_id = l.channel_id
+                AND o.submitted_at > coalesce(q.failed_at, l.failed_at)
         )
     )
     RETURNING q.task_id

@@ -26,6 +26,8 @@ class Queued(Base):
     """It ends then, if it still waits."""
     failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """How often it was sent, had no verdict, and was surely not made."""
+    failed_at: Mapped[moment | None]
+    """Since when that is so, if it is."""
     created_at: Mapped[stamped]
     """Since when it waits; where it was put back, from the first time."""
 
