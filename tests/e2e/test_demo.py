@@ -211,8 +211,10 @@ async def test_a_kept_demo_serves_what_it_prints(places: Places) -> None:
 
         created = post_as_curl(command.printed)
         video = run_snippet(command.printed)
-        tasks = enter(command.printed, "console")
-        of_acme = enter(command.printed, "portal")
+        tasks, codes, invoices = enter(
+            command.printed, "console", "tasks", "money/codes", "money/invoices"
+        )
+        of_acme, money = enter(command.printed, "portal", "tasks", "money/invoices")
         command.send(signal.SIGINT)
         exit_code = command.wait()
 
@@ -220,7 +222,10 @@ async def test_a_kept_demo_serves_what_it_prints(places: Places) -> None:
     assert re.match(r"succeed http://127\.0\.0\.1:\d+/sandbox/files/\d+\.mp4$", video)
     assert tasks.count('data-drawer="#task"') > 2, "the demo's own, and what was made since"
     assert of_acme.count('data-drawer="#task"') > 1
-    assert "globex" not in of_acme
+    assert "spring" in codes
+    assert "Acme Video Ltd" in invoices
+    assert "Acme Video Ltd" in money
+    assert "globex" not in of_acme + money
     assert exit_code == 0
     assert not any(map(is_listening, command.ports))
     assert await databases_of(places) is None
@@ -255,8 +260,8 @@ def outline(task: dict[str, Any]) -> tuple[object, ...]:
     return tuple(task[name] for name in names)
 
 
-def enter(printed: str, site: str) -> str:
-    """Follow a printed link and press its button, as a browser does; read the list of tasks."""
+def enter(printed: str, site: str, *pages: str) -> list[str]:
+    """Follow a printed link and press its button, as a browser does; read some pages."""
     (link,) = (line for line in printed.splitlines() if f"/{site}/enter?key=" in line)
     place, _, key = link.partition(f"/{site}/enter?key=")
     headers = {"origin": place}
@@ -264,7 +269,7 @@ def enter(printed: str, site: str) -> str:
         assert "<button" in browser.get(link).text
         entered = browser.post(f"/{site}/enter", data={"key": key})
         assert entered.headers["location"] == f"/{site}"
-        return browser.get(f"/{site}/tasks").text
+        return [browser.get(f"/{site}/{page}").text for page in pages]
 
 
 def post_as_curl(printed: str) -> Any:

@@ -15,6 +15,7 @@ from relay.cli.demo.progress import Progress
 from relay.cli.demo.report import how_to_call, print_document, print_tables
 from relay.cli.demo.stage import Stage, set_up
 from relay.cli.demo.story import tell_story
+from relay.cli.demo.trade import trade
 from relay.cli.failure import Failure
 from relay.cli.show import note
 from relay.database.embedded import EmbeddedPostgres
@@ -119,6 +120,7 @@ async def _keep(stage: Stage, *, as_json: bool) -> None:
         Failure: one of the two ended by itself.
     """
     async with stage.sessions.begin() as session:
+        await trade(session, system_user())
         console_key = await open_console(session, system_user())
         keys = KeyRing.parse(stage.secret_key)
         portal = await link_tenant(session, system_user(), "acme", keys)
