@@ -34,6 +34,7 @@ COLD = {
     "relay.runs.write:_reserve": "reads no table",
     "relay.runs.reuse:Reuse._contents": "files that a request names, by their public ids",
     "relay.runs.reuse:Reuse.find": "runs of one code, along their index; steps and files by key",
+    "relay.runs.named:check_files": "files that a request names, by their public ids",
     "relay.runs.callers:Callers.admit": "one token, by primary key",
     "relay.runs.find:find_run": "a run by its public id",
     "relay.runs.moves:lock_run": "a run by primary key, and its steps by their index",
@@ -462,7 +463,10 @@ COLD = {
     "relay.desk.tasks:_delivery": "SELECT now()",
     # The queue: as long as what waits for room, and each of it waits for seconds at least.
     "relay.tasks.queue.enter:Queue.__init__": "ENTER, by key: one that waits, beside its hold",
-    "relay.tasks.queue.enter:Queue.put_back": "by key: one that was sent in vain",
+    "relay.tasks.queue.enter:Queue.put_back": (
+        "by key: one that was sent in vain; from the third time, the newest 4,000 tasks by theirs"
+    ),
+    "relay.tasks.queue.enter:Queue.last_word": "the events of one task, which is not sent again",
     "relay.tasks.queue.order:read_waiting": f"four times a second while some wait: {_QUEUE}",
     "relay.tasks.queue.send:QueueSender.turn": f"each second: {_QUEUE}",
     "relay.tasks.queue.send:QueueSender._claim": "CLAIM, by key: one that is sent",
