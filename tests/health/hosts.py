@@ -54,7 +54,7 @@ async def make_due(relay: Relay, *, for_all: bool = True) -> None:
     """Have all pauses end now, for all who look; `for_all`: also for those who looked in vain."""
     board = relay.parts.kling.board
     await board.aclose()
-    for suspects in board.suspects._of.values() if for_all else ():  # noqa: SLF001
+    for suspects in board.suspects._of.values() if for_all else ():  # noqa: SLF001 (instead of a minute)
         for suspect in suspects.values():
             suspect.try_at_s = 0.0
     await relay.rows("UPDATE channel_conditions SET try_at = now()")
