@@ -54,6 +54,7 @@ FIELDS = {
     "has_second_factor": "second factor",
     "held_micros": "held",
     "ids": "numbers",
+    "in_flight": "tasks at a time",
     "in_force": "list in force",
     "is_brought": "brought by this version",
     "is_draining": "drained",
@@ -129,6 +130,7 @@ FIELDS = {
     "source": "source",
     "state": "state",
     "status": "status",
+    "task_micros": "one task at most",
     "tasks": "tasks",
     "tasks_max": "tasks at a time",
     "tax_id": "tax number",
@@ -137,6 +139,7 @@ FIELDS = {
     "title": "name of the buyer",
     "token": "key",
     "tokens": "keys",
+    "total_micros": "spent in all",
     "trial": "trial",
     "unit": "unit",
     "units": "units",
@@ -146,6 +149,7 @@ FIELDS = {
     "valid_from": "in force from",
     "valid_to": "in force until",
     "values": "sealed values",
+    "week_micros": "spent a week",
     "weight": "weight",
 }
 """By name, in what changes keep of before and after. A task's, a price's and a limit's alike."""
